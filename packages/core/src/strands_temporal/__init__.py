@@ -1,0 +1,36 @@
+"""Durable execution for Strands agents on Temporal.
+
+In a workflow:
+
+    self.agent = TemporalAgent(model="claude", start_to_close_timeout=timedelta(seconds=60))
+    result = await self.agent.invoke_async("Hello")
+
+On the worker or its client:
+
+    StrandsPlugin(models={"claude": lambda: AnthropicModel(...)})
+
+Further: `strands_temporal.workflow` (activities as tools and hooks), `strands_temporal.activity` (what runs on the
+worker), `strands_temporal.testing` (a test kit).
+"""
+
+from ._agent import TemporalAgent
+from ._agent_options import TemporalAgentOptions
+from ._composable import ComposablePlugin
+from ._errors import AgentTypeError, AgentValueError, SnapshotsDisabledError, SynchronousCallError
+from ._model import TemporalModel
+from ._options import ActivityOptions
+from ._plugin import ModelFactory, StrandsPlugin
+
+__all__ = [
+    "ActivityOptions",
+    "AgentTypeError",
+    "AgentValueError",
+    "ComposablePlugin",
+    "ModelFactory",
+    "SnapshotsDisabledError",
+    "StrandsPlugin",
+    "SynchronousCallError",
+    "TemporalAgent",
+    "TemporalAgentOptions",
+    "TemporalModel",
+]

@@ -1,0 +1,5 @@
+"""Traces and metrics of durable Strands agents on Temporal. In this release: the plugin's name and place, no behaviour yet."""
+
+from ._plugin import OTelPlugin
+
+__all__ = ["OTelPlugin"]

@@ -1,0 +1,160 @@
+"""`TemporalAgent`: a Strands agent whose loop runs in a workflow."""
+
+import inspect
+from collections.abc import AsyncIterator
+from typing import Any, NoReturn
+
+from strands import Agent
+from strands.handlers.callback_handler import PrintingCallbackHandler
+from strands.models.routing import ModelRouter
+from strands.types.agent import AgentInput
+from temporalio import workflow
+from typing_extensions import Unpack, override
+
+from ._adaptation import called_by_strands
+from ._agent_options import TemporalAgentOptions
+from ._errors import (
+    AgentTypeError,
+    AgentValueError,
+    SnapshotsDisabledError,
+    SynchronousCallError,
+    construction_error,
+    mark_left_agent,
+)
+from ._model import TemporalModel, as_durable_model
+from ._options import activity_option_names
+
+_AGENT_PARAMETERS = frozenset(inspect.signature(Agent.__init__).parameters) - {"self"}
+_SNAPSHOT_ADVICE = (
+    "Temporal's history already keeps the workflow's state, more finely than a snapshot could. "
+    "To go on in another run, carry `agent.messages` into it"
+)
+
+
+class TemporalAgent(Agent):
+    """A Strands agent for workflows: model calls, and what you wrap, run as activities; the loop replays.
+
+    It is `strands.Agent` with the same arguments and these differences: `model` is a name or a `TemporalModel`,
+    activity options of the model calls may be given beside Strands' arguments, retries are Temporal's
+    (`retry_policy`), and what leaves a call uncaught ends the workflow as a typed failure. Call it with
+    `await agent.invoke_async(...)`. Its counterpart on the worker is `StrandsPlugin`.
+
+    Args:
+        model: Name of a model in `StrandsPlugin(models=...)`, a `TemporalModel`, or None for the plugin's default.
+        **options: Activity options for model calls (see `TemporalModel`) and the arguments of `strands.Agent`.
+
+    Raises:
+        AgentTypeError: If an option is unknown, or the model is a real one.
+        AgentValueError: If `retry_strategy` is given, if activity options are given beside a `TemporalModel`
+            that has its own, or if Strands refuses an argument.
+    """
+
+    def __init__(
+        self, model: TemporalModel | ModelRouter | str | None = None, **options: Unpack[TemporalAgentOptions]
+    ) -> None:
+        activity_options, agent_options = _split(options)
+        _check_agent_options(agent_options)
+        agent_options["model"] = _model("model", model, activity_options)
+        aux_model = agent_options.get("aux_model")
+        if aux_model is not None:
+            agent_options["aux_model"] = as_durable_model(
+                "TemporalAgent(aux_model=...)", aux_model, lambda name: TemporalModel(name, **activity_options)
+            )
+        agent_options["retry_strategy"] = None
+        agent_options.setdefault("callback_handler", _print_unless_replaying(PrintingCallbackHandler()))
+        try:
+            super().__init__(**agent_options)
+        except Exception as error:
+            raise construction_error(error) from error
+
+    @override
+    def __call__(self, prompt: AgentInput = None, **kwargs: Any) -> NoReturn:
+        """Refuse: a synchronous call needs a thread of its own, which a workflow has not.
+
+        Raises:
+            SynchronousCallError: Always.
+        """
+        raise SynchronousCallError("agent(...) cannot run in a workflow. Write `await agent.invoke_async(...)`")
+
+    @override
+    async def stream_async(self, prompt: AgentInput = None, **kwargs: Any) -> AsyncIterator[Any]:
+        """Run the agent and yield its events. See `strands.Agent.stream_async`; `invoke_async` runs through here."""
+        try:
+            async for event in super().stream_async(prompt, **kwargs):
+                yield event
+        except Exception as error:
+            mark_left_agent(error)
+            raise
+
+    @override
+    def take_snapshot(self, **kwargs: Any) -> Any:
+        """Refuse users; Strands' own features that snapshot work.
+
+        Raises:
+            SnapshotsDisabledError: If called by anyone but Strands. It is a `NotImplementedError`.
+        """
+        if not called_by_strands(1):
+            raise SnapshotsDisabledError(f"TemporalAgent.take_snapshot() is not supported. {_SNAPSHOT_ADVICE}")
+        return super().take_snapshot(**kwargs)
+
+    @override
+    def load_snapshot(self, snapshot: Any) -> None:
+        """Refuse users; Strands' own features that snapshot work.
+
+        Raises:
+            SnapshotsDisabledError: If called by anyone but Strands. It is a `NotImplementedError`.
+        """
+        if not called_by_strands(1):
+            raise SnapshotsDisabledError(f"TemporalAgent.load_snapshot() is not supported. {_SNAPSHOT_ADVICE}")
+        super().load_snapshot(snapshot)
+
+
+def _split(options: TemporalAgentOptions) -> tuple[Any, dict[str, Any]]:
+    """Return the activity options and Strands' own arguments.
+
+    Raises:
+        AgentTypeError: If an option is neither.
+    """
+    activity_names = activity_option_names()
+    activity_options = {name: value for name, value in options.items() if name in activity_names}
+    agent_options = {name: value for name, value in options.items() if name not in activity_names}
+    unknown = sorted(agent_options.keys() - _AGENT_PARAMETERS)
+    if unknown:
+        known = sorted((_AGENT_PARAMETERS | activity_names) - {"activity_id"})
+        raise AgentTypeError(f"TemporalAgent: unknown option {', '.join(map(repr, unknown))}. Known: {known}")
+    return activity_options, agent_options
+
+
+def _check_agent_options(options: dict[str, Any]) -> None:
+    if options.get("retry_strategy") is not None:
+        raise AgentValueError(
+            f"TemporalAgent: retry_strategy={options['retry_strategy']!r} cannot be used: Temporal retries model calls. "
+            "Remove it (or pass None) and give retry_policy=RetryPolicy(...)"
+        )
+    if options.get("load_tools_from_directory"):
+        raise AgentValueError(
+            "TemporalAgent: load_tools_from_directory=True reads and reloads files while a workflow runs; a replay "
+            "would see other tools. Import the tools and pass them in tools=[...]"
+        )
+
+
+def _model(parameter: str, model: object, activity_options: Any) -> Any:
+    owner = f"TemporalAgent({parameter}=...)"
+    if isinstance(model, (TemporalModel, ModelRouter)) and activity_options:
+        raise AgentValueError(
+            f"{owner}: the options {sorted(activity_options)} belong to the model calls, and "
+            f"{type(model).__name__} brings its own. Give them there: TemporalModel(name, ...)"
+        )
+    if isinstance(model, ModelRouter):
+        return model
+    return as_durable_model(owner, model, lambda name: TemporalModel(name, **activity_options))
+
+
+def _print_unless_replaying(handler: PrintingCallbackHandler) -> Any:
+    """Return Strands' default handler, silent where a replay would print the same again."""
+
+    def callback_handler(**kwargs: Any) -> None:
+        if not (workflow.in_workflow() and workflow.unsafe.is_replaying()):
+            handler(**kwargs)
+
+    return callback_handler

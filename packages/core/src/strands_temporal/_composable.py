@@ -1,0 +1,88 @@
+"""`ComposablePlugin`: the base of all five plugins, safe on client and worker, in any order, any number of times."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from temporalio import worker
+from temporalio.converter import DataConverter
+from temporalio.plugin import SimplePlugin
+from temporalio.worker import ReplayerConfig, WorkerConfig, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+TConfig = TypeVar("TConfig", WorkerConfig, ReplayerConfig)
+
+Activities = Sequence[Callable[..., Any]]
+AppendActivities = Callable[[Activities | None], Activities]
+
+
+class ComposablePlugin(SimplePlugin):
+    """A `SimplePlugin` that appends and never replaces, and whose second appearance changes nothing.
+
+    The same plugin may stand on the client and on its workers: the worker then sees it twice. Activities and
+    interceptors that are already there are not added again. What a subclass opens, it opens in `run_worker`: a
+    Replayer runs `configure_replayer` and `run_context`, and must dial nobody.
+
+    Args:
+        name: The plugin's name, unique: "strands_temporal.StrandsPlugin".
+        activities: Activity functions that the worker runs for this plugin, or a function that returns the worker's
+            activities with them.
+        interceptors: Worker interceptors. Two of one class count as the same, unless their `identity` tells them
+            apart.
+        passthrough_modules: Modules that workflow code sees unsandboxed.
+        workflow_failure_exception_types: Exceptions that fail a workflow instead of its task.
+        data_converter: Changes the data converter that the user set.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        activities: Activities | AppendActivities = (),
+        interceptors: Sequence[worker.Interceptor] = (),
+        passthrough_modules: Sequence[str] = (),
+        workflow_failure_exception_types: Sequence[type[BaseException]] = (),
+        data_converter: Callable[[DataConverter | None], DataConverter] | None = None,
+    ) -> None:
+        self._own_interceptors = tuple(interceptors)
+        super().__init__(
+            name,
+            activities=activities if callable(activities) else lambda existing: _append_once(existing, activities),
+            workflow_runner=lambda runner: _with_passthrough(runner, passthrough_modules),
+            workflow_failure_exception_types=lambda existing: _append_once(existing, workflow_failure_exception_types),
+            data_converter=data_converter,
+        )
+
+    def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
+        """See base class."""
+        return self._add_interceptors(super().configure_worker(config))
+
+    def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
+        """See base class."""
+        return self._add_interceptors(super().configure_replayer(config))
+
+    def _add_interceptors(self, config: TConfig) -> TConfig:
+        existing = list(config.get("interceptors") or ())
+        present = {_identity(interceptor) for interceptor in existing}
+        config["interceptors"] = existing + [
+            interceptor for interceptor in self._own_interceptors if _identity(interceptor) not in present
+        ]
+        return config
+
+
+def _identity(interceptor: object) -> object:
+    """Return what makes two interceptors the same: what they say of themselves, else their class."""
+    return getattr(interceptor, "identity", type(interceptor))
+
+
+def _append_once(existing: Sequence[Any] | None, added: Sequence[Any]) -> list[Any]:
+    present = list(existing or ())
+    return present + [item for item in added if item not in present]
+
+
+def _with_passthrough(runner: WorkflowRunner | None, modules: Sequence[str]) -> WorkflowRunner:
+    """Let `modules` through the sandbox of `runner`; a runner that is not Temporal's sandbox stays as it is."""
+    runner = runner or SandboxedWorkflowRunner()
+    if not isinstance(runner, SandboxedWorkflowRunner):
+        return runner
+    return dataclasses.replace(runner, restrictions=runner.restrictions.with_passthrough_modules(*modules))

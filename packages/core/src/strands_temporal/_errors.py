@@ -1,0 +1,209 @@
+"""Errors of strands-temporal.
+
+    ApplicationError (temporalio)           ends a workflow, wherever it is raised
+    ├── AgentValueError (also ValueError)       a wrong value in the agent's construction or call
+    ├── AgentTypeError (also TypeError)         a wrong type there
+    ├── SnapshotsDisabledError (also NotImplementedError)
+    └── SynchronousCallError (also RuntimeError)
+
+Strands' own exceptions have no twin here. They leave an activity as an `ApplicationError` whose type is the class
+name (`to_application_error`) and come back in the workflow as themselves (`from_activity_error`).
+
+Agents are often built in a workflow's `__init__`, where no interceptor stands: an ordinary ValueError there would
+make Temporal retry the workflow task for ever. What we raise is therefore a Temporal failure as well.
+"""
+
+import builtins
+import inspect
+from typing import Any
+
+from strands.interrupt import Interrupt, InterruptException
+from strands.types import exceptions as strands_exceptions
+from temporalio.exceptions import ActivityError, ApplicationError, TemporalError, TimeoutError
+
+from ._wire import encode, is_json
+
+_MARK = "__strands_temporal_left_agent__"
+
+
+class AgentValueError(ValueError, ApplicationError):
+    """A value given to an agent, a model or a tool of ours is wrong. Ends the workflow at once."""
+
+    def __init__(self, message: str) -> None:
+        ApplicationError.__init__(self, message, type="AgentValueError", non_retryable=True)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class AgentTypeError(TypeError, ApplicationError):
+    """A value of a wrong type, or an unknown option, was given. Ends the workflow at once."""
+
+    def __init__(self, message: str) -> None:
+        ApplicationError.__init__(self, message, type="AgentTypeError", non_retryable=True)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class SnapshotsDisabledError(NotImplementedError, ApplicationError):
+    """`take_snapshot()` or `load_snapshot()` was called: the workflow's history already keeps the state."""
+
+    def __init__(self, message: str) -> None:
+        ApplicationError.__init__(self, message, type="NotImplementedError", non_retryable=True)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class SynchronousCallError(RuntimeError, ApplicationError):
+    """An agent was called as `agent(...)`, which needs a thread of its own. Use `await agent.invoke_async(...)`."""
+
+    def __init__(self, message: str) -> None:
+        ApplicationError.__init__(self, message, type="SynchronousCallError", non_retryable=True)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+STRANDS_EXCEPTIONS: dict[str, type[Exception]] = {
+    name: cls
+    for name, cls in vars(strands_exceptions).items()
+    if inspect.isclass(cls) and issubclass(cls, Exception) and cls.__module__ == strands_exceptions.__name__
+} | {InterruptException.__name__: InterruptException}
+"""Strands' exception classes by name: what is typed when it leaves an activity and restored in the workflow."""
+
+
+def to_application_error(error: BaseException, *, next_retry_delay: Any = None) -> ApplicationError | None:
+    """Return `error` as the typed failure that crosses an activity's boundary, or None if it is not Strands'.
+
+    Throttling may be retried; every other exception of Strands says something that another attempt would only
+    say again. An interrupt carries its payload. Runs on the worker; its counterpart is `from_activity_error`.
+    """
+    name = next((c.__name__ for c in type(error).__mro__ if STRANDS_EXCEPTIONS.get(c.__name__) is c), None)
+    if name is None:
+        return None
+    details = [_interrupt_details(error.interrupt)] if isinstance(error, InterruptException) else []
+    retryable = isinstance(error, strands_exceptions.ModelThrottledException)
+    return ApplicationError(
+        str(error) or name,
+        *details,
+        type=name,
+        non_retryable=not retryable,
+        next_retry_delay=next_retry_delay,
+    )
+
+
+def from_activity_error(error: ActivityError) -> Exception:
+    """Return the exception that a failed activity means to the agent loop in the workflow.
+
+    An exception of Strands is that exception. Another typed failure stays an `ApplicationError` with its type and
+    message, as a workflow cannot import a provider SDK's classes. What has no type (a time-out) is returned as the
+    `ActivityError` it is.
+    """
+    cause = error.cause
+    if not isinstance(cause, ApplicationError):
+        return error
+    restored = _restore(cause)
+    if restored is None:
+        restored = ApplicationError(cause.message, *cause.details, type=cause.type, non_retryable=True)
+    restored.__cause__ = error
+    return restored
+
+
+def from_tool_activity_error(error: ActivityError) -> Exception:
+    """Return the exception that a failed tool activity means to Strands' tool machinery.
+
+    As `from_activity_error`, and Python's own exceptions come back too: Strands words a tool's error by its class.
+    """
+    if isinstance(error.cause, TimeoutError):
+        return _without_chain(error.cause)
+    restored = from_activity_error(error)
+    if isinstance(restored, ApplicationError):
+        return _builtin_exception(restored) or restored
+    return restored
+
+
+def mark_left_agent(error: Exception) -> None:
+    """Remember that `error` left an agent's call, so that it ends the run if nobody catches it.
+
+    Temporal's own failures end a workflow by themselves and are left alone.
+    """
+    if not isinstance(error, TemporalError):
+        setattr(error, _MARK, True)
+
+
+def left_agent(error: BaseException) -> bool:
+    """Tell whether `error`, or everything in it when it is an exception group, was marked as having left an agent."""
+    inner: Any = getattr(error, "exceptions", None)
+    if isinstance(inner, tuple) and inner:
+        return all(left_agent(item) for item in inner)  # pyright: ignore[reportUnknownVariableType]  # a group's own field
+    return getattr(error, _MARK, False) is True
+
+
+def as_workflow_failure(error: Exception) -> ApplicationError:
+    """Return the failure that ends a run on `error`: not retryable, typed by class name, `error` as its cause."""
+    failure = to_application_error(error)
+    return ApplicationError(
+        str(error) or type(error).__name__,
+        *(failure.details if failure else ()),
+        type=failure.type if failure else type(error).__name__,
+        non_retryable=True,
+    )
+
+
+def construction_error(error: Exception) -> Exception:
+    """Return `error`, raised while an agent was built, as a class of the same kind that also ends the workflow."""
+    if isinstance(error, TemporalError):
+        return error
+    text = str(error) or type(error).__name__
+    if isinstance(error, TypeError):
+        return AgentTypeError(text)
+    if isinstance(error, ValueError):
+        return AgentValueError(text)
+    return as_workflow_failure(error)
+
+
+def _interrupt_details(interrupt: Interrupt) -> dict[str, Any]:
+    reason = encode(interrupt.reason) if is_json(interrupt.reason) else str(interrupt.reason)
+    return {"id": interrupt.id, "name": interrupt.name, "reason": reason}
+
+
+def _restore(failure: ApplicationError) -> Exception | None:
+    cls = STRANDS_EXCEPTIONS.get(failure.type or "")
+    if cls is None:
+        return None
+    if cls is InterruptException:
+        from ._wire import decode  # here: the common path needs no decoding
+
+        details: dict[str, Any] = failure.details[0] if failure.details else {}
+        return InterruptException(
+            Interrupt(
+                id=str(details.get("id", "")),
+                name=str(details.get("name", "")),
+                reason=decode(details.get("reason")),
+            )
+        )
+    if cls is strands_exceptions.EventLoopException:
+        return strands_exceptions.EventLoopException(Exception(failure.message))
+    try:
+        return cls(failure.message)
+    except TypeError:  # a constructor of Strands with further arguments: the typed failure says the same
+        return None
+
+
+def _builtin_exception(failure: ApplicationError) -> Exception | None:
+    cls = getattr(builtins, failure.type or "", None)
+    if not (inspect.isclass(cls) and issubclass(cls, Exception)) or issubclass(cls, (StopIteration, StopAsyncIteration)):
+        return None
+    try:
+        restored = cls(failure.message)
+    except TypeError:  # UnicodeDecodeError and its like take more than a message
+        return None
+    restored.__cause__ = failure.__cause__
+    return restored
+
+
+def _without_chain(error: BaseException) -> Exception:
+    assert isinstance(error, Exception)  # noqa: S101  # narrows BaseException for the type checker
+    return error

@@ -1,0 +1,71 @@
+"""What the plugin puts around every activity and every workflow of its worker."""
+
+from typing import Any
+
+from temporalio import worker, workflow
+
+from ._adaptation import adapt_loop
+from ._errors import as_workflow_failure, left_agent, to_application_error
+
+
+class StrandsInterceptor(worker.Interceptor):
+    """Types Strands' errors where they leave an activity, and ends the run on those that leave an agent."""
+
+    def intercept_activity(self, next: worker.ActivityInboundInterceptor) -> worker.ActivityInboundInterceptor:  # noqa: A002  # Temporal's name
+        """See base class."""
+        return _TypedErrors(next)
+
+    def workflow_interceptor_class(
+        self,
+        input: worker.WorkflowInterceptorClassInput,  # noqa: A002  # Temporal's name
+    ) -> type[worker.WorkflowInboundInterceptor]:
+        """See base class."""
+        return _AgentRuns
+
+
+class _TypedErrors(worker.ActivityInboundInterceptor):
+    """Turns what Strands raises in an activity (an interrupt, an overflow) into a typed failure."""
+
+    async def execute_activity(self, input: worker.ExecuteActivityInput) -> Any:  # noqa: A002  # Temporal's name
+        try:
+            return await self.next.execute_activity(input)
+        except Exception as error:
+            failure = to_application_error(error)
+            if failure is None:
+                raise
+            raise failure from error
+
+
+class _AgentRuns(worker.WorkflowInboundInterceptor):
+    """Prepares the workflow's loop for Strands, and ends the run on an error that left an agent."""
+
+    async def execute_workflow(self, input: worker.ExecuteWorkflowInput) -> Any:  # noqa: A002  # Temporal's name
+        adapt_loop()
+        try:
+            return await self.next.execute_workflow(input)
+        except Exception as error:
+            _end_run_on(error)
+            raise
+
+    async def handle_signal(self, input: worker.HandleSignalInput) -> None:  # noqa: A002  # Temporal's name
+        adapt_loop()
+        try:
+            await self.next.handle_signal(input)
+        except Exception as error:
+            _end_run_on(error)
+            raise
+
+    async def handle_update_handler(self, input: worker.HandleUpdateInput) -> Any:  # noqa: A002  # Temporal's name
+        adapt_loop()
+        try:
+            return await self.next.handle_update_handler(input)
+        except Exception as error:
+            _end_run_on(error)
+            raise
+
+
+def _end_run_on(error: Exception) -> None:
+    """Raise the failure that ends the run, or the update, if `error` left an agent; else leave it to Temporal."""
+    if left_agent(error):
+        workflow.logger.debug("type=<%s> | an error left the agent and ends the run", type(error).__name__)
+        raise as_workflow_failure(error) from error

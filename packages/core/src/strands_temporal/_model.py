@@ -1,0 +1,197 @@
+"""`TemporalModel`: Strands' `Model` seam in the workflow, the real provider in an activity."""
+
+from collections.abc import AsyncGenerator, Callable
+from threading import Event
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel
+from strands.agent.agent_metadata import AgentMetadata
+from strands.event_loop.streaming import process_stream
+from strands.models import Model
+from strands.tools.structured_output.structured_output_utils import convert_pydantic_to_tool_spec
+from strands.types.content import Message, Messages, SystemContentBlock
+from strands.types.exceptions import StructuredOutputException
+from strands.types.streaming import StreamEvent
+from strands.types.tools import ToolChoice, ToolSpec
+from temporalio import workflow
+from typing_extensions import Unpack, override
+
+from ._errors import AgentTypeError, AgentValueError
+from ._options import MODEL_DEFAULTS, ActivityOptions, merge_options
+from ._transcripts import whole
+from ._types import MODEL_ACTIVITY, ModelCall, ModelResult
+from ._wire import decode, encode, is_json
+from ._workflow import execute_activity
+
+T = TypeVar("T", bound=BaseModel)
+
+STRANDS_STATE_KEYS = frozenset(
+    {
+        "agent",
+        "event_loop_cycle_id",
+        "event_loop_cycle_span",
+        "event_loop_cycle_trace",
+        "event_loop_parent_cycle_id",
+        "messages",
+        "model",
+        "system_prompt",
+        "tool_config",
+    }
+)
+"""Keys that Strands itself puts into `invocation_state` (1.62): the agent and, after a tool call, the conversation
+once more. They never cross to the activity."""
+
+
+class TemporalModel(Model):
+    """A handle of a model that runs on the worker, for agents in a workflow.
+
+    Give it to a `TemporalAgent`, or to a plain `strands.Agent` to make that durable too. Its counterpart on the
+    worker is `StrandsPlugin(models={name: factory})`.
+
+    Args:
+        name: Name of the model in `StrandsPlugin(models=...)`; None is the plugin's default model.
+        **options: Activity options of every call: the keys of `temporalio.workflow.ActivityConfig` without
+            `activity_id`. Not given, a call may take 10 minutes, heartbeats within 15 seconds, and is tried 10
+            times over about five minutes.
+
+    Raises:
+        AgentTypeError: If the name is not a string, or an option is unknown or of a wrong type.
+        AgentValueError: If the name is empty, or an option has a value that cannot work.
+    """
+
+    def __init__(self, name: str | None = None, **options: Unpack[ActivityOptions]) -> None:
+        _check_name(name)
+        self.name = name
+        self._options = merge_options(f"TemporalModel({name!r})", MODEL_DEFAULTS, options)
+        self._config: dict[str, Any] = {}
+        self._warned: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"TemporalModel({self.name!r})"
+
+    @override
+    def update_config(self, **model_config: Any) -> None:
+        """Refuse: a model is configured by its factory on the worker.
+
+        Raises:
+            AgentValueError: Always.
+        """
+        raise AgentValueError(
+            f"{self!r} is a handle; its configuration {sorted(model_config)} belongs to the factory in "
+            "StrandsPlugin(models=...) on the worker. Register a second name for a second configuration"
+        )
+
+    @override
+    def get_config(self) -> dict[str, Any]:
+        """Return what the workflow knows of the model's configuration: nothing; the worker has it."""
+        return self._config
+
+    @override
+    async def stream(
+        self,
+        messages: Messages,
+        tool_specs: list[ToolSpec] | None = None,
+        system_prompt: str | None = None,
+        *,
+        tool_choice: ToolChoice | None = None,
+        system_prompt_content: list[SystemContentBlock] | None = None,
+        invocation_state: dict[str, Any] | None = None,
+        cancel_signal: Event | None = None,
+        agent_metadata: AgentMetadata | None = None,
+        structured_output_model: type[BaseModel] | None = None,
+        **kwargs: Any,
+    ) -> AsyncGenerator[StreamEvent, None]:
+        """Call the model in an activity and yield the events of its answer. See `strands.models.Model.stream`.
+
+        Raises:
+            RuntimeError: Outside a workflow.
+            ModelThrottledException: If the provider throttled the last attempt.
+            ContextWindowOverflowException: If the conversation is too long for the model.
+            ApplicationError: If the provider raised anything else; its type is the name of that class.
+            ActivityError: If the activity timed out.
+            asyncio.CancelledError: If the activity was cancelled.
+        """
+        if not workflow.in_workflow():
+            raise RuntimeError(f"{self!r} works inside a Temporal workflow only; outside, use the model itself")
+        state = cast("dict[str, Any] | None", kwargs.get("model_state"))
+        call = ModelCall(
+            model=self.name,
+            transcript=whole(messages, tool_specs, system_prompt, system_prompt_content),
+            tool_choice=encode(tool_choice),
+            invocation_state=self._users_state(invocation_state or {}),
+            model_state=encode(state),
+            session_id=agent_metadata.session_id if agent_metadata else None,
+            dynamic_trailing_blocks=kwargs.get("dynamic_trailing_blocks", 0),
+        )
+        result: ModelResult = await execute_activity(MODEL_ACTIVITY, [call], self._options, result_type=ModelResult)
+        if state is not None and result.model_state is not None:
+            state.clear()
+            state.update(decode(result.model_state))
+        for event in result.events:
+            yield cast("StreamEvent", decode(event))
+
+    @override
+    async def structured_output(
+        self, output_model: type[T], prompt: Messages, system_prompt: str | None = None, **kwargs: Any
+    ) -> AsyncGenerator[dict[str, T | Any], None]:
+        """Yield the events of one forced tool call and, last, `{"output": output_model(...)}`.
+
+        Strands keeps this for callers of the deprecated `Agent.structured_output_async`; prefer
+        `structured_output_model=`.
+
+        Raises:
+            StructuredOutputException: If the model does not call the tool.
+        """
+        spec = convert_pydantic_to_tool_spec(output_model)
+        chunks = self.stream(prompt, [spec], system_prompt, tool_choice={"any": {}}, **kwargs)
+        message: Message = {"role": "assistant", "content": []}
+        async for event in process_stream(chunks):
+            if "stop" in event:
+                _, message, _, _ = event["stop"]
+            yield dict(event)
+        for block in message["content"]:
+            if "toolUse" in block and block["toolUse"]["name"] == spec["name"]:
+                yield {"output": output_model(**block["toolUse"]["input"])}
+                return
+        raise StructuredOutputException(f"{self!r} did not call the tool {spec['name']!r}: there is no structured output")
+
+    def _users_state(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Return the caller's part of `invocation_state`; name once what cannot cross."""
+        crossing: dict[str, Any] = {}
+        for key, value in state.items():
+            if key in STRANDS_STATE_KEYS or (key == "request_state" and not value):
+                continue
+            if is_json({key: value}):
+                crossing[key] = encode(value)
+            elif key not in self._warned:
+                self._warned.add(key)
+                workflow.logger.warning(
+                    "model=<%s>, key=<%s>, type=<%s> | invocation_state value is not JSON and stays in the workflow",
+                    self.name,
+                    key,
+                    type(value).__name__,
+                )
+        return crossing
+
+
+def as_durable_model(owner: str, model: object, make: Callable[[str | None], TemporalModel]) -> Model:
+    """Return the handle for what a user gave as a model: a handle, a name, or None for the default.
+
+    Raises:
+        AgentTypeError: If it is a real model, or nothing that names one.
+    """
+    if isinstance(model, TemporalModel):
+        return model
+    if model is None or isinstance(model, str):
+        return make(model)
+    hint = "Register its factory in StrandsPlugin(models={name: factory}) on the worker and give the name here"
+    if isinstance(model, Model):
+        raise AgentTypeError(f"{owner}: {type(model).__name__} would do its I/O inside the workflow. {hint}")
+    raise AgentTypeError(f"{owner}: model={model!r} is neither a name nor a TemporalModel. {hint}")
+
+
+def _check_name(name: object) -> None:
+    if name is not None and not isinstance(name, str):
+        raise AgentTypeError(f"TemporalModel: the name {name!r} is not a string but a {type(name).__name__}")
+    if name == "":
+        raise AgentValueError("TemporalModel: the name is empty. Leave it out for the plugin's default model")

@@ -1,0 +1,130 @@
+"""`StrandsPlugin`: durable Strands agents on a Client or Worker."""
+
+import dataclasses
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from botocore.config import Config
+from strands.models import Model
+from strands.models.bedrock import BedrockModel
+from temporalio.contrib.pydantic import PydanticPayloadConverter
+from temporalio.converter import DataConverter, DefaultPayloadConverter
+from temporalio.worker import Worker
+
+from ._activities import ModelActivities
+from ._adaptation import activity_name, adapt_strands
+from ._composable import Activities, ComposablePlugin
+from ._errors import STRANDS_EXCEPTIONS
+from ._factories import NamedFactories
+from ._interceptors import StrandsInterceptor
+from ._types import MODEL_ACTIVITY, MODEL_FACTORY_FAILED, STREAMING_MODEL_ACTIVITY
+
+ModelFactory = Callable[[], Model]
+"""Makes a model provider on the worker, when it is first used."""
+
+DEFAULT_MODEL = "default"
+"""Name of the model that `StrandsPlugin()` without a mapping offers."""
+
+PASSTHROUGH_MODULES = (
+    "strands",  # its loop runs in the workflow; reloading it per workflow would cost a second and break isinstance
+    "strands_temporal",  # shares Strands' classes, and changes its clock and ids in one place
+    "mcp",  # imported by strands.tools.mcp, and registers types at import
+    "mcp_types",  # the same, where mcp keeps its types in a package of their own
+    "opentelemetry",  # Strands opens spans in the loop; its context must be the one that the worker's exporter sees
+    "botocore",  # imported by strands.models.bedrock, which `import strands` loads; reads files at import
+    "boto3",  # the same
+    "docstring_parser",  # Strands reads tool docstrings with it, lazily
+    "jsonschema",  # Strands validates tool specs with it, lazily
+)
+"""Modules that workflow code sees unsandboxed, each with its reason. Temporal adds pydantic and the standard library."""
+
+
+class StrandsPlugin(ComposablePlugin):
+    """Run Strands agents in the workflows of this client and its workers.
+
+    Put it on the Client (its workers pick it up), on a Worker, or on both. It registers the model activities, lets
+    Strands through the workflow sandbox, and uses the pydantic payload converter unless you set one of your own.
+
+    Args:
+        models: Model factories by name, for `TemporalAgent(model=name)`. Each is called when its model is first
+            used, and the model is kept for the worker's life. None offers Strands' own default, Amazon Bedrock, with
+            the retries of its SDK off: Temporal retries.
+
+    Raises:
+        TypeError: If `models` is not a mapping, a name is not a string, or a factory cannot be called.
+        ValueError: If `models` or a name in it is empty.
+    """
+
+    def __init__(self, *, models: Mapping[str, ModelFactory] | None = None) -> None:
+        adapt_strands()
+        factories = {DEFAULT_MODEL: default_model} if models is None else _checked(models)
+        self._models = NamedFactories[Model](
+            "model", "StrandsPlugin(models=...)", factories, Model, MODEL_FACTORY_FAILED
+        )
+        self._activities = ModelActivities(self._models, DEFAULT_MODEL if models is None else None)
+        super().__init__(
+            "strands_temporal.StrandsPlugin",
+            activities=self._add_activities,
+            interceptors=[StrandsInterceptor()],
+            passthrough_modules=PASSTHROUGH_MODULES,
+            workflow_failure_exception_types=list(STRANDS_EXCEPTIONS.values()),
+            data_converter=_with_pydantic,
+        )
+
+    async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:  # noqa: A002  # Temporal's name
+        """See base class. The models live as long as the worker."""
+        try:
+            await super().run_worker(worker, next)
+        finally:
+            self._models.forget()
+
+    def _add_activities(self, existing: Activities | None) -> Activities:
+        """Return the worker's activities with the model's, once for all plugins that are configured alike."""
+        present = list(existing or ())
+        other = next(filter(None, map(_model_activities, present)), None)
+        if other is None:
+            return [*present, self._activities.invoke_model, self._activities.invoke_model_streaming]
+        if other.models != self._models:
+            raise ValueError(
+                f"Two StrandsPlugins with different models meet on one worker: {other.models.names} and "
+                f"{self._models.names}. Pass one plugin object to the client, to the worker, or to both"
+            )
+        return present
+
+
+def default_model() -> Model:
+    """Return Strands' default model, Amazon Bedrock, with one attempt per call."""
+    return BedrockModel(boto_client_config=Config(retries={"total_max_attempts": 1}))
+
+
+def _checked(models: object) -> Mapping[str, ModelFactory]:
+    if not isinstance(models, Mapping):
+        raise TypeError(
+            f"StrandsPlugin: models={models!r} is not a mapping of names to factories. "
+            "Write models={'name': lambda: SomeModel(...)}"
+        )
+    if not models:
+        raise ValueError(
+            "StrandsPlugin: models={} names no model. Leave it out for Strands' default, or register a factory"
+        )
+    return models  # pyright: ignore[reportUnknownVariableType]  # NamedFactories checks names and factories
+
+
+def _model_activities(function: Callable[..., Any]) -> ModelActivities | None:
+    """Return the model activities that `function` belongs to, or None if it is another activity."""
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, ModelActivities):
+        return owner
+    if activity_name(function) in (MODEL_ACTIVITY, STREAMING_MODEL_ACTIVITY):
+        raise ValueError(
+            f"The worker already has an activity {activity_name(function)!r}: {function!r}. StrandsPlugin needs that name"
+        )
+    return None
+
+
+def _with_pydantic(converter: DataConverter | None) -> DataConverter:
+    """Use the pydantic payload converter where the user left the default; keep codec and failure converter."""
+    converter = converter or DataConverter.default
+    if converter.payload_converter_class is not DefaultPayloadConverter:
+        return converter
+    return dataclasses.replace(converter, payload_converter_class=PydanticPayloadConverter)

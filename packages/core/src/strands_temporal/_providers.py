@@ -1,0 +1,111 @@
+"""What a failed model call means: is it worth another attempt, and when?
+
+Strands turns throttling and overflow into classes of its own; everything else reaches us as the provider SDK's
+exception (httpx, openai, anthropic, botocore, ollama, ...). They are told apart by what they carry, an HTTP status,
+not by their classes: a worker has one SDK installed, not all of them.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from json import JSONDecodeError
+from typing import Any, cast
+
+from temporalio.exceptions import ApplicationError, FailureError
+
+from ._errors import to_application_error
+
+_RETRYABLE_STATUS = frozenset({408, 409, 425, 429})
+"""Request time-out, lock conflict, too early, throttled: another attempt may succeed. So may any status from 500."""
+
+_LONGEST_DELAY = timedelta(minutes=10)
+"""A `Retry-After` beyond this is cut: a quota that renews tomorrow must not hide behind one silent activity."""
+
+_BUGS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+)
+"""Python's own complaints about code and values: the next attempt would only repeat them."""
+
+
+def model_failure(error: Exception) -> FailureError:
+    """Return the typed failure for what a provider raised, retryable or not. Runs on the worker.
+
+    The type is the exception's class name and the message its text. A delay that the provider asked for becomes
+    the next retry delay. `error` should be its cause.
+    """
+    if isinstance(error, FailureError):
+        return error
+    delay = _retry_after(error)
+    typed = to_application_error(error, next_retry_delay=delay)
+    if typed is not None:
+        return typed
+    retryable = _worth_retrying(error)
+    return ApplicationError(
+        str(error) or type(error).__name__,
+        type=type(error).__name__,
+        non_retryable=not retryable,
+        next_retry_delay=delay if retryable else None,
+    )
+
+
+def _worth_retrying(error: Exception) -> bool:
+    status = next((status for link in _chain(error) if (status := _status(link)) is not None), None)
+    if status is not None:
+        return status >= 500 or status in _RETRYABLE_STATUS  # noqa: PLR2004  # HTTP's server errors
+    # A stream that was cut may end in half a JSON document.
+    return isinstance(error, JSONDecodeError) or not isinstance(error, _BUGS)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield `error` and what it came from: Strands wraps a provider's exception and keeps it as the cause."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def _status(error: BaseException) -> int | None:
+    """Return the HTTP status that `error` carries, as httpx, openai, anthropic, ollama and botocore keep it."""
+    response: Any = getattr(error, "response", None)
+    if isinstance(response, Mapping):  # botocore.exceptions.ClientError
+        response = cast("Mapping[str, Any]", response)
+        status = cast("Mapping[str, Any]", response.get("ResponseMetadata") or {}).get("HTTPStatusCode")
+    else:
+        status = getattr(error, "status_code", None) or getattr(response, "status_code", None)
+    return status if isinstance(status, int) else None
+
+
+def _retry_after(error: BaseException) -> timedelta | None:
+    """Return the delay of a `Retry-After` header (RFC 9110, 10.2.3: seconds or a date), cut to ten minutes."""
+    for link in _chain(error):
+        response: Any = getattr(link, "response", None)
+        if isinstance(response, Mapping):
+            metadata = cast("Mapping[str, Any]", response).get("ResponseMetadata") or {}
+            headers: Any = cast("Mapping[str, Any]", metadata).get("HTTPHeaders")
+        else:
+            headers = getattr(response, "headers", None)
+        value: Any = headers.get("retry-after") if hasattr(headers, "get") else None
+        if value is not None and (delay := _delay(str(value))) is not None:
+            return min(delay, _LONGEST_DELAY)
+    return None
+
+
+def _delay(value: str) -> timedelta | None:
+    try:
+        delay = timedelta(seconds=float(value))
+    except (ValueError, OverflowError):
+        try:
+            delay = parsedate_to_datetime(value) - datetime.now(timezone.utc)
+        except (ValueError, TypeError):  # neither seconds nor a date: the provider said nothing we understand
+            return None
+    return delay if delay > timedelta(0) else None

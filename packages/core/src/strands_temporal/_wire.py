@@ -1,0 +1,117 @@
+"""Values on the wire: bytes kept as bytes, and a model's chunks merged.
+
+JSON has no bytes. `encode` writes them as `{"$b64": "..."}` and marks a dict that only looks like that, so that
+`decode(encode(value)) == value` for every JSON value with bytes in it, whatever payload converter is in use.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from strands.types.streaming import StreamEvent
+
+_BYTES_KEY = "$b64"
+_LOOKS_TAGGED = re.compile(r"\$+b64")
+
+
+def encode(value: Any) -> Any:
+    """Return `value` as plain JSON values, bytes tagged and mappings and sequences copied.
+
+    Raises:
+        TypeError: If something in `value` is neither JSON nor bytes, or a key is not a string.
+    """
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return {_BYTES_KEY: base64.b64encode(value).decode("ascii")}
+    if isinstance(value, Mapping):
+        mapping = cast("Mapping[Any, Any]", value)
+        encoded = {_checked_key(key): encode(item) for key, item in mapping.items()}
+        return _escaped(encoded) if _looks_tagged(encoded) else encoded
+    if isinstance(value, (list, tuple)):
+        return [encode(item) for item in cast("list[Any]", value)]
+    raise TypeError(f"A {type(value).__name__} cannot cross to an activity: only JSON values and bytes can")
+
+
+def decode(value: Any) -> Any:
+    """Return what `encode` was given: the reverse of `encode`."""
+    if isinstance(value, dict):
+        mapping = cast("dict[str, Any]", value)
+        if _looks_tagged(mapping):
+            ((key, inner),) = mapping.items()
+            return base64.b64decode(inner) if key == _BYTES_KEY else {key[1:]: decode(inner)}
+        return {key: decode(item) for key, item in mapping.items()}
+    if isinstance(value, list):
+        return [decode(item) for item in cast("list[Any]", value)]
+    return value
+
+
+def is_json(value: Any) -> bool:
+    """Tell whether `value` can cross to an activity and come back equal."""
+    try:
+        json.dumps(encode(value), allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def merge_deltas(events: Iterable[StreamEvent]) -> list[StreamEvent]:
+    """Merge adjacent deltas of one content block, so that an answer costs its text and not its chunks.
+
+    What Strands builds from the events (text, tool input, reasoning and its signature, redacted reasoning) is
+    concatenation, so it is unchanged. Citations are a list and stay apart.
+    """
+    merged: list[StreamEvent] = []
+    for event in events:
+        joined = _joined(merged[-1], event) if merged else None
+        if joined is None:
+            merged.append(event)
+        else:
+            merged[-1] = joined
+    return merged
+
+
+def _checked_key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise TypeError(f"The key {key!r} cannot cross to an activity: JSON objects have string keys")
+    return key
+
+
+def _looks_tagged(mapping: Mapping[str, Any]) -> bool:
+    return len(mapping) == 1 and _LOOKS_TAGGED.fullmatch(next(iter(mapping))) is not None
+
+
+def _escaped(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"${key}": item for key, item in mapping.items()}
+
+
+def _joined(before: StreamEvent, after: StreamEvent) -> StreamEvent | None:
+    """Return one delta event that stands for both, or None where they must stay two."""
+    first, second = before.get("contentBlockDelta"), after.get("contentBlockDelta")
+    if first is None or second is None or _rest(first, "delta") != _rest(second, "delta"):
+        return None
+    delta = _joined_delta(cast("dict[str, Any]", first["delta"]), cast("dict[str, Any]", second["delta"]))
+    if delta is None:
+        return None
+    return cast("StreamEvent", {"contentBlockDelta": {**first, "delta": delta}})
+
+
+def _joined_delta(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any] | None:
+    if first.keys() != second.keys() or len(first) != 1:
+        return None
+    ((kind, before),) = first.items()
+    after = second[kind]
+    if kind == "text":
+        return {kind: before + after}
+    if kind == "toolUse" and before.keys() == after.keys() == {"input"}:
+        return {kind: {"input": before["input"] + after["input"]}}
+    if kind == "reasoningContent" and before.keys() == after.keys() and len(before) == 1:
+        ((part, value),) = before.items()
+        return {kind: {part: value + after[part]}} if value is not None and after[part] is not None else None
+    return None
+
+
+def _rest(mapping: Any, without: str) -> dict[str, Any]:
+    return {key: item for key, item in mapping.items() if key != without}

@@ -1,0 +1,118 @@
+"""A client and a worker for tests of agents, and the proof that what they did replays."""
+
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client, WorkflowHandle, WorkflowHistory
+from temporalio.worker import Plugin as WorkerPlugin
+from temporalio.worker import Replayer, Worker
+
+from .._plugin import ModelFactory, StrandsPlugin
+
+DEFAULT_TIMEOUT = timedelta(seconds=60)
+
+
+async def assert_replays(
+    history: "WorkflowHistory | WorkflowHandle[Any, Any]",
+    workflows: Sequence[type],
+    *,
+    plugins: Sequence[WorkerPlugin] | None = None,
+) -> None:
+    """Replay a workflow's history and raise what the replay raises.
+
+    Args:
+        history: A history, or the handle of a workflow whose history is fetched.
+        workflows: The workflow classes that it may be of.
+        plugins: Plugins of the worker that ran it; `StrandsPlugin()` when not given. No model is called.
+
+    Raises:
+        temporalio.workflow.NondeterminismError: If the code does other things than the history says.
+    """
+    if isinstance(history, WorkflowHandle):
+        history = await history.fetch_history()
+    replayer = Replayer(workflows=workflows, plugins=list(plugins) if plugins is not None else [StrandsPlugin()])
+    await replayer.replay_workflow(history)
+
+
+@dataclass
+class AgentEnvironment:
+    """A client and a running worker on one task queue. Made by `agent_environment`.
+
+    Attributes:
+        client: Client with the environment's plugins.
+        worker: The running worker.
+        workflows: Workflow classes of the worker.
+        plugins: Plugins of the client and so of the worker.
+        timeout: How long one workflow may run before the server ends it.
+    """
+
+    client: Client
+    worker: Worker
+    workflows: Sequence[type]
+    plugins: Sequence[Any]
+    timeout: timedelta = DEFAULT_TIMEOUT
+    handles: list["WorkflowHandle[Any, Any]"] = field(default_factory=list["WorkflowHandle[Any, Any]"])
+
+    @property
+    def task_queue(self) -> str:
+        """The task queue of the worker."""
+        return self.worker.task_queue
+
+    async def start(self, workflow: Callable[..., Any], *args: Any, **options: Any) -> "WorkflowHandle[Any, Any]":
+        """Start a workflow and return its handle. `options` are those of `Client.start_workflow`."""
+        options.setdefault("id", f"test-{uuid.uuid4()}")
+        options.setdefault("execution_timeout", self.timeout)
+        handle = await self.client.start_workflow(workflow, args=args, task_queue=self.task_queue, **options)
+        self.handles.append(handle)
+        return handle
+
+    async def run(self, workflow: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """Run a workflow to its end, replay its history, and return its result or raise its failure."""
+        handle = await self.start(workflow, *args, **options)
+        try:
+            return await handle.result()
+        finally:
+            await self.assert_replays(handle)
+
+    async def assert_replays(self, handle: "WorkflowHandle[Any, Any]") -> None:
+        """Replay the history that the workflow has so far."""
+        await assert_replays(handle, self.workflows, plugins=self.plugins)
+
+
+@asynccontextmanager
+async def agent_environment(
+    address: "str | Client",
+    *,
+    workflows: Sequence[type],
+    models: Mapping[str, ModelFactory] | None = None,
+    activities: Sequence[Callable[..., Any]] = (),
+    plugins: Sequence[Any] | None = None,
+    **worker_options: Any,
+) -> AsyncIterator[AgentEnvironment]:
+    """Connect to a Temporal server and run a worker while the block runs.
+
+    Args:
+        address: `host:port` of the server, or a client to take the connection of.
+        workflows: Workflow classes.
+        models: Model factories for a `StrandsPlugin`; not with `plugins`.
+        activities: Activity functions; plain ones run in a thread pool.
+        plugins: Plugins for the client, and so for the worker; `[StrandsPlugin(models=models)]` when not given.
+        **worker_options: Further arguments of `temporalio.worker.Worker`.
+    """
+    if plugins is None:
+        plugins = [StrandsPlugin(models=models)]
+    if isinstance(address, Client):
+        client = Client(address.service_client, namespace=address.namespace, plugins=plugins)
+    else:
+        client = await Client.connect(address, plugins=plugins)
+    with ThreadPoolExecutor(8) as executor:
+        worker_options.setdefault("activity_executor", executor)
+        worker_options.setdefault("task_queue", f"test-{uuid.uuid4()}")
+        worker = Worker(client, workflows=workflows, activities=activities, **worker_options)
+        async with worker:
+            yield AgentEnvironment(client, worker, workflows, plugins)
