@@ -9,8 +9,8 @@ On the worker or its client:
 
     StrandsPlugin(models={"claude": lambda: AnthropicModel(...)})
 
-Further: `strands_temporal.workflow` (activities as tools and hooks), `strands_temporal.activity` (what runs on the
-worker), `strands_temporal.testing` (a test kit).
+Further: `strands_temporal.workflow` (activities as tools and hooks), `strands_temporal.activity` (what runs
+on the worker), `strands_temporal.testing` (a test kit).
 """
 
 from ._agent import TemporalAgent

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from typing import Any, cast
 
 from strands.agent.agent_metadata import AgentMetadata
@@ -17,7 +17,14 @@ from ._factories import NamedFactories
 from ._middleware import ModelRequest, active_middleware, compose
 from ._providers import model_failure
 from ._transcripts import resolve
-from ._types import MODEL_ACTIVITY, STREAMING_MODEL_ACTIVITY, WIRE_VERSION, WIRE_VERSION_UNKNOWN, ModelCall, ModelResult
+from ._types import (
+    MODEL_ACTIVITY,
+    STREAMING_MODEL_ACTIVITY,
+    WIRE_VERSION,
+    WIRE_VERSION_UNKNOWN,
+    ModelCall,
+    ModelResult,
+)
 from ._wire import decode, encode, merge_deltas
 
 _HEARTBEAT_SECONDS = 10.0  # where no heartbeat time-out asks for more
@@ -75,7 +82,9 @@ class _Stream:
         self._stopped = stopped
 
     async def __call__(self, request: ModelRequest) -> AsyncIterator[StreamEvent]:
-        optional: dict[str, Any] = {}  # as in Strands: left out when unset, so that an ordinary call is unchanged
+        optional: dict[
+            str, Any
+        ] = {}  # as in Strands: left out when unset, so that an ordinary call is unchanged
         if request.dynamic_trailing_blocks:
             optional["dynamic_trailing_blocks"] = request.dynamic_trailing_blocks
         events = request.model.stream(
@@ -138,7 +147,7 @@ def _check_version(call: ModelCall) -> None:
 
 
 @contextlib.contextmanager
-def _heartbeating() -> Iterator[None]:
+def _heartbeating() -> Generator[None]:
     """Heartbeat at a third of the heartbeat time-out while the block runs, so that a cancellation arrives."""
     timeout = activity.info().heartbeat_timeout
     interval = timeout.total_seconds() / 3 if timeout else _HEARTBEAT_SECONDS
@@ -156,7 +165,7 @@ async def _heartbeat_for_ever(interval: float) -> None:
 
 
 @contextlib.contextmanager
-def _set_on_exit(event: threading.Event) -> Iterator[None]:
+def _set_on_exit(event: threading.Event) -> Generator[None]:
     try:
         yield
     finally:

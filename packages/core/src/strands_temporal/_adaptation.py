@@ -1,11 +1,12 @@
-"""What we need of Strands and Temporal that has no public way. Everything of that kind is here, and nothing else.
+"""What we need of Strands and Temporal that has no public way: all of it is here, and nothing else.
 
-Each entry acts only inside a workflow, gives its reason, and has a test that fails loudly when upstream changes
-(`tests/test_adaptation.py`):
+Each entry acts only inside a workflow, gives its reason, and has a test that fails loudly when upstream
+changes (`tests/test_adaptation.py`):
 
-- `adapt_loop`: a workflow's event loop has no `run_in_executor`, which Strands needs for plain `@tool` functions.
-- `adapt_strands`: modules of Strands take their clock and ids from the names `time`, `uuid` and `random`; in a
-  workflow those must give the same values at every replay.
+- `adapt_loop`: a workflow's event loop has no `run_in_executor`, which Strands needs for plain `@tool`
+  functions.
+- `adapt_strands`: modules of Strands take their clock and ids from the names `time`, `uuid` and `random`; in
+  a workflow those must give the same values at every replay.
 - `called_by_strands`: tells a call by Strands' own code from a user's.
 - `activity_name`: the name that `@activity.defn` gave a function.
 """
@@ -30,8 +31,8 @@ T = TypeVar("T")
 
 TOOL_CALL_SITES = frozenset({"strands.tools.decorator", "strands.tools.tools"})
 """Modules of Strands that run a tool's plain function through `asyncio.to_thread` (1.62: decorator.py:654,
-tools.py:286). Only these may run inline: any other use of a thread would do I/O in the workflow, again at each
-replay."""
+tools.py:286). Only these may run inline: any other use of a thread would do I/O in the workflow, again at
+each replay."""
 
 ADAPTED_NAMES: dict[str, tuple[str, ...]] = {
     "strands._identifier": ("time",),
@@ -48,7 +49,8 @@ ADAPTED_NAMES: dict[str, tuple[str, ...]] = {
     "strands.types.content": ("uuid",),
     "strands.vended_plugins.goal.plugin": ("time",),
 }
-"""Modules of Strands whose clock and ids reach messages, metrics or decisions, and the names they take them from."""
+"""Modules of Strands whose clock and ids reach messages, metrics or decisions, and the names they take them
+from."""
 
 _SLOW_TOOL_SECONDS = 0.5  # Temporal's deadlock detector ends the workflow task at 2 s
 _RUN_STATE = "__strands_temporal_random__"
@@ -63,7 +65,7 @@ def adapt_loop() -> None:
     loop = asyncio.get_running_loop()
     if not workflow.in_workflow() or getattr(loop.run_in_executor, "__func__", None) is _run_inline:
         return
-    loop.run_in_executor = types.MethodType(_run_inline, loop)
+    setattr(loop, "run_in_executor", types.MethodType(_run_inline, loop))  # noqa: B010  # typed as a method
 
 
 def adapt_strands() -> None:
@@ -86,7 +88,8 @@ def called_by_strands(depth: int) -> bool:
     Strands takes snapshots itself, through the methods that a `TemporalAgent` refuses to users (1.62:
     agent/_agent_as_tool.py:382, vended_plugins/goal/plugin.py:322, the session managers).
     """
-    caller = str(sys._getframe(depth + 1).f_globals.get("__name__", ""))  # noqa: SLF001  # the only way to ask
+    # Nothing public tells who calls.
+    caller = str(sys._getframe(depth + 1).f_globals.get("__name__", ""))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return caller == "strands" or caller.startswith("strands.")
 
 
@@ -114,11 +117,13 @@ def workflow_random() -> random.Random:
 def _run_inline(
     loop: asyncio.AbstractEventLoop, executor: object, function: Callable[..., T], *args: Any
 ) -> "asyncio.Future[T]":
-    """Stand in for `run_in_executor` in a workflow: run a tool's function now and return a finished future."""
-    site = str(sys._getframe(2).f_globals.get("__name__", ""))  # noqa: SLF001  # 1 is asyncio.to_thread
+    """Stand in for a workflow loop's `run_in_executor`: run a tool's function now, return a done future."""
+    # Frame 1 is asyncio.to_thread, 2 is who called it.
+    site = str(sys._getframe(2).f_globals.get("__name__", ""))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     if site not in TOOL_CALL_SITES:
         raise ApplicationError(
-            f"{site or 'Code'} wants to run in a thread, which a workflow has not: it would do its work again at every "
+            f"{site or 'Code'} wants to run in a thread, which a workflow has not: it would do its work "
+            "again at every "
             "replay. Do it in an activity: `strands_temporal.workflow.activity_as_tool` for a tool, "
             "`activity_as_hook` for a hook",
             type="ThreadInWorkflow",
@@ -130,7 +135,7 @@ def _run_inline(
         future.set_result(function(*args))
     except StopIteration as error:  # a future cannot hold it; Python's own thread pool says the same
         future.set_exception(RuntimeError(f"StopIteration: {error}"))
-    except Exception as error:  # noqa: BLE001  # exactly what a thread does: the future carries the tool's error
+    except Exception as error:  # noqa: BLE001  # as a thread does: the future carries the tool's error
         future.set_exception(error)
     _warn_if_slow(time.perf_counter() - started)
     return future
@@ -139,7 +144,8 @@ def _run_inline(
 def _warn_if_slow(seconds: float) -> None:
     if seconds > _SLOW_TOOL_SECONDS and not workflow.unsafe.is_replaying():
         logger.warning(
-            "seconds=<%.1f> | a plain tool ran that long inside the workflow; at 2 s Temporal takes it for a deadlock; "
+            "seconds=<%.1f> | a plain tool ran that long inside the workflow; at 2 s Temporal takes it for a "
+            "deadlock; "
             "make it an activity and use activity_as_tool",
             seconds,
         )

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import AsyncIterator
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from strands import Agent
 from strands.handlers.callback_handler import PrintingCallbackHandler
@@ -24,7 +24,7 @@ from ._errors import (
 from ._model import TemporalModel, as_durable_model
 from ._options import activity_option_names
 
-_AGENT_PARAMETERS = frozenset(inspect.signature(Agent.__init__).parameters) - {"self"}
+_AGENT_PARAMETERS = frozenset(inspect.signature(cast("Any", Agent.__init__)).parameters) - {"self"}
 _SNAPSHOT_ADVICE = (
     "Temporal's history already keeps the workflow's state, more finely than a snapshot could. "
     "To go on in another run, carry `agent.messages` into it"
@@ -34,14 +34,16 @@ _SNAPSHOT_ADVICE = (
 class TemporalAgent(Agent):
     """A Strands agent for workflows: model calls, and what you wrap, run as activities; the loop replays.
 
-    It is `strands.Agent` with the same arguments and these differences: `model` is a name or a `TemporalModel`,
-    activity options of the model calls may be given beside Strands' arguments, retries are Temporal's
-    (`retry_policy`), and what leaves a call uncaught ends the workflow as a typed failure. Call it with
-    `await agent.invoke_async(...)`. Its counterpart on the worker is `StrandsPlugin`.
+    It is `strands.Agent` with the same arguments and these differences: `model` is a name or a
+    `TemporalModel`, activity options of the model calls may be given beside Strands' arguments, retries are
+    Temporal's (`retry_policy`), and what leaves a call uncaught ends the workflow as a typed failure. Call it
+    with `await agent.invoke_async(...)`. Its counterpart on the worker is `StrandsPlugin`.
 
     Args:
-        model: Name of a model in `StrandsPlugin(models=...)`, a `TemporalModel`, or None for the plugin's default.
-        **options: Activity options for model calls (see `TemporalModel`) and the arguments of `strands.Agent`.
+        model: Name of a model in `StrandsPlugin(models=...)`, a `TemporalModel`, or None for the plugin's
+            default.
+        **options: Activity options for model calls (see `TemporalModel`) and the arguments of
+            `strands.Agent`.
 
     Raises:
         AgentTypeError: If an option is unknown, or the model is a real one.
@@ -58,7 +60,9 @@ class TemporalAgent(Agent):
         aux_model = agent_options.get("aux_model")
         if aux_model is not None:
             agent_options["aux_model"] = as_durable_model(
-                "TemporalAgent(aux_model=...)", aux_model, lambda name: TemporalModel(name, **activity_options)
+                "TemporalAgent(aux_model=...)",
+                aux_model,
+                lambda name: TemporalModel(name, **activity_options),
             )
         agent_options["retry_strategy"] = None
         agent_options.setdefault("callback_handler", _print_unless_replaying(PrintingCallbackHandler()))
@@ -74,11 +78,13 @@ class TemporalAgent(Agent):
         Raises:
             SynchronousCallError: Always.
         """
-        raise SynchronousCallError("agent(...) cannot run in a workflow. Write `await agent.invoke_async(...)`")
+        raise SynchronousCallError(
+            "agent(...) cannot run in a workflow. Write `await agent.invoke_async(...)`"
+        )
 
     @override
     async def stream_async(self, prompt: AgentInput = None, **kwargs: Any) -> AsyncIterator[Any]:
-        """Run the agent and yield its events. See `strands.Agent.stream_async`; `invoke_async` runs through here."""
+        """Run the agent and yield its events; `invoke_async` runs through here too."""
         try:
             async for event in super().stream_async(prompt, **kwargs):
                 yield event
@@ -94,7 +100,9 @@ class TemporalAgent(Agent):
             SnapshotsDisabledError: If called by anyone but Strands. It is a `NotImplementedError`.
         """
         if not called_by_strands(1):
-            raise SnapshotsDisabledError(f"TemporalAgent.take_snapshot() is not supported. {_SNAPSHOT_ADVICE}")
+            raise SnapshotsDisabledError(
+                f"TemporalAgent.take_snapshot() is not supported. {_SNAPSHOT_ADVICE}"
+            )
         return super().take_snapshot(**kwargs)
 
     @override
@@ -105,7 +113,9 @@ class TemporalAgent(Agent):
             SnapshotsDisabledError: If called by anyone but Strands. It is a `NotImplementedError`.
         """
         if not called_by_strands(1):
-            raise SnapshotsDisabledError(f"TemporalAgent.load_snapshot() is not supported. {_SNAPSHOT_ADVICE}")
+            raise SnapshotsDisabledError(
+                f"TemporalAgent.load_snapshot() is not supported. {_SNAPSHOT_ADVICE}"
+            )
         super().load_snapshot(snapshot)
 
 
@@ -128,12 +138,14 @@ def _split(options: TemporalAgentOptions) -> tuple[Any, dict[str, Any]]:
 def _check_agent_options(options: dict[str, Any]) -> None:
     if options.get("retry_strategy") is not None:
         raise AgentValueError(
-            f"TemporalAgent: retry_strategy={options['retry_strategy']!r} cannot be used: Temporal retries model calls. "
+            f"TemporalAgent: retry_strategy={options['retry_strategy']!r} cannot be used: Temporal retries "
+            "model calls. "
             "Remove it (or pass None) and give retry_policy=RetryPolicy(...)"
         )
     if options.get("load_tools_from_directory"):
         raise AgentValueError(
-            "TemporalAgent: load_tools_from_directory=True reads and reloads files while a workflow runs; a replay "
+            "TemporalAgent: load_tools_from_directory=True reads and reloads files while a workflow runs; a "
+            "replay "
             "would see other tools. Import the tools and pass them in tools=[...]"
         )
 

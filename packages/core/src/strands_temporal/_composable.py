@@ -1,4 +1,4 @@
-"""`ComposablePlugin`: the base of all five plugins, safe on client and worker, in any order, any number of times."""
+"""`ComposablePlugin`: the base of all five plugins, safe on client and worker and in any order."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -20,15 +20,15 @@ class ComposablePlugin(SimplePlugin):
     """A `SimplePlugin` that appends and never replaces, and whose second appearance changes nothing.
 
     The same plugin may stand on the client and on its workers: the worker then sees it twice. Activities and
-    interceptors that are already there are not added again. What a subclass opens, it opens in `run_worker`: a
-    Replayer runs `configure_replayer` and `run_context`, and must dial nobody.
+    interceptors that are already there are not added again. What a subclass opens, it opens in `run_worker`:
+    a Replayer runs `configure_replayer` and `run_context`, and must dial nobody.
 
     Args:
         name: The plugin's name, unique: "strands_temporal.StrandsPlugin".
-        activities: Activity functions that the worker runs for this plugin, or a function that returns the worker's
-            activities with them.
-        interceptors: Worker interceptors. Two of one class count as the same, unless their `identity` tells them
-            apart.
+        activities: Activity functions that the worker runs for this plugin, or a function that returns the
+            worker's activities with them.
+        interceptors: Worker interceptors. Two of one class count as the same, unless their `identity` tells
+            them apart.
         passthrough_modules: Modules that workflow code sees unsandboxed.
         workflow_failure_exception_types: Exceptions that fail a workflow instead of its task.
         data_converter: Changes the data converter that the user set.
@@ -47,9 +47,9 @@ class ComposablePlugin(SimplePlugin):
         self._own_interceptors = tuple(interceptors)
         super().__init__(
             name,
-            activities=activities if callable(activities) else lambda existing: _append_once(existing, activities),
+            activities=activities if callable(activities) else _appending(activities),
             workflow_runner=lambda runner: _with_passthrough(runner, passthrough_modules),
-            workflow_failure_exception_types=lambda existing: _append_once(existing, workflow_failure_exception_types),
+            workflow_failure_exception_types=_appending(workflow_failure_exception_types),
             data_converter=data_converter,
         )
 
@@ -75,13 +75,18 @@ def _identity(interceptor: object) -> object:
     return getattr(interceptor, "identity", type(interceptor))
 
 
-def _append_once(existing: Sequence[Any] | None, added: Sequence[Any]) -> list[Any]:
-    present = list(existing or ())
-    return present + [item for item in added if item not in present]
+def _appending(added: Sequence[Any]) -> Callable[[Sequence[Any] | None], Sequence[Any]]:
+    """Return a function that appends what is not there yet."""
+
+    def append(existing: Sequence[Any] | None) -> list[Any]:
+        present = list(existing or ())
+        return present + [item for item in added if item not in present]
+
+    return append
 
 
 def _with_passthrough(runner: WorkflowRunner | None, modules: Sequence[str]) -> WorkflowRunner:
-    """Let `modules` through the sandbox of `runner`; a runner that is not Temporal's sandbox stays as it is."""
+    """Let `modules` through the sandbox of `runner`; another kind of runner stays as it is."""
     runner = runner or SandboxedWorkflowRunner()
     if not isinstance(runner, SandboxedWorkflowRunner):
         return runner

@@ -6,22 +6,23 @@
     ├── SnapshotsDisabledError (also NotImplementedError)
     └── SynchronousCallError (also RuntimeError)
 
-Strands' own exceptions have no twin here. They leave an activity as an `ApplicationError` whose type is the class
-name (`to_application_error`) and come back in the workflow as themselves (`from_activity_error`).
+Strands' own exceptions have no twin here. They leave an activity as an `ApplicationError` whose type is the
+class name (`to_application_error`) and come back in the workflow as themselves (`from_activity_error`).
 
-Agents are often built in a workflow's `__init__`, where no interceptor stands: an ordinary ValueError there would
-make Temporal retry the workflow task for ever. What we raise is therefore a Temporal failure as well.
+Agents are often built in a workflow's `__init__`, where no interceptor stands: an ordinary ValueError there
+would make Temporal retry the workflow task for ever. What we raise is therefore a Temporal failure as well.
 """
 
 import builtins
 import inspect
-from typing import Any
+from typing import Any, cast
 
 from strands.interrupt import Interrupt, InterruptException
 from strands.types import exceptions as strands_exceptions
-from temporalio.exceptions import ActivityError, ApplicationError, TemporalError, TimeoutError
+from temporalio import exceptions as temporal_exceptions
+from temporalio.exceptions import ActivityError, ApplicationError, TemporalError
 
-from ._wire import encode, is_json
+from ._wire import decode, encode, is_json
 
 _MARK = "__strands_temporal_left_agent__"
 
@@ -57,7 +58,7 @@ class SnapshotsDisabledError(NotImplementedError, ApplicationError):
 
 
 class SynchronousCallError(RuntimeError, ApplicationError):
-    """An agent was called as `agent(...)`, which needs a thread of its own. Use `await agent.invoke_async(...)`."""
+    """An agent was called as `agent(...)`, which needs a thread. Use `await agent.invoke_async(...)`."""
 
     def __init__(self, message: str) -> None:
         ApplicationError.__init__(self, message, type="SynchronousCallError", non_retryable=True)
@@ -71,7 +72,8 @@ STRANDS_EXCEPTIONS: dict[str, type[Exception]] = {
     for name, cls in vars(strands_exceptions).items()
     if inspect.isclass(cls) and issubclass(cls, Exception) and cls.__module__ == strands_exceptions.__name__
 } | {InterruptException.__name__: InterruptException}
-"""Strands' exception classes by name: what is typed when it leaves an activity and restored in the workflow."""
+"""Strands' exception classes by name: what is typed when it leaves an activity and restored in the
+workflow."""
 
 
 def to_application_error(error: BaseException, *, next_retry_delay: Any = None) -> ApplicationError | None:
@@ -97,9 +99,9 @@ def to_application_error(error: BaseException, *, next_retry_delay: Any = None) 
 def from_activity_error(error: ActivityError) -> Exception:
     """Return the exception that a failed activity means to the agent loop in the workflow.
 
-    An exception of Strands is that exception. Another typed failure stays an `ApplicationError` with its type and
-    message, as a workflow cannot import a provider SDK's classes. What has no type (a time-out) is returned as the
-    `ActivityError` it is.
+    An exception of Strands is that exception. Another typed failure stays an `ApplicationError` with its type
+    and message, as a workflow cannot import a provider SDK's classes. What has no type (a time-out) is
+    returned as the `ActivityError` it is.
     """
     cause = error.cause
     if not isinstance(cause, ApplicationError):
@@ -114,10 +116,11 @@ def from_activity_error(error: ActivityError) -> Exception:
 def from_tool_activity_error(error: ActivityError) -> Exception:
     """Return the exception that a failed tool activity means to Strands' tool machinery.
 
-    As `from_activity_error`, and Python's own exceptions come back too: Strands words a tool's error by its class.
+    As `from_activity_error`, and Python's own exceptions come back too: Strands words a tool's error by its
+    class.
     """
-    if isinstance(error.cause, TimeoutError):
-        return _without_chain(error.cause)
+    if isinstance(error.cause, temporal_exceptions.TimeoutError):
+        return error.cause
     restored = from_activity_error(error)
     if isinstance(restored, ApplicationError):
         return _builtin_exception(restored) or restored
@@ -134,15 +137,15 @@ def mark_left_agent(error: Exception) -> None:
 
 
 def left_agent(error: BaseException) -> bool:
-    """Tell whether `error`, or everything in it when it is an exception group, was marked as having left an agent."""
-    inner: Any = getattr(error, "exceptions", None)
-    if isinstance(inner, tuple) and inner:
-        return all(left_agent(item) for item in inner)  # pyright: ignore[reportUnknownVariableType]  # a group's own field
+    """Tell whether `error`, or every exception in it when it is a group, was marked by `mark_left_agent`."""
+    inner = cast("tuple[BaseException, ...]", getattr(error, "exceptions", ()))
+    if inner:
+        return all(map(left_agent, inner))
     return getattr(error, _MARK, False) is True
 
 
 def as_workflow_failure(error: Exception) -> ApplicationError:
-    """Return the failure that ends a run on `error`: not retryable, typed by class name, `error` as its cause."""
+    """Return the failure that ends a run on `error`: typed by its class name, not retryable."""
     failure = to_application_error(error)
     return ApplicationError(
         str(error) or type(error).__name__,
@@ -153,7 +156,7 @@ def as_workflow_failure(error: Exception) -> ApplicationError:
 
 
 def construction_error(error: Exception) -> Exception:
-    """Return `error`, raised while an agent was built, as a class of the same kind that also ends the workflow."""
+    """Return `error`, raised while an agent was built, as its kind that also ends the workflow."""
     if isinstance(error, TemporalError):
         return error
     text = str(error) or type(error).__name__
@@ -174,8 +177,6 @@ def _restore(failure: ApplicationError) -> Exception | None:
     if cls is None:
         return None
     if cls is InterruptException:
-        from ._wire import decode  # here: the common path needs no decoding
-
         details: dict[str, Any] = failure.details[0] if failure.details else {}
         return InterruptException(
             Interrupt(
@@ -194,7 +195,9 @@ def _restore(failure: ApplicationError) -> Exception | None:
 
 def _builtin_exception(failure: ApplicationError) -> Exception | None:
     cls = getattr(builtins, failure.type or "", None)
-    if not (inspect.isclass(cls) and issubclass(cls, Exception)) or issubclass(cls, (StopIteration, StopAsyncIteration)):
+    if not (inspect.isclass(cls) and issubclass(cls, Exception)) or issubclass(
+        cls, (StopIteration, StopAsyncIteration)
+    ):
         return None
     try:
         restored = cls(failure.message)
@@ -202,8 +205,3 @@ def _builtin_exception(failure: ApplicationError) -> Exception | None:
         return None
     restored.__cause__ = failure.__cause__
     return restored
-
-
-def _without_chain(error: BaseException) -> Exception:
-    assert isinstance(error, Exception)  # noqa: S101  # narrows BaseException for the type checker
-    return error

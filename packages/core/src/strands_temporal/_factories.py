@@ -1,6 +1,7 @@
 """A name in the workflow, a factory on the worker.
 
-What does I/O is built by a named factory on the worker, when it is first used, and kept for the worker's life.
+What does I/O is built by a named factory on the worker, when it is first used, and kept for the worker's
+life.
 """
 
 import threading
@@ -60,7 +61,8 @@ class NamedFactories(Generic[T]):
         """Return what the factory `name` makes, made at the first call.
 
         Raises:
-            ApplicationError: Not retryable; type ValueError if the name is unknown (it lists the known ones), else
+            ApplicationError: Not retryable; type ValueError if the name is unknown (it lists the known ones),
+            else
                 the failure type: the factory raised, or made something else.
         """
         with self._lock:
@@ -77,14 +79,17 @@ class NamedFactories(Generic[T]):
         factory = self._factories.get(name)
         if factory is None:
             raise ApplicationError(
-                f"Unknown {self._kind} {name!r}. Register it in {self._option} on the worker. Known: {self.names}",
+                f"Unknown {self._kind} {name!r}. Register it in {self._option} on the worker. Known: "
+                f"{self.names}",
                 type="ValueError",
                 non_retryable=True,
             )
         try:
             made = factory()
         except Exception as error:  # the factory is the user's: whatever it raises is named, and the run ends
-            raise self._failed(f"The factory of {self._kind} {name!r} raised {type(error).__name__}: {error}") from error
+            raise self._failed(
+                f"The factory of {self._kind} {name!r} raised {type(error).__name__}: {error}"
+            ) from error
         if not isinstance(made, self._expected):
             raise self._failed(
                 f"The factory of {self._kind} {name!r} returned {made!r}, not a {self._expected.__name__}. "

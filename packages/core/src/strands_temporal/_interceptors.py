@@ -11,13 +11,15 @@ from ._errors import as_workflow_failure, left_agent, to_application_error
 class StrandsInterceptor(worker.Interceptor):
     """Types Strands' errors where they leave an activity, and ends the run on those that leave an agent."""
 
-    def intercept_activity(self, next: worker.ActivityInboundInterceptor) -> worker.ActivityInboundInterceptor:  # noqa: A002  # Temporal's name
+    def intercept_activity(
+        self, next: worker.ActivityInboundInterceptor
+    ) -> worker.ActivityInboundInterceptor:  # Temporal's name
         """See base class."""
         return _TypedErrors(next)
 
     def workflow_interceptor_class(
         self,
-        input: worker.WorkflowInterceptorClassInput,  # noqa: A002  # Temporal's name
+        input: worker.WorkflowInterceptorClassInput,
     ) -> type[worker.WorkflowInboundInterceptor]:
         """See base class."""
         return _AgentRuns
@@ -26,7 +28,7 @@ class StrandsInterceptor(worker.Interceptor):
 class _TypedErrors(worker.ActivityInboundInterceptor):
     """Turns what Strands raises in an activity (an interrupt, an overflow) into a typed failure."""
 
-    async def execute_activity(self, input: worker.ExecuteActivityInput) -> Any:  # noqa: A002  # Temporal's name
+    async def execute_activity(self, input: worker.ExecuteActivityInput) -> Any:
         try:
             return await self.next.execute_activity(input)
         except Exception as error:
@@ -39,7 +41,7 @@ class _TypedErrors(worker.ActivityInboundInterceptor):
 class _AgentRuns(worker.WorkflowInboundInterceptor):
     """Prepares the workflow's loop for Strands, and ends the run on an error that left an agent."""
 
-    async def execute_workflow(self, input: worker.ExecuteWorkflowInput) -> Any:  # noqa: A002  # Temporal's name
+    async def execute_workflow(self, input: worker.ExecuteWorkflowInput) -> Any:
         adapt_loop()
         try:
             return await self.next.execute_workflow(input)
@@ -47,7 +49,7 @@ class _AgentRuns(worker.WorkflowInboundInterceptor):
             _end_run_on(error)
             raise
 
-    async def handle_signal(self, input: worker.HandleSignalInput) -> None:  # noqa: A002  # Temporal's name
+    async def handle_signal(self, input: worker.HandleSignalInput) -> None:
         adapt_loop()
         try:
             await self.next.handle_signal(input)
@@ -55,7 +57,7 @@ class _AgentRuns(worker.WorkflowInboundInterceptor):
             _end_run_on(error)
             raise
 
-    async def handle_update_handler(self, input: worker.HandleUpdateInput) -> Any:  # noqa: A002  # Temporal's name
+    async def handle_update_handler(self, input: worker.HandleUpdateInput) -> Any:
         adapt_loop()
         try:
             return await self.next.handle_update_handler(input)
@@ -65,7 +67,7 @@ class _AgentRuns(worker.WorkflowInboundInterceptor):
 
 
 def _end_run_on(error: Exception) -> None:
-    """Raise the failure that ends the run, or the update, if `error` left an agent; else leave it to Temporal."""
+    """Raise the failure that ends the run or the update if `error` left an agent; else do nothing."""
     if left_agent(error):
         workflow.logger.debug("type=<%s> | an error left the agent and ends the run", type(error).__name__)
         raise as_workflow_failure(error) from error

@@ -1,7 +1,8 @@
 """The seam around a model call on the worker: middleware that siblings contribute.
 
-A sibling's plugin adds `ModelCallInterceptor(middleware)` to its interceptors. The interceptor puts the middleware
-into a context variable for the time of a model activity; the activity's body composes what it finds there.
+A sibling's plugin adds `ModelCallInterceptor(middleware)` to its interceptors. The interceptor puts the
+middleware into a context variable for the time of a model activity; the activity's body composes what it
+finds there.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -74,7 +75,7 @@ class ModelCallMiddleware(Protocol):
         """Position around the model: lowest is outermost."""
         ...
 
-    def __call__(self, request: ModelRequest, next: ModelStream) -> AsyncIterator[StreamEvent]:  # noqa: A002  # Temporal's interceptors call it so
+    def __call__(self, request: ModelRequest, next: ModelStream) -> AsyncIterator[StreamEvent]:
         """Yield the events of `next(request)`, adding, timing or forwarding as needed."""
         ...
 
@@ -93,17 +94,19 @@ class ModelCallInterceptor(worker.Interceptor):
         """What makes two of these the same for a worker: the middleware's key."""
         return ModelCallInterceptor, self._middleware.key
 
-    def intercept_activity(self, next: worker.ActivityInboundInterceptor) -> worker.ActivityInboundInterceptor:  # noqa: A002  # Temporal's name
+    def intercept_activity(
+        self, next: worker.ActivityInboundInterceptor
+    ) -> worker.ActivityInboundInterceptor:  # Temporal's name
         """See base class."""
         return _Contribute(next, self._middleware)
 
 
 class _Contribute(worker.ActivityInboundInterceptor):
-    def __init__(self, next: worker.ActivityInboundInterceptor, middleware: ModelCallMiddleware) -> None:  # noqa: A002  # Temporal's name
+    def __init__(self, next: worker.ActivityInboundInterceptor, middleware: ModelCallMiddleware) -> None:
         super().__init__(next)
         self._middleware = middleware
 
-    async def execute_activity(self, input: worker.ExecuteActivityInput) -> Any:  # noqa: A002  # Temporal's name
+    async def execute_activity(self, input: worker.ExecuteActivityInput) -> Any:
         if activity.info().activity_type not in (MODEL_ACTIVITY, STREAMING_MODEL_ACTIVITY):
             return await self.next.execute_activity(input)
         token = _active.set((*_active.get(), self._middleware))

@@ -38,21 +38,21 @@ STRANDS_STATE_KEYS = frozenset(
         "tool_config",
     }
 )
-"""Keys that Strands itself puts into `invocation_state` (1.62): the agent and, after a tool call, the conversation
-once more. They never cross to the activity."""
+"""Keys that Strands itself puts into `invocation_state` (1.62): the agent and, after a tool call, the
+conversation once more. They never cross to the activity."""
 
 
 class TemporalModel(Model):
     """A handle of a model that runs on the worker, for agents in a workflow.
 
-    Give it to a `TemporalAgent`, or to a plain `strands.Agent` to make that durable too. Its counterpart on the
-    worker is `StrandsPlugin(models={name: factory})`.
+    Give it to a `TemporalAgent`, or to a plain `strands.Agent` to make that durable too. Its counterpart on
+    the worker is `StrandsPlugin(models={name: factory})`.
 
     Args:
         name: Name of the model in `StrandsPlugin(models=...)`; None is the plugin's default model.
         **options: Activity options of every call: the keys of `temporalio.workflow.ActivityConfig` without
-            `activity_id`. Not given, a call may take 10 minutes, heartbeats within 15 seconds, and is tried 10
-            times over about five minutes.
+            `activity_id`. Not given, a call may take 10 minutes, heartbeats within 15 seconds, and is tried
+            10 times over about five minutes.
 
     Raises:
         AgentTypeError: If the name is not a string, or an option is unknown or of a wrong type.
@@ -101,7 +101,7 @@ class TemporalModel(Model):
         structured_output_model: type[BaseModel] | None = None,
         **kwargs: Any,
     ) -> AsyncGenerator[StreamEvent, None]:
-        """Call the model in an activity and yield the events of its answer. See `strands.models.Model.stream`.
+        """Call the model in an activity and yield its answer's events, as `strands.models.Model.stream`.
 
         Raises:
             RuntimeError: Outside a workflow.
@@ -112,7 +112,9 @@ class TemporalModel(Model):
             asyncio.CancelledError: If the activity was cancelled.
         """
         if not workflow.in_workflow():
-            raise RuntimeError(f"{self!r} works inside a Temporal workflow only; outside, use the model itself")
+            raise RuntimeError(
+                f"{self!r} works inside a Temporal workflow only; outside, use the model itself"
+            )
         state = cast("dict[str, Any] | None", kwargs.get("model_state"))
         call = ModelCall(
             model=self.name,
@@ -123,7 +125,9 @@ class TemporalModel(Model):
             session_id=agent_metadata.session_id if agent_metadata else None,
             dynamic_trailing_blocks=kwargs.get("dynamic_trailing_blocks", 0),
         )
-        result: ModelResult = await execute_activity(MODEL_ACTIVITY, [call], self._options, result_type=ModelResult)
+        result: ModelResult = await execute_activity(
+            MODEL_ACTIVITY, [call], self._options, result_type=ModelResult
+        )
         if state is not None and result.model_state is not None:
             state.clear()
             state.update(decode(result.model_state))
@@ -147,13 +151,15 @@ class TemporalModel(Model):
         message: Message = {"role": "assistant", "content": []}
         async for event in process_stream(chunks):
             if "stop" in event:
-                _, message, _, _ = event["stop"]
+                message = cast("Message", event["stop"][1])
             yield dict(event)
         for block in message["content"]:
             if "toolUse" in block and block["toolUse"]["name"] == spec["name"]:
                 yield {"output": output_model(**block["toolUse"]["input"])}
                 return
-        raise StructuredOutputException(f"{self!r} did not call the tool {spec['name']!r}: there is no structured output")
+        raise StructuredOutputException(
+            f"{self!r} did not call the tool {spec['name']!r}: there is no structured output"
+        )
 
     def _users_state(self, state: dict[str, Any]) -> dict[str, Any]:
         """Return the caller's part of `invocation_state`; name once what cannot cross."""
@@ -166,7 +172,8 @@ class TemporalModel(Model):
             elif key not in self._warned:
                 self._warned.add(key)
                 workflow.logger.warning(
-                    "model=<%s>, key=<%s>, type=<%s> | invocation_state value is not JSON and stays in the workflow",
+                    "model=<%s>, key=<%s>, type=<%s> | invocation_state value is not JSON and stays in the "
+                    "workflow",
                     self.name,
                     key,
                     type(value).__name__,
@@ -184,7 +191,9 @@ def as_durable_model(owner: str, model: object, make: Callable[[str | None], Tem
         return model
     if model is None or isinstance(model, str):
         return make(model)
-    hint = "Register its factory in StrandsPlugin(models={name: factory}) on the worker and give the name here"
+    hint = (
+        "Register its factory in StrandsPlugin(models={name: factory}) on the worker and give the name here"
+    )
     if isinstance(model, Model):
         raise AgentTypeError(f"{owner}: {type(model).__name__} would do its I/O inside the workflow. {hint}")
     raise AgentTypeError(f"{owner}: model={model!r} is neither a name nor a TemporalModel. {hint}")

@@ -12,8 +12,8 @@ from ._errors import AgentTypeError, AgentValueError
 ActivityOptions = ActivityConfig
 """Options of the activities behind a model, a tool, a hook: the keys of `temporalio.workflow.ActivityConfig`.
 
-`activity_id` is refused: one handle may be called twice at once, and a second activity with the same id would make
-the workflow task fail for ever.
+`activity_id` is refused: one handle may be called twice at once, and a second activity with the same id would
+make the workflow task fail for ever.
 """
 
 MODEL_DEFAULTS: ActivityOptions = {
@@ -36,7 +36,12 @@ TOOL_DEFAULTS: ActivityOptions = {
 }
 
 _KNOWN = frozenset(ActivityConfig.__annotations__)
-_DURATIONS = ("schedule_to_close_timeout", "schedule_to_start_timeout", "start_to_close_timeout", "heartbeat_timeout")
+_DURATIONS = (
+    "schedule_to_close_timeout",
+    "schedule_to_start_timeout",
+    "start_to_close_timeout",
+    "heartbeat_timeout",
+)
 
 
 def activity_option_names() -> frozenset[str]:
@@ -73,8 +78,10 @@ def merge_options(owner: str, defaults: ActivityOptions, given: Mapping[str, Any
 def _check(owner: str, name: str, value: Any) -> None:
     if name == "activity_id":
         raise AgentValueError(
-            f"{owner}: activity_id={value!r} cannot be set: {owner} may run twice at once, and a second activity with "
-            "the same id makes the workflow task fail for ever. Leave it out; use `summary` to label the activity"
+            f"{owner}: activity_id={value!r} cannot be set: {owner} may run twice at once, and a second "
+            "activity with "
+            "the same id makes the workflow task fail for ever. Leave it out; use `summary` to label the "
+            "activity"
         )
     if name not in _KNOWN:
         raise AgentTypeError(f"{owner}: unknown option {name!r}. Known: {sorted(_KNOWN - {'activity_id'})}")
@@ -82,9 +89,10 @@ def _check(owner: str, name: str, value: Any) -> None:
         return
     if name in _DURATIONS:
         if not isinstance(value, timedelta):
-            raise AgentTypeError(f"{owner}: {name}={value!r} is not a timedelta. Write timedelta(seconds=...)")
+            raise AgentTypeError(
+                f"{owner}: {name}={value!r} is not a timedelta. Write timedelta(seconds=...)"
+            )
         if value <= timedelta(0):
             raise AgentValueError(f"{owner}: {name}={value!r} is not positive")
     if name == "retry_policy" and not isinstance(value, RetryPolicy):
         raise AgentTypeError(f"{owner}: retry_policy={value!r} is not a temporalio.common.RetryPolicy")
-

@@ -26,29 +26,31 @@ DEFAULT_MODEL = "default"
 """Name of the model that `StrandsPlugin()` without a mapping offers."""
 
 PASSTHROUGH_MODULES = (
-    "strands",  # its loop runs in the workflow; reloading it per workflow would cost a second and break isinstance
+    "strands",  # its loop runs in the workflow; a reload per workflow would cost a second
     "strands_temporal",  # shares Strands' classes, and changes its clock and ids in one place
     "mcp",  # imported by strands.tools.mcp, and registers types at import
     "mcp_types",  # the same, where mcp keeps its types in a package of their own
-    "opentelemetry",  # Strands opens spans in the loop; its context must be the one that the worker's exporter sees
+    "opentelemetry",  # Strands opens spans in the loop; its context must be the exporter's
     "botocore",  # imported by strands.models.bedrock, which `import strands` loads; reads files at import
     "boto3",  # the same
     "docstring_parser",  # Strands reads tool docstrings with it, lazily
     "jsonschema",  # Strands validates tool specs with it, lazily
 )
-"""Modules that workflow code sees unsandboxed, each with its reason. Temporal adds pydantic and the standard library."""
+"""Modules that workflow code sees unsandboxed, each with its reason. Temporal adds pydantic and the standard
+library."""
 
 
 class StrandsPlugin(ComposablePlugin):
     """Run Strands agents in the workflows of this client and its workers.
 
-    Put it on the Client (its workers pick it up), on a Worker, or on both. It registers the model activities, lets
-    Strands through the workflow sandbox, and uses the pydantic payload converter unless you set one of your own.
+    Put it on the Client (its workers pick it up), on a Worker, or on both. It registers the model activities,
+    lets Strands through the workflow sandbox, and uses the pydantic payload converter unless you set one of
+    your own.
 
     Args:
-        models: Model factories by name, for `TemporalAgent(model=name)`. Each is called when its model is first
-            used, and the model is kept for the worker's life. None offers Strands' own default, Amazon Bedrock, with
-            the retries of its SDK off: Temporal retries.
+        models: Model factories by name, for `TemporalAgent(model=name)`. Each is called when its model is
+            first used, and the model is kept for the worker's life. None offers Strands' own default, Amazon
+            Bedrock, with the retries of its SDK off: Temporal retries.
 
     Raises:
         TypeError: If `models` is not a mapping, a name is not a string, or a factory cannot be called.
@@ -71,7 +73,7 @@ class StrandsPlugin(ComposablePlugin):
             data_converter=_with_pydantic,
         )
 
-    async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:  # noqa: A002  # Temporal's name
+    async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
         """See base class. The models live as long as the worker."""
         try:
             await super().run_worker(worker, next)
@@ -105,25 +107,29 @@ def _checked(models: object) -> Mapping[str, ModelFactory]:
         )
     if not models:
         raise ValueError(
-            "StrandsPlugin: models={} names no model. Leave it out for Strands' default, or register a factory"
+            "StrandsPlugin: models={} names no model. Leave it out for Strands' default, or register a "
+            "factory"
         )
     return models  # pyright: ignore[reportUnknownVariableType]  # NamedFactories checks names and factories
 
 
 def _model_activities(function: Callable[..., Any]) -> ModelActivities | None:
-    """Return the model activities that `function` belongs to, or None if it is another activity."""
+    """Return the model activities that `function` belongs to; None for another activity."""
     owner = getattr(function, "__self__", None)
     if isinstance(owner, ModelActivities):
         return owner
     if activity_name(function) in (MODEL_ACTIVITY, STREAMING_MODEL_ACTIVITY):
         raise ValueError(
-            f"The worker already has an activity {activity_name(function)!r}: {function!r}. StrandsPlugin needs that name"
+            f"The worker already has an activity {activity_name(function)!r}: {function!r}. StrandsPlugin "
+            "needs that name"
         )
     return None
 
 
 def _with_pydantic(converter: DataConverter | None) -> DataConverter:
-    """Use the pydantic payload converter where the user left the default; keep codec and failure converter."""
+    """Use the pydantic payload converter where the user left the default; keep codec and failure
+    converter.
+    """
     converter = converter or DataConverter.default
     if converter.payload_converter_class is not DefaultPayloadConverter:
         return converter

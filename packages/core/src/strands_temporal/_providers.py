@@ -1,8 +1,8 @@
 """What a failed model call means: is it worth another attempt, and when?
 
-Strands turns throttling and overflow into classes of its own; everything else reaches us as the provider SDK's
-exception (httpx, openai, anthropic, botocore, ollama, ...). They are told apart by what they carry, an HTTP status,
-not by their classes: a worker has one SDK installed, not all of them.
+Strands turns throttling and overflow into classes of its own; everything else reaches us as the provider
+SDK's exception (httpx, openai, anthropic, botocore, ollama, ...). They are told apart by what they carry, an
+HTTP status, not by their classes: a worker has one SDK installed, not all of them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,10 +16,12 @@ from temporalio.exceptions import ApplicationError, FailureError
 from ._errors import to_application_error
 
 _RETRYABLE_STATUS = frozenset({408, 409, 425, 429})
-"""Request time-out, lock conflict, too early, throttled: another attempt may succeed. So may any status from 500."""
+"""Request time-out, lock conflict, too early, throttled: another attempt may succeed. So may any status from
+500."""
 
 _LONGEST_DELAY = timedelta(minutes=10)
-"""A `Retry-After` beyond this is cut: a quota that renews tomorrow must not hide behind one silent activity."""
+"""A `Retry-After` beyond this is cut: a quota that renews tomorrow must not hide behind one silent
+activity."""
 
 _BUGS = (
     ArithmeticError,
@@ -38,8 +40,8 @@ _BUGS = (
 def model_failure(error: Exception) -> FailureError:
     """Return the typed failure for what a provider raised, retryable or not. Runs on the worker.
 
-    The type is the exception's class name and the message its text. A delay that the provider asked for becomes
-    the next retry delay. `error` should be its cause.
+    The type is the exception's class name and the message its text. A delay that the provider asked for
+    becomes the next retry delay. `error` should be its cause.
     """
     if isinstance(error, FailureError):
         return error
@@ -59,7 +61,7 @@ def model_failure(error: Exception) -> FailureError:
 def _worth_retrying(error: Exception) -> bool:
     status = next((status for link in _chain(error) if (status := _status(link)) is not None), None)
     if status is not None:
-        return status >= 500 or status in _RETRYABLE_STATUS  # noqa: PLR2004  # HTTP's server errors
+        return status >= 500 or status in _RETRYABLE_STATUS  # HTTP's server errors
     # A stream that was cut may end in half a JSON document.
     return isinstance(error, JSONDecodeError) or not isinstance(error, _BUGS)
 
@@ -75,23 +77,22 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _status(error: BaseException) -> int | None:
-    """Return the HTTP status that `error` carries, as httpx, openai, anthropic, ollama and botocore keep it."""
+    """Return the HTTP status in `error`, as httpx, openai, anthropic, ollama and botocore keep it."""
     response: Any = getattr(error, "response", None)
     if isinstance(response, Mapping):  # botocore.exceptions.ClientError
-        response = cast("Mapping[str, Any]", response)
-        status = cast("Mapping[str, Any]", response.get("ResponseMetadata") or {}).get("HTTPStatusCode")
+        status = cast("Mapping[str, Any]", response).get("ResponseMetadata", {}).get("HTTPStatusCode")
     else:
         status = getattr(error, "status_code", None) or getattr(response, "status_code", None)
     return status if isinstance(status, int) else None
 
 
 def _retry_after(error: BaseException) -> timedelta | None:
-    """Return the delay of a `Retry-After` header (RFC 9110, 10.2.3: seconds or a date), cut to ten minutes."""
+    """Return the delay of a `Retry-After` header (RFC 9110, 10.2.3: seconds or a date), cut."""
     for link in _chain(error):
         response: Any = getattr(link, "response", None)
+        headers: Any
         if isinstance(response, Mapping):
-            metadata = cast("Mapping[str, Any]", response).get("ResponseMetadata") or {}
-            headers: Any = cast("Mapping[str, Any]", metadata).get("HTTPHeaders")
+            headers = cast("Mapping[str, Any]", response).get("ResponseMetadata", {}).get("HTTPHeaders")
         else:
             headers = getattr(response, "headers", None)
         value: Any = headers.get("retry-after") if hasattr(headers, "get") else None

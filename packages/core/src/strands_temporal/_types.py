@@ -1,8 +1,8 @@
 """What crosses the wire between the workflow and its activities, and the names both sides use.
 
-Wire types are frozen dataclasses of JSON values: they decode with the plugin's pydantic converter and with the
-SDK's default one. Fields are only ever added, with defaults, so that histories recorded by older releases replay.
-Bytes inside them are tagged (see `_wire.py`).
+Wire types are frozen dataclasses of JSON values: they decode with the plugin's pydantic converter and with
+the SDK's default one. Fields are only ever added, with defaults, so that histories recorded by older releases
+replay. Bytes inside them are tagged (see `_wire.py`).
 """
 
 from dataclasses import dataclass, field
@@ -49,7 +49,8 @@ class ModelCall:
         model: Name of the model in `StrandsPlugin(models=...)`; None is the plugin's default model.
         transcript: The conversation, the tools and the system prompt.
         tool_choice: Strands `ToolChoice`, or None.
-        invocation_state: The caller's own JSON values; Strands' keys (`agent`, `messages`, ...) are not in it.
+        invocation_state: The caller's own JSON values; Strands' keys (`agent`, `messages`, ...) are not in
+            it.
         model_state: What a stateful model keeps between calls (for example a response id).
         session_id: Session id of the agent, from which providers derive prompt cache keys.
         dynamic_trailing_blocks: How many trailing blocks of the last user message are rebuilt at every call.

@@ -1,7 +1,8 @@
 """Values on the wire: bytes kept as bytes, and a model's chunks merged.
 
-JSON has no bytes. `encode` writes them as `{"$b64": "..."}` and marks a dict that only looks like that, so that
-`decode(encode(value)) == value` for every JSON value with bytes in it, whatever payload converter is in use.
+JSON has no bytes. `encode` writes them as `{"$b64": "..."}` and marks a dict that only looks like that, so
+that `decode(encode(value)) == value` for every JSON value with bytes in it, whatever payload converter is in
+use.
 """
 
 import base64
@@ -25,7 +26,7 @@ def encode(value: Any) -> Any:
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return {_BYTES_KEY: base64.b64encode(value).decode("ascii")}
+        return {_BYTES_KEY: base64.b64encode(bytes(cast("bytes", value))).decode("ascii")}
     if isinstance(value, Mapping):
         mapping = cast("Mapping[Any, Any]", value)
         encoded = {_checked_key(key): encode(item) for key, item in mapping.items()}
@@ -89,10 +90,11 @@ def _escaped(mapping: Mapping[str, Any]) -> dict[str, Any]:
 
 def _joined(before: StreamEvent, after: StreamEvent) -> StreamEvent | None:
     """Return one delta event that stands for both, or None where they must stay two."""
-    first, second = before.get("contentBlockDelta"), after.get("contentBlockDelta")
-    if first is None or second is None or _rest(first, "delta") != _rest(second, "delta"):
+    first = cast("dict[str, Any] | None", before.get("contentBlockDelta"))
+    second = cast("dict[str, Any] | None", after.get("contentBlockDelta"))
+    if first is None or second is None or _without_delta(first) != _without_delta(second):
         return None
-    delta = _joined_delta(cast("dict[str, Any]", first["delta"]), cast("dict[str, Any]", second["delta"]))
+    delta = _joined_delta(first["delta"], second["delta"])
     if delta is None:
         return None
     return cast("StreamEvent", {"contentBlockDelta": {**first, "delta": delta}})
@@ -113,5 +115,5 @@ def _joined_delta(first: dict[str, Any], second: dict[str, Any]) -> dict[str, An
     return None
 
 
-def _rest(mapping: Any, without: str) -> dict[str, Any]:
-    return {key: item for key, item in mapping.items() if key != without}
+def _without_delta(event: dict[str, Any]) -> dict[str, Any]:
+    return {key: item for key, item in event.items() if key != "delta"}

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, CancelledError
@@ -29,12 +29,16 @@ async def execute_activity(
         restore: Turns the activity's failure into what Strands should see.
 
     Raises:
-        asyncio.CancelledError: If the activity was cancelled. Temporal raises an ordinary exception for that, which
+        asyncio.CancelledError: If the activity was cancelled. Temporal raises an ordinary exception for that,
+        which
             Strands' tool executors would take for a failed tool and go on.
         Exception: What `restore` makes of a failed activity.
     """
     try:
-        return await workflow.execute_activity(activity, args=args, result_type=result_type, **options)
+        # The overloads of temporalio know a name or a function, not either.
+        return await workflow.execute_activity(
+            cast("str", activity), args=args, result_type=result_type, **options
+        )
     except ActivityError as error:
         if isinstance(error.cause, CancelledError):
             raise asyncio.CancelledError from error

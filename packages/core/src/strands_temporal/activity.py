@@ -1,6 +1,6 @@
 """What runs in activities, on the worker: the seam around a model call.
 
-    from strands_temporal.activity import ModelCallInterceptor, ModelCallMiddleware, ModelRequest
+from strands_temporal.activity import ModelCallInterceptor, ModelCallMiddleware, ModelRequest
 """
 
 from ._middleware import ModelCallInterceptor, ModelCallMiddleware, ModelRequest, ModelStream

@@ -1,6 +1,6 @@
 """Activities as tools and hooks of an agent. Imported by workflow code.
 
-    from strands_temporal.workflow import activity_as_hook, activity_as_tool
+from strands_temporal.workflow import activity_as_hook, activity_as_tool
 """
 
 import functools
@@ -28,8 +28,8 @@ def activity_as_tool(activity: Callable[..., Any], **options: Unpack[ActivityOpt
 
     Name, description and parameters of the tool come from the function, its docstring and its hints, as with
     `strands.tool`; arguments are validated in the workflow, with Strands' own messages, before anything is
-    scheduled. What the activity returns becomes the tool's result as with `strands.tool`; what it raises, after the
-    last attempt, becomes the tool's error. Register the activity on the Worker.
+    scheduled. What the activity returns becomes the tool's result as with `strands.tool`; what it raises,
+    after the last attempt, becomes the tool's error. Register the activity on the Worker.
 
     Args:
         activity: A function or method decorated with `temporalio.activity.defn`.
@@ -38,7 +38,8 @@ def activity_as_tool(activity: Callable[..., Any], **options: Unpack[ActivityOpt
 
     Raises:
         AgentTypeError: If `activity` is not an activity, or an option is unknown or of a wrong type.
-        AgentValueError: If an option has a value that cannot work, or Strands refuses the function's signature.
+        AgentValueError: If an option has a value that cannot work, or Strands refuses the function's
+        signature.
     """
     _check_activity("activity_as_tool", activity)
     merged = merge_options(f"activity_as_tool({_name(activity)})", TOOL_DEFAULTS, options)
@@ -69,11 +70,12 @@ def activity_as_hook(
 
     Args:
         activity: A function or method decorated with `temporalio.activity.defn`.
-        activity_input: Makes the activity's one argument from the event, which itself cannot cross to an activity:
-            use a dataclass or a Pydantic model for several values. Runs in the workflow, so it must be
+        activity_input: Makes the activity's one argument from the event, which itself cannot cross to an
+            activity: use a dataclass or a Pydantic model for several values. Runs in the workflow, so it must
+                be
             deterministic. None calls the activity without an argument.
-        **options: Activity options: the keys of `temporalio.workflow.ActivityConfig` without `activity_id`. Not
-            given, the activity may take 1 minute and is tried 3 times.
+        **options: Activity options: the keys of `temporalio.workflow.ActivityConfig` without `activity_id`.
+            Not given, the activity may take 1 minute and is tried 3 times.
 
     Raises:
         AgentTypeError: If `activity` is not an activity, `activity_input` cannot be called, or an option is
@@ -97,10 +99,13 @@ def activity_as_hook(
 
 def _check_activity(owner: str, function: object) -> None:
     if not callable(function):
-        raise AgentTypeError(f"{owner}: {function!r} is not a function. Give one decorated with @activity.defn")
+        raise AgentTypeError(
+            f"{owner}: {function!r} is not a function. Give one decorated with @activity.defn"
+        )
     if activity_name(function) is None:
         raise AgentTypeError(
-            f"{owner}: {_name(function)} is not an activity. Decorate it with @activity.defn and register it on the "
+            f"{owner}: {_name(function)} is not an activity. Decorate it with @activity.defn and register it "
+            "on the "
             "Worker; a tool that needs no I/O can be given to the agent as it is"
         )
 

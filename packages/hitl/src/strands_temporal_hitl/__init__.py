@@ -1,4 +1,7 @@
-"""Human approval for durable Strands agents on Temporal. In this release: the plugin's name and place, no behaviour yet."""
+"""Human approval for durable Strands agents on Temporal.
+
+In this release: the plugin's name and place, no behaviour yet.
+"""
 
 from ._plugin import HITLPlugin
 

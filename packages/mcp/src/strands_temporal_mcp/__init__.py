@@ -1,4 +1,7 @@
-"""MCP servers for durable Strands agents on Temporal. In this release: the plugin's name and place, no behaviour yet."""
+"""MCP servers for durable Strands agents on Temporal.
+
+In this release: the plugin's name and place, no behaviour yet.
+"""
 
 from ._plugin import MCPPlugin
 

@@ -1,4 +1,7 @@
-"""Traces and metrics of durable Strands agents on Temporal. In this release: the plugin's name and place, no behaviour yet."""
+"""Traces and metrics of durable Strands agents on Temporal.
+
+In this release: the plugin's name and place, no behaviour yet.
+"""
 
 from ._plugin import OTelPlugin
 

@@ -1,4 +1,7 @@
-"""Live output of durable Strands agents on Temporal. In this release: the plugin's name and place, no behaviour yet."""
+"""Live output of durable Strands agents on Temporal.
+
+In this release: the plugin's name and place, no behaviour yet.
+"""
 
 from ._plugin import StreamingPlugin
 

@@ -10,4 +10,6 @@ class StreamingPlugin(ComposablePlugin):
     """
 
     def __init__(self) -> None:
-        super().__init__("strands_temporal_streaming.StreamingPlugin", passthrough_modules=("strands_temporal_streaming",))
+        super().__init__(
+            "strands_temporal_streaming.StreamingPlugin", passthrough_modules=("strands_temporal_streaming",)
+        )

@@ -1,7 +1,7 @@
 """A client and a worker for tests of agents, and the proof that what they did replays."""
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -35,7 +35,9 @@ async def assert_replays(
     """
     if isinstance(history, WorkflowHandle):
         history = await history.fetch_history()
-    replayer = Replayer(workflows=workflows, plugins=list(plugins) if plugins is not None else [StrandsPlugin()])
+    replayer = Replayer(
+        workflows=workflows, plugins=list(plugins) if plugins is not None else [StrandsPlugin()]
+    )
     await replayer.replay_workflow(history)
 
 
@@ -63,7 +65,9 @@ class AgentEnvironment:
         """The task queue of the worker."""
         return self.worker.task_queue
 
-    async def start(self, workflow: Callable[..., Any], *args: Any, **options: Any) -> "WorkflowHandle[Any, Any]":
+    async def start(
+        self, workflow: Callable[..., Any], *args: Any, **options: Any
+    ) -> "WorkflowHandle[Any, Any]":
         """Start a workflow and return its handle. `options` are those of `Client.start_workflow`."""
         options.setdefault("id", f"test-{uuid.uuid4()}")
         options.setdefault("execution_timeout", self.timeout)
@@ -93,7 +97,7 @@ async def agent_environment(
     activities: Sequence[Callable[..., Any]] = (),
     plugins: Sequence[Any] | None = None,
     **worker_options: Any,
-) -> AsyncIterator[AgentEnvironment]:
+) -> AsyncGenerator[AgentEnvironment]:
     """Connect to a Temporal server and run a worker while the block runs.
 
     Args:
@@ -101,7 +105,8 @@ async def agent_environment(
         workflows: Workflow classes.
         models: Model factories for a `StrandsPlugin`; not with `plugins`.
         activities: Activity functions; plain ones run in a thread pool.
-        plugins: Plugins for the client, and so for the worker; `[StrandsPlugin(models=models)]` when not given.
+        plugins: Plugins for the client, and so for the worker; `[StrandsPlugin(models=models)]` when not
+            given.
         **worker_options: Further arguments of `temporalio.worker.Worker`.
     """
     if plugins is None:

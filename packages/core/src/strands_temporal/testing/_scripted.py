@@ -117,7 +117,10 @@ def use_tool(
 
 
 def use_tools(
-    calls: Sequence[tuple[str, dict[str, Any] | str, str]], *, text: str | None = None, chunk: int | None = None
+    calls: Sequence[tuple[str, dict[str, Any] | str, str]],
+    *,
+    text: str | None = None,
+    chunk: int | None = None,
 ) -> Reply:
     """Ask for several tool calls at once, each given as name, arguments and id."""
     blocks = [_text_block(text, None)] if text is not None else []
@@ -134,8 +137,8 @@ def fail(error: Exception, *, after: Reply | None = None) -> Reply:
 class ScriptedModel(Model):
     """A model for tests: each call takes the next step of a script.
 
-    A step is a `Reply`, or a function that looks at the call and returns one; one function alone answers every
-    call. What the model was given is in `calls`. A call after the last step fails, and says so.
+    A step is a `Reply`, or a function that looks at the call and returns one; one function alone answers
+    every call. What the model was given is in `calls`. A call after the last step fails, and says so.
 
     Args:
         *script: The steps, or one function.
@@ -202,7 +205,9 @@ class ScriptedModel(Model):
         self, output_model: type[T], prompt: Messages, system_prompt: str | None = None, **kwargs: Any
     ) -> AsyncGenerator[dict[str, T | Any], None]:
         """Not scripted: agents ask through `structured_output_model`, which is an ordinary tool call."""
-        raise AssertionError("ScriptedModel: give the agent structured_output_model= and script the tool call")
+        raise AssertionError(
+            "ScriptedModel: give the agent structured_output_model= and script the tool call"
+        )
         yield {}  # makes this an async generator, as the base class declares it
 
     def _reply(self, call: ScriptedCall) -> Reply:
@@ -219,22 +224,33 @@ class ScriptedModel(Model):
 
 def _text_block(text: str, chunk: int | None) -> list[StreamEvent]:
     deltas: list[Any] = [{"contentBlockDelta": {"delta": {"text": part}}} for part in _parts(text, chunk)]
-    return cast("list[StreamEvent]", [{"contentBlockStart": {"start": {}}}, *deltas, {"contentBlockStop": {}}])
+    return cast(
+        "list[StreamEvent]", [{"contentBlockStart": {"start": {}}}, *deltas, {"contentBlockStop": {}}]
+    )
 
 
-def _tool_block(name: str, arguments: dict[str, Any] | str, tool_use_id: str, chunk: int | None) -> list[StreamEvent]:
+def _tool_block(
+    name: str, arguments: dict[str, Any] | str, tool_use_id: str, chunk: int | None
+) -> list[StreamEvent]:
     raw = arguments if isinstance(arguments, str) else json.dumps(arguments)
     start: Any = {"contentBlockStart": {"start": {"toolUse": {"name": name, "toolUseId": tool_use_id}}}}
-    deltas: list[Any] = [{"contentBlockDelta": {"delta": {"toolUse": {"input": part}}}} for part in _parts(raw, chunk)]
+    deltas: list[Any] = [
+        {"contentBlockDelta": {"delta": {"toolUse": {"input": part}}}} for part in _parts(raw, chunk)
+    ]
     return cast("list[StreamEvent]", [start, *deltas, {"contentBlockStop": {}}])
 
 
-def _message(blocks: Sequence[list[StreamEvent]], stop_reason: str, usage: tuple[int, int]) -> tuple[StreamEvent, ...]:
+def _message(
+    blocks: Sequence[list[StreamEvent]], stop_reason: str, usage: tuple[int, int]
+) -> tuple[StreamEvent, ...]:
     tokens = {"inputTokens": usage[0], "outputTokens": usage[1], "totalTokens": sum(usage)}
     events: list[Any] = [{"messageStart": {"role": "assistant"}}]
     for block in blocks:
         events += block
-    events += [{"messageStop": {"stopReason": stop_reason}}, {"metadata": {"usage": tokens, "metrics": {"latencyMs": 1}}}]
+    events += [
+        {"messageStop": {"stopReason": stop_reason}},
+        {"metadata": {"usage": tokens, "metrics": {"latencyMs": 1}}},
+    ]
     return tuple(events)
 
 
