@@ -127,9 +127,7 @@ def _model_activities(function: Callable[..., Any]) -> ModelActivities | None:
 
 
 def _with_pydantic(converter: DataConverter | None) -> DataConverter:
-    """Use the pydantic payload converter where the user left the default; keep codec and failure
-    converter.
-    """
+    """Use the pydantic payload converter where the user left the default; keep all else that was set."""
     converter = converter or DataConverter.default
     if converter.payload_converter_class is not DefaultPayloadConverter:
         return converter

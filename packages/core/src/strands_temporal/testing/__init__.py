@@ -1,17 +1,30 @@
 """A test kit for durable agents: a scripted model, a dev server, a worker, replay and parity."""
 
 from ._environment import AgentEnvironment, agent_environment, assert_replays
+from ._parity import MakeAgent, Parity, ParityWorkflow, Scenario, Seen, prompts, run_parity
 from ._scripted import Reply, ScriptedCall, ScriptedModel, Step, fail, say, use_tool, use_tools
+from ._server import DevServer
+from ._server_binary import DevServerError, find_server_binary
 
 __all__ = [
     "AgentEnvironment",
+    "DevServer",
+    "DevServerError",
+    "MakeAgent",
+    "Parity",
+    "ParityWorkflow",
     "Reply",
+    "Scenario",
     "ScriptedCall",
     "ScriptedModel",
+    "Seen",
     "Step",
     "agent_environment",
     "assert_replays",
     "fail",
+    "find_server_binary",
+    "prompts",
+    "run_parity",
     "say",
     "use_tool",
     "use_tools",

@@ -1,0 +1,65 @@
+"""Fixtures of all packages' tests: one dev server and one client for the whole run."""
+
+import os
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Any, TypeAlias
+
+import pytest
+from strands_temporal.testing import AgentEnvironment, DevServer, agent_environment
+from temporalio.client import Client
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+Agents: TypeAlias = Callable[..., AbstractAsyncContextManager[AgentEnvironment]]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option for the run of the suite in which every workflow task replays from the start."""
+    parser.addoption(
+        "--no-workflow-cache", action="store_true", help="workers keep no workflow (replay at each task)"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep provider credentials of the machine out of the tests: no test may reach a real provider by accident."""
+    for name in (
+        "ANTHROPIC_API_KEY",
+        "OPENAI_API_KEY",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "OLLAMA_HOST",
+    ):
+        os.environ.pop(name, None)
+    os.environ.setdefault("AWS_REGION", "us-west-2")
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+
+
+@pytest.fixture(scope="session")
+async def server() -> AsyncGenerator[DevServer]:
+    """The Temporal dev server of this run."""
+    async with DevServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def client(server: DevServer) -> Client:
+    """A client without plugins."""
+    return await Client.connect(server.address)
+
+
+@pytest.fixture(scope="session")
+def worker_options(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Worker options of this run: with `--no-workflow-cache` each workflow task replays."""
+    # Temporal's own sandbox; only the test runner, which test modules import, is not reloaded for each workflow.
+    restrictions = SandboxRestrictions.default.with_passthrough_modules("_pytest", "conftest", "pytest")
+    options: dict[str, Any] = {"workflow_runner": SandboxedWorkflowRunner(restrictions=restrictions)}
+    if request.config.getoption("--no-workflow-cache"):
+        options["max_cached_workflows"] = 0
+    return options
+
+
+@pytest.fixture
+def agents(client: Client, worker_options: dict[str, Any]) -> Agents:
+    """Opens agent environments on the dev server: `async with agents(workflows=[...], models={...}) as env`."""
+    return partial(agent_environment, client, **worker_options)

@@ -1,0 +1,152 @@
+"""Runs a command that must not outlive the process that asked for it.
+
+Two halves of one protocol. `Supervised` stands in the caller. It runs this same file as a small process of
+its own, the *supervisor*, which is the command's parent and holds the reading end of a pipe from the caller.
+However the caller ends (in order, by Ctrl+C, by SIGKILL), the system closes that pipe, and the supervisor
+ends the command.
+
+The supervisor runs under `python -I` by its file's path: it imports the standard library and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+GRACE = 5.0
+"""Seconds between SIGTERM and SIGKILL for the command."""
+
+_CALLER_CHECK = (
+    2.0  # a fork of the caller may hold the pipe open after the caller died: look at the parent as well
+)
+
+
+class Supervised:
+    """A running command that ends no later than this process.
+
+    It stands in a session of its own, so a terminal's Ctrl+C reaches the caller only, which then ends it in
+    order. Its output goes to an unnamed temporary file: no pipe that fills, nothing left after a crash.
+
+    Args:
+        command: Program and arguments; never a shell.
+        cwd: Working folder, the caller's own by default.
+        env: Environment, the caller's own by default.
+
+    Raises:
+        OSError: The command could not be started.
+    """
+
+    def __init__(
+        self, command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> None:
+        with contextlib.ExitStack() as on_failure:
+            self._log = on_failure.enter_context(tempfile.TemporaryFile())
+            self._process = subprocess.Popen(  # noqa: S603 - a list, never a shell; the program is the caller's choice
+                [sys.executable, "-I", __file__, str(os.getpid()), *command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                cwd=cwd,
+                env=env,
+                start_new_session=True,
+            )
+            on_failure.callback(self._end_supervisor)
+            self.pid = self._read_pid(command[0])
+            on_failure.pop_all()  # it runs: from here on `end` cleans up
+
+    def wait(self, timeout: float) -> int | None:
+        """Return the command's exit code, or None when it still runs after `timeout` seconds."""
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def tail(self, lines: int = 20) -> str:
+        """Return the last lines of the command's output."""
+        size = os.fstat(self._log.fileno()).st_size
+        # pread: the file's position is shared with the command, and must not move.
+        end = os.pread(self._log.fileno(), 16_384, max(0, size - 16_384)).decode(errors="replace")
+        return "\n".join(end.strip().splitlines()[-lines:])
+
+    def end(self) -> None:
+        """End the command and wait until it is gone. Ending it twice does nothing."""
+        self._end_supervisor()
+        self._log.close()
+
+    def __enter__(self) -> Supervised:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def _read_pid(self, program: str) -> int:
+        line = self._process.stdout.readline() if self._process.stdout else b""
+        if not line:
+            self._process.wait()
+            raise OSError(f"{program!r} did not start: {self.tail(1)}")
+        return int(line)
+
+    def _end_supervisor(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                pipe.close()  # closing stdin is the sign to end
+        # The supervisor's SIGKILL comes at GRACE; it is late only where it was itself stopped or killed.
+        if self.wait(GRACE * 2) in (None, -signal.SIGKILL):
+            self._process.kill()
+            self._process.wait()
+            with contextlib.suppress(
+                AttributeError, ProcessLookupError
+            ):  # no pid: it never ran; or it is gone
+                os.killpg(self.pid, signal.SIGKILL)
+
+
+def _supervise(caller: int, command: Sequence[str]) -> int:
+    wakeups, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    asked_to_end: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        if number != signal.SIGCHLD:
+            asked_to_end.append(number)
+
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, note)
+    child = subprocess.Popen(  # noqa: S603 - the caller's own command, never a shell
+        command, stdin=subprocess.DEVNULL, stdout=sys.stderr, start_new_session=True
+    )
+    try:
+        os.write(sys.stdout.fileno(), b"%d\n" % child.pid)
+        while child.poll() is None and not asked_to_end and os.getppid() == caller:
+            ready, _, _ = select.select([sys.stdin, wakeups], [], [], _CALLER_CHECK)
+            if sys.stdin in ready and not os.read(sys.stdin.fileno(), 1):
+                break  # the caller closed the pipe, or died
+            if wakeups in ready:
+                os.read(wakeups, 512)
+    finally:
+        _end(child)
+    return child.returncode if child.returncode >= 0 else 128 - child.returncode
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End the child with what it started: it leads a process group of its own, known by its process id."""
+    if child.poll() is not None:
+        return
+    os.killpg(child.pid, signal.SIGTERM)
+    try:
+        child.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(_supervise(int(sys.argv[1]), sys.argv[2:]))
