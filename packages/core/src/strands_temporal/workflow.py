@@ -5,11 +5,11 @@ from strands_temporal.workflow import activity_as_hook, activity_as_tool
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import strands
-from strands.hooks import BaseHookEvent
+from strands.hooks import BaseHookEvent, HookCallback
 from strands.types.tools import AgentTool
 from typing_extensions import Unpack
 
@@ -62,7 +62,7 @@ def activity_as_hook(
     *,
     activity_input: Callable[[TEvent], Any] | None = None,
     **options: Unpack[ActivityOptions],
-) -> Callable[[TEvent], Awaitable[None]]:
+) -> HookCallback[TEvent]:
     """Return a hook callback that runs `activity` on a worker.
 
     The agent waits for the activity. If it fails, after the last attempt, the callback raises. Register the

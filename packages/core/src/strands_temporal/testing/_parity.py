@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from strands import Agent
 from strands.agent.agent_result import AgentResult
@@ -16,6 +16,7 @@ from strands.hooks import (
     BeforeModelCallEvent,
     BeforeToolCallEvent,
     BeforeToolsEvent,
+    HookCallback,
     HookProvider,
     HookRegistry,
     MessageAddedEvent,
@@ -170,8 +171,7 @@ class ParityWorkflow:
     @workflow.run
     async def run(self, key: str) -> dict[str, Any]:
         """Run the scenario `key` and return what was seen, as JSON values."""
-        seen = await _observe(_running[key], None)
-        return cast("dict[str, Any]", encode(vars(seen)))
+        return vars(await _observe(_running[key], None))
 
 
 async def _observe(scenario: Scenario, model: ScriptedModel | None) -> Seen:
@@ -195,7 +195,7 @@ async def _observe(scenario: Scenario, model: ScriptedModel | None) -> Seen:
         name: {"calls": tool.call_count, "errors": tool.error_count}
         for name, tool in metrics.tool_metrics.items()
     }
-    # Both runs are compared as JSON values, in which the workflow's arrive.
+    # JSON values, bytes tagged: as such the workflow's arrive, and as such both are compared.
     for name, value in vars(seen).items():
         setattr(seen, name, encode(value))
     return seen
@@ -212,7 +212,7 @@ class _Recorder(HookProvider):
         for event_type, describe in _DESCRIBED.items():
             registry.add_callback(event_type, self._recording(describe))
 
-    def _recording(self, describe: Callable[[Any], Any]) -> Callable[[Any], None]:
+    def _recording(self, describe: Callable[[Any], Any]) -> HookCallback[Any]:
         def record(event: Any) -> None:
             self.events.append([type(event).__name__, encode(describe(event))])
             if isinstance(event, AfterToolCallEvent):

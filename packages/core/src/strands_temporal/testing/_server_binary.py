@@ -55,7 +55,7 @@ except OSError as error:
 """
 
 # In a process of its own: where the download fails, the SDK has been seen to crash its process at exit.
-# os._exit, so that such a crash after a success does not hide it.
+# os._exit, so that such a crash hides neither a success nor the reason of a failure.
 _DOWNLOAD = """
 import asyncio, os, sys
 from temporalio.testing import WorkflowEnvironment
@@ -66,7 +66,12 @@ async def main():
     async with await server:
         pass
 
-asyncio.run(main())
+try:
+    asyncio.run(main())
+except RuntimeError as error:
+    sys.stderr.write(f"{error}\\n")
+    sys.stderr.flush()
+    os._exit(1)
 os._exit(0)
 """
 

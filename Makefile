@@ -1,0 +1,70 @@
+# Two commands matter to a newcomer: `make demo` and `make test`. Each target sets up what it needs, uv included.
+
+CACHE := $(if $(STRANDS_TEMPORAL_CACHE),$(STRANDS_TEMPORAL_CACHE),$(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/strands-temporal)
+UV := $(or $(shell command -v uv 2>/dev/null),$(CACHE)/uv/bin/uv)
+RUN := $(UV) run --no-sync
+PACKAGES := strands_temporal strands_temporal_mcp strands_temporal_streaming strands_temporal_otel strands_temporal_hitl
+
+export UV
+# Sandboxed workflows import their modules anew for every run: compiled bytecode is what keeps that quick.
+unexport PYTHONDONTWRITEBYTECODE
+export UV_COMPILE_BYTECODE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test format lint type smoke bench build pythons units cache-off suite
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+setup: $(UV)
+	@echo "==> Installing the workspace into .venv (the first time downloads about 300 MB)"
+	@$(UV) sync --locked --all-packages --all-groups --quiet
+
+$(CACHE)/uv/bin/uv:
+	@echo "==> uv is not here: installing it into the user's cache folder"
+	@python3 scripts/bootstrap_uv.py "$(CACHE)/uv"
+
+demo: setup  ## Show a durable agent on a real model; CHAT=1 lets you type
+	@$(RUN) python -m examples.demo
+
+test: lint type smoke units cache-off suite  ## Run every check
+
+suite: setup  # the last line is pytest's summary
+	@echo "==> All tests"
+	@$(RUN) pytest
+
+cache-off: setup
+	@echo "==> Server tests once more without the workflow cache: each workflow task replays from the start"
+	@$(RUN) pytest -m "server and not slow" --no-workflow-cache packages
+
+units: setup
+	@$(RUN) python scripts/unit_tests_on_pythons.py
+
+format: setup  ## Format the code and fix what can be fixed
+	@$(RUN) ruff format
+	@$(RUN) ruff check --fix
+
+lint: setup  ## Check style, formatting and the lock file
+	@echo "==> Style"
+	@$(UV) lock --check --quiet
+	@$(RUN) ruff format --check
+	@$(RUN) ruff check
+
+type: setup  ## Check types, strictly, and that the public API is fully typed
+	@echo "==> Types"
+	@$(RUN) pyright
+	@for package in $(PACKAGES); do \
+		$(RUN) pyright --ignoreexternal --verifytypes $$package > .verifytypes.log 2>&1 \
+			|| { cat .verifytypes.log; rm -f .verifytypes.log; exit 1; }; \
+		grep 'completeness score' .verifytypes.log | sed "s/^/$$package: /"; rm -f .verifytypes.log; \
+	done
+
+smoke: setup  ## Build the wheels, install core and each extra alone outside the tree, and use them
+	@$(RUN) python scripts/smoke.py
+
+bench: setup  ## Measure against a floor, in ratios
+	@$(RUN) python -m benchmarks
+
+build: $(UV)  ## Build wheels and source distributions into dist/
+	@$(UV) build --all-packages --quiet
+	@ls dist

@@ -1,0 +1,74 @@
+"""Runs in an empty environment: import and use core and the siblings that were asked for, and see no other.
+
+`smoke_check.py PRESENT ABSENT`, each a comma-separated list of modules.
+"""
+
+import asyncio
+import importlib
+import importlib.util
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from strands import tool
+from strands_temporal import ComposablePlugin, StrandsPlugin, TemporalAgent
+from strands_temporal.workflow import activity_as_tool
+from temporalio import activity, workflow
+from temporalio.worker import Replayer
+
+
+@tool
+def letter_counter(word: str, letter: str) -> int:
+    """Count a letter in a word."""
+    return word.count(letter)
+
+
+@activity.defn
+async def fetch_weather(city: str) -> str:
+    """Look up the weather."""
+    return f"sunny in {city}"
+
+
+@workflow.defn
+class SmokeWorkflow:
+    """An agent with both kinds of tools."""
+
+    def __init__(self) -> None:
+        self.agent = TemporalAgent(
+            start_to_close_timeout=timedelta(seconds=60), tools=[letter_counter, activity_as_tool(fetch_weather)]
+        )
+
+    @workflow.run
+    async def run(self, prompt: str) -> str:
+        """Run the agent."""
+        return str(await self.agent.invoke_async(prompt))
+
+
+def siblings(names: list[str]) -> list[Any]:
+    """Return a plugin of each sibling."""
+    plugins: list[Any] = []
+    for name in names:
+        module = importlib.import_module(name)
+        plugins += [getattr(module, exported)() for exported in module.__all__ if exported.endswith("Plugin")]
+    return plugins
+
+
+async def main(present: list[str], absent: list[str]) -> None:
+    """Check that what was installed is here, works together, and brought nothing else."""
+    for name in absent:
+        if importlib.util.find_spec(name) is not None:
+            raise SystemExit(f"{name} came along uninvited")
+    plugins = [StrandsPlugin(), *siblings(present)]
+    if len(plugins) != 1 + len(present) or not all(isinstance(plugin, ComposablePlugin) for plugin in plugins):
+        raise SystemExit(f"Not one plugin for each of {present}: {plugins}")
+    Replayer(workflows=[SmokeWorkflow], plugins=plugins)  # validates the workflow in Temporal's sandbox
+    agent = SmokeWorkflow().agent
+    if agent.tool_names != ["letter_counter", "fetch_weather"]:
+        raise SystemExit(f"The agent has the tools {agent.tool_names}")
+    here = Path(sys.modules["strands_temporal"].__file__ or "")
+    print(f"    {', '.join(plugin.name() for plugin in plugins)}: work ({here.parent.parent.name})")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*([name for name in argument.split(",") if name] for argument in sys.argv[1:3])))

@@ -1,0 +1,63 @@
+"""Run the unit tests on the oldest and the newest supported Python of this machine, and say which were found."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SUPPORTED_FROM = (3, 10)
+PROBE = "import sys; print(sys.version_info.major, sys.version_info.minor, sys.version_info.releaselevel)"
+
+
+def main() -> None:
+    """Find the interpreters and run the unit tests on the oldest and the newest."""
+    found = interpreters(os.environ.get("UV", "uv"))
+    names = ", ".join(".".join(map(str, version)) for version in sorted(found))
+    chosen = sorted({min(found), max(found)})
+    print(f"==> Pythons found: {names}", flush=True)
+    for version in chosen:
+        print(f"==> Unit tests on Python {version[0]}.{version[1]} ({found[version]})", flush=True)
+        run_unit_tests(found[version])
+
+
+def interpreters(uv: str) -> dict[tuple[int, int], Path]:
+    """Return one interpreter for each supported version that is installed: those uv sees, and pyenv's."""
+    listed = subprocess.run(
+        [uv, "python", "list", "--only-installed", "--output-format", "json"],
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ).stdout
+    candidates = [Path(entry["path"]) for entry in json.loads(listed)]
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    candidates += sorted(pyenv.glob("versions/*/bin/python3"))
+    found: dict[tuple[int, int], Path] = {sys.version_info[:2]: Path(sys.executable)}
+    for path in candidates:
+        version = version_of(path)
+        if version is not None and version >= SUPPORTED_FROM:
+            found.setdefault(version, path)
+    return found
+
+
+def version_of(path: Path) -> tuple[int, int] | None:
+    """Return major and minor version of an interpreter, None for what does not run or is no final release."""
+    try:
+        probe = subprocess.run([str(path), "-c", PROBE], check=True, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    major, minor, level = probe.stdout.split()
+    return (int(major), int(minor)) if level == "final" else None
+
+
+def run_unit_tests(python: Path) -> None:
+    """Run the tests that need no server, in an environment of its own."""
+    command = [os.environ.get("UV", "uv"), "run", "--locked", "--isolated", "--all-packages", "--group", "dev"]
+    command += ["--python", str(python), "python", "-m", "pytest", "-q", "-m", "not server", "packages"]
+    code = subprocess.run(command, check=False).returncode
+    if code:
+        raise SystemExit(f"The unit tests failed on {python}")
+
+
+if __name__ == "__main__":
+    main()
