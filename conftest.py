@@ -7,9 +7,10 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import pytest
-from strands_temporal.testing import AgentEnvironment, DevServer, agent_environment
 from temporalio.client import Client
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from strands_temporal.testing import AgentEnvironment, DevServer, agent_environment
 
 Agents: TypeAlias = Callable[..., AbstractAsyncContextManager[AgentEnvironment]]
 
@@ -22,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep provider credentials of the machine out of the tests: no test may reach a real provider by accident."""
+    """Take provider credentials away: no test may reach a real provider by accident."""
     for name in (
         "ANTHROPIC_API_KEY",
         "OPENAI_API_KEY",
@@ -51,7 +52,7 @@ async def client(server: DevServer) -> Client:
 @pytest.fixture(scope="session")
 def worker_options(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Worker options of this run: with `--no-workflow-cache` each workflow task replays."""
-    # Temporal's own sandbox; only the test runner, which test modules import, is not reloaded for each workflow.
+    # Temporal's own sandbox; only the test runner, which test modules import, is not reloaded each time.
     restrictions = SandboxRestrictions.default.with_passthrough_modules("_pytest", "conftest", "pytest")
     options: dict[str, Any] = {"workflow_runner": SandboxedWorkflowRunner(restrictions=restrictions)}
     if request.config.getoption("--no-workflow-cache"):
@@ -61,5 +62,5 @@ def worker_options(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 @pytest.fixture
 def agents(client: Client, worker_options: dict[str, Any]) -> Agents:
-    """Opens agent environments on the dev server: `async with agents(workflows=[...], models={...}) as env`."""
+    """What opens an agent environment: `async with agents(workflows=[...], models={...}) as env`."""
     return partial(agent_environment, client, **worker_options)

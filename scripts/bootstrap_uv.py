@@ -26,8 +26,10 @@ def main(folder: Path) -> None:
         )
     if not binary.exists():
         raise SystemExit(
-            f"uv could not be installed into {folder}: neither `python3 -m venv` nor `python3 -m pip` worked.\n"
-            "Install uv yourself (https://docs.astral.sh/uv/getting-started/installation/) and run make again."
+            f"uv could not be installed into {folder}: neither `python3 -m venv` nor `python3 -m pip` "
+            "worked.\n"
+            "Install uv yourself (https://docs.astral.sh/uv/getting-started/installation/) and run make "
+            "again."
         )
 
 

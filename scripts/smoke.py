@@ -1,7 +1,7 @@
 """Build the wheels, and install core alone and each extra alone into empty environments outside the tree.
 
-uv does not check version bounds between workspace members, and a member always sees the others: only this finds a
-package that cannot be installed, or that needs what it does not declare.
+uv does not check version bounds between workspace members, and a member always sees the others: only this
+finds a package that cannot be installed, or that needs what it does not declare.
 """
 
 import os
@@ -18,7 +18,12 @@ EXTRAS = {
     "streaming": ["strands_temporal_streaming"],
     "otel": ["strands_temporal_otel"],
     "hitl": ["strands_temporal_hitl"],
-    "all": ["strands_temporal_mcp", "strands_temporal_streaming", "strands_temporal_otel", "strands_temporal_hitl"],
+    "all": [
+        "strands_temporal_mcp",
+        "strands_temporal_streaming",
+        "strands_temporal_otel",
+        "strands_temporal_hitl",
+    ],
 }
 
 
@@ -40,7 +45,18 @@ def check(work: Path, wheels: Path, extra: str, modules: list[str]) -> None:
     venv = work / f"venv-{extra or 'core'}"
     python = venv / "bin" / "python"
     run(UV, "venv", "--quiet", str(venv), cwd=work)
-    run(UV, "pip", "install", "--quiet", "--python", str(python), "--find-links", str(wheels), requirement, cwd=work)
+    run(
+        UV,
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        str(python),
+        "--find-links",
+        str(wheels),
+        requirement,
+        cwd=work,
+    )
     absent = [name for name in EXTRAS["all"] if name not in modules]
     (work / "smoke_check.py").write_text(CHECK.read_text())
     run(str(python), "smoke_check.py", ",".join(modules), ",".join(absent), cwd=work)
@@ -48,7 +64,9 @@ def check(work: Path, wheels: Path, extra: str, modules: list[str]) -> None:
 
 def run(*command: str, cwd: Path) -> None:
     """Run a command; without the workspace's own environment variables."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")
+    }
     # Bytecode for environments that live for seconds would cost more than it saves.
     environment["UV_COMPILE_BYTECODE"] = "0"
     subprocess.run(command, check=True, cwd=cwd, env=environment)

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from strands import tool
-from strands_temporal import ComposablePlugin, StrandsPlugin, TemporalAgent
-from strands_temporal.workflow import activity_as_tool
 from temporalio import activity, workflow
 from temporalio.worker import Replayer
+
+from strands_temporal import ComposablePlugin, StrandsPlugin, TemporalAgent
+from strands_temporal.workflow import activity_as_tool
 
 
 @tool
@@ -36,7 +37,8 @@ class SmokeWorkflow:
 
     def __init__(self) -> None:
         self.agent = TemporalAgent(
-            start_to_close_timeout=timedelta(seconds=60), tools=[letter_counter, activity_as_tool(fetch_weather)]
+            start_to_close_timeout=timedelta(seconds=60),
+            tools=[letter_counter, activity_as_tool(fetch_weather)],
         )
 
     @workflow.run
@@ -60,7 +62,9 @@ async def main(present: list[str], absent: list[str]) -> None:
         if importlib.util.find_spec(name) is not None:
             raise SystemExit(f"{name} came along uninvited")
     plugins = [StrandsPlugin(), *siblings(present)]
-    if len(plugins) != 1 + len(present) or not all(isinstance(plugin, ComposablePlugin) for plugin in plugins):
+    if len(plugins) != 1 + len(present) or not all(
+        isinstance(plugin, ComposablePlugin) for plugin in plugins
+    ):
         raise SystemExit(f"Not one plugin for each of {present}: {plugins}")
     Replayer(workflows=[SmokeWorkflow], plugins=plugins)  # validates the workflow in Temporal's sandbox
     agent = SmokeWorkflow().agent

@@ -1,4 +1,4 @@
-"""Run the unit tests on the oldest and the newest supported Python of this machine, and say which were found."""
+"""Run the unit tests on the oldest and newest supported Python here, and say which were found."""
 
 import json
 import os
@@ -43,7 +43,9 @@ def interpreters(uv: str) -> dict[tuple[int, int], Path]:
 def version_of(path: Path) -> tuple[int, int] | None:
     """Return major and minor version of an interpreter, None for what does not run or is no final release."""
     try:
-        probe = subprocess.run([str(path), "-c", PROBE], check=True, capture_output=True, text=True, timeout=30)
+        probe = subprocess.run(
+            [str(path), "-c", PROBE], check=True, capture_output=True, text=True, timeout=30
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     major, minor, level = probe.stdout.split()
@@ -52,7 +54,15 @@ def version_of(path: Path) -> tuple[int, int] | None:
 
 def run_unit_tests(python: Path) -> None:
     """Run the tests that need no server, in an environment of its own."""
-    command = [os.environ.get("UV", "uv"), "run", "--locked", "--isolated", "--all-packages", "--group", "dev"]
+    command = [
+        os.environ.get("UV", "uv"),
+        "run",
+        "--locked",
+        "--isolated",
+        "--all-packages",
+        "--group",
+        "dev",
+    ]
     command += ["--python", str(python), "python", "-m", "pytest", "-q", "-m", "not server", "packages"]
     code = subprocess.run(command, check=False).returncode
     if code:

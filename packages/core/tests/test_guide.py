@@ -9,13 +9,14 @@ from conftest import Agents
 from pydantic import BaseModel, Field
 from strands import tool
 from strands.hooks import AfterToolCallEvent, BeforeToolCallEvent, HookProvider, HookRegistry
-from strands_temporal import StrandsPlugin, TemporalAgent, TemporalModel
-from strands_temporal.testing import ScriptedCall, ScriptedModel, fail, say, use_tool, use_tools
-from strands_temporal.workflow import activity_as_hook, activity_as_tool
 from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
+
+from strands_temporal import StrandsPlugin, TemporalAgent, TemporalModel
+from strands_temporal.testing import ScriptedCall, ScriptedModel, fail, say, use_tool, use_tools
+from strands_temporal.workflow import activity_as_hook, activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
     from strands import Agent
@@ -24,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
 pytestmark = pytest.mark.server
 
 
-# Hello world ------------------------------------------------------------------------------------------------------
+# --- Hello world
 
 
 @workflow.defn
@@ -88,7 +89,7 @@ class PlainAgentWorkflow:
         return str(await Agent(model=model, callback_handler=None).invoke_async(prompt))
 
 
-# Models -----------------------------------------------------------------------------------------------------------
+# --- Models
 
 
 @workflow.defn
@@ -126,7 +127,7 @@ async def test_each_agent_uses_its_named_model_and_factories_are_called_once(age
     assert made == ["claude", "bedrock"]  # once each for the worker's life; "other" was never needed
 
 
-# Tools ------------------------------------------------------------------------------------------------------------
+# --- Tools
 
 
 @tool
@@ -276,7 +277,7 @@ async def test_activity_tool_arguments_results_and_errors(agents: Agents) -> Non
     assert names.count("forecast") == 1  # the invalid call was never scheduled
 
 
-# Hooks ------------------------------------------------------------------------------------------------------------
+# --- Hooks
 
 audited: list[str] = []
 
@@ -365,7 +366,7 @@ async def test_a_hook_that_fails_ends_the_workflow_and_the_tool_does_not_run(age
     assert len(model.calls) == 1
 
 
-# Structured output ------------------------------------------------------------------------------------------------
+# --- Structured output
 
 
 class PersonInfo(BaseModel):
@@ -406,7 +407,7 @@ async def test_structured_output_comes_back_typed_after_a_forced_call_and_a_corr
     assert model.calls[1].tool_choice == {"tool": {"name": "PersonInfo"}}
 
 
-# Retries ----------------------------------------------------------------------------------------------------------
+# --- Retries
 
 
 @workflow.defn

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import strands
@@ -19,7 +19,15 @@ from strands.hooks import (
 )
 from strands.interrupt import Interrupt, InterruptException
 from strands.tools.executors import ConcurrentToolExecutor, SequentialToolExecutor
-from strands.types.exceptions import ContextWindowOverflowException, ModelThrottledException
+from strands.types.exceptions import (
+    ContextWindowOverflowException,
+    MaxTokensReachedException,
+    ModelThrottledException,
+)
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.common import RetryPolicy
+
 from strands_temporal.testing import (
     MakeAgent,
     Reply,
@@ -35,9 +43,6 @@ from strands_temporal.testing import (
     use_tools,
 )
 from strands_temporal.workflow import activity_as_tool
-from temporalio import activity
-from temporalio.client import Client
-from temporalio.common import RetryPolicy
 
 pytestmark = pytest.mark.server
 
@@ -117,7 +122,7 @@ async def check(client: Client, scenario: Scenario, worker_options: dict[str, An
     assert parity.durable.given, "the model was never called"
 
 
-TOOL_CALLS = {
+TOOL_CALLS: dict[str, tuple[str, dict[str, Any] | str, str]] = {
     "sync": ("letter_counter", {"word": "strawberry", "letter": "r"}, "3"),
     "async": ("shout", {"text": "héllo"}, "HÉLLO"),
     "generator": ("count_up", {"to": 2}, "counted"),
@@ -272,7 +277,7 @@ async def test_binary_content_reaches_the_model_as_bytes(
     paper: Any = {"document": {"format": "txt", "name": "d", "source": {"bytes": b"plain ascii"}}}
 
     def look(call: ScriptedCall) -> Reply:
-        image, document = call.messages[0]["content"][1:]
+        image, document = cast("list[Any]", call.messages[0]["content"][1:])
         return say(f"{image['image']['source']['bytes']!r} {document['document']['source']['bytes']!r}")
 
     scenario = Scenario(
@@ -298,7 +303,7 @@ async def test_model_errors_are_the_same_classes(
     scenario = Scenario(
         script=lambda: ScriptedModel(lambda call: fail(FAILURES[case])),
         build=lambda make: make(
-            **({"retry_policy": RetryPolicy(maximum_attempts=1)} if make.durable else {})
+            **(dict[str, Any](retry_policy=RetryPolicy(maximum_attempts=1)) if make.durable else {})
         ),
         drive=prompts("go"),
     )
@@ -320,7 +325,7 @@ async def test_max_tokens_raises_and_the_conversation_can_go_on(
     )
 
     async def drive(agent: Agent) -> AgentResult:
-        with pytest.raises(strands.types.exceptions.MaxTokensReachedException):
+        with pytest.raises(MaxTokensReachedException):
             await agent.invoke_async("go")
         return await agent.invoke_async("go on")
 
