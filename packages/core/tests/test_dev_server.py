@@ -189,9 +189,11 @@ def answering_host(status: int):
     with HTTPServer(("127.0.0.1", 0), Answer) as host:
         thread = threading.Thread(target=host.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{host.server_port}/"
-        host.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{host.server_port}/"
+        finally:
+            host.shutdown()
+            thread.join()
 
 
 @pytest.mark.parametrize("status", [200, 404])
@@ -550,7 +552,7 @@ async def main():
         fork = os.fork() if "fork" in sys.argv else None
         if fork == 0:
             signal.pause()
-        print(server.pid, fork or 0, flush=True)
+        print(server.pid, server._require_running().process._process.pid, fork or 0, flush=True)
         await asyncio.Event().wait()
 
 asyncio.run(main())
@@ -559,7 +561,7 @@ asyncio.run(main())
 
 @contextmanager
 def caller(*arguments: str):
-    """A process of its own group that starts a server; yields it, the server's pid and that of its fork."""
+    """A process of its own group that starts a server; with the pids of server, supervisor and fork."""
     process = subprocess.Popen(
         [sys.executable, "-c", CALLER, *arguments],
         stdout=subprocess.PIPE,
@@ -569,9 +571,9 @@ def caller(*arguments: str):
     )
     try:
         assert process.stdout is not None
-        server, fork = map(int, process.stdout.readline().split())
+        server, supervisor, fork = map(int, process.stdout.readline().split())
         assert not is_gone(server)
-        yield process, server, fork
+        yield process, server, supervisor, fork
     finally:
         process.kill()
         process.communicate(timeout=LIMIT)
@@ -579,14 +581,14 @@ def caller(*arguments: str):
 
 @pytest.mark.server
 def test_a_killed_caller_leaves_no_server():
-    with caller() as (process, server, _):
+    with caller() as (process, server, *_):
         process.send_signal(signal.SIGKILL)
         wait_gone(server)
 
 
 @pytest.mark.server
 def test_a_fork_of_a_killed_caller_does_not_keep_the_server():
-    with caller("fork") as (process, server, fork):
+    with caller("fork") as (process, server, _, fork):
         try:
             process.send_signal(signal.SIGKILL)
             process.wait(LIMIT)  # a zombie is still its children's parent
@@ -597,8 +599,9 @@ def test_a_fork_of_a_killed_caller_does_not_keep_the_server():
 
 @pytest.mark.server
 def test_ctrl_c_for_the_whole_process_group_ends_the_server_in_order():
-    with caller() as (process, server, _):
-        assert os.getpgid(server) != process.pid, "the server must not get the terminal's SIGINT itself"
+    with caller() as (process, server, supervisor, _):
+        reached = {os.getpgid(pid) for pid in (server, supervisor)} & {os.getpgid(process.pid)}
+        assert not reached, "the terminal's SIGINT is the caller's alone, which then ends the server in order"
         os.killpg(process.pid, signal.SIGINT)
         wait_gone(server)
         assert process.wait(LIMIT) in (-signal.SIGINT, 130)

@@ -15,6 +15,20 @@ TConfig = TypeVar("TConfig", WorkerConfig, ReplayerConfig)
 Activities = Sequence[Callable[..., Any]]
 AppendActivities = Callable[[Activities | None], Activities]
 
+PASSTHROUGH_MODULES = (
+    "strands",  # its loop runs in the workflow; a reload per workflow would cost a second
+    "strands_temporal",  # shares Strands' classes, and changes its clock and ids in one place
+    "mcp",  # imported by strands.tools.mcp, and registers types at import
+    "mcp_types",  # the same, where mcp keeps its types in a package of their own
+    "opentelemetry",  # Strands opens spans in the loop; its context must be the exporter's
+    "botocore",  # imported by strands.models.bedrock, which `import strands` loads; reads files at import
+    "boto3",  # the same
+    "docstring_parser",  # Strands reads tool docstrings with it, lazily
+    "jsonschema",  # Strands validates tool specs with it, lazily
+)
+"""What every plugin lets workflow code see unsandboxed, each with its reason. Temporal adds pydantic and the
+standard library."""
+
 
 class ComposablePlugin(SimplePlugin):
     """A `SimplePlugin` that appends and never replaces, and whose second appearance changes nothing.
@@ -29,7 +43,7 @@ class ComposablePlugin(SimplePlugin):
             worker's activities with them.
         interceptors: Worker interceptors. Two of one class count as the same, unless their `identity` tells
             them apart.
-        passthrough_modules: Modules that workflow code sees unsandboxed.
+        passthrough_modules: Modules that workflow code sees unsandboxed, beside Strands and this package.
         workflow_failure_exception_types: Exceptions that fail a workflow instead of its task.
         data_converter: Changes the data converter that the user set.
     """
@@ -48,7 +62,9 @@ class ComposablePlugin(SimplePlugin):
         super().__init__(
             name,
             activities=activities if callable(activities) else _appending(activities),
-            workflow_runner=lambda runner: _with_passthrough(runner, passthrough_modules),
+            workflow_runner=lambda runner: _with_passthrough(
+                runner, (*PASSTHROUGH_MODULES, *passthrough_modules)
+            ),
             workflow_failure_exception_types=_appending(workflow_failure_exception_types),
             data_converter=data_converter,
         )

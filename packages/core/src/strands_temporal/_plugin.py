@@ -25,20 +25,6 @@ ModelFactory = Callable[[], Model]
 DEFAULT_MODEL = "default"
 """Name of the model that `StrandsPlugin()` without a mapping offers."""
 
-PASSTHROUGH_MODULES = (
-    "strands",  # its loop runs in the workflow; a reload per workflow would cost a second
-    "strands_temporal",  # shares Strands' classes, and changes its clock and ids in one place
-    "mcp",  # imported by strands.tools.mcp, and registers types at import
-    "mcp_types",  # the same, where mcp keeps its types in a package of their own
-    "opentelemetry",  # Strands opens spans in the loop; its context must be the exporter's
-    "botocore",  # imported by strands.models.bedrock, which `import strands` loads; reads files at import
-    "boto3",  # the same
-    "docstring_parser",  # Strands reads tool docstrings with it, lazily
-    "jsonschema",  # Strands validates tool specs with it, lazily
-)
-"""Modules that workflow code sees unsandboxed, each with its reason. Temporal adds pydantic and the standard
-library."""
-
 
 class StrandsPlugin(ComposablePlugin):
     """Run Strands agents in the workflows of this client and its workers.
@@ -68,7 +54,6 @@ class StrandsPlugin(ComposablePlugin):
             "strands_temporal.StrandsPlugin",
             activities=self._add_activities,
             interceptors=[StrandsInterceptor()],
-            passthrough_modules=PASSTHROUGH_MODULES,
             workflow_failure_exception_types=list(STRANDS_EXCEPTIONS.values()),
             data_converter=_with_pydantic,
         )
