@@ -1,0 +1,74 @@
+"""The README's and the docs' code runs, and what they promise is there."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Agents
+from pytest_examples import CodeExample, EvalExample, find_examples
+
+from strands_temporal.testing import ScriptedModel, say
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted(ROOT.glob("packages/*/README.md")),
+]
+EXAMPLES = list(find_examples(*PAGES))
+
+
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) >= 5
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: f"{example.path.name}:{example.start_line}")
+def test_the_code_of_the_docs_runs(
+    example: CodeExample, eval_example: EvalExample, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    hello = next(e for e in EXAMPLES if e.path.name == "README.md" and "class HelloWorkflow" in e.source)
+    (tmp_path / "hello.py").write_text(hello.source)  # the README's worker imports its workflow from there
+    monkeypatch.syspath_prepend(str(tmp_path))
+    eval_example.run(example)
+
+
+@pytest.mark.server
+async def test_the_ten_line_agent_answers(
+    agents: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hello = next(e for e in EXAMPLES if e.path.name == "README.md" and "class HelloWorkflow" in e.source)
+    (tmp_path / "ten_line_agent.py").write_text(hello.source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import importlib
+
+    workflow_class: Any = importlib.import_module("ten_line_agent").HelloWorkflow
+    model = ScriptedModel(lambda call: say(f"Hello, {call.text}"))
+    async with agents(workflows=[workflow_class], models={"claude": lambda: model}) as env:
+        assert await env.run(workflow_class.run, "world") == "Hello, world\n"
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "AGENTS.md", ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name
+)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_make_targets_of_the_docs_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for page in [*PAGES, ROOT / "AGENTS.md", ROOT / "CONTRIBUTING.md"]:
+        for name in re.findall(r"`make ([a-z-]+)", page.read_text()):
+            assert name in targets, f"{page.name} speaks of `make {name}`"
+
+
+def test_agents_md_stays_short() -> None:
+    assert len((ROOT / "AGENTS.md").read_text().splitlines()) <= 80
+
+
+@pytest.mark.parametrize("package", sorted((ROOT / "packages").iterdir()), ids=lambda package: package.name)
+def test_each_package_has_its_papers(package: Path) -> None:
+    for name in ("README.md", "CHANGELOG.md", "pyproject.toml"):
+        assert (package / name).read_text().strip()
+    assert list(package.glob("src/*/py.typed"))

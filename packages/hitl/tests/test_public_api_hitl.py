@@ -1,0 +1,13 @@
+"""The public surface of this package, pinned."""
+
+import strands_temporal_hitl
+from strands_temporal import ComposablePlugin
+
+
+def test_public_names() -> None:
+    assert strands_temporal_hitl.__all__ == ["HITLPlugin"]
+    assert issubclass(strands_temporal_hitl.HITLPlugin, ComposablePlugin)
+
+
+def test_the_plugins_name_is_its_place() -> None:
+    assert strands_temporal_hitl.HITLPlugin().name() == "strands_temporal_hitl.HITLPlugin"
