@@ -89,7 +89,7 @@ def called_by_strands(depth: int) -> bool:
     agent/_agent_as_tool.py:382, vended_plugins/goal/plugin.py:322, the session managers).
     """
     # Nothing public tells who calls.
-    caller = str(sys._getframe(depth + 1).f_globals.get("__name__", ""))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    caller = _module(sys._getframe(depth + 1))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return caller == "strands" or caller.startswith("strands.")
 
 
@@ -118,9 +118,10 @@ def _run_inline(
     loop: asyncio.AbstractEventLoop, executor: object, function: Callable[..., T], *args: Any
 ) -> "asyncio.Future[T]":
     """Stand in for a workflow loop's `run_in_executor`: run a tool's function now, return a done future."""
-    # Frame 1 is asyncio.to_thread, 2 is who called it.
-    site = str(sys._getframe(2).f_globals.get("__name__", ""))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    if site not in TOOL_CALL_SITES:
+    caller = sys._getframe(1)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    through_to_thread = caller.f_code is asyncio.to_thread.__code__
+    site = _module(caller.f_back if through_to_thread else caller)
+    if not (through_to_thread and site in TOOL_CALL_SITES):
         raise ApplicationError(
             f"{site or 'Code'} wants to run in a thread, which a workflow has not: it would do its work "
             "again at every "
@@ -139,6 +140,10 @@ def _run_inline(
         future.set_exception(error)
     _warn_if_slow(time.perf_counter() - started)
     return future
+
+
+def _module(frame: types.FrameType | None) -> str:
+    return str(frame.f_globals.get("__name__", "")) if frame else ""
 
 
 def _warn_if_slow(seconds: float) -> None:

@@ -2,8 +2,9 @@
 
 import inspect
 from collections.abc import AsyncIterator
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeVar, cast
 
+from pydantic import BaseModel
 from strands import Agent
 from strands.handlers.callback_handler import PrintingCallbackHandler
 from strands.models.routing import ModelRouter
@@ -23,6 +24,8 @@ from ._errors import (
 )
 from ._model import TemporalModel, as_durable_model
 from ._options import activity_option_names
+
+T = TypeVar("T", bound=BaseModel)
 
 _AGENT_PARAMETERS = frozenset(inspect.signature(cast("Any", Agent.__init__)).parameters) - {"self"}
 _SNAPSHOT_ADVICE = (
@@ -91,6 +94,28 @@ class TemporalAgent(Agent):
         except Exception as error:
             mark_left_agent(error)
             raise
+
+    @override
+    async def structured_output_async(self, output_model: type[T], prompt: AgentInput = None) -> T:
+        """Return structured output by the deprecated way of Strands; prefer `structured_output_model=`."""
+        try:
+            return await super().structured_output_async(output_model, prompt)
+        except Exception as error:
+            mark_left_agent(error)
+            raise
+
+    @override
+    def structured_output(self, output_model: type[T], prompt: AgentInput = None) -> T:
+        """Refuse, as `__call__` does.
+
+        Raises:
+            SynchronousCallError: Always.
+        """
+        raise SynchronousCallError(
+            "agent.structured_output(...) cannot run in a workflow. Give the agent structured_output_model= "
+            "and "
+            "write `await agent.invoke_async(...)`"
+        )
 
     @override
     def take_snapshot(self, **kwargs: Any) -> Any:

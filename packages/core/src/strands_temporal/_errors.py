@@ -13,6 +13,7 @@ Agents are often built in a workflow's `__init__`, where no interceptor stands: 
 would make Temporal retry the workflow task for ever. What we raise is therefore a Temporal failure as well.
 """
 
+import ast
 import builtins
 import inspect
 from typing import Any, cast
@@ -130,18 +131,17 @@ def from_tool_activity_error(error: ActivityError) -> Exception:
 def mark_left_agent(error: Exception) -> None:
     """Remember that `error` left an agent's call, so that it ends the run if nobody catches it.
 
-    Temporal's own failures end a workflow by themselves and are left alone.
+    Past a class's own `__setattr__`: an exception may be a frozen dataclass, and must stay what was raised.
     """
-    if not isinstance(error, TemporalError):
-        setattr(error, _MARK, True)
+    object.__setattr__(error, _MARK, True)
 
 
 def left_agent(error: BaseException) -> bool:
     """Tell whether `error`, or every exception in it when it is a group, was marked by `mark_left_agent`."""
+    if getattr(error, _MARK, False) is True:
+        return True
     inner = cast("tuple[BaseException, ...]", getattr(error, "exceptions", ()))
-    if inner:
-        return all(map(left_agent, inner))
-    return getattr(error, _MARK, False) is True
+    return bool(inner) and all(map(left_agent, inner))
 
 
 def as_workflow_failure(error: Exception) -> ApplicationError:
@@ -187,10 +187,9 @@ def _restore(failure: ApplicationError) -> Exception | None:
         )
     if cls is strands_exceptions.EventLoopException:
         return strands_exceptions.EventLoopException(Exception(failure.message))
-    try:
-        return cls(failure.message)
-    except TypeError:  # a constructor of Strands with further arguments: the typed failure says the same
-        return None
+    if cls is strands_exceptions.AggregateMemoryError:
+        return strands_exceptions.AggregateMemoryError(failure.message, [])
+    return cls(failure.message)
 
 
 def _builtin_exception(failure: ApplicationError) -> Exception | None:
@@ -200,8 +199,16 @@ def _builtin_exception(failure: ApplicationError) -> Exception | None:
     ):
         return None
     try:
-        restored = cls(failure.message)
+        # The text of a KeyError is its key's repr.
+        restored = cls(_literal(failure.message) if cls is KeyError else failure.message)
     except TypeError:  # UnicodeDecodeError and its like take more than a message
         return None
     restored.__cause__ = failure.__cause__
     return restored
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):  # the repr of something that is no literal
+        return text

@@ -3,6 +3,7 @@
 from typing import Any
 
 from temporalio import worker, workflow
+from temporalio.exceptions import TemporalError
 
 from ._adaptation import adapt_loop
 from ._errors import as_workflow_failure, left_agent, to_application_error
@@ -68,6 +69,8 @@ class _AgentRuns(worker.WorkflowInboundInterceptor):
 
 def _end_run_on(error: Exception) -> None:
     """Raise the failure that ends the run or the update if `error` left an agent; else do nothing."""
-    if left_agent(error):
+    if left_agent(error) and not isinstance(
+        error, TemporalError
+    ):  # Temporal's own failures end a run as they are
         workflow.logger.debug("type=<%s> | an error left the agent and ends the run", type(error).__name__)
         raise as_workflow_failure(error) from error

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, cast
 
-from temporalio.common import RetryPolicy
-from temporalio.workflow import ActivityConfig
+from temporalio.api.common.v1 import RetryPolicy as RetryPolicyProto
+from temporalio.common import Priority, RetryPolicy
+from temporalio.workflow import ActivityCancellationType, ActivityConfig, VersioningIntent
 
 from ._errors import AgentTypeError, AgentValueError
 
@@ -36,6 +37,14 @@ TOOL_DEFAULTS: ActivityOptions = {
 }
 
 _KNOWN = frozenset(ActivityConfig.__annotations__)
+_TYPES: dict[str, type[Any]] = {
+    "cancellation_type": ActivityCancellationType,
+    "priority": Priority,
+    "retry_policy": RetryPolicy,
+    "summary": str,
+    "task_queue": str,
+    "versioning_intent": VersioningIntent,
+}
 _DURATIONS = (
     "schedule_to_close_timeout",
     "schedule_to_start_timeout",
@@ -94,5 +103,15 @@ def _check(owner: str, name: str, value: Any) -> None:
             )
         if value <= timedelta(0):
             raise AgentValueError(f"{owner}: {name}={value!r} is not positive")
-    if name == "retry_policy" and not isinstance(value, RetryPolicy):
-        raise AgentTypeError(f"{owner}: retry_policy={value!r} is not a temporalio.common.RetryPolicy")
+    expected = _TYPES.get(name)
+    if expected is not None and not isinstance(value, expected):
+        raise AgentTypeError(
+            f"{owner}: {name}={value!r} is not a {expected.__module__}.{expected.__qualname__}"
+        )
+    if name == "task_queue" and not value:
+        raise AgentValueError(f"{owner}: task_queue is empty. Leave it out for the workflow's own task queue")
+    if isinstance(value, RetryPolicy):
+        try:
+            value.apply_to_proto(RetryPolicyProto())
+        except ValueError as error:
+            raise AgentValueError(f"{owner}: {value!r} cannot work: {error}") from error

@@ -49,6 +49,7 @@ class StrandsPlugin(ComposablePlugin):
         self._models = NamedFactories[Model](
             "model", "StrandsPlugin(models=...)", factories, Model, MODEL_FACTORY_FAILED
         )
+        self._running = 0
         self._activities = ModelActivities(self._models, DEFAULT_MODEL if models is None else None)
         super().__init__(
             "strands_temporal.StrandsPlugin",
@@ -59,11 +60,14 @@ class StrandsPlugin(ComposablePlugin):
         )
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
-        """See base class. The models live as long as the worker."""
+        """See base class. The models live until the last worker of this plugin has ended."""
+        self._running += 1
         try:
             await super().run_worker(worker, next)
         finally:
-            self._models.forget()
+            self._running -= 1
+            if not self._running:
+                self._models.forget()
 
     def _add_activities(self, existing: Activities | None) -> Activities:
         """Return the worker's activities with the model's, once for all plugins that are configured alike."""

@@ -19,6 +19,23 @@ _RETRYABLE_STATUS = frozenset({408, 409, 425, 429})
 """Request time-out, lock conflict, too early, throttled: another attempt may succeed. So may any status from
 500."""
 
+_CLIENT_ERRORS, _SERVER_ERRORS = 400, 500
+
+_FINAL_AWS_CODES = frozenset({"accessdeniedexception", "resourcenotfoundexception", "validationexception"})
+"""Codes of Amazon's event stream that no retry helps; such an event in mid-stream carries no HTTP status."""
+
+_FINAL_CLASSES = frozenset(
+    {
+        "NoCredentialsError",
+        "NoRegionError",
+        "ParamValidationError",
+        "PartialCredentialsError",
+        "ProfileNotFound",
+        "UnknownServiceError",
+    }
+)
+"""botocore's complaints about configuration and arguments: exceptions of its own without a status."""
+
 _LONGEST_DELAY = timedelta(minutes=10)
 """A `Retry-After` beyond this is cut: a quota that renews tomorrow must not hide behind one silent
 activity."""
@@ -61,9 +78,12 @@ def model_failure(error: Exception) -> FailureError:
 def _worth_retrying(error: Exception) -> bool:
     status = next((status for link in _chain(error) if (status := _status(link)) is not None), None)
     if status is not None:
-        return status >= 500 or status in _RETRYABLE_STATUS  # HTTP's server errors
-    # A stream that was cut may end in half a JSON document.
-    return isinstance(error, JSONDecodeError) or not isinstance(error, _BUGS)
+        return status >= _SERVER_ERRORS or status in _RETRYABLE_STATUS
+    if isinstance(error, JSONDecodeError):  # a stream that was cut may end in half a JSON document
+        return True
+    if any(cls.__name__ in _FINAL_CLASSES for cls in type(error).__mro__):
+        return False
+    return not isinstance(error, _BUGS) and _aws_code(error) not in _FINAL_AWS_CODES
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -73,7 +93,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     while link is not None and id(link) not in seen:
         seen.add(id(link))
         yield link
-        link = link.__cause__ or link.__context__
+        link = link.__cause__
 
 
 def _status(error: BaseException) -> int | None:
@@ -83,11 +103,19 @@ def _status(error: BaseException) -> int | None:
         status = cast("Mapping[str, Any]", response).get("ResponseMetadata", {}).get("HTTPStatusCode")
     else:
         status = getattr(error, "status_code", None) or getattr(response, "status_code", None)
-    return status if isinstance(status, int) else None
+    # An error in mid-stream has the status of a stream that began well (anthropic), or -1 (ollama).
+    return status if isinstance(status, int) and status >= _CLIENT_ERRORS else None
+
+
+def _aws_code(error: BaseException) -> str:
+    response: Any = getattr(error, "response", None)
+    if not isinstance(response, Mapping):
+        return ""
+    return str(cast("Mapping[str, Any]", response).get("Error", {}).get("Code", "")).lower()
 
 
 def _retry_after(error: BaseException) -> timedelta | None:
-    """Return the delay of a `Retry-After` header (RFC 9110, 10.2.3: seconds or a date), cut."""
+    """Return the delay of a `Retry-After` header (RFC 9110, 10.2.3), or of OpenAI's `retry-after-ms`, cut."""
     for link in _chain(error):
         response: Any = getattr(link, "response", None)
         headers: Any
@@ -95,18 +123,29 @@ def _retry_after(error: BaseException) -> timedelta | None:
             headers = cast("Mapping[str, Any]", response).get("ResponseMetadata", {}).get("HTTPHeaders")
         else:
             headers = getattr(response, "headers", None)
-        value: Any = headers.get("retry-after") if hasattr(headers, "get") else None
-        if value is not None and (delay := _delay(str(value))) is not None:
+        if not hasattr(headers, "get"):
+            continue
+        delay = _seconds(headers.get("retry-after-ms"), 0.001) or _delay(headers.get("retry-after"))
+        if delay is not None:
             return min(delay, _LONGEST_DELAY)
     return None
 
 
-def _delay(value: str) -> timedelta | None:
+def _delay(value: object) -> timedelta | None:
+    return _seconds(value, 1) or _until(value)
+
+
+def _seconds(value: object, unit: float) -> timedelta | None:
     try:
-        delay = timedelta(seconds=float(value))
+        delay = timedelta(seconds=float(str(value)) * unit)
     except (ValueError, OverflowError):
-        try:
-            delay = parsedate_to_datetime(value) - datetime.now(timezone.utc)
-        except (ValueError, TypeError):  # neither seconds nor a date: the provider said nothing we understand
-            return None
+        return None
+    return delay if delay > timedelta(0) else None
+
+
+def _until(value: object) -> timedelta | None:
+    try:
+        delay = parsedate_to_datetime(str(value)) - datetime.now(timezone.utc)
+    except (ValueError, TypeError, OverflowError):  # no date: the provider said nothing that we understand
+        return None
     return delay if delay > timedelta(0) else None

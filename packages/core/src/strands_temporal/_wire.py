@@ -1,8 +1,8 @@
 """Values on the wire: bytes kept as bytes, and a model's chunks merged.
 
-JSON has no bytes. `encode` writes them as `{"$b64": "..."}` and marks a dict that only looks like that, so
-that `decode(encode(value)) == value` for every JSON value with bytes in it, whatever payload converter is in
-use.
+JSON has no bytes. `encode` writes them as `{"$b64": "..."}`, and text that UTF-8 cannot hold (half a
+surrogate pair, as in a file name that is not UTF-8) as `{"$s64": "..."}`. A dict that only looks like that is
+marked, so that `decode(encode(value)) == value` for every JSON value with bytes in it, with any converter.
 """
 
 import base64
@@ -14,7 +14,8 @@ from typing import Any, cast
 from strands.types.streaming import StreamEvent
 
 _BYTES_KEY = "$b64"
-_LOOKS_TAGGED = re.compile(r"\$+b64")
+_TEXT_KEY = "$s64"
+_LOOKS_TAGGED = re.compile(r"\$+[bs]64")
 
 
 def encode(value: Any) -> Any:
@@ -23,10 +24,12 @@ def encode(value: Any) -> Any:
     Raises:
         TypeError: If something in `value` is neither JSON nor bytes, or a key is not a string.
     """
-    if value is None or isinstance(value, (str, bool, int, float)):
+    if isinstance(value, str):
+        return value if _is_utf8(value) else {_TEXT_KEY: _base64(value.encode("utf-8", "surrogatepass"))}
+    if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, (bytes, bytearray, memoryview)):
-        return {_BYTES_KEY: base64.b64encode(bytes(cast("bytes", value))).decode("ascii")}
+        return {_BYTES_KEY: _base64(bytes(cast("bytes", value)))}
     if isinstance(value, Mapping):
         mapping = cast("Mapping[Any, Any]", value)
         encoded = {_checked_key(key): encode(item) for key, item in mapping.items()}
@@ -42,7 +45,11 @@ def decode(value: Any) -> Any:
         mapping = cast("dict[str, Any]", value)
         if _looks_tagged(mapping):
             ((key, inner),) = mapping.items()
-            return base64.b64decode(inner) if key == _BYTES_KEY else {key[1:]: decode(inner)}
+            if key == _BYTES_KEY:
+                return base64.b64decode(inner)
+            if key == _TEXT_KEY:
+                return base64.b64decode(inner).decode("utf-8", "surrogatepass")
+            return {key[1:]: decode(inner)}
         return {key: decode(item) for key, item in mapping.items()}
     if isinstance(value, list):
         return [decode(item) for item in cast("list[Any]", value)]
@@ -50,7 +57,7 @@ def decode(value: Any) -> Any:
 
 
 def is_json(value: Any) -> bool:
-    """Tell whether `value` can cross to an activity and come back equal."""
+    """Tell whether `value` can cross to an activity: JSON values and bytes; a tuple arrives as a list."""
     try:
         json.dumps(encode(value), allow_nan=False)
     except (TypeError, ValueError, RecursionError):
@@ -74,9 +81,23 @@ def merge_deltas(events: Iterable[StreamEvent]) -> list[StreamEvent]:
     return merged
 
 
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _is_utf8(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _checked_key(key: Any) -> str:
-    if not isinstance(key, str):
-        raise TypeError(f"The key {key!r} cannot cross to an activity: JSON objects have string keys")
+    if not isinstance(key, str) or not _is_utf8(key):
+        raise TypeError(f"The key {key!r} cannot cross to an activity: JSON objects have UTF-8 string keys")
     return key
 
 
