@@ -1,0 +1,98 @@
+"""Reads out of a workflow's history what happened: the demo claims nothing that does not stand there."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.converter import DataConverter
+
+MODEL_ACTIVITY = "invoke_model"
+"""Activity type of a model call; it is also what the Web UI shows."""
+
+
+@dataclass(frozen=True)
+class ModelCallRecord:
+    """A completed model call, as the history has it.
+
+    Attributes:
+        event_id: Number of the event that scheduled it.
+        question: The turn it belongs to.
+        worker: Identity of the worker that completed it.
+        attempt: Which attempt that was; 1 when nothing went wrong.
+        seconds: From the start of that attempt to its end.
+        failure: Why the attempt before failed, or nothing.
+    """
+
+    event_id: int
+    question: str
+    worker: str
+    attempt: int
+    seconds: float
+    failure: str
+
+
+async def model_calls(events: Sequence[HistoryEvent], converter: DataConverter) -> list[ModelCallRecord]:
+    """Return the completed model calls, oldest first.
+
+    Args:
+        events: The history.
+        converter: The client's, to read the questions.
+    """
+    question, questions, started, calls = (
+        "",
+        dict[int, str](),
+        dict[int, HistoryEvent](),
+        list[ModelCallRecord](),
+    )
+    for event in events:
+        if event.HasField("workflow_execution_update_accepted_event_attributes"):
+            payloads = event.workflow_execution_update_accepted_event_attributes.accepted_request.input.args
+            [question] = await converter.decode(payloads.payloads, [str])
+        elif event.HasField("activity_task_scheduled_event_attributes"):
+            if event.activity_task_scheduled_event_attributes.activity_type.name == MODEL_ACTIVITY:
+                questions[event.event_id] = question
+        elif event.HasField("activity_task_started_event_attributes"):
+            started[event.activity_task_started_event_attributes.scheduled_event_id] = event
+        elif event.HasField("activity_task_completed_event_attributes"):
+            scheduled_id = event.activity_task_completed_event_attributes.scheduled_event_id
+            if scheduled_id in questions:
+                calls.append(_record(questions[scheduled_id], scheduled_id, started[scheduled_id], event))
+    return calls
+
+
+def completed_activities(events: Sequence[HistoryEvent]) -> Counter[str]:
+    """Return how many activities of each type were completed."""
+    types = {
+        event.event_id: event.activity_task_scheduled_event_attributes.activity_type.name
+        for event in events
+        if event.HasField("activity_task_scheduled_event_attributes")
+    }
+    return Counter(
+        types[event.activity_task_completed_event_attributes.scheduled_event_id]
+        for event in events
+        if event.HasField("activity_task_completed_event_attributes")
+    )
+
+
+def event_counts(events: Sequence[HistoryEvent]) -> Counter[str]:
+    """Return how many events of each type there are, under the names that the Web UI shows."""
+    return Counter(_event_name(event) for event in events)
+
+
+def _event_name(event: HistoryEvent) -> str:
+    words = EventType.Name(event.event_type).removeprefix("EVENT_TYPE_").split("_")
+    return "".join(word.capitalize() for word in words)
+
+
+def _record(question: str, event_id: int, started: HistoryEvent, completed: HistoryEvent) -> ModelCallRecord:
+    start = started.activity_task_started_event_attributes
+    return ModelCallRecord(
+        event_id=event_id,
+        question=question,
+        worker=completed.activity_task_completed_event_attributes.identity,
+        attempt=start.attempt,
+        seconds=(completed.event_time.ToNanoseconds() - started.event_time.ToNanoseconds()) / 1e9,
+        failure=start.last_failure.message,
+    )

@@ -1,0 +1,286 @@
+"""What stands behind the show: server, model, worker processes, and the conversation with the workflow."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from strands.models import Model
+from strands.types.content import Messages
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.client import Client, WorkflowHandle, WorkflowHistory, WorkflowUpdateFailedError
+from temporalio.service import RPCError
+
+from examples.demo.history import MODEL_ACTIVITY
+from examples.demo.screen import Screen
+from examples.demo.worker import identity
+from examples.demo.workflow import MODEL, ChatInput, ChatWorkflow
+from examples.support.child import ChildProcess
+from examples.support.llama_server import llama_server
+from examples.support.model_choice import ModelChoice, choose_model
+from strands_temporal import StrandsPlugin
+from strands_temporal.testing import DevServer, assert_replays
+
+_ANSWER_TIMEOUT = 180.0  # seconds; five attempts of a slow model on a small machine
+_RPC_TIMEOUT = 30.0  # seconds
+_LONGEST_CHAT = timedelta(hours=12)
+_POLL = 0.02  # seconds between two looks at the server
+
+
+class NotShownError(Exception):
+    """Something that the demo says did not happen. Its message is one line for a person."""
+
+
+_SOURCES = {
+    "TEMPORAL_ADDRESS": "the Temporal server that TEMPORAL_ADDRESS names",
+    "PATH": "Temporal dev server, from the CLI on your PATH",
+    "cache": "Temporal dev server, from the cache",
+    "SDK download": "Temporal dev server, downloaded by the Temporal SDK",
+    "go install": "Temporal dev server, just built from source with Go",
+}
+"""What `DevServer.source` means, for a person."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model said, and how many seconds passed from the question to here."""
+
+    text: str
+    seconds: float
+
+
+class Worker:
+    """A worker process, killed and replaced during the show.
+
+    Attributes:
+        name: Its identity in the history.
+    """
+
+    def __init__(self, process: ChildProcess, label: str) -> None:
+        self.process = process
+        self.name = identity(label, process.pid)
+
+
+class Stage:
+    """Server, model and worker of one show. Made by `stage`."""
+
+    def __init__(
+        self, server: DevServer, model: ModelChoice, model_env: dict[str, str], folder: Path
+    ) -> None:
+        self.server = server
+        self.model = model
+        self.folder = folder
+        self.show_id = uuid4().hex[:8]  # a server of the user's own may hold other shows
+        self.task_queue = f"strands-temporal-demo-{self.show_id}"
+        self._model_env = model_env
+        self._worker: Worker | None = None
+        self._workers_started = 0
+        self._conversation: Conversation | None = None
+        self.plugin = StrandsPlugin(models={MODEL: _no_model})
+
+    @property
+    def worker(self) -> Worker:
+        """The running worker."""
+        if self._worker is None:
+            raise RuntimeError("No worker runs. Call start_worker() first")
+        return self._worker
+
+    @property
+    def worker_is_dead(self) -> bool:
+        """Whether the last worker was killed and not replaced yet."""
+        return self.worker.process.ended
+
+    @property
+    def worker_log(self) -> Path:
+        """What all workers printed."""
+        return self.folder / "workers.log"
+
+    async def start_worker(self) -> Worker:
+        """Start the first worker, or the next after one was killed."""
+        self._workers_started += 1
+        label = f"worker-{self._workers_started}"
+        process = await ChildProcess.start(
+            "examples.demo.worker",
+            self.server.address,
+            self.task_queue,
+            label,
+            log=self.worker_log,
+            env=self._model_env,
+        )
+        self._worker = Worker(process, label)
+        return self._worker
+
+    async def kill_worker(self) -> None:
+        """End the worker with SIGKILL."""
+        await self.worker.process.kill()
+
+    async def stop_worker(self) -> None:
+        """Let the worker end in order."""
+        if self._worker:
+            await self._worker.process.stop()
+
+    async def start_conversation(self) -> "Conversation":
+        """Connect to the server and start the chat."""
+        client = await Client.connect(self.server.address, plugins=[self.plugin])
+        handle = await client.start_workflow(
+            ChatWorkflow.run,
+            ChatInput(tools=self.model.calls_tools),
+            id=f"chat-{self.show_id}",
+            task_queue=self.task_queue,
+            execution_timeout=_LONGEST_CHAT,
+        )
+        self._conversation = Conversation(client, handle, self.plugin)
+        return self._conversation
+
+    async def leave_nothing_running(self) -> None:
+        """End a chat that nobody ended: a server of the user's own outlives this demo."""
+        if self._conversation:
+            with contextlib.suppress(RPCError):  # it has completed, or the server is gone
+                await asyncio.wait_for(self._conversation.handle.terminate("The demo ended"), _RPC_TIMEOUT)
+
+
+class Conversation:
+    """One chat, seen from a client."""
+
+    def __init__(
+        self, client: Client, handle: WorkflowHandle[ChatWorkflow, None], plugin: StrandsPlugin
+    ) -> None:
+        self.client = client
+        self.handle = handle
+        self._plugin = plugin
+
+    def url(self, ui_url: str) -> str:
+        """Return the page of this workflow in the Web UI."""
+        run_id = self.handle.first_execution_run_id
+        return f"{ui_url}/namespaces/{self.client.namespace}/workflows/{self.handle.id}/{run_id}/history"
+
+    async def ask(self, question: str) -> Answer:
+        """Ask and wait for the answer, however many workers that takes.
+
+        Raises:
+            NotShownError: There was none, or an empty one.
+        """
+        asked = time.monotonic()
+        try:
+            text = await asyncio.wait_for(
+                self.handle.execute_update(ChatWorkflow.turn, question), _ANSWER_TIMEOUT
+            )
+        except WorkflowUpdateFailedError as error:
+            raise NotShownError(f"No answer to {question!r}: {_root_cause(error)}") from error
+        except asyncio.TimeoutError:
+            raise NotShownError(f"No answer to {question!r} within {_ANSWER_TIMEOUT:.0f} s") from None
+        if not text:
+            raise NotShownError(f"The model gave an empty answer to {question!r}")
+        return Answer(text, time.monotonic() - asked)
+
+    @asynccontextmanager
+    async def asking(self, question: str) -> "AsyncGenerator[asyncio.Task[Answer]]":
+        """Ask, and let the block do other things until the answer is there. The task does not outlive it."""
+        turn = asyncio.create_task(self.ask(question))
+        try:
+            yield turn
+        finally:
+            turn.cancel()
+            await asyncio.wait([turn])
+            if not turn.cancelled():
+                turn.exception()  # seen: where it mattered, the block has awaited the task
+
+    async def pending_model_call(self) -> PendingActivityInfo | None:
+        """Return the model call that a worker runs at this moment, if one does."""
+        description = await asyncio.wait_for(self.handle.describe(), _RPC_TIMEOUT)
+        for pending in description.raw_description.pending_activities:
+            running = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
+            if running and pending.activity_type.name == MODEL_ACTIVITY:
+                return pending
+        return None
+
+    async def model_call_running(
+        self, turn: "asyncio.Task[Any]", attempt: int = 1
+    ) -> PendingActivityInfo | None:
+        """Wait until a worker runs the turn's model call, in this attempt or a later one.
+
+        Returns None when the turn ended before that was seen.
+        """
+        while not turn.done():
+            pending = await self.pending_model_call()
+            if pending and pending.attempt >= attempt:
+                return pending
+            await asyncio.sleep(_POLL)
+        return None
+
+    async def messages(self) -> Messages:
+        """Return the conversation so far, as the workflow has it."""
+        return await asyncio.wait_for(self.handle.query(ChatWorkflow.messages), _RPC_TIMEOUT)
+
+    async def history(self) -> WorkflowHistory:
+        """Return the history so far."""
+        return await asyncio.wait_for(self.handle.fetch_history(), _RPC_TIMEOUT)
+
+    async def history_bytes(self) -> int:
+        """Return the size of the history, by the server's own count."""
+        description = await asyncio.wait_for(self.handle.describe(), _RPC_TIMEOUT)
+        return description.raw_description.workflow_execution_info.history_size_bytes
+
+    async def end(self) -> None:
+        """End the chat, so that its workflow completes."""
+        await self.handle.signal(ChatWorkflow.end_chat)
+        await asyncio.wait_for(self.handle.result(), _ANSWER_TIMEOUT)
+
+    async def replay(self, history: WorkflowHistory) -> None:
+        """Run the workflow's code against its history, without a server and without a model.
+
+        Raises:
+            NotShownError: The code did other things than the history says.
+        """
+        try:
+            await asyncio.wait_for(
+                assert_replays(history, [ChatWorkflow], plugins=[self._plugin]), _ANSWER_TIMEOUT
+            )
+        except Exception as error:  # whatever a replay raises is why it did not happen
+            raise NotShownError(f"The history does not replay: {error}") from error
+
+
+@asynccontextmanager
+async def stage(screen: Screen, folder: Path) -> AsyncGenerator[Stage]:
+    """Set everything up, say what it is, and take everything down again.
+
+    Args:
+        screen: Where to say it.
+        folder: For the database and the logs.
+    """
+    model = choose_model()
+    async with AsyncExitStack() as cleanup:
+        async with screen.waiting("Looking for a Temporal server"):
+            server = await cleanup.enter_async_context(
+                DevServer(ui=True, db_filename=folder / "temporal.db", progress=screen.note)
+            )
+        screen.fact("server", f"{_SOURCES.get(server.source, server.source)}, at {server.address}")
+        screen.fact("model", model.label)
+        model_env: dict[str, str] = {}
+        if model.needs_llama_server:
+            async with screen.waiting("Loading the model"):
+                model_env = await cleanup.enter_async_context(llama_server(folder / "llama.log"))
+        setting = Stage(server, model, model_env, folder)
+        cleanup.push_async_callback(setting.stop_worker)
+        cleanup.push_async_callback(setting.leave_nothing_running)
+        async with screen.waiting("Starting a worker"):
+            worker = await setting.start_worker()
+        screen.fact("worker", f"{worker.name}, a process of its own")
+        yield setting
+
+
+def _root_cause(error: BaseException) -> str:
+    while error.__cause__:
+        error = error.__cause__
+    return str(error) or type(error).__name__
+
+
+def _no_model() -> Model:
+    raise AssertionError("Only workers call the model: this process never should")

@@ -1,0 +1,162 @@
+"""Picks a real model from what the environment offers, so that an example runs on anybody's machine.
+
+The order: `ANTHROPIC_API_KEY`, `OPENAI_API_KEY`, AWS credentials, `OLLAMA_HOST`, else a small model on
+this machine. `STRANDS_TEMPORAL_MODEL` overrides the model's id; its value `local` asks for the small one.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from strands.models import Model
+
+from examples.support.llama_server import KEY_VARIABLE, MODEL_ID, URL_VARIABLE
+
+MODEL_VARIABLE = "STRANDS_TEMPORAL_MODEL"
+LOCAL = "local"
+
+ANTHROPIC_MODEL = "claude-haiku-4-5"
+OPENAI_MODEL = "gpt-5.4-mini"
+OLLAMA_MODEL = "llama3.2"
+
+_MAX_TOKENS = 1024  # Anthropic requires a limit; ample for short answers
+_LOCAL_MAX_TOKENS = 160  # a model this small does not always find an end
+
+# Chosen by trying: at llama.cpp's own 0.8 it errs on capitals, below 0.3 it repeats itself for ever. DRY is
+# llama.cpp's penalty on repeated sequences.
+_LOCAL_SAMPLING = {"temperature": 0.4, "extra_body": {"dry_multiplier": 0.8, "dry_allowed_length": 5}}
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """A model, how to make it, and what to tell a person about it.
+
+    Attributes:
+        label: The model and why it was chosen.
+        factory: Makes it, with the provider SDK's own retries off: Temporal retries.
+        calls_tools: Whether it can be trusted to call tools.
+        needs_llama_server: Whether `llama_server` must run, with its variables in the environment of the
+            process that calls `factory`.
+    """
+
+    label: str
+    factory: Callable[[], Model]
+    calls_tools: bool
+    needs_llama_server: bool = False
+
+
+def choose_model() -> ModelChoice:
+    """Return the first model that this process's environment offers. Nothing is asked over a network."""
+    wanted = os.environ.get(MODEL_VARIABLE) or None
+    if wanted == LOCAL:
+        return _local(f"asked for by {MODEL_VARIABLE}={LOCAL}")
+    if os.environ.get("ANTHROPIC_API_KEY"):
+        return _anthropic(wanted or ANTHROPIC_MODEL)
+    if os.environ.get("OPENAI_API_KEY"):
+        return _openai(wanted or OPENAI_MODEL)
+    if credentials := aws_credentials():
+        return _bedrock(wanted, credentials)
+    if host := os.environ.get("OLLAMA_HOST"):
+        return _ollama(wanted or OLLAMA_MODEL, host)
+    return _local("no API key, AWS credentials or OLLAMA_HOST found")
+
+
+def aws_credentials() -> str | None:
+    """Return where AWS credentials come from, or None.
+
+    Looked at: the environment, and the profiles that botocore reads. Not looked at: the role of an EC2
+    machine, because its metadata service must be asked over a network and hangs everywhere else.
+    """
+    env = os.environ
+    if env.get("AWS_BEARER_TOKEN_BEDROCK"):
+        return "AWS_BEARER_TOKEN_BEDROCK"
+    if env.get("AWS_ACCESS_KEY_ID") and env.get("AWS_SECRET_ACCESS_KEY"):
+        return "AWS_ACCESS_KEY_ID"
+    if env.get("AWS_WEB_IDENTITY_TOKEN_FILE") and env.get("AWS_ROLE_ARN"):
+        return "AWS_WEB_IDENTITY_TOKEN_FILE"
+    for variable in ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"):
+        if env.get(variable):
+            return variable
+    return _aws_profile()
+
+
+# What makes a profile more than a region: botocore's own names, one per way to get credentials.
+_PROFILE_CREDENTIALS = frozenset(
+    {
+        "aws_access_key_id",
+        "role_arn",
+        "sso_session",
+        "sso_start_url",
+        "credential_process",
+        "login_session",
+    }
+)
+
+
+def _aws_profile() -> str | None:
+    from botocore.session import Session
+
+    config = cast("Mapping[str, Any]", Session().full_config)
+    profiles = cast("Mapping[str, Mapping[str, Any]]", config.get("profiles", {}))
+    name = os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE") or "default"
+    return f"AWS profile {name!r}" if _PROFILE_CREDENTIALS & profiles.get(name, {}).keys() else None
+
+
+def _anthropic(model_id: str) -> ModelChoice:
+    def factory() -> Model:
+        from strands.models.anthropic import AnthropicModel
+
+        return AnthropicModel(client_args={"max_retries": 0}, model_id=model_id, max_tokens=_MAX_TOKENS)
+
+    return ModelChoice(f"Anthropic {model_id}, from ANTHROPIC_API_KEY", factory, calls_tools=True)
+
+
+def _openai(model_id: str) -> ModelChoice:
+    def factory() -> Model:
+        from strands.models.openai import OpenAIModel
+
+        return OpenAIModel(client_args={"max_retries": 0}, model_id=model_id)
+
+    return ModelChoice(f"OpenAI {model_id}, from OPENAI_API_KEY", factory, calls_tools=True)
+
+
+def _bedrock(model_id: str | None, credentials: str) -> ModelChoice:
+    def factory() -> Model:
+        from botocore.config import Config
+        from strands.models.bedrock import BedrockModel
+
+        one_attempt = Config(retries={"total_max_attempts": 1}, read_timeout=120)
+        if model_id is None:
+            return BedrockModel(boto_client_config=one_attempt)
+        return BedrockModel(boto_client_config=one_attempt, model_id=model_id)
+
+    name = model_id or "with Strands' default model"
+    return ModelChoice(f"Amazon Bedrock {name}, from {credentials}", factory, calls_tools=True)
+
+
+def _ollama(model_id: str, host: str) -> ModelChoice:
+    def factory() -> Model:
+        from strands.models.ollama import OllamaModel
+
+        return OllamaModel(host, model_id=model_id)  # its SDK does not retry
+
+    return ModelChoice(f"Ollama {model_id} at {host}, from OLLAMA_HOST", factory, calls_tools=True)
+
+
+def _local(reason: str) -> ModelChoice:
+    def factory() -> Model:
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+        from strands.models.openai import OpenAIModel
+
+        client = AsyncOpenAI(
+            base_url=os.environ[URL_VARIABLE],
+            api_key=os.environ[KEY_VARIABLE],
+            max_retries=0,
+            http_client=DefaultAsyncHttpxClient(trust_env=False),  # no proxy stands before 127.0.0.1
+        )
+        params = {"max_tokens": _LOCAL_MAX_TOKENS, **_LOCAL_SAMPLING}
+        return OpenAIModel(client=client, model_id=MODEL_ID, params=params)
+
+    label = f"{MODEL_ID}, a small real model on this machine ({reason})"
+    return ModelChoice(label, factory, calls_tools=False, needs_llama_server=True)
