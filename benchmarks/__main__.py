@@ -1,7 +1,7 @@
 """`make bench`: an agent's history and replay against a floor, side by side in one run, in ratios.
 
-The floor is a plain workflow with one activity per turn that sends the new message in and takes the answer out:
-no agent can go below it. Replay times are medians of a few runs.
+The floor is a plain workflow with one activity per turn that sends the new message in and takes the answer
+out: no agent can go below it. Replay times are medians of a few runs.
 """
 
 import asyncio
