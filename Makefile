@@ -5,6 +5,9 @@ UV := $(or $(shell command -v uv 2>/dev/null),$(CACHE)/uv/bin/uv)
 RUN := $(UV) run --no-sync
 PACKAGES := strands_temporal strands_temporal_mcp strands_temporal_streaming strands_temporal_otel strands_temporal_hitl
 
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
+
 export UV
 # Sandboxed workflows import their modules anew for every run: compiled bytecode is what keeps that quick.
 unexport PYTHONDONTWRITEBYTECODE
@@ -17,8 +20,9 @@ help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 setup: $(UV)
-	@echo "==> Installing the workspace into .venv (the first time downloads about 300 MB)"
-	@$(UV) sync --locked --all-packages --all-groups --quiet
+	@test -d .venv || echo "==> Installing the workspace into .venv (the first time downloads about 300 MB)"
+	@$(UV) sync --locked --all-packages --all-groups 2>&1 | grep -vE '^( [+~-] |Resolved|Audited|Checked|Using|Creating|Bytecode)' || true
+	@$(UV) sync --locked --all-packages --all-groups --check --quiet
 
 $(CACHE)/uv/bin/uv:
 	@echo "==> uv is not here: installing it into the user's cache folder"
