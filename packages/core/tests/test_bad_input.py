@@ -261,7 +261,8 @@ async def test_plugins_that_are_configured_alike_are_one(client: Client) -> None
     worker = Worker(
         on_client, task_queue="alike", workflows=[NamedModelWorkflow], plugins=[StrandsPlugin(models=models)]
     )
-    names = [activity_name(function) for function in worker.config(active_config=True).get("activities", [])]
+    config: Any = worker.config(active_config=True)
+    names = [activity_name(function) for function in config["activities"]]
     assert names == ["invoke_model", "invoke_model_streaming"]
 
 
