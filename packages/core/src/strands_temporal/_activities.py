@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Sequence
+from datetime import timedelta
 from typing import Any, cast
 
 from strands.agent.agent_metadata import AgentMetadata
@@ -13,11 +14,21 @@ from strands.types.streaming import StreamEvent
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from ._errors import cause_of
+from ._extras import MissingExtraError, load_plugin
 from ._factories import NamedFactories
-from ._middleware import ModelRequest, active_middleware, compose
+from ._middleware import (
+    STREAMING_MIDDLEWARE,
+    ModelCallMiddleware,
+    ModelRequest,
+    active_middleware,
+    compose,
+    in_order,
+)
 from ._providers import model_failure
 from ._transcripts import resolve
 from ._types import (
+    MISSING_EXTRA,
     MODEL_ACTIVITY,
     STREAMING_MODEL_ACTIVITY,
     WIRE_VERSION,
@@ -45,23 +56,24 @@ class ModelActivities:
     @activity.defn(name=MODEL_ACTIVITY)
     async def invoke_model(self, call: ModelCall) -> ModelResult:
         """Call a model and return its answer whole."""
-        return await self._invoke(call, streaming=False)
+        return await self._invoke(call)
 
     @activity.defn(name=STREAMING_MODEL_ACTIVITY)
     async def invoke_model_streaming(self, call: ModelCall) -> ModelResult:
         """Call a model whose output middleware forwards as it arrives, and return its answer whole."""
-        return await self._invoke(call, streaming=True)
+        return await self._invoke(call)
 
-    async def _invoke(self, call: ModelCall, *, streaming: bool) -> ModelResult:
+    async def _invoke(self, call: ModelCall) -> ModelResult:
         _check_version(call)
         model = self.models.get(self._name(call))
-        request = _request(call, model, streaming=streaming)
+        request = _request(call, model)
+        middleware = _middleware(request)
         stopped = threading.Event()  # a provider that works in a thread watches it
         with _heartbeating(), _set_on_exit(stopped):
             try:
-                return await _collect(compose(active_middleware(), _Stream(stopped))(request), request)
-            except Exception as error:
-                raise model_failure(error) from error
+                return await _collect(compose(middleware, _Stream(stopped))(request), request)
+            except Exception as error:  # noqa: BLE001  # whatever a provider raises leaves here, typed
+                raise model_failure(error) from cause_of(error)
 
     def _name(self, call: ModelCall) -> str:
         name = call.model or self.default
@@ -119,7 +131,19 @@ async def _collect(stream: AsyncIterator[StreamEvent], request: ModelRequest) ->
     )
 
 
-def _request(call: ModelCall, model: Model, *, streaming: bool) -> ModelRequest:
+def _middleware(request: ModelRequest) -> Sequence[ModelCallMiddleware]:
+    """Return the middleware around this call, the streaming package's included if there is a topic."""
+    active = active_middleware()
+    if request.streaming_topic is None or any(layer.key == STREAMING_MIDDLEWARE for layer in active):
+        return active
+    try:
+        plugin = load_plugin("streaming", f"streaming_topic={request.streaming_topic!r}")
+    except MissingExtraError as error:
+        raise ApplicationError(str(error), type=MISSING_EXTRA, non_retryable=True) from error
+    return in_order([*active, plugin.model_call_middleware()])
+
+
+def _request(call: ModelCall, model: Model) -> ModelRequest:
     messages, tool_specs, system_prompt, system_blocks = resolve(call.transcript)
     return ModelRequest(
         model_name=call.model,
@@ -133,7 +157,8 @@ def _request(call: ModelCall, model: Model, *, streaming: bool) -> ModelRequest:
         model_state=cast("dict[str, Any] | None", decode(call.model_state)),
         session_id=call.session_id,
         dynamic_trailing_blocks=call.dynamic_trailing_blocks,
-        streaming=streaming,
+        streaming_topic=call.streaming_topic,
+        streaming_batch_interval=timedelta(milliseconds=call.streaming_batch_ms),
     )
 
 

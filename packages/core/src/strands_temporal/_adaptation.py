@@ -23,7 +23,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
 
 logger = logging.getLogger(__name__)
 
@@ -122,13 +121,11 @@ def _run_inline(
     through_to_thread = caller.f_code is asyncio.to_thread.__code__
     site = _module(caller.f_back if through_to_thread else caller)
     if not (through_to_thread and site in TOOL_CALL_SITES):
-        raise ApplicationError(
+        raise RuntimeError(
             f"{site or 'Code'} wants to run in a thread, which a workflow has not: it would do its work "
-            "again at every "
-            "replay. Do it in an activity: `strands_temporal.workflow.activity_as_tool` for a tool, "
-            "`activity_as_hook` for a hook",
-            type="ThreadInWorkflow",
-            non_retryable=True,
+            "again at "
+            "every replay. Do it in an activity: `strands_temporal.workflow.activity_as_tool` for a tool, "
+            "`activity_as_hook` for a hook"
         )
     future: asyncio.Future[T] = loop.create_future()
     started = time.perf_counter()

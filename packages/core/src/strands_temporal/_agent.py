@@ -22,7 +22,7 @@ from ._errors import (
     construction_error,
     mark_left_agent,
 )
-from ._model import TemporalModel, as_durable_model
+from ._model import MODEL_SETTINGS, TemporalModel, as_durable_model
 from ._options import activity_option_names
 
 T = TypeVar("T", bound=BaseModel)
@@ -150,7 +150,7 @@ def _split(options: TemporalAgentOptions) -> tuple[Any, dict[str, Any]]:
     Raises:
         AgentTypeError: If an option is neither.
     """
-    activity_names = activity_option_names()
+    activity_names = activity_option_names() | MODEL_SETTINGS
     activity_options = {name: value for name, value in options.items() if name in activity_names}
     agent_options = {name: value for name, value in options.items() if name not in activity_names}
     unknown = sorted(agent_options.keys() - _AGENT_PARAMETERS)

@@ -4,6 +4,7 @@ At run time any argument of the installed `strands.Agent` is accepted; a test ke
 """
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel
@@ -24,8 +25,10 @@ from ._model import TemporalModel
 
 
 class TemporalAgentOptions(ActivityConfig, total=False):
-    """Activity options of the model calls, and the arguments of `strands.Agent` except `model`."""
+    """Options of the model calls, and the arguments of `strands.Agent` except `model`."""
 
+    streaming_topic: str | None
+    streaming_batch_interval: timedelta
     messages: Messages | None
     tools: list[Any] | None
     system_prompt: str | list[SystemContentBlock] | None

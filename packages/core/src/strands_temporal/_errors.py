@@ -89,7 +89,7 @@ def to_application_error(error: BaseException, *, next_retry_delay: Any = None) 
     details = [_interrupt_details(error.interrupt)] if isinstance(error, InterruptException) else []
     retryable = isinstance(error, strands_exceptions.ModelThrottledException)
     return ApplicationError(
-        str(error) or name,
+        text_of(error),
         *details,
         type=name,
         non_retryable=not retryable,
@@ -145,26 +145,54 @@ def left_agent(error: BaseException) -> bool:
 
 
 def as_workflow_failure(error: Exception) -> ApplicationError:
-    """Return the failure that ends a run on `error`: typed by its class name, not retryable."""
+    """Return the failure that ends a run on `error`: typed by its class name, not retryable.
+
+    A group of one (a `TaskGroup` in which one agent failed) is what it holds; a larger one names all it
+    holds.
+    """
+    inner = _leaves(error)
+    if len(inner) > 1:
+        text = "; ".join(f"{type(leaf).__name__}: {text_of(leaf)}" for leaf in inner)
+        return ApplicationError(text, type=type(error).__name__, non_retryable=True)
+    error = inner[0]
+    if isinstance(error, ApplicationError):
+        return ApplicationError(error.message, *error.details, type=error.type, non_retryable=True)
     failure = to_application_error(error)
     return ApplicationError(
-        str(error) or type(error).__name__,
+        text_of(error),
         *(failure.details if failure else ()),
         type=failure.type if failure else type(error).__name__,
         non_retryable=True,
     )
 
 
+def text_of(error: BaseException) -> str:
+    """Return the text of `error`, or its class name; what UTF-8 (so Temporal) cannot hold is escaped."""
+    return (str(error) or type(error).__name__).encode("utf-8", "backslashreplace").decode()
+
+
+def cause_of(error: Exception) -> Exception | None:
+    """Return `error` if Temporal can encode it as a cause, else None: the failure's text says the same."""
+    return error if text_of(error) == (str(error) or type(error).__name__) else None
+
+
 def construction_error(error: Exception) -> Exception:
     """Return `error`, raised while an agent was built, as its kind that also ends the workflow."""
     if isinstance(error, TemporalError):
         return error
-    text = str(error) or type(error).__name__
+    text = text_of(error)
     if isinstance(error, TypeError):
         return AgentTypeError(text)
     if isinstance(error, ValueError):
         return AgentValueError(text)
     return as_workflow_failure(error)
+
+
+def _leaves(error: BaseException) -> list[Exception]:
+    inner = cast("tuple[BaseException, ...]", getattr(error, "exceptions", ()))
+    if not inner:
+        return [error] if isinstance(error, Exception) else [Exception(text_of(error))]
+    return [leaf for item in inner for leaf in _leaves(item)]
 
 
 def _interrupt_details(interrupt: Interrupt) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class NamedFactories(Generic[T]):
         self._expected = expected
         self._failure_type = failure_type
         self._made: dict[str, T] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a factory may ask for another name
 
     @property
     def names(self) -> list[str]:

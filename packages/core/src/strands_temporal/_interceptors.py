@@ -6,7 +6,7 @@ from temporalio import worker, workflow
 from temporalio.exceptions import TemporalError
 
 from ._adaptation import adapt_loop
-from ._errors import as_workflow_failure, left_agent, to_application_error
+from ._errors import as_workflow_failure, cause_of, left_agent, to_application_error
 
 
 class StrandsInterceptor(worker.Interceptor):
@@ -36,7 +36,7 @@ class _TypedErrors(worker.ActivityInboundInterceptor):
             failure = to_application_error(error)
             if failure is None:
                 raise
-            raise failure from error
+            raise failure from cause_of(error)
 
 
 class _AgentRuns(worker.WorkflowInboundInterceptor):
@@ -73,4 +73,4 @@ def _end_run_on(error: Exception) -> None:
         error, TemporalError
     ):  # Temporal's own failures end a run as they are
         workflow.logger.debug("type=<%s> | an error left the agent and ends the run", type(error).__name__)
-        raise as_workflow_failure(error) from error
+        raise as_workflow_failure(error) from cause_of(error)

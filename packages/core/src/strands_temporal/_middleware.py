@@ -5,9 +5,10 @@ middleware into a context variable for the time of a model activity; the activit
 finds there.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any, Protocol
 
@@ -36,7 +37,8 @@ class ModelRequest:
         model_state: What a stateful model keeps between calls; the model writes to it.
         session_id: The agent's session id.
         dynamic_trailing_blocks: How many trailing blocks of the last user message are rebuilt at every call.
-        streaming: Whether the call came as `invoke_model_streaming`.
+        streaming_topic: Topic of the workflow's stream to which the output goes as it arrives, if any.
+        streaming_batch_interval: Time between two batches to that topic.
     """
 
     model_name: str | None
@@ -50,7 +52,8 @@ class ModelRequest:
     model_state: dict[str, Any] | None = None
     session_id: str | None = None
     dynamic_trailing_blocks: int = 0
-    streaming: bool = False
+    streaming_topic: str | None = None
+    streaming_batch_interval: timedelta = timedelta()
 
 
 ModelStream = Callable[[ModelRequest], AsyncIterator[StreamEvent]]
@@ -79,6 +82,10 @@ class ModelCallMiddleware(Protocol):
         """Yield the events of `next(request)`, adding, timing or forwarding as needed."""
         ...
 
+
+STREAMING_MIDDLEWARE = "strands_temporal_streaming"
+"""Key of the streaming package's middleware, which core adds where a call has a topic and no plugin brought
+it."""
 
 _active: ContextVar[tuple[ModelCallMiddleware, ...]] = ContextVar("strands_temporal_middleware", default=())
 
@@ -121,7 +128,12 @@ def active_middleware() -> Sequence[ModelCallMiddleware]:
     by_key: dict[str, ModelCallMiddleware] = {}
     for middleware in _active.get():
         by_key.setdefault(middleware.key, middleware)
-    return sorted(by_key.values(), key=lambda middleware: (middleware.rank, middleware.key))
+    return in_order(by_key.values())
+
+
+def in_order(middleware: Iterable[ModelCallMiddleware]) -> Sequence[ModelCallMiddleware]:
+    """Return `middleware`, outermost first."""
+    return sorted(middleware, key=lambda layer: (layer.rank, layer.key))
 
 
 def compose(middleware: Sequence[ModelCallMiddleware], stream: ModelStream) -> ModelStream:

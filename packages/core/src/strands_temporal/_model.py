@@ -1,6 +1,7 @@
 """`TemporalModel`: Strands' `Model` seam in the workflow, the real provider in an activity."""
 
 from collections.abc import AsyncGenerator, Callable
+from datetime import timedelta
 from threading import Event
 from typing import Any, TypeVar, cast
 
@@ -19,11 +20,17 @@ from typing_extensions import Unpack, override
 from ._errors import AgentTypeError, AgentValueError
 from ._options import MODEL_DEFAULTS, ActivityOptions, merge_options
 from ._transcripts import whole
-from ._types import MODEL_ACTIVITY, ModelCall, ModelResult
+from ._types import MODEL_ACTIVITY, STREAMING_MODEL_ACTIVITY, ModelCall, ModelResult
 from ._wire import decode, encode, is_json
 from ._workflow import execute_activity
 
 T = TypeVar("T", bound=BaseModel)
+
+MODEL_SETTINGS = frozenset({"streaming_topic", "streaming_batch_interval"})
+"""Settings of a `TemporalModel` that are no activity options; a `TemporalAgent` takes them for its model."""
+
+STREAMING_BATCH_INTERVAL = timedelta(milliseconds=100)
+"""Time between two batches of a stream, unless the user says otherwise: what the guide promises."""
 
 STRANDS_STATE_KEYS = frozenset(
     {
@@ -50,6 +57,9 @@ class TemporalModel(Model):
 
     Args:
         name: Name of the model in `StrandsPlugin(models=...)`; None is the plugin's default model.
+        streaming_topic: Topic of the workflow's `WorkflowStream` to which the model's events go as they
+            arrive. Needs the extra `streaming`.
+        streaming_batch_interval: Time between two batches to that topic; the first event goes at once.
         **options: Activity options of every call: the keys of `temporalio.workflow.ActivityConfig` without
             `activity_id`. Not given, a call may take 10 minutes, heartbeats within 15 seconds, and is tried
             10 times over about five minutes.
@@ -59,9 +69,19 @@ class TemporalModel(Model):
         AgentValueError: If the name is empty, or an option has a value that cannot work.
     """
 
-    def __init__(self, name: str | None = None, **options: Unpack[ActivityOptions]) -> None:
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        streaming_topic: str | None = None,
+        streaming_batch_interval: timedelta = STREAMING_BATCH_INTERVAL,
+        **options: Unpack[ActivityOptions],
+    ) -> None:
         _check_name(name)
+        _check_streaming(name, streaming_topic, streaming_batch_interval)
         self.name = name
+        self.streaming_topic = streaming_topic
+        self.streaming_batch_interval = streaming_batch_interval
         self._options = merge_options(f"TemporalModel({name!r})", MODEL_DEFAULTS, options)
         self._config: dict[str, Any] = {}
         self._warned: set[str] = set()
@@ -124,10 +144,11 @@ class TemporalModel(Model):
             model_state=encode(state),
             session_id=agent_metadata.session_id if agent_metadata else None,
             dynamic_trailing_blocks=kwargs.get("dynamic_trailing_blocks", 0),
+            streaming_topic=self.streaming_topic,
+            streaming_batch_ms=self.streaming_batch_interval // timedelta(milliseconds=1),
         )
-        result: ModelResult = await execute_activity(
-            MODEL_ACTIVITY, [call], self._options, result_type=ModelResult
-        )
+        activity = STREAMING_MODEL_ACTIVITY if self.streaming_topic else MODEL_ACTIVITY
+        result: ModelResult = await execute_activity(activity, [call], self._options, result_type=ModelResult)
         if state is not None and result.model_state is not None:
             state.clear()
             state.update(decode(result.model_state))
@@ -204,3 +225,20 @@ def _check_name(name: object) -> None:
         raise AgentTypeError(f"TemporalModel: the name {name!r} is not a string but a {type(name).__name__}")
     if name == "":
         raise AgentValueError("TemporalModel: the name is empty. Leave it out for the plugin's default model")
+
+
+def _check_streaming(name: str | None, topic: object, interval: object) -> None:
+    owner = f"TemporalModel({name!r})"
+    if topic is not None and not isinstance(topic, str):
+        raise AgentTypeError(
+            f"{owner}: streaming_topic={topic!r} is not a string but a {type(topic).__name__}"
+        )
+    if topic == "":
+        raise AgentValueError(f"{owner}: streaming_topic is empty. Leave it out to stream nothing")
+    if not isinstance(interval, timedelta):
+        raise AgentTypeError(
+            f"{owner}: streaming_batch_interval={interval!r} is not a timedelta. Write "
+            "timedelta(milliseconds=...)"
+        )
+    if interval < timedelta(milliseconds=1):
+        raise AgentValueError(f"{owner}: streaming_batch_interval={interval!r} is shorter than a millisecond")

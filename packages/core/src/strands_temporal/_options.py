@@ -115,3 +115,5 @@ def _check(owner: str, name: str, value: Any) -> None:
             value.apply_to_proto(RetryPolicyProto())
         except ValueError as error:
             raise AgentValueError(f"{owner}: {value!r} cannot work: {error}") from error
+        except (TypeError, AttributeError) as error:  # the class takes anything and finds out here
+            raise AgentTypeError(f"{owner}: a value in {value!r} has a wrong type: {error}") from error

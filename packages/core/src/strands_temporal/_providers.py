@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from temporalio.exceptions import ApplicationError, FailureError
 
-from ._errors import to_application_error
+from ._errors import text_of, to_application_error
 
 _RETRYABLE_STATUS = frozenset({408, 409, 425, 429})
 """Request time-out, lock conflict, too early, throttled: another attempt may succeed. So may any status from
@@ -21,8 +21,20 @@ _RETRYABLE_STATUS = frozenset({408, 409, 425, 429})
 
 _CLIENT_ERRORS, _SERVER_ERRORS = 400, 500
 
-_FINAL_AWS_CODES = frozenset({"accessdeniedexception", "resourcenotfoundexception", "validationexception"})
-"""Codes of Amazon's event stream that no retry helps; such an event in mid-stream carries no HTTP status."""
+_FINAL_CODES = frozenset(
+    {
+        "accessdeniedexception",
+        "authentication_error",
+        "invalid_request_error",
+        "not_found_error",
+        "permission_error",
+        "request_too_large",
+        "resourcenotfoundexception",
+        "validationexception",
+    }
+)
+"""Codes of Amazon's and Anthropic's streams that no retry helps; an error in mid-stream has no HTTP
+status."""
 
 _FINAL_CLASSES = frozenset(
     {
@@ -68,7 +80,7 @@ def model_failure(error: Exception) -> FailureError:
         return typed
     retryable = _worth_retrying(error)
     return ApplicationError(
-        str(error) or type(error).__name__,
+        text_of(error),
         type=type(error).__name__,
         non_retryable=not retryable,
         next_retry_delay=delay if retryable else None,
@@ -83,7 +95,7 @@ def _worth_retrying(error: Exception) -> bool:
         return True
     if any(cls.__name__ in _FINAL_CLASSES for cls in type(error).__mro__):
         return False
-    return not isinstance(error, _BUGS) and _aws_code(error) not in _FINAL_AWS_CODES
+    return not isinstance(error, _BUGS) and _code(error) not in _FINAL_CODES
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -97,21 +109,28 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _status(error: BaseException) -> int | None:
-    """Return the HTTP status in `error`, as httpx, openai, anthropic, ollama and botocore keep it."""
+    """Return the HTTP status in `error`, wherever the provider's SDK keeps it."""
     response: Any = getattr(error, "response", None)
     if isinstance(response, Mapping):  # botocore.exceptions.ClientError
         status = cast("Mapping[str, Any]", response).get("ResponseMetadata", {}).get("HTTPStatusCode")
     else:
-        status = getattr(error, "status_code", None) or getattr(response, "status_code", None)
+        # openai, anthropic and ollama; aiohttp; google-genai; httpx.
+        fields = [getattr(error, name, None) for name in ("status_code", "status", "code")]
+        fields.append(getattr(response, "status_code", None))
+        status = next((field for field in fields if isinstance(field, int)), None)
     # An error in mid-stream has the status of a stream that began well (anthropic), or -1 (ollama).
     return status if isinstance(status, int) and status >= _CLIENT_ERRORS else None
 
 
-def _aws_code(error: BaseException) -> str:
-    response: Any = getattr(error, "response", None)
-    if not isinstance(response, Mapping):
-        return ""
-    return str(cast("Mapping[str, Any]", response).get("Error", {}).get("Code", "")).lower()
+def _code(error: BaseException) -> str:
+    """Return the code in `error`, as botocore (`response`) and anthropic (`body`) keep it, in lower case."""
+    for holder, field, key in (("response", "Error", "Code"), ("body", "error", "type")):
+        value: Any = getattr(error, holder, None)
+        if isinstance(value, Mapping):
+            inner: Any = cast("Mapping[str, Any]", value).get(field)
+            if isinstance(inner, Mapping):
+                return str(cast("Mapping[str, Any]", inner).get(key, "")).lower()
+    return ""
 
 
 def _retry_after(error: BaseException) -> timedelta | None:

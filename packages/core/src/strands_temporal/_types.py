@@ -17,6 +17,7 @@ STREAMING_MODEL_ACTIVITY = "invoke_model_streaming"
 WIRE_VERSION = 1
 """Version of the layout of `ModelCall` and `ModelResult`; raised when a field changes its meaning."""
 
+MISSING_EXTRA = "MissingExtra"
 WIRE_VERSION_UNKNOWN = "WireVersionUnknown"
 MODEL_FACTORY_FAILED = "ModelFactoryFailed"
 
@@ -54,6 +55,8 @@ class ModelCall:
         model_state: What a stateful model keeps between calls (for example a response id).
         session_id: Session id of the agent, from which providers derive prompt cache keys.
         dynamic_trailing_blocks: How many trailing blocks of the last user message are rebuilt at every call.
+        streaming_topic: Topic of the workflow's stream to which the output goes as it arrives; None for none.
+        streaming_batch_ms: Milliseconds between two batches to that topic.
         version: Layout of this value.
     """
 
@@ -64,6 +67,8 @@ class ModelCall:
     model_state: dict[str, Any] | None = None
     session_id: str | None = None
     dynamic_trailing_blocks: int = 0
+    streaming_topic: str | None = None
+    streaming_batch_ms: int = 0
     version: int = WIRE_VERSION
 
 

@@ -18,7 +18,7 @@ from ._errors import AgentTypeError, construction_error, from_tool_activity_erro
 from ._options import TOOL_DEFAULTS, ActivityOptions, merge_options
 from ._workflow import execute_activity
 
-__all__ = ["activity_as_hook", "activity_as_tool"]
+__all__ = ["activity_as_hook", "activity_as_tool", "execute_activity"]
 
 TEvent = TypeVar("TEvent", bound=BaseHookEvent)
 

@@ -1,0 +1,33 @@
+"""The one place where core finds a sibling: by entry point, when the user's call needs it.
+
+Core imports no sibling. The guide's one-plugin spelling (`StrandsPlugin(mcp_clients=...)`, `streaming_topic=`
+with only `StrandsPlugin` registered) is served through the entry points that siblings declare.
+"""
+
+from importlib.metadata import entry_points
+from typing import Any
+
+GROUP = "strands_temporal.plugins"
+"""Entry point group in which each sibling declares its plugin class, under the name of its extra."""
+
+
+class MissingExtraError(ImportError):
+    """What was asked for is in a package that is not installed."""
+
+
+def load_plugin(extra: str, asked: str) -> Any:
+    """Return the plugin class of a sibling.
+
+    Args:
+        extra: The extra, "mcp".
+        asked: What the user wrote that needs it, for the message: "StrandsPlugin(mcp_clients=...)".
+
+    Raises:
+        MissingExtraError: If the package is not installed; it names the extra.
+    """
+    for entry_point in entry_points(group=GROUP, name=extra):
+        return entry_point.load()
+    raise MissingExtraError(
+        f"{asked} needs the package strands-temporal-{extra}, which is not installed. "
+        f'Install it: pip install "strands-temporal[{extra}]"'
+    )

@@ -1,0 +1,393 @@
+"""Errors: Strands' own cross an activity and come back as themselves; ours end a workflow wherever raised."""
+
+import builtins
+import copy
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+from strands.interrupt import Interrupt, InterruptException
+from strands.types import exceptions as strands_exceptions
+from strands.types.exceptions import (
+    AggregateMemoryError,
+    ContextWindowOverflowException,
+    EventLoopException,
+    ModelThrottledException,
+    SessionException,
+)
+from temporalio.api.failure.v1 import Failure
+from temporalio.contrib.pydantic import PydanticPayloadConverter
+from temporalio.converter import DefaultFailureConverter, DefaultPayloadConverter, PayloadConverter
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    FailureError,
+    RetryState,
+    TimeoutType,
+)
+from temporalio.exceptions import TimeoutError as TemporalTimeoutError
+
+from strands_temporal import AgentTypeError, AgentValueError, SnapshotsDisabledError, SynchronousCallError
+from strands_temporal._errors import (
+    STRANDS_EXCEPTIONS,
+    as_workflow_failure,
+    construction_error,
+    from_activity_error,
+    from_tool_activity_error,
+    left_agent,
+    mark_left_agent,
+    to_application_error,
+)
+
+PAYLOAD_CONVERTERS = [DefaultPayloadConverter(), PydanticPayloadConverter()]
+
+
+class UsersOwnError(Exception):
+    """An exception that neither Strands nor Temporal knows."""
+
+
+def made(cls: type[Exception], message: str) -> Exception:
+    if cls is EventLoopException:
+        return EventLoopException(ValueError(message))
+    if cls is InterruptException:
+        return InterruptException(Interrupt(id="i-1", name="approve", reason=message))
+    if cls is AggregateMemoryError:
+        return AggregateMemoryError(message, [OSError("store")])
+    return cls(message)
+
+
+def across(error: BaseException, payloads: PayloadConverter = PAYLOAD_CONVERTERS[0]) -> ActivityError:
+    """Return the ActivityError whose cause is `error` after a real trip through Temporal's failure proto."""
+    converter = DefaultFailureConverter()
+    cause = Failure()
+    converter.to_failure(error, payloads, cause)
+    outer = Failure(message="Activity task failed")
+    outer.activity_failure_info.activity_type.name = "invoke_model"
+    outer.cause.CopyFrom(Failure.FromString(cause.SerializeToString()))
+    received = converter.from_failure(outer, payloads)
+    assert isinstance(received, ActivityError)
+    return received
+
+
+def typed(error: BaseException) -> ApplicationError:
+    failure = to_application_error(error)
+    assert failure is not None
+    return failure
+
+
+# Out of an activity and back ------------------------------------------------------------------------------
+
+
+def test_every_exception_of_strands_is_known() -> None:
+    declared = {
+        name: value
+        for name, value in vars(strands_exceptions).items()
+        if isinstance(value, type) and issubclass(value, Exception)
+    }
+    assert {**declared, "InterruptException": InterruptException} == STRANDS_EXCEPTIONS
+    assert len(STRANDS_EXCEPTIONS) >= 16
+
+
+@pytest.mark.parametrize("name", sorted(STRANDS_EXCEPTIONS))
+@pytest.mark.parametrize("payloads", PAYLOAD_CONVERTERS, ids=["default", "pydantic"])
+def test_exceptions_of_strands_come_back_as_themselves(name: str, payloads: PayloadConverter) -> None:
+    original = made(STRANDS_EXCEPTIONS[name], "what happened: ü")
+    received = across(typed(original), payloads)
+    restored = from_activity_error(received)
+    assert type(restored) is STRANDS_EXCEPTIONS[name]
+    assert str(restored) == str(original)
+    assert restored.__cause__ is received  # the whole story stays readable
+    assert getattr(restored, "message", None) == getattr(original, "message", None)
+
+
+@pytest.mark.parametrize("name", sorted(STRANDS_EXCEPTIONS))
+def test_only_throttling_is_worth_another_attempt(name: str) -> None:
+    failure = typed(made(STRANDS_EXCEPTIONS[name], "no"))
+    assert failure.type == name
+    assert failure.non_retryable is (name != "ModelThrottledException")
+
+
+def test_a_restored_aggregate_holds_no_errors_which_cannot_cross() -> None:
+    restored = from_activity_error(across(typed(made(AggregateMemoryError, "two stores failed"))))
+    assert isinstance(restored, AggregateMemoryError)
+    assert restored.errors == []
+
+
+def test_a_restored_event_loop_exception_has_what_strands_reads_of_it() -> None:
+    restored = from_activity_error(across(typed(EventLoopException(KeyError("k"), {"some": "state"}))))
+    assert isinstance(restored, EventLoopException)
+    assert isinstance(restored.original_exception, Exception)
+    assert str(restored.original_exception) == "'k'"
+    assert restored.request_state == {}
+
+
+@pytest.mark.parametrize("payloads", PAYLOAD_CONVERTERS, ids=["default", "pydantic"])
+@pytest.mark.parametrize(
+    "reason",
+    [
+        None,
+        "Delete 3 files?",
+        {"files": ["a", "b"], "deep": {"ok": True, "n": 1.5}},
+        b"\x00\xff",
+        {"diff": b"\x00", "$b64": "no"},
+        {"$b64": "AA=="},
+        [1, None, "x"],
+    ],
+    ids=repr,
+)
+def test_interrupts_keep_id_name_and_reason(payloads: PayloadConverter, reason: Any) -> None:
+    original = InterruptException(Interrupt(id="v1:tool_call:t1:abc", name="approval", reason=reason))
+    restored = from_activity_error(across(typed(original), payloads))
+    assert isinstance(restored, InterruptException)
+    assert restored.interrupt == original.interrupt
+
+
+@pytest.mark.parametrize("reason", [{1, 2}, object(), {"deep": {3: "x"}}, float("nan")], ids=repr)
+def test_a_reason_that_cannot_cross_comes_as_text(reason: Any) -> None:
+    restored = from_activity_error(across(typed(InterruptException(Interrupt("i", "n", reason)))))
+    assert isinstance(restored, InterruptException)
+    assert restored.interrupt == Interrupt("i", "n", str(reason))
+
+
+def test_a_subclass_of_a_strands_exception_crosses_as_its_base() -> None:
+    class Throttled(ModelThrottledException):
+        pass
+
+    class Between(SessionException):
+        pass
+
+    class Lost(Between):
+        pass
+
+    restored = from_activity_error(across(typed(Throttled("slow"))))
+    assert type(restored) is ModelThrottledException
+    assert str(restored) == "slow"
+    assert typed(Throttled("slow")).non_retryable is False
+    assert type(from_activity_error(across(typed(Lost("gone"))))) is SessionException
+
+
+def test_a_class_that_only_has_the_name_of_one_of_strands_is_not_taken_for_it() -> None:
+    fake = type("ContextWindowOverflowException", (Exception,), {})
+    assert to_application_error(fake("mine")) is None
+
+
+def test_an_empty_message_becomes_the_name() -> None:
+    assert typed(ContextWindowOverflowException()).message == "ContextWindowOverflowException"
+
+
+@pytest.mark.parametrize(
+    "error", [UsersOwnError("mine"), ValueError("bad"), ApplicationError("app"), KeyboardInterrupt()]
+)
+def test_what_is_not_strands_passes(error: BaseException) -> None:
+    assert to_application_error(error) is None
+
+
+def test_a_users_exception_arrives_as_a_typed_failure_with_details() -> None:
+    received = across(ApplicationError("no such record", {"id": 42}, type="NotFound", non_retryable=False))
+    restored = from_activity_error(received)
+    assert isinstance(restored, ApplicationError)
+    assert (restored.message, restored.type, list(restored.details)) == (
+        "no such record",
+        "NotFound",
+        [{"id": 42}],
+    )
+    assert restored.non_retryable  # Temporal has done the retries there were
+    assert restored.__cause__ is received
+    plain = from_activity_error(across(UsersOwnError("mine")))
+    assert isinstance(plain, ApplicationError)
+    assert (plain.message, plain.type) == ("mine", "UsersOwnError")
+
+
+def timed_out() -> ActivityError:
+    error = ActivityError(
+        "Activity task timed out",
+        scheduled_event_id=1,
+        started_event_id=2,
+        identity="w",
+        activity_type="invoke_model",
+        activity_id="1",
+        retry_state=RetryState.TIMEOUT,
+    )
+    error.__cause__ = TemporalTimeoutError("slow", type=TimeoutType.START_TO_CLOSE, last_heartbeat_details=[])
+    return error
+
+
+def test_a_time_out_stays_the_activity_error_that_it_is() -> None:
+    error = timed_out()
+    assert from_activity_error(error) is error
+    assert from_tool_activity_error(error) is error.cause
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("bad"),
+        KeyError("city"),
+        KeyError(3),
+        KeyError(("a", 1)),
+        LookupError("none"),
+        RuntimeError("boom"),
+        OSError("disk"),
+        TypeError("call"),
+        Exception("x"),
+    ],
+    ids=repr,
+)
+def test_a_tools_builtin_exception_comes_back_as_itself(error: Exception) -> None:
+    received = across(error)
+    restored = from_tool_activity_error(received)
+    assert type(restored) is type(error)
+    assert str(restored) == str(error)
+    assert restored.__cause__ is received
+    assert isinstance(from_activity_error(received), ApplicationError)  # for tools only
+
+
+@pytest.mark.parametrize(
+    "error",
+    [StopIteration("end"), StopAsyncIteration("end"), UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad")],
+    ids=repr,
+)
+def test_builtin_exceptions_that_cannot_be_raised_again_stay_typed_failures(error: Exception) -> None:
+    restored = from_tool_activity_error(across(error))
+    assert isinstance(restored, ApplicationError)
+    assert restored.type == type(error).__name__
+
+
+@pytest.mark.parametrize("type_", ["KeyboardInterrupt", "SystemExit", "print", "GeneratorExit", "", None])
+def test_a_failure_type_that_names_another_builtin_is_not_called(type_: str | None) -> None:
+    restored = from_tool_activity_error(across(ApplicationError("x", type=type_)))
+    assert isinstance(restored, ApplicationError)
+
+
+# Errors that leave an agent -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("k"), UsersOwnError("mine"), ModelThrottledException("slow")], ids=repr
+)
+def test_an_error_that_left_an_agent_is_told_from_one_that_did_not(error: Exception) -> None:
+    assert not left_agent(error)
+    mark_left_agent(error)
+    assert left_agent(error)
+    assert not left_agent(type(error)("another"))
+
+
+@dataclass(frozen=True)
+class FrozenError(Exception):
+    code: int
+
+
+def not_valid() -> Exception:
+    with pytest.raises(ValidationError) as raised:
+        TypeAdapter(int).validate_python("x")
+    return raised.value
+
+
+@pytest.mark.parametrize("error", [FrozenError(3), not_valid()], ids=["frozen", "pydantic"])
+def test_every_kind_of_exception_can_be_marked_and_stays_what_it_is(error: Exception) -> None:
+    before = str(error)
+    mark_left_agent(error)
+    assert left_agent(error)
+    assert str(error) == before
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exception groups are Python 3.11's")
+def test_a_group_left_an_agent_when_all_in_it_did() -> None:
+    group: Any = vars(builtins)["ExceptionGroup"]  # the type checker's Python is 3.10
+    marked, another, plain = KeyError("marked"), ValueError("marked"), KeyError("plain")
+    mark_left_agent(marked)
+    mark_left_agent(another)
+    assert left_agent(group("two agents", [marked, another]))
+    assert left_agent(group("outer", [group("inner", [marked]), another]))
+    assert not left_agent(group("one agent, one bug", [marked, plain]))
+    assert not left_agent(group("outer", [group("inner", [plain]), marked]))
+    whole = group("raised by a hook", [plain])
+    mark_left_agent(whole)
+    assert left_agent(whole)
+    assert left_agent(group("outer", [whole, marked]))
+    refused = ApplicationError("bad request", type="BadRequestError")
+    assert not left_agent(group("a task group of the user's", [refused]))
+    mark_left_agent(refused)
+    assert left_agent(group("a task group with an agent in it", [refused]))
+
+
+@pytest.mark.parametrize(
+    ("error", "type_", "message"),
+    [
+        (KeyError("k"), "KeyError", "'k'"),
+        (UsersOwnError(), "UsersOwnError", "UsersOwnError"),
+        (ModelThrottledException("slow"), "ModelThrottledException", "slow"),
+    ],
+    ids=repr,
+)
+def test_the_failure_that_ends_a_run_is_typed_and_final(error: Exception, type_: str, message: str) -> None:
+    failure = as_workflow_failure(error)
+    assert (failure.type, failure.message, failure.non_retryable) == (type_, message, True)
+
+
+def test_the_failure_of_an_interrupt_that_nobody_answers_carries_its_payload() -> None:
+    failure = as_workflow_failure(InterruptException(Interrupt("i", "approve", {"n": 1})))
+    assert failure.type == "InterruptException"
+    assert list(failure.details) == [{"id": "i", "name": "approve", "reason": {"n": 1}}]
+
+
+# Errors of ours -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cls", "builtin", "type_"),
+    [
+        (AgentValueError, ValueError, "AgentValueError"),
+        (AgentTypeError, TypeError, "AgentTypeError"),
+        (SnapshotsDisabledError, NotImplementedError, "NotImplementedError"),
+        (SynchronousCallError, RuntimeError, "SynchronousCallError"),
+    ],
+)
+def test_errors_of_ours_are_pythons_and_temporals_at_once(
+    cls: type[AgentValueError], builtin: type[Exception], type_: str
+) -> None:
+    error = cls("what to do")
+    assert isinstance(error, builtin)
+    assert isinstance(error, FailureError)  # which ends a workflow even where no interceptor stands
+    assert error.non_retryable
+    assert error.type == type_
+    assert str(error) == error.message == "what to do"  # Temporal's own text would begin with the type
+    received = across(error).cause
+    assert isinstance(received, ApplicationError)
+    assert (received.message, received.type, received.non_retryable) == ("what to do", type_, True)
+    assert str(copy.copy(error)) == "what to do"
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (TypeError("unexpected keyword"), AgentTypeError),
+        (ValueError("bad"), AgentValueError),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "bad"), AgentValueError),
+    ],
+    ids=repr,
+)
+def test_what_strands_refuses_at_construction_keeps_its_kind(
+    raised: Exception, kind: type[Exception]
+) -> None:
+    error = construction_error(raised)
+    assert type(error) is kind
+    assert str(error) == str(raised)
+
+
+def test_other_errors_at_construction_end_the_workflow_under_their_own_name() -> None:
+    for raised, type_, message in (
+        (KeyError("k"), "KeyError", "'k'"),
+        (UsersOwnError(), "UsersOwnError", "UsersOwnError"),
+        (SessionException("lost"), "SessionException", "lost"),
+    ):
+        error = construction_error(raised)
+        assert isinstance(error, ApplicationError)
+        assert (error.type, error.message, error.non_retryable) == (type_, message, True)
+
+
+@pytest.mark.parametrize("error", [AgentValueError("v"), ApplicationError("a"), timed_out()], ids=repr)
+def test_a_failure_of_temporal_at_construction_stays_itself(error: Exception) -> None:
+    assert construction_error(error) is error

@@ -1,0 +1,187 @@
+"""Named factories: lazy, once, and plain about what is wrong with a name, a factory or its product."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from temporalio.exceptions import ApplicationError
+
+from strands_temporal._factories import NamedFactories
+
+
+class Product:
+    """What the factories of these tests make."""
+
+
+def factories(**given: Callable[[], Any]) -> NamedFactories[Product]:
+    return NamedFactories("model", "StrandsPlugin(models=...)", given, Product, "ModelFactoryFailed")
+
+
+def counting() -> tuple[Callable[[], Product], list[Product]]:
+    made: list[Product] = []
+
+    def factory() -> Product:
+        made.append(Product())
+        return made[-1]
+
+    return factory, made
+
+
+def test_a_factory_is_called_at_first_use_and_once() -> None:
+    (one, ones), (two, twos) = counting(), counting()
+    named = factories(one=one, two=two)
+    assert (ones, twos) == ([], [])
+    first = named.get("one")
+    assert named.get("one") is first
+    assert ones == [first]
+    assert twos == []
+    assert named.get("two") is not first
+
+
+def test_a_factory_is_called_once_when_eight_threads_ask_at_the_same_time() -> None:
+    made: list[Product] = []
+    calls: list[None] = []
+    barrier = threading.Barrier(8)
+    called_again = threading.Event()
+
+    def slow() -> Product:
+        calls.append(None)
+        if len(calls) > 1:
+            called_again.set()
+        called_again.wait(0.2)  # the time that the other threads have to come in, if they can
+        made.append(Product())
+        return made[-1]
+
+    named = factories(slow=slow)
+
+    def ask(_: int) -> Product:
+        barrier.wait(10)
+        return named.get("slow")
+
+    with ThreadPoolExecutor(8) as pool:
+        products = list(pool.map(ask, range(8), timeout=30))
+    assert len(made) == 1
+    assert products == made * 8
+
+
+def test_what_was_forgotten_is_made_anew() -> None:
+    factory, made = counting()
+    named = factories(one=factory)
+    first = named.get("one")
+    named.forget()
+    assert named.get("one") is not first
+    assert len(made) == 2
+
+
+def test_a_factory_that_failed_is_tried_again_at_the_next_call() -> None:
+    answers: list[Any] = [ConnectionError("no route"), Product()]
+
+    def flaky() -> Product:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    named = factories(flaky=flaky)
+    with pytest.raises(ApplicationError, match="no route"):
+        named.get("flaky")
+    assert isinstance(named.get("flaky"), Product)
+
+
+def test_names_are_sorted() -> None:
+    factory, _ = counting()
+    assert factories(b=factory, a=factory).names == ["a", "b"]
+
+
+def test_an_unknown_name_ends_the_run_and_lists_the_known_ones() -> None:
+    factory, made = counting()
+    with pytest.raises(ApplicationError) as failure:
+        factories(b=factory, a=factory).get("claud")
+    assert failure.value.message == (
+        "Unknown model 'claud'. Register it in StrandsPlugin(models=...) on the worker. Known: ['a', 'b']"
+    )
+    assert failure.value.type == "ValueError"
+    assert failure.value.non_retryable
+    assert made == []
+
+
+def test_a_raising_factory_is_named_with_its_error_and_cause() -> None:
+    error = LookupError("no API key")
+
+    def broken() -> Product:
+        raise error
+
+    with pytest.raises(ApplicationError) as failure:
+        factories(claude=broken).get("claude")
+    assert failure.value.message == "The factory of model 'claude' raised LookupError: no API key"
+    assert failure.value.type == "ModelFactoryFailed"
+    assert failure.value.non_retryable
+    assert failure.value.__cause__ is error
+
+
+@pytest.mark.parametrize("product", [None, "claude", Product], ids=["none", "text", "class"])
+def test_a_wrong_product_is_named_and_not_kept(product: object) -> None:
+    calls: list[None] = []
+
+    def wrong() -> object:
+        calls.append(None)
+        return product
+
+    named = factories(claude=wrong)
+    for _ in range(2):
+        with pytest.raises(ApplicationError) as failure:
+            named.get("claude")
+        assert f"The factory of model 'claude' returned {product!r}, not a Product" in failure.value.message
+        assert "StrandsPlugin(models=...)" in failure.value.message
+        assert failure.value.type == "ModelFactoryFailed"
+        assert failure.value.non_retryable
+    assert len(calls) == 2
+
+
+def test_a_subclass_of_what_is_expected_is_welcome() -> None:
+    class Special(Product):
+        pass
+
+    assert isinstance(factories(special=Special).get("special"), Special)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"claude": Product()}, TypeError, "the factory of model 'claude' is .*, which cannot be called"),
+        ({"claude": None}, TypeError, "the factory of model 'claude' is None, which cannot be called"),
+        ({"": Product}, ValueError, r"StrandsPlugin\(models=...\): a model name is empty"),
+        ({3: Product}, TypeError, "the model name 3 is not a string"),
+        ({None: Product}, TypeError, "the model name None is not a string"),
+    ],
+)
+def test_misuse_is_refused_at_construction(given: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        NamedFactories("model", "StrandsPlugin(models=...)", given, Product, "ModelFactoryFailed")
+
+
+def test_later_changes_of_the_users_mapping_change_nothing() -> None:
+    given: dict[str, Callable[[], Product]] = {"one": Product}
+    named = NamedFactories("model", "option", given, Product, "Failed")
+    given["two"] = Product
+    assert named.names == ["one"]
+
+
+def test_equal_means_the_same_names_and_the_same_factories() -> None:
+    one, _ = counting()
+    other, _ = counting()
+    assert factories(a=one) == factories(a=one)
+    assert factories(a=one) != factories(a=other)
+    assert factories(a=one) != factories(b=one)
+    assert factories(a=one) != factories(a=one, b=one)
+    assert factories(a=one) != {"a": one}
+    used = factories(a=one)
+    used.get("a")
+    assert used == factories(a=one)  # what was made already does not matter
+
+
+def test_they_cannot_be_hashed() -> None:
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(factories())

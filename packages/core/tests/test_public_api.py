@@ -1,0 +1,206 @@
+"""The public surface: what can be imported, that it agrees with what is declared, and that it stays cheap."""
+
+import importlib
+import inspect
+import json
+import subprocess
+import sys
+from functools import cache
+from types import ModuleType
+from typing import Any, cast, get_type_hints
+
+import pytest
+import strands
+from inline_snapshot import snapshot
+from temporalio.workflow import ActivityConfig
+
+import strands_temporal
+from strands_temporal import TemporalAgent, TemporalAgentOptions
+from strands_temporal._model import MODEL_SETTINGS
+
+MODULES = [
+    "strands_temporal",
+    "strands_temporal.workflow",
+    "strands_temporal.activity",
+    "strands_temporal.testing",
+]
+
+
+@pytest.fixture(params=MODULES)
+def module(request: pytest.FixtureRequest) -> ModuleType:
+    return importlib.import_module(request.param)
+
+
+def test_the_public_names() -> None:
+    # Adding or removing a name is a decision, noted in the changelog.
+    assert {name: importlib.import_module(name).__all__ for name in MODULES} == snapshot(
+        {
+            "strands_temporal": [
+                "ActivityOptions",
+                "AgentTypeError",
+                "AgentValueError",
+                "ComposablePlugin",
+                "ModelFactory",
+                "SnapshotsDisabledError",
+                "StrandsPlugin",
+                "SynchronousCallError",
+                "TemporalAgent",
+                "TemporalAgentOptions",
+                "TemporalModel",
+            ],
+            "strands_temporal.workflow": ["activity_as_hook", "activity_as_tool", "execute_activity"],
+            "strands_temporal.activity": [
+                "ModelCallInterceptor",
+                "ModelCallMiddleware",
+                "ModelRequest",
+                "ModelStream",
+                "decode",
+                "encode",
+            ],
+            "strands_temporal.testing": [
+                "AgentEnvironment",
+                "DevServer",
+                "DevServerError",
+                "MakeAgent",
+                "Parity",
+                "ParityWorkflow",
+                "Reply",
+                "Scenario",
+                "ScriptedCall",
+                "ScriptedModel",
+                "Seen",
+                "Step",
+                "agent_environment",
+                "assert_replays",
+                "fail",
+                "find_server_binary",
+                "prompts",
+                "run_parity",
+                "say",
+                "use_tool",
+                "use_tools",
+            ],
+        }
+    )
+
+
+def test_all_is_sorted_and_importable(module: ModuleType) -> None:
+    assert module.__all__ == sorted(set(module.__all__))
+    for name in module.__all__:
+        assert hasattr(module, name), f"{module.__name__}.{name} is declared and missing"
+
+
+def test_what_a_public_module_defines_is_declared(module: ModuleType) -> None:
+    def is_ours(value: object) -> bool:
+        return (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__.startswith(
+            "strands_temporal"
+        )
+
+    # `strands_temporal.workflow` holds its own code: its imports from private modules are not its names.
+    private = {
+        name for name, value in vars(module).items() if getattr(value, "__module__", "") != module.__name__
+    }
+    imported = private if module.__name__ == "strands_temporal.workflow" else set[str]()
+    found = {
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and is_ours(value) and name not in imported
+    }
+    assert found <= set(module.__all__)
+
+
+def test_every_public_name_has_a_docstring(module: ModuleType) -> None:
+    assert module.__doc__
+    for name in module.__all__:
+        value = getattr(module, name)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert inspect.getdoc(value), f"{module.__name__}.{name} has no docstring"
+
+
+def test_only_the_public_modules_have_public_names() -> None:
+    from importlib.resources import files
+
+    found = {path.name.removesuffix(".py") for path in files(strands_temporal).iterdir()}
+    public = {name for name in found if not name.startswith("_") and name != "py.typed"}
+    assert {f"strands_temporal.{name}" for name in public} | {"strands_temporal"} == set(MODULES)
+    assert "py.typed" in found
+
+
+# Options of the agent -------------------------------------------------------------------------------------
+
+
+def agent_parameters() -> set[str]:
+    return set(inspect.signature(cast("Any", strands.Agent.__init__)).parameters) - {"self", "model"}
+
+
+def test_the_agents_options_are_those_of_strands_and_temporal() -> None:
+    declared = set(TemporalAgentOptions.__annotations__)
+    expected = agent_parameters() | set(get_type_hints(ActivityConfig)) | MODEL_SETTINGS
+    assert declared - expected == set(), "TemporalAgentOptions declares what neither Strands nor Temporal has"
+    assert expected - declared == set(), "add what upstream added to TemporalAgentOptions (_agent_options.py)"
+
+
+def test_strands_and_temporal_have_no_option_of_the_same_name() -> None:
+    assert agent_parameters() & set(get_type_hints(ActivityConfig)) == set()
+
+
+def test_no_option_is_required() -> None:
+    assert TemporalAgentOptions.__required_keys__ == frozenset()
+
+
+def test_a_temporal_agent_is_a_strands_agent() -> None:
+    assert issubclass(TemporalAgent, strands.Agent)
+
+
+# What an import costs -------------------------------------------------------------------------------------
+
+
+@cache
+def loaded_by(statement: str) -> frozenset[str]:
+    """Return the names of all modules that a new interpreter has after `statement`."""
+    code = f"import json, sys\n{statement}\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    return frozenset(json.loads(done.stdout))
+
+
+BASE = "import strands, temporalio.worker"
+OURS = "import strands_temporal, strands_temporal.workflow, strands_temporal.activity"
+
+
+def test_workflow_code_imports_nothing_beyond_strands_and_temporal() -> None:
+    more = {name.partition(".")[0] for name in loaded_by(OURS) - loaded_by(BASE)}
+    more -= set(sys.stdlib_module_names) | {"strands", "strands_temporal", "temporalio"}
+    assert not more, f"importing strands_temporal.workflow loads {sorted(more)}"
+
+
+def test_workflow_code_imports_no_model_and_no_mcp_beyond_those_of_strands() -> None:
+    more = loaded_by(OURS) - loaded_by(BASE)
+    heavy = (
+        "strands.models",
+        "strands.tools.mcp",
+        "strands.multiagent.a2a",
+        "strands.bidi",
+        "strands.vended_",
+    )
+    # The goal plugin is one of the modules whose clock is the workflow's; StrandsPlugin() imports it.
+    assert sorted(name for name in more if name.startswith(heavy)) == []
+
+
+@pytest.mark.parametrize(
+    "heavy",
+    [
+        "mcp.server",
+        "starlette",
+        "uvicorn",
+        "fastapi",
+        "openai",
+        "anthropic",
+        "ollama",
+        "pytest",
+        "hypothesis",
+    ],
+)
+def test_workflow_code_does_not_import(heavy: str) -> None:
+    assert heavy not in loaded_by(OURS) - loaded_by(BASE)
