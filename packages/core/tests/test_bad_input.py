@@ -9,6 +9,7 @@ from conftest import Agents
 from strands import ModelRetryStrategy, tool
 from strands.hooks import AgentInitializedEvent, BeforeInvocationEvent, HookProvider, HookRegistry
 from strands.models import Model
+from strands.tools.mcp import MCPClient
 from temporalio import activity, workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowFailureError
@@ -91,6 +92,17 @@ WRONG_CONSTRUCTION: dict[str, tuple[Callable[[], Any], str, list[str]]] = {
         lambda: agent(model=TemporalModel("claude"), start_to_close_timeout=timedelta(seconds=1)),
         "AgentValueError",
         ["start_to_close_timeout", "TemporalModel"],
+    ),
+    "a real MCP client": (
+        lambda: agent(tools=[MCPClient(lambda: cast("Any", None))]),
+        "AgentTypeError",
+        ["MCPClient", "TemporalMCPClient"],
+    ),
+    "an empty topic": (lambda: agent(streaming_topic=""), "AgentValueError", ["streaming_topic is empty"]),
+    "a batch interval of a wrong type": (
+        lambda: agent(streaming_topic="t", streaming_batch_interval=0.1),
+        "AgentTypeError",
+        ["streaming_batch_interval=0.1", "timedelta"],
     ),
     "hot-reloaded tools": (
         lambda: agent(load_tools_from_directory=True),
@@ -294,6 +306,8 @@ class MisuseWorkflow:
         agent = TemporalAgent(
             "claude", hooks=[RaisingHook()] if case == "a raising hook" else [], tools=[fine]
         )
+        if case == "a topic without a stream":
+            agent = TemporalAgent("claude", streaming_topic="events")
         if case == "synchronous call":
             return str(agent("hi"))
         if case == "take_snapshot":
@@ -304,6 +318,7 @@ class MisuseWorkflow:
 
 
 MISUSE = {
+    "a topic without a stream": ("AgentValueError", "self.stream = WorkflowStream()"),
     "synchronous call": ("SynchronousCallError", "await agent.invoke_async"),
     "take_snapshot": ("NotImplementedError", "take_snapshot() is not supported"),
     "load_snapshot": ("NotImplementedError", "load_snapshot() is not supported"),

@@ -48,15 +48,13 @@ def test_the_public_names() -> None:
                 "TemporalAgentOptions",
                 "TemporalModel",
             ],
-            "strands_temporal.workflow": ["activity_as_hook", "activity_as_tool", "execute_activity"],
+            "strands_temporal.workflow": ["TOOL_DEFAULTS", "activity_as_hook", "activity_as_tool", "execute_activity", "from_tool_activity_error", "merge_options"],
             "strands_temporal.activity": [
                 "ModelCallInterceptor",
                 "ModelCallMiddleware",
                 "ModelRequest",
-                "ModelStream",
-                "decode",
-                "encode",
-            ],
+                "ModelStream", "NamedFactories", "activity_name", "decode",
+                "encode", "heartbeating"],
             "strands_temporal.testing": [
                 "AgentEnvironment",
                 "DevServer",

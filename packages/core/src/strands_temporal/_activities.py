@@ -1,6 +1,5 @@
 """The model activity: what runs on the worker when an agent calls its model."""
 
-import asyncio
 import contextlib
 import threading
 import time
@@ -17,6 +16,7 @@ from temporalio.exceptions import ApplicationError
 from ._errors import cause_of
 from ._extras import MissingExtraError, load_plugin
 from ._factories import NamedFactories
+from ._heartbeat import heartbeating
 from ._middleware import (
     STREAMING_MIDDLEWARE,
     ModelCallMiddleware,
@@ -37,8 +37,6 @@ from ._types import (
     ModelResult,
 )
 from ._wire import decode, encode, merge_deltas
-
-_HEARTBEAT_SECONDS = 10.0  # where no heartbeat time-out asks for more
 
 
 class ModelActivities:
@@ -69,7 +67,7 @@ class ModelActivities:
         request = _request(call, model)
         middleware = _middleware(request)
         stopped = threading.Event()  # a provider that works in a thread watches it
-        with _heartbeating(), _set_on_exit(stopped):
+        with heartbeating(), _set_on_exit(stopped):
             try:
                 return await _collect(compose(middleware, _Stream(stopped))(request), request)
             except Exception as error:  # noqa: BLE001  # whatever a provider raises leaves here, typed
@@ -169,24 +167,6 @@ def _check_version(call: ModelCall) -> None:
             "a newer strands-temporal runs the workflow. Upgrade this worker; the call is tried again",
             type=WIRE_VERSION_UNKNOWN,
         )
-
-
-@contextlib.contextmanager
-def _heartbeating() -> Generator[None]:
-    """Heartbeat at a third of the heartbeat time-out while the block runs, so that a cancellation arrives."""
-    timeout = activity.info().heartbeat_timeout
-    interval = timeout.total_seconds() / 3 if timeout else _HEARTBEAT_SECONDS
-    task = asyncio.ensure_future(_heartbeat_for_ever(interval))
-    try:
-        yield
-    finally:
-        task.cancel()
-
-
-async def _heartbeat_for_ever(interval: float) -> None:
-    while True:
-        activity.heartbeat()
-        await asyncio.sleep(interval)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,9 @@ from typing import Any, NoReturn, TypeVar, cast
 from pydantic import BaseModel
 from strands import Agent
 from strands.handlers.callback_handler import PrintingCallbackHandler
+from strands.hooks import HookProvider
 from strands.models.routing import ModelRouter
+from strands.tools import ToolProvider
 from strands.types.agent import AgentInput
 from temporalio import workflow
 from typing_extensions import Unpack, override
@@ -67,6 +69,7 @@ class TemporalAgent(Agent):
                 aux_model,
                 lambda name: TemporalModel(name, **activity_options),
             )
+        agent_options["hooks"] = _with_providers_hooks(agent_options.get("tools"), agent_options.get("hooks"))
         agent_options["retry_strategy"] = None
         agent_options.setdefault("callback_handler", _print_unless_replaying(PrintingCallbackHandler()))
         try:
@@ -185,6 +188,34 @@ def _model(parameter: str, model: object, activity_options: Any) -> Any:
     if isinstance(model, ModelRouter):
         return model
     return as_durable_model(owner, model, lambda name: TemporalModel(name, **activity_options))
+
+
+def _with_providers_hooks(tools: Any, hooks: Any) -> list[Any]:
+    """Return `hooks` after the tool providers in `tools` that are hook providers too.
+
+    Strands loads a tool provider in a thread, which a workflow has not; one for workflows loads its tools by
+    an activity, from a hook.
+
+    Raises:
+        AgentTypeError: If a real MCP client is among the tools.
+    """
+    providers: list[Any] = []
+    for item in _flat(tools):
+        if isinstance(item, ToolProvider) and isinstance(item, HookProvider) and item not in providers:
+            providers.append(item)
+        elif isinstance(item, ToolProvider) and type(item).__module__.startswith("strands.tools.mcp"):
+            raise AgentTypeError(
+                f"TemporalAgent(tools=...): {type(item).__name__} would talk to its server from inside the "
+                "workflow. Register its factory in MCPPlugin(mcp_clients={name: factory}) on the worker and "
+                "give the agent TemporalMCPClient(server=name) (both from strands_temporal_mcp)"
+            )
+    return [*providers, *(hook for hook in hooks or () if hook not in providers)]
+
+
+def _flat(items: Any) -> list[Any]:
+    if isinstance(items, (list, tuple)):
+        return [inner for item in cast("list[Any]", items) for inner in _flat(item)]
+    return [] if items is None else [items]
 
 
 def _print_unless_replaying(handler: PrintingCallbackHandler) -> Any:

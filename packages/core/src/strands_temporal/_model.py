@@ -29,6 +29,10 @@ T = TypeVar("T", bound=BaseModel)
 MODEL_SETTINGS = frozenset({"streaming_topic", "streaming_batch_interval"})
 """Settings of a `TemporalModel` that are no activity options; a `TemporalAgent` takes them for its model."""
 
+STREAM_SIGNAL = "__temporal_workflow_stream_publish"
+"""Signal that a `WorkflowStream` handles, named in the docstring of temporalio's class: how to see that there
+is one."""
+
 STREAMING_BATCH_INTERVAL = timedelta(milliseconds=100)
 """Time between two batches of a stream, unless the user says otherwise: what the guide promises."""
 
@@ -135,6 +139,7 @@ class TemporalModel(Model):
             raise RuntimeError(
                 f"{self!r} works inside a Temporal workflow only; outside, use the model itself"
             )
+        self._check_stream()
         state = cast("dict[str, Any] | None", kwargs.get("model_state"))
         call = ModelCall(
             model=self.name,
@@ -181,6 +186,16 @@ class TemporalModel(Model):
         raise StructuredOutputException(
             f"{self!r} did not call the tool {spec['name']!r}: there is no structured output"
         )
+
+    def _check_stream(self) -> None:
+        """Refuse a topic where the workflow has no stream: the events would be buffered for ever."""
+        if self.streaming_topic is not None and workflow.get_signal_handler(STREAM_SIGNAL) is None:
+            raise AgentValueError(
+                f"{self!r}: streaming_topic={self.streaming_topic!r} needs a stream on this workflow, and "
+                "there "
+                "is none. Write `self.stream = WorkflowStream()` in the workflow's __init__ "
+                "(from temporalio.contrib.workflow_streams import WorkflowStream)"
+            )
 
     def _users_state(self, state: dict[str, Any]) -> dict[str, Any]:
         """Return the caller's part of `invocation_state`; name once what cannot cross."""

@@ -1,9 +1,22 @@
-"""What runs in activities, on the worker: the seam around a model call, and values with bytes on the wire.
+"""What runs in activities, on the worker: the seam around a model call, and the tools that siblings share.
 
 from strands_temporal.activity import ModelCallInterceptor, ModelCallMiddleware, ModelRequest
 """
 
+from ._adaptation import activity_name
+from ._factories import NamedFactories
+from ._heartbeat import heartbeating
 from ._middleware import ModelCallInterceptor, ModelCallMiddleware, ModelRequest, ModelStream
 from ._wire import decode, encode
 
-__all__ = ["ModelCallInterceptor", "ModelCallMiddleware", "ModelRequest", "ModelStream", "decode", "encode"]
+__all__ = [
+    "ModelCallInterceptor",
+    "ModelCallMiddleware",
+    "ModelRequest",
+    "ModelStream",
+    "NamedFactories",
+    "activity_name",
+    "decode",
+    "encode",
+    "heartbeating",
+]

@@ -18,7 +18,14 @@ from ._errors import AgentTypeError, construction_error, from_tool_activity_erro
 from ._options import TOOL_DEFAULTS, ActivityOptions, merge_options
 from ._workflow import execute_activity
 
-__all__ = ["activity_as_hook", "activity_as_tool", "execute_activity"]
+__all__ = [
+    "TOOL_DEFAULTS",
+    "activity_as_hook",
+    "activity_as_tool",
+    "execute_activity",
+    "from_tool_activity_error",
+    "merge_options",
+]
 
 TEvent = TypeVar("TEvent", bound=BaseHookEvent)
 
