@@ -198,7 +198,7 @@ async def test_what_the_user_set_stays(client: Client, make: Callable[[], Compos
     kept = connected.config(active_config=True)["data_converter"]
     assert kept.payload_converter_class is OwnPayloadConverter
     assert kept.payload_codec is converter.payload_codec
-    assert kept.failure_converter_class is DefaultFailureConverterWithEncodedAttributes
+    assert issubclass(kept.failure_converter_class, DefaultFailureConverterWithEncodedAttributes)
 
     runner = SandboxedWorkflowRunner(
         restrictions=SandboxRestrictions.default.with_passthrough_modules("mine")

@@ -69,7 +69,8 @@ class TemporalAgent(Agent):
                 aux_model,
                 lambda name: TemporalModel(name, **activity_options),
             )
-        agent_options["hooks"] = _with_providers_hooks(agent_options.get("tools"), agent_options.get("hooks"))
+        hooks = _providers_hooks(agent_options.get("tools"))
+        agent_options["hooks"] = [*hooks, *(h for h in agent_options.get("hooks") or () if h not in hooks)]
         agent_options["retry_strategy"] = None
         agent_options.setdefault("callback_handler", _print_unless_replaying(PrintingCallbackHandler()))
         try:
@@ -190,8 +191,8 @@ def _model(parameter: str, model: object, activity_options: Any) -> Any:
     return as_durable_model(owner, model, lambda name: TemporalModel(name, **activity_options))
 
 
-def _with_providers_hooks(tools: Any, hooks: Any) -> list[Any]:
-    """Return `hooks` after the tool providers in `tools` that are hook providers too.
+def _providers_hooks(tools: Any) -> list[Any]:
+    """Return the tool providers in `tools` that are hook providers too.
 
     Strands loads a tool provider in a thread, which a workflow has not; one for workflows loads its tools by
     an activity, from a hook.
@@ -209,7 +210,7 @@ def _with_providers_hooks(tools: Any, hooks: Any) -> list[Any]:
                 "workflow. Register its factory in MCPPlugin(mcp_clients={name: factory}) on the worker and "
                 "give the agent TemporalMCPClient(server=name) (both from strands_temporal_mcp)"
             )
-    return [*providers, *(hook for hook in hooks or () if hook not in providers)]
+    return providers
 
 
 def _flat(items: Any) -> list[Any]:

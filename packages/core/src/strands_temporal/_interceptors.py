@@ -7,6 +7,7 @@ from temporalio.exceptions import TemporalError
 
 from ._adaptation import adapt_loop
 from ._errors import as_workflow_failure, cause_of, left_agent, to_application_error
+from ._tool_context import remember_context
 
 
 class StrandsInterceptor(worker.Interceptor):
@@ -30,6 +31,7 @@ class _TypedErrors(worker.ActivityInboundInterceptor):
     """Turns what Strands raises in an activity (an interrupt, an overflow) into a typed failure."""
 
     async def execute_activity(self, input: worker.ExecuteActivityInput) -> Any:
+        remember_context(input.args)
         try:
             return await self.next.execute_activity(input)
         except Exception as error:

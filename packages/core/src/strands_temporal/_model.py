@@ -18,10 +18,11 @@ from temporalio import workflow
 from typing_extensions import Unpack, override
 
 from ._errors import AgentTypeError, AgentValueError
+from ._invocation_state import users_state
 from ._options import MODEL_DEFAULTS, ActivityOptions, merge_options
 from ._transcripts import whole
 from ._types import MODEL_ACTIVITY, STREAMING_MODEL_ACTIVITY, ModelCall, ModelResult
-from ._wire import decode, encode, is_json
+from ._wire import decode, encode
 from ._workflow import execute_activity
 
 T = TypeVar("T", bound=BaseModel)
@@ -35,22 +36,6 @@ is one."""
 
 STREAMING_BATCH_INTERVAL = timedelta(milliseconds=100)
 """Time between two batches of a stream, unless the user says otherwise: what the guide promises."""
-
-STRANDS_STATE_KEYS = frozenset(
-    {
-        "agent",
-        "event_loop_cycle_id",
-        "event_loop_cycle_span",
-        "event_loop_cycle_trace",
-        "event_loop_parent_cycle_id",
-        "messages",
-        "model",
-        "system_prompt",
-        "tool_config",
-    }
-)
-"""Keys that Strands itself puts into `invocation_state` (1.62): the agent and, after a tool call, the
-conversation once more. They never cross to the activity."""
 
 
 class TemporalModel(Model):
@@ -145,7 +130,7 @@ class TemporalModel(Model):
             model=self.name,
             transcript=whole(messages, tool_specs, system_prompt, system_prompt_content),
             tool_choice=encode(tool_choice),
-            invocation_state=self._users_state(invocation_state or {}),
+            invocation_state=users_state(repr(self), invocation_state or {}, self._warned),
             model_state=encode(state),
             session_id=agent_metadata.session_id if agent_metadata else None,
             dynamic_trailing_blocks=kwargs.get("dynamic_trailing_blocks", 0),
@@ -196,25 +181,6 @@ class TemporalModel(Model):
                 "is none. Write `self.stream = WorkflowStream()` in the workflow's __init__ "
                 "(from temporalio.contrib.workflow_streams import WorkflowStream)"
             )
-
-    def _users_state(self, state: dict[str, Any]) -> dict[str, Any]:
-        """Return the caller's part of `invocation_state`; name once what cannot cross."""
-        crossing: dict[str, Any] = {}
-        for key, value in state.items():
-            if key in STRANDS_STATE_KEYS or (key == "request_state" and not value):
-                continue
-            if is_json({key: value}):
-                crossing[key] = encode(value)
-            elif key not in self._warned:
-                self._warned.add(key)
-                workflow.logger.warning(
-                    "model=<%s>, key=<%s>, type=<%s> | invocation_state value is not JSON and stays in the "
-                    "workflow",
-                    self.name,
-                    key,
-                    type(value).__name__,
-                )
-        return crossing
 
 
 def as_durable_model(owner: str, model: object, make: Callable[[str | None], TemporalModel]) -> Model:

@@ -9,13 +9,15 @@ from strands.models import Model
 from strands.models.bedrock import BedrockModel
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter, DefaultPayloadConverter
-from temporalio.worker import Worker
+from temporalio.worker import ReplayerConfig, Worker, WorkerConfig
 
 from ._activities import ModelActivities
 from ._adaptation import activity_name, adapt_strands
 from ._composable import Activities, ComposablePlugin
 from ._errors import STRANDS_EXCEPTIONS
+from ._extras import load_plugin
 from ._factories import NamedFactories
+from ._failure_converter import with_typed_errors
 from ._interceptors import StrandsInterceptor
 from ._types import MODEL_ACTIVITY, MODEL_FACTORY_FAILED, STREAMING_MODEL_ACTIVITY
 
@@ -38,13 +40,23 @@ class StrandsPlugin(ComposablePlugin):
             first used, and the model is kept for the worker's life. None offers Strands' own default, Amazon
             Bedrock, with the retries of its SDK off: Temporal retries.
 
+        mcp_clients: Factories of Strands' `MCPClient` by name, for `TemporalMCPClient(server=name)`: the same as a
+            `strands_temporal_mcp.MCPPlugin` beside this one. Needs the extra `mcp`.
+
     Raises:
+        MissingExtraError: If `mcp_clients` is given and the extra `mcp` is not installed.
         TypeError: If `models` is not a mapping, a name is not a string, or a factory cannot be called.
         ValueError: If `models` or a name in it is empty.
     """
 
-    def __init__(self, *, models: Mapping[str, ModelFactory] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        models: Mapping[str, ModelFactory] | None = None,
+        mcp_clients: Mapping[str, Callable[[], Any]] | None = None,
+    ) -> None:
         adapt_strands()
+        self._mcp = _mcp_plugin(mcp_clients)
         factories = {DEFAULT_MODEL: default_model} if models is None else _checked(models)
         self._models = NamedFactories[Model](
             "model", "StrandsPlugin(models=...)", factories, Model, MODEL_FACTORY_FAILED
@@ -56,18 +68,34 @@ class StrandsPlugin(ComposablePlugin):
             activities=self._add_activities,
             interceptors=[StrandsInterceptor()],
             workflow_failure_exception_types=list(STRANDS_EXCEPTIONS.values()),
-            data_converter=_with_pydantic,
+            data_converter=_data_converter,
         )
+
+    def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
+        """See base class."""
+        config = super().configure_worker(config)
+        return self._mcp.configure_worker(config) if self._mcp else config
+
+    def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
+        """See base class."""
+        config = super().configure_replayer(config)
+        return self._mcp.configure_replayer(config) if self._mcp else config
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
         """See base class. The models live until the last worker of this plugin has ended."""
         self._running += 1
         try:
-            await super().run_worker(worker, next)
+            await self._run(worker, next)
         finally:
             self._running -= 1
             if not self._running:
                 self._models.forget()
+
+    async def _run(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
+        if self._mcp:
+            await self._mcp.run_worker(worker, next)
+        else:
+            await super().run_worker(worker, next)
 
     def _add_activities(self, existing: Activities | None) -> Activities:
         """Return the worker's activities with the model's, once for all plugins that are configured alike."""
@@ -86,6 +114,14 @@ class StrandsPlugin(ComposablePlugin):
 def default_model() -> Model:
     """Return Strands' default model, Amazon Bedrock, with one attempt per call."""
     return BedrockModel(boto_client_config=Config(retries={"total_max_attempts": 1}))
+
+
+def _mcp_plugin(mcp_clients: Mapping[str, Callable[[], Any]] | None) -> ComposablePlugin | None:
+    """Return the plugin of the mcp package, which this one carries along, or None without servers."""
+    if mcp_clients is None:
+        return None
+    plugin_class = load_plugin("mcp", "StrandsPlugin(mcp_clients=...)")
+    return plugin_class(mcp_clients=mcp_clients)
 
 
 def _checked(models: object) -> Mapping[str, ModelFactory]:
@@ -115,9 +151,14 @@ def _model_activities(function: Callable[..., Any]) -> ModelActivities | None:
     return None
 
 
-def _with_pydantic(converter: DataConverter | None) -> DataConverter:
-    """Use the pydantic payload converter where the user left the default; keep all else that was set."""
+def _data_converter(converter: DataConverter | None) -> DataConverter:
+    """Type Strands' exceptions around the user's failure converter; use pydantic where none was chosen."""
     converter = converter or DataConverter.default
-    if converter.payload_converter_class is not DefaultPayloadConverter:
-        return converter
-    return dataclasses.replace(converter, payload_converter_class=PydanticPayloadConverter)
+    payload_converter_class = converter.payload_converter_class
+    if payload_converter_class is DefaultPayloadConverter:
+        payload_converter_class = PydanticPayloadConverter
+    return dataclasses.replace(
+        converter,
+        payload_converter_class=payload_converter_class,
+        failure_converter_class=with_typed_errors(converter.failure_converter_class),
+    )

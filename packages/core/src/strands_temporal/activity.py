@@ -7,6 +7,7 @@ from ._adaptation import activity_name
 from ._factories import NamedFactories
 from ._heartbeat import heartbeating
 from ._middleware import ModelCallInterceptor, ModelCallMiddleware, ModelRequest, ModelStream
+from ._tool_context import ToolContext, tool_context
 from ._wire import decode, encode
 
 __all__ = [
@@ -15,8 +16,10 @@ __all__ = [
     "ModelRequest",
     "ModelStream",
     "NamedFactories",
+    "ToolContext",
     "activity_name",
     "decode",
     "encode",
     "heartbeating",
+    "tool_context",
 ]

@@ -9,13 +9,17 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import strands
+from strands import ToolContext
 from strands.hooks import BaseHookEvent, HookCallback
+from strands.interrupt import InterruptException
 from strands.types.tools import AgentTool
 from typing_extensions import Unpack
 
 from ._adaptation import activity_name
 from ._errors import AgentTypeError, construction_error, from_tool_activity_error
+from ._invocation_state import users_state
 from ._options import TOOL_DEFAULTS, ActivityOptions, merge_options
+from ._tool_context import CONTEXT_PARAMETER, pause, takes_context, wire_context
 from ._workflow import execute_activity
 
 __all__ = [
@@ -35,8 +39,10 @@ def activity_as_tool(activity: Callable[..., Any], **options: Unpack[ActivityOpt
 
     Name, description and parameters of the tool come from the function, its docstring and its hints, as with
     `strands.tool`; arguments are validated in the workflow, with Strands' own messages, before anything is
-    scheduled. What the activity returns becomes the tool's result as with `strands.tool`; what it raises,
-    after the last attempt, becomes the tool's error. Register the activity on the Worker.
+    scheduled. An activity with a parameter `tool_context: strands_temporal.activity.ToolContext` gets what it
+    may know of its call, and can pause the agent. What the activity returns becomes the tool's result as with
+    `strands.tool`; what it raises, after the last attempt, becomes the tool's error. Register the activity on
+    the Worker.
 
     Args:
         activity: A function or method decorated with `temporalio.activity.defn`.
@@ -49,19 +55,37 @@ def activity_as_tool(activity: Callable[..., Any], **options: Unpack[ActivityOpt
         signature.
     """
     _check_activity("activity_as_tool", activity)
-    merged = merge_options(f"activity_as_tool({_name(activity)})", TOOL_DEFAULTS, options)
-    parameters = [name for name in inspect.signature(activity).parameters if name not in ("self", "cls")]
-
-    @functools.wraps(activity)
-    async def call(**arguments: Any) -> Any:
-        return await execute_activity(
-            activity, [arguments[name] for name in parameters], merged, restore=from_tool_activity_error
-        )
-
+    owner = f"activity_as_tool({_name(activity)})"
+    merged = merge_options(owner, TOOL_DEFAULTS, options)
     try:
-        return strands.tool(call)
+        return strands.tool(context=CONTEXT_PARAMETER)(_activity_call(owner, activity, merged))
     except Exception as error:
         raise construction_error(error) from error
+
+
+def _activity_call(owner: str, activity: Callable[..., Any], options: ActivityOptions) -> Callable[..., Any]:
+    """Return a function that Strands takes for the activity's, with the tool context beside."""
+    signature = inspect.signature(activity)
+    parameters = [name for name in signature.parameters if name not in ("self", "cls")]
+    with_context = takes_context(activity)
+    warned: set[str] = set()
+
+    @functools.wraps(activity)
+    async def call(*, tool_context: "ToolContext[Any]", **arguments: Any) -> Any:
+        if with_context:
+            state = users_state(owner, tool_context.invocation_state, warned)
+            arguments[CONTEXT_PARAMETER] = wire_context(tool_context, state)
+        args = [arguments[name] for name in parameters]
+        try:
+            return await execute_activity(activity, args, options, restore=from_tool_activity_error)
+        except InterruptException as error:
+            raise pause(tool_context, error) from None
+
+    if not with_context:
+        parameter = inspect.Parameter(CONTEXT_PARAMETER, inspect.Parameter.KEYWORD_ONLY)
+        signature = signature.replace(parameters=[*signature.parameters.values(), parameter])
+    setattr(call, "__signature__", signature)  # noqa: B010  # what `inspect` reads, unknown to type checkers
+    return call
 
 
 def activity_as_hook(
