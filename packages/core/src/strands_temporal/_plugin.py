@@ -40,8 +40,8 @@ class StrandsPlugin(ComposablePlugin):
             first used, and the model is kept for the worker's life. None offers Strands' own default, Amazon
             Bedrock, with the retries of its SDK off: Temporal retries.
 
-        mcp_clients: Factories of Strands' `MCPClient` by name, for `TemporalMCPClient(server=name)`: the same as a
-            `strands_temporal_mcp.MCPPlugin` beside this one. Needs the extra `mcp`.
+        mcp_clients: Factories of Strands' `MCPClient` by name, for `TemporalMCPClient(server=name)`: the same
+            as a `strands_temporal_mcp.MCPPlugin` beside this one. Needs the extra `mcp`.
 
     Raises:
         MissingExtraError: If `mcp_clients` is given and the extra `mcp` is not installed.
