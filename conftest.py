@@ -62,5 +62,5 @@ def worker_options(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 @pytest.fixture
 def agents(client: Client, worker_options: dict[str, Any]) -> Agents:
-    """What opens an agent environment: `async with agents(workflows=[...], models={...}) as env`."""
+    """What opens an agent environment, as `agent_environment` does, on this run's server."""
     return partial(agent_environment, client, **worker_options)
