@@ -15,6 +15,7 @@ on the worker), `strands_temporal.testing` (a test kit).
 
 from ._agent import TemporalAgent
 from ._agent_options import TemporalAgentOptions
+from ._carry import AgentCarry, CarryTooLargeError
 from ._composable import ComposablePlugin
 from ._errors import AgentTypeError, AgentValueError, SnapshotsDisabledError, SynchronousCallError
 from ._model import TemporalModel
@@ -23,8 +24,10 @@ from ._plugin import ModelFactory, StrandsPlugin
 
 __all__ = [
     "ActivityOptions",
+    "AgentCarry",
     "AgentTypeError",
     "AgentValueError",
+    "CarryTooLargeError",
     "ComposablePlugin",
     "ModelFactory",
     "SnapshotsDisabledError",

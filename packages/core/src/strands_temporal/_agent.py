@@ -12,10 +12,12 @@ from strands.models.routing import ModelRouter
 from strands.tools import ToolProvider
 from strands.types.agent import AgentInput
 from temporalio import workflow
+from temporalio.exceptions import TemporalError
 from typing_extensions import Unpack, override
 
 from ._adaptation import called_by_strands
 from ._agent_options import TemporalAgentOptions
+from ._carry import AgentCarry, pack, unpack
 from ._errors import (
     AgentTypeError,
     AgentValueError,
@@ -30,9 +32,10 @@ from ._options import activity_option_names
 T = TypeVar("T", bound=BaseModel)
 
 _AGENT_PARAMETERS = frozenset(inspect.signature(cast("Any", Agent.__init__)).parameters) - {"self"}
+_OWN_PARAMETERS = frozenset({"carry"})
 _SNAPSHOT_ADVICE = (
     "Temporal's history already keeps the workflow's state, more finely than a snapshot could. "
-    "To go on in another run, carry `agent.messages` into it"
+    "To go on in another run, use agent.carry() and TemporalAgent(carry=...)"
 )
 
 
@@ -47,8 +50,8 @@ class TemporalAgent(Agent):
     Args:
         model: Name of a model in `StrandsPlugin(models=...)`, a `TemporalModel`, or None for the plugin's
             default.
-        **options: Activity options for model calls (see `TemporalModel`) and the arguments of
-            `strands.Agent`.
+        **options: Activity options for model calls (see `TemporalModel`), the arguments of
+            `strands.Agent`, and `carry`: what `carry()` returned in the run before this one.
 
     Raises:
         AgentTypeError: If an option is unknown, or the model is a real one.
@@ -73,8 +76,14 @@ class TemporalAgent(Agent):
         agent_options["hooks"] = [*hooks, *(h for h in agent_options.get("hooks") or () if h not in hooks)]
         agent_options["retry_strategy"] = None
         agent_options.setdefault("callback_handler", _print_unless_replaying(PrintingCallbackHandler()))
+        carry = agent_options.pop("carry", None)
+        self._turns_running = 0
         try:
             super().__init__(**agent_options)
+            if carry is not None:
+                unpack(carry, self, keep_system_prompt=agent_options.get("system_prompt") is not None)
+        except TemporalError:
+            raise
         except Exception as error:
             raise construction_error(error) from error
 
@@ -92,12 +101,34 @@ class TemporalAgent(Agent):
     @override
     async def stream_async(self, prompt: AgentInput = None, **kwargs: Any) -> AsyncIterator[Any]:
         """Run the agent and yield its events; `invoke_async` runs through here too."""
+        self._turns_running += 1
         try:
             async for event in super().stream_async(prompt, **kwargs):
                 yield event
         except Exception as error:
             mark_left_agent(error)
             raise
+        finally:
+            self._turns_running -= 1
+
+    def carry(self) -> AgentCarry:
+        """Return this agent, between two turns, for the next run of the workflow.
+
+        It holds the messages, the agent's state, pending interrupts, the conversation manager's state, a
+        stateful model's state, the system prompt, and usage and metrics counted over all runs. Not in it:
+        tools, hooks, the structured output model and invocation state, which the next run gives again.
+
+        Raises:
+            AgentValueError: If a turn is running: finish it first (`workflow.all_handlers_finished`).
+            CarryTooLargeError: If the server would refuse it, or end the workflow for it.
+            AgentTypeError: If the agent's state holds something that is neither JSON nor bytes.
+        """
+        if self._turns_running:
+            raise AgentValueError(
+                "agent.carry() while a turn is running would lose what the turn has done. Wait for it, for "
+                "example with workflow.wait_condition(workflow.all_handlers_finished)"
+            )
+        return pack(self)
 
     @override
     async def structured_output_async(self, output_model: type[T], prompt: AgentInput = None) -> T:
@@ -157,14 +188,19 @@ def _split(options: TemporalAgentOptions) -> tuple[Any, dict[str, Any]]:
     activity_names = activity_option_names() | MODEL_SETTINGS
     activity_options = {name: value for name, value in options.items() if name in activity_names}
     agent_options = {name: value for name, value in options.items() if name not in activity_names}
-    unknown = sorted(agent_options.keys() - _AGENT_PARAMETERS)
+    unknown = sorted(agent_options.keys() - _AGENT_PARAMETERS - _OWN_PARAMETERS)
     if unknown:
-        known = sorted((_AGENT_PARAMETERS | activity_names) - {"activity_id"})
+        known = sorted((_AGENT_PARAMETERS | _OWN_PARAMETERS | activity_names) - {"activity_id"})
         raise AgentTypeError(f"TemporalAgent: unknown option {', '.join(map(repr, unknown))}. Known: {known}")
     return activity_options, agent_options
 
 
 def _check_agent_options(options: dict[str, Any]) -> None:
+    if options.get("carry") is not None and options.get("messages"):
+        raise AgentValueError(
+            "TemporalAgent: messages= and carry= both bring a conversation. Give messages= in the first run "
+            "only"
+        )
     if options.get("retry_strategy") is not None:
         raise AgentValueError(
             f"TemporalAgent: retry_strategy={options['retry_strategy']!r} cannot be used: Temporal retries "

@@ -21,6 +21,7 @@ from strands.types.content import Messages, SystemContentBlock
 from strands.types.traces import AttributeValue
 from temporalio.workflow import ActivityConfig
 
+from ._carry import AgentCarry
 from ._model import TemporalModel
 
 
@@ -29,6 +30,7 @@ class TemporalAgentOptions(ActivityConfig, total=False):
 
     streaming_topic: str | None
     streaming_batch_interval: timedelta
+    carry: AgentCarry | None
     messages: Messages | None
     tools: list[Any] | None
     system_prompt: str | list[SystemContentBlock] | None

@@ -2,6 +2,7 @@
 
     ApplicationError (temporalio)           ends a workflow, wherever it is raised
     ├── AgentValueError (also ValueError)       a wrong value in the agent's construction or call
+    │   └── CarryTooLargeError (in _carry.py)   a conversation too large for the next run
     ├── AgentTypeError (also TypeError)         a wrong type there
     ├── SnapshotsDisabledError (also NotImplementedError)
     └── SynchronousCallError (also RuntimeError)
@@ -16,7 +17,7 @@ would make Temporal retry the workflow task for ever. What we raise is therefore
 import ast
 import builtins
 import inspect
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from strands.interrupt import Interrupt, InterruptException
 from strands.types import exceptions as strands_exceptions
@@ -31,8 +32,11 @@ _MARK = "__strands_temporal_left_agent__"
 class AgentValueError(ValueError, ApplicationError):
     """A value given to an agent, a model or a tool of ours is wrong. Ends the workflow at once."""
 
+    failure_type: ClassVar[str] = "AgentValueError"
+    """Type of the failure that a client finds."""
+
     def __init__(self, message: str) -> None:
-        ApplicationError.__init__(self, message, type="AgentValueError", non_retryable=True)
+        ApplicationError.__init__(self, message, type=self.failure_type, non_retryable=True)
 
     def __str__(self) -> str:
         return self.message

@@ -51,11 +51,10 @@ class NamedFactories(Generic[T]):
         """The known names, sorted."""
         return sorted(self._factories)
 
-    def __eq__(self, other: object) -> bool:
-        """Equal when names and factories are the same objects: two plugins configured alike."""
-        return isinstance(other, NamedFactories) and self._factories == other._factories
-
-    __hash__ = None  # pyright: ignore[reportAssignmentType]  # mutable, compared by value
+    @property
+    def factories(self) -> Mapping[str, Callable[[], T]]:
+        """The factories by name. Two plugins with equal ones are configured alike."""
+        return self._factories
 
     def get(self, name: str) -> T:
         """Return what the factory `name` makes, made at the first call.

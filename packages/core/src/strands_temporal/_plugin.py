@@ -103,7 +103,7 @@ class StrandsPlugin(ComposablePlugin):
         other = next(filter(None, map(_model_activities, present)), None)
         if other is None:
             return [*present, self._activities.invoke_model, self._activities.invoke_model_streaming]
-        if other.models != self._models:
+        if other.models.factories != self._models.factories:
             raise ValueError(
                 f"Two StrandsPlugins with different models meet on one worker: {other.models.names} and "
                 f"{self._models.names}. Pass one plugin object to the client, to the worker, or to both"

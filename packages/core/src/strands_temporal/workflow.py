@@ -13,6 +13,7 @@ from strands import ToolContext
 from strands.hooks import BaseHookEvent, HookCallback
 from strands.interrupt import InterruptException
 from strands.types.tools import AgentTool
+from temporalio.exceptions import TemporalError
 from typing_extensions import Unpack
 
 from ._adaptation import activity_name
@@ -20,10 +21,12 @@ from ._errors import AgentTypeError, construction_error, from_tool_activity_erro
 from ._invocation_state import users_state
 from ._options import TOOL_DEFAULTS, ActivityOptions, merge_options
 from ._tool_context import CONTEXT_PARAMETER, pause, takes_context, wire_context
+from ._updates import AnsweredUpdates
 from ._workflow import execute_activity
 
 __all__ = [
     "TOOL_DEFAULTS",
+    "AnsweredUpdates",
     "activity_as_hook",
     "activity_as_tool",
     "execute_activity",
@@ -59,6 +62,8 @@ def activity_as_tool(activity: Callable[..., Any], **options: Unpack[ActivityOpt
     merged = merge_options(owner, TOOL_DEFAULTS, options)
     try:
         return strands.tool(context=CONTEXT_PARAMETER)(_activity_call(owner, activity, merged))
+    except TemporalError:
+        raise
     except Exception as error:
         raise construction_error(error) from error
 

@@ -42,7 +42,7 @@ class MakeAgent:
     """
 
     def __init__(self, model: ScriptedModel | None, record: "_Recorder") -> None:
-        self.durable = model is None
+        self.durable: bool = model is None
         self._model = model
         self._record = record
 
