@@ -34,6 +34,9 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop(name, None)
     os.environ.setdefault("AWS_REGION", "us-west-2")
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    # Providers that an OTelPlugin sets stay for the process: where no test receives, nothing is to be sent.
+    os.environ.setdefault("OTEL_TRACES_EXPORTER", "none")
+    os.environ.setdefault("OTEL_METRICS_EXPORTER", "none")
 
 
 @pytest.fixture(scope="session")

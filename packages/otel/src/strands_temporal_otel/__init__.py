@@ -1,6 +1,8 @@
 """Traces and metrics of durable Strands agents on Temporal.
 
-In this release: the plugin's name and place, no behaviour yet.
+On the client and its workers, beside `strands_temporal.StrandsPlugin`:
+
+    client = await Client.connect(address, plugins=[OTelPlugin(), StrandsPlugin()])
 """
 
 from ._plugin import OTelPlugin

@@ -1,0 +1,1 @@
+"""One trace of an agent, from the client to the provider."""

@@ -1,0 +1,203 @@
+"""OTLP export that comes and goes: opened by a worker or by a span that ends, closed with the last worker.
+
+OpenTelemetry's providers are set once per process, and a provider that was shut down stays so. Workers come
+and go. So our providers stay, and what holds threads and connections is made anew each time.
+"""
+
+import atexit
+import os
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.view import View
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from temporalio import workflow
+from temporalio.contrib.opentelemetry import ReplaySafeMeterProvider
+
+CLOSE_SECONDS = 5.0
+"""How long what is left may take to be sent when the last worker ends. A collector that is there needs
+milliseconds; one that is not must not hold up a shutdown."""
+
+_PROTOCOL = "http/protobuf"
+
+
+class _Users:
+    """Counts the workers that export, and opens with the first."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def enter(self) -> None:
+        """Open for one more worker."""
+        self.open()
+        self._count += 1
+
+    def leave(self) -> bool:
+        """Note that a worker ended, and tell whether it was the last one: then `close` is due."""
+        self._count -= 1
+        return self._count == 0
+
+    def open(self) -> Any:
+        """Start what sends, unless it runs."""
+        raise NotImplementedError
+
+
+class SpanExport(_Users, SpanProcessor):
+    """Sends ended spans in batches while it is open; a span that ends while it is closed opens it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._batches: BatchSpanProcessor | None = None
+        self._exporter: _SpanExporter | None = None
+
+    def open(self) -> BatchSpanProcessor | None:
+        """Start the thread that sends, unless it runs already or the environment wants nothing sent."""
+        with self._lock:
+            if self._batches is None and exports("traces"):
+                with _outside_the_sandbox():
+                    self._exporter = _SpanExporter(OTLPSpanExporter())
+                    self._batches = BatchSpanProcessor(self._exporter)
+                    atexit.register(self.shutdown)  # for a process without a worker
+            return self._batches
+
+    def close(self) -> None:
+        """Send what is left, for `CLOSE_SECONDS` at most, and end the thread."""
+        exporter = self._exporter
+        if exporter is not None:
+            give_up = threading.Timer(CLOSE_SECONDS, exporter.shutdown)  # ends its waits between attempts
+            give_up.start()
+            self.shutdown()
+            give_up.cancel()
+            give_up.join()
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """See base class."""
+        batches = self._batches or self.open()
+        if batches is not None:
+            batches.on_end(span)
+
+    def shutdown(self) -> None:
+        """Send what is left, for as long as the OTEL_EXPORTER_OTLP_TIMEOUT allows, and end the thread."""
+        with self._lock:
+            batches = self._batches
+            self._batches = self._exporter = None
+        if batches is not None:
+            atexit.unregister(self.shutdown)
+            batches.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """See base class."""
+        batches = self._batches
+        return batches is None or batches.force_flush(timeout_millis)
+
+
+_VIEWS = (
+    View(instrument_name="strands.event_loop.*", attribute_keys=set()),
+    View(instrument_name="strands.tool.*", attribute_keys={"tool_name"}),
+)
+"""Strands counts each cycle and tool call under its own id, which a worker would keep, and send, for ever."""
+
+
+class AgentMeterProvider(ReplaySafeMeterProvider):
+    """The meter provider that `OTelPlugin` sets where the application has set none.
+
+    Attributes:
+        export: Its exporter, which comes and goes with the workers.
+    """
+
+    def __init__(self) -> None:
+        provider = MeterProvider(shutdown_on_exit=False, views=_VIEWS)
+        super().__init__(provider)
+        self.export = MetricExport(provider)
+
+
+class MetricExport(_Users):
+    """Sends metrics at intervals while it is open."""
+
+    def __init__(self, provider: MeterProvider) -> None:
+        super().__init__()
+        self._provider = provider
+        self._reader: _Reader | None = None
+
+    def open(self) -> None:
+        """Start the thread that sends, unless it runs already or the environment wants nothing sent."""
+        if self._reader is None and exports("metrics"):
+            self._reader = _Reader(OTLPMetricExporter())
+            self._provider.add_metric_reader(self._reader)
+
+    def close(self) -> None:
+        """Send what is left, for `CLOSE_SECONDS` at most, and end the thread."""
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.shutdown(CLOSE_SECONDS * 1000)  # collects once more, so before the provider forgets it
+            self._provider.remove_metric_reader(reader)
+
+
+class _SpanExporter(SpanExporter):
+    """An exporter that may be shut down twice: when it takes too long, and when it is done."""
+
+    def __init__(self, exporter: SpanExporter) -> None:
+        self._exporter = exporter
+        self._shut_down = threading.Lock()
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        return self._exporter.export(spans)
+
+    def shutdown(self) -> None:
+        if self._shut_down.acquire(blocking=False):
+            self._exporter.shutdown()
+
+
+class _Reader(PeriodicExportingMetricReader):
+    """A reader that may be shut down twice: the provider does it too when it forgets one."""
+
+    _was_shut_down = False
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: object) -> None:
+        if not self._was_shut_down:
+            self._was_shut_down = True
+            super().shutdown(timeout_millis, **kwargs)
+
+
+@contextmanager
+def _outside_the_sandbox() -> Generator[None]:
+    """Let the block import and open files: it may be a workflow's span that ends, of a worker without us."""
+    if not workflow.in_workflow():
+        yield
+        return
+    with workflow.unsafe.sandbox_unrestricted(), workflow.unsafe.imports_passed_through():
+        yield
+
+
+def exports(signal: str) -> bool:
+    """Tell whether the standard variables want `signal` ("traces", "metrics") exported.
+
+    Raises:
+        ValueError: If they ask for an exporter or a protocol that is not ours.
+    """
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return False
+    variable = f"OTEL_{signal.upper()}_EXPORTER"
+    wanted = os.environ.get(variable, "").strip().lower() or "otlp"
+    if wanted == "none":
+        return False
+    protocol = (
+        os.environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL")
+        or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
+        or _PROTOCOL
+    )
+    if wanted != "otlp" or protocol != _PROTOCOL:
+        raise ValueError(
+            f"OTelPlugin: {variable}={wanted!r} with protocol {protocol!r} is not supported. Known: 'otlp' "
+            f"with {_PROTOCOL!r}, and 'none'. For another exporter set {variable}=none and set up your own "
+            "provider, or add your processor to opentelemetry.trace.get_tracer_provider() after connecting"
+        )
+    return True

@@ -1,0 +1,95 @@
+"""The process's OpenTelemetry providers: ours where there are none, the application's where there are."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import MeterProvider
+from temporalio.contrib.opentelemetry import ReplaySafeMeterProvider, ReplaySafeTracerProvider
+
+from ._export import AgentMeterProvider, MetricExport, SpanExport, exports
+from ._spans import AgentTracerProvider
+from ._types import captures_content
+
+logger = logging.getLogger(__name__)
+
+Export = SpanExport | MetricExport
+
+
+def set_providers() -> None:
+    """Set the process's tracer and meter provider where the application has set none.
+
+    Strands takes both from OpenTelemetry's globals, so ours must stand there. What the application set
+    stays, and exports as the application told it.
+
+    Raises:
+        ValueError: If the OTEL_* variables ask for an exporter that is not ours.
+    """
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        exports("traces")  # a wrong variable is an error here, not in a workflow
+        trace.set_tracer_provider(AgentTracerProvider())
+    if is_unset(metrics.get_meter_provider()):
+        exports("metrics")
+        metrics.set_meter_provider(AgentMeterProvider())
+    tracer, meter = trace.get_tracer_provider(), metrics.get_meter_provider()
+    logger.debug("tracer=<%s>, meter=<%s> | providers", type(tracer).__name__, type(meter).__name__)
+
+
+def check_providers() -> None:
+    """Refuse a tracer provider with which a workflow's spans would be new ones at every replay.
+
+    Raises:
+        ValueError: If the application set a tracer provider that is not replay-safe.
+    """
+    tracer, meter = trace.get_tracer_provider(), metrics.get_meter_provider()
+    if not isinstance(tracer, ReplaySafeTracerProvider):
+        raise ValueError(  # noqa: TRY004  # a wrong setting, no wrong type of an argument
+            f"OTelPlugin: the process's tracer provider is {type(tracer).__qualname__}, with which a replay "
+            "would export each span of a workflow again, under another id. Set no tracer provider (the "
+            "plugin then brings its own), or one by temporalio.contrib.opentelemetry.create_tracer_provider()"
+        )
+    if not isinstance(tracer, AgentTracerProvider) and not captures_content():
+        logger.warning(
+            "provider=<%s> | the application's tracer provider stays; Strands records with it what people, "
+            "models and tools said; OTEL_SEMCONV_STABILITY_OPT_IN=gen_ai_unredacted_attributes= redacts that",
+            type(tracer).__qualname__,
+        )
+    if not isinstance(meter, ReplaySafeMeterProvider):
+        logger.warning(
+            "provider=<%s> | the application's meter provider stays; it counts Strands' own metrics again at "
+            "each replay: wrap it in temporalio.contrib.opentelemetry.ReplaySafeMeterProvider",
+            type(meter).__qualname__,
+        )
+
+
+@asynccontextmanager
+async def exporting() -> AsyncGenerator[None]:
+    """Export while the block runs; when the last such block of the process ends, send what is left."""
+    tracer, meter = trace.get_tracer_provider(), metrics.get_meter_provider()
+    entered: list[Export] = []
+    try:
+        for provider in (tracer, meter):
+            if isinstance(provider, (AgentTracerProvider, AgentMeterProvider)):
+                provider.export.enter()
+                entered.append(provider.export)
+        yield
+    finally:
+        last = [export for export in entered if export.leave()]
+        if last:
+            await _close(last)
+
+
+async def _close(exports: list[Export]) -> None:
+    """Close side by side, in threads of their own: it waits for a network, and the loop must go on."""
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(len(exports), thread_name_prefix="otel-close") as threads:
+        await asyncio.gather(*(loop.run_in_executor(threads, export.close) for export in exports))
+
+
+def is_unset(provider: MeterProvider) -> bool:
+    """Tell whether `provider` is what stands there before anybody has set one."""
+    # OpenTelemetry has a public name for the tracers' stand-in (ProxyTracerProvider), but none for this one.
+    return type(provider).__name__ == "_ProxyMeterProvider"
