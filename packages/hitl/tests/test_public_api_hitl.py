@@ -5,7 +5,25 @@ from strands_temporal import ComposablePlugin
 
 
 def test_public_names() -> None:
-    assert strands_temporal_hitl.__all__ == ["HITLPlugin"]
+    assert strands_temporal_hitl.__all__ == [
+        "ApprovalNotice",
+        "ApprovalRecord",
+        "ApprovalRefusedError",
+        "Approvals",
+        "ApprovalsClient",
+        "ApprovalsError",
+        "ApprovalsNotIndexedError",
+        "ApprovalsUnreachableError",
+        "Decision",
+        "HITLPlugin",
+        "Notifier",
+        "NotifierFactory",
+        "PendingApproval",
+        "WaitingWorkflow",
+        "WebhookNotifier",
+        "digest_of",
+    ]
+    assert all(hasattr(strands_temporal_hitl, name) for name in strands_temporal_hitl.__all__)
     assert issubclass(strands_temporal_hitl.HITLPlugin, ComposablePlugin)
 
 

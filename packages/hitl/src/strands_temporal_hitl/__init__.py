@@ -1,8 +1,47 @@
 """Human approval for durable Strands agents on Temporal.
 
-In this release: the plugin's name and place, no behaviour yet.
+In a workflow:
+
+    self.approvals = Approvals(deadline=timedelta(days=2))
+    result = await self.approvals.run(agent, prompt)
+
+On the worker, beside `StrandsPlugin`:
+
+    HITLPlugin(notifiers={"ops": lambda: WebhookNotifier("https://...")})
+
+Anywhere:
+
+    approvals = ApprovalsClient(client)
+    for workflow in await approvals.list(): ...
 """
 
+from ._client import ApprovalsClient, WaitingWorkflow
+from ._errors import (
+    ApprovalRefusedError,
+    ApprovalsError,
+    ApprovalsNotIndexedError,
+    ApprovalsUnreachableError,
+)
 from ._plugin import HITLPlugin
+from ._types import ApprovalNotice, ApprovalRecord, Decision, PendingApproval, digest_of
+from ._webhook import Notifier, NotifierFactory, WebhookNotifier
+from ._workflow import Approvals
 
-__all__ = ["HITLPlugin"]
+__all__ = [
+    "ApprovalNotice",
+    "ApprovalRecord",
+    "ApprovalRefusedError",
+    "Approvals",
+    "ApprovalsClient",
+    "ApprovalsError",
+    "ApprovalsNotIndexedError",
+    "ApprovalsUnreachableError",
+    "Decision",
+    "HITLPlugin",
+    "Notifier",
+    "NotifierFactory",
+    "PendingApproval",
+    "WaitingWorkflow",
+    "WebhookNotifier",
+    "digest_of",
+]

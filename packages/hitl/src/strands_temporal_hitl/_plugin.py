@@ -1,13 +1,89 @@
 """`HITLPlugin`: human approval for durable Strands agents, on a Client or Worker."""
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from temporalio.worker import Worker
+
 from strands_temporal import ComposablePlugin
+from strands_temporal.activity import NamedFactories
+
+from ._activities import HITLActivities
+from ._webhook import Notifier, NotifierFactory
+
+Activities = Sequence[Callable[..., Any]]
 
 
 class HITLPlugin(ComposablePlugin):
-    """The place of this package on a Client or Worker, beside `strands_temporal.StrandsPlugin`.
+    """What `Approvals` in workflows can use of their worker, beside `strands_temporal.StrandsPlugin`.
 
-    In this release it reserves the name and composes with the other plugins; it adds no behaviour yet.
+    Approvals work without it: they are decided, and listed by workflow type. With it the workflows that wait
+    for a person carry the search attribute `StrandsApprovals`, by which `ApprovalsClient` lists them all, and
+    notifiers tell people of each pause. The server is asked for the attribute when the worker starts; where
+    it does not know it and does not let it be registered, workflows go without.
+
+    Args:
+        notifiers: Factories of notifiers by name, each called when it is first used:
+            `{"ops": lambda: WebhookNotifier("https://...")}`. All are told of each pause.
+        register: Whether to register the search attribute with the server, as a Keyword, where it is unknown.
+
+    Raises:
+        TypeError: If `notifiers` is not a mapping of names to functions.
+        ValueError: If a name in it is empty.
     """
 
-    def __init__(self) -> None:
-        super().__init__("strands_temporal_hitl.HITLPlugin", passthrough_modules=("strands_temporal_hitl",))
+    def __init__(
+        self, *, notifiers: Mapping[str, NotifierFactory] | None = None, register: bool = True
+    ) -> None:
+        factories = NamedFactories[Notifier](
+            "notifier",
+            "HITLPlugin(notifiers=...)",
+            _checked(notifiers),
+            Notifier,  # pyright: ignore[reportArgumentType]  # a protocol, of which only isinstance is asked
+            "NotifierFactoryFailed",
+        )
+        self._hitl = HITLActivities(factories, register=register)
+        self._running = 0
+        super().__init__(
+            "strands_temporal_hitl.HITLPlugin",
+            activities=self._add_activities,
+            passthrough_modules=("strands_temporal_hitl",),
+        )
+
+    async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
+        """See base class. Looks the search attribute up meanwhile; the worker does not wait for it."""
+        self._running += 1
+        self._hitl.look_up(worker.client)
+        try:
+            await super().run_worker(worker, next)
+        finally:
+            self._running -= 1
+            if not self._running:
+                await self._hitl.forget()
+
+    def _add_activities(self, existing: Activities | None) -> Activities:
+        """Return the worker's activities with ours, once for all plugins that are configured alike."""
+        present = list(existing or ())
+        for function in present:
+            owner = getattr(function, "__self__", None)
+            if not isinstance(owner, HITLActivities):
+                continue
+            if not owner.is_configured_as(self._hitl):
+                raise ValueError(
+                    "Two HITLPlugins with different notifiers or register= meet on one worker: "
+                    f"{owner.notifiers.names} and {self._hitl.notifiers.names}. Pass one plugin object to "
+                    "the client, to the worker, or to both"
+                )
+            return present
+        return [*present, self._hitl.setup, self._hitl.notify]
+
+
+def _checked(notifiers: object) -> Mapping[str, NotifierFactory]:
+    if notifiers is None:
+        return {}
+    if not isinstance(notifiers, Mapping):
+        raise TypeError(
+            f"HITLPlugin: notifiers={notifiers!r} is not a mapping of names to factories. "
+            "Write notifiers={'name': lambda: WebhookNotifier(...)}"
+        )
+    return notifiers  # pyright: ignore[reportUnknownVariableType]  # NamedFactories checks names and factories

@@ -1,0 +1,1 @@
+"""A tool that is an activity pauses the agent; the client decides with `ApprovalsClient`."""

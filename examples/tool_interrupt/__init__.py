@@ -1,0 +1,1 @@
+"""A tool pauses the agent; a person decides at the command line."""

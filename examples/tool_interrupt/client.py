@@ -1,0 +1,28 @@
+"""Starts the agent and waits; a person decides in another terminal."""
+
+import asyncio
+import os
+import sys
+import uuid
+
+from temporalio.client import Client
+
+from examples.tool_interrupt.workflow import TASK_QUEUE, ToolInterruptWorkflow
+
+PROMPT = "Delete the thing called 'old-backup', please."
+
+
+async def main(prompt: str) -> None:
+    """Run one conversation."""
+    client = await Client.connect(os.environ.get("TEMPORAL_ADDRESS", "localhost:7233"))
+    handle = await client.start_workflow(
+        ToolInterruptWorkflow.run, prompt, id=f"{TASK_QUEUE}-{uuid.uuid4()}", task_queue=TASK_QUEUE
+    )
+    print("Started. When it asks, decide in another terminal:")
+    print(f"  python -m strands_temporal_hitl show {handle.id}")
+    print(f"  python -m strands_temporal_hitl approve {handle.id}", flush=True)
+    print(f"Result: {await handle.result()}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(" ".join(sys.argv[1:]) or PROMPT))

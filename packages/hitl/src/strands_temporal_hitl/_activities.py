@@ -1,0 +1,71 @@
+"""What `HITLPlugin` runs on the worker: what is known here, and the notifiers."""
+
+import asyncio
+
+from temporalio import activity
+from temporalio.client import Client
+
+from strands_temporal.activity import NamedFactories
+
+from ._types import NOTIFY_ACTIVITY, SETUP_ACTIVITY, ApprovalNotice, PendingApproval, Setup
+from ._visibility import is_known, make_known
+from ._webhook import Notifier
+
+
+class HITLActivities:
+    """The activities of one plugin, and what it found out about its servers.
+
+    Args:
+        notifiers: The worker's notifiers.
+        register: Whether to register the search attribute where it is unknown.
+    """
+
+    def __init__(self, notifiers: NamedFactories[Notifier], *, register: bool) -> None:
+        self.notifiers = notifiers
+        self.register = register
+        self._looked_up: dict[str, asyncio.Task[bool]] = {}
+
+    def is_configured_as(self, other: "HITLActivities") -> bool:
+        """Tell whether two plugins' activities do the same."""
+        return (self.notifiers.factories, self.register) == (other.notifiers.factories, other.register)
+
+    @activity.defn(name=SETUP_ACTIVITY)
+    async def setup(self) -> Setup:
+        """Tell a workflow what this worker offers."""
+        known = await asyncio.shield(self.look_up(activity.client()))
+        return Setup(search_attribute=known, notifiers=self.notifiers.names)
+
+    @activity.defn(name=NOTIFY_ACTIVITY)
+    async def notify(self, name: str, pending: list[PendingApproval]) -> None:
+        """Run one notifier."""
+        info = activity.info()
+        notice = ApprovalNotice(
+            id=f"{info.workflow_run_id}:{info.activity_id}",
+            namespace=info.namespace,
+            workflow_id=info.workflow_id or "",
+            run_id=info.workflow_run_id or "",
+            workflow_type=info.workflow_type or "",
+            pending=pending,
+        )
+        await self.notifiers.get(name).notify(notice)
+
+    def look_up(self, client: Client) -> "asyncio.Task[bool]":
+        """Start to look the search attribute up, once per server and namespace; a failure is tried anew."""
+        key = f"{client.service_client.config.target_host}/{client.namespace}"
+        task = self._looked_up.get(key)
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            task = self._looked_up[key] = asyncio.create_task(self._look_up(client))
+        return task
+
+    async def forget(self) -> None:
+        """Drop what was found out and made. Called when the last worker has ended."""
+        tasks, self._looked_up = list(self._looked_up.values()), {}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.notifiers.forget()
+
+    async def _look_up(self, client: Client) -> bool:
+        if await is_known(client):
+            return True
+        return self.register and await make_known(client)

@@ -1,0 +1,197 @@
+"""Approvals by hand, in a terminal: list, show, approve, reject, respond."""
+
+import argparse
+import asyncio
+import getpass
+import json
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError
+
+from ._client import ApprovalsClient
+from ._errors import ApprovalsError
+from ._types import ApprovalRecord, PendingApproval
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit code: 0 done, 1 refused or not reached, 2 misused."""
+    options = _parser().parse_args(arguments)
+    try:
+        asyncio.run(_run(options))
+    except (ApprovalsError, _CommandError, RPCError) as error:
+        sys.stderr.write(_plain(f"{error}") + "\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+class _CommandError(Exception):
+    """What was asked for cannot be done; the text says why."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="strands-temporal-hitl",
+        description="See what durable agents ask of people, and decide it.",
+        epilog="Connects as Temporal's own tools do: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, "
+        "TEMPORAL_TLS..., or the configuration file; --address and --namespace win.",
+    )
+    parser.add_argument("--address", metavar="HOST:PORT", help="the Temporal server")
+    parser.add_argument("--namespace", help="the namespace of the workflows")
+    parser.add_argument(
+        "--timeout", type=float, default=10, metavar="SECONDS", help="how long a workflow may take to answer"
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    listing = commands.add_parser("list", help="what waits, in all workflows")
+    listing.add_argument(
+        "--type",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="ask the running workflows of this type (may be repeated); else the search attribute tells",
+    )
+    showing = commands.add_parser("show", help="what waits in one workflow, and what was decided there")
+    showing.add_argument("workflow", metavar="WORKFLOW_ID")
+    for verdict, text in (
+        ("approve", "let it happen"),
+        ("reject", "do not let it happen"),
+        ("respond", "answer with a value"),
+    ):
+        _add_verdict(commands.add_parser(verdict, help=text), verdict)
+    return parser
+
+
+def _add_verdict(command: argparse.ArgumentParser, verdict: str) -> None:
+    command.add_argument("workflow", metavar="WORKFLOW_ID")
+    if verdict == "respond":
+        command.add_argument("value", metavar="VALUE", help="JSON, or else text")
+    command.add_argument(
+        "approval",
+        nargs="?",
+        metavar="APPROVAL",
+        help="its id, or a part that no other has; not needed where only one waits",
+    )
+    command.add_argument("--by", help="who decides (default: your user name)")
+    command.add_argument("--reason", help="why; of a rejection the model reads it too")
+
+
+async def _run(options: argparse.Namespace) -> None:
+    approvals = ApprovalsClient(await _connect(options), timeout=timedelta(seconds=options.timeout))
+    if options.command == "list":
+        await _list(approvals, options.type)
+    elif options.command == "show":
+        await _show(approvals, options.workflow)
+    else:
+        await _decide(approvals, options)
+
+
+async def _connect(options: argparse.Namespace) -> Client:
+    config: dict[str, Any] = {**ClientConfig.load_client_connect_config()}
+    config["target_host"] = options.address or config.get("target_host") or "localhost:7233"
+    if options.namespace:
+        config["namespace"] = options.namespace
+    try:
+        return await Client.connect(**config)
+    except (RuntimeError, ValueError, RPCError) as error:  # what the SDK raises for refused and malformed
+        raise _CommandError(f"Cannot connect to Temporal at {config['target_host']}: {error}") from error
+
+
+async def _list(approvals: ApprovalsClient, types: list[str]) -> None:
+    found = await approvals.list(workflow_types=types)
+    if not found:
+        _say("Nothing waits for a person.")
+    for workflow in found:
+        _say(f"{workflow.workflow_id}  ({workflow.workflow_type})")
+        for pending in workflow.pending:
+            _say_pending(pending)
+        if workflow.problem:
+            _say(f"  {workflow.problem}")
+
+
+async def _show(approvals: ApprovalsClient, workflow_id: str) -> None:
+    records, waiting = await approvals.records(workflow_id), await approvals.pending(workflow_id)
+    _say(f"{workflow_id}: {len(waiting)} waiting, {len(records)} decided")
+    for pending in waiting:
+        _say_pending(pending)
+    for record in records:
+        _say(f"  {_sentence(record)}  [{record.id}]")
+
+
+async def _decide(approvals: ApprovalsClient, options: argparse.Namespace) -> None:
+    pending = _chosen(await approvals.pending(options.workflow), options)
+    by = options.by or getpass.getuser()
+    if options.command == "approve":
+        record = await approvals.approve(options.workflow, pending, by=by, reason=options.reason)
+    elif options.command == "reject":
+        record = await approvals.reject(options.workflow, pending, by=by, reason=options.reason)
+    else:
+        record = await approvals.respond(
+            options.workflow, pending, _value(options.value), by=by, reason=options.reason
+        )
+    _say(f"{_sentence(record)}: {_call(pending)}")
+
+
+def _chosen(waiting: list[PendingApproval], options: argparse.Namespace) -> PendingApproval:
+    wanted: str | None = options.approval
+    fitting = [p for p in waiting if wanted is None or wanted in p.id]
+    fitting = [p for p in waiting if p.id == wanted] or fitting
+    if len(fitting) == 1:
+        return fitting[0]
+    if not waiting:
+        raise _CommandError(f"Nothing waits in {options.workflow}.")
+    which = "Which one?" if wanted is None else f"{wanted!r} fits {len(fitting)} of them."
+    ids = "\n".join(f"  {p.id}" for p in waiting)
+    raise _CommandError(f"{which} In {options.workflow} wait:\n{ids}")
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _say_pending(pending: PendingApproval) -> None:
+    _say(f"  {pending.id}")
+    if pending.tool is not None:
+        _say(f"    {_call(pending)}")
+    if pending.question is not None:
+        text = pending.question if isinstance(pending.question, str) else _json(pending.question)
+        for line in text.splitlines():
+            _say(f"    {line}")
+    until = f", rejected by itself at {_time(pending.deadline)}" if pending.deadline else ""
+    _say(f"    asked at {_time(pending.asked_at)}{until}")
+
+
+def _call(pending: PendingApproval) -> str:
+    return pending.name if pending.tool is None else f"{pending.tool} {_json(pending.arguments)}"
+
+
+def _sentence(record: ApprovalRecord) -> str:
+    by = f" by {record.by}" if record.by else ""
+    value = f" with {_json(record.response)}" if record.outcome == "responded" else ""
+    reason = f" ({record.reason})" if record.reason else ""
+    return f"{record.outcome}{value}{by} at {_time(record.at)}{reason}"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _time(text: str) -> str:
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(_plain(line) + "\n")
+
+
+def _plain(text: str) -> str:
+    """Return `text` without what a terminal obeys: a model wrote some of it, and a person decides by it."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)

@@ -1,0 +1,236 @@
+"""`ApprovalsClient`: what waits for people, and their decisions, from any process."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import QueryRejectCondition
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from ._errors import ApprovalRefusedError, ApprovalsNotIndexedError, ApprovalsUnreachableError
+from ._types import (
+    DECIDE_UPDATE,
+    PENDING,
+    PENDING_QUERY,
+    RECORDS_QUERY,
+    ApprovalRecord,
+    Decision,
+    PendingApproval,
+)
+from ._visibility import WAITING, is_known
+
+T = TypeVar("T")
+
+_AT_ONCE = 10  # workflows asked at the same time
+_RUNNING = "ExecutionStatus = 'Running'"
+
+
+@dataclass(frozen=True)
+class WaitingWorkflow:
+    """A workflow that waits for a person.
+
+    Attributes:
+        workflow_id: Its id.
+        run_id: Its run.
+        workflow_type: Its type.
+        pending: What it waits for.
+        problem: Why it could not be asked; then `pending` is empty.
+    """
+
+    workflow_id: str
+    run_id: str
+    workflow_type: str
+    pending: list[PendingApproval] = field(default_factory=list[PendingApproval])
+    problem: str | None = None
+
+
+class ApprovalsClient:
+    """Lists what waits for a person, and decides it. The client needs no plugin.
+
+    Whoever may call Temporal may decide, under any name: authenticate people before this.
+
+    Args:
+        client: Client of the workflows' namespace; with a payload codec if they use one.
+        timeout: How long a workflow may take to answer. One whose worker is away answers when it is back.
+    """
+
+    def __init__(self, client: Client, *, timeout: timedelta = timedelta(seconds=10)) -> None:
+        self._client = client
+        self._timeout = timeout
+
+    async def list(self, *, workflow_types: Sequence[str] = ()) -> list[WaitingWorkflow]:
+        """Return the running workflows that wait for a person.
+
+        Without `workflow_types` they are found by the search attribute, which workflows have whose workers
+        have `HITLPlugin`. With them, each running workflow of these types is asked: slower, on any server.
+
+        Raises:
+            ApprovalsNotIndexedError: If no types are given and the server does not know the attribute.
+        """
+        if not workflow_types and not await is_known(self._client):
+            raise ApprovalsNotIndexedError(
+                f"The server does not know the search attribute {PENDING.name!r} in the namespace "
+                f"{self._client.namespace!r}. Name the workflow types to ask, or have it registered: by a "
+                f"worker with HITLPlugin(), or with "
+                f"`temporal operator search-attribute create --name {PENDING.name} --type Keyword`"
+            )
+        types = " OR ".join(f"WorkflowType = {json.dumps(name)}" for name in workflow_types)
+        found = self._client.list_workflows(f"{_RUNNING} AND ({types or WAITING})")
+        at_once = asyncio.Semaphore(_AT_ONCE)
+        asked = await asyncio.gather(*[self._ask(execution, at_once) async for execution in found])
+        return [workflow for workflow in asked if workflow.pending or workflow.problem]
+
+    async def pending(self, workflow_id: str, *, run_id: str | None = None) -> "list[PendingApproval]":
+        """Return what a workflow waits for, the oldest first; of one that has ended, nothing.
+
+        Raises:
+            ApprovalsUnreachableError: If it cannot be asked.
+        """
+        try:
+            return await self._query(workflow_id, run_id, PENDING_QUERY, list[PendingApproval])
+        except WorkflowQueryRejectedError:
+            return []
+
+    async def records(self, workflow_id: str, *, run_id: str | None = None) -> "list[ApprovalRecord]":
+        """Return a workflow's decisions so far; of a closed workflow too, while its history is kept.
+
+        Raises:
+            ApprovalsUnreachableError: If it cannot be asked.
+        """
+        return await self._query(workflow_id, run_id, RECORDS_QUERY, list[ApprovalRecord], closed=True)
+
+    async def approve(
+        self,
+        workflow_id: str,
+        approval: PendingApproval | str,
+        *,
+        by: str,
+        reason: str | None = None,
+        early: bool = False,
+    ) -> ApprovalRecord:
+        """Approve what waits.
+
+        Args:
+            workflow_id: The workflow.
+            approval: What was shown to the person, to which the decision is then bound; or an id alone.
+            by: Who decides.
+            reason: Why, for the record.
+            early: Keep the decision if the workflow did not ask yet.
+
+        Raises:
+            ApprovalRefusedError: If the workflow refuses the decision.
+            ApprovalsUnreachableError: If it cannot be asked.
+        """
+        return await self.decide(
+            workflow_id,
+            Decision(_id(approval), "approve", by, reason, digest=_digest(approval), early=early),
+        )
+
+    async def reject(
+        self,
+        workflow_id: str,
+        approval: PendingApproval | str,
+        *,
+        by: str,
+        reason: str | None = None,
+        early: bool = False,
+    ) -> ApprovalRecord:
+        """Reject what waits. The reason reaches the model. Else as `approve`."""
+        return await self.decide(
+            workflow_id,
+            Decision(_id(approval), "reject", by, reason, digest=_digest(approval), early=early),
+        )
+
+    async def respond(
+        self,
+        workflow_id: str,
+        approval: PendingApproval | str,
+        response: Any,
+        *,
+        by: str,
+        reason: str | None = None,
+        early: bool = False,
+    ) -> ApprovalRecord:
+        """Answer what waits with a value, which Strands gets as the interrupt's response. Else as `approve`.
+
+        What it means is up to who asked: to Strands' `HumanInTheLoop`, "y" and "yes" approve.
+        """
+        return await self.decide(
+            workflow_id,
+            Decision(_id(approval), "respond", by, reason, response, _digest(approval), early),
+        )
+
+    async def decide(
+        self, workflow_id: str, decision: Decision, *, run_id: str | None = None
+    ) -> ApprovalRecord:
+        """Send a decision and return its record. Raises as `approve`."""
+        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
+        try:
+            return await handle.execute_update(
+                DECIDE_UPDATE, decision.to_wire(), result_type=ApprovalRecord, rpc_timeout=self._timeout
+            )
+        except WorkflowUpdateFailedError as error:
+            cause = error.cause
+            kind = cause.type if isinstance(cause, ApplicationError) else None
+            raise ApprovalRefusedError(str(getattr(cause, "message", cause)), kind or "") from error
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            raise ApprovalsUnreachableError(
+                f"{self._silence(workflow_id)}. The decision may still arrive: look at the records"
+            ) from error
+        except RPCError as error:
+            raise self._unreachable(workflow_id, error) from error
+
+    async def _ask(self, execution: WorkflowExecution, at_once: asyncio.Semaphore) -> WaitingWorkflow:
+        problem, pending = None, list[PendingApproval]()
+        async with at_once:
+            try:
+                pending = await self.pending(execution.id, run_id=execution.run_id)
+            except ApprovalsUnreachableError as error:
+                problem = str(error)
+        return WaitingWorkflow(execution.id, execution.run_id, execution.workflow_type, pending, problem)
+
+    async def _query(
+        self, workflow_id: str, run_id: str | None, query: str, type_: type[T], *, closed: bool = False
+    ) -> T:
+        handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(workflow_id, run_id=run_id)
+        condition = QueryRejectCondition.NONE if closed else QueryRejectCondition.NOT_OPEN
+        try:
+            return await handle.query(
+                query, result_type=type_, reject_condition=condition, rpc_timeout=self._timeout
+            )
+        except WorkflowQueryFailedError as error:
+            raise ApprovalsUnreachableError(
+                f"Workflow {workflow_id!r} does not answer {query!r}: it has no Approvals ({error.message})"
+            ) from error
+        except RPCError as error:
+            raise self._unreachable(workflow_id, error) from error
+
+    def _unreachable(self, workflow_id: str, error: RPCError) -> ApprovalsUnreachableError:
+        if error.status in (RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED):
+            return ApprovalsUnreachableError(self._silence(workflow_id))
+        return ApprovalsUnreachableError(f"Workflow {workflow_id!r} cannot be asked: {error.message}")
+
+    def _silence(self, workflow_id: str) -> str:
+        seconds = self._timeout.total_seconds()
+        return f"No worker answered for workflow {workflow_id!r} within {seconds:g} s"
+
+
+def _id(approval: PendingApproval | str) -> str:
+    return approval if isinstance(approval, str) else approval.id
+
+
+def _digest(approval: PendingApproval | str) -> str | None:
+    return None if isinstance(approval, str) else approval.digest

@@ -1,0 +1,228 @@
+"""What crosses the wire between a workflow, its approvers and its activities, and the names all sides use.
+
+Frozen dataclasses of JSON values, times as ISO 8601 text in UTC: they decode with the pydantic converter and
+with the SDK's default one, so that an approver's client needs no plugin. Fields are only added, with
+defaults.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, cast
+
+from temporalio.common import SearchAttributeKey
+
+DECIDE_UPDATE = "decide_approval"
+"""Update that takes a `Decision` (as a JSON object) and returns its `ApprovalRecord`."""
+
+PENDING_QUERY = "pending_approvals"
+"""Query that returns the `PendingApproval`s of a workflow, the oldest first."""
+
+RECORDS_QUERY = "approval_records"
+"""Query that returns the `ApprovalRecord`s of a workflow, in the order of the decisions."""
+
+SETUP_ACTIVITY = "hitl-setup"
+"""Activity that tells a workflow, once, what its workers offer: its history then knows it for ever."""
+
+NOTIFY_ACTIVITY = "hitl-notify"
+"""Activity that runs one notifier."""
+
+PENDING = SearchAttributeKey.for_keyword("StrandsApprovals")
+"""Search attribute of a workflow that waits for a person, with the value `IS_PENDING`; else it is not set."""
+
+IS_PENDING = "pending"
+
+UNKNOWN_APPROVAL = "UnknownApproval"
+ALREADY_DECIDED = "AlreadyDecided"
+PAST_DEADLINE = "PastDeadline"
+MALFORMED_DECISION = "MalformedDecision"
+NOT_WHAT_WAS_SEEN = "NotWhatWasSeen"
+
+Verdict = Literal["approve", "reject", "respond"]
+Outcome = Literal["approved", "rejected", "responded", "expired", "withdrawn", "refused"]
+
+_VERDICTS = ("approve", "reject", "respond")
+_TEXTS = ("id", "verdict", "by", "reason", "digest")
+_REQUIRED = ("id", "verdict", "by")
+
+
+@dataclass(frozen=True)
+class PendingApproval:
+    """One interrupt that waits for a person.
+
+    Attributes:
+        id: The interrupt's id, by which it is decided. An interrupt that is raised again with an id that was
+            asked before gets `#2`, `#3`, ... behind it: a decision is good for one question only.
+        name: The interrupt's name. Strands' `HumanInTheLoop` uses its own.
+        question: The interrupt's `reason`; as text where it is not JSON.
+        tool: Name of the tool whose call waits; None where the interrupt belongs to no tool call.
+        arguments: That call's arguments.
+        digest: Digest of tool and arguments, see `digest_of`. None without a tool.
+        asked_at: When the agent paused.
+        deadline: When the question is answered with a rejection by itself; None if never.
+    """
+
+    id: str
+    name: str
+    question: Any = None
+    tool: str | None = None
+    arguments: Any = None
+    digest: str | None = None
+    asked_at: str = ""
+    deadline: str | None = None
+
+
+@dataclass(frozen=True)
+class ApprovalRecord:
+    """How one question was answered: a line of the audit trail.
+
+    Attributes:
+        id: Id of the question, as in `PendingApproval`.
+        name: The interrupt's name.
+        outcome: "approved", "rejected" or "responded" by a person; "expired" at the deadline, which counts as
+            a rejection; "withdrawn" when the agent's run ended without an answer; "refused" when an early
+            decision did not fit the question, which then still waits.
+        by: Who decided, as the decision said; "" where nobody did.
+        reason: Why, as the decision said.
+        at: When the decision arrived.
+        asked_at: When the agent paused.
+        tool: The tool whose call waited.
+        digest: Digest of tool and arguments.
+        response: What the interrupt's response became in Strands.
+        early: Whether the decision was there before the question.
+        update_id: Temporal's id of the update that carried the decision.
+    """
+
+    id: str
+    name: str
+    outcome: Outcome
+    by: str = ""
+    reason: str | None = None
+    at: str = ""
+    asked_at: str = ""
+    tool: str | None = None
+    digest: str | None = None
+    response: Any = None
+    early: bool = False
+    update_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A person's answer to one question: the argument of the update.
+
+    Attributes:
+        id: Id of the question.
+        verdict: What is decided.
+        by: Who decides. Temporal does not know its callers: who may call the update may claim any name, so
+            authenticate before it.
+        reason: Why. Of a rejection it also reaches the model.
+        response: With "respond": the value that Strands gets, not None.
+        digest: Digest of what the person was shown; a decision on something else is refused.
+        early: Keep the decision if the question was not asked yet.
+    """
+
+    id: str
+    verdict: Verdict
+    by: str
+    reason: str | None = None
+    response: Any = None
+    digest: str | None = None
+    early: bool = False
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the JSON object that the update takes: only what is set."""
+        return {name: value for name, value in asdict(self).items() if value not in (None, False)} | (
+            {"response": self.response} if self.response is not None else {}
+        )
+
+    @classmethod
+    def from_wire(cls, value: Any) -> "Decision":
+        """Return the decision in an update's argument.
+
+        Raises:
+            TypeError: If it, or a field of it, is of a wrong type.
+            ValueError: If a field has a wrong value.
+        """
+        if not isinstance(value, Mapping):
+            raise TypeError(f'a decision is an object like {{"id", "verdict", "by"}}, not {value!r}')
+        given = cast("Mapping[str, Any]", value)
+        known = [f.name for f in fields(cls)]
+        if unknown := sorted(set(given) - set(known)):
+            raise ValueError(f"unknown field {', '.join(map(repr, unknown))}. Known: {known}")
+        for name in _TEXTS:
+            _check_text(name, given.get(name))
+        if given["verdict"] not in _VERDICTS:
+            raise ValueError(f"verdict={given['verdict']!r} is not one of {list(_VERDICTS)}")
+        if (given["verdict"] == "respond") != (given.get("response") is not None):
+            raise ValueError("a response belongs to the verdict 'respond', and may not be null there")
+        if not isinstance(given.get("early", False), bool):
+            raise TypeError(f"early={given['early']!r} is not true or false")
+        if _wire_fault(given.get("response")):
+            raise ValueError("response cannot be kept: it is not JSON, or text in it is not UTF-8")
+        return cls(**given)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a worker's `HITLPlugin` offers to workflows: the result of `hitl-setup`.
+
+    Attributes:
+        search_attribute: Whether the server knows the search attribute.
+        notifiers: Names of the worker's notifiers.
+    """
+
+    search_attribute: bool = False
+    notifiers: list[str] = field(default_factory=list[str])
+
+
+@dataclass(frozen=True)
+class ApprovalNotice:
+    """An agent paused: what a notifier is given.
+
+    Attributes:
+        id: The notice's id, the same at each retry.
+        namespace: Temporal namespace of the workflow.
+        workflow_id: The workflow to decide in.
+        run_id: Its run.
+        workflow_type: Its type.
+        pending: The questions that were asked together.
+    """
+
+    id: str
+    namespace: str
+    workflow_id: str
+    run_id: str
+    workflow_type: str
+    pending: list[PendingApproval]
+
+
+def digest_of(tool: str, arguments: Any) -> str:
+    """Return the digest that binds a decision to a tool call: SHA-256 of its canonical JSON."""
+    text = json.dumps([tool, arguments], sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def as_json(value: Any) -> Any:
+    """Return a copy of `value` that every converter can carry; as text where there is none."""
+    if _wire_fault(value):
+        return str(value).encode("utf-8", "backslashreplace").decode()
+    return json.loads(json.dumps(value))
+
+
+def _wire_fault(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError):  # UnicodeEncodeError is a ValueError
+        return True
+    return False
+
+
+def _check_text(name: str, value: Any) -> None:
+    if value is None and name not in _REQUIRED:
+        return
+    if not isinstance(value, str) or _wire_fault(value):
+        raise ValueError(f"{name}={value!r} is not a text")
+    if name in _REQUIRED and not value.strip():
+        raise ValueError(f"{name} is empty")

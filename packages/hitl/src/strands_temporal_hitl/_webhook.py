@@ -1,0 +1,125 @@
+"""Notifiers: how people learn that an agent waits for them. They run in an activity, on the worker."""
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Protocol, runtime_checkable
+from urllib.parse import urlsplit
+
+from temporalio.exceptions import ApplicationError
+
+from ._types import ApprovalNotice
+
+WEBHOOK_REFUSED = "WebhookRefused"
+WEBHOOK_UNAVAILABLE = "WebhookUnavailable"
+
+_RETRYABLE_STATUS = frozenset({408, 425, 429})
+_OK, _REDIRECT, _SERVER_ERRORS = 200, 300, 500
+
+
+@runtime_checkable
+class Notifier(Protocol):
+    """Tells people that an agent waits. Runs in an activity, on the worker."""
+
+    async def notify(self, notice: ApprovalNotice) -> None:
+        """Deliver the notice.
+
+        What it raises is tried again, with the same notice, for as long as the agent waits; a non-retryable
+        `ApplicationError` gives up.
+        """
+        ...
+
+
+NotifierFactory = Callable[[], Notifier]
+"""Makes a notifier on the worker, when it is first used."""
+
+
+class WebhookNotifier:
+    """Posts a JSON object to a URL when an agent pauses.
+
+    The body is `{"type": "approval.pending", ...}` with the fields of `ApprovalNotice`, arguments of the tool
+    calls included. The headers are those of Standard Webhooks (https://www.standardwebhooks.com):
+    `webhook-id`, the same at each retry, `webhook-timestamp` and, with a secret, `webhook-signature`: `v1,`
+    and the base64 HMAC-SHA256 of `id.timestamp.body`.
+
+    Server errors, throttling, time-outs and lost connections are retried; other answers are final, redirects
+    too.
+
+    Args:
+        url: Where to post, http or https.
+        secret: Key of the signature: as text, or as Standard Webhooks write it, `whsec_` and base64.
+        headers: Further headers, for example an authorization.
+        timeout: For one attempt; at most 30 seconds are of use.
+
+    Raises:
+        ValueError: If `url` is not an http(s) address, or `secret` is empty or not base64 after `whsec_`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        secret: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: timedelta = timedelta(seconds=10),
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise ValueError(f"WebhookNotifier: {url!r} is not an http or https address")
+        self._url = url
+        self._where = f"{parts.scheme}://{parts.hostname}"  # the rest of it may be a secret
+        self._key = None if secret is None else _key(secret)
+        self._headers = dict(headers or {})
+        self._timeout = timeout.total_seconds()
+
+    async def notify(self, notice: ApprovalNotice) -> None:
+        """See `Notifier`."""
+        import httpx  # here: workflow code imports this package, and has no use for an HTTP client
+
+        body = json.dumps({"type": "approval.pending", **asdict(notice)}).encode()
+        headers = {**self._headers, **self._signed(notice.id, body), "content-type": "application/json"}
+        try:
+            async with httpx.AsyncClient(timeout=self._timeout) as http:
+                response = await http.post(self._url, content=body, headers=headers)
+        except httpx.HTTPError as error:
+            raise ApplicationError(
+                f"{self._where} does not answer: {error or type(error).__name__}", type=WEBHOOK_UNAVAILABLE
+            ) from error
+        if not _OK <= response.status_code < _REDIRECT:
+            retryable = response.status_code >= _SERVER_ERRORS or response.status_code in _RETRYABLE_STATUS
+            raise ApplicationError(
+                f"{self._where} answers {response.status_code}",
+                type=WEBHOOK_UNAVAILABLE if retryable else WEBHOOK_REFUSED,
+                non_retryable=not retryable,
+                next_retry_delay=_retry_after(response.headers.get("retry-after")),
+            )
+
+    def _signed(self, id_: str, body: bytes) -> dict[str, str]:
+        timestamp = str(int(time.time()))
+        headers = {"webhook-id": id_, "webhook-timestamp": timestamp}
+        if self._key is not None:
+            message = f"{id_}.{timestamp}.".encode() + body
+            signature = base64.b64encode(hmac.digest(self._key, message, hashlib.sha256)).decode()
+            headers["webhook-signature"] = f"v1,{signature}"
+        return headers
+
+
+def _key(secret: str) -> bytes:
+    key = secret.encode()
+    if secret.startswith("whsec_"):
+        try:
+            key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+        except ValueError:
+            raise ValueError("WebhookNotifier: what follows whsec_ in the secret is not base64") from None
+    if not key:
+        raise ValueError("WebhookNotifier: the secret is empty. Leave it out for unsigned notices")
+    return key
+
+
+def _retry_after(value: str | None) -> timedelta | None:
+    return timedelta(seconds=min(int(value), 600)) if value and value.isdecimal() else None

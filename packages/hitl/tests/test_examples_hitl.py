@@ -1,0 +1,169 @@
+"""The three examples of approvals, as processes: what a person types and sees.
+
+A stand-in for a model that calls tools speaks OpenAI's protocol, so that the examples run unchanged.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import threading
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from strands_temporal.testing import DevServer
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[3]
+
+
+class StandIn(BaseHTTPRequestHandler):
+    """Calls the tool that it is offered with "it", then repeats the tool's result."""
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        last = asked["messages"][-1]
+        if last["role"] == "tool":
+            content = last["content"]
+            text = content if isinstance(content, str) else content[0]["text"]
+            delta: dict[str, Any] = {"content": f"The tool says: {text}"}
+        else:
+            function = asked["tools"][0]["function"]
+            arguments = json.dumps({function["parameters"]["required"][0]: "it"})
+            call = {"index": 0, "id": "use-1", "type": "function"}
+            delta = {"tool_calls": [call | {"function": {"name": function["name"], "arguments": arguments}}]}
+        reason = "tool_calls" if "tool_calls" in delta else "stop"
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.end_headers()
+        for choice in ({"delta": {"role": "assistant", **delta}}, {"delta": {}, "finish_reason": reason}):
+            chunk = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": "stand-in"}
+            self.wfile.write(
+                f"data: {json.dumps(chunk | {'choices': [{'index': 0, **choice}]})}\n\n".encode()
+            )
+        self.wfile.write(b"data: [DONE]\n\n")
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def environment(server: DevServer) -> Generator[dict[str, str]]:
+    """Environment variables of the examples' processes."""
+    model = ThreadingHTTPServer(("127.0.0.1", 0), StandIn)
+    thread = threading.Thread(target=model.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield os.environ | {
+            "OPENAI_API_KEY": "none",
+            "OPENAI_BASE_URL": f"http://127.0.0.1:{model.server_port}/v1",
+            "NO_PROXY": "127.0.0.1",
+            "TEMPORAL_ADDRESS": server.address,
+        }
+    finally:
+        model.shutdown()
+        thread.join()
+        model.server_close()
+
+
+class Terminal:
+    """A process that a person looks at and types into."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self.seen = ""
+
+    async def until(self, text: str) -> str:
+        """Read until `text` is there; return what came up to and with it."""
+        assert self._process.stdout
+        while text not in self.seen:
+            got = await asyncio.wait_for(self._process.stdout.read(4096), 60)
+            assert got, f"ended before it said {text!r}:\n{self.seen}"
+            self.seen += got.decode()
+        before, _, self.seen = self.seen.partition(text)
+        return before + text
+
+    async def type(self, line: str) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(f"{line}\n".encode())
+        await self._process.stdin.drain()
+
+
+@asynccontextmanager
+async def terminal(environment: dict[str, str], *arguments: str) -> AsyncGenerator[Terminal]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", *arguments, stdin=PIPE, stdout=PIPE, stderr=STDOUT, cwd=ROOT, env=environment
+    )
+    try:
+        yield Terminal(process)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("example", "question", "approved", "rejected"),
+    [
+        ("human_in_the_loop", "Delete it? [y/n] ", ["deleted it"], ["A person said no."]),
+        (
+            "activity_interrupt",
+            "Delete the protected resource 'it'?\ndelete_thing {'name': 'it'} [y/n] ",
+            ["deleted it"],
+            ["it was kept"],
+        ),
+    ],
+)
+async def test_the_client_asks_and_the_agent_obeys(
+    environment: dict[str, str], example: str, question: str, approved: Sequence[str], rejected: Sequence[str]
+) -> None:
+    async with terminal(environment, f"examples.{example}.worker") as worker:
+        await worker.until("Worker started")
+        for answer, words in (("y", approved), ("n", rejected)):
+            async with terminal(environment, f"examples.{example}.client") as client:
+                assert (await client.until("[y/n] ")) == question
+                await client.type(answer)
+                assert (await client.until("\n")) == f"Result: The tool says: {words[0]}\n"
+
+
+async def test_a_person_decides_at_the_command_line(environment: dict[str, str]) -> None:
+    async with terminal(environment, "examples.tool_interrupt.worker") as worker:
+        await worker.until("Worker started")
+        async with terminal(environment, "examples.tool_interrupt.client") as client:
+            await client.until("strands_temporal_hitl approve ")
+            workflow_id = (await client.until("\n")).strip()
+            await listed(environment, workflow_id)
+            async with terminal(environment, "strands_temporal_hitl", "approve", workflow_id) as hand:
+                assert (await hand.until("\n")).endswith(': delete_thing {"name": "it"}\n')
+            assert (await client.until("\n")) == "Result: The tool says: deleted it\n"
+
+
+async def listed(environment: dict[str, str], workflow_id: str) -> None:
+    """Look at the list, as a person would, until the workflow asks."""
+    for _ in range(30):
+        async with terminal(environment, "strands_temporal_hitl", "show", workflow_id) as hand:
+            if "1 waiting" in await hand.until("\n"):
+                assert "    Delete it?\n" in await hand.until("Delete it?\n")
+                return
+    raise AssertionError("the workflow never asked")
+
+
+@pytest.mark.parametrize("example", ["human_in_the_loop", "tool_interrupt", "activity_interrupt"])
+async def test_without_a_model_that_calls_tools_the_worker_says_what_it_needs(
+    environment: dict[str, str], example: str
+) -> None:
+    variables = environment | {"STRANDS_TEMPORAL_MODEL": "local"}
+    async with terminal(variables, f"examples.{example}.worker") as worker:
+        assert "This example needs a model that calls tools" in await worker.until("See its README.md.")
+
+
+@pytest.mark.parametrize("example", ["human_in_the_loop", "tool_interrupt", "activity_interrupt"])
+def test_the_readme_has_five_lines(example: str) -> None:
+    assert len((ROOT / "examples" / example / "README.md").read_text().splitlines()) == 5

@@ -1,0 +1,152 @@
+"""The questions and answers of one workflow, without Temporal."""
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from strands.interrupt import Interrupt
+from temporalio.exceptions import ApplicationError
+
+from strands_temporal_hitl import Decision, digest_of
+from strands_temporal_hitl._ledger import Ledger
+from strands_temporal_hitl._types import as_json
+
+NOW = datetime(2030, 1, 1, tzinfo=timezone.utc)
+HOUR = timedelta(hours=1)
+
+
+def ledger_with(*ids: str, deadline: timedelta | None = None) -> tuple[Ledger, Any]:
+    ledger = Ledger(True, False)
+    return ledger, ledger.ask([Interrupt(id_, "approval") for id_ in ids], {}, NOW, deadline)
+
+
+def decision(id_: str = "a", verdict: str = "approve", by: Any = "ana", **other: Any) -> dict[str, Any]:
+    return {"id": id_, "verdict": verdict, "by": by, **other}
+
+
+def kind(ledger: Ledger, value: Any, now: datetime = NOW) -> tuple[str | None, str]:
+    with pytest.raises(ApplicationError) as caught:
+        ledger.check(value, now)
+    assert caught.value.non_retryable
+    return caught.value.type, caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "not None"),
+        ([1], "a decision is an object"),
+        ({}, "id=None is not a text"),
+        (decision(verdict="aprove"), "verdict='aprove' is not one of ['approve', 'reject', 'respond']"),
+        (decision(by=""), "by is empty"),
+        (decision(by=7), "by=7 is not a text"),
+        (decision(reason=["x"]), "reason=['x'] is not a text"),
+        (decision(resaon="x"), "unknown field 'resaon'. Known: ['id', 'verdict', 'by', 'reason'"),
+        (decision(verdict="respond"), "a response belongs to the verdict 'respond'"),
+        (decision(verdict="respond", response=None), "may not be null"),
+        (decision(response=True), "a response belongs to the verdict 'respond'"),
+        (decision(early="yes"), "early='yes' is not true or false"),
+        (decision(verdict="respond", response="\ud800"), "response cannot be kept"),
+        (decision(reason="\ud800"), "is not a text"),
+    ],
+)
+def test_what_is_malformed_is_named(value: Any, words: str) -> None:
+    ledger, _ = ledger_with("a")
+    type_, message = kind(ledger, value)
+    assert type_ == "MalformedDecision"
+    assert words in message
+    assert ledger.records == []
+
+
+def test_a_decision_goes_over_the_wire_and_back() -> None:
+    for original in (
+        Decision("a", "approve", "ana"),
+        Decision("a", "respond", "ana", "why", False, "sha256:1", True),
+        Decision("a", "respond", "ana", response=0),
+    ):
+        assert Decision.from_wire(original.to_wire()) == original
+
+
+def test_just_before_the_deadline_is_in_time_and_at_it_is_not() -> None:
+    ledger, _ = ledger_with("a", deadline=HOUR)
+    moment = timedelta(microseconds=1)
+    assert kind(ledger, decision(), NOW + HOUR) == (
+        "PastDeadline",
+        "The deadline of 'a' passed at 2030-01-01T01:00:00+00:00",
+    )
+    assert ledger.decide(decision(), NOW + HOUR - moment, "u").outcome == "approved"
+
+
+def test_what_expired_says_so_afterwards() -> None:
+    ledger, questions = ledger_with("a", "b", deadline=HOUR)
+    ledger.decide(decision("b"), NOW, None)
+    ledger.close(questions, "expired", "late", NOW + HOUR)
+    assert [(r.id, r.outcome, r.response) for r in ledger.records] == [
+        ("b", "approved", True),
+        ("a", "expired", False),
+    ]
+    assert kind(ledger, decision("a"))[0] == "PastDeadline"
+    assert kind(ledger, decision("b"))[0] == "AlreadyDecided"
+    assert not ledger.is_open(questions)
+
+
+def test_an_id_that_returns_is_another_question() -> None:
+    ledger, (first,) = ledger_with("a")
+    (second,) = ledger.ask([Interrupt("a", "approval")], {}, NOW, None)  # another agent's, at the same time
+    ledger.decide(decision("a"), NOW, None)
+    (third,) = ledger.ask([Interrupt("a", "approval")], {}, NOW, None)
+    assert [q.pending.id for q in (first, second, third)] == ["a", "a#2", "a#3"]
+    assert {q.interrupt_id for q in (first, second, third)} == {"a"}
+    assert kind(ledger, decision("a"))[0] == "AlreadyDecided"
+
+
+def test_records_of_an_earlier_run_keep_their_ids_taken() -> None:
+    ledger, _ = ledger_with("a")
+    ledger.decide(decision("a"), NOW, None)
+    later = Ledger(True, False, ledger.records)
+    (question,) = later.ask([Interrupt("a", "approval")], {}, NOW, None)
+    assert question.pending.id == "a#2"
+    assert later.records == ledger.records
+
+
+def test_an_early_decision_is_used_once_and_only_where_it_fits() -> None:
+    use: Any = {"toolUseId": "t", "name": "delete", "input": {"path": "/a"}}
+    ledger = Ledger(True, False)
+    ledger.decide(decision(early=True, digest=digest_of("delete", {"path": "/a"})), NOW, "u1")
+    ledger.decide(decision("b", early=True, digest=digest_of("delete", {"path": "/b"})), NOW, "u2")
+    interrupts = [Interrupt("a", "approval"), Interrupt("b", "approval")]
+    questions = ledger.ask(interrupts, {"a": use, "b": use}, NOW + HOUR, None)
+    assert [p.id for p in ledger.pending] == ["b"]
+    a, b = ledger.records
+    assert (a.id, a.outcome, a.early, a.at, a.tool) == ("a", "approved", True, NOW.isoformat(), "delete")
+    assert (b.id, b.outcome, b.response) == ("b", "refused", None)
+    assert ledger.decide(decision("b"), NOW + HOUR, "u3").outcome == "approved"
+    assert not ledger.is_open(questions)
+    (again,) = ledger.ask([Interrupt("a", "approval")], {"a": use}, NOW + HOUR, None)
+    assert ledger.is_open([again])
+
+
+def test_a_digest_tells_calls_apart_but_not_the_order_of_their_arguments() -> None:
+    assert digest_of("t", {"a": 1, "b": 2}) == digest_of("t", {"b": 2, "a": 1})
+    others = [
+        digest_of("t", {"a": 1}),
+        digest_of("u", {"a": 1}),
+        digest_of("t", {"a": "1"}),
+        digest_of("t", None),
+    ]
+    assert len(set(others)) == 4
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"a": [1, None]}, {"a": [1, None]}),
+        ((1, 2), [1, 2]),
+        (float("nan"), "nan"),
+        (HOUR, "1:00:00"),
+        ("\ud800", "\\ud800"),
+        (b"x", "b'x'"),
+    ],
+)
+def test_every_reason_can_be_shown(value: Any, expected: Any) -> None:
+    assert as_json(value) == expected

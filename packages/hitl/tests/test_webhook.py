@@ -1,0 +1,251 @@
+"""Notifiers: the webhook against an HTTP server of our own, and what workflows do with notifiers."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from conftest import Agents
+from strands import ToolContext, tool
+from temporalio import workflow
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+
+from strands_temporal import StrandsPlugin, TemporalAgent
+from strands_temporal.testing import ScriptedModel, say, use_tool
+from strands_temporal_hitl import (
+    ApprovalNotice,
+    Approvals,
+    ApprovalsClient,
+    HITLPlugin,
+    PendingApproval,
+    WebhookNotifier,
+)
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+NOTICE = ApprovalNotice("n-1", "default", "wf", "run", "Deploy", [PendingApproval("a", "approval", "ok?")])
+
+
+class Receiver:
+    """An HTTP server that answers with the given statuses, the last one for ever, and keeps what came."""
+
+    def __init__(self, statuses: list[int], headers: dict[str, str]) -> None:
+        self.requests: list[tuple[str, dict[str, str], bytes]] = []
+        self.enough = threading.Event()
+        received = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                named = {name.lower(): value for name, value in self.headers.items()}
+                received.requests.append((self.path, named, body))
+                number = min(len(received.requests), len(statuses))
+                self.send_response(statuses[number - 1])
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("content-length", "0")
+                self.end_headers()
+                if number == len(statuses):
+                    received.enough.set()
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}/hook?token=hidden"
+
+
+@contextmanager
+def receiving(*statuses: int, **headers: str) -> Generator[Receiver]:
+    receiver = Receiver(list(statuses), headers)
+    thread = threading.Thread(target=receiver.server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        receiver.server.shutdown()
+        thread.join()
+        receiver.server.server_close()
+
+
+async def test_a_notice_is_posted_and_signed_as_standard_webhooks_are() -> None:
+    key = b"0123456789abcdef"
+    for secret in (f"whsec_{base64.b64encode(key).decode()}", key.decode()):
+        with receiving(204) as receiver:
+            notifier = WebhookNotifier(receiver.url, secret=secret, headers={"authorization": "Bearer x"})
+            await notifier.notify(NOTICE)
+        ((path, headers, body),) = receiver.requests
+        assert path == "/hook?token=hidden"
+        assert json.loads(body) == {
+            "type": "approval.pending",
+            "id": "n-1",
+            "namespace": "default",
+            "workflow_id": "wf",
+            "run_id": "run",
+            "workflow_type": "Deploy",
+            "pending": [
+                {
+                    "id": "a",
+                    "name": "approval",
+                    "question": "ok?",
+                    "tool": None,
+                    "arguments": None,
+                    "digest": None,
+                    "asked_at": "",
+                    "deadline": None,
+                }
+            ],
+        }
+        assert (headers["content-type"], headers["authorization"]) == ("application/json", "Bearer x")
+        signed = f"n-1.{headers['webhook-timestamp']}.".encode() + body
+        expected = base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+        assert headers["webhook-signature"] == f"v1,{expected}"
+
+
+async def test_without_a_secret_nothing_is_signed() -> None:
+    with receiving(200) as receiver:
+        await WebhookNotifier(receiver.url).notify(NOTICE)
+    assert "webhook-signature" not in receiver.requests[0][1]
+
+
+@pytest.mark.parametrize(
+    ("status", "retryable"), [(500, True), (503, True), (429, True), (400, False), (404, False), (302, False)]
+)
+async def test_what_is_worth_another_attempt(status: int, retryable: bool) -> None:
+    with receiving(status, **{"retry-after": "7", "location": "http://127.0.0.1:9/"}) as receiver:
+        with pytest.raises(ApplicationError) as caught:
+            await WebhookNotifier(receiver.url).notify(NOTICE)
+        assert len(receiver.requests) == 1
+    assert caught.value.message == f"http://127.0.0.1 answers {status}"
+    assert caught.value.non_retryable is not retryable
+    assert caught.value.next_retry_delay == timedelta(seconds=7)
+
+
+async def test_a_receiver_that_is_away_is_tried_again_and_its_address_not_told() -> None:
+    with receiving(200) as receiver:
+        url = receiver.url
+    with pytest.raises(ApplicationError) as caught:
+        await WebhookNotifier(url).notify(NOTICE)
+    assert not caught.value.non_retryable
+    assert "hidden" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: WebhookNotifier("file:///etc/passwd"), "is not an http or https address"),
+        (lambda: WebhookNotifier("example.org/hook"), "is not an http or https address"),
+        (lambda: WebhookNotifier("http://h", secret=""), "the secret is empty"),
+        (lambda: WebhookNotifier("http://h", secret="whsec_%"), "is not base64"),  # noqa: S106  # a bad one
+    ],
+)
+def test_bad_settings_are_refused_at_once(make: Callable[[], Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+# --- In a workflow
+
+
+@tool(context=True)
+def remove(path: str, tool_context: ToolContext) -> str:
+    """Remove a file, if a person lets it happen."""
+    return f"removed {path}" if tool_context.interrupt("remove") is True else f"kept {path}"
+
+
+@workflow.defn
+class AskingWorkflow:
+    def __init__(self) -> None:
+        self.approvals = Approvals()
+
+    @workflow.run
+    async def run(self) -> str:
+        agent = TemporalAgent("model", tools=[remove], callback_handler=None)
+        return str(await self.approvals.run(agent, "go")).strip()
+
+
+def plugins(notifiers: Any) -> list[Any]:
+    model = ScriptedModel(use_tool("remove", {"path": "/x"}), lambda call: say(call.text))
+    return [StrandsPlugin(models={"model": lambda: model}), HITLPlugin(notifiers=notifiers)]
+
+
+class Flaky:
+    """A notifier that fails the first time."""
+
+    def __init__(self) -> None:
+        self.notices: list[ApprovalNotice] = []
+        self.delivered = asyncio.Event()
+
+    async def notify(self, notice: ApprovalNotice) -> None:
+        self.notices.append(notice)
+        if len(self.notices) == 1:
+            raise ConnectionError("not yet")
+        self.delivered.set()
+
+
+@pytest.mark.server
+async def test_every_notifier_hears_of_a_pause_and_a_failure_is_tried_again(
+    agents: Agents, client: Client
+) -> None:
+    flaky, approver = Flaky(), ApprovalsClient(client)
+    with receiving(503, 200) as receiver:
+        notifiers: Any = {"flaky": lambda: flaky, "web": lambda: WebhookNotifier(receiver.url)}
+        async with agents(workflows=[AskingWorkflow], plugins=plugins(notifiers)) as env:
+            handle = await env.start(AskingWorkflow.run)
+            await asyncio.wait_for(flaky.delivered.wait(), 30)
+            assert await asyncio.to_thread(receiver.enough.wait, 30)
+            await approver.approve(handle.id, flaky.notices[0].pending[0], by="ana")
+            assert await asyncio.wait_for(handle.result(), 30) == "removed /x"
+            await env.assert_replays(handle)
+    first, second = flaky.notices
+    assert first == second  # its id too: a receiver can tell a retry
+    assert (first.workflow_id, first.workflow_type, first.namespace) == (
+        handle.id,
+        "AskingWorkflow",
+        "default",
+    )
+    assert len(receiver.requests) == 2
+    assert len({headers["webhook-id"] for _, headers, _ in receiver.requests}) == 1
+
+
+@pytest.mark.server
+async def test_a_notifier_that_gives_up_or_hangs_does_not_hold_the_decision(
+    agents: Agents, client: Client
+) -> None:
+    class Hanging:
+        async def notify(self, notice: ApprovalNotice) -> None:
+            reached.set()
+            await asyncio.Event().wait()
+
+    reached = asyncio.Event()
+    with receiving(400) as receiver:
+        notifiers: Any = {
+            "hanging": Hanging,
+            "refused": lambda: WebhookNotifier(receiver.url),
+            "broken": lambda: 1 / 0,
+        }
+        async with agents(workflows=[AskingWorkflow], plugins=plugins(notifiers)) as env:
+            handle = await env.start(AskingWorkflow.run)
+            await asyncio.wait_for(reached.wait(), 30)
+            approver = ApprovalsClient(client)
+            (pending,) = await approver.pending(handle.id)
+            await approver.approve(handle.id, pending, by="ana")
+            assert await asyncio.wait_for(handle.result(), 30) == "removed /x"
+            await env.assert_replays(handle)
+    assert len(receiver.requests) == 1
