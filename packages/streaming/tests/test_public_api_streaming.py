@@ -5,7 +5,27 @@ from strands_temporal import ComposablePlugin
 
 
 def test_public_names() -> None:
-    assert strands_temporal_streaming.__all__ == ["StreamingPlugin"]
+    assert strands_temporal_streaming.__all__ == [
+        "AgentEvent",
+        "AgentStream",
+        "AttemptFailed",
+        "AttemptRestarted",
+        "CallStarted",
+        "End",
+        "MessageEnd",
+        "OutputLost",
+        "PendingInterrupt",
+        "ReasoningDelta",
+        "StreamHooks",
+        "StreamingPlugin",
+        "TextDelta",
+        "TextRedacted",
+        "ToolCall",
+        "ToolResult",
+        "TurnEnd",
+        "control_topic",
+    ]
+    assert all(hasattr(strands_temporal_streaming, name) for name in strands_temporal_streaming.__all__)
     assert issubclass(strands_temporal_streaming.StreamingPlugin, ComposablePlugin)
 
 

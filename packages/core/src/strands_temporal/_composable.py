@@ -18,6 +18,11 @@ AppendActivities = Callable[[Activities | None], Activities]
 PASSTHROUGH_MODULES = (
     "strands",  # its loop runs in the workflow; a reload per workflow would cost a second
     "strands_temporal",  # shares Strands' classes, and changes its clock and ids in one place
+    # The siblings, for the same reason: their handles stand in workflows that may have core's plugin only.
+    "strands_temporal_mcp",
+    "strands_temporal_streaming",
+    "strands_temporal_otel",
+    "strands_temporal_hitl",
     "mcp",  # imported by strands.tools.mcp, and registers types at import
     "mcp_types",  # the same, where mcp keeps its types in a package of their own
     "opentelemetry",  # Strands opens spans in the loop; its context must be the exporter's

@@ -1,8 +1,54 @@
 """Live output of durable Strands agents on Temporal.
 
-In this release: the plugin's name and place, no behaviour yet.
+In a workflow:
+
+    self.stream = WorkflowStream()
+    self.agent = TemporalAgent(streaming_topic="events", hooks=[StreamHooks(self.stream, "events")])
+
+On the worker or its client: `StreamingPlugin()`, beside `strands_temporal.StrandsPlugin`.
+
+Anywhere: temporalio's `WorkflowStreamClient.create(client, workflow_id).subscribe(["events"], ...)` for plain
+Strands `StreamEvent`s, or `async for event in AgentStream(client, workflow_id)` for typed events.
 """
 
+from ._client import AgentStream
 from ._plugin import StreamingPlugin
+from ._types import (
+    AgentEvent,
+    AttemptFailed,
+    AttemptRestarted,
+    CallStarted,
+    End,
+    MessageEnd,
+    OutputLost,
+    PendingInterrupt,
+    ReasoningDelta,
+    TextDelta,
+    TextRedacted,
+    ToolCall,
+    ToolResult,
+    TurnEnd,
+    control_topic,
+)
+from ._workflow import StreamHooks
 
-__all__ = ["StreamingPlugin"]
+__all__ = [
+    "AgentEvent",
+    "AgentStream",
+    "AttemptFailed",
+    "AttemptRestarted",
+    "CallStarted",
+    "End",
+    "MessageEnd",
+    "OutputLost",
+    "PendingInterrupt",
+    "ReasoningDelta",
+    "StreamHooks",
+    "StreamingPlugin",
+    "TextDelta",
+    "TextRedacted",
+    "ToolCall",
+    "ToolResult",
+    "TurnEnd",
+    "control_topic",
+]

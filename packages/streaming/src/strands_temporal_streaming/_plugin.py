@@ -1,15 +1,28 @@
 """`StreamingPlugin`: live output of durable Strands agents, on a Client or Worker."""
 
 from strands_temporal import ComposablePlugin
+from strands_temporal.activity import ModelCallInterceptor, ModelCallMiddleware
+
+from ._activities import StreamingMiddleware
 
 
 class StreamingPlugin(ComposablePlugin):
-    """The place of this package on a Client or Worker, beside `strands_temporal.StrandsPlugin`.
+    """Publish what models say, while they say it, to the stream of the workflow that asked.
 
-    In this release it reserves the name and composes with the other plugins; it adds no behaviour yet.
+    Put it beside `strands_temporal.StrandsPlugin` on the Client (its workers pick it up), on a Worker, or on
+    both. Agents choose with `TemporalAgent(streaming_topic=...)`. A worker that has only `StrandsPlugin` uses
+    this package by itself when a call carries a topic; registering the plugin says at worker start that it is
+    installed.
     """
 
     def __init__(self) -> None:
         super().__init__(
-            "strands_temporal_streaming.StreamingPlugin", passthrough_modules=("strands_temporal_streaming",)
+            "strands_temporal_streaming.StreamingPlugin",
+            interceptors=[ModelCallInterceptor(self.model_call_middleware())],
+            passthrough_modules=("strands_temporal_streaming",),
         )
+
+    @staticmethod
+    def model_call_middleware() -> ModelCallMiddleware:
+        """Return what publishes a model call's events, for a worker without this plugin."""
+        return StreamingMiddleware()

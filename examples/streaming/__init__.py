@@ -1,0 +1,1 @@
+"""Live output of an agent, in a terminal."""

@@ -1,0 +1,34 @@
+"""An agent whose output is read while it speaks."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.contrib.workflow_streams import WorkflowStream
+
+from strands_temporal import TemporalAgent
+from strands_temporal_streaming import StreamHooks
+
+TASK_QUEUE = "strands-streaming"
+MODEL = "chosen"
+TOPIC = "events"
+
+
+@workflow.defn
+class StreamingWorkflow:
+    """Answers one prompt. The stream belongs to the workflow and stays readable after it ended."""
+
+    def __init__(self) -> None:
+        self.stream = WorkflowStream()
+        self.agent = TemporalAgent(
+            model=MODEL,
+            start_to_close_timeout=timedelta(seconds=90),
+            heartbeat_timeout=timedelta(seconds=5),  # so soon a killed worker is noticed
+            streaming_topic=TOPIC,
+            hooks=[StreamHooks(self.stream, TOPIC)],  # tool calls and ends of turns, for AgentStream
+            callback_handler=None,
+        )
+
+    @workflow.run
+    async def run(self, prompt: str) -> str:
+        """Ask the agent."""
+        return str(await self.agent.invoke_async(prompt))

@@ -1,0 +1,214 @@
+"""One attempt of a model call, on its way to the workflow's stream.
+
+The answer is paid for, so nothing that happens here fails the activity: passing trouble is waited out beside
+the model; what cannot be sent is logged and counted, and the agent has it all the same.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from datetime import datetime, timedelta, timezone
+from types import TracebackType
+
+from strands.types.streaming import StreamEvent
+from temporalio import activity
+from temporalio.api.common.v1 import Payload
+from temporalio.contrib.workflow_streams import WorkflowStreamClient
+from temporalio.service import RPCError, RPCStatusCode
+from typing_extensions import Self
+
+from ._plain import plain_event
+from ._types import (
+    CALL_METADATA,
+    AttemptFailed,
+    AttemptRestarted,
+    CallStarted,
+    ControlEvent,
+    OutputLost,
+    control_topic,
+    to_control,
+)
+
+MAX_EVENT_BYTES = 1024 * 1024  # base64 makes 1.4 MB of it; Temporal refuses a payload above 2 MB
+MAX_BATCH_BYTES = 320 * 1024  # in base64 below the 512 KiB at which Temporal warns
+
+FINISH_PATIENCE = timedelta(seconds=10)
+"""How long an answer that is complete waits for the rest of its stream to be taken."""
+
+CANCEL_PATIENCE = timedelta(seconds=2)
+"""The same for a call that was cancelled: what was said goes out if that is quick."""
+
+_RETRY_DELAY = 0.5  # seconds; the SDK has retried with a backoff of its own before
+
+# To try again would give the same: the workflow is closed, or the server's limit of signals is reached.
+_DEFINITIVE = frozenset(
+    {
+        RPCStatusCode.FAILED_PRECONDITION,
+        RPCStatusCode.INVALID_ARGUMENT,
+        RPCStatusCode.NOT_FOUND,
+        RPCStatusCode.PERMISSION_DENIED,
+        RPCStatusCode.UNAUTHENTICATED,
+        RPCStatusCode.UNIMPLEMENTED,
+    }
+)
+
+
+class AttemptPublisher:
+    """Sends the events of this activity's attempt, in order: the first content at once, then in batches.
+
+    An async context manager, used in an activity. Leaving it sends the rest.
+
+    Args:
+        topic: Topic of the workflow's stream.
+        model: Name of the model, for the control topic.
+        interval: Time between two batches.
+    """
+
+    def __init__(self, topic: str, model: str | None, interval: timedelta) -> None:
+        self._info = activity.info()
+        self._topic = topic
+        self._model = model
+        self._interval = interval.total_seconds()
+        # Activity ids count from 1 in each run; the run's id, which ends at random, tells runs apart.
+        self._call = f"{(self._info.workflow_run_id or '')[-8:]}-{self._info.activity_id}"
+        self._mark = f"{self._call}/{self._info.attempt}".encode()
+        self._queue: deque[tuple[str, Payload]] = deque()
+        self._in_flight = 0  # events of the batch that is on its way
+        self._filled = asyncio.Event()
+        self._urgent = asyncio.Event()
+        self._said_something = False
+        self._closing = False
+        self._gave_up = False
+        self._lost = 0
+        self._stream = self._connect()
+        self._sender: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._sender = asyncio.create_task(self._send_until_closed())
+        attempt = self._info.attempt
+        if attempt == 1:
+            self._put_control(CallStarted(self._call, self._model, self._info.activity_id))
+        else:  # at once: somebody is reading what the failed attempt said
+            self._put_control(AttemptRestarted(self._call, attempt, self._model, self._info.activity_id))
+            self._filled.set()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, Exception):
+            self._put_control(AttemptFailed(self._call, self._info.attempt, type(error).__name__))
+        self._closing = True
+        self._filled.set()
+        self._urgent.set()
+        cancelled = error is not None and not isinstance(error, Exception)
+        await self._wait_for_sender(CANCEL_PATIENCE.total_seconds() if cancelled else self._patience())
+        self._lost += len(self._queue) + self._in_flight
+        self._report()
+
+    def publish(self, event: StreamEvent) -> None:
+        """Take an event; it is sent in the background."""
+        if self._gave_up:
+            self._lost += 1
+            return
+        try:
+            payload = activity.payload_converter().to_payloads([plain_event(event)])[0]
+        except Exception as error:  # noqa: BLE001 - no event may fail the call here; core judges it
+            activity.logger.warning("call=<%s> | event cannot be streamed: %s", self._call, error)
+            self._lost += 1
+            return
+        if payload.ByteSize() > MAX_EVENT_BYTES:
+            self._lost += 1
+            self._put_control(OutputLost(self._call, self._info.attempt, 1))
+            return
+        payload.metadata[CALL_METADATA] = self._mark
+        self._queue.append((self._topic, payload))
+        if "contentBlockDelta" in event and not self._said_something:
+            self._said_something = True
+            self._urgent.set()
+        if self._said_something:  # what comes before the first content has no reader to hurry for
+            self._filled.set()
+
+    def _put_control(self, event: ControlEvent) -> None:
+        payload = activity.payload_converter().to_payloads([to_control(event)])[0]
+        self._queue.append((control_topic(self._topic), payload))
+
+    async def _wait_for_sender(self, seconds: float) -> None:
+        if self._sender is None:
+            return
+        try:
+            await asyncio.wait([self._sender], timeout=seconds)
+        finally:  # not taken in time, or this call is cancelled once more
+            self._sender.cancel()
+
+    async def _send_until_closed(self) -> None:
+        # Ends by a flag and not by a cancellation, which `wait_for` may swallow before Python 3.12.
+        while not self._closing:
+            await self._filled.wait()
+            self._filled.clear()
+            self._urgent.clear()
+            sent_at = time.monotonic()
+            await self._send()
+            pause = self._interval - (time.monotonic() - sent_at)
+            if pause > 0 and not self._closing:
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._urgent.wait(), pause)
+        await self._send()
+
+    async def _send(self) -> None:
+        while self._queue and not self._gave_up:
+            for topic, payload in self._next_batch():
+                self._stream.topic(topic).publish(payload)
+            await self._confirm()
+
+    def _next_batch(self) -> list[tuple[str, Payload]]:
+        batch: list[tuple[str, Payload]] = []
+        size = 0
+        while self._queue and (not batch or size + self._queue[0][1].ByteSize() <= MAX_BATCH_BYTES):
+            batch.append(self._queue.popleft())
+            size += batch[-1][1].ByteSize()
+        self._in_flight = len(batch)
+        return batch
+
+    async def _confirm(self) -> None:
+        """Return when the server has what was published, or when there is no use in trying on."""
+        while self._in_flight:
+            try:
+                # Sends the same batch under the same number until it is taken: the workflow counts it once.
+                await self._stream.flush()
+            except Exception as error:  # noqa: BLE001 - see the head of this module
+                if isinstance(error, RPCError) and error.status not in _DEFINITIVE:
+                    await asyncio.sleep(_RETRY_DELAY)
+                    continue
+                self._gave_up = True
+                activity.logger.warning("call=<%s> | the stream takes nothing more: %s", self._call, error)
+                return
+            self._in_flight = 0
+
+    def _patience(self) -> float:
+        """Return the seconds to wait at the end: never so long that the call times out and is paid twice."""
+        timeout = self._info.start_to_close_timeout
+        if timeout is None:
+            return FINISH_PATIENCE.total_seconds()
+        left = self._info.started_time + timeout - datetime.now(timezone.utc)
+        return max(0.0, min(FINISH_PATIENCE, left / 2).total_seconds())
+
+    def _connect(self) -> WorkflowStreamClient:
+        client = activity.client()
+        # Pinned to the run: a late attempt must not speak into the next run of the same workflow id.
+        handle = client.get_workflow_handle(self._info.workflow_id or "", run_id=self._info.workflow_run_id)
+        return WorkflowStreamClient(handle, client=client)
+
+    def _report(self) -> None:
+        if not self._lost:
+            return
+        activity.logger.warning(
+            "call=<%s>, attempt=<%d>, events=<%d> | not streamed; the answer itself is complete",
+            self._call,
+            self._info.attempt,
+            self._lost,
+        )
+        activity.metric_meter().create_counter(
+            "strands_temporal_streaming_lost_events", "Events of models that did not reach a stream", "events"
+        ).add(self._lost)

@@ -1,0 +1,79 @@
+"""What the tests of this package share: a model that the test holds by the hand, and readers."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from datetime import timedelta
+from typing import Any, cast
+
+from strands.types.streaming import StreamEvent
+from temporalio.client import Client
+from temporalio.contrib.workflow_streams import WorkflowStreamClient
+
+from strands_temporal.testing import ScriptedModel, say
+from strands_temporal_streaming import AgentEvent, AgentStream
+
+WAIT = 30.0  # seconds until a test that waits in vain fails
+
+Play = Callable[[], AsyncIterator[StreamEvent]]
+
+
+class LiveModel(ScriptedModel):
+    """A model whose calls are async generators of the test's, which may wait on the test in mid-answer."""
+
+    def __init__(self, *plays: Play) -> None:
+        super().__init__()
+        self.plays = list(plays)
+
+    async def stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[StreamEvent, None]:
+        self.calls.append(cast("Any", args))
+        async for event in self.plays[len(self.calls) - 1]():
+            yield event
+
+
+def play(*parts: str | Callable[[], Any] | Exception) -> Play:
+    """Return a call that says the parts one by one; awaits a function's result; raises an error."""
+
+    async def events() -> AsyncIterator[StreamEvent]:
+        yield {"messageStart": {"role": "assistant"}}
+        yield {"contentBlockStart": {"start": {}}}
+        for part in parts:
+            if isinstance(part, str):
+                yield {"contentBlockDelta": {"delta": {"text": part}}}
+            elif isinstance(part, Exception):
+                raise part
+            else:
+                await part()
+        for event in say("").events[-3:]:  # the ends of the block and of the message, and the usage
+            yield event
+
+    return events
+
+
+async def bounded(event: asyncio.Event) -> None:
+    await asyncio.wait_for(event.wait(), WAIT)
+
+
+async def read_plain(client: Client, workflow_id: str, *, from_offset: int = 0) -> list[StreamEvent]:
+    """Read the topic as the guide does, until the workflow ends."""
+    stream = WorkflowStreamClient.create(client, workflow_id)
+    return [
+        item.data
+        async for item in stream.subscribe(
+            ["events"],
+            from_offset=from_offset,
+            result_type=StreamEvent,
+            poll_cooldown=timedelta(milliseconds=50),
+        )
+    ]
+
+
+def plain_text(events: list[StreamEvent]) -> str:
+    deltas = [event["contentBlockDelta"].get("delta", {}) for event in events if "contentBlockDelta" in event]
+    return "".join(delta.get("text", "") for delta in deltas)
+
+
+async def read_all(stream: AgentStream) -> list[AgentEvent]:
+    async def collect() -> list[AgentEvent]:
+        return [event async for event in stream]
+
+    return await asyncio.wait_for(collect(), WAIT)

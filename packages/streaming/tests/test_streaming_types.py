@@ -1,0 +1,115 @@
+"""What crosses the stream, without a server."""
+
+from dataclasses import replace
+from typing import Any, get_args
+
+import pytest
+from strands.types.event_loop import StopReason
+from temporalio.contrib.pydantic import PydanticPayloadConverter
+from temporalio.converter import DefaultPayloadConverter
+
+from strands_temporal.activity import ModelCallInterceptor
+from strands_temporal_streaming import (
+    AttemptFailed,
+    AttemptRestarted,
+    CallStarted,
+    MessageEnd,
+    OutputLost,
+    PendingInterrupt,
+    ReasoningDelta,
+    StreamingPlugin,
+    TextDelta,
+    TextRedacted,
+    ToolCall,
+    ToolResult,
+    TurnEnd,
+)
+from strands_temporal_streaming._client import _from_model  # pyright: ignore[reportPrivateUsage]  # white box
+from strands_temporal_streaming._plain import plain_event
+from strands_temporal_streaming._types import ControlEvent, from_control, to_control
+
+EVERY_CONTROL_EVENT: list[ControlEvent] = [
+    CallStarted("c", "claude", "1"),
+    AttemptFailed("c", 1, "ConnectionError"),
+    AttemptRestarted("c", 2, None, "1"),
+    OutputLost("c", 1, 3),
+    ToolCall("search", "t-1", {"q": ["a", 1, None]}, "helper"),
+    ToolResult("search", "t-1", "success", "found", True, "helper"),
+    TurnEnd("interrupt", (PendingInterrupt("i", "approval", {"why": 1}),), "helper"),
+    TurnEnd(None),
+]
+
+
+@pytest.mark.parametrize(
+    "converter", [DefaultPayloadConverter(), PydanticPayloadConverter()], ids=["default", "pydantic"]
+)
+@pytest.mark.parametrize("event", EVERY_CONTROL_EVENT, ids=lambda event: type(event).__name__)
+def test_control_events_cross_with_any_converter(event: ControlEvent, converter: Any) -> None:
+    message = converter.from_payload(converter.to_payloads([to_control(event)])[0])
+    assert from_control(message, 7) == replace(event, offset=7)
+
+
+def test_every_control_event_is_tried() -> None:
+    assert {type(event) for event in EVERY_CONTROL_EVENT} == set(get_args(ControlEvent))
+
+
+@pytest.mark.parametrize("message", [None, 1, "text", [], {}, {"type": "OfTomorrow"}, {"type": None}])
+def test_what_is_not_known_is_skipped(message: object) -> None:
+    assert from_control(message, 0) is None
+
+
+def test_a_field_of_tomorrow_is_skipped() -> None:
+    assert from_control({"type": "CallStarted", "call": "c", "colour": "red"}, 3) == CallStarted(
+        "c", offset=3
+    )
+
+
+def test_a_plain_event_stays_as_it_is() -> None:
+    event: Any = {"contentBlockDelta": {"contentBlockIndex": 0, "delta": {"text": "Grüße 👋"}}}
+    assert plain_event(event) == event
+    for reason in get_args(StopReason):
+        assert plain_event({"messageStop": {"stopReason": reason}}) == {"messageStop": {"stopReason": reason}}
+
+
+def test_what_no_reader_could_decode_is_made_plain() -> None:
+    def delta(value: Any) -> Any:
+        return {"contentBlockDelta": {"delta": value}}
+
+    assert plain_event(delta({"reasoningContent": {"redactedContent": b"\x00"}})) == delta(
+        {"reasoningContent": {"redactedContent": None}}
+    )
+    assert plain_event(delta({"text": "\ud83d"})) == delta({"text": "?"})
+    odd: Any = {"messageStop": {"stopReason": "pause_turn"}}
+    assert plain_event(odd) == {"messageStop": {"stopReason": "end_turn"}}
+    with pytest.raises(TypeError, match="a object is no JSON value"):
+        plain_event(delta(object()))
+
+
+def test_the_plugin_and_core_mean_the_same_middleware() -> None:
+    middleware = StreamingPlugin.model_call_middleware()
+    assert middleware.key == "strands_temporal_streaming"
+    assert (
+        ModelCallInterceptor(middleware).identity
+        == ModelCallInterceptor(StreamingPlugin().model_call_middleware()).identity
+    )
+
+
+def test_what_a_reader_sees_of_a_models_events() -> None:
+    def seen(event: Any) -> Any:
+        return _from_model(event, "c", 1)
+
+    assert seen({"contentBlockDelta": {"delta": {"text": "a"}}}) == TextDelta("a", "c", 1)
+    assert seen({"contentBlockDelta": {"delta": {"reasoningContent": {"text": "hm"}}}}) == ReasoningDelta(
+        "hm", "c", 1
+    )
+    assert seen({"messageStop": {"stopReason": "tool_use"}}) == MessageEnd("tool_use", "c", 1)
+    redacted = {"redactAssistantContentMessage": "[no]"}
+    assert seen({"redactContent": redacted}) == TextRedacted("[no]", "c", 1)
+    for event in (
+        None,
+        "text",
+        {},
+        {"contentBlockDelta": None},
+        {"contentBlockDelta": {"delta": {"text": ""}}},
+    ):
+        assert seen(event) is None
