@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export UV_COMPILE_BYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test format lint type smoke bench build pythons units cache-off suite
+.PHONY: help setup demo test format lint type smoke bench build units mcp-1 cache-off suite
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -31,11 +31,15 @@ $(CACHE)/uv/bin/uv:
 demo: setup  ## Show a durable agent on a real model; CHAT=1 lets you type
 	@$(RUN) python -m examples.demo
 
-test: lint type smoke units cache-off suite  ## Run every check
+test: lint type smoke units mcp-1 cache-off suite  ## Run every check
 
 suite: setup  # the last line is pytest's summary
 	@echo "==> All tests"
 	@$(RUN) pytest
+
+mcp-1: $(UV)
+	@echo "==> The mcp package on the older line of the MCP SDK, 1.30"
+	@$(UV) run --locked --isolated --all-packages --group dev --with 'mcp==1.30.*' python -m pytest -q packages/mcp
 
 cache-off: setup
 	@echo "==> Server tests once more without the workflow cache: each workflow task replays from the start"

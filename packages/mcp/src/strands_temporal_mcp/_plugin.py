@@ -1,13 +1,107 @@
 """`MCPPlugin`: MCP servers for durable Strands agents, on a Client or Worker."""
 
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, cast
+
+from temporalio.worker import Worker
+
 from strands_temporal import ComposablePlugin
+from strands_temporal.activity import activity_name
+
+from ._activities import server_activities
+from ._errors import MCPServersUnavailableError
+from ._servers import MCPClientFactory, MCPServers
+from ._threads import in_thread
 
 
 class MCPPlugin(ComposablePlugin):
-    """The place of this package on a Client or Worker, beside `strands_temporal.StrandsPlugin`.
+    """Run named MCP servers on this worker, for agents in workflows to use.
 
-    In this release it reserves the name and composes with the other plugins; it adds no behaviour yet.
+    Put it on the Client (its workers pick it up), on a Worker, or on both, beside
+    `strands_temporal.StrandsPlugin`. When a worker starts, every server is connected to and lists its tools;
+    the worker does not start if one is unavailable. One session for each server lasts as long as the worker.
+    Its counterpart in the workflow is `TemporalMCPClient(server=name)`.
+
+    Args:
+        mcp_clients: Factories of `strands.tools.mcp.MCPClient` by server name. The name is part of the
+            activities' types, `{server}-list-tools` and `{server}-call-tool`. Without any, the plugin only
+            lets workflows use servers of other workers, and a Replayer replay them.
+
+    Raises:
+        TypeError: If `mcp_clients` is not a mapping, a name is not a string, or a factory cannot be called.
+        ValueError: If a name is empty.
     """
 
-    def __init__(self) -> None:
-        super().__init__("strands_temporal_mcp.MCPPlugin", passthrough_modules=("strands_temporal_mcp",))
+    def __init__(self, *, mcp_clients: Mapping[str, MCPClientFactory] | None = None) -> None:
+        self._servers = MCPServers(_checked(mcp_clients))
+        self._own = [
+            function for session in self._servers.sessions for function in server_activities(session)
+        ]
+        super().__init__(
+            "strands_temporal_mcp.MCPPlugin",
+            activities=self._add_activities,
+            passthrough_modules=("strands_temporal_mcp",),
+        )
+
+    async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
+        """See base class. The sessions are open from here until the last worker of this plugin has ended.
+
+        Raises:
+            MCPServersUnavailableError: If servers are unavailable.
+        """
+        try:
+            await self._open()
+        except MCPServersUnavailableError:
+            # `async with worker:` waits until a worker has ended, for ever if it never began: it begins, told
+            # to end.
+            ending = asyncio.ensure_future(worker.shutdown())
+            await super().run_worker(worker, next)
+            await ending
+            raise
+        try:
+            await super().run_worker(worker, next)
+        finally:
+            await asyncio.wrap_future(in_thread(self._servers.close))
+
+    async def _open(self) -> None:
+        opening = in_thread(self._servers.open)
+        try:
+            await asyncio.wrap_future(opening)
+        except asyncio.CancelledError:
+
+            def close_when_open() -> None:
+                if opening.exception() is None:
+                    self._servers.close()
+
+            await asyncio.wrap_future(in_thread(close_when_open))
+            raise
+
+    def _add_activities(self, existing: Sequence[Callable[..., Any]] | None) -> Sequence[Callable[..., Any]]:
+        """Return the worker's activities with the servers', once.
+
+        Raises:
+            ValueError: If an activity of such a name is there already.
+        """
+        present = list(existing or ())
+        taken = {activity_name(function) for function in present}
+        added = [function for function in self._own if function not in present]
+        for function in added:
+            if activity_name(function) in taken:
+                raise ValueError(
+                    f"The worker already has an activity {activity_name(function)!r}: two plugins name the "
+                    "same MCP server. Pass one plugin object to the client, to the worker, or to both, or "
+                    "give the servers different names"
+                )
+        return present + added
+
+
+def _checked(mcp_clients: object) -> Mapping[str, MCPClientFactory]:
+    if mcp_clients is None:
+        return {}
+    if not isinstance(mcp_clients, Mapping):
+        raise TypeError(
+            f"MCPPlugin: mcp_clients={mcp_clients!r} is not a mapping of names to factories. "
+            "Write mcp_clients={'name': lambda: MCPClient(...)}"
+        )
+    return cast("Mapping[str, MCPClientFactory]", mcp_clients)  # names and factories are checked where kept

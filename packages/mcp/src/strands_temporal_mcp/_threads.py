@@ -1,0 +1,30 @@
+"""Blocking work beside the event loop: an MCP client of Strands starts, stops and lists synchronously."""
+
+import contextvars
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def in_thread(function: Callable[[], T]) -> "Future[T]":
+    """Run `function` in a thread of its own, which ends with it, and return its future.
+
+    Not `asyncio.to_thread`: the event loop's pool outlives the worker, and a server that hangs would fill it.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        future.set_running_or_notify_cancel()
+        try:
+            result = function()
+        except BaseException as error:  # noqa: BLE001  # as in a thread pool: the future carries it
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(run,), name="strands-temporal-mcp", daemon=True).start()
+    return future

@@ -1,0 +1,100 @@
+"""What crosses the wire between the workflow and a server's activities, and the names both sides use.
+
+Frozen dataclasses of JSON values, as in core: fields are only ever added, with defaults. Bytes inside them
+(images) are tagged by `strands_temporal.activity.encode`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+WIRE_VERSION = 1
+"""Version of the layouts below; raised when a field changes its meaning."""
+
+WIRE_VERSION_UNKNOWN = "WireVersionUnknown"
+MCP_SERVER_UNAVAILABLE = "MCPServerUnavailable"
+MCP_CALL_FAILED = "MCPCallFailed"
+MCP_RESULT_TOO_LARGE = "MCPResultTooLarge"
+MCP_CLIENT_FACTORY_FAILED = "MCPClientFactoryFailed"
+
+
+def list_tools_activity(server: str) -> str:
+    """Return the type of the activity that lists the tools of `server`."""
+    return f"{server}-list-tools"
+
+
+def call_tool_activity(server: str) -> str:
+    """Return the type of the activity that calls a tool of `server`."""
+    return f"{server}-call-tool"
+
+
+@dataclass(frozen=True)
+class ListTools:
+    """Asks for a server's tools: the argument of `{server}-list-tools`.
+
+    Attributes:
+        fresh: Ask the server now; else the list that the worker took when it started.
+        known: Digest of the listing that the workflow has, so that it need not enter history again.
+        version: Layout of this value.
+    """
+
+    fresh: bool = False
+    known: str | None = None
+    version: int = WIRE_VERSION
+
+
+@dataclass(frozen=True)
+class ListedTool:
+    """One tool of a server, as its MCP client offers it.
+
+    Attributes:
+        name: The tool's name on the server.
+        spec: Strands tool spec, encoded; its name carries the client's prefix.
+    """
+
+    name: str
+    spec: Any
+
+
+@dataclass(frozen=True)
+class ToolListing:
+    """A server's tools: the result of `{server}-list-tools`.
+
+    Attributes:
+        tools: The tools, filtered by the client; None if they are those that `known` stands for.
+        digest: Stands for the tools.
+        version: Layout of this value.
+    """
+
+    tools: list[ListedTool] | None
+    digest: str
+    version: int = WIRE_VERSION
+
+
+@dataclass(frozen=True)
+class CallTool:
+    """One call of a tool: the argument of `{server}-call-tool`.
+
+    Attributes:
+        tool: The tool's name on the server.
+        tool_use_id: Strands' id of the call.
+        arguments: The tool's arguments, encoded.
+        version: Layout of this value.
+    """
+
+    tool: str
+    tool_use_id: str
+    arguments: Any
+    version: int = WIRE_VERSION
+
+
+@dataclass(frozen=True)
+class CalledTool:
+    """What a tool answered: the result of `{server}-call-tool`.
+
+    Attributes:
+        result: Strands `MCPToolResult`, encoded: content, structured content, metadata, error flag.
+        version: Layout of this value.
+    """
+
+    result: Any
+    version: int = WIRE_VERSION

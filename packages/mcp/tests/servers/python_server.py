@@ -1,0 +1,137 @@
+"""An MCP server for the tests, on either line of the `mcp` package: `python python_server.py [http PORT]`."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel
+
+try:
+    import mcp.server.mcpserver as mcp_server
+except ModuleNotFoundError:  # mcp 1
+    import mcp.server.fastmcp as mcp_server
+
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    "1f15c4890000000d49444154789c6360000002000001e221bc330000000049454e44ae426082"
+)
+PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+API: Any = mcp_server  # `Any`: a type checker knows one line only, the installed one
+V2 = hasattr(API, "MCPServer")
+ADDRESS: dict[str, Any] = {"host": "127.0.0.1", "port": PORT} if PORT else {}
+server: Any = API.MCPServer("tests") if V2 else API.FastMCP("tests", **ADDRESS)
+inside: list[str] = []
+all_here = asyncio.Event()
+
+
+class Answer(BaseModel):
+    """What a user is asked for."""
+
+    name: str
+
+
+@server.tool()
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+@server.tool()
+def fail(message: str) -> str:
+    """Report an error of the tool itself."""
+    raise ValueError(message)
+
+
+def picture() -> Any:
+    """Show one pixel."""
+    return API.Image(data=PIXEL, format="png")
+
+
+picture.__annotations__["return"] = API.Image
+server.add_tool(picture)
+
+
+def who(question: str) -> Any:
+    """Ask the user."""
+    return API.Elicit(question, Answer)
+
+
+async def ask_1(question: str, ctx: Any) -> str:
+    """Ask the user for a name, as a server of mcp 1 does it: in the middle of the call."""
+    answer: Any = await ctx.elicit(question, Answer)
+    return f"the user is {answer.data.name}"
+
+
+async def ask_2(question: str, answer: Any) -> str:
+    """Ask the user for a name, as a server of mcp 2 does it: it says beforehand what it asks for."""
+    return f"the user is {answer.name}"
+
+
+if V2:
+    who.__annotations__["return"] = API.Elicit[Answer]
+    ask_2.__annotations__["answer"] = Annotated[Answer, API.Resolve(who)]
+    server.add_tool(ask_2, name="ask")
+else:
+    ask_1.__annotations__["ctx"] = API.Context
+    server.add_tool(ask_1, name="ask")
+
+
+@server.tool()
+def big(kilobytes: int) -> str:
+    """Return a long text."""
+    return "x" * 1024 * kilobytes
+
+
+@server.tool()
+def process() -> int:
+    """Return the server's process id."""
+    return os.getpid()
+
+
+@server.tool()
+async def meet(name: str, others: int) -> str:
+    """Return when as many calls are here at once."""
+    inside.append(name)
+    if len(inside) == others:
+        all_here.set()
+    await all_here.wait()
+    return f"{os.getpid()}: {', '.join(sorted(inside))}"
+
+
+@server.tool()
+def die_once(marker: str) -> str:
+    """End the server's process in the middle of the call, the first time."""
+    path = Path(marker)
+    if not path.exists():
+        path.write_text(str(os.getpid()))
+        os._exit(3)
+    return f"died as {path.read_text()}, answers as {os.getpid()}"
+
+
+@server.tool()
+async def hang(marker: str) -> str:
+    """Never return."""
+    Path(marker).write_text(str(os.getpid()))  # noqa: ASYNC240  # a few bytes, before it hangs anyway
+    await asyncio.Event().wait()
+    return "never"
+
+
+@server.tool()
+def grow(name: str) -> str:
+    """Offer one more tool from now on."""
+
+    def grown() -> str:
+        """A tool that was not there when the worker started."""
+        return f"{name} was here"
+
+    server.add_tool(grown, name=name)
+    return f"{name} is there"
+
+
+if __name__ == "__main__":
+    if PORT:
+        server.run("streamable-http", **(ADDRESS if V2 else {}))
+    else:
+        server.run("stdio")
