@@ -20,7 +20,7 @@ class MCPServersUnavailableError(RuntimeError):
     """
 
     def __init__(self, failures: Mapping[str, BaseException], number: int) -> None:
-        self.failures = dict(failures)
+        self.failures: dict[str, BaseException] = dict(failures)
         lines = [f"\n  {name!r}: {reason(error)}" for name, error in sorted(failures.items())]
         super().__init__(
             f"The worker does not start: {len(failures)} of {number} MCP servers are unavailable. Start "
