@@ -62,6 +62,11 @@ def choose_model() -> ModelChoice:
     return _local("no API key, AWS credentials or OLLAMA_HOST found")
 
 
+def small_model() -> ModelChoice:
+    """Return the small model on this machine, whatever else the environment offers."""
+    return _local("always there")
+
+
 def aws_credentials() -> str | None:
     """Return where AWS credentials come from, or None.
 

@@ -1,0 +1,1 @@
+"""A chat without end, over many runs of its workflow."""

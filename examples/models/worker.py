@@ -1,0 +1,33 @@
+"""The worker of this example, with two models. Start it first; Ctrl+C ends it."""
+
+import asyncio
+import os
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from examples.models.workflow import CHOSEN, SMALL, TASK_QUEUE, ModelsWorkflow
+from examples.support.model_choice import choose_model, small_model
+from examples.support.serving import small_model_served
+from strands_temporal import StrandsPlugin
+
+
+async def main() -> None:
+    """Run until interrupted."""
+    chosen, small = choose_model(), small_model()
+    # A factory is called when its model is first used, and the model is kept while this worker runs.
+    plugin = StrandsPlugin(models={CHOSEN: chosen.factory, SMALL: small.factory})
+    async with small_model_served():
+        client = await Client.connect(os.environ.get("TEMPORAL_ADDRESS", "localhost:7233"), plugins=[plugin])
+        worker = Worker(client, task_queue=TASK_QUEUE, workflows=[ModelsWorkflow])
+        print(f"{CHOSEN}: {chosen.label}")
+        print(f"{SMALL}: {small.label}")
+        print("Worker started. Ctrl+C to exit.", flush=True)
+        await worker.run()
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main())
+    except KeyboardInterrupt:
+        print("Worker ended.")

@@ -1,0 +1,1 @@
+"""A provider in trouble, and Temporal that retries."""

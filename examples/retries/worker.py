@@ -1,0 +1,37 @@
+"""The worker of this example. Start it first; Ctrl+C ends it.
+
+    python -m examples.retries.worker [FAILURES]
+
+FAILURES: how many attempts of each model call fail, 2 if not given; with 3 the agent gives up.
+"""
+
+import asyncio
+import os
+import sys
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from examples.retries.unsteady import Unsteady
+from examples.retries.workflow import MODEL, TASK_QUEUE, RetriesWorkflow
+from examples.support.serving import chosen_model
+from strands_temporal import StrandsPlugin
+
+
+async def main(failures: int) -> None:
+    """Run until interrupted."""
+    async with chosen_model() as choice:
+        client = await Client.connect(
+            os.environ.get("TEMPORAL_ADDRESS", "localhost:7233"),
+            plugins=[StrandsPlugin(models={MODEL: lambda: Unsteady(choice.factory(), failures)})],
+        )
+        worker = Worker(client, task_queue=TASK_QUEUE, workflows=[RetriesWorkflow])
+        print(f"Worker started, with {choice.label}. Ctrl+C to exit.", flush=True)
+        await worker.run()
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main(int(sys.argv[1]) if sys.argv[1:] else 2))
+    except KeyboardInterrupt:
+        print("Worker ended.")

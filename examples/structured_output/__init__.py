@@ -1,0 +1,1 @@
+"""An object as the answer, and not text."""

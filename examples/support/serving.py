@@ -1,0 +1,38 @@
+"""The model of an example's worker: chosen from the environment, and served here when it is the small one."""
+
+import os
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from examples.support.llama_server import llama_server
+from examples.support.model_choice import ModelChoice, choose_model
+
+
+@asynccontextmanager
+async def chosen_model() -> AsyncGenerator[ModelChoice]:
+    """Yield the model that the environment offers; it can be called while the block runs.
+
+    Raises:
+        ChildProcessError: It is the small model on this machine, and that did not start.
+    """
+    choice = choose_model()
+    if choice.needs_llama_server:
+        async with small_model_served():
+            yield choice
+    else:
+        yield choice
+
+
+@asynccontextmanager
+async def small_model_served() -> AsyncGenerator[None]:
+    """Serve the small model on this machine while the block runs, to this process.
+
+    Raises:
+        ChildProcessError: It did not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="strands-temporal-") as folder:
+        async with llama_server(Path(folder) / "model.log") as variables:
+            os.environ |= variables
+            yield

@@ -1,0 +1,254 @@
+"""The examples as processes, worker and client: what a person sees who types what their README.md says."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Agents
+from examples.continue_as_new.workflow import Chat, ChatWorkflow
+from examples.hello_world.workflow import HelloWorldWorkflow
+from examples.hooks.workflow import HooksWorkflow, record_tool_call
+from examples.models.workflow import CHOSEN, SMALL, ModelsWorkflow
+from examples.retries.workflow import RetriesWorkflow
+from examples.structured_output.workflow import StructuredOutputWorkflow, Trip
+from examples.tools.workflow import ToolsWorkflow, free_disk_space
+from temporalio.client import WorkflowContinuedAsNewError
+
+from integration_tests.openai_stand_in import NO_TOOLS, openai_stand_in
+from strands_temporal.testing import DevServer, Reply, ScriptedModel, say, use_tool
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+MINE = ["hello_world", "models", "tools", "hooks", "structured_output", "retries", "continue_as_new"]
+WAIT = 90  # seconds: imports take ten on a loaded machine, and the small model must start
+
+
+@pytest.fixture
+def local(server: DevServer) -> dict[str, str]:
+    """Variables that give the examples the small model on this machine."""
+    return {"TEMPORAL_ADDRESS": server.address, "STRANDS_TEMPORAL_MODEL": "local"}
+
+
+class Terminal:
+    """A process that a person looks at and types into."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._unread = ""
+
+    async def until(self, text: str) -> str:
+        """Read until `text` is there; return what came up to and with it."""
+        assert self._process.stdout
+        seen = self._unread
+        while text not in seen:
+            got = await asyncio.wait_for(self._process.stdout.read(4096), WAIT)
+            assert got, f"ended before it said {text!r}:\n{seen}"
+            seen += got.decode()
+        before, _, self._unread = seen.partition(text)
+        return before + text
+
+    async def rest(self) -> str:
+        """Read to the end. Exit codes are not looked at: a short process may abort within temporalio."""
+        assert self._process.stdout
+        return self._unread + (await asyncio.wait_for(self._process.stdout.read(), WAIT)).decode()
+
+    async def type(self, line: str) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(f"{line}\n".encode())
+        await self._process.stdin.drain()
+
+
+@asynccontextmanager
+async def terminal(variables: dict[str, str], module: str, *args: str) -> AsyncGenerator[Terminal]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, *args),
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=STDOUT,
+        cwd=ROOT,
+        env=os.environ | variables,
+    )
+    try:
+        yield Terminal(process)
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGINT)  # Ctrl+C
+        try:
+            await asyncio.wait_for(process.communicate(), WAIT)
+        except asyncio.TimeoutError:
+            process.kill()
+            await process.wait()
+            raise
+
+
+@asynccontextmanager
+async def worker(variables: dict[str, str], example: str, *args: str) -> AsyncGenerator[Terminal]:
+    async with terminal(variables, f"examples.{example}.worker", *args) as started:
+        await started.until("Ctrl+C to exit.\n")
+        yield started
+
+
+async def what_the_client_says(variables: dict[str, str], example: str) -> str:
+    async with terminal(variables, f"examples.{example}.client") as client:
+        return await client.rest()
+
+
+async def test_hello_world(local: dict[str, str]) -> None:
+    async with worker(local, "hello_world"):
+        assert re.search(r"^Result: .*\w", await what_the_client_says(local, "hello_world"))
+
+
+async def test_each_name_leads_to_its_model(local: dict[str, str]) -> None:
+    with openai_stand_in({}) as provider:
+        async with worker(local | {"STRANDS_TEMPORAL_MODEL": "stand-in"} | provider, "models"):
+            seen = await what_the_client_says(local, "models")
+    assert f"chosen: {NO_TOOLS}\n" in seen
+    assert re.search(r"^small: .*\w", seen, re.MULTILINE)
+    assert seen.count(NO_TOOLS) == 1
+
+
+async def test_tools_in_the_workflow_and_as_activities(local: dict[str, str]) -> None:
+    calls = {
+        "letter_counter": {"word": "strawberry", "letter": "r"},
+        "free_disk_space": {"path": str(ROOT)},
+    }
+    with openai_stand_in(calls) as provider:
+        async with worker(local | {"STRANDS_TEMPORAL_MODEL": "stand-in"} | provider, "tools"):
+            seen = await what_the_client_says(local, "tools")
+    assert "Tools called: letter_counter (1), free_disk_space (1)\n" in seen
+    assert re.search(r"^Result: 3; [\d.]+ GB$", seen, re.MULTILINE)
+
+
+async def test_hooks_in_the_workflow_and_as_activities(local: dict[str, str]) -> None:
+    with openai_stand_in({"letter_counter": {"word": "strawberry", "letter": "r"}}) as provider:
+        async with worker(local | {"STRANDS_TEMPORAL_MODEL": "stand-in"} | provider, "hooks") as watched:
+            seen = await what_the_client_says(local, "hooks")
+            line = await watched.until("success\n")
+    assert line == 'record: letter_counter {"word": "strawberry", "letter": "r"}: success\n'
+    assert "Noted in the workflow: model (tool_use), letter_counter, model (end_turn)\n" in seen
+    assert "Result: 3\n" in seen
+    assert "nothing" not in seen
+
+
+@pytest.mark.parametrize(
+    ("example", "line"),
+    [
+        ("tools", r"Tools called: none \(the small model on this machine cannot call any\)\nResult: "),
+        (
+            "hooks",
+            r"Recorded by the activity: nothing, no tool was called \(the small model cannot call any\)\n",
+        ),
+        # No object, or no end of the text in its place: a model this small does either.
+        ("structured_output", "^The workflow failed: (StructuredOutput|MaxTokensReached)Exception: "),
+    ],
+)
+async def test_a_model_that_calls_no_tools_is_said_in_one_line(
+    local: dict[str, str], example: str, line: str
+) -> None:
+    async with worker(local, example):
+        seen = await what_the_client_says(local, example)
+    assert re.search(line, seen), seen
+    assert "Traceback" not in seen
+
+
+async def test_the_answer_is_an_object(local: dict[str, str]) -> None:
+    trip = {"city": "Lisbon", "days": 7, "month": "May"}
+    with openai_stand_in({"Trip": trip}) as provider:
+        async with worker(local | {"STRANDS_TEMPORAL_MODEL": "stand-in"} | provider, "structured_output"):
+            seen = await what_the_client_says(local, "structured_output")
+    assert "City:  Lisbon\nDays:  7\nMonth: May\n" in seen
+
+
+async def test_temporal_retries_until_the_model_answers(local: dict[str, str]) -> None:
+    async with worker(local, "retries") as watched:
+        assert re.search(r"^Result: .*\w", await what_the_client_says(local, "retries"))
+        log = await watched.until("answered\n")
+    attempts = re.findall(r"^Attempt .*$", log, re.MULTILINE)  # Temporal's log of failed attempts is between
+    assert attempts == ["Attempt 1: throttled", "Attempt 2: throttled", "Attempt 3: answered"]
+
+
+async def test_temporal_gives_up_when_the_policy_says_so(local: dict[str, str]) -> None:
+    async with worker(local, "retries", "3") as watched:
+        seen = await what_the_client_says(local, "retries")
+        await watched.until("Attempt 3: throttled\n")
+    assert "The workflow failed: ModelThrottledException: " in seen
+    assert "The provider is busy (attempt 3)" in seen
+    assert "Traceback" not in seen
+
+
+async def test_a_chat_goes_on_in_a_new_run_and_knows_what_it_answered(local: dict[str, str]) -> None:
+    async with worker(local, "continue_as_new"), terminal(local, "examples.continue_as_new.client") as chat:
+        await chat.until("you> ")
+        await chat.type("What is the capital of France?")
+        first = await chat.until("you> ")
+        assert re.search(r"agent> .*\w[^\0]*\(run 1, 2 messages\)", first)
+        await chat.type("/next")
+        await chat.until("you> ")
+        await chat.type("/again")
+        assert await chat.until("you> ") == first.replace("run 1", "run 2")
+        await chat.type("What is the capital of Italy?")
+        assert "(run 2, 4 messages)" in await chat.until("you> ")
+        await chat.type("/quit")
+        assert "Chat ended." in await chat.rest()
+
+
+@pytest.mark.parametrize(
+    ("workflow_class", "replies"),
+    [
+        (HelloWorldWorkflow, [say("Hello")]),
+        (RetriesWorkflow, [say("Hello")]),
+        (ModelsWorkflow, [say("Hello")]),
+        (ToolsWorkflow, [use_tool("free_disk_space", {"path": str(ROOT)}), say("Hello")]),
+        (HooksWorkflow, [use_tool("letter_counter", {"word": "word", "letter": "w"}), say("Hello")]),
+        (
+            StructuredOutputWorkflow,
+            [use_tool("Trip", {"city": "Rome", "days": 2, "month": "June"}), say("Hello")],
+        ),
+    ],
+)
+async def test_the_workflow_replays(
+    agents: Agents, workflow_class: Callable[..., Any], replies: list[Reply]
+) -> None:
+    async with agents(
+        workflows=[workflow_class],
+        models={name: lambda: ScriptedModel(*replies) for name in (CHOSEN, SMALL)},
+        activities=[free_disk_space, record_tool_call],
+    ) as env:
+        result = await env.run(getattr(workflow_class, "run"), "Hi")  # noqa: B009  # one method of many classes
+    assert result == Trip(city="Rome", days=2, month="June") or "Hello" in str(result)
+
+
+async def test_the_chat_replays_in_both_runs(agents: Agents) -> None:
+    models = {CHOSEN: lambda: ScriptedModel(say("Hello"))}
+    async with agents(workflows=[ChatWorkflow], models=models) as env:
+        chat = await env.start(ChatWorkflow.run, Chat())
+        assert await chat.execute_update(ChatWorkflow.turn, "Hi", id="turn-1") == "Hello"
+        first_run = env.client.get_workflow_handle(chat.id, run_id=chat.first_execution_run_id)
+        await chat.signal(ChatWorkflow.move_on)
+        with pytest.raises(WorkflowContinuedAsNewError):
+            await first_run.result(follow_runs=False)
+        await env.assert_replays(first_run)
+        assert await chat.execute_update(ChatWorkflow.turn, "Hi", id="turn-1") == "Hello"
+        await chat.signal(ChatWorkflow.end)
+        await chat.result()
+        await env.assert_replays(chat)
+
+
+@pytest.mark.parametrize("example", MINE)
+def test_the_readme_has_five_lines(example: str) -> None:
+    assert len((EXAMPLES / example / "README.md").read_text().splitlines()) == 5
+
+
+def test_the_table_names_every_example() -> None:
+    folders = {folder.parent.name for folder in EXAMPLES.glob("*/workflow.py")}
+    assert set(re.findall(r"^\| \[(\w+)\]", (EXAMPLES / "README.md").read_text(), re.MULTILINE)) == folders
