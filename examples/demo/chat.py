@@ -1,4 +1,4 @@
-"""`CHAT=1`: a person types, and may kill the worker in the middle of an answer."""
+"""`CHAT=1`: a person types, sees answers arrive, and may kill the worker in the middle of one."""
 
 import asyncio
 import sys
@@ -7,9 +7,13 @@ import time
 from collections import deque
 
 from examples.demo.history import model_calls
+from examples.demo.listener import Listener
 from examples.demo.screen import Screen
 from examples.demo.stage import Answer, Conversation, NotShownError, Stage
 from examples.demo.story import follow, kill_during_model_call, link, prove_replay, replace_worker
+from strands_temporal_streaming import AgentStream
+
+_FIRST_WORDS_TIMEOUT = 60.0  # seconds
 
 HELP = """\
 [bold]/kill QUESTION[/]  [dim]ask, and kill the worker in the middle of the model call[/]
@@ -24,7 +28,7 @@ async def chat(screen: Screen, setting: Stage) -> None:
     Raises:
         NotShownError: The history does not replay.
     """
-    conversation = await setting.start_conversation()
+    conversation = await setting.start_conversation(streaming=True)
     link(screen, setting, conversation)
     screen.act(2, "Your turn: type")
     screen.say(HELP)
@@ -40,6 +44,7 @@ class _Chat:
         self._screen = screen
         self._setting = setting
         self._conversation = conversation
+        self._listener = Listener(screen, AgentStream(conversation.client, conversation.handle.id))
         self._typed = _typed_lines()
         self._later: deque[str | None] = deque()  # typed while an answer was on its way
 
@@ -67,13 +72,28 @@ class _Chat:
     async def _turn(self, question: str, *, kill: bool = False) -> None:
         asked = time.monotonic()
         try:
-            async with self._conversation.asking(question) as turn:
-                await (self._kill_in_the_middle(turn, asked) if kill else self._listen(turn, asked))
+            async with self._listener.turn() as reader, self._conversation.asking(question) as turn:
+                if kill:
+                    await self._first_words(turn, reader)
+                    await self._kill_in_the_middle(turn, asked)
+                else:
+                    await self._listen(turn, asked)
                 answer = await turn
+                await self._listener.catch_up(reader)
         except NotShownError as error:
+            self._screen.end_speech()
             self._screen.failed(str(error))
         else:
             self._screen.answer(answer.text, answer.seconds)
+
+    async def _first_words(self, turn: "asyncio.Task[Answer]", reader: "asyncio.Task[None]") -> None:
+        """Let the person see the beginning of the answer that the kill will interrupt."""
+        spoke = asyncio.create_task(self._listener.spoke.wait())
+        async with self._screen.waiting("thinking"):
+            await asyncio.wait(
+                {turn, reader, spoke}, timeout=_FIRST_WORDS_TIMEOUT, return_when=asyncio.FIRST_COMPLETED
+            )
+        spoke.cancel()
 
     async def _kill_in_the_middle(self, turn: "asyncio.Task[Answer]", asked: float) -> None:
         worker = self._setting.worker
@@ -98,6 +118,7 @@ class _Chat:
             elif line.result() == "/kill":
                 await self._kill_now(asked)
             else:
+                self._screen.pause_speech()
                 self._later.append(line.result())
 
     async def _kill_now(self, asked: float) -> None:
@@ -111,6 +132,8 @@ class _Chat:
 async def _show_calls(screen: Screen, conversation: Conversation) -> None:
     events = (await conversation.history()).events
     screen.calls(await model_calls(events, conversation.client.data_converter))
+    if events[0].workflow_execution_started_event_attributes.continued_execution_run_id:
+        screen.note("(The chat went on in a new run: earlier calls stand in the history of the run before.)")
 
 
 def _typed_lines() -> "asyncio.Queue[str | None]":

@@ -8,8 +8,10 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import DataConverter
 
-MODEL_ACTIVITY = "invoke_model"
-"""Activity type of a model call; it is also what the Web UI shows."""
+MODEL_ACTIVITIES = frozenset({"invoke_model", "invoke_model_streaming"})
+"""Activity types of a model call; they are also what the Web UI shows."""
+
+_TURN = "turn"  # the chat's update; a reader of its stream makes others
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,11 @@ async def model_calls(events: Sequence[HistoryEvent], converter: DataConverter) 
     )
     for event in events:
         if event.HasField("workflow_execution_update_accepted_event_attributes"):
-            payloads = event.workflow_execution_update_accepted_event_attributes.accepted_request.input.args
-            [question] = await converter.decode(payloads.payloads, [str])
+            update = event.workflow_execution_update_accepted_event_attributes.accepted_request.input
+            if update.name == _TURN:
+                [question] = await converter.decode(update.args.payloads, [str])
         elif event.HasField("activity_task_scheduled_event_attributes"):
-            if event.activity_task_scheduled_event_attributes.activity_type.name == MODEL_ACTIVITY:
+            if event.activity_task_scheduled_event_attributes.activity_type.name in MODEL_ACTIVITIES:
                 questions[event.event_id] = question
         elif event.HasField("activity_task_started_event_attributes"):
             started[event.activity_task_started_event_attributes.scheduled_event_id] = event

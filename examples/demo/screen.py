@@ -7,15 +7,18 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 from rich.panel import Panel
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
 from examples.demo.history import ModelCallRecord
+from examples.demo.speech import Speech
 
 _STILL_WAITING_EVERY = 10.0  # seconds between lines where a spinner cannot turn
 _QUESTION_WIDTH = 31
@@ -27,17 +30,19 @@ class Screen:
 
     def __init__(self, width: int | None = None) -> None:
         self.console = Console(width=width, highlight=False)
+        self._speech = Speech(self.console, f"{'agent ▸':>{_SPEAKER_WIDTH}}", "green")
+        self._spinner: Status | None = None
 
     def title(self, text: str, *subtitle: str) -> None:
         """Open the show."""
         body = Text(text, style="bold")
         for line in subtitle:
             body.append(f"\n{line}", style="not bold dim")
-        self.console.print(Panel(body, border_style="cyan", padding=(0, 2)))
+        self._print(Panel(body, border_style="cyan", padding=(0, 2)))
 
     def act(self, number: int, text: str) -> None:
         """Begin a part of the show."""
-        self.console.print()
+        self._print()
         self.console.rule(f"[bold cyan]{number}[/]  [bold]{escape(text)}[/]", align="left", style="cyan")
 
     def fact(self, name: str, value: str) -> None:
@@ -46,31 +51,54 @@ class Screen:
         grid.add_column(width=9, style="dim")
         grid.add_column(overflow="fold")
         grid.add_row(name, escape(value))
-        self.console.print(Padding(grid, (0, 0, 0, 2), expand=False))
+        self._print(Padding(grid, (0, 0, 0, 2), expand=False))
 
     def link(self, name: str, url: str) -> None:
         """Show an address, on a line of its own that never breaks, so that it can be clicked and copied."""
-        self.console.print(f"  [dim]{escape(name)}[/]", Text(url, style=f"cyan link {url}"), soft_wrap=True)
+        self._print(f"  [dim]{escape(name)}[/]", Text(url, style=f"cyan link {url}"), soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Say something aside."""
-        self.console.print(Padding(Text(text, style="dim"), (0, 0, 0, 2), expand=False))
+        self._print(Padding(Text(text, style="dim"), (0, 0, 0, 2), expand=False))
 
     def say(self, text: str) -> None:
         """Say something plainly; it may hold rich's markup."""
-        self.console.print(Padding(Text.from_markup(text), (0, 0, 0, 2), expand=False))
+        self._print(Padding(Text.from_markup(text), (0, 0, 0, 2), expand=False))
 
     def question(self, text: str) -> None:
         """Show what a person asks."""
-        self._speech("you", "bold", text)
+        self._said("you", "bold", text)
 
     def prompt(self) -> None:
         """Invite a person to type."""
-        self.console.print(f"[bold]{'you ▸':>{_SPEAKER_WIDTH}}[/] ", end="")
+        self._print(f"[bold]{'you ▸':>{_SPEAKER_WIDTH}}[/] ", end="")
+
+    def hear(self, piece: str) -> None:
+        """Show a piece of an answer, as soon as it is there."""
+        if self._spinner:
+            self._spinner.stop()
+        self._speech.write(piece)
+
+    def pause_speech(self) -> None:
+        """Go on in a new line with what is said: something else was written into this one."""
+        self._speech.pause()
+
+    def end_speech(self, note: str = "") -> None:
+        """End what was said so far; say why, if anything was said."""
+        said = bool(self._speech.text)
+        self._speech.end()
+        if said and note:
+            self.note(note)
 
     def answer(self, text: str, seconds: float) -> None:
-        """Show what the model answered, and how long that took."""
-        self._speech("agent", "green", text, f"{seconds:.1f} s")
+        """Show what the model answered, or of an answer that was heard the rest; and how long that took."""
+        aside = f"{seconds:.1f} s"
+        heard = bool(self._speech.text)
+        if self._speech.finish(text, aside):
+            return
+        if heard:
+            self.note("(not all of it arrived; the whole answer:)")
+        self._said("agent", "green", text, aside)
 
     def moment(self, seconds: float, text: str, style: str = "") -> None:
         """Show what happened when, in seconds since the question."""
@@ -78,7 +106,7 @@ class Screen:
         grid.add_column(width=8, justify="right", style="dim")
         grid.add_column()
         grid.add_row(f"{seconds:.1f} s", Text(text, style=style))
-        self.console.print(grid)
+        self._print(grid)
 
     def calls(self, calls: Sequence[ModelCallRecord]) -> None:
         """Show the model calls that the history holds."""
@@ -97,8 +125,8 @@ class Screen:
                 f"{call.seconds:.2f} s",
                 style="bold yellow" if call.attempt > 1 else "",
             )
-        self.console.print(Padding(table, (0, 0, 0, 2), expand=False))
-        self.console.print()
+        self._print(Padding(table, (0, 0, 0, 2), expand=False))
+        self._print()
 
     def counts(self, counts: Counter[str]) -> None:
         """Show how many things there are of each kind, two kinds on a line."""
@@ -106,8 +134,8 @@ class Screen:
         cells = [cell for name, count in counts.most_common() for cell in (f"[dim]{count:>3}[/]", name)]
         for start in range(0, len(cells), 4):
             table.add_row(*cells[start : start + 4])
-        self.console.print(Padding(table, (0, 0, 0, 2), expand=False))
-        self.console.print()
+        self._print(Padding(table, (0, 0, 0, 2), expand=False))
+        self._print()
 
     def proven(self, text: str) -> None:
         """Say what was just checked."""
@@ -119,10 +147,16 @@ class Screen:
 
     @asynccontextmanager
     async def waiting(self, text: str) -> AsyncGenerator[None]:
-        """Show that something takes time, while the block runs."""
+        """Show that something takes time, while the block runs or until an answer is heard."""
+        if self.console.is_terminal and self._speech.speaking:  # an answer that arrives shows it as well
+            yield
+            return
         if self.console.is_terminal:
-            with self.console.status(escape(text), spinner_style="cyan"):
-                yield
+            with self.console.status(escape(text), spinner_style="cyan") as self._spinner:
+                try:
+                    yield
+                finally:
+                    self._spinner = None
             return
         ticker = asyncio.create_task(self._still_waiting(text))
         try:
@@ -136,19 +170,24 @@ class Screen:
         started = time.monotonic()
         while True:
             await asyncio.sleep(_STILL_WAITING_EVERY)
-            self.note(f"{text} ({time.monotonic() - started:.0f} s)")
+            if not self._speech.speaking:
+                self.note(f"{text} ({time.monotonic() - started:.0f} s)")
 
-    def _speech(self, speaker: str, style: str, text: str, aside: str = "") -> None:
+    def _print(self, *objects: Any, end: str = "\n", soft_wrap: bool = False) -> None:
+        self._speech.pause()
+        self.console.print(*objects, end=end, soft_wrap=soft_wrap)
+
+    def _said(self, speaker: str, style: str, text: str, aside: str = "") -> None:
         grid = Table.grid(padding=(0, 1), expand=True)
         grid.add_column(width=_SPEAKER_WIDTH, justify="right", style=style)
         grid.add_column(ratio=1)
         grid.add_column(justify="right", style="dim", no_wrap=True)
         grid.add_row(f"{speaker} ▸", Text(text, style=style), aside)
-        self.console.print(grid)
+        self._print(grid)
 
     def _marked(self, mark: str, style: str, text: str) -> None:
         grid = Table.grid(padding=(0, 1))
         grid.add_column(width=3, justify="right", style=style)
         grid.add_column()
         grid.add_row(mark, Text(text))
-        self.console.print(grid)
+        self._print(grid)

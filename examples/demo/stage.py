@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,15 +18,16 @@ from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import Client, WorkflowHandle, WorkflowHistory, WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
-from examples.demo.history import MODEL_ACTIVITY
+from examples.demo.history import MODEL_ACTIVITIES
 from examples.demo.screen import Screen
 from examples.demo.worker import identity
 from examples.demo.workflow import MODEL, ChatInput, ChatWorkflow
 from examples.support.child import ChildProcess
 from examples.support.llama_server import llama_server
 from examples.support.model_choice import ModelChoice, choose_model
-from strands_temporal import StrandsPlugin
+from strands_temporal import ComposablePlugin, StrandsPlugin
 from strands_temporal.testing import DevServer, assert_replays
+from strands_temporal_streaming import StreamingPlugin
 
 _ANSWER_TIMEOUT = 180.0  # seconds; five attempts of a slow model on a small machine
 _RPC_TIMEOUT = 30.0  # seconds
@@ -83,7 +84,7 @@ class Stage:
         self._worker: Worker | None = None
         self._workers_started = 0
         self._conversation: Conversation | None = None
-        self.plugin = StrandsPlugin(models={MODEL: _no_model})
+        self.plugins = (StrandsPlugin(models={MODEL: _no_model}), StreamingPlugin())
 
     @property
     def worker(self) -> Worker:
@@ -126,17 +127,17 @@ class Stage:
         if self._worker:
             await self._worker.process.stop()
 
-    async def start_conversation(self) -> "Conversation":
-        """Connect to the server and start the chat."""
-        client = await Client.connect(self.server.address, plugins=[self.plugin])
+    async def start_conversation(self, *, streaming: bool = False) -> "Conversation":
+        """Connect to the server and start the chat; `streaming` lets answers be read while they arrive."""
+        client = await Client.connect(self.server.address, plugins=self.plugins)
         handle = await client.start_workflow(
             ChatWorkflow.run,
-            ChatInput(tools=self.model.calls_tools),
+            ChatInput(tools=self.model.calls_tools, streaming=streaming),
             id=f"chat-{self.show_id}",
             task_queue=self.task_queue,
             execution_timeout=_LONGEST_CHAT,
         )
-        self._conversation = Conversation(client, handle, self.plugin)
+        self._conversation = Conversation(client, handle, self.plugins)
         return self._conversation
 
     async def leave_nothing_running(self) -> None:
@@ -150,11 +151,11 @@ class Conversation:
     """One chat, seen from a client."""
 
     def __init__(
-        self, client: Client, handle: WorkflowHandle[ChatWorkflow, None], plugin: StrandsPlugin
+        self, client: Client, handle: WorkflowHandle[ChatWorkflow, None], plugins: Sequence[ComposablePlugin]
     ) -> None:
         self.client = client
         self.handle = handle
-        self._plugin = plugin
+        self._plugins = plugins
 
     def url(self, ui_url: str) -> str:
         """Return the page of this workflow in the Web UI."""
@@ -168,14 +169,15 @@ class Conversation:
             NotShownError: There was none, or an empty one.
         """
         asked = time.monotonic()
-        try:
-            text = await asyncio.wait_for(
-                self.handle.execute_update(ChatWorkflow.turn, question), _ANSWER_TIMEOUT
-            )
+        update = asyncio.create_task(self.handle.execute_update(ChatWorkflow.turn, question))
+        try:  # not `wait_for`: the SDK makes an error of its own out of a cancellation
+            if not (await asyncio.wait([update], timeout=_ANSWER_TIMEOUT))[0]:
+                raise NotShownError(f"No answer to {question!r} within {_ANSWER_TIMEOUT:.0f} s")
+            text = update.result()
         except WorkflowUpdateFailedError as error:
             raise NotShownError(f"No answer to {question!r}: {_root_cause(error)}") from error
-        except asyncio.TimeoutError:
-            raise NotShownError(f"No answer to {question!r} within {_ANSWER_TIMEOUT:.0f} s") from None
+        finally:
+            await _end(update)
         if not text:
             raise NotShownError(f"The model gave an empty answer to {question!r}")
         return Answer(text, time.monotonic() - asked)
@@ -187,17 +189,14 @@ class Conversation:
         try:
             yield turn
         finally:
-            turn.cancel()
-            await asyncio.wait([turn])
-            if not turn.cancelled():
-                turn.exception()  # seen: where it mattered, the block has awaited the task
+            await _end(turn)  # where its error mattered, the block has awaited the task
 
     async def pending_model_call(self) -> PendingActivityInfo | None:
         """Return the model call that a worker runs at this moment, if one does."""
         description = await asyncio.wait_for(self.handle.describe(), _RPC_TIMEOUT)
         for pending in description.raw_description.pending_activities:
             running = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
-            if running and pending.activity_type.name == MODEL_ACTIVITY:
+            if running and pending.activity_type.name in MODEL_ACTIVITIES:
                 return pending
         return None
 
@@ -241,7 +240,7 @@ class Conversation:
         """
         try:
             await asyncio.wait_for(
-                assert_replays(history, [ChatWorkflow], plugins=[self._plugin]), _ANSWER_TIMEOUT
+                assert_replays(history, [ChatWorkflow], plugins=self._plugins), _ANSWER_TIMEOUT
             )
         except Exception as error:  # whatever a replay raises is why it did not happen
             raise NotShownError(f"The history does not replay: {error}") from error
@@ -274,6 +273,13 @@ async def stage(screen: Screen, folder: Path) -> AsyncGenerator[Stage]:
             worker = await setting.start_worker()
         screen.fact("worker", f"{worker.name}, a process of its own")
         yield setting
+
+
+async def _end(task: "asyncio.Task[Any]") -> None:
+    task.cancel()
+    await asyncio.wait([task], timeout=_RPC_TIMEOUT)
+    if task.done() and not task.cancelled():
+        task.exception()  # seen
 
 
 def _root_cause(error: BaseException) -> str:

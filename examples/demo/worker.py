@@ -17,6 +17,7 @@ from examples.demo.workflow import MODEL, ChatWorkflow, current_time
 from examples.support.child import announce, on_parent_exit
 from examples.support.model_choice import choose_model
 from strands_temporal import StrandsPlugin
+from strands_temporal_streaming import StreamingPlugin
 
 _EXIT_TIMEOUT = 5.0  # seconds for an end in order
 
@@ -30,8 +31,8 @@ async def run_worker(address: str, task_queue: str, name: str) -> None:
     """Run a worker until the process that started this one is gone."""
     parent_gone = asyncio.Event()
     _end_with_parent(parent_gone)
-    plugin = StrandsPlugin(models={MODEL: choose_model().factory})
-    client = await Client.connect(address, plugins=[plugin])
+    plugins = [StrandsPlugin(models={MODEL: choose_model().factory}), StreamingPlugin()]
+    client = await Client.connect(address, plugins=plugins)
     worker = Worker(
         client,
         task_queue=task_queue,

@@ -10,9 +10,11 @@ from strands.types.content import Messages
 from strands.types.exceptions import MaxTokensReachedException
 from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
+from temporalio.contrib.workflow_streams import WorkflowStream, WorkflowStreamState
 
 from strands_temporal import TemporalAgent
 from strands_temporal.workflow import activity_as_tool
+from strands_temporal_streaming import StreamHooks
 
 MODEL = "demo"
 """Name of the model in the worker's `StrandsPlugin(models=...)`."""
@@ -22,6 +24,12 @@ CUT = " […]"
 
 # The server notices a killed worker when a heartbeat is missing for this long.
 HEARTBEAT_TIMEOUT = timedelta(seconds=5)
+
+# Each batch costs the history some eight events while somebody reads; a person reads no faster than this.
+BATCH_INTERVAL = timedelta(milliseconds=200)
+
+# What a reader may still want when the chat goes on in a new run, which takes it along in its input.
+_CARRIED_ITEMS = 1000
 
 
 @tool
@@ -52,10 +60,14 @@ class ChatInput:
     Attributes:
         tools: Whether the agent gets tools.
         messages: The conversation so far, when this run continues another.
+        streaming: Whether answers can be read while they arrive.
+        stream: The stream so far, when this run continues another.
     """
 
     tools: bool = False
     messages: Messages = field(default_factory=Messages)
+    streaming: bool = False
+    stream: WorkflowStreamState | None = None
 
 
 @workflow.defn
@@ -66,11 +78,15 @@ class ChatWorkflow:
     def __init__(self, chat: ChatInput) -> None:
         self._done = False
         self._lock = asyncio.Lock()
+        self._stream = WorkflowStream(prior_state=chat.stream) if chat.streaming else None
         self._agent = TemporalAgent(
             model=MODEL,
             system_prompt="You are a helpful assistant. Keep your answers short.",
             messages=list(chat.messages),
             tools=[letter_counter, activity_as_tool(current_time)] if chat.tools else [],
+            streaming_topic="events" if self._stream else None,
+            streaming_batch_interval=BATCH_INTERVAL,
+            hooks=[StreamHooks(self._stream)] if self._stream else [],
             callback_handler=None,
             start_to_close_timeout=timedelta(seconds=90),
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
@@ -101,9 +117,21 @@ class ChatWorkflow:
     async def run(self, chat: ChatInput) -> None:
         """Keep the conversation until it is ended; go on in a new run when the history grows long."""
         await workflow.wait_condition(lambda: self._done or workflow.info().is_continue_as_new_suggested())
+        await workflow.wait_condition(lambda: not self._lock.locked())
+        if self._stream:
+            self._stream.detach_pollers()  # a waiting reader is a handler too
         await workflow.wait_condition(workflow.all_handlers_finished)
         if not self._done:
-            workflow.continue_as_new(ChatInput(chat.tools, self._agent.messages))
+            workflow.continue_as_new(
+                ChatInput(chat.tools, self._agent.messages, chat.streaming, self._end_of_stream())
+            )
+
+    def _end_of_stream(self) -> WorkflowStreamState | None:
+        if not self._stream:
+            return None
+        state = self._stream.get_state()
+        self._stream.truncate(state.base_offset + max(0, len(state.log) - _CARRIED_ITEMS))
+        return self._stream.get_state()
 
 
 def _last_text(messages: Messages) -> str:

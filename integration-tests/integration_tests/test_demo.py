@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,9 +20,15 @@ from typing import Any, ClassVar
 from uuid import uuid4
 
 import pytest
+from examples.demo.listener import Listener
+from examples.demo.screen import Screen
+from examples.demo.workflow import MODEL, ChatInput, ChatWorkflow
 from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.worker import Worker
 
-from strands_temporal.testing import DevServer
+from strands_temporal import StrandsPlugin
+from strands_temporal.testing import DevServer, ScriptedModel, say
+from strands_temporal_streaming import AgentEvent, AgentStream, StreamingPlugin, TextDelta, TurnEnd
 
 _ROOT = Path(__file__).resolve().parents[2]
 _MARKER = "STRANDS_TEMPORAL_TEST_DEMO"  # each process of one demo has it in its environment
@@ -195,10 +201,38 @@ async def test_ctrl_c_ends_everything_and_the_chat_too(server: DevServer) -> Non
     assert (await client.get_workflow_handle(chat).describe()).status == WorkflowExecutionStatus.TERMINATED
 
 
+async def test_a_typed_chat_streams_and_its_history_is_whole(server: DevServer) -> None:
+    ui = {"TEMPORAL_ADDRESS": server.address, "TEMPORAL_UI_ADDRESS": "http://ui.example"}
+    async with _demo(keyboard="pipe", CHAT="1", **ui) as demo:
+        [chat] = re.findall(r"http://ui.example/\S+/(chat-\w+)/", await demo.read("you ▸ "))
+        demo.type("Write a short story about an old clock.\n/quit\n")
+        seen = await demo.read()
+        assert await demo.exit_code() == 0, seen
+        await demo.assert_nothing_left()
+    handle = (await Client.connect(server.address)).get_workflow_handle(chat)
+    assert (await handle.describe()).status == WorkflowExecutionStatus.COMPLETED
+    events = (await handle.fetch_history()).events
+    activities = [
+        event.activity_task_scheduled_event_attributes.activity_type.name
+        for event in events
+        if event.HasField("activity_task_scheduled_event_attributes")
+    ]
+    signals = [
+        event.workflow_execution_signaled_event_attributes.signal_name
+        for event in events
+        if event.HasField("workflow_execution_signaled_event_attributes")
+    ]
+    assert activities == ["invoke_model_streaming"]
+    assert signals.count("__temporal_workflow_stream_publish") >= 3, "the answer came in one piece"
+    assert "not all of it arrived" not in seen
+    assert seen.count("agent ▸") == 1
+
+
 class _Provider(BaseHTTPRequestHandler):
     """OpenAI's wire protocol, for what the small local model cannot do: call tools, and fail."""
 
     tool_results: ClassVar[list[str]] = []
+    go_on = threading.Event()  # until it is set, an answer to a poem ends in the middle
 
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -218,6 +252,8 @@ class _Provider(BaseHTTPRequestHandler):
             ]
         elif "story" in json.dumps(last):
             deltas = [{"content": "word "}] * 60
+        elif "poem" in json.dumps(last):
+            deltas = [{"content": piece} for piece in ("Roses are ", "red, vio", "lets ", "are blue.")]
         else:
             deltas = [{"content": "An answer."}]
         reason = "tool_calls" if "tool_calls" in deltas[0] else "stop"
@@ -246,6 +282,8 @@ def _chunks(deltas: list[dict[str, Any]], reason: str) -> Iterator[bytes]:
     last: dict[str, Any] = {"index": 0, "delta": {}, "finish_reason": reason}
     for choice in [*({"index": 0, "delta": delta} for delta in deltas), last]:
         yield f"data: {json.dumps({**frame, 'choices': [choice]})}\n\n".encode()
+        if {"content": "red, vio"} in choice.values():
+            _Provider.go_on.wait(60)
         if len(deltas) > 10:
             time.sleep(0.05)  # a long answer, for the kill to hit
     yield b"data: [DONE]\n\n"
@@ -253,10 +291,12 @@ def _chunks(deltas: list[dict[str, Any]], reason: str) -> Iterator[bytes]:
 
 @pytest.fixture
 def provider() -> Iterator[str]:
+    _Provider.go_on.clear()
     with ThreadingHTTPServer(("127.0.0.1", 0), _Provider) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/v1"
+        _Provider.go_on.set()
         server.shutdown()
         thread.join()
 
@@ -273,6 +313,168 @@ async def test_a_model_that_calls_tools_gets_a_tool_turn(provider: str) -> None:
     letters, clock = _Provider.tool_results[:2]
     assert "3" in letters
     assert re.search(r"\d{4}-\d\d-\d\dT\d\d:\d\d", clock)
+
+
+async def test_an_answer_is_seen_while_it_arrives_and_starts_again_after_a_kill(provider: str) -> None:
+    offered = {"OPENAI_API_KEY": "right", "OPENAI_BASE_URL": provider, "NO_PROXY": "127.0.0.1"}
+    async with _demo(
+        keyboard="terminal", CHAT="1", TERM="xterm", STRANDS_TEMPORAL_MODEL="some-model", **offered
+    ) as demo:
+        await demo.read("you ▸ ")
+        demo.type("A poem, please.\n")
+        await demo.read(r"agent ▸ Roses are")  # the model is held in the middle of the answer
+        demo.type("/kill\n")
+        await demo.read(r"(?s)worker-2 .*is ready.*starts again.*agent ▸ Roses are")
+        _Provider.go_on.set()
+        await demo.read(r"(?s)starts again.*you ▸ ")
+        demo.type("Use your tools.\n")
+        await demo.read(r"(?s)late there.*you ▸ ")
+        demo.type("/quit\n")
+        seen = await demo.read()
+        assert await demo.exit_code() == 0, seen
+        await demo.assert_nothing_left()
+    assert re.search(r"(?m)^agent ▸ Roses are red, violets are blue\.  \d+\.\d s$", seen)
+    assert seen.count("are blue.") == 1
+    assert seen.count("starts again") == 1
+    assert "uses letter_counter" in seen
+    assert "uses current_time" in seen
+    assert len(re.findall(r"(?m)^agent ▸ Three, and it is late there\.  \d+\.\d s$", seen)) == 1
+
+
+async def test_a_long_chat_is_heard_on_in_a_new_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("TEMPORAL_ADDRESS", raising=False)
+    turns = 8
+    model = ScriptedModel(*(say(f"This is answer number {number}.", chunk=5) for number in range(turns)))
+    plugins = [StrandsPlugin(models={MODEL: lambda: model}), StreamingPlugin()]
+    early = ["--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=60"]
+    async with DevServer(extra_args=early) as server:
+        client = await Client.connect(server.address, plugins=plugins)
+        async with Worker(client, task_queue="chat", workflows=[ChatWorkflow]):
+            chat = ChatInput(streaming=True)
+            handle = await client.start_workflow(ChatWorkflow.run, chat, id="chat", task_queue="chat")
+            screen = Screen(width=60)
+            listener = Listener(screen, AgentStream(client, "chat"))
+            for _ in range(turns):
+                async with listener.turn() as reader:
+                    answer = await asyncio.wait_for(handle.execute_update(ChatWorkflow.turn, "Go on."), 30)
+                    await listener.catch_up(reader)
+                    assert reader.done()
+                    screen.answer(answer, 1.0)
+            await handle.signal(ChatWorkflow.end_chat)
+            await asyncio.wait_for(handle.result(), 30)
+            assert (
+                await client.get_workflow_handle("chat").describe()
+            ).run_id != handle.first_execution_run_id
+            assert len(await client.get_workflow_handle("chat").query(ChatWorkflow.messages)) == 2 * turns
+    assert capsys.readouterr().out == "".join(
+        f"agent ▸ This is answer number {number}.  1.0 s\n" for number in range(turns)
+    )
+
+
+async def test_ctrl_c_in_the_middle_of_an_answer_that_starts_again(provider: str) -> None:
+    offered = {"OPENAI_API_KEY": "right", "OPENAI_BASE_URL": provider, "NO_PROXY": "127.0.0.1"}
+    async with _demo(keyboard="pipe", CHAT="1", STRANDS_TEMPORAL_MODEL="some-model", **offered) as demo:
+        await demo.read("you ▸ ")
+        demo.type("/kill A poem, please.\n")
+        await demo.read(r"(?s)SIGKILL: worker-1.*starts again.*agent ▸ Roses are")
+        demo.process.send_signal(signal.SIGINT)
+        seen = await demo.read()
+        assert await demo.exit_code() == 130, seen
+        await demo.assert_nothing_left()
+    assert "Ended. Nothing of it runs any more." in seen
+    assert "Traceback" not in seen
+
+
+_GONE = "  (The stream cannot be read: gone)\n"
+_WHOLE = "agent ▸ Half of it, and the rest.                      1.0 s\n"
+
+
+@pytest.mark.parametrize(
+    ("heard", "shown"),
+    [
+        ("", _GONE + _WHOLE),
+        ("Half of", f"agent ▸ Half of\n{_GONE}        it, and the rest.  1.0 s\n"),
+        (
+            "Something else",
+            f"agent ▸ Something else\n{_GONE}  (not all of it arrived; the whole answer:)\n{_WHOLE}",
+        ),
+    ],
+    ids=["nothing", "a part", "other words"],
+)
+async def test_without_a_stream_the_answer_is_still_whole(
+    heard: str, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def broken() -> AsyncIterator[AgentEvent]:
+        yield TextDelta(heard, "call")
+        raise ConnectionError("gone")
+
+    screen = Screen(width=60)
+    listener = Listener(screen, broken())
+    async with listener.turn() as reader:
+        await listener.catch_up(reader)
+        screen.answer("Half of it, and the rest.", 1.0)
+    assert capsys.readouterr().out == shown
+
+
+async def test_a_stream_that_lags_does_not_speak_into_the_next_turn(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    come = asyncio.Event()
+
+    async def late() -> AsyncIterator[AgentEvent]:
+        yield TextDelta("The first answer", "1")
+        await come.wait()
+        yield TextDelta(" in full.", "1")
+        yield TurnEnd("end_turn")
+        yield TextDelta("The second", "2")
+        yield TextDelta(" one.", "2")
+        yield TurnEnd("end_turn")
+
+    class Stream:
+        events = late()
+
+        def __aiter__(self) -> AsyncIterator[AgentEvent]:
+            return self
+
+        async def __anext__(self) -> AgentEvent:
+            if self.next is None:
+                self.next = asyncio.ensure_future(anext(self.events))
+            event = await asyncio.shield(self.next)
+            self.next = None
+            return event
+
+        next: "asyncio.Future[AgentEvent] | None" = None
+
+    screen = Screen(width=60)
+    listener = Listener(screen, Stream())
+    async with listener.turn():
+        await asyncio.wait_for(listener.spoke.wait(), 10)
+        screen.answer("The first answer in full.", 1.0)
+    async with listener.turn() as reader:
+        come.set()
+        await listener.catch_up(reader)
+        screen.answer("The second one.", 2.0)
+    assert capsys.readouterr().out == (
+        "agent ▸ The first answer in full.  1.0 s\nagent ▸ The second one.  2.0 s\n"
+    )
+
+
+def test_an_answer_is_wrapped_wherever_its_pieces_break(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = "A word that is cut in pieces must not be torn at the margin, extraordinarily so.\n\nNew line."
+    for size in (1, 3, 7, 100):
+        screen = Screen(width=40)
+        for start in range(0, len(answer), size):
+            screen.hear(answer[start : start + size])
+        screen.answer(answer, 1.0)
+        assert capsys.readouterr().out == (
+            "agent ▸ A word that is cut in pieces\n"
+            "        must not be torn at the margin,\n"
+            "        extraordinarily so.\n"
+            "\n"
+            "        New line.  1.0 s\n"
+        )
 
 
 async def test_a_refused_key_is_said_in_one_line(provider: str) -> None:
