@@ -1,13 +1,16 @@
 """The examples as processes, worker and client: what a person sees who types what their README.md says."""
 
 import asyncio
+import gzip
 import os
 import re
 import signal
 import sys
+import threading
 from asyncio.subprocess import PIPE, STDOUT, Process
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from examples.models.workflow import CHOSEN, SMALL, ModelsWorkflow
 from examples.retries.workflow import RetriesWorkflow
 from examples.structured_output.workflow import StructuredOutputWorkflow, Trip
 from examples.tools.workflow import ToolsWorkflow, free_disk_space
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from temporalio.client import WorkflowContinuedAsNewError
 
 from integration_tests.openai_stand_in import NO_TOOLS, openai_stand_in
@@ -252,3 +256,64 @@ def test_the_readme_has_five_lines(example: str) -> None:
 def test_the_table_names_every_example() -> None:
     folders = {folder.parent.name for folder in EXAMPLES.glob("*/workflow.py")}
     assert set(re.findall(r"^\| \[(\w+)\]", (EXAMPLES / "README.md").read_text(), re.MULTILINE)) == folders
+
+
+async def test_streaming_shows_the_answer_as_it_comes_and_whole(local: dict[str, str]) -> None:
+    async with worker(local, "streaming"):
+        seen = await what_the_client_says(local, "streaming")
+    streamed, _, final = seen.partition("\n[COMPLETED]\n")
+    answer = re.sub(r"^Final result: ", "", final).strip()
+    assert answer
+    assert streamed.strip() == answer
+
+
+async def test_tracing_sends_one_trace_from_client_to_model(local: dict[str, str]) -> None:
+    with collector() as (endpoint, spans):
+        variables = local | {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+            "OTEL_TRACES_EXPORTER": "otlp",
+            "OTEL_METRICS_EXPORTER": "none",
+            "OTEL_BSP_SCHEDULE_DELAY": "100",
+        }
+        async with worker(variables, "tracing"):
+            seen = await what_the_client_says(variables, "tracing")
+    trace = re.search(r"^Trace:  (\w+)$", seen, re.MULTILINE)
+    assert trace
+    assert re.search(r"^Result: .*\w", seen, re.MULTILINE)
+    names = [name for trace_id, name in spans if trace_id == trace[1]]
+    assert {"ask", "RunWorkflow:TracingWorkflow", "RunActivity:invoke_model"} <= set(names)
+    assert sum(name.startswith("chat") for name in names) >= 1
+    assert sum(name.startswith("invoke_agent") for name in names) == 1
+
+
+@contextmanager
+def collector() -> Generator[tuple[str, list[tuple[str, str]]]]:
+    """Receive spans by OTLP over HTTP: yield the endpoint, and a list that fills with trace ids and names."""
+    spans: list[tuple[str, str]] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            if self.headers.get("content-encoding") == "gzip":
+                body = gzip.decompress(body)
+            request = ExportTraceServiceRequest.FromString(body)
+            spans.extend(
+                (span.trace_id.hex(), span.name)
+                for resource in request.resource_spans
+                for scope in resource.scope_spans
+                for span in scope.spans
+            )
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", spans
+        finally:
+            server.shutdown()
+            thread.join()
