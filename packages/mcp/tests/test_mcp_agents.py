@@ -294,6 +294,7 @@ async def test_a_long_call_heartbeats_and_a_server_that_hangs_is_replaced(
         use_tool("hang", {"marker": str(tmp_path / "hangs")}), stop, use_tool("process", {}), say("done")
     )
     async with agents(workflows=[Impatient], plugins=plugins(model, tests=python_server)) as env:
+        env.timeout = timedelta(minutes=2)  # a session that hangs is given up step by step
         hung, answered = await env.run(Impatient.run)
     assert "StartToClose" in text(hung)  # four heartbeat time-outs long: it did heartbeat
     assert answered["status"] == "success"
