@@ -2,7 +2,8 @@
 
     ApplicationError (temporalio)           ends a workflow, wherever it is raised
     ├── AgentValueError (also ValueError)       a wrong value in the agent's construction or call
-    │   └── CarryTooLargeError (in _carry.py)   a conversation too large for the next run
+    │   ├── CarryTooLargeError (in _carry.py)   a conversation too large for the next run
+    │   └── ModelCallTooLargeError (in _sizes.py)   a model call too large for the server
     ├── AgentTypeError (also TypeError)         a wrong type there
     ├── SnapshotsDisabledError (also NotImplementedError)
     └── SynchronousCallError (also RuntimeError)
@@ -22,7 +23,7 @@ from typing import Any, ClassVar, cast
 from strands.interrupt import Interrupt, InterruptException
 from strands.types import exceptions as strands_exceptions
 from temporalio import exceptions as temporal_exceptions
-from temporalio.exceptions import ActivityError, ApplicationError, TemporalError
+from temporalio.exceptions import ActivityError, ApplicationError, ApplicationErrorCategory, TemporalError
 
 from ._wire import decode, encode, is_json
 
@@ -91,6 +92,8 @@ def to_application_error(error: BaseException, *, next_retry_delay: Any = None) 
     if name is None:
         return None
     details = [_interrupt_details(error.interrupt)] if isinstance(error, InterruptException) else []
+    # A question is no failure: the worker neither logs it as a warning nor counts it.
+    category = ApplicationErrorCategory.BENIGN if details else ApplicationErrorCategory.UNSPECIFIED
     retryable = isinstance(error, strands_exceptions.ModelThrottledException)
     return ApplicationError(
         text_of(error),
@@ -98,6 +101,7 @@ def to_application_error(error: BaseException, *, next_retry_delay: Any = None) 
         type=name,
         non_retryable=not retryable,
         next_retry_delay=next_retry_delay,
+        category=category,
     )
 
 
@@ -148,12 +152,23 @@ def left_agent(error: BaseException) -> bool:
     return bool(inner) and all(map(left_agent, inner))
 
 
+def unwrapped(error: Exception) -> Exception:
+    """Return what Strands wrapped in an `EventLoopException`, as it does after an agent's first model call.
+
+    The wrapper says nothing more, and a failure's type must not depend on when the call failed.
+    """
+    while isinstance(error, strands_exceptions.EventLoopException):
+        error = error.original_exception
+    return error
+
+
 def as_workflow_failure(error: Exception) -> ApplicationError:
     """Return the failure that ends a run on `error`: typed by its class name, not retryable.
 
     A group of one (a `TaskGroup` in which one agent failed) is what it holds; a larger one names all it
     holds.
     """
+    error = unwrapped(error)
     inner = _leaves(error)
     if len(inner) > 1:
         text = "; ".join(f"{type(leaf).__name__}: {text_of(leaf)}" for leaf in inner)
@@ -195,6 +210,7 @@ def construction_error(error: Exception) -> Exception:
 def _leaves(error: BaseException) -> list[Exception]:
     inner = cast("tuple[BaseException, ...]", getattr(error, "exceptions", ()))
     if not inner:
+        error = unwrapped(error) if isinstance(error, Exception) else error
         return [error] if isinstance(error, Exception) else [Exception(text_of(error))]
     return [leaf for item in inner for leaf in _leaves(item)]
 
@@ -231,16 +247,28 @@ def _builtin_exception(failure: ApplicationError) -> Exception | None:
     ):
         return None
     try:
-        # The text of a KeyError is its key's repr.
-        restored = cls(_literal(failure.message) if cls is KeyError else failure.message)
+        restored = _key_error(failure.message) if cls is KeyError else cls(failure.message)
     except TypeError:  # UnicodeDecodeError and its like take more than a message
         return None
     restored.__cause__ = failure.__cause__
     return restored
 
 
-def _literal(text: str) -> Any:
+def _key_error(text: str) -> KeyError:
+    """Return a KeyError of that text, which is its key's repr."""
+    if not text:
+        return KeyError()
     try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):  # the repr of something that is no literal
-        return text
+        key = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):  # the repr of something that is no literal
+        return KeyError(_Verbatim(text))
+    return KeyError(key if repr(key) == text else _Verbatim(text))
+
+
+class _Verbatim(str):
+    """A text that is its own repr."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)

@@ -3,11 +3,12 @@
 from typing import Any
 
 from temporalio import worker, workflow
-from temporalio.exceptions import TemporalError
+from temporalio.exceptions import ApplicationError, TemporalError
 
-from ._adaptation import adapt_loop
-from ._errors import as_workflow_failure, cause_of, left_agent, to_application_error
-from ._tool_context import remember_context
+from ._adaptation import adapt_loop, raised_by_multi_agent
+from ._errors import as_workflow_failure, cause_of, left_agent, to_application_error, unwrapped
+from ._idempotency import ToolHeaders
+from ._tool_calls import ToolCalls
 
 
 class StrandsInterceptor(worker.Interceptor):
@@ -17,7 +18,7 @@ class StrandsInterceptor(worker.Interceptor):
         self, next: worker.ActivityInboundInterceptor
     ) -> worker.ActivityInboundInterceptor:  # Temporal's name
         """See base class."""
-        return _TypedErrors(next)
+        return _TypedErrors(ToolCalls(next))
 
     def workflow_interceptor_class(
         self,
@@ -31,7 +32,6 @@ class _TypedErrors(worker.ActivityInboundInterceptor):
     """Turns what Strands raises in an activity (an interrupt, an overflow) into a typed failure."""
 
     async def execute_activity(self, input: worker.ExecuteActivityInput) -> Any:
-        remember_context(input.args)
         try:
             return await self.next.execute_activity(input)
         except Exception as error:
@@ -43,6 +43,9 @@ class _TypedErrors(worker.ActivityInboundInterceptor):
 
 class _AgentRuns(worker.WorkflowInboundInterceptor):
     """Prepares the workflow's loop for Strands, and ends the run on an error that left an agent."""
+
+    def init(self, outbound: worker.WorkflowOutboundInterceptor) -> None:
+        super().init(ToolHeaders(outbound))
 
     async def execute_workflow(self, input: worker.ExecuteWorkflowInput) -> Any:
         adapt_loop()
@@ -71,8 +74,11 @@ class _AgentRuns(worker.WorkflowInboundInterceptor):
 
 def _end_run_on(error: Exception) -> None:
     """Raise the failure that ends the run or the update if `error` left an agent; else do nothing."""
-    if left_agent(error) and not isinstance(
-        error, TemporalError
-    ):  # Temporal's own failures end a run as they are
-        workflow.logger.debug("type=<%s> | an error left the agent and ends the run", type(error).__name__)
-        raise as_workflow_failure(error) from cause_of(error)
+    left = left_agent(error) or raised_by_multi_agent(error)
+    if not left or isinstance(error, TemporalError):  # Temporal's own failures end a run
+        return
+    workflow.logger.debug("type=<%s> | an error left the agent and ends the run", type(error).__name__)
+    reason = unwrapped(error)
+    if isinstance(reason, TemporalError) and not isinstance(reason, ApplicationError):
+        raise reason  # a time-out, say: it has its own causes
+    raise as_workflow_failure(error) from cause_of(reason)
