@@ -1,5 +1,6 @@
 """Named factories: lazy, once, and plain about what is wrong with a name, a factory or its product."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from strands_temporal._factories import NamedFactories
+from strands_temporal._factories import NamedFactories, Variant
 
 
 class Product:
@@ -64,6 +65,93 @@ def test_a_factory_is_called_once_when_eight_threads_ask_at_the_same_time() -> N
         products = list(pool.map(ask, range(8), timeout=30))
     assert len(made) == 1
     assert products == made * 8
+
+
+async def test_a_slow_factory_leaves_the_event_loop_free_and_makes_one_product_for_all() -> None:
+    calls: list[int] = []
+    go_on = threading.Event()
+
+    def slow() -> Product:
+        calls.append(threading.get_ident())
+        assert go_on.wait(10)
+        return Product()
+
+    other, _ = counting()
+    named = factories(slow=slow, other=other)
+    waiting = [asyncio.ensure_future(named.get_async("slow")) for _ in range(50)]
+    impatient = waiting.pop()
+    assert isinstance(await asyncio.wait_for(named.get_async("other"), 10), Product)
+    impatient.cancel()  # the first to leave must not take the product from the others
+    waiting[0].cancel()
+    go_on.set()
+    products = await asyncio.wait_for(asyncio.gather(*waiting[1:]), 10)
+    assert len(set(map(id, products))) == 1
+    assert len(calls) == 1
+    assert calls[0] != threading.get_ident()
+    assert named.get("slow") is products[0]
+
+
+async def test_who_waits_for_a_factory_that_fails_learns_it_and_the_next_tries_again() -> None:
+    answers: list[Any] = [ConnectionError("no route"), Product()]
+    go_on = threading.Event()
+
+    def flaky() -> Product:
+        assert go_on.wait(10)
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    named = factories(flaky=flaky)
+    waiting = [asyncio.ensure_future(named.get_async("flaky")) for _ in range(3)]
+    await asyncio.sleep(0)
+    go_on.set()
+    outcomes = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 10)
+    assert [str(outcome) for outcome in outcomes] == [
+        "ModelFactoryFailed: The factory of model 'flaky' raised ConnectionError: no route"
+    ] * 3
+    assert isinstance(await named.get_async("flaky"), Product)
+
+
+def test_a_factory_may_ask_for_another_name_and_not_for_its_own() -> None:
+    named: NamedFactories[Product] = factories(
+        pair=lambda: named.get("single"), single=Product, snake=lambda: named.get("snake")
+    )
+    assert named.get("pair") is named.get("single")
+    with pytest.raises(ApplicationError, match="asks for 'snake' itself"):
+        named.get("snake")
+
+
+async def test_variants_are_kept_apart_and_the_oldest_go() -> None:
+    factory, made = counting()
+    named = factories(one=factory)
+
+    def variant(key: str) -> Variant[Product]:
+        return Variant(key, lambda product: setattr(product, "key", key))
+
+    shared, red = await named.get_async("one"), await named.get_async("one", variant("red"))
+    assert (getattr(red, "key", None), hasattr(shared, "key")) == ("red", False)
+    assert await named.get_async("one", variant("red")) is red
+    assert len(made) == 2
+    for number in range(32):
+        await named.get_async("one", variant(str(number)))
+    assert await named.get_async("one", variant("red")) is not red
+    assert await named.get_async("one") is shared
+
+
+async def test_a_variant_that_cannot_be_made_is_named_and_not_kept() -> None:
+    def refuse(product: Product) -> None:
+        raise TypeError("no such setting")
+
+    factory, made = counting()
+    named = factories(one=factory)
+    for _ in range(2):
+        with pytest.raises(ApplicationError) as failure:
+            await named.get_async("one", Variant('{"colour": "red"}', refuse))
+        assert failure.value.message == (
+            'Product, the model \'one\', refused {"colour": "red"}: TypeError: no such setting'
+        )
+    assert len(made) == 2
 
 
 def test_what_was_forgotten_is_made_anew() -> None:

@@ -280,8 +280,15 @@ def test_the_configuration_can_be_given_and_changed() -> None:
     assert model.get_config() == {"model_id": "scripted", "context_window_limit": 20}
 
 
-async def test_structured_output_tells_what_to_do_instead() -> None:
+async def test_structured_output_is_the_call_of_a_tool() -> None:
     from pydantic import BaseModel
 
-    with pytest.raises(AssertionError, match="structured_output_model="):
-        await anext(ScriptedModel().structured_output(BaseModel, HELLO))
+    class City(BaseModel):
+        name: str
+
+    model = ScriptedModel(use_tool("City", {"name": "Bern"}), say("Bern"))
+    events = [event async for event in model.structured_output(City, HELLO)]
+    assert events[-1] == {"output": City(name="Bern")}
+    assert (model.calls[0].tool_names, model.calls[0].tool_choice) == (["City"], {"any": {}})
+    with pytest.raises(ValueError, match="did not call the tool 'City'"):
+        [event async for event in model.structured_output(City, HELLO)]

@@ -14,7 +14,7 @@ from strands.types.streaming import StreamEvent
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 
-from strands_temporal._types import ModelCall, ModelResult, Transcript
+from strands_temporal._types import ModelCall, ModelFacts, ModelResult, OutputSchema, Transcript
 from strands_temporal._wire import decode, encode, is_json, merge_deltas
 from strands_temporal.testing import say, use_tools
 
@@ -248,6 +248,14 @@ def test_an_answer_of_500_chunks_becomes_one_delta() -> None:
     assert merged[2] == delta({"text": "x" * 500})
 
 
+@pytest.mark.timeout(30)
+def test_a_very_long_answer_is_merged_in_time_that_grows_with_it() -> None:
+    """Joined two by two, this copies 1 TB."""
+    events = [delta({"text": "x" * 50}) for _ in range(200_000)]
+    (merged,) = merge_deltas(events)
+    assert len(cast("Any", merged)["contentBlockDelta"]["delta"]["text"]) == 10_000_000
+
+
 def test_deltas_of_each_kind_merge_within_their_block_only() -> None:
     reply = use_tools([("a", {"n": 100}, "1"), ("b", {"n": 200}, "2")], chunk=1)
     inputs = [
@@ -296,12 +304,22 @@ FULL_CALL = ModelCall(
     model_state={"response_id": "r1"},
     session_id="s1",
     dynamic_trailing_blocks=1,
+    config={"temperature": 0.5},
+    facts=True,
+    output=OutputSchema("City", "A city.", {"type": "object", "properties": {}}, ["country"]),
+    own_structured_output=True,
 )
 FULL_RESULT = ModelResult(
     events=encode(merge_deltas(say("hello").events)),
     model_state={"response_id": "r2"},
     first_chunk_ms=7,
     duration_ms=9,
+    facts=ModelFacts(
+        stateful=True, context_window_limit=8000, config={"model_id": "m"}, structured_output=True
+    ),
+    invocation_state={"cost": 3},
+    invocation_state_removed=["secret"],
+    output={"name": "Bern"},
 )
 
 
@@ -320,14 +338,29 @@ async def as_json(converter: DataConverter, value: Any) -> Any:
 
 
 @pytest.mark.parametrize("converter", CONVERTERS, ids=["default", "pydantic"])
+async def test_wire_types_come_back_whole(converter: DataConverter) -> None:
+    payloads = await converter.encode([FULL_CALL, FULL_RESULT])
+    assert await converter.decode(payloads, [ModelCall, ModelResult]) == [FULL_CALL, FULL_RESULT]
+
+
+@pytest.mark.parametrize("converter", CONVERTERS, ids=["default", "pydantic"])
 async def test_the_layout_of_a_model_call_on_the_wire(converter: DataConverter) -> None:
     # A change here is a change for histories that exist: add fields with defaults, never change one.
     assert await as_json(converter, FULL_CALL) == snapshot(
         {
+            "config": {"temperature": 0.5},
             "dynamic_trailing_blocks": 1,
+            "facts": True,
             "invocation_state": {"tenant": "acme"},
             "model": "claude",
             "model_state": {"response_id": "r1"},
+            "output": {
+                "description": "A city.",
+                "name": "City",
+                "nested": ["country"],
+                "schema": {"properties": {}, "type": "object"},
+            },
+            "own_structured_output": True,
             "session_id": "s1",
             "streaming_batch_ms": 0,
             "streaming_topic": None,
@@ -348,10 +381,14 @@ async def test_the_layout_of_a_model_call_on_the_wire(converter: DataConverter) 
     )
     assert await as_json(converter, ModelCall(None, Transcript(messages=[]))) == snapshot(
         {
+            "config": None,
             "dynamic_trailing_blocks": 0,
+            "facts": False,
             "invocation_state": {},
             "model": None,
             "model_state": None,
+            "output": None,
+            "own_structured_output": False,
             "session_id": None,
             "streaming_batch_ms": 0,
             "streaming_topic": None,
@@ -385,8 +422,17 @@ async def test_the_layout_of_a_model_result_on_the_wire(converter: DataConverter
                     }
                 },
             ],
+            "facts": {
+                "config": {"model_id": "m"},
+                "context_window_limit": 8000,
+                "stateful": True,
+                "structured_output": True,
+            },
             "first_chunk_ms": 7,
+            "invocation_state": {"cost": 3},
+            "invocation_state_removed": ["secret"],
             "model_state": {"response_id": "r2"},
+            "output": {"name": "Bern"},
             "version": 1,
         }
     )
@@ -394,8 +440,12 @@ async def test_the_layout_of_a_model_result_on_the_wire(converter: DataConverter
         {
             "duration_ms": 0,
             "events": [],
+            "facts": None,
             "first_chunk_ms": None,
+            "invocation_state": {},
+            "invocation_state_removed": [],
             "model_state": None,
+            "output": None,
             "version": 1,
         }
     )

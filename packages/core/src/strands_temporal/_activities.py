@@ -1,12 +1,14 @@
-"""The model activity: what runs on the worker when an agent calls its model."""
+"""The model activities: what runs on the worker when an agent calls its model, or has it count tokens."""
 
 import contextlib
+import json
 import threading
 import time
-from collections.abc import AsyncIterator, Generator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
+from pydantic import BaseModel
 from strands.agent.agent_metadata import AgentMetadata
 from strands.models import Model
 from strands.types.streaming import StreamEvent
@@ -15,8 +17,9 @@ from temporalio.exceptions import ApplicationError
 
 from ._errors import cause_of
 from ._extras import MissingExtraError, load_plugin
-from ._factories import NamedFactories
+from ._factories import NamedFactories, Variant
 from ._heartbeat import heartbeating
+from ._invocation_state import models_state, written
 from ._middleware import (
     STREAMING_MIDDLEWARE,
     ModelCallMiddleware,
@@ -25,9 +28,13 @@ from ._middleware import (
     compose,
     in_order,
 )
-from ._providers import model_failure
+from ._model_facts import facts_of
+from ._output_model import OutputModels, dump
+from ._providers import model_failure, require_whole
+from ._sizes import check_result
 from ._transcripts import resolve
 from ._types import (
+    COUNT_TOKENS_ACTIVITY,
     MISSING_EXTRA,
     MODEL_ACTIVITY,
     STREAMING_MODEL_ACTIVITY,
@@ -35,12 +42,13 @@ from ._types import (
     WIRE_VERSION_UNKNOWN,
     ModelCall,
     ModelResult,
+    TokenCount,
 )
 from ._wire import decode, encode, merge_deltas
 
 
 class ModelActivities:
-    """`invoke_model` and `invoke_model_streaming`: one body under two names.
+    """`invoke_model` and `invoke_model_streaming`, one body under two names, and `count_model_tokens`.
 
     Args:
         models: The worker's model factories.
@@ -50,6 +58,12 @@ class ModelActivities:
     def __init__(self, models: NamedFactories[Model], default: str | None) -> None:
         self.models = models
         self.default = default
+        self._output_models = OutputModels()
+
+    @property
+    def functions(self) -> Sequence[Callable[..., Any]]:
+        """The activities, for a worker."""
+        return self.invoke_model, self.invoke_model_streaming, self.count_model_tokens
 
     @activity.defn(name=MODEL_ACTIVITY)
     async def invoke_model(self, call: ModelCall) -> ModelResult:
@@ -61,17 +75,44 @@ class ModelActivities:
         """Call a model whose output middleware forwards as it arrives, and return its answer whole."""
         return await self._invoke(call)
 
+    @activity.defn(name=COUNT_TOKENS_ACTIVITY)
+    async def count_model_tokens(self, call: ModelCall) -> TokenCount:
+        """Return how many tokens the model itself counts in a call's input."""
+        _check_version(call)
+        with heartbeating():
+            model = await self._model(call)
+            messages, tool_specs, system_prompt, system_blocks = resolve(call.transcript)
+            try:
+                return TokenCount(
+                    await model.count_tokens(messages, tool_specs, system_prompt, system_blocks)
+                )
+            except Exception as error:  # noqa: BLE001  # as of a call
+                raise model_failure(error) from cause_of(error)
+
     async def _invoke(self, call: ModelCall) -> ModelResult:
         _check_version(call)
-        model = self.models.get(self._name(call))
-        request = _request(call, model)
-        middleware = _middleware(request)
         stopped = threading.Event()  # a provider that works in a thread watches it
         with heartbeating(), _set_on_exit(stopped):
+            model = await self._model(call)
+            output_model = self._output_models.get(call.output) if call.output else None
+            request = _request(call, model, None if call.own_structured_output else output_model)
+            provider = _Provider(stopped, output_model if call.own_structured_output else None)
+            stream = compose(_middleware(request), provider)
             try:
-                return await _collect(compose(middleware, _Stream(stopped))(request), request)
+                result = await _collect(stream(request), call, request, provider)
             except Exception as error:  # noqa: BLE001  # whatever a provider raises leaves here, typed
                 raise model_failure(error) from cause_of(error)
+            await check_result(self._name(call), result)
+            return result
+
+    async def _model(self, call: ModelCall) -> Model:
+        """Return the call's model: the one that all use, or a variant with this configuration."""
+        variant: Variant[Model] | None = None
+        if call.config:
+            settings = cast("dict[str, Any]", decode(call.config))
+            key = json.dumps(call.config, sort_keys=True)
+            variant = Variant(key, lambda model: model.update_config(**settings))
+        return await self.models.get_async(self._name(call), variant)
 
     def _name(self, call: ModelCall) -> str:
         name = call.model or self.default
@@ -85,19 +126,32 @@ class ModelActivities:
         return name
 
 
-class _Stream:
-    """The innermost layer: the provider's own stream."""
+class _Provider:
+    """The innermost layer: the provider's own stream.
 
-    def __init__(self, stopped: threading.Event) -> None:
+    Args:
+        stopped: Set when the activity ends.
+        output_model: Ask by the provider's `structured_output` for an object of this class.
+    """
+
+    def __init__(self, stopped: threading.Event, output_model: type[BaseModel] | None) -> None:
+        self.output: BaseModel | None = None
         self._stopped = stopped
+        self._output_model = output_model
 
     async def __call__(self, request: ModelRequest) -> AsyncIterator[StreamEvent]:
-        optional: dict[
-            str, Any
-        ] = {}  # as in Strands: left out when unset, so that an ordinary call is unchanged
+        model = self._output_model
+        stream = self._stream(request) if model is None else self._objects(request, model)
+        async for event in stream:
+            yield event
+
+    def _stream(self, request: ModelRequest) -> AsyncIterable[StreamEvent]:
+        optional: dict[str, Any] = {}  # as in Strands: left out when unset, so an ordinary call is unchanged
         if request.dynamic_trailing_blocks:
             optional["dynamic_trailing_blocks"] = request.dynamic_trailing_blocks
-        events = request.model.stream(
+        if request.structured_output_model:
+            optional["structured_output_model"] = request.structured_output_model
+        return request.model.stream(
             request.messages,
             request.tool_specs,
             request.system_prompt,
@@ -109,11 +163,20 @@ class _Stream:
             agent_metadata=AgentMetadata(session_id=request.session_id),
             **optional,
         )
+
+    async def _objects(self, request: ModelRequest, model: type[BaseModel]) -> AsyncIterator[StreamEvent]:
+        """Yield the chunks among what `Model.structured_output` yields, and keep the object."""
+        events = request.model.structured_output(model, request.messages, system_prompt=request.system_prompt)
         async for event in events:
-            yield event
+            if "output" in event:
+                self.output = event["output"]
+            elif "event" in event:
+                yield cast("StreamEvent", event["event"])
 
 
-async def _collect(stream: AsyncIterator[StreamEvent], request: ModelRequest) -> ModelResult:
+async def _collect(
+    stream: AsyncIterator[StreamEvent], call: ModelCall, request: ModelRequest, provider: _Provider
+) -> ModelResult:
     events: list[StreamEvent] = []
     started, first_chunk = time.perf_counter(), None
     async for event in stream:
@@ -121,11 +184,17 @@ async def _collect(stream: AsyncIterator[StreamEvent], request: ModelRequest) ->
             first_chunk = time.perf_counter()
         events.append(event)
     ended = time.perf_counter()
+    require_whole(events)
+    changed, removed = written(call.invocation_state, request.invocation_state)
     return ModelResult(
         events=encode(merge_deltas(events)),
         model_state=encode(request.model_state),
         first_chunk_ms=None if first_chunk is None else round(1000 * (first_chunk - started)),
         duration_ms=round(1000 * (ended - started)),
+        facts=facts_of(request.model) if call.facts else None,
+        invocation_state=changed,
+        invocation_state_removed=removed,
+        output=None if provider.output is None else encode(dump(provider.output)),
     )
 
 
@@ -141,7 +210,7 @@ def _middleware(request: ModelRequest) -> Sequence[ModelCallMiddleware]:
     return in_order([*active, plugin.model_call_middleware()])
 
 
-def _request(call: ModelCall, model: Model) -> ModelRequest:
+def _request(call: ModelCall, model: Model, output_model: type[BaseModel] | None) -> ModelRequest:
     messages, tool_specs, system_prompt, system_blocks = resolve(call.transcript)
     return ModelRequest(
         model_name=call.model,
@@ -151,12 +220,13 @@ def _request(call: ModelCall, model: Model) -> ModelRequest:
         system_prompt=system_prompt,
         system_prompt_content=system_blocks,
         tool_choice=decode(call.tool_choice),
-        invocation_state=cast("dict[str, Any]", decode(call.invocation_state)),
+        invocation_state=models_state(call.invocation_state),
         model_state=cast("dict[str, Any] | None", decode(call.model_state)),
         session_id=call.session_id,
         dynamic_trailing_blocks=call.dynamic_trailing_blocks,
         streaming_topic=call.streaming_topic,
         streaming_batch_interval=timedelta(milliseconds=call.streaming_batch_ms),
+        structured_output_model=output_model,
     )
 
 

@@ -4,13 +4,33 @@ What does I/O is built by a named factory on the worker, when it is first used, 
 life.
 """
 
+import asyncio
+import contextvars
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from temporalio.exceptions import ApplicationError
 
 T = TypeVar("T")
+
+_KEPT_VARIANTS = 32
+"""Variants that are kept; the one made first goes first."""
+
+
+@dataclass(frozen=True)
+class Variant(Generic[T]):
+    """A second product of one factory, changed before anybody uses it.
+
+    Attributes:
+        key: What tells variants of one name apart.
+        change: Changes a product that was just made.
+    """
+
+    key: str
+    change: Callable[[T], None]
 
 
 class NamedFactories(Generic[T]):
@@ -43,8 +63,8 @@ class NamedFactories(Generic[T]):
         self._factories = dict(factories)
         self._expected = expected
         self._failure_type = failure_type
-        self._made: dict[str, T] = {}
-        self._lock = threading.RLock()  # a factory may ask for another name
+        self._made: dict[tuple[str, str], _Making[T]] = {}
+        self._lock = threading.Lock()
 
     @property
     def names(self) -> list[str]:
@@ -57,24 +77,76 @@ class NamedFactories(Generic[T]):
         return self._factories
 
     def get(self, name: str) -> T:
-        """Return what the factory `name` makes, made at the first call.
+        """Return what the factory `name` makes, made at the first call, in this thread.
 
         Raises:
             ApplicationError: Not retryable; type ValueError if the name is unknown (it lists the known ones),
-            else
-                the failure type: the factory raised, or made something else.
+                else the failure type: the factory raised, or made something else.
         """
-        with self._lock:
-            if name not in self._made:
-                self._made[name] = self._make(name)
-            return self._made[name]
+        making, mine = self._claim(name, None)
+        if mine:
+            self._make(name, making, None)
+        elif making.thread == threading.get_ident() and not making.product.done():
+            raise self._failed(f"The factory of {self._kind} {name!r} asks for {name!r} itself")
+        return making.product.result()
+
+    async def get_async(self, name: str, variant: Variant[T] | None = None) -> T:
+        """Return what the factory `name` makes, made at the first call, in a thread of its own.
+
+        A factory may read files or download for minutes; heartbeats go on meanwhile. Whoever asks for the
+        same at the same time waits for the same product.
+
+        Args:
+            name: The factory's name.
+            variant: Return this variant of the product, and not the one that all others use.
+
+        Raises:
+            ApplicationError: As `get`.
+        """
+        making, mine = self._claim(name, variant)
+        if mine:
+            context = contextvars.copy_context()
+            threading.Thread(
+                target=context.run,
+                args=(self._make, name, making, variant),
+                name=f"strands-temporal factory of {self._kind} {name}",
+                daemon=True,  # a factory that hangs must not keep the program from ending
+            ).start()
+        return await asyncio.wrap_future(making.product)
 
     def forget(self) -> None:
         """Drop what was made; the next `get` makes it anew. Called when the worker ends."""
         with self._lock:
             self._made.clear()
 
-    def _make(self, name: str) -> T:
+    def _claim(self, name: str, variant: Variant[T] | None) -> "tuple[_Making[T], bool]":
+        """Return the product of `name`, made or being made, and whether the caller is to make it."""
+        key = (name, variant.key if variant else "")
+        with self._lock:
+            if key in self._made:
+                return self._made[key], False
+            variants = [known for known in self._made if known[1]]
+            if variant and len(variants) >= _KEPT_VARIANTS:
+                del self._made[variants[0]]
+            making = self._made[key] = _Making[T](key)
+            making.product.set_running_or_notify_cancel()  # so that nobody who waits can cancel it for others
+            return making, True
+
+    def _make(self, name: str, making: "_Making[T]", variant: Variant[T] | None) -> None:
+        making.thread = threading.get_ident()
+        try:
+            made = self._product(name)
+            if variant:
+                self._change(name, made, variant)
+        except BaseException as error:  # noqa: BLE001  # whoever waits must learn of it
+            with self._lock:
+                if self._made.get(making.key) is making:
+                    del self._made[making.key]
+            making.product.set_exception(error)
+        else:
+            making.product.set_result(made)
+
+    def _product(self, name: str) -> T:
         factory = self._factories.get(name)
         if factory is None:
             raise ApplicationError(
@@ -96,8 +168,26 @@ class NamedFactories(Generic[T]):
             )
         return made
 
+    def _change(self, name: str, made: T, variant: Variant[T]) -> None:
+        try:
+            variant.change(made)
+        except Exception as error:  # as of the factory: the product's class is the user's choice
+            raise self._failed(
+                f"{type(made).__name__}, the {self._kind} {name!r}, refused {variant.key}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
     def _failed(self, message: str) -> ApplicationError:
         return ApplicationError(message, type=self._failure_type, non_retryable=True)
+
+
+@dataclass
+class _Making(Generic[T]):
+    """A product, or one that is being made."""
+
+    key: tuple[str, str]
+    product: "Future[T]" = field(default_factory=Future)
+    thread: int | None = None
 
 
 def _check(kind: str, option: str, name: object, factory: object) -> None:

@@ -1,10 +1,14 @@
-"""The caller's part of Strands' `invocation_state`: what crosses to activities."""
+"""The caller's part of Strands' `invocation_state`: what crosses to activities, and what comes back."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
-from temporalio import workflow
+from temporalio import activity, workflow
 
-from ._wire import encode, is_json
+from ._wire import decode, encode, is_json
+
+REQUEST_STATE = "request_state"
+"""Key under which Strands keeps a mapping for hooks, tools and models; there from the start, mostly empty."""
 
 STRANDS_STATE_KEYS = frozenset(
     {
@@ -33,7 +37,7 @@ def users_state(owner: str, state: dict[str, Any], warned: set[str]) -> dict[str
     """
     crossing: dict[str, Any] = {}
     for key, value in state.items():
-        if key in STRANDS_STATE_KEYS or (key == "request_state" and not value):
+        if key in STRANDS_STATE_KEYS or (key == REQUEST_STATE and not value):
             continue
         if is_json({key: value}):
             crossing[key] = encode(value)
@@ -47,3 +51,50 @@ def users_state(owner: str, state: dict[str, Any], warned: set[str]) -> dict[str
                 type(value).__name__,
             )
     return crossing
+
+
+def models_state(sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a model on the worker gets: what was sent, and the mapping that Strands always keeps."""
+    state = cast("dict[str, Any]", decode(sent))
+    state.setdefault(REQUEST_STATE, {})
+    return state
+
+
+def written(sent: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return what a model wrote into its state, encoded, and the keys it took out. Runs on the worker.
+
+    Args:
+        sent: What came from the workflow, encoded.
+        state: What `models_state` returned, after the call.
+    """
+    before = {REQUEST_STATE: {}, **sent}
+    changed: dict[str, Any] = {}
+    for key, value in state.items():
+        if not is_json({key: value}):
+            activity.logger.warning(
+                "key=<%s>, type=<%s> | the model wrote an invocation_state value that is not JSON; it stays "
+                "on the worker",
+                key,
+                type(value).__name__,
+            )
+        elif key not in before or encode(value) != before[key]:
+            changed[key] = encode(value)
+    return changed, sorted(sent.keys() - state.keys())
+
+
+def write_back(state: dict[str, Any], changed: Mapping[str, Any], removed: list[str]) -> None:
+    """Bring the caller's state to where the model left its own. Runs in the workflow.
+
+    Dicts and lists are changed in place, as the model would have done: the caller may hold them.
+    """
+    for key in removed:
+        state.pop(key, None)
+    for key, encoded in changed.items():
+        old, new = state.get(key), decode(encoded)
+        if isinstance(old, dict) and isinstance(new, dict):
+            cast("dict[str, Any]", old).clear()
+            cast("dict[str, Any]", old).update(cast("dict[str, Any]", new))
+        elif isinstance(old, list) and isinstance(new, list):
+            old[:] = new
+        else:
+            state[key] = new

@@ -12,6 +12,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Protocol
 
+from pydantic import BaseModel
 from strands.models import Model
 from strands.types.content import Messages, SystemContentBlock
 from strands.types.streaming import StreamEvent
@@ -39,6 +40,7 @@ class ModelRequest:
         dynamic_trailing_blocks: How many trailing blocks of the last user message are rebuilt at every call.
         streaming_topic: Topic of the workflow's stream to which the output goes as it arrives, if any.
         streaming_batch_interval: Time between two batches to that topic.
+        structured_output_model: Class that the answer must fit, where the agent asks for that.
     """
 
     model_name: str | None
@@ -54,6 +56,7 @@ class ModelRequest:
     dynamic_trailing_blocks: int = 0
     streaming_topic: str | None = None
     streaming_batch_interval: timedelta = timedelta()
+    structured_output_model: type[BaseModel] | None = None
 
 
 ModelStream = Callable[[ModelRequest], AsyncIterator[StreamEvent]]

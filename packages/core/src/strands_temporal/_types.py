@@ -6,7 +6,8 @@ replay. Bytes inside them are tagged (see `_wire.py`).
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import timedelta
+from typing import Any, cast
 
 MODEL_ACTIVITY = "invoke_model"
 """Activity type of a model call whose output is wanted whole."""
@@ -14,12 +15,28 @@ MODEL_ACTIVITY = "invoke_model"
 STREAMING_MODEL_ACTIVITY = "invoke_model_streaming"
 """Activity type of a model call whose output also goes to a stream as it arrives: the same body."""
 
+COUNT_TOKENS_ACTIVITY = "count_model_tokens"
+"""Activity type of a token count by the model itself."""
+
 WIRE_VERSION = 1
 """Version of the layout of `ModelCall` and `ModelResult`; raised when a field changes its meaning."""
+
+TOOL_HEADER = "strands-temporal-tool"
+"""Header of the activity behind a tool call: a JSON list of the idempotency key, the tool use id and, where
+it is not the activity type, the tool's name. It tells the worker that the activity answers a tool call."""
+
+TOOL_HEARTBEAT_TIMEOUT = timedelta(seconds=15)
+"""Heartbeat time-out of a tool's activity where the user chose none. The worker heartbeats by itself; a
+cancel arrives with a heartbeat, which the SDK passes on after at most 80 % of this."""
+
+TOOL_ANSWER_VERSION = 1
+"""Version of the layout of `ToolAnswer`; raised when a field changes its meaning."""
 
 MISSING_EXTRA = "MissingExtra"
 WIRE_VERSION_UNKNOWN = "WireVersionUnknown"
 MODEL_FACTORY_FAILED = "ModelFactoryFailed"
+MODEL_RESULT_TOO_LARGE = "ModelResultTooLarge"
+MODEL_CALL_TOO_LARGE = "ModelCallTooLarge"
 
 
 @dataclass(frozen=True)
@@ -43,8 +60,42 @@ class Transcript:
 
 
 @dataclass(frozen=True)
+class OutputSchema:
+    """A pydantic class that a model's answer must fit.
+
+    Attributes:
+        name: Name of the class.
+        description: Its docstring.
+        schema: Its JSON schema.
+        nested: Fields whose type is another such class: Strands words tools by them.
+    """
+
+    name: str
+    description: str | None
+    schema: dict[str, Any]
+    nested: list[str] = field(default_factory=list[str])
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a workflow knows of a model without asking it.
+
+    Attributes:
+        stateful: Whether the model keeps the conversation on its own side.
+        context_window_limit: Tokens that its context window holds, if known.
+        config: The part of its configuration that is harmless in a history: no key, no client argument.
+        structured_output: Whether it enforces structured output itself.
+    """
+
+    stateful: bool = False
+    context_window_limit: int | None = None
+    config: dict[str, Any] = field(default_factory=dict[str, Any])
+    structured_output: bool = False
+
+
+@dataclass(frozen=True)
 class ModelCall:
-    """One call of a model: the argument of `invoke_model` and `invoke_model_streaming`.
+    """One call of a model: the argument of `invoke_model`, `invoke_model_streaming`, `count_model_tokens`.
 
     Attributes:
         model: Name of the model in `StrandsPlugin(models=...)`; None is the plugin's default model.
@@ -58,6 +109,10 @@ class ModelCall:
         streaming_topic: Topic of the workflow's stream to which the output goes as it arrives; None for none.
         streaming_batch_ms: Milliseconds between two batches to that topic.
         version: Layout of this value.
+        config: What `update_config` changed, encoded; None when it changed nothing.
+        facts: Whether the workflow still needs the model's facts.
+        output: Class that the answer must fit, where Strands asks for that.
+        own_structured_output: Ask by the model's own `structured_output`, which returns an object.
     """
 
     model: str | None
@@ -70,6 +125,10 @@ class ModelCall:
     streaming_topic: str | None = None
     streaming_batch_ms: int = 0
     version: int = WIRE_VERSION
+    config: dict[str, Any] | None = None
+    facts: bool = False
+    output: OutputSchema | None = None
+    own_structured_output: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,10 +141,110 @@ class ModelResult:
         first_chunk_ms: Milliseconds from the request to the first content chunk; None if there was none.
         duration_ms: Milliseconds from the request to the end of the answer.
         version: Layout of this value.
+        facts: The model's facts, where the call asked for them.
+        invocation_state: What the model wrote into the caller's `invocation_state`, by key, encoded.
+        invocation_state_removed: Keys that it took out.
+        output: The object that the model's own `structured_output` returned, as JSON values.
     """
 
     events: list[Any]
     model_state: dict[str, Any] | None = None
     first_chunk_ms: int | None = None
     duration_ms: int = 0
+    version: int = WIRE_VERSION
+    facts: ModelFacts | None = None
+    invocation_state: dict[str, Any] = field(default_factory=dict[str, Any])
+    invocation_state_removed: list[str] = field(default_factory=list[str])
+    output: Any = None
+
+
+@dataclass(frozen=True)
+class TokenCount:
+    """How many tokens a call's input has: the result of `count_model_tokens`.
+
+    Attributes:
+        tokens: The model's own count.
+        version: Layout of this value.
+    """
+
+    tokens: int
+    version: int = WIRE_VERSION
+
+
+@dataclass(frozen=True)
+class ToolAnswer:
+    """What the activity behind a tool call answered: made on the worker, with the real object in hand.
+
+    It crosses as the dict of `to_wire`, only what is set, as most answers are one text. A worker without the
+    plugin answers with the activity's bare value instead.
+
+    Attributes:
+        text: The whole result, where it is one text block with status "success".
+        result: Else the Strands `ToolResult` without its `toolUseId`, encoded.
+        state: What the activity changed in the agent's state: new values by key, encoded, in "set", removed
+            keys in "delete".
+        version: Layout of this value.
+    """
+
+    text: Any = None
+    result: Any = None
+    state: dict[str, Any] | None = None
+    version: int = TOOL_ANSWER_VERSION
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return what crosses to the workflow."""
+        fields = {"text": self.text, "result": self.result, "state": self.state}
+        return {_ANSWER_KEY: self.version, **{k: v for k, v in fields.items() if v is not None}}
+
+    @classmethod
+    def from_wire(cls, value: Any) -> "ToolAnswer | None":
+        """Return the answer that `value` is, or None for an activity's bare value."""
+        if not isinstance(value, dict):
+            return None
+        wire = cast("dict[str, Any]", value)
+        version = wire.get(_ANSWER_KEY)
+        if not isinstance(version, int) or not wire.keys() <= _ANSWER_FIELDS:
+            return None
+        return cls(wire.get("text"), wire.get("result"), wire.get("state"), version)
+
+
+_ANSWER_KEY = "strands_tool"
+_ANSWER_FIELDS = {_ANSWER_KEY, "text", "result", "state"}
+
+
+LIST_TOOLS_ACTIVITY = "list_hosted_tools"
+"""Activity type of a listing of the tools that a worker hosts."""
+
+INVOKE_TOOL_ACTIVITY = "invoke_tool"
+"""Activity type of a call of a tool that a worker hosts."""
+
+TOOL_FACTORY_FAILED = "ToolFactoryFailed"
+
+HOSTED_TOOL_RESULT = "strands_tool_result"
+"""Key, in the details of a failed `invoke_tool`, of the error result that Strands worded, encoded."""
+
+
+@dataclass(frozen=True)
+class HostedToolSpec:
+    """One tool that a worker hosts.
+
+    Attributes:
+        hosted_as: Name in `StrandsPlugin(tools=...)`; one name may stand for several tools.
+        spec: Strands tool spec, encoded.
+    """
+
+    hosted_as: str
+    spec: Any
+
+
+@dataclass(frozen=True)
+class HostedToolListing:
+    """The tools that a handle's names stand for: the result of `list_hosted_tools`.
+
+    Attributes:
+        tools: The tools, in the order of the names.
+        version: Layout of this value.
+    """
+
+    tools: list[HostedToolSpec]
     version: int = WIRE_VERSION

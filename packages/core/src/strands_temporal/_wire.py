@@ -69,16 +69,18 @@ def merge_deltas(events: Iterable[StreamEvent]) -> list[StreamEvent]:
     """Merge adjacent deltas of one content block, so that an answer costs its text and not its chunks.
 
     What Strands builds from the events (text, tool input, reasoning and its signature, redacted reasoning) is
-    concatenation, so it is unchanged. Citations are a list and stay apart.
+    concatenation, so it is unchanged. Citations are a list and stay apart. Takes time linear in the events.
     """
     merged: list[StreamEvent] = []
+    run: list[StreamEvent] = []
+    place: Any = None
     for event in events:
-        joined = _joined(merged[-1], event) if merged else None
-        if joined is None:
-            merged.append(event)
-        else:
-            merged[-1] = joined
-    return merged
+        where = _place(event)
+        if where is None or where != place:
+            merged += _joined(run, place)
+            run, place = [], where
+        run.append(event)
+    return merged + _joined(run, place)
 
 
 def _base64(data: bytes) -> str:
@@ -109,32 +111,40 @@ def _escaped(mapping: Mapping[str, Any]) -> dict[str, Any]:
     return {f"${key}": item for key, item in mapping.items()}
 
 
-def _joined(before: StreamEvent, after: StreamEvent) -> StreamEvent | None:
-    """Return one delta event that stands for both, or None where they must stay two."""
-    first = cast("dict[str, Any] | None", before.get("contentBlockDelta"))
-    second = cast("dict[str, Any] | None", after.get("contentBlockDelta"))
-    if first is None or second is None or _without_delta(first) != _without_delta(second):
+def _place(event: StreamEvent) -> Any:
+    """Return what is equal for two deltas that may become one, None for what must stay alone.
+
+    The path to the part of the delta that grows, the part's type, and all else in the event.
+    """
+    block = cast("dict[str, Any] | None", event.get("contentBlockDelta"))
+    delta = cast("dict[str, Any]", block.get("delta") or {}) if block is not None else {}
+    if block is None or len(event) != 1 or len(delta) != 1:
         return None
-    delta = _joined_delta(first["delta"], second["delta"])
-    if delta is None:
+    ((kind, value),) = delta.items()
+    path = [kind]
+    if kind == "toolUse" and value.keys() == {"input"}:
+        path, value = [kind, "input"], value["input"]
+    elif kind == "reasoningContent" and len(value) == 1:
+        ((part, value),) = value.items()
+        path = [kind, part]
+    elif kind != "text":
         return None
-    return cast("StreamEvent", {"contentBlockDelta": {**first, "delta": delta}})
+    rest = {key: item for key, item in block.items() if key != "delta"}
+    return (path, type(value), rest) if isinstance(value, (str, bytes)) else None
 
 
-def _joined_delta(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any] | None:
-    if first.keys() != second.keys() or len(first) != 1:
-        return None
-    ((kind, before),) = first.items()
-    after = second[kind]
-    if kind == "text":
-        return {kind: before + after}
-    if kind == "toolUse" and before.keys() == after.keys() == {"input"}:
-        return {kind: {"input": before["input"] + after["input"]}}
-    if kind == "reasoningContent" and before.keys() == after.keys() and len(before) == 1:
-        ((part, value),) = before.items()
-        return {kind: {part: value + after[part]}} if value is not None and after[part] is not None else None
-    return None
-
-
-def _without_delta(event: dict[str, Any]) -> dict[str, Any]:
-    return {key: item for key, item in event.items() if key != "delta"}
+def _joined(run: list[StreamEvent], place: Any) -> list[StreamEvent]:
+    """Return one delta event for a run of deltas with the same place; another run as it is."""
+    if len(run) < 2:  # nothing to join
+        return run
+    path, kind, rest = place
+    parts: list[Any] = []
+    for event in run:
+        part = cast("dict[str, Any]", event["contentBlockDelta"])["delta"]  # pyright: ignore[reportTypedDictNotRequiredAccess]  # else it has no place
+        for key in path:
+            part = part[key]
+        parts.append(part)
+    delta: Any = kind().join(parts)
+    for key in reversed(path):
+        delta = {key: delta}
+    return [cast("StreamEvent", {"contentBlockDelta": {**rest, "delta": delta}})]

@@ -9,7 +9,9 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 from strands.agent.agent_metadata import AgentMetadata
+from strands.event_loop.streaming import process_stream
 from strands.models import Model
+from strands.tools.structured_output.structured_output_utils import convert_pydantic_to_tool_spec
 from strands.types.content import Messages, SystemContentBlock
 from strands.types.streaming import StreamEvent
 from strands.types.tools import ToolChoice, ToolSpec
@@ -204,11 +206,19 @@ class ScriptedModel(Model):
     async def structured_output(
         self, output_model: type[T], prompt: Messages, system_prompt: str | None = None, **kwargs: Any
     ) -> AsyncGenerator[dict[str, T | Any], None]:
-        """Not scripted: agents ask through `structured_output_model`, which is an ordinary tool call."""
-        raise AssertionError(
-            "ScriptedModel: give the agent structured_output_model= and script the tool call"
-        )
-        yield {}  # makes this an async generator, as the base class declares it
+        """Play the next step, which is to call the tool named as `output_model`; as Bedrock's model does."""
+        spec = convert_pydantic_to_tool_spec(output_model)
+        chunks = self.stream(prompt, [spec], system_prompt, tool_choice={"any": {}}, **kwargs)
+        content: list[Any] = []
+        async for event in process_stream(chunks):
+            if "stop" in event:
+                content = cast("Any", event["stop"])[1]["content"]
+            yield dict(event)
+        for block in content:
+            if "toolUse" in block and block["toolUse"]["name"] == spec["name"]:
+                yield {"output": output_model(**block["toolUse"]["input"])}
+                return
+        raise ValueError(f"ScriptedModel: the step did not call the tool {spec['name']!r}")
 
     def _reply(self, call: ScriptedCall) -> Reply:
         if len(self.script) == 1 and not isinstance(self.script[0], Reply):
