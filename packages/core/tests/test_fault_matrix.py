@@ -31,9 +31,10 @@ from strands.types.exceptions import (
     ModelThrottledException,
 )
 from temporalio import activity, exceptions, workflow
-from temporalio.client import WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
+from temporalio.worker import Worker
 
 from strands_temporal import TemporalAgent, TemporalModel
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, fail, say, use_tool
@@ -243,9 +244,10 @@ async def times_out(city: str) -> str:
 
 
 @activity.defn
-def stops_heartbeating(city: str) -> str:
-    """Look up a city, in a process that hangs."""
+async def stops_heartbeating(city: str) -> str:
+    """Look up a city, on a worker that lets it hang."""
     counts["stops_heartbeating"] += 1
+    await asyncio.sleep(60)
     return city
 
 
@@ -254,13 +256,6 @@ async def takes_a_number(count: int) -> int:
     """Count."""
     counts["takes_a_number"] += 1
     return count
-
-
-@activity.defn
-async def is_cancelled(city: str) -> str:
-    """Look up a city, until somebody cancels the activity alone."""
-    counts["is_cancelled"] += 1
-    raise asyncio.CancelledError
 
 
 @activity.defn
@@ -293,6 +288,9 @@ TOOL_FAULTS: dict[str, ToolFault] = {
     "times out": ToolFault(
         times_out, {"city": "Rom"}, ATTEMPTS, "error", "Error: TimeoutError", "TimeoutError"
     ),
+    "heartbeats stop": ToolFault(
+        stops_heartbeating, {"city": "Rom"}, ATTEMPTS, "error", "Error: TimeoutError", "TimeoutError"
+    ),
     "wrong arguments": ToolFault(
         takes_a_number, {"count": "many"}, 0, "error", "Validation failed for input parameters", "ValueError"
     ),
@@ -308,7 +306,7 @@ TOOL_FAULTS: dict[str, ToolFault] = {
 @workflow.defn
 class ToolFaultWorkflow:
     @workflow.run
-    async def run(self, name: str, sequential: bool) -> list[str]:
+    async def run(self, name: str, sequential: bool, elsewhere: str) -> list[str]:
         from strands.tools.executors import ConcurrentToolExecutor, SequentialToolExecutor
 
         seen: list[str] = []
@@ -326,26 +324,39 @@ class ToolFaultWorkflow:
             )
             for function in TOOLS
         ]
+        hanging = activity_as_tool(
+            stops_heartbeating,
+            retry_policy=TWICE,
+            start_to_close_timeout=timedelta(seconds=30),
+            heartbeat_timeout=timedelta(seconds=1),
+            task_queue=elsewhere,  # of a worker without the plugin, where nothing heartbeats by itself
+        )
         executor = SequentialToolExecutor() if sequential else ConcurrentToolExecutor()
         agent = TemporalAgent(
-            "m", tools=tools, hooks=[remember], tool_executor=executor, callback_handler=None
+            "m", tools=[*tools, hanging], hooks=[remember], tool_executor=executor, callback_handler=None
         )
         return [*seen, str(await agent.invoke_async(name)), *seen]
 
 
 @pytest.mark.parametrize("sequential", [False, True], ids=["concurrent", "sequential"])
 @pytest.mark.parametrize("name", TOOL_FAULTS)
-async def test_a_tool_fault_is_an_error_the_model_reads(agents: Agents, name: str, sequential: bool) -> None:
+async def test_a_tool_fault_is_an_error_the_model_reads(
+    agents: Agents, client: Client, name: str, sequential: bool
+) -> None:
     fault = TOOL_FAULTS[name]
     tool_name = fault.activity.__name__
     counts[tool_name] = 0
+    elsewhere = f"elsewhere-{uuid.uuid4()}"
 
     def answer(call: ScriptedCall) -> Reply:
         return say(call.text) if call.number else use_tool(tool_name, fault.arguments)
 
     model = ScriptedModel(answer)
-    async with agents(workflows=[ToolFaultWorkflow], activities=TOOLS, models={"m": lambda: model}) as env:
-        text, status, exception = await env.run(ToolFaultWorkflow.run, name, sequential)
+    async with (
+        Worker(client, task_queue=elsewhere, activities=[stops_heartbeating]),
+        agents(workflows=[ToolFaultWorkflow], activities=TOOLS, models={"m": lambda: model}) as env,
+    ):
+        text, status, exception = await env.run(ToolFaultWorkflow.run, name, sequential, elsewhere)
     assert fault.text in text
     assert (status, exception) == (fault.status, fault.exception)
     assert counts[tool_name] == fault.attempts
