@@ -9,6 +9,7 @@ from temporalio.common import Priority, RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityConfig, VersioningIntent
 
 from ._errors import AgentTypeError, AgentValueError
+from ._types import TOOL_HEARTBEAT_TIMEOUT
 
 ActivityOptions = ActivityConfig
 """Options of the activities behind a model, a tool, a hook: the keys of `temporalio.workflow.ActivityConfig`.
@@ -35,6 +36,14 @@ TOOL_DEFAULTS: ActivityOptions = {
     # A tool that fails for good must reach the model as an error while it still matters.
     "retry_policy": RetryPolicy(maximum_attempts=3),
 }
+
+
+def tool_defaults(options: ActivityOptions) -> ActivityOptions:
+    """Return the defaults of a tool's activity; on another task queue nobody may heartbeat by himself."""
+    if options.get("task_queue") is not None:
+        return TOOL_DEFAULTS
+    return {**TOOL_DEFAULTS, "heartbeat_timeout": TOOL_HEARTBEAT_TIMEOUT}
+
 
 _KNOWN = frozenset(ActivityConfig.__annotations__)
 _TYPES: dict[str, type[Any]] = {

@@ -4,22 +4,28 @@ from strands_temporal.activity import ModelCallInterceptor, ModelCallMiddleware,
 """
 
 from ._adaptation import activity_name
+from ._agent_state import ActivityAgentState
 from ._factories import NamedFactories
 from ._heartbeat import heartbeating
 from ._middleware import ModelCallInterceptor, ModelCallMiddleware, ModelRequest, ModelStream
+from ._tool_calls import ProgressSink, ToolProgress, forward_progress
 from ._tool_context import ToolContext, tool_context
 from ._wire import decode, encode
 
 __all__ = [
+    "ActivityAgentState",
     "ModelCallInterceptor",
     "ModelCallMiddleware",
     "ModelRequest",
     "ModelStream",
     "NamedFactories",
+    "ProgressSink",
     "ToolContext",
+    "ToolProgress",
     "activity_name",
     "decode",
     "encode",
+    "forward_progress",
     "heartbeating",
     "tool_context",
 ]

@@ -1,0 +1,72 @@
+"""The agent's state in an activity that serves as a tool: a copy, its changes applied in the workflow."""
+
+import json
+from typing import Any
+
+from strands import ToolContext
+from strands.agent.state import AgentState
+from typing_extensions import override
+
+from ._wire import decode, encode
+
+
+class ActivityAgentState(AgentState):
+    """The agent's state as an activity sees it: a copy, whose changes travel back with the result."""
+
+    def __init__(self, state: dict[str, Any], *, writable: bool) -> None:
+        super().__init__(state)
+        self._writable = writable
+        self._changed: dict[str, None] = {}  # in the order of the changes
+
+    @override
+    def set(self, key: str, value: Any) -> None:
+        """Set a value, here at once and in the agent's state when the activity has succeeded."""
+        self._check_writable()
+        super().set(key, value)
+        self._changed[key] = None
+
+    @override
+    def delete(self, key: str) -> None:
+        """Delete a key, here at once and in the agent's state when the activity has succeeded."""
+        self._check_writable()
+        super().delete(key)
+        self._changed[key] = None
+
+    def patch(self) -> dict[str, Any] | None:
+        """Return what changed, as in `ToolAnswer.state`; None if nothing did."""
+        state: dict[str, Any] = self.get()
+        changed = {key: as_json(state[key]) for key in self._changed if key in state}
+        removed = [key for key in self._changed if key not in state]
+        return {name: part for name, part in {"set": changed, "delete": removed}.items() if part} or None
+
+    def _check_writable(self) -> None:
+        if not self._writable:
+            raise RuntimeError(
+                "An activity in a process pool cannot change the agent's state: it has a copy that nobody "
+                "reads. Make it async, or run it in a thread pool"
+            )
+
+
+def state_of(context: "ToolContext[Any]") -> AgentState | None:
+    """Return the state of the agent that calls a tool; None for an agent without one."""
+    state = getattr(context.agent, "state", None)
+    return state if isinstance(state, AgentState) else None
+
+
+def apply_state(context: "ToolContext[Any]", patch: dict[str, Any]) -> None:
+    """Change the agent's state as an activity did. Runs in the workflow."""
+    state = state_of(context)
+    if state is None:
+        return
+    for key, value in patch.get("set", {}).items():
+        state.set(key, decode(value))
+    for key in patch.get("delete", []):
+        state.delete(key)
+
+
+def as_json(value: Any) -> Any:
+    """Return `value` encoded; what JSON has no form for (a tuple as key, a direct call's object) as text."""
+    try:
+        return encode(value)
+    except TypeError:
+        return json.loads(json.dumps(value, default=str, skipkeys=True))
