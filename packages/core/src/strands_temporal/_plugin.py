@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.config import Config
 from strands.models import Model
-from strands.models.bedrock import BedrockModel
+from strands.models.bedrock import DEFAULT_READ_TIMEOUT, BedrockModel
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter, DefaultPayloadConverter
 from temporalio.worker import ReplayerConfig, Worker, WorkerConfig
@@ -18,8 +18,9 @@ from ._errors import STRANDS_EXCEPTIONS
 from ._extras import load_plugin
 from ._factories import NamedFactories
 from ._failure_converter import with_typed_errors
+from ._hosted_tools import HostedTool, HostedTools
 from ._interceptors import StrandsInterceptor
-from ._types import MODEL_ACTIVITY, MODEL_FACTORY_FAILED, STREAMING_MODEL_ACTIVITY
+from ._types import COUNT_TOKENS_ACTIVITY, MODEL_ACTIVITY, MODEL_FACTORY_FAILED, STREAMING_MODEL_ACTIVITY
 
 ModelFactory = Callable[[], Model]
 """Makes a model provider on the worker, when it is first used."""
@@ -40,19 +41,24 @@ class StrandsPlugin(ComposablePlugin):
             first used, and the model is kept for the worker's life. None offers Strands' own default, Amazon
             Bedrock, with the retries of its SDK off: Temporal retries.
 
+        tools: Tools for `TemporalTools(name)`, hosted on the worker, by name: a tool of Strands, a module of
+            tools, or a factory that makes one or a list of them, called when it is first used and kept for
+            the worker's life. An activity `invoke_tool` calls them.
         mcp_clients: Factories of Strands' `MCPClient` by name, for `TemporalMCPClient(server=name)`: the same
             as a `strands_temporal_mcp.MCPPlugin` beside this one. Needs the extra `mcp`.
 
     Raises:
         MissingExtraError: If `mcp_clients` is given and the extra `mcp` is not installed.
-        TypeError: If `models` is not a mapping, a name is not a string, or a factory cannot be called.
-        ValueError: If `models` or a name in it is empty.
+        TypeError: If `models` or `tools` is not a mapping, a name is not a string, or a factory cannot be
+            called.
+        ValueError: If `models` or a name is empty.
     """
 
     def __init__(
         self,
         *,
         models: Mapping[str, ModelFactory] | None = None,
+        tools: Mapping[str, HostedTool] | None = None,
         mcp_clients: Mapping[str, Callable[[], Any]] | None = None,
     ) -> None:
         adapt_strands()
@@ -61,6 +67,7 @@ class StrandsPlugin(ComposablePlugin):
         self._models = NamedFactories[Model](
             "model", "StrandsPlugin(models=...)", factories, Model, MODEL_FACTORY_FAILED
         )
+        self._tools = HostedTools(_checked_tools(tools))
         self._running = 0
         self._activities = ModelActivities(self._models, DEFAULT_MODEL if models is None else None)
         super().__init__(
@@ -90,6 +97,7 @@ class StrandsPlugin(ComposablePlugin):
             self._running -= 1
             if not self._running:
                 self._models.forget()
+                self._tools.forget()
 
     async def _run(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
         if self._mcp:
@@ -98,22 +106,31 @@ class StrandsPlugin(ComposablePlugin):
             await super().run_worker(worker, next)
 
     def _add_activities(self, existing: Activities | None) -> Activities:
-        """Return the worker's activities with the model's, once for all plugins that are configured alike."""
+        """Return the worker's activities with ours, once for all plugins that are configured alike."""
         present = list(existing or ())
         other = next(filter(None, map(_model_activities, present)), None)
         if other is None:
-            return [*present, self._activities.invoke_model, self._activities.invoke_model_streaming]
+            return [*present, *self._activities.functions, *self._tools.functions]
         if other.models.factories != self._models.factories:
             raise ValueError(
                 f"Two StrandsPlugins with different models meet on one worker: {other.models.names} and "
                 f"{self._models.names}. Pass one plugin object to the client, to the worker, or to both"
+            )
+        hosted = next(filter(None, map(_hosted_tools, present)), None)
+        if (hosted.given if hosted else {}) != self._tools.given:
+            raise ValueError(
+                "Two StrandsPlugins with different tools meet on one worker: "
+                f"{hosted.names if hosted else []} and {self._tools.names}. Pass one plugin object to the "
+                "client, to the worker, or to both"
             )
         return present
 
 
 def default_model() -> Model:
     """Return Strands' default model, Amazon Bedrock, with one attempt per call."""
-    return BedrockModel(boto_client_config=Config(retries={"total_max_attempts": 1}))
+    # A configuration of one's own takes Strands' longer wait for an answer away: it is given again.
+    retries = {"total_max_attempts": 1}
+    return BedrockModel(boto_client_config=Config(retries=retries, read_timeout=DEFAULT_READ_TIMEOUT))
 
 
 def _mcp_plugin(mcp_clients: Mapping[str, Callable[[], Any]] | None) -> ComposablePlugin | None:
@@ -138,12 +155,28 @@ def _checked(models: object) -> Mapping[str, ModelFactory]:
     return models  # pyright: ignore[reportUnknownVariableType]  # NamedFactories checks names and factories
 
 
+def _checked_tools(tools: object) -> Mapping[str, HostedTool]:
+    if tools is None:
+        return {}
+    if not isinstance(tools, Mapping):
+        raise TypeError(
+            f"StrandsPlugin: tools={tools!r} is not a mapping of names to tools. "
+            "Write tools={'name': lambda: some_tool}"
+        )
+    return tools  # pyright: ignore[reportUnknownVariableType]  # HostedTools checks names and tools
+
+
+def _hosted_tools(function: Callable[..., Any]) -> HostedTools | None:
+    owner = getattr(function, "__self__", None)
+    return owner if isinstance(owner, HostedTools) else None
+
+
 def _model_activities(function: Callable[..., Any]) -> ModelActivities | None:
     """Return the model activities that `function` belongs to; None for another activity."""
     owner = getattr(function, "__self__", None)
     if isinstance(owner, ModelActivities):
         return owner
-    if activity_name(function) in (MODEL_ACTIVITY, STREAMING_MODEL_ACTIVITY):
+    if activity_name(function) in (MODEL_ACTIVITY, STREAMING_MODEL_ACTIVITY, COUNT_TOKENS_ACTIVITY):
         raise ValueError(
             f"The worker already has an activity {activity_name(function)!r}: {function!r}. StrandsPlugin "
             "needs that name"
