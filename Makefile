@@ -14,14 +14,14 @@ unexport PYTHONDONTWRITEBYTECODE
 export UV_COMPILE_BYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test format lint type smoke bench build units mcp-1 cache-off suite
+.PHONY: help setup demo server test format lint type smoke bench build units mcp-1 cache-off suite
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
-setup: $(UV)
+setup: $(UV)  ## Install all packages into .venv
 	@test -d .venv || echo "==> Installing the workspace into .venv (the first time downloads about 300 MB)"
-	@$(UV) sync --locked --all-packages --all-groups 2>&1 | grep -vE '^( [+~-] |Resolved|Audited|Checked|Using|Creating|Bytecode)' || true
+	@$(UV) sync --locked --all-packages --all-groups 2>&1 | grep -vE '^( [+~-] | +Buil(ding|t) |Prepared|Resolved|Audited|Checked|Using|Creating|Bytecode)' || true
 	@$(UV) sync --locked --all-packages --all-groups --check --quiet
 
 $(CACHE)/uv/bin/uv:
@@ -30,6 +30,9 @@ $(CACHE)/uv/bin/uv:
 
 demo: setup  ## Show a durable agent on a real model; CHAT=1 lets you type
 	@$(RUN) python -m examples.demo
+
+server: setup  ## Run a Temporal dev server at localhost:7233 for the examples, until Ctrl+C
+	@$(RUN) python scripts/server.py
 
 test: lint type smoke units mcp-1 cache-off suite  ## Run every check
 

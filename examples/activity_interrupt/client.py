@@ -2,35 +2,44 @@
 
 import asyncio
 import getpass
-import os
 import sys
 import uuid
 
 from temporalio.client import Client
 
 from examples.activity_interrupt.workflow import TASK_QUEUE, ActivityInterruptWorkflow
-from strands_temporal_hitl import ApprovalsClient
+from examples.support.programs import ADDRESS, note_missing_worker, run_client
+from strands_temporal_hitl import ApprovalsClient, ApprovalsUnreachableError, PendingApproval
 
 PROMPT = "Delete the thing called 'old-backup', please."
 
 
 async def main(prompt: str) -> None:
     """Run one conversation."""
-    client = await Client.connect(os.environ.get("TEMPORAL_ADDRESS", "localhost:7233"))
+    client = await Client.connect(ADDRESS)
+    await note_missing_worker(client, TASK_QUEUE, "activity_interrupt")
     handle = await client.start_workflow(
         ActivityInterruptWorkflow.run, prompt, id=f"{TASK_QUEUE}-{uuid.uuid4()}", task_queue=TASK_QUEUE
     )
     result = asyncio.create_task(handle.result())
     approvals = ApprovalsClient(client)
     while not result.done():
-        for pending in await approvals.pending(handle.id):
-            print(f"{pending.question}\n{pending.tool} {pending.arguments} [y/n] ", end="", flush=True)
-            answer = await asyncio.to_thread(sys.stdin.readline)
-            decide = approvals.approve if answer.strip().lower() == "y" else approvals.reject
-            await decide(handle.id, pending, by=getpass.getuser())
+        try:
+            for pending in await approvals.pending(handle.id):
+                await ask(approvals, handle.id, pending)
+        except ApprovalsUnreachableError as error:  # no worker at the moment: nothing is lost, ask again
+            print(f"({error})", flush=True)
         await asyncio.wait([result], timeout=0.5)
     print(f"Result: {await result}")
 
 
+async def ask(approvals: ApprovalsClient, workflow_id: str, pending: PendingApproval) -> None:
+    """Put the question to the person, and their answer to the workflow."""
+    print(f"{pending.question}\n{pending.tool} {pending.arguments} [y/n] ", end="", flush=True)
+    answer = await asyncio.to_thread(sys.stdin.readline)
+    decide = approvals.approve if answer.strip().lower() == "y" else approvals.reject
+    await decide(workflow_id, pending, by=getpass.getuser())
+
+
 if __name__ == "__main__":
-    asyncio.run(main(" ".join(sys.argv[1:]) or PROMPT))
+    run_client(main(" ".join(sys.argv[1:]) or PROMPT))

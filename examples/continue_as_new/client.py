@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import sys
 import uuid
 
@@ -14,13 +13,15 @@ from temporalio.client import (
 )
 
 from examples.continue_as_new.workflow import TASK_QUEUE, Chat, ChatWorkflow
+from examples.support.programs import ADDRESS, note_missing_worker, run_client
 
 HELP = "Type a question, /next for a new run, /again to send the last question again, /quit to end."
 
 
 async def main() -> None:
     """Chat until `/quit`, or the end of the input."""
-    client = await Client.connect(os.environ.get("TEMPORAL_ADDRESS", "localhost:7233"))
+    client = await Client.connect(ADDRESS)
+    await note_missing_worker(client, TASK_QUEUE, "continue_as_new")
     chat = await client.start_workflow(
         ChatWorkflow.run, Chat(), id=f"{TASK_QUEUE}-{uuid.uuid4()}", task_queue=TASK_QUEUE
     )
@@ -71,4 +72,4 @@ async def turn(chat: WorkflowHandle[ChatWorkflow, None], question: str, update_i
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run_client(main())

@@ -1,25 +1,23 @@
 """Asks for what needs a tool, and prints what the hooks noted: `python -m examples.hooks.client`."""
 
-import asyncio
-import os
 import sys
 import uuid
 
 from temporalio.client import Client
 
 from examples.hooks.workflow import TASK_QUEUE, HooksWorkflow
-from examples.support.failures import failure_in_one_line
+from examples.support.programs import ADDRESS, note_missing_worker, run_client
 
 PROMPT = "How often does the letter r occur in strawberry?"
 
 
 async def main(prompt: str) -> None:
     """Run one prompt."""
-    client = await Client.connect(os.environ.get("TEMPORAL_ADDRESS", "localhost:7233"))
-    with failure_in_one_line():
-        answer = await client.execute_workflow(
-            HooksWorkflow.run, prompt, id=f"{TASK_QUEUE}-{uuid.uuid4()}", task_queue=TASK_QUEUE
-        )
+    client = await Client.connect(ADDRESS)
+    await note_missing_worker(client, TASK_QUEUE, "hooks")
+    answer = await client.execute_workflow(
+        HooksWorkflow.run, prompt, id=f"{TASK_QUEUE}-{uuid.uuid4()}", task_queue=TASK_QUEUE
+    )
     print(f"Noted in the workflow: {', '.join(answer.notes)}")
     if all(note.startswith("model ") for note in answer.notes):
         print("Recorded by the activity: nothing, no tool was called (the small model cannot call any)")
@@ -27,4 +25,4 @@ async def main(prompt: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(" ".join(sys.argv[1:]) or PROMPT))
+    run_client(main(" ".join(sys.argv[1:]) or PROMPT))

@@ -1,12 +1,10 @@
 """The worker of this example. Start it first; Ctrl+C ends it."""
 
-import asyncio
-import os
-
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from examples.hooks.workflow import MODEL, TASK_QUEUE, HooksWorkflow, record_tool_call
+from examples.support.programs import ADDRESS, run_worker
 from examples.support.serving import chosen_model
 from strands_temporal import StrandsPlugin
 
@@ -14,10 +12,8 @@ from strands_temporal import StrandsPlugin
 async def main() -> None:
     """Run until interrupted."""
     async with chosen_model() as choice:
-        client = await Client.connect(
-            os.environ.get("TEMPORAL_ADDRESS", "localhost:7233"),
-            plugins=[StrandsPlugin(models={MODEL: choice.factory})],
-        )
+        plugin = StrandsPlugin(models={MODEL: choice.factory})
+        client = await Client.connect(ADDRESS, plugins=[plugin])
         worker = Worker(
             client, task_queue=TASK_QUEUE, workflows=[HooksWorkflow], activities=[record_tool_call]
         )
@@ -26,7 +22,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        asyncio.run(main())
-    except KeyboardInterrupt:
-        print("Worker ended.")
+    run_worker(main())

@@ -1,26 +1,27 @@
 """Starts the agent, and asks you what it asks."""
 
 import asyncio
-import os
 import sys
 import uuid
 
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.service import RPCError
 
 from examples.human_in_the_loop.workflow import TASK_QUEUE, HumanInTheLoopWorkflow
+from examples.support.programs import ADDRESS, note_missing_worker, run_client
 
 PROMPT = "Delete the file /tmp/report.txt, please."  # nothing is deleted
 
 
 async def main(prompt: str) -> None:
     """Run one conversation."""
-    client = await Client.connect(os.environ.get("TEMPORAL_ADDRESS", "localhost:7233"))
+    client = await Client.connect(ADDRESS)
+    await note_missing_worker(client, TASK_QUEUE, "human_in_the_loop")
     handle = await client.start_workflow(
         HumanInTheLoopWorkflow.run, prompt, id=f"{TASK_QUEUE}-{uuid.uuid4()}", task_queue=TASK_QUEUE
     )
     while (await handle.describe()).status == WorkflowExecutionStatus.RUNNING:
-        question = await handle.query(HumanInTheLoopWorkflow.pending_approval)
-        if question:
+        if question := await pending(handle):
             print(f"{question} [y/n] ", end="", flush=True)
             answer = await asyncio.to_thread(sys.stdin.readline)
             await handle.signal(
@@ -30,5 +31,13 @@ async def main(prompt: str) -> None:
     print(f"Result: {await handle.result()}")
 
 
+async def pending(handle: WorkflowHandle[HumanInTheLoopWorkflow, str]) -> str | None:
+    """Return the question that waits, if there is one. A query needs a worker; a signal does not."""
+    try:
+        return await handle.query(HumanInTheLoopWorkflow.pending_approval)
+    except RPCError:  # no worker at the moment: nothing is lost, ask again later
+        return None
+
+
 if __name__ == "__main__":
-    asyncio.run(main(" ".join(sys.argv[1:]) or PROMPT))
+    run_client(main(" ".join(sys.argv[1:]) or PROMPT))

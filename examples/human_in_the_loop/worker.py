@@ -1,30 +1,23 @@
 """The worker of this example. Start it first; Ctrl+C ends it."""
 
-import asyncio
-import os
-import sys
-
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from examples.human_in_the_loop.workflow import MODEL, TASK_QUEUE, HumanInTheLoopWorkflow
-from examples.support.model_choice import choose_model
+from examples.support.programs import ADDRESS, run_worker
+from examples.support.serving import chosen_model
 from strands_temporal import StrandsPlugin
 
 
 async def main() -> None:
-    """Run the worker."""
-    choice = choose_model()
-    if not choice.calls_tools:
-        sys.exit(f"This example needs a model that calls tools, not {choice.label}. See its README.md.")
-    client = await Client.connect(
-        os.environ.get("TEMPORAL_ADDRESS", "localhost:7233"),
-        plugins=[StrandsPlugin(models={MODEL: choice.factory})],
-    )
-    worker = Worker(client, task_queue=TASK_QUEUE, workflows=[HumanInTheLoopWorkflow])
-    print(f"Worker started, with {choice.label}. Ctrl+C to exit.", flush=True)
-    await worker.run()
+    """Run until interrupted."""
+    async with chosen_model(must_call_tools=True) as choice:
+        plugins = [StrandsPlugin(models={MODEL: choice.factory})]
+        client = await Client.connect(ADDRESS, plugins=plugins)
+        worker = Worker(client, task_queue=TASK_QUEUE, workflows=[HumanInTheLoopWorkflow])
+        print(f"Worker started, with {choice.label}. Ctrl+C to exit.", flush=True)
+        await worker.run()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run_worker(main())

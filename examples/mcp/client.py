@@ -1,20 +1,20 @@
 """Starts the agent and prints its answer: `python -m examples.mcp.client`."""
 
-import asyncio
-import os
 import sys
 import uuid
 
 from temporalio.client import Client
 
 from examples.mcp.workflow import TASK_QUEUE, MCPWorkflow
+from examples.support.programs import ADDRESS, note_missing_worker, run_client
 
 PROMPT = "Use the echo tool with the message: durable execution"
 
 
 async def main(prompt: str) -> None:
     """Run one prompt."""
-    client = await Client.connect(os.environ.get("TEMPORAL_ADDRESS", "localhost:7233"))
+    client = await Client.connect(ADDRESS)
+    await note_missing_worker(client, TASK_QUEUE, "mcp")
     workflow_id = f"{TASK_QUEUE}-{uuid.uuid4()}"
     answer = await client.execute_workflow(MCPWorkflow.run, prompt, id=workflow_id, task_queue=TASK_QUEUE)
     print(f"Tools of the agent: {', '.join(answer.tools)}")
@@ -23,4 +23,4 @@ async def main(prompt: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(" ".join(sys.argv[1:]) or PROMPT))
+    run_client(main(" ".join(sys.argv[1:]) or PROMPT))

@@ -1,10 +1,6 @@
 """The worker of this example, with the MCP server. Start it first; Ctrl+C ends it."""
 
-import asyncio
-import os
 import sys
-import tempfile
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +10,8 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from examples.mcp.workflow import MODEL, TASK_QUEUE, MCPWorkflow
-from examples.support.llama_server import llama_server
-from examples.support.model_choice import choose_model
+from examples.support.programs import ADDRESS, run_worker
+from examples.support.serving import chosen_model
 from strands_temporal import StrandsPlugin
 from strands_temporal_mcp import MCPPlugin
 
@@ -31,25 +27,16 @@ def echo_client() -> MCPClient:
 
 async def main() -> None:
     """Run until interrupted."""
-    choice = choose_model()
-    async with AsyncExitStack() as stack:
-        if choice.needs_llama_server:
-            log = Path(tempfile.gettempdir()) / "strands-mcp-model.log"
-            os.environ |= await stack.enter_async_context(llama_server(log))
-        client = await Client.connect(
-            os.environ.get("TEMPORAL_ADDRESS", "localhost:7233"),
-            plugins=[
-                StrandsPlugin(models={MODEL: choice.factory}),
-                MCPPlugin(mcp_clients={"echo": echo_client}),
-            ],
-        )
+    async with chosen_model() as choice:
+        plugins = [
+            StrandsPlugin(models={MODEL: choice.factory}),
+            MCPPlugin(mcp_clients={"echo": echo_client}),
+        ]
+        client = await Client.connect(ADDRESS, plugins=plugins)
         worker = Worker(client, task_queue=TASK_QUEUE, workflows=[MCPWorkflow])
         print(f"Worker started, with {choice.label}. Ctrl+C to exit.", flush=True)
         await worker.run()
 
 
 if __name__ == "__main__":
-    try:
-        asyncio.run(main())
-    except KeyboardInterrupt:
-        print("Worker ended.")
+    run_worker(main())

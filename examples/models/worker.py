@@ -1,13 +1,11 @@
 """The worker of this example, with two models. Start it first; Ctrl+C ends it."""
 
-import asyncio
-import os
-
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from examples.models.workflow import CHOSEN, SMALL, TASK_QUEUE, ModelsWorkflow
 from examples.support.model_choice import choose_model, small_model
+from examples.support.programs import ADDRESS, run_worker
 from examples.support.serving import small_model_served
 from strands_temporal import StrandsPlugin
 
@@ -18,7 +16,7 @@ async def main() -> None:
     # A factory is called when its model is first used, and the model is kept while this worker runs.
     plugin = StrandsPlugin(models={CHOSEN: chosen.factory, SMALL: small.factory})
     async with small_model_served():
-        client = await Client.connect(os.environ.get("TEMPORAL_ADDRESS", "localhost:7233"), plugins=[plugin])
+        client = await Client.connect(ADDRESS, plugins=[plugin])
         worker = Worker(client, task_queue=TASK_QUEUE, workflows=[ModelsWorkflow])
         print(f"{CHOSEN}: {chosen.label}")
         print(f"{SMALL}: {small.label}")
@@ -27,7 +25,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        asyncio.run(main())
-    except KeyboardInterrupt:
-        print("Worker ended.")
+    run_worker(main())

@@ -5,8 +5,7 @@
 FAILURES: how many attempts of each model call fail, 2 if not given; with 3 the agent gives up.
 """
 
-import asyncio
-import os
+import logging
 import sys
 
 from temporalio.client import Client
@@ -14,24 +13,21 @@ from temporalio.worker import Worker
 
 from examples.retries.unsteady import Unsteady
 from examples.retries.workflow import MODEL, TASK_QUEUE, RetriesWorkflow
+from examples.support.programs import ADDRESS, run_worker
 from examples.support.serving import chosen_model
 from strands_temporal import StrandsPlugin
 
 
 async def main(failures: int) -> None:
     """Run until interrupted."""
+    logging.getLogger("temporalio.activity").setLevel(logging.ERROR)  # no traceback of each failed attempt
     async with chosen_model() as choice:
-        client = await Client.connect(
-            os.environ.get("TEMPORAL_ADDRESS", "localhost:7233"),
-            plugins=[StrandsPlugin(models={MODEL: lambda: Unsteady(choice.factory(), failures)})],
-        )
+        plugin = StrandsPlugin(models={MODEL: lambda: Unsteady(choice.factory(), failures)})
+        client = await Client.connect(ADDRESS, plugins=[plugin])
         worker = Worker(client, task_queue=TASK_QUEUE, workflows=[RetriesWorkflow])
         print(f"Worker started, with {choice.label}. Ctrl+C to exit.", flush=True)
         await worker.run()
 
 
 if __name__ == "__main__":
-    try:
-        asyncio.run(main(int(sys.argv[1]) if sys.argv[1:] else 2))
-    except KeyboardInterrupt:
-        print("Worker ended.")
+    run_worker(main(int(sys.argv[1]) if sys.argv[1:] else 2))

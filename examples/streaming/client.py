@@ -1,13 +1,12 @@
 """Starts the agent and prints what it says, while it says it: `python -m examples.streaming.client`."""
 
-import asyncio
-import os
 import sys
 import uuid
 
 from temporalio.client import Client
 
 from examples.streaming.workflow import TASK_QUEUE, TOPIC, StreamingWorkflow
+from examples.support.programs import ADDRESS, note_missing_worker, run_client
 from strands_temporal_streaming import (
     AgentStream,
     AttemptFailed,
@@ -23,7 +22,8 @@ PROMPT = "Count from 1 to 5, one number per sentence."
 
 async def main(prompt: str) -> None:
     """Run one prompt, and show the answer twice: as it came, and whole."""
-    client = await Client.connect(os.environ.get("TEMPORAL_ADDRESS", "localhost:7233"))
+    client = await Client.connect(ADDRESS)
+    await note_missing_worker(client, TASK_QUEUE, "streaming")
     workflow_id = f"{TASK_QUEUE}-{uuid.uuid4()}"
     handle = await client.start_workflow(StreamingWorkflow.run, prompt, id=workflow_id, task_queue=TASK_QUEUE)
     async for event in AgentStream(client, workflow_id, topic=TOPIC):
@@ -46,4 +46,4 @@ async def main(prompt: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(" ".join(sys.argv[1:]) or PROMPT))
+    run_client(main(" ".join(sys.argv[1:]) or PROMPT))

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from strands.types.exceptions import MaxTokensReachedException
 from temporalio import workflow
 from temporalio.contrib.workflow_streams import WorkflowStream
 
@@ -24,11 +25,14 @@ class StreamingWorkflow:
             start_to_close_timeout=timedelta(seconds=90),
             heartbeat_timeout=timedelta(seconds=5),  # so soon a killed worker is noticed
             streaming_topic=TOPIC,
-            hooks=[StreamHooks(self.stream, TOPIC)],  # tool calls and ends of turns, for AgentStream
+            hooks=[StreamHooks(self.stream)],  # tool calls and ends of turns, for AgentStream
             callback_handler=None,
         )
 
     @workflow.run
     async def run(self, prompt: str) -> str:
         """Ask the agent."""
-        return str(await self.agent.invoke_async(prompt))
+        try:
+            return str(await self.agent.invoke_async(prompt))
+        except MaxTokensReachedException:  # the class that a plain agent raises: a small model rambles
+            return "".join(block.get("text", "") for block in self.agent.messages[-1]["content"])

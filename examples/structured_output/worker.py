@@ -1,12 +1,10 @@
 """The worker of this example. Start it first; Ctrl+C ends it."""
 
-import asyncio
-import os
-
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from examples.structured_output.workflow import MODEL, TASK_QUEUE, StructuredOutputWorkflow
+from examples.support.programs import ADDRESS, run_worker
 from examples.support.serving import chosen_model
 from strands_temporal import StrandsPlugin
 
@@ -14,17 +12,12 @@ from strands_temporal import StrandsPlugin
 async def main() -> None:
     """Run until interrupted."""
     async with chosen_model() as choice:
-        client = await Client.connect(
-            os.environ.get("TEMPORAL_ADDRESS", "localhost:7233"),
-            plugins=[StrandsPlugin(models={MODEL: choice.factory})],
-        )
+        plugin = StrandsPlugin(models={MODEL: choice.factory})
+        client = await Client.connect(ADDRESS, plugins=[plugin])
         worker = Worker(client, task_queue=TASK_QUEUE, workflows=[StructuredOutputWorkflow])
         print(f"Worker started, with {choice.label}. Ctrl+C to exit.", flush=True)
         await worker.run()
 
 
 if __name__ == "__main__":
-    try:
-        asyncio.run(main())
-    except KeyboardInterrupt:
-        print("Worker ended.")
+    run_worker(main())

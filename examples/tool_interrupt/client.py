@@ -1,12 +1,11 @@
 """Starts the agent and waits; a person decides in another terminal."""
 
-import asyncio
-import os
 import sys
 import uuid
 
 from temporalio.client import Client
 
+from examples.support.programs import ADDRESS, note_missing_worker, run_client
 from examples.tool_interrupt.workflow import TASK_QUEUE, ToolInterruptWorkflow
 
 PROMPT = "Delete the thing called 'old-backup', please."
@@ -14,7 +13,8 @@ PROMPT = "Delete the thing called 'old-backup', please."
 
 async def main(prompt: str) -> None:
     """Run one conversation."""
-    client = await Client.connect(os.environ.get("TEMPORAL_ADDRESS", "localhost:7233"))
+    client = await Client.connect(ADDRESS)
+    await note_missing_worker(client, TASK_QUEUE, "tool_interrupt")
     handle = await client.start_workflow(
         ToolInterruptWorkflow.run, prompt, id=f"{TASK_QUEUE}-{uuid.uuid4()}", task_queue=TASK_QUEUE
     )
@@ -25,4 +25,4 @@ async def main(prompt: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(" ".join(sys.argv[1:]) or PROMPT))
+    run_client(main(" ".join(sys.argv[1:]) or PROMPT))

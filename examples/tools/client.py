@@ -1,13 +1,11 @@
 """Asks for what needs tools: `python -m examples.tools.client`."""
 
-import asyncio
-import os
 import sys
 import uuid
 
 from temporalio.client import Client
 
-from examples.support.failures import failure_in_one_line
+from examples.support.programs import ADDRESS, note_missing_worker, run_client
 from examples.tools.workflow import TASK_QUEUE, ToolsWorkflow
 
 PROMPT = "How often does the letter r occur in strawberry, and how much space is free on the disk of /?"
@@ -15,15 +13,15 @@ PROMPT = "How often does the letter r occur in strawberry, and how much space is
 
 async def main(prompt: str) -> None:
     """Run one prompt."""
-    client = await Client.connect(os.environ.get("TEMPORAL_ADDRESS", "localhost:7233"))
-    with failure_in_one_line():
-        answer = await client.execute_workflow(
-            ToolsWorkflow.run, prompt, id=f"{TASK_QUEUE}-{uuid.uuid4()}", task_queue=TASK_QUEUE
-        )
+    client = await Client.connect(ADDRESS)
+    await note_missing_worker(client, TASK_QUEUE, "tools")
+    answer = await client.execute_workflow(
+        ToolsWorkflow.run, prompt, id=f"{TASK_QUEUE}-{uuid.uuid4()}", task_queue=TASK_QUEUE
+    )
     calls = ", ".join(f"{name} ({count})" for name, count in answer.calls.items())
     print(f"Tools called: {calls or 'none (the small model on this machine cannot call any)'}")
     print(f"Result: {answer.text}")
 
 
 if __name__ == "__main__":
-    asyncio.run(main(" ".join(sys.argv[1:]) or PROMPT))
+    run_client(main(" ".join(sys.argv[1:]) or PROMPT))

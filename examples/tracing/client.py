@@ -1,29 +1,27 @@
 """A caller with a span of its own: run it with `python -m examples.tracing.client`."""
 
-import asyncio
-import os
 import sys
 import uuid
 
 from opentelemetry import trace
 from temporalio.client import Client
 
+from examples.support.programs import ADDRESS, note_missing_worker, run_client
 from examples.tracing.workflow import TASK_QUEUE, TracingWorkflow
 from strands_temporal_otel import OTelPlugin
 
 
 async def main(prompt: str) -> None:
     """Ask the agent, and say under which trace."""
-    client = await Client.connect(
-        os.environ.get("TEMPORAL_ADDRESS", "localhost:7233"), plugins=[OTelPlugin()]
-    )
+    client = await Client.connect(ADDRESS, plugins=[OTelPlugin()])
+    await note_missing_worker(client, TASK_QUEUE, "tracing")
     with trace.get_tracer("examples.tracing").start_as_current_span("ask") as span:
         print(f"Trace:  {trace.format_trace_id(span.get_span_context().trace_id)}")
         result = await client.execute_workflow(
-            TracingWorkflow.run, prompt, id=f"strands-tracing-{uuid.uuid4()}", task_queue=TASK_QUEUE
+            TracingWorkflow.run, prompt, id=f"{TASK_QUEUE}-{uuid.uuid4()}", task_queue=TASK_QUEUE
         )
     print(f"Result: {result}")
 
 
 if __name__ == "__main__":
-    asyncio.run(main(" ".join(sys.argv[1:]) or "Write a haiku about durable execution."))
+    run_client(main(" ".join(sys.argv[1:]) or "Write a haiku about durable execution."))

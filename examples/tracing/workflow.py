@@ -7,6 +7,7 @@ from temporalio import workflow
 from strands_temporal import TemporalAgent
 
 TASK_QUEUE = "strands-tracing"
+MODEL = "chosen"
 
 
 @workflow.defn
@@ -15,7 +16,7 @@ class TracingWorkflow:
 
     def __init__(self) -> None:
         self.agent = TemporalAgent(
-            "chosen",
+            model=MODEL,
             name="Poet",
             start_to_close_timeout=timedelta(seconds=60),
             callback_handler=None,

@@ -1,69 +1,101 @@
-"""A stand-in for a model that calls tools: it speaks OpenAI's protocol, so that programs run unchanged."""
+"""A stand-in for a model: it speaks OpenAI's protocol, so that programs run unchanged."""
 
+import contextlib
 import json
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 NO_TOOLS = "Answered by the stand-in."
 
+Deltas = Iterable[dict[str, Any]]
+
 
 @contextmanager
-def openai_stand_in(calls: Mapping[str, Mapping[str, Any]]) -> Generator[dict[str, str]]:
+def openai_provider(
+    answer: Callable[[dict[str, Any]], Deltas], *, key: str = "none"
+) -> Generator[dict[str, str]]:
     """Serve a model while the block runs, and yield the environment variables that lead to it.
 
-    It calls those of the tools it is offered that it knows, all at once, and then repeats their results.
-
     Args:
-        calls: The arguments for each tool, by the tool's name.
+        answer: Takes a request and returns the deltas of its answer; a generator may wait between two.
+        key: Who comes with another one is refused.
     """
 
     class Handler(_Handler):
-        arguments = calls
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            if self.headers["authorization"] == f"Bearer {key}":
+                self.say(answer(asked))
+            else:
+                self.send(401, "application/json", [b'{"error": {"message": "Incorrect API key"}}'])
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:
             url = f"http://127.0.0.1:{server.server_port}/v1"
-            yield {"OPENAI_API_KEY": "none", "OPENAI_BASE_URL": url, "NO_PROXY": "127.0.0.1"}
+            yield {"OPENAI_API_KEY": key, "OPENAI_BASE_URL": url, "NO_PROXY": "127.0.0.1"}
         finally:
             server.shutdown()
             thread.join()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    arguments: Mapping[str, Mapping[str, Any]]
+@contextmanager
+def openai_stand_in(calls: Mapping[str, Mapping[str, Any]]) -> Generator[dict[str, str]]:
+    """Serve a model that calls those of its tools that are named, all at once, and repeats their results.
 
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+    Args:
+        calls: The arguments for each tool, by the tool's name.
+    """
+
+    def answer(asked: dict[str, Any]) -> Deltas:
         offered = [tool["function"]["name"] for tool in asked.get("tools") or ()]
-        known = [name for name in offered if name in self.arguments]
+        known = [name for name in offered if name in calls]
         results = [_text(message["content"]) for message in asked["messages"] if message["role"] == "tool"]
         if known and not results:
-            calls = [self._call(index, name) for index, name in enumerate(known)]
-            self._say({"tool_calls": calls}, "tool_calls")
-        else:
-            self._say({"content": "; ".join(results) or NO_TOOLS}, "stop")
+            return [{"tool_calls": [tool_call(index, name, calls[name]) for index, name in enumerate(known)]}]
+        return [{"content": "; ".join(results) or NO_TOOLS}]
 
-    def _call(self, index: int, name: str) -> dict[str, Any]:
-        function = {"name": name, "arguments": json.dumps(self.arguments[name])}
-        return {"index": index, "id": f"call-{index}", "type": "function", "function": function}
+    with openai_provider(answer) as variables:
+        yield variables
 
-    def _say(self, delta: dict[str, Any], reason: str) -> None:
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
+
+def tool_call(index: int, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one of the tool calls of a delta."""
+    function = {"name": name, "arguments": json.dumps(arguments)}
+    return {"index": index, "id": f"call-{index}", "type": "function", "function": function}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def say(self, deltas: Deltas) -> None:
+        self.send(200, "text/event-stream", _frames(deltas))
+
+    def send(self, status: int, content_type: str, parts: Iterable[bytes]) -> None:
+        self.send_response(status)
+        self.send_header("content-type", content_type)
         self.end_headers()
-        frame = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": "stand-in"}
-        for choice in ({"delta": {"role": "assistant", **delta}}, {"delta": {}, "finish_reason": reason}):
-            chunk = json.dumps(frame | {"choices": [{"index": 0, **choice}]})
-            self.wfile.write(f"data: {chunk}\n\n".encode())
-        self.wfile.write(b"data: [DONE]\n\n")
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the worker was killed
+            for part in parts:
+                self.wfile.write(part)
+                self.wfile.flush()
 
     def log_message(self, format: str, *args: object) -> None:
         pass
+
+
+def _frames(deltas: Deltas) -> Generator[bytes]:
+    frame = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": "stand-in"}
+    reason = "stop"
+    for delta in deltas:
+        if "tool_calls" in delta:
+            reason = "tool_calls"
+        choice = {"index": 0, "delta": {"role": "assistant", **delta}}
+        yield f"data: {json.dumps(frame | {'choices': [choice]})}\n\n".encode()
+    last = {"index": 0, "delta": {}, "finish_reason": reason}
+    yield f"data: {json.dumps(frame | {'choices': [last]})}\n\ndata: [DONE]\n\n".encode()
 
 
 def _text(content: Any) -> str:

@@ -7,6 +7,7 @@ import re
 import signal
 import sys
 import threading
+import uuid
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -22,18 +23,18 @@ from examples.hooks.workflow import HooksWorkflow, record_tool_call
 from examples.models.workflow import CHOSEN, SMALL, ModelsWorkflow
 from examples.retries.workflow import RetriesWorkflow
 from examples.structured_output.workflow import StructuredOutputWorkflow, Trip
+from examples.support.programs import note_missing_worker
 from examples.tools.workflow import ToolsWorkflow, free_disk_space
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from temporalio.client import WorkflowContinuedAsNewError
+from temporalio.client import Client, WorkflowContinuedAsNewError
 
-from integration_tests.openai_stand_in import NO_TOOLS, openai_stand_in
+from integration_tests.openai_stand_in import NO_TOOLS, Deltas, openai_provider, openai_stand_in
 from strands_temporal.testing import DevServer, Reply, ScriptedModel, say, use_tool
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-MINE = ["hello_world", "models", "tools", "hooks", "structured_output", "retries", "continue_as_new"]
 WAIT = 90  # seconds: imports take ten on a loaded machine, and the small model must start
 
 
@@ -62,9 +63,15 @@ class Terminal:
         return before + text
 
     async def rest(self) -> str:
-        """Read to the end. Exit codes are not looked at: a short process may abort within temporalio."""
+        """Read to the end."""
         assert self._process.stdout
         return self._unread + (await asyncio.wait_for(self._process.stdout.read(), WAIT)).decode()
+
+    async def exit_code(self) -> int:
+        return await asyncio.wait_for(self._process.wait(), WAIT)
+
+    def send(self, sign: signal.Signals) -> None:
+        self._process.send_signal(sign)
 
     async def type(self, line: str) -> None:
         assert self._process.stdin
@@ -102,9 +109,11 @@ async def worker(variables: dict[str, str], example: str, *args: str) -> AsyncGe
         yield started
 
 
-async def what_the_client_says(variables: dict[str, str], example: str) -> str:
+async def what_the_client_says(variables: dict[str, str], example: str, *, exit_code: int = 0) -> str:
     async with terminal(variables, f"examples.{example}.client") as client:
-        return await client.rest()
+        seen = await client.rest()
+        assert await client.exit_code() == exit_code, seen
+        return seen
 
 
 async def test_hello_world(local: dict[str, str]) -> None:
@@ -160,7 +169,7 @@ async def test_a_model_that_calls_no_tools_is_said_in_one_line(
     local: dict[str, str], example: str, line: str
 ) -> None:
     async with worker(local, example):
-        seen = await what_the_client_says(local, example)
+        seen = await what_the_client_says(local, example, exit_code=int("failed" in line))
     assert re.search(line, seen), seen
     assert "Traceback" not in seen
 
@@ -177,17 +186,16 @@ async def test_temporal_retries_until_the_model_answers(local: dict[str, str]) -
     async with worker(local, "retries") as watched:
         assert re.search(r"^Result: .*\w", await what_the_client_says(local, "retries"))
         log = await watched.until("answered\n")
-    attempts = re.findall(r"^Attempt .*$", log, re.MULTILINE)  # Temporal's log of failed attempts is between
-    assert attempts == ["Attempt 1: throttled", "Attempt 2: throttled", "Attempt 3: answered"]
+    assert log == "Attempt 1: throttled\nAttempt 2: throttled\nAttempt 3: answered\n"
 
 
 async def test_temporal_gives_up_when_the_policy_says_so(local: dict[str, str]) -> None:
     async with worker(local, "retries", "3") as watched:
-        seen = await what_the_client_says(local, "retries")
-        await watched.until("Attempt 3: throttled\n")
+        seen = await what_the_client_says(local, "retries", exit_code=1)
+        log = await watched.until("Attempt 3: throttled\n")
     assert "The workflow failed: ModelThrottledException: " in seen
     assert "The provider is busy (attempt 3)" in seen
-    assert "Traceback" not in seen
+    assert "Traceback" not in seen + log
 
 
 async def test_a_chat_goes_on_in_a_new_run_and_knows_what_it_answered(local: dict[str, str]) -> None:
@@ -248,9 +256,15 @@ async def test_the_chat_replays_in_both_runs(agents: Agents) -> None:
         await env.assert_replays(chat)
 
 
-@pytest.mark.parametrize("example", MINE)
-def test_the_readme_has_five_lines(example: str) -> None:
-    assert len((EXAMPLES / example / "README.md").read_text().splitlines()) == 5
+@pytest.mark.parametrize(
+    "readme", sorted(EXAMPLES.glob("*/README.md")), ids=lambda readme: readme.parent.name
+)
+def test_the_readme_has_five_lines_and_its_commands_exist(readme: Path) -> None:
+    text = readme.read_text()
+    assert len(text.splitlines()) == 5
+    modules = set(re.findall(r"python -m (examples[.\w]+)", text))
+    assert modules == {f"examples.{readme.parent.name}.{program}" for program in ("worker", "client")}
+    assert all((ROOT / f"{module.replace('.', '/')}.py").exists() for module in modules)
 
 
 def test_the_table_names_every_example() -> None:
@@ -284,6 +298,53 @@ async def test_tracing_sends_one_trace_from_client_to_model(local: dict[str, str
     assert {"ask", "RunWorkflow:TracingWorkflow", "RunActivity:invoke_model"} <= set(names)
     assert sum(name.startswith("chat") for name in names) >= 1
     assert sum(name.startswith("invoke_agent") for name in names) == 1
+
+
+@pytest.mark.parametrize("program", ["worker", "client"])
+async def test_without_a_server_it_is_said_in_one_line(local: dict[str, str], program: str) -> None:
+    variables = local | {"TEMPORAL_ADDRESS": "127.0.0.1:1"}
+    async with terminal(variables, f"examples.hello_world.{program}") as started:
+        seen = await started.rest()
+        assert await started.exit_code() == 1
+    assert seen.startswith("No Temporal server answers at 127.0.0.1:1. Start one with `make server`")
+    assert seen.count("\n") == 1
+
+
+async def test_a_missing_worker_is_noted_and_a_present_one_is_not(
+    agents: Agents, client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await note_missing_worker(client, f"nobody-{uuid.uuid4()}", "hello_world", patience=0)
+    assert "run `python -m examples.hello_world.worker` in another terminal" in capsys.readouterr().out
+    async with agents(workflows=[HelloWorldWorkflow]) as env:
+        await note_missing_worker(client, env.task_queue, "hello_world", patience=WAIT)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl+C", "SIGTERM"])
+async def test_a_worker_ends_in_order_in_the_middle_of_an_answer_and_the_next_one_goes_on(
+    local: dict[str, str], sign: signal.Signals
+) -> None:
+    go_on = threading.Event()
+
+    def answer(asked: dict[str, Any]) -> Deltas:
+        yield {"content": "Half of "}
+        go_on.wait(WAIT)
+        yield {"content": "it."}
+
+    with openai_provider(answer) as provider:
+        variables = local | {"STRANDS_TEMPORAL_MODEL": "stand-in"} | provider
+        async with terminal(variables, "examples.streaming.client") as client:
+            try:
+                async with worker(variables, "streaming") as first:
+                    await client.until("Half of ")
+                    first.send(sign)
+                    assert await first.rest() == "Worker ended.\n"
+                    assert await first.exit_code() == 0
+            finally:
+                go_on.set()
+            async with worker(variables, "streaming"):
+                seen = await client.rest()
+    assert seen == "\n[once more, from the start]\nHalf of it.\n[COMPLETED]\nFinal result: Half of it.\n\n"
 
 
 @contextmanager

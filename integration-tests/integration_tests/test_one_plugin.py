@@ -46,8 +46,6 @@ class OnePluginWorkflow:
 
 
 @pytest.mark.server
-# An MCP client that ends leaves a coroutine of its own unfinished (strands 1.62), which Python reports.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_servers_and_streaming_with_strands_plugin_alone(agents: Agents) -> None:
     model = ScriptedModel(use_tool("add", {"a": 2, "b": 3}), lambda call: say(f"it is {call.text}", chunk=2))
     plugin = StrandsPlugin(models={"m": lambda: model}, mcp_clients={"echo": echo_client})

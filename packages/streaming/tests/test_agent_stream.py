@@ -21,7 +21,7 @@ from strands.hooks import BeforeToolCallEvent, HookProvider, HookRegistry
 from strands.types.content import Messages
 from strands.types.streaming import StreamEvent
 from temporalio import workflow
-from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
+from temporalio.client import WorkflowFailureError
 from temporalio.common import RetryPolicy
 from temporalio.contrib.workflow_streams import WorkflowStream, WorkflowStreamState
 
@@ -356,6 +356,6 @@ class CancelWorkflow:
 async def test_a_workflow_without_a_stream_is_an_error(agents: Agents) -> None:
     async with agents(workflows=[PlainWorkflow], models={"live": lambda: ScriptedModel()}) as env:
         handle = await env.start(PlainWorkflow.run)
-        with pytest.raises(WorkflowUpdateFailedError):
+        with pytest.raises(ValueError, match=r"has no stream to read .*self\.stream = WorkflowStream\(\)"):
             await read_all(AgentStream(env.client, handle.id))
         await handle.terminate()

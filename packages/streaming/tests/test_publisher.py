@@ -4,8 +4,7 @@ import asyncio
 import logging
 import sys
 import uuid
-from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +21,6 @@ from packages.streaming.tests.streaming_support import (
     read_all,
     read_plain,
 )
-from strands.types.streaming import StreamEvent
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.client import (
@@ -31,7 +29,6 @@ from temporalio.client import (
     OutboundInterceptor,
     SignalWorkflowInput,
     WorkflowHandle,
-    WorkflowHistory,
 )
 from temporalio.common import RetryPolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -290,33 +287,3 @@ async def test_a_given_up_attempt_that_still_speaks_is_not_heard(
         assert await asyncio.wait_for(read_and_disturb(handle), WAIT) == ["wrong", "right"]
         assert await handle.result() == "right\n"
         assert plain_text(await read_plain(client, handle.id)) == "wronglateright"
-
-
-async def test_what_500_chunks_cost_the_history(client: Client, worker_options: dict[str, Any]) -> None:
-    """A signal and a workflow task per batch, not per chunk: the numbers of docs/streaming.md."""
-
-    async def chunks() -> AsyncIterator[StreamEvent]:
-        yield {"messageStart": {"role": "assistant"}}
-        for number in range(500):
-            yield {"contentBlockDelta": {"delta": {"text": f"{number} "}}}
-            await asyncio.sleep(0.01)  # a model's pace; nothing is waited for
-        yield {"contentBlockStop": {}}
-        yield {"messageStop": {"stopReason": "end_turn"}}
-
-    async with running(client, LiveModel(chunks), worker_options) as handle:
-        text = await handle.result()
-        unread = await handle.fetch_history()
-        assert plain_text(await read_plain(client, handle.id)) == text.rstrip("\n")
-    async with running(client, LiveModel(chunks), worker_options) as handle:
-        assert plain_text(await read_plain(client, handle.id)) == text.rstrip("\n")
-        read = await handle.fetch_history()
-    batches = kinds(unread)["workflow_execution_signaled"]
-    assert batches < 250  # by the clock about 55; a machine that is slow at sleeping makes more
-    assert len(unread.events) <= 4 * batches + 16
-    assert len(read.events) <= 12 * kinds(read)["workflow_execution_signaled"] + 16
-
-
-def kinds(history: WorkflowHistory) -> "Counter[str]":
-    return Counter(
-        str(event.WhichOneof("attributes")).removesuffix("_event_attributes") for event in history.events
-    )

@@ -218,12 +218,12 @@ async def test_a_late_subscriber_reads_all_and_one_in_the_middle_the_rest(agents
 
 
 async def test_a_topic_without_a_stream_ends_the_workflow_and_says_what_to_write(agents: Agents) -> None:
-    async with agents(
-        workflows=[NoStreamWorkflow], models={"live": lambda: ScriptedModel(say("never"))}
-    ) as env:
+    model = ScriptedModel(say("never"))
+    async with agents(workflows=[NoStreamWorkflow], models={"live": lambda: model}) as env:
         with pytest.raises(WorkflowFailureError) as failure:
             await env.run(NoStreamWorkflow.run, "go")
         cause = failure.value.cause
         assert isinstance(cause, ApplicationError)
         assert cause.type == "AgentValueError"
         assert "self.stream = WorkflowStream()" in cause.message
+        assert not model.calls  # nothing was paid for

@@ -1,6 +1,7 @@
 """What crosses the stream, without a server."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -27,6 +28,7 @@ from strands_temporal_streaming import (
 from strands_temporal_streaming._client import _from_model  # pyright: ignore[reportPrivateUsage]  # white box
 from strands_temporal_streaming._plain import plain_event
 from strands_temporal_streaming._types import ControlEvent, from_control, to_control
+from strands_temporal_streaming._workflow import _json  # pyright: ignore[reportPrivateUsage]  # white box
 
 EVERY_CONTROL_EVENT: list[ControlEvent] = [
     CallStarted("c", "claude", "1"),
@@ -34,6 +36,7 @@ EVERY_CONTROL_EVENT: list[ControlEvent] = [
     AttemptRestarted("c", 2, None, "1"),
     OutputLost("c", 1, 3),
     ToolCall("search", "t-1", {"q": ["a", 1, None]}, "helper"),
+    ToolCall("search", "t-1", '{"q": ["a', "helper", truncated=True),
     ToolResult("search", "t-1", "success", "found", True, "helper"),
     TurnEnd("interrupt", (PendingInterrupt("i", "approval", {"why": 1}),), "helper"),
     TurnEnd(None),
@@ -113,3 +116,20 @@ def test_what_a_reader_sees_of_a_models_events() -> None:
         {"contentBlockDelta": {"delta": {"text": ""}}},
     ):
         assert seen(event) is None
+
+
+def test_everything_can_be_shown_in_json_and_is_cut() -> None:
+    class Unspeakable:
+        def __str__(self) -> str:
+            raise ValueError("no words")
+
+    loop: list[Any] = []
+    loop.append(loop)
+    assert _json({"a": [1, None, "Grüße 👋"]}, 100) == ({"a": [1, None, "Grüße 👋"]}, False)
+    assert _json({"path": Path("a")}, 100) == ({"path": "a"}, False)
+    assert _json({(1, 2): 3, "b": 4}, 100) == ({"b": 4}, False)
+    assert _json("\ud83d", 100) == ("?", False)
+    assert _json(loop, 100) == ("<list>", False)
+    assert _json(Unspeakable(), 100) == ("<Unspeakable>", False)
+    assert _json(["x" * 10], 12) == ('["xxxxxxxxxx', True)
+    assert _json(["x" * 10], 14) == (["x" * 10], False)

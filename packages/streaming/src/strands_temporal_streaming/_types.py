@@ -17,6 +17,10 @@ CALL_METADATA = "strands-call"
 """Payload metadata of each event of a model: `<call>/<attempt>`."""
 
 
+DEFAULT_TOPIC = "events"
+"""What readers and hooks take where no topic is named; the guide's."""
+
+
 def control_topic(topic: str) -> str:
     """Return the topic beside `topic` that carries what is not the model's own stream."""
     return f"{topic}.control"
@@ -112,13 +116,23 @@ class OutputLost:
 
 @dataclass(frozen=True)
 class ToolCall:
-    """The agent is about to call a tool. Needs `StreamHooks` in the workflow."""
+    """The agent is about to call a tool. Needs `StreamHooks` in the workflow.
+
+    Attributes:
+        name: Name of the tool.
+        tool_use_id: Id of the call.
+        input: What the model asks, in JSON values; if `truncated`, the beginning of its JSON text.
+        agent: Name of the agent.
+        offset: Offset of this item in the workflow's stream.
+        truncated: Whether only the beginning of the input is here.
+    """
 
     name: str = ""
     tool_use_id: str = ""
     input: Any = None
     agent: str = ""
     offset: int = -1
+    truncated: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,11 +160,12 @@ class ToolResult:
 
 @dataclass(frozen=True)
 class PendingInterrupt:
-    """What a paused agent waits for."""
+    """What a paused agent waits for. If `truncated`, `reason` is the beginning of its JSON text."""
 
     id: str = ""
     name: str = ""
     reason: Any = None
+    truncated: bool = False
 
 
 @dataclass(frozen=True)
@@ -172,7 +187,10 @@ class TurnEnd:
 
 @dataclass(frozen=True)
 class End:
-    """The workflow ended; `status` is Temporal's name for how: `COMPLETED`, `FAILED`, `TERMINATED`."""
+    """The workflow ended; `status` is Temporal's name for how: `COMPLETED`, `FAILED`, `TERMINATED`.
+
+    It is empty if the server does not know any more: another workflow runs under the same id.
+    """
 
     status: str = ""
     offset: int = -1

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from strands import Agent
 from strands.hooks import (
     AfterInvocationEvent,
     AfterToolCallEvent,
@@ -13,10 +14,27 @@ from strands.hooks import (
 from strands.types.tools import ToolResult as StrandsToolResult
 from temporalio.contrib.workflow_streams import WorkflowStream
 
-from ._types import ControlEvent, PendingInterrupt, ToolCall, ToolResult, TurnEnd, control_topic, to_control
+from strands_temporal import TemporalModel
+
+from ._types import (
+    DEFAULT_TOPIC,
+    ControlEvent,
+    PendingInterrupt,
+    ToolCall,
+    ToolResult,
+    TurnEnd,
+    control_topic,
+    to_control,
+)
 
 RESULT_CHARACTERS = 2000
 """What of a tool's result goes to subscribers: each of them costs the history what it reads."""
+
+INPUT_CHARACTERS = 16_000
+"""The same for what a tool is asked, and for what an interrupt asks, in JSON.
+
+Without a bound the server ends the workflow: what answers a poll may have 2 MiB.
+"""
 
 
 class StreamHooks(HookProvider):
@@ -27,11 +45,13 @@ class StreamHooks(HookProvider):
 
     Args:
         stream: The workflow's stream.
-        topic: The agent's `streaming_topic`.
+        topic: What `AgentStream` is given; the agent's own `streaming_topic` if None, and `events` if the
+            agent has none.
     """
 
-    def __init__(self, stream: WorkflowStream, topic: str = "events") -> None:
-        self._control = stream.topic(control_topic(topic))
+    def __init__(self, stream: WorkflowStream, topic: str | None = None) -> None:
+        self._stream = stream
+        self._topic = topic
 
     def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
         """See base class."""
@@ -45,13 +65,18 @@ class StreamHooks(HookProvider):
         for block in event.message["content"]:
             if "toolUse" in block:
                 use = block["toolUse"]
-                self._publish(ToolCall(use["name"], use["toolUseId"], _json(use["input"]), event.agent.name))
+                asked, cut = _json(use["input"], INPUT_CHARACTERS)
+                self._publish(
+                    event.agent,
+                    ToolCall(use["name"], use["toolUseId"], asked, event.agent.name, truncated=cut),
+                )
 
     def _tool_ended(self, event: AfterToolCallEvent) -> None:
         if event.retry:
             return
         text = _text(event.result)
         self._publish(
+            event.agent,
             ToolResult(
                 event.tool_use["name"],
                 event.tool_use["toolUseId"],
@@ -59,35 +84,57 @@ class StreamHooks(HookProvider):
                 text[:RESULT_CHARACTERS],
                 len(text) > RESULT_CHARACTERS,
                 event.agent.name,
-            )
+            ),
         )
 
     def _turn_ended(self, event: AfterInvocationEvent) -> None:
         if event.resume is not None:  # the turn goes on
             return
         result = event.result
+        asked = (result.interrupts if result else None) or ()
         interrupts = tuple(
-            PendingInterrupt(one.id, one.name, _json(one.reason))
-            for one in (result.interrupts if result else None) or ()
+            PendingInterrupt(one.id, one.name, *_json(one.reason, INPUT_CHARACTERS // len(asked)))
+            for one in asked
         )
-        self._publish(TurnEnd(result.stop_reason if result else None, interrupts, event.agent.name))
+        self._publish(
+            event.agent, TurnEnd(result.stop_reason if result else None, interrupts, event.agent.name)
+        )
 
-    def _publish(self, event: ControlEvent) -> None:
-        self._control.publish(to_control(event))
+    def _publish(self, agent: Agent, event: ControlEvent) -> None:
+        topic = self._topic
+        if topic is None and isinstance(agent.model, TemporalModel):
+            topic = agent.model.streaming_topic
+        self._stream.topic(control_topic(topic or DEFAULT_TOPIC)).publish(to_control(event))
 
 
 def _text(result: StrandsToolResult) -> str:
-    return "\n".join(_block_text(block) for block in result["content"])
+    return _encodable("\n".join(_block_text(block) for block in result["content"]))
 
 
 def _block_text(block: Any) -> str:
     if "text" in block:
         return block["text"]
     if "json" in block:
-        return json.dumps(block["json"], ensure_ascii=False, default=str)
+        return _dumped(block["json"])
     return "".join(f"[{kind}]" for kind in block)  # an image, a document
 
 
-def _json(value: Any) -> Any:
-    """Return `value` as JSON values; what is none, as text."""
-    return json.loads(json.dumps(value, default=str))
+def _json(value: Any, characters: int) -> tuple[Any, bool]:
+    """Return `value` in JSON values, or the beginning of its JSON text, and whether it is only that."""
+    text = _dumped(value)
+    if len(text) > characters:
+        return text[:characters], True
+    return json.loads(text), False
+
+
+def _dumped(value: Any) -> str:
+    """Return `value` as JSON, with text in place of what is none: what raises here harms the agent."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str, skipkeys=True)
+    except (TypeError, ValueError, RecursionError):  # it contains itself, or its `__str__` does not work
+        text = json.dumps(f"<{type(value).__name__}>")
+    return _encodable(text)
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()  # half a surrogate pair is no JSON

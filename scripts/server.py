@@ -1,0 +1,27 @@
+"""A Temporal dev server at localhost:7233 with its Web UI, for the examples, until Ctrl+C: `make server`."""
+
+import os
+import sys
+
+from strands_temporal.testing import DevServerError, find_server_binary
+
+PORT, UI_PORT = "7233", "8233"  # where `temporal server start-dev` has them
+
+
+def main() -> None:
+    """Become the server: found on PATH or in the cache, else made.
+
+    Raises:
+        SystemExit: If there is none and none can be made; says why.
+    """
+    try:
+        binary, _ = find_server_binary()
+    except DevServerError as error:
+        sys.exit(str(error))
+    print(f"Temporal at 127.0.0.1:{PORT}, Web UI at http://127.0.0.1:{UI_PORT}. Ctrl+C to exit.", flush=True)
+    options = ["--ip", "127.0.0.1", "--port", PORT, "--ui-port", UI_PORT, "--log-level", "error"]
+    os.execv(binary, [str(binary), "server", "start-dev", *options])  # noqa: S606  # no shell is wanted
+
+
+if __name__ == "__main__":
+    main()
