@@ -6,9 +6,16 @@ changes (`tests/test_adaptation.py`):
 - `adapt_loop`: a workflow's event loop has no `run_in_executor`, which Strands needs for plain `@tool`
   functions.
 - `adapt_strands`: modules of Strands take their clock and ids from the names `time`, `uuid` and `random`; in
-  a workflow those must give the same values at every replay.
-- `called_by_strands`: tells a call by Strands' own code from a user's.
+  a workflow those must give the same values at every replay. Their cancel signals are `threading.Event`s,
+  which nothing can await: Strands polls them, and a queue in `Graph`; each tick would be a timer in history.
+  And what Strands runs in a thread with a loop of its own is driven inline (`_sync_calls.py`), or on the
+  workflow's loop (background tasks, `_background.py`). Its steering plugin tells nobody but its log that a
+  guard failed, and lets pass what it guards: there the log raises.
+- `call_tool`: a direct tool call takes the agent's lock, which has no public name.
+- `called_by_strands`: tells a call by Strands' own code from a user's; `raised_by_multi_agent` an error.
 - `activity_name`: the name that `@activity.defn` gave a function.
+- `enforces_structured_output`, `StructuredOutputSupport`: whether a provider enforces structured output
+  itself is an attribute without a public name.
 """
 
 import asyncio
@@ -16,13 +23,20 @@ import importlib
 import logging
 import random
 import sys
+import threading
 import time
 import types
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import datetime, tzinfo
 from typing import Any, TypeVar
 
+from strands import Agent
 from temporalio import workflow
+
+from ._background import BackgroundRuntime, OneLoop, settled, start
+from ._cancel import CancelSignal
+from ._sync_calls import InlineExecutor, capture, run_now
 
 logger = logging.getLogger(__name__)
 
@@ -34,25 +48,59 @@ tools.py:286). Only these may run inline: any other use of a thread would do I/O
 each replay."""
 
 ADAPTED_NAMES: dict[str, tuple[str, ...]] = {
+    "strands._async": ("ThreadPoolExecutor", "asyncio"),
     "strands._identifier": ("time",),
-    "strands.agent.agent": ("uuid",),
+    "strands.agent.agent": ("threading", "uuid"),
+    "strands.background_tasks._background_tasks": ("asyncio",),
+    "strands.background_tasks.in_process._engine": ("datetime", "uuid4"),
+    "strands.background_tasks.in_process._manager": ("asyncio", "get_background_task_runtime", "uuid"),
     "strands.event_loop.event_loop": ("uuid",),
     "strands.event_loop.streaming": ("time",),
     "strands.multiagent.base": ("time",),
-    "strands.multiagent.graph": ("time",),
+    "strands.multiagent.graph": ("asyncio", "time"),
     "strands.multiagent.swarm": ("time",),
+    "strands.session.snapshot_session_manager": ("_new_snapshot_id",),
     "strands.telemetry.metrics": ("time", "uuid"),
     "strands.tools._caller": ("random",),
     "strands.tools.executors._executor": ("time",),
     "strands.tools.registry": ("uuid",),
+    "strands.types._snapshot": ("datetime",),
     "strands.types.content": ("uuid",),
+    "strands.types.session": ("datetime",),
+    "strands.vended_plugins.context_offloader.storage": ("time",),
     "strands.vended_plugins.goal.plugin": ("time",),
+    "strands.vended_interventions.cedar.cedar_authorization": ("dt",),
+    "strands.vended_plugins.steering.context_providers.ledger_provider": ("datetime",),
+    "strands.vended_plugins.steering.core.handler": ("logger",),
 }
-"""Modules of Strands whose clock and ids reach messages, metrics or decisions, and the names they take them
-from."""
+"""Modules of Strands whose clock, ids, threads and polls reach messages, metrics, decisions or history, and
+the names they take them from."""
+
+NEEDS_AN_EXTRA = frozenset({"strands.vended_interventions.cedar.cedar_authorization"})
+"""Modules among them that import a package which Strands installs by an extra."""
+
+CANCEL_WATCHER = ("strands.agent.agent", "_link_cancel_signal")
+"""Where Strands polls a caller's cancel signal, every 50 ms (1.62: agent.py:132). An agent as a tool has one
+for each call."""
+
+SWARM_STATE = ("strands.multiagent.swarm", "SwarmState")
+"""Where a swarm's start is `time.time` as it was when the class was made (1.62: swarm.py:186)."""
+
+QUEUE_POLLER = "_execute_nodes_parallel"
+"""Where `Graph` waits 0.1 s at a time for its nodes' events (1.62: graph.py:855), lest it misses that all
+have ended. Each node's last event is None, which wakes it, so it need not look."""
+
+SETTLEMENT_POLLER = "_await_next_settlement"
+"""Where background tasks wait 50 ms at a time for one to end, lest they miss a cancellation (1.62:
+background_tasks/_background_tasks.py:355)."""
+
+STEERING_FAILED = "guidance failed"
+"""How the steering plugin's message ends on an error that it swallows (1.62: steering/core/handler.py:100
+and 147)."""
 
 _SLOW_TOOL_SECONDS = 0.5  # Temporal's deadlock detector ends the workflow task at 2 s
 _RUN_STATE = "__strands_temporal_random__"
+_LAST_UUID7 = "__strands_temporal_uuid7__"
 
 
 def adapt_loop() -> None:
@@ -72,24 +120,80 @@ def adapt_strands() -> None:
 
     Idempotent. Outside a workflow the modules behave as before.
     """
-    stand_ins = {"time": _WorkflowTime, "uuid": _WorkflowUuid, "random": _WorkflowRandom}
+    stand_ins = {
+        "ThreadPoolExecutor": _WorkflowExecutor,
+        "_new_snapshot_id": _WorkflowUuid7,
+        "asyncio": _WorkflowAsyncio,
+        "datetime": _WorkflowDatetime,
+        "dt": _WorkflowDatetime,
+        "get_background_task_runtime": _WorkflowBackgroundRuntime,
+        "logger": _SteeringLogger,
+        "random": _WorkflowRandom,
+        "threading": _WorkflowThreading,
+        "time": _WorkflowTime,
+        "uuid": _WorkflowUuid,
+        "uuid4": _WorkflowUuid4,
+    }
     for module_name, names in ADAPTED_NAMES.items():
-        module = importlib.import_module(module_name)
+        try:
+            module = importlib.import_module(module_name)
+        except ImportError:
+            if module_name not in NEEDS_AN_EXTRA:
+                raise
+            continue
         for name in names:
             current = getattr(module, name)
             if not isinstance(current, _StandIn):
                 setattr(module, name, stand_ins[name](current))
+    for (module_name, name), stand_in in {CANCEL_WATCHER: _CancelWatcher, SWARM_STATE: _SwarmState}.items():
+        module = importlib.import_module(module_name)
+        if not isinstance(getattr(module, name), _StandIn):
+            setattr(module, name, stand_in(getattr(module, name)))
 
 
-def called_by_strands(depth: int) -> bool:
-    """Tell whether the code `depth` frames above the caller belongs to Strands.
+def called_by_strands(depth: int, package: str = "strands") -> bool:
+    """Tell whether the code `depth` frames above the caller belongs to Strands, or to a package of it.
 
     Strands takes snapshots itself, through the methods that a `TemporalAgent` refuses to users (1.62:
     agent/_agent_as_tool.py:382, vended_plugins/goal/plugin.py:322, the session managers).
     """
     # Nothing public tells who calls.
     caller = _module(sys._getframe(depth + 1))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    return caller == "strands" or caller.startswith("strands.")
+    return caller == package or caller.startswith(f"{package}.")
+
+
+def raised_by_multi_agent(error: BaseException) -> bool:
+    """Tell whether `error` was raised by Strands' own code for graphs and swarms: a node's time-out, say.
+
+    Nothing of ours stands around a `Graph`, so such an error is not marked as one that left an agent, and
+    Temporal would retry the workflow task on it for ever.
+    """
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return traceback is not None and _module(traceback.tb_frame).startswith("strands.multiagent.")
+
+
+async def call_tool(agent: Agent, name: str, arguments: dict[str, Any]) -> Any:
+    """Call a tool as `agent.tool.<name>(**arguments)` does, and wait for it.
+
+    Strands' own caller (1.62: tools/_caller.py) makes the call and its record; only where it would run them
+    in a thread they are awaited, under the same lock.
+    """
+    recorded = arguments.get("record_direct_tool_call")
+    locked = agent.record_direct_tool_call if recorded is None else recorded
+    # Strands takes the lock to find the tool, and gives it back as the call is taken out of it: here again.
+    call = capture(lambda: getattr(agent.tool, name)(**arguments))
+    lock: Any = getattr(agent, "_concurrency")  # noqa: B009  # private
+    if locked:
+        lock.try_acquire_lock()
+    try:
+        result = await call
+        agent.conversation_manager.apply_management(agent)
+        return result
+    finally:
+        if locked:
+            lock.release_lock()
 
 
 def activity_name(function: Callable[..., Any]) -> str | None:
@@ -101,6 +205,24 @@ def activity_name(function: Callable[..., Any]) -> str | None:
     if definition is None:
         return None
     return definition.name or "dynamic"
+
+
+def enforces_structured_output(model: object) -> bool:
+    """Tell whether a provider enforces structured output itself (1.62: models/model.py:196). On a worker."""
+    return getattr(model, "_supports_structured_output", False) is True
+
+
+class StructuredOutputSupport:
+    """Base of a model that says so of the provider behind it; the agent loop asks it (event_loop.py:742)."""
+
+    @property
+    def enforces_structured_output(self) -> bool:
+        """Whether the provider behind this model enforces structured output itself."""
+        return False
+
+    @property
+    def _supports_structured_output(self) -> bool:  # in the place of Model's class attribute
+        return self.enforces_structured_output
 
 
 def workflow_random() -> random.Random:
@@ -154,7 +276,7 @@ def _warn_if_slow(seconds: float) -> None:
 
 
 class _StandIn:
-    """A module seen through a few changed functions; everything else is the module's own."""
+    """A module (or what else has a name) seen through a few changed functions; all else is its own."""
 
     def __init__(self, module: Any) -> None:
         self._module = module
@@ -181,9 +303,115 @@ class _WorkflowUuid(_StandIn):
         return self._module.uuid4()
 
 
+class _WorkflowUuid4(_StandIn):
+    def __call__(self) -> uuid.UUID:
+        return _WorkflowUuid(uuid).uuid4() if _may_draw() else self._module()
+
+
+class _WorkflowDatetime(_StandIn):
+    def now(self, tz: tzinfo | None = None) -> datetime:
+        if not workflow.in_workflow():
+            return self._module.now(tz)
+        # Workers may be in several time zones: a time without one is UTC.
+        return workflow.now().astimezone(tz) if tz else workflow.now().replace(tzinfo=None)
+
+
+class _WorkflowUuid7(_StandIn):
+    """Strands' ids of snapshots, whose order is that of their making; its own counter is the process's."""
+
+    def __call__(self) -> str:
+        if not _may_draw():
+            return self._module()
+        loop = asyncio.get_running_loop()
+        last: int = getattr(loop, _LAST_UUID7, 0)
+        ordered = max(int(workflow.time() * 1000) << 12, last + 1)  # 48 bits of milliseconds, 12 of a counter
+        setattr(loop, _LAST_UUID7, ordered)
+        value = (ordered >> 12) << 80 | 0x7 << 76 | (ordered & 0xFFF) << 64 | 0b10 << 62
+        return str(uuid.UUID(int=value | workflow_random().getrandbits(62)))
+
+
 class _WorkflowRandom(_StandIn):
     def randint(self, a: int, b: int) -> int:
         return workflow_random().randint(a, b) if _may_draw() else self._module.randint(a, b)
+
+
+class _WorkflowThreading(_StandIn):
+    @property
+    def Event(self) -> type[threading.Event]:  # noqa: N802  # the module's name
+        return CancelSignal if workflow.in_workflow() else self._module.Event
+
+
+class _WorkflowExecutor(_StandIn):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return InlineExecutor() if workflow.in_workflow() else self._module(*args, **kwargs)
+
+
+class _WorkflowAsyncio(_StandIn):
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return run_now(coroutine) if workflow.in_workflow() else self._module.run(coroutine)
+
+    def wait_for(self, awaitable: Awaitable[T], timeout: float | None) -> Coroutine[Any, Any, T]:
+        # Only for the poll: `node_timeout` goes through here as well, and is meant.
+        caller = sys._getframe(1).f_code.co_name  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        if caller == QUEUE_POLLER and workflow.in_workflow():
+            timeout = None
+        return self._module.wait_for(awaitable, timeout)
+
+    def wait(self, waiters: Any, **options: Any) -> Coroutine[Any, Any, Any]:
+        caller = sys._getframe(1)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        if caller.f_code.co_name == SETTLEMENT_POLLER and workflow.in_workflow():
+            plugin: Any = caller.f_locals["self"]
+            return settled(waiters, plugin._agent.cancel_signal)  # noqa: SLF001
+        return self._module.wait(waiters, **options)
+
+    def get_running_loop(self) -> Any:
+        loop = self._module.get_running_loop()
+        return OneLoop(loop) if workflow.in_workflow() else loop
+
+    def run_coroutine_threadsafe(self, coroutine: Coroutine[Any, Any, Any], loop: Any) -> Any:
+        if workflow.in_workflow():
+            return start(coroutine)
+        return self._module.run_coroutine_threadsafe(coroutine, loop)
+
+    def wrap_future(self, future: Any) -> Any:
+        return future if workflow.in_workflow() else self._module.wrap_future(future)
+
+
+class _WorkflowBackgroundRuntime(_StandIn):
+    def __call__(self) -> Any:
+        return BackgroundRuntime() if workflow.in_workflow() else self._module()
+
+
+class _SteeringLogger(_StandIn):
+    """The log of Strands' steering plugin, which in a workflow raises what the plugin only logs.
+
+    A guard that cannot run must not let pass what it guards.
+    """
+
+    def debug(self, message: str, *args: Any) -> None:
+        self._module.debug(message, *args)
+        if message.endswith(STEERING_FAILED) and workflow.in_workflow():
+            raise args[-1]
+
+
+class _CancelWatcher(_StandIn):
+    """Strands' watcher of a caller's cancel signal; in a workflow it waits without a timer."""
+
+    async def __call__(self, external: threading.Event, internal: threading.Event) -> None:
+        if not workflow.in_workflow():
+            await self._module(external, internal)
+            return
+        await workflow.wait_condition(external.is_set)
+        internal.set()
+
+
+class _SwarmState(_StandIn):
+    """The class of a swarm's state; in a workflow a swarm starts at the workflow's time."""
+
+    def __call__(self, **values: Any) -> Any:
+        if workflow.in_workflow():
+            values.setdefault("start_time", workflow.time())
+        return self._module(**values)
 
 
 def _may_draw() -> bool:

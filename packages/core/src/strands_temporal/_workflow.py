@@ -1,14 +1,19 @@
 """Activities as the agent loop in a workflow sees them: one place where they are started and awaited."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from temporalio import workflow
+from temporalio.api.common.v1 import Payload
 from temporalio.exceptions import ActivityError, CancelledError
 
+from ._cancel import AgentCancelledError, ended
 from ._errors import from_activity_error
+from ._idempotency import with_header
 from ._options import ActivityOptions
+from ._sync_calls import check_may_wait
 
 
 async def execute_activity(
@@ -18,6 +23,8 @@ async def execute_activity(
     *,
     result_type: type[Any] | None = None,
     restore: Callable[[ActivityError], Exception] = from_activity_error,
+    cancel_signal: threading.Event | None = None,
+    tool_header: Payload | None = None,
 ) -> Any:
     """Run an activity and return its result, errors restored for Strands. Runs in the workflow.
 
@@ -27,19 +34,31 @@ async def execute_activity(
         options: Merged and checked options (see `_options.py`).
         result_type: Type of the result, where `activity` is a name.
         restore: Turns the activity's failure into what Strands should see.
+        cancel_signal: Set, it cancels the activity; set before, the activity is not started. For a tool
+            `tool_context.cancel_signal`.
+        tool_header: Tells the worker that the activity answers a tool call (see `_idempotency.py`).
 
     Raises:
-        asyncio.CancelledError: If the activity was cancelled. Temporal raises an ordinary exception for that,
-        which
-            Strands' tool executors would take for a failed tool and go on.
+        asyncio.CancelledError: If the activity was cancelled with the workflow. Temporal raises an ordinary
+            exception for that, which Strands' tool executors would take for a failed tool and go on.
+        SynchronousCallError: Below a synchronous call of Strands, such as `agent.tool.name()`.
+        AgentCancelledError: If `cancel_signal` was set and the activity gave no result.
         Exception: What `restore` makes of a failed activity.
     """
+    check_may_wait(f"the activity {activity if isinstance(activity, str) else activity.__name__!r}")
+    if cancel_signal is not None and cancel_signal.is_set():
+        raise AgentCancelledError
+    # The overloads of temporalio know a name or a function, not either.
+    with with_header(tool_header):
+        handle = workflow.start_activity(cast("str", activity), args=args, result_type=result_type, **options)
+    by_signal = await ended(handle, cancel_signal)
     try:
-        # The overloads of temporalio know a name or a function, not either.
-        return await workflow.execute_activity(
-            cast("str", activity), args=args, result_type=result_type, **options
-        )
-    except ActivityError as error:
+        return handle.result()
+    except (ActivityError, asyncio.CancelledError) as error:
+        if by_signal:
+            raise AgentCancelledError from error
+        if isinstance(error, asyncio.CancelledError):
+            raise
         if isinstance(error.cause, CancelledError):
             raise asyncio.CancelledError from error
         raise restore(error)  # noqa: B904  # `restore` sets the cause itself

@@ -1,0 +1,470 @@
+"""No polling in history, and time limits of a run that replay."""
+
+import ast
+import asyncio
+import importlib
+import inspect
+import itertools
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import strands
+from conftest import Agents
+from strands import Agent
+from strands.hooks import AfterToolCallEvent, HookProvider, HookRegistry
+from strands.multiagent import GraphBuilder, Swarm
+from temporalio import activity, workflow
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+
+from strands_temporal import TemporalAgent
+from strands_temporal._adaptation import CANCEL_WATCHER, QUEUE_POLLER, SWARM_STATE, adapt_strands
+from strands_temporal.testing import ScriptedModel, say, use_tool
+from strands_temporal.workflow import CancelSignal, activity_as_tool
+
+STRANDS = Path(next(iter(strands.__path__)))
+
+NODE_LIMITS_OF_SWARMS = sys.version_info >= (3, 11)
+"""Before, Strands looks at the limit only when the node says something (1.62: swarm.py:513)."""
+
+# --- Strands' waits with a time limit, and what becomes of each
+
+WAITS: dict[str, list[str]] = {
+    # polls that an adaptation entry takes out of a workflow
+    "agent/agent.py": ["asyncio.sleep(_CANCEL_POLL_INTERVAL)"],
+    "background_tasks/_background_tasks.py": [
+        "asyncio.wait(waiters, timeout=_CANCEL_POLL_INTERVAL, return_when=asyncio.FIRST_COMPLETED)"
+    ],
+    "multiagent/graph.py": [
+        "asyncio.wait_for(event_queue.get(), timeout=0.1)",
+        "asyncio.wait_for(stream_node(), timeout=self.node_timeout)",  # meant: one timer per node
+    ],
+    # meant: durable timers in a workflow, one for what the user asked
+    "event_loop/_retry.py": ["asyncio.sleep(delay)"],  # a plain Agent's retries; a TemporalAgent has none
+    "models/routing/classifier_strategy.py": [
+        "asyncio.wait_for(self._classify(context, profiles), timeout=self._timeout)"
+    ],
+    "multiagent/swarm.py": ["asyncio.timeout(timeout)"],  # the node time-out
+    "vended_tools/sleep/sleep.py": ["asyncio.sleep(seconds)"],
+    "background_tasks/in_process/_engine.py": [
+        "asyncio.get_running_loop().call_later(self._timeout, self._timeout_task, task_id, active_execution)"
+    ],
+    "background_tasks/in_process/_manager.py": [
+        "asyncio.wait_for(asyncio.shield(operation), timeout=float(timeout))"
+    ],
+    # on the worker, in activities
+    "models/bedrock.py": ["asyncio.sleep(_CANCEL_POLL_INTERVAL)"],
+    "sandbox/stream_process.py": ["asyncio.sleep(timeout)"],
+    "tools/mcp/mcp_client.py": [],  # all of it: the real client never runs in a workflow
+}
+"""Strands 1.62: each file that may run in a workflow, and its waits that a clock ends."""
+
+NEVER_IN_A_WORKFLOW = ("bidi/", "tools/mcp/", "multiagent/a2a/")
+
+
+def waits_of(source: Path) -> list[str]:
+    found: list[str] = []
+    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        call = ast.unparse(node)
+        name = ast.unparse(node.func)
+        limited = any(keyword.arg == "timeout" for keyword in node.keywords)
+        if (
+            name in ("asyncio.sleep", "asyncio.wait_for", "asyncio.timeout", "asyncio.timeout_at")
+            or name.endswith((".call_later", ".call_at"))
+            or (name == "asyncio.wait" and limited)
+        ):
+            found.append(call)
+    return sorted(found)
+
+
+def test_strands_waits_with_a_clock_where_we_know_it() -> None:
+    found = {
+        name: waits
+        for path in sorted(STRANDS.rglob("*.py"))
+        if not (name := path.relative_to(STRANDS).as_posix()).startswith(NEVER_IN_A_WORKFLOW)
+        and (waits := waits_of(path))
+    }
+    expected = {name: sorted(waits) for name, waits in WAITS.items() if waits}
+    assert found == expected, (
+        "Strands waits with a clock elsewhere than in the version this was written for. Each is a timer in "
+        "history when it runs in a workflow. Is it a poll? Take it out in _adaptation.py; if not, note here "
+        "what it is for"
+    )
+
+
+def test_strands_watches_a_cancel_signal_where_the_adaptation_takes_its_place() -> None:
+    module_name, name = CANCEL_WATCHER
+    module = importlib.import_module(module_name)
+    source = ast.parse(inspect.getsource(module))
+    (watcher,) = (
+        node for node in source.body if isinstance(node, ast.AsyncFunctionDef) and node.name == name
+    )
+    assert [argument.arg for argument in watcher.args.args] == ["external", "internal"]
+    assert [ast.unparse(node) for node in watcher.body[-2:]] == [
+        "while not external.is_set():\n    await asyncio.sleep(_CANCEL_POLL_INTERVAL)",
+        "internal.set()",
+    ]
+    uses = [node for node in ast.walk(source) if isinstance(node, ast.Name) and node.id == name]
+    assert len(uses) == 1  # by its name in the module, which is what the adaptation replaces
+    adapt_strands()
+    first = vars(module)[name]
+    adapt_strands()
+    assert vars(module)[name] is first
+    assert type(first).__name__ == "_CancelWatcher"
+
+
+def test_a_swarms_state_takes_its_start_where_the_adaptation_gives_it() -> None:
+    source = ast.parse((STRANDS / "multiagent/swarm.py").read_text("utf-8"))
+    assert "start_time: float = field(default_factory=time.time)" in ast.unparse(source)
+    made = [node for node in ast.walk(source) if isinstance(node, ast.Name) and node.id == SWARM_STATE[1]]
+    calls = [node.func for node in ast.walk(source) if isinstance(node, ast.Call)]
+    assert made
+    assert all(node in calls for node in made)  # only ever called, by its name in the module
+    adapt_strands()
+    from strands.multiagent import swarm
+
+    assert swarm.SwarmState(current_node=None, task="go").start_time == pytest.approx(time.time(), abs=5)
+
+
+def test_no_other_class_of_strands_holds_a_clock_of_its_own() -> None:
+    """A default factory is taken when the class is made: a stand-in in the module comes too late for it."""
+    held = {
+        f"{path.relative_to(STRANDS).as_posix()}: {ast.unparse(node)}"
+        for path in STRANDS.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.keyword)
+        and node.arg == "default_factory"
+        and ast.unparse(node.value).startswith(("time.", "uuid.", "random."))
+    }
+    assert held == {
+        "multiagent/graph.py: default_factory=time.time",  # a run of a graph gives its own
+        "multiagent/swarm.py: default_factory=time.time",
+    }
+
+
+def test_a_graphs_nodes_still_end_with_an_event_that_wakes_its_queue() -> None:
+    """What makes the poll needless: without it, a wait that never ends."""
+    source = ast.parse((STRANDS / "multiagent/graph.py").read_text("utf-8"))
+    functions = {node.name: node for node in ast.walk(source) if isinstance(node, ast.AsyncFunctionDef)}
+    polls = [
+        ast.unparse(node)
+        for node in ast.walk(functions[QUEUE_POLLER])
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "asyncio.wait_for"
+    ]
+    assert polls == ["asyncio.wait_for(event_queue.get(), timeout=0.1)"]
+    (node,) = functions["_stream_node_to_queue"].body[1:]
+    assert isinstance(node, ast.Try)
+    assert [ast.unparse(line) for line in node.finalbody] == ["await event_queue.put(None)"]
+    assert "asyncio.Queue()" in ast.unparse(functions[QUEUE_POLLER])  # unbounded: a put never waits
+
+
+async def test_outside_a_workflow_the_watcher_polls_as_before() -> None:
+    adapt_strands()
+    from strands.agent import agent
+
+    external, internal = threading.Event(), threading.Event()
+    watcher = asyncio.create_task(vars(agent)["_link_cancel_signal"](external, internal))
+    await asyncio.sleep(0)
+    assert not internal.is_set()
+    external.set()
+    await asyncio.wait_for(watcher, 5)
+    assert internal.is_set()
+    assert not isinstance(Agent(ScriptedModel(say("hi"))).cancel_signal, CancelSignal)
+
+
+async def test_outside_a_workflow_a_graph_is_as_before() -> None:
+    adapt_strands()
+    agent = Agent(ScriptedModel(say("hi").after(0.3)), name="one", callback_handler=None)
+    builder = GraphBuilder()
+    builder.add_node(agent, "one")
+    builder.set_max_node_executions(5)
+    result = await builder.build().invoke_async("go")
+    assert result.status.value == "completed"
+
+
+# --- Event counts
+
+
+@activity.defn
+async def takes(seconds: float) -> str:
+    """Take some time.
+
+    Args:
+        seconds: How long.
+    """
+    await asyncio.sleep(seconds)
+    return "took it"
+
+
+SECONDS = 2.0
+"""A poll would leave some 20 (graph) or 40 (agent as tool) timers in this time."""
+
+
+def agent(name: str = "model", **arguments: Any) -> TemporalAgent:
+    return TemporalAgent(name, callback_handler=None, name=name, **arguments)
+
+
+def graph(*names: str, **settings: float) -> Any:
+    builder = GraphBuilder()
+    for name in names:
+        builder.add_node(agent(name), name)
+    builder.set_max_node_executions(20)
+    for one, two in itertools.pairwise(names):
+        builder.add_edge(one, two)
+    if "execution_timeout" in settings:
+        builder.set_execution_timeout(settings["execution_timeout"])
+    if "node_timeout" in settings:
+        builder.set_node_timeout(settings["node_timeout"])
+    return builder.build()
+
+
+def two_graph_nodes() -> Any:
+    builder = GraphBuilder()
+    builder.add_node(agent("sub"), "one")
+    builder.add_node(agent("sub", tools=[activity_as_tool(takes)]), "two")
+    builder.set_max_node_executions(20)
+    return builder.build()
+
+
+BUILD: dict[str, Callable[[], Any]] = {
+    "agent": agent,
+    "sub-agent": lambda: agent(tools=[agent("sub").as_tool()]),
+    "sub-agent with a tool": lambda: agent(tools=[agent("sub", tools=[activity_as_tool(takes)]).as_tool()]),
+    "graph": lambda: graph("sub"),
+    "graph, two nodes": two_graph_nodes,
+    "chain": lambda: graph("sub", "model"),
+    "graph with limits": lambda: graph("sub", execution_timeout=600.0, node_timeout=600.0),
+    "swarm": lambda: Swarm([agent("sub")], node_timeout=600.0),
+}
+
+
+@workflow.defn
+class Counted:
+    @workflow.run
+    async def run(self, case: str) -> str:
+        return str(await BUILD[case]().invoke_async("go"))
+
+
+def sub_model(seconds: float) -> ScriptedModel:
+    def script(call: Any) -> Any:
+        if "takes" in call.tool_names and "took it" not in call.text:
+            return use_tool("takes", {"seconds": seconds})
+        return say("from the sub-agent").after(0 if "took it" in call.text else seconds)
+
+    return ScriptedModel(script)
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("case", "activities", "timers"),
+    [
+        ("agent", 1, 0),
+        ("sub-agent", 3, 0),
+        ("sub-agent with a tool", 5, 0),
+        ("graph", 1, 0),
+        ("graph, two nodes", 4, 0),
+        ("chain", 2, 0),
+        ("graph with limits", 1, 1),  # the node's time-out, once
+        ("swarm", 1, int(NODE_LIMITS_OF_SWARMS)),
+    ],
+)
+async def test_history_has_the_activities_events_and_no_others(
+    agents: Agents, case: str, activities: int, timers: int
+) -> None:
+    def script(call: Any) -> Any:
+        if "sub" in call.tool_names and len(call.messages) == 1:
+            return use_tool("sub", {"input": "help"})
+        return say("done").after(SECONDS if case == "agent" else 0)
+
+    models = {"model": lambda: ScriptedModel(script), "sub": lambda: sub_model(SECONDS)}
+    async with agents(workflows=[Counted], activities=[takes], models=models) as env:
+        await env.run(Counted.run, case)
+        history = await env.handles[0].fetch_history()
+    types = [EventType.Name(event.event_type).removeprefix("EVENT_TYPE_") for event in history.events]
+    assert types.count("ACTIVITY_TASK_SCHEDULED") == activities
+    assert types.count("TIMER_STARTED") == timers
+    # started, completed, and a workflow task (scheduled, started, completed) around each activity (the same)
+    assert len(types) <= 2 + 3 + activities * (3 + 3) + timers * 2, types
+
+
+# --- Time limits fire in the run, with Strands' own errors, and replay
+
+
+@workflow.defn
+class Limited:
+    """Runs a graph or a swarm, and says how it ended."""
+
+    @workflow.run
+    async def run(self, case: str, catch: bool = True) -> dict[str, Any]:
+        multi = LIMITED[case]()
+        try:
+            result = await multi.invoke_async("go")
+        except Exception as error:
+            if not catch:
+                raise
+            return {"error": f"{type(error).__name__}: {error}"}
+        return {
+            "status": result.status.value,
+            "nodes": {name: node.status.value for name, node in result.results.items()},
+            "took": result.execution_time >= 1000,
+        }
+
+
+LIMITED: dict[str, Callable[[], Any]] = {
+    # The first node takes a second, so the limit is passed when the second one's turn comes.
+    "graph": lambda: graph("slow", "model", execution_timeout=0.5),
+    "graph, in time": lambda: graph("slow", "model", execution_timeout=600.0),
+    "graph node": lambda: graph("never", node_timeout=1.0),
+    "graph node, at the poll's own interval": lambda: graph("never", node_timeout=0.1),
+    "swarm": lambda: Swarm([agent("handing over"), agent("model")], execution_timeout=0.5),
+    "swarm node": lambda: Swarm([agent("never")], node_timeout=1.0),
+}
+
+
+def limited_models() -> dict[str, Any]:
+    def hand_over(call: Any) -> Any:
+        if len(call.messages) == 1:
+            return use_tool("handoff_to_agent", {"agent_name": "model", "message": "yours"}).after(1)
+        return say("handed over")
+
+    return {
+        "slow": lambda: ScriptedModel(say("slow").after(1)),
+        "model": lambda: ScriptedModel(lambda call: say("done")),
+        "never": lambda: ScriptedModel(say("too late").after(600)),
+        "handing over": lambda: ScriptedModel(hand_over),
+    }
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("case", sorted(LIMITED))
+async def test_a_time_limit_ends_as_in_a_plain_run(
+    agents: Agents, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if case == "swarm node" and not NODE_LIMITS_OF_SWARMS:
+        pytest.skip("This Python's Strands does not end a swarm's node that says nothing")
+    async with agents(workflows=[Limited], models=limited_models()) as env:
+        durable = await env.run(Limited.run, case)
+    with monkeypatch.context() as patch:  # the same, with plain agents
+        models = limited_models()
+
+        def plain_agent(name: str, **_: Any) -> Agent:
+            return Agent(models[name](), name=name, callback_handler=None)
+
+        patch.setitem(globals(), "agent", plain_agent)
+        plain = await Limited().run(case)
+    assert durable == plain
+    assert (
+        durable
+        == {
+            "graph": {"status": "failed", "nodes": {"slow": "completed"}, "took": True},
+            "graph, in time": {
+                "status": "completed",
+                "nodes": {"slow": "completed", "model": "completed"},
+                "took": True,
+            },
+            "graph node": {"error": "Exception: Node 'never' execution timed out after 1.0s"},
+            "graph node, at the poll's own interval": {
+                "error": "Exception: Node 'never' execution timed out after 0.1s"
+            },
+            "swarm": {"status": "failed", "nodes": {"handing over": "completed"}, "took": True},
+            "swarm node": {"status": "failed", "nodes": {}, "took": True},
+        }[case]
+    )
+
+
+@pytest.mark.server
+async def test_a_time_limit_that_nobody_catches_ends_the_workflow(agents: Agents) -> None:
+    async with agents(workflows=[Limited], models=limited_models()) as env:
+        env.timeout = timedelta(seconds=20)
+        with pytest.raises(WorkflowFailureError) as failure:
+            await env.run(Limited.run, "graph node", False)
+    cause = failure.value.cause
+    assert isinstance(cause, ApplicationError)
+    assert str(cause) == "Exception: Node 'never' execution timed out after 1.0s"
+
+
+# --- Durations are the run's
+
+
+class Durations(HookProvider):
+    def __init__(self) -> None:
+        self.seen: list[float] = []
+
+    def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
+        registry.add_callback(AfterToolCallEvent, self.after)
+
+    def after(self, event: AfterToolCallEvent[Any]) -> None:
+        assert event.duration is not None
+        self.seen.append(event.duration)
+
+
+@workflow.defn
+class Timed:
+    """Runs an agent and a graph, and waits to be asked how long they took."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self.seen: dict[str, Any] = {}
+
+    @workflow.run
+    async def run(self) -> dict[str, Any]:
+        durations = Durations()
+        one = agent("timed", tools=[activity_as_tool(takes)], hooks=[durations])
+        result = await one.invoke_async("go")
+        chain = await graph("slow", "model").invoke_async("go")
+        summary = result.metrics.get_summary()
+        self.seen = {
+            "tool": durations.seen,
+            "cycles": result.metrics.cycle_durations,
+            "tools": summary["tool_usage"]["takes"]["execution_stats"],
+            "latencies": [message.get("metadata") for message in one.messages],
+            "graph": [chain.execution_time, *(node.execution_time for node in chain.results.values())],
+        }
+        await workflow.wait_condition(lambda: self.done)
+        return self.seen
+
+    @workflow.update
+    async def see(self) -> dict[str, Any]:
+        await workflow.wait_condition(lambda: bool(self.seen))
+        return self.seen
+
+    @workflow.signal
+    def end(self) -> None:
+        self.done = True
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("cached", [True, False], ids=["cached", "no cache"])
+async def test_durations_are_the_runs_and_not_the_replays(agents: Agents, cached: bool) -> None:
+    timed = ScriptedModel(use_tool("takes", {"seconds": 1.0}), say("done").after(0.5))
+    options: dict[str, Any] = {
+        "workflows": [Timed],
+        "activities": [takes],
+        "models": {**limited_models(), "timed": lambda: timed},
+        "task_queue": f"timed-{uuid.uuid4()}",
+        **({} if cached else {"max_cached_workflows": 0}),
+    }
+    async with agents(**options) as env:
+        handle = await env.start(Timed.run)
+        live = await handle.execute_update(Timed.see)
+    async with agents(**options) as env:  # another worker, which has only the history
+        same = env.client.get_workflow_handle_for(Timed.run, handle.id)
+        await same.signal(Timed.end)
+        assert await same.result() == live
+        await env.assert_replays(same)
+    assert 1.0 <= live["tool"][0] < 10.0
+    assert live["tools"]["total_time"] == live["tool"][0]
+    assert live["cycles"][0] >= 1.0
+    assert live["cycles"][1] >= 0.5
+    whole, slow, _ = live["graph"]
+    assert 1000 <= slow <= whole < 10_000
