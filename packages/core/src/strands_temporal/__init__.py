@@ -21,6 +21,7 @@ from ._errors import AgentTypeError, AgentValueError, SnapshotsDisabledError, Sy
 from ._model import TemporalModel
 from ._options import ActivityOptions
 from ._plugin import ModelFactory, StrandsPlugin
+from ._sizes import ModelCallTooLargeError
 
 __all__ = [
     "ActivityOptions",
@@ -29,6 +30,7 @@ __all__ = [
     "AgentValueError",
     "CarryTooLargeError",
     "ComposablePlugin",
+    "ModelCallTooLargeError",
     "ModelFactory",
     "SnapshotsDisabledError",
     "StrandsPlugin",

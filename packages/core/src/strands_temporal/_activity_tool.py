@@ -65,7 +65,7 @@ def activity_call(owner: str, activity: Callable[..., Any], options: ActivityOpt
                     tool_header=header,
                 )
                 return _result(value, tool_context, hints.get("return"))
-            except AgentCancelledError as error:
+            except AgentCancelledError as error:  # noqa: PERF203  # a try for each question
                 return {"status": "error", "content": [{"text": str(error)}]}
             except InterruptException as error:
                 crossing["answers"] = answer(tool_context, error, crossing["answers"])

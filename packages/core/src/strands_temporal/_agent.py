@@ -1,22 +1,25 @@
 """`TemporalAgent`: a Strands agent whose loop runs in a workflow."""
 
 import inspect
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import AsyncGeneratorType
 from typing import Any, NoReturn, TypeVar, cast
 
 from pydantic import BaseModel
 from strands import Agent
 from strands.handlers.callback_handler import PrintingCallbackHandler
-from strands.hooks import HookProvider
+from strands.models import Model
 from strands.models.routing import ModelRouter
-from strands.tools import ToolProvider
 from strands.types.agent import AgentInput
+from strands.types.tools import ToolResult
 from temporalio import workflow
 from temporalio.exceptions import TemporalError
 from typing_extensions import Unpack, override
 
-from ._adaptation import called_by_strands
-from ._agent_options import TemporalAgentOptions
+from ._adaptation import call_tool, called_by_strands
+from ._agent_options import TemporalAgentOptions, snapshots_allowed
+from ._agent_plugins import check_plugins
+from ._agent_tools import checked_sandbox, providers_hooks
 from ._carry import AgentCarry, pack, unpack
 from ._errors import (
     AgentTypeError,
@@ -27,15 +30,17 @@ from ._errors import (
     mark_left_agent,
 )
 from ._model import MODEL_SETTINGS, TemporalModel, as_durable_model
+from ._model_checks import check_router
 from ._options import activity_option_names
 
 T = TypeVar("T", bound=BaseModel)
 
 _AGENT_PARAMETERS = frozenset(inspect.signature(cast("Any", Agent.__init__)).parameters) - {"self"}
-_OWN_PARAMETERS = frozenset({"carry"})
+_OWN_PARAMETERS = frozenset({"carry", "snapshots"})
 _SNAPSHOT_ADVICE = (
     "Temporal's history already keeps the workflow's state, more finely than a snapshot could. "
-    "To go on in another run, use agent.carry() and TemporalAgent(carry=...)"
+    "To go on in another run, use agent.carry() and TemporalAgent(carry=...). To take snapshots all the "
+    "same, to go back within a run for example, build it as TemporalAgent(snapshots='allow')"
 )
 
 
@@ -51,7 +56,8 @@ class TemporalAgent(Agent):
         model: Name of a model in `StrandsPlugin(models=...)`, a `TemporalModel`, or None for the plugin's
             default.
         **options: Activity options for model calls (see `TemporalModel`), the arguments of
-            `strands.Agent`, and `carry`: what `carry()` returned in the run before this one.
+            `strands.Agent`, and two of ours. `carry`: what `carry()` returned in the run before this one.
+            `snapshots`: "allow" lets you call `take_snapshot()` and `load_snapshot()`.
 
     Raises:
         AgentTypeError: If an option is unknown, or the model is a real one.
@@ -64,15 +70,13 @@ class TemporalAgent(Agent):
     ) -> None:
         activity_options, agent_options = _split(options)
         _check_agent_options(agent_options)
+        check_plugins(agent_options.get("plugins"))
+        self._users_may_snapshot = snapshots_allowed(agent_options.pop("snapshots", "refuse"))
         agent_options["model"] = _model("model", model, activity_options)
-        aux_model = agent_options.get("aux_model")
-        if aux_model is not None:
-            agent_options["aux_model"] = as_durable_model(
-                "TemporalAgent(aux_model=...)",
-                aux_model,
-                lambda name: TemporalModel(name, **activity_options),
-            )
-        hooks = _providers_hooks(agent_options.get("tools"))
+        self._activity_options = activity_options
+        agent_options["aux_model"] = self._auxiliary(agent_options.get("aux_model"))
+        hooks = providers_hooks(agent_options.get("tools"), sandbox=agent_options.get("sandbox"))
+        agent_options["sandbox"] = checked_sandbox(agent_options.get("sandbox"))
         agent_options["hooks"] = [*hooks, *(h for h in agent_options.get("hooks") or () if h not in hooks)]
         agent_options["retry_strategy"] = None
         agent_options.setdefault("callback_handler", _print_unless_replaying(PrintingCallbackHandler()))
@@ -103,13 +107,38 @@ class TemporalAgent(Agent):
         """Run the agent and yield its events; `invoke_async` runs through here too."""
         self._turns_running += 1
         try:
-            async for event in super().stream_async(prompt, **kwargs):
-                yield event
+            # Closed here: a workflow's loop closes no generator that its reader left, and the agent's lock
+            # would stay taken.
+            events = cast("AsyncGeneratorType[Any, None]", super().stream_async(prompt, **kwargs))
+            try:
+                async for event in events:
+                    yield event
+            finally:
+                # It runs where a worker drops the workflow: the collector then ends this in mid-step.
+                if not events.ag_running:
+                    await events.aclose()
         except Exception as error:
             mark_left_agent(error)
             raise
         finally:
             self._turns_running -= 1
+
+    @property
+    @override
+    def aux_model(self) -> Model:
+        """Model of the calls that Strands makes beside the conversation. Set it to a name or a handle."""
+        return super().aux_model
+
+    @aux_model.setter
+    def aux_model(self, aux_model: Model | str | None) -> None:
+        Agent.aux_model.__set__(self, self._auxiliary(aux_model))
+
+    def _auxiliary(self, model: object) -> Model | None:
+        if model is None:
+            return None
+        return as_durable_model(
+            "TemporalAgent(aux_model=...)", model, lambda name: TemporalModel(name, **self._activity_options)
+        )
 
     def carry(self) -> AgentCarry:
         """Return this agent, between two turns, for the next run of the workflow.
@@ -129,6 +158,15 @@ class TemporalAgent(Agent):
                 "example with workflow.wait_condition(workflow.all_handlers_finished)"
             )
         return pack(self)
+
+    @property
+    def tool_async(self) -> "AsyncToolCaller":
+        """Call a tool directly, and wait for it: `await agent.tool_async.name(argument=...)`.
+
+        As `agent.tool.name(...)` of Strands, with the same arguments, record in the conversation and errors;
+        a tool whose call is an activity (`activity_as_tool`, `TemporalTools`, an MCP tool) needs this one.
+        """
+        return AsyncToolCaller(self)
 
     @override
     async def structured_output_async(self, output_model: type[T], prompt: AgentInput = None) -> T:
@@ -154,12 +192,12 @@ class TemporalAgent(Agent):
 
     @override
     def take_snapshot(self, **kwargs: Any) -> Any:
-        """Refuse users; Strands' own features that snapshot work.
+        """Refuse users, unless the agent was built with `snapshots="allow"`; Strands' own use of it works.
 
         Raises:
             SnapshotsDisabledError: If called by anyone but Strands. It is a `NotImplementedError`.
         """
-        if not called_by_strands(1):
+        if not (self._users_may_snapshot or called_by_strands(1)):
             raise SnapshotsDisabledError(
                 f"TemporalAgent.take_snapshot() is not supported. {_SNAPSHOT_ADVICE}"
             )
@@ -167,16 +205,41 @@ class TemporalAgent(Agent):
 
     @override
     def load_snapshot(self, snapshot: Any) -> None:
-        """Refuse users; Strands' own features that snapshot work.
+        """Refuse users, unless the agent was built with `snapshots="allow"`; Strands' own use of it works.
 
         Raises:
             SnapshotsDisabledError: If called by anyone but Strands. It is a `NotImplementedError`.
         """
-        if not called_by_strands(1):
+        if not (self._users_may_snapshot or called_by_strands(1)):
             raise SnapshotsDisabledError(
                 f"TemporalAgent.load_snapshot() is not supported. {_SNAPSHOT_ADVICE}"
             )
         super().load_snapshot(snapshot)
+
+
+class AsyncToolCaller:
+    """The tools of an agent, each as an attribute: a function that calls it and is awaited."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[ToolResult]]:
+        """Return what calls the tool `name`; a tool's name with dashes is written with underscores.
+
+        Called, it raises AttributeError if there is no such tool, and ConcurrencyException while an
+        invocation of the agent runs, unless it is given `record_direct_tool_call=False`.
+        """
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        async def call(**arguments: Any) -> ToolResult:
+            try:
+                return await call_tool(self._agent, name, arguments)
+            except Exception as error:
+                mark_left_agent(error)
+                raise
+
+        return call
 
 
 def _split(options: TemporalAgentOptions) -> tuple[Any, dict[str, Any]]:
@@ -223,36 +286,9 @@ def _model(parameter: str, model: object, activity_options: Any) -> Any:
             f"{type(model).__name__} brings its own. Give them there: TemporalModel(name, ...)"
         )
     if isinstance(model, ModelRouter):
+        check_router(owner, model, TemporalModel)
         return model
     return as_durable_model(owner, model, lambda name: TemporalModel(name, **activity_options))
-
-
-def _providers_hooks(tools: Any) -> list[Any]:
-    """Return the tool providers in `tools` that are hook providers too.
-
-    Strands loads a tool provider in a thread, which a workflow has not; one for workflows loads its tools by
-    an activity, from a hook.
-
-    Raises:
-        AgentTypeError: If a real MCP client is among the tools.
-    """
-    providers: list[Any] = []
-    for item in _flat(tools):
-        if isinstance(item, ToolProvider) and isinstance(item, HookProvider) and item not in providers:
-            providers.append(item)
-        elif isinstance(item, ToolProvider) and type(item).__module__.startswith("strands.tools.mcp"):
-            raise AgentTypeError(
-                f"TemporalAgent(tools=...): {type(item).__name__} would talk to its server from inside the "
-                "workflow. Register its factory in MCPPlugin(mcp_clients={name: factory}) on the worker and "
-                "give the agent TemporalMCPClient(server=name) (both from strands_temporal_mcp)"
-            )
-    return providers
-
-
-def _flat(items: Any) -> list[Any]:
-    if isinstance(items, (list, tuple)):
-        return [inner for item in cast("list[Any]", items) for inner in _flat(item)]
-    return [] if items is None else [items]
 
 
 def _print_unless_replaying(handler: PrintingCallbackHandler) -> Any:

@@ -5,7 +5,7 @@ At run time any argument of the installed `strands.Agent` is accepted; a test ke
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 from strands import BackgroundTasksConfig, InterventionHandler, Plugin, Sandbox
@@ -22,6 +22,7 @@ from strands.types.traces import AttributeValue
 from temporalio.workflow import ActivityConfig
 
 from ._carry import AgentCarry
+from ._errors import AgentTypeError, AgentValueError
 from ._model import TemporalModel
 
 
@@ -31,6 +32,7 @@ class TemporalAgentOptions(ActivityConfig, total=False):
     streaming_topic: str | None
     streaming_batch_interval: timedelta
     carry: AgentCarry | None
+    snapshots: Literal["refuse", "allow"]
     messages: Messages | None
     tools: list[Any] | None
     system_prompt: str | list[SystemContentBlock] | None
@@ -60,3 +62,18 @@ class TemporalAgentOptions(ActivityConfig, total=False):
     sandbox: Sandbox | None
     storage: Storage | None
     background_tasks: bool | BackgroundTasksConfig | None
+
+
+def snapshots_allowed(policy: object) -> bool:
+    """Return whether users may take snapshots of an agent with `snapshots=policy`.
+
+    Raises:
+        AgentTypeError: If the policy is no string.
+        AgentValueError: If it is another than "refuse" and "allow".
+    """
+    expected = "Give 'refuse' (the default: only Strands' own features take snapshots) or 'allow'"
+    if not isinstance(policy, str):
+        raise AgentTypeError(f"TemporalAgent: snapshots={policy!r} is not a string. {expected}")
+    if policy not in ("refuse", "allow"):
+        raise AgentValueError(f"TemporalAgent: snapshots={policy!r} is unknown. {expected}")
+    return policy == "allow"

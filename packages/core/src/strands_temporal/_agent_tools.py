@@ -115,7 +115,8 @@ class NoSandbox(Sandbox):
     def _refuse(self, what: str) -> NoReturn:
         raise AgentValueError(
             f"A tool wants to {what} from inside the workflow, which would do it again at each replay. Host "
-            "the tool on the worker: StrandsPlugin(tools={name: factory}), and give the agent TemporalTools(name)"
+            "the tool on the worker, in StrandsPlugin(tools={name: factory}), and give the agent "
+            "TemporalTools(name)"
         )
 
 

@@ -253,7 +253,8 @@ def answer(
     Those to a call's interrupts go with it; but a background task keeps its own, and tells them only to who
     asks.
 
-    One that `ToolContext.interrupt` raised has no id yet: Strands gives it its own, stable over replay. One
+    One that `ToolContext.interrupt` raised has no id yet: Strands gives it its own, stable over replay; and
+    that a hosted tool got from Strands on the worker is the call's, and a background task's is another. One
     that the activity made itself keeps what it has.
 
     Raises:
@@ -261,7 +262,7 @@ def answer(
         ApplicationError: If the activity had the answer.
     """
     asked = error.interrupt
-    if asked.id:
+    if asked.id and not asked.id.startswith(f"v1:tool_call:{context.tool_use['toolUseId']}:"):
         raise error from None
     try:
         given = context.interrupt(asked.name, asked.reason)
