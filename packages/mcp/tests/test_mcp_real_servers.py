@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from conftest import Agents
 from packages.mcp.tests.conftest import HttpServer, NodeCommand
+from packages.mcp.tests.mcp_support import plugins, text, tool_results, turn
 from packages.mcp.tests.servers.clients import PYTHON_SERVER, stdio
-from packages.mcp.tests.test_mcp_agents import plugins, text, tool_results, turn
 from strands.tools.mcp import MCPClient
 from temporalio import workflow
 

@@ -1,21 +1,20 @@
 """What `MCPPlugin` does to a worker: it starts with all its servers or not at all, and leaves nothing."""
 
 import asyncio
-import gc
 import re
 import sys
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import psutil
 import pytest
 from packages.mcp.tests.conftest import HttpServer
+from packages.mcp.tests.mcp_support import OneServer, plugins, text
 from packages.mcp.tests.servers.clients import PYTHON_SERVER, python_server, stdio
-from packages.mcp.tests.test_mcp_agents import OneServer, plugins, text
 from strands.tools.mcp import MCPClient
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -25,17 +24,9 @@ from strands_temporal_mcp import MCPPlugin, MCPServersUnavailableError
 
 pytestmark = [
     pytest.mark.server,
-    # Strands' MCPClient.stop, called by its own start when that fails, leaves a coroutine that nobody awaits.
-    pytest.mark.filterwarnings("ignore:coroutine 'MCPClient.stop:RuntimeWarning"),
     # Strands calls it so on mcp 1.
     pytest.mark.filterwarnings("ignore:Use `streamable_http_client` instead:DeprecationWarning"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _what_strands_leaves_is_collected_here() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]  # autouse
-    yield
-    gc.collect()
 
 
 def worker_of(client: Client, *plugins: Any, **options: Any) -> Worker:

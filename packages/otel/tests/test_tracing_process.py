@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from packages.otel.tests.otlp_receiver import Receiver, otlp_receiver
-from packages.otel.tests.test_tracing import TREE, tree_of
+from packages.otel.tests.tracing_support import TREE, tree_of
 
 from strands_temporal.testing import DevServer
 

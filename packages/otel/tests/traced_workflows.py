@@ -124,3 +124,39 @@ class PlainWorkflow:
     async def run(self) -> str:
         """Call it."""
         return await workflow.execute_activity(traceparent, start_to_close_timeout=timedelta(seconds=10))
+
+
+@workflow.defn
+class ChatWorkflow:
+    """A chat that goes on as new when it is told to."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self.agent: TemporalAgent | None = None
+
+    @workflow.update
+    async def turn(self, prompt: str) -> str:
+        """Ask the agent."""
+        await workflow.wait_condition(lambda: self.agent is not None)
+        assert self.agent
+        return str(await self.agent.invoke_async(prompt)).strip()
+
+    @workflow.query
+    def said(self) -> int:
+        """Count the messages."""
+        return len(self.agent.messages) if self.agent else 0
+
+    @workflow.signal
+    async def end(self) -> None:
+        """End this run, with one more question."""
+        assert self.agent
+        await self.agent.invoke_async("bye")
+        self.ended = True
+
+    @workflow.run
+    async def run(self, runs: int) -> None:
+        """Chat."""
+        self.agent = TemporalAgent("scripted", callback_handler=None)
+        await workflow.wait_condition(lambda: self.ended and workflow.all_handlers_finished())
+        if runs > 1:
+            workflow.continue_as_new(runs - 1)

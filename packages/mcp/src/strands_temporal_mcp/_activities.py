@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from strands_temporal.activity import heartbeating
 
-from ._servers import MCPSession
+from ._session import MCPSession
 from ._types import (
     MCP_RESULT_TOO_LARGE,
     WIRE_VERSION,
@@ -33,31 +33,37 @@ def server_activities(session: MCPSession) -> Sequence[Callable[..., Any]]:
     async def list_tools(request: ListTools) -> ToolListing:
         _check_version(request.version)
         with heartbeating():
-            return await session.listing(fresh=request.fresh, known=request.known)
+            listing = await session.listing(fresh=request.fresh, known=request.known)
+        _check_size(
+            f"The list of tools of MCP server {session.name!r}",
+            [vars(tool) for tool in listing.tools or ()],
+            "Leave some out with tool_filters",
+        )
+        return listing
 
     @activity.defn(name=call_tool_activity(session.name))
     async def call_tool(call: CallTool) -> CalledTool:
         _check_version(call.version)
         with heartbeating():
             result = await session.call(call.tool, call.tool_use_id, call.arguments)
-        _check_size(call.tool, result)
+        _check_size(f"The result of tool {call.tool!r}", result, "Have it return less")
         return CalledTool(result)
 
     return [list_tools, call_tool]
 
 
-def _check_size(tool: str, result: Any) -> None:
-    """Refuse what the server refuses without a word: the call would end as a heartbeat time-out."""
-    size = len(json.dumps(result, ensure_ascii=False).encode())
+def _check_size(what: str, value: Any, advice: str) -> None:
+    """Refuse what the server refuses without a word: the activity would end as a heartbeat time-out."""
+    size = len(json.dumps(value, ensure_ascii=False).encode())
     if size <= LARGEST_PAYLOAD:
         return
     converter = activity.client().config(active_config=True)["data_converter"]
     if converter.payload_codec is None and converter.external_storage is None:
         raise ApplicationError(
-            f"The result of tool {tool!r} is too large for Temporal: {size} bytes, at most {LARGEST_PAYLOAD}."
-            " Have it return less, or give the client a payload codec that compresses, or external storage",
+            f"{what} is too large for Temporal: {size} bytes, at most {LARGEST_PAYLOAD}. {advice}, or give "
+            "the client a payload codec that compresses, or external storage",
             type=MCP_RESULT_TOO_LARGE,
-            non_retryable=True,  # the tool has done its work; another call would only do it again
+            non_retryable=True,  # it would be as large the next time, and a tool would do its work again
         )
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future
+from datetime import timedelta
 from typing import Any, cast
 
 from temporalio.worker import Worker
@@ -13,6 +15,9 @@ from ._activities import server_activities
 from ._errors import MCPServersUnavailableError
 from ._servers import MCPClientFactory, MCPServers
 from ._threads import in_thread
+
+STARTUP_TIMEOUT = timedelta(minutes=2)
+"""Long enough for a server that a package runner downloads first."""
 
 
 class MCPPlugin(ComposablePlugin):
@@ -27,14 +32,24 @@ class MCPPlugin(ComposablePlugin):
         mcp_clients: Factories of `strands.tools.mcp.MCPClient` by server name. The name is part of the
             activities' types, `{server}-list-tools` and `{server}-call-tool`. Without any, the plugin only
             lets workflows use servers of other workers, and a Replayer replay them.
+        startup_timeout: How long a server may take to connect and list its tools, when a worker starts and
+            after a drop. At least the `startup_timeout` of its client, which ends the attempt for a server
+            that cannot be reached, but not for one that never answers (strands 1.62).
 
     Raises:
         TypeError: If `mcp_clients` is not a mapping, a name is not a string, or a factory cannot be called.
-        ValueError: If a name is empty.
+        ValueError: If a name is empty, or `startup_timeout` is not positive.
     """
 
-    def __init__(self, *, mcp_clients: Mapping[str, MCPClientFactory] | None = None) -> None:
-        self._servers = MCPServers(_checked(mcp_clients))
+    def __init__(
+        self,
+        *,
+        mcp_clients: Mapping[str, MCPClientFactory] | None = None,
+        startup_timeout: timedelta = STARTUP_TIMEOUT,
+    ) -> None:
+        if startup_timeout <= timedelta():
+            raise ValueError(f"MCPPlugin: startup_timeout={startup_timeout!r} is not positive")
+        self._servers = MCPServers(_checked(mcp_clients), startup_timeout)
         self._own = [
             function for session in self._servers.sessions for function in server_activities(session)
         ]
@@ -65,16 +80,18 @@ class MCPPlugin(ComposablePlugin):
             await asyncio.wrap_future(in_thread(self._servers.close))
 
     async def _open(self) -> None:
-        opening = in_thread(self._servers.open)
+        ending: Future[None] = Future()
+        opening = in_thread(lambda: self._servers.open(ending))
         try:
             await asyncio.wrap_future(opening)
         except asyncio.CancelledError:
+            ending.set_result(None)
 
-            def close_when_open() -> None:
+            def close_if_open() -> None:
                 if opening.exception() is None:
                     self._servers.close()
 
-            await asyncio.wrap_future(in_thread(close_when_open))
+            await asyncio.wrap_future(in_thread(close_if_open))
             raise
 
     def _add_activities(self, existing: Sequence[Callable[..., Any]] | None) -> Sequence[Callable[..., Any]]:

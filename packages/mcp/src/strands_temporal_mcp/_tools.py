@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from strands_temporal import AgentValueError
 from strands_temporal.activity import decode
+from strands_temporal.workflow import AgentCancelledError
 
 from ._types import ListedTool
 
@@ -62,7 +63,10 @@ class MCPTool(AgentTool):
         Strands' words, with its exception for `AfterToolCallEvent`.
         """
         try:
-            yield ToolResultEvent(await self.client.call(self._name, tool_use))
+            signal = getattr(invocation_state.get("agent"), "cancel_signal", None)
+            yield ToolResultEvent(await self.client.call(self._name, tool_use, signal))
+        except AgentCancelledError:
+            yield ToolResultEvent(_cancelled(tool_use))
         except Exception as error:  # noqa: BLE001  # as Strands' MCP client does: the model gets to know
             result: ToolResult = {
                 "toolUseId": tool_use["toolUseId"],
@@ -173,6 +177,17 @@ def _differently_written(tool: AgentTool, other: AgentTool) -> str:
 
 def _normal(name: str) -> str:
     return name.replace("-", "_")
+
+
+def _cancelled(tool_use: ToolUse) -> ToolResult:
+    """Return what Strands' MCP client gives for a call that the agent's cancel signal ended."""
+    result = {
+        "toolUseId": tool_use["toolUseId"],
+        "status": "error",
+        "content": [{"text": "Tool execution cancelled locally; remote execution may have continued"}],
+        "cancelled": True,
+    }
+    return cast("ToolResult", result)
 
 
 def _failed(error: Exception) -> str:

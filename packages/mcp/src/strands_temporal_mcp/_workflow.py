@@ -6,6 +6,7 @@ activity can be awaited; Strands reads the tools after that.
 """
 
 import asyncio
+import threading
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, cast
@@ -132,10 +133,18 @@ class TemporalMCPClient(ToolProvider, HookProvider):
         # An agent that resumes from an interrupt in a new run calls tools before any model.
         registry.add_callback(BeforeToolsEvent, membership.join, order=HookOrder.SDK_FIRST)
 
-    async def call(self, tool: str, tool_use: ToolUse) -> ToolResult:
+    async def call(
+        self, tool: str, tool_use: ToolUse, cancel_signal: threading.Event | None = None
+    ) -> ToolResult:
         """Call a tool, by its name on the server, in an activity, and return its result or its own error.
 
+        Args:
+            tool: The tool's name on the server.
+            tool_use: The model's request.
+            cancel_signal: Set, it cancels the call.
+
         Raises:
+            AgentCancelledError: If `cancel_signal` was set before the call had a result.
             Exception: What made the call fail outside the tool, after the last attempt.
             asyncio.CancelledError: If the activity was cancelled.
         """
@@ -146,6 +155,7 @@ class TemporalMCPClient(ToolProvider, HookProvider):
             cast("ActivityOptions", options),
             result_type=CalledTool,
             restore=from_tool_activity_error,
+            cancel_signal=cancel_signal,
         )
         return cast("ToolResult", decode(called.result))
 

@@ -79,6 +79,27 @@ else:
 
 
 @server.tool()
+def authorized() -> str:
+    """Want the user to visit a page first."""
+    from mcp.shared.exceptions import UrlElicitationRequiredError
+    from mcp.types import ElicitRequestURLParams
+
+    page: Any = {"message": "Sign in", "url": "https://example.com/sign-in", "elicitationId": "1"}
+    raise UrlElicitationRequiredError([ElicitRequestURLParams(**page)])
+
+
+@server.tool()
+def grow_large() -> str:
+    """Offer one more tool, whose description is longer than Temporal takes."""
+
+    def large() -> str:
+        return ""
+
+    server.add_tool(large, name="large", description="x" * 3 * 1024 * 1024)
+    return "large is there"
+
+
+@server.tool()
 def big(kilobytes: int) -> str:
     """Return a long text."""
     return "x" * 1024 * kilobytes

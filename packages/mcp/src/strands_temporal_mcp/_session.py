@@ -1,0 +1,251 @@
+"""One session with one MCP server on a worker: opened when it starts, healed after a drop, closed with it."""
+
+import asyncio
+import contextvars
+import hashlib
+import json
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from strands.types.exceptions import MCPClientInitializationError
+from temporalio.exceptions import ApplicationError
+
+from strands_temporal.activity import NamedFactories, decode, encode
+
+from ._errors import reason
+from ._threads import in_thread
+from ._types import MCP_CALL_FAILED, MCP_SERVER_UNAVAILABLE, ListedTool, ToolListing
+
+if TYPE_CHECKING:
+    from strands.tools.mcp import MCPClient
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+PROBE_SECONDS = 10.0
+"""How long a server that is under suspicion may take to list its tools."""
+
+STOP_SECONDS = 10.0
+"""How long a session may take to end: Strands joins its thread, which may wait for the server for ever."""
+
+ELICITATION_REQUIRED = "MCP Elicitation required:"
+"""How Strands words, for the model, that a server wants something from the user first (MCP error -32042)."""
+
+
+class NoAnswerError(Exception):
+    """A server did not answer in time, or the worker ended meanwhile."""
+
+
+class MCPSession:
+    """One session with one server, shared by all calls of the worker.
+
+    A call that fails for another reason than the tool's own puts the session under suspicion; before its next
+    use the server is asked for its tools, and a session that cannot say is replaced. The call itself is left
+    to Temporal's retries: it may have had its effect.
+
+    Args:
+        name: The server's name.
+        clients: Makes the client.
+        startup_timeout: How long the server may take to connect and list its tools.
+    """
+
+    def __init__(self, name: str, clients: "NamedFactories[MCPClient]", startup_timeout: timedelta) -> None:
+        self.name = name
+        self._clients = clients
+        self._startup_seconds = startup_timeout.total_seconds()
+        self._ending: Future[None] = Future()  # done when the worker ends: nothing waits for the server then
+        self._lock = threading.Lock()  # over everything that starts or stops the client
+        self._client: MCPClient | None = None
+        self._listing: ToolListing | None = None  # as it was when the worker started; None when closed
+        self._suspect = False
+        self._calls: set[object] = set()
+        self._context = contextvars.Context()
+
+    def open(self, ending: "Future[None]") -> None:
+        """Connect and list the tools; give up when `ending` is done. Blocks."""
+        self._context = contextvars.copy_context()
+        with self._lock:
+            self._ending = ending
+            try:
+                self._listing = _listing(self._connect())
+            except (MCPClientInitializationError, NoAnswerError) as error:
+                if not self._clients.get(self.name).continue_on_error:
+                    raise
+                logger.warning("server=<%s>, error=<%s> | goes without its tools", self.name, reason(error))
+                self._listing = _listing([])
+            finally:
+                self._ending = Future()
+
+    def close(self) -> None:
+        """Disconnect. Blocks."""
+        self._ending.set_result(None)
+        with self._lock:
+            self._listing = None
+            self._disconnect()
+
+    async def listing(self, *, fresh: bool, known: str | None) -> ToolListing:
+        """Return the tools: those of the worker's start, or, `fresh`, those that the server has now.
+
+        Raises:
+            ApplicationError: If the server is unavailable. May be retried.
+        """
+        listing = self._listing
+        if listing is None:
+            raise self._unavailable(RuntimeError("no worker with this plugin runs"))
+        if fresh:
+            listing = _listing(await self._list_now())
+        return ToolListing(None, listing.digest) if listing.digest == known else listing
+
+    async def call(self, tool: str, tool_use_id: str, arguments: Any) -> Any:
+        """Call a tool and return its encoded result, which may be the tool's own error.
+
+        Raises:
+            ApplicationError: If the call failed for any other reason. May be retried.
+        """
+        try:
+            result = await self._call(await self._usable(), tool, tool_use_id, arguments)
+        except MCPClientInitializationError:  # the session had ended by itself: nothing was sent
+            self._suspect = True
+            try:
+                result = await self._call(await self._usable(), tool, tool_use_id, arguments)
+            except MCPClientInitializationError as error:
+                raise self._unavailable(error) from error
+        if _is_client_failure(result):
+            self._suspect = True
+            said = str(result["content"][0]["text"]).rstrip()
+            if said.endswith(":"):  # a closed connection has no words of its own
+                said += f" the connection to MCP server {self.name!r} is gone"
+            raise ApplicationError(said, type=MCP_CALL_FAILED)
+        return encode(result)
+
+    async def _call(self, client: "MCPClient", tool: str, tool_use_id: str, arguments: Any) -> Any:
+        this_call = object()
+        self._calls.add(this_call)
+        try:
+            return await client.call_tool_async(tool_use_id, tool, decode(arguments))
+        except asyncio.CancelledError:
+            self._suspect = True  # perhaps cancelled because the server does not answer
+            raise
+        finally:
+            self._calls.discard(this_call)
+
+    async def _list_now(self) -> list[ListedTool]:
+        client = await self._usable()
+        try:
+            return await asyncio.wrap_future(in_thread(lambda: _list(client)))
+        except asyncio.CancelledError:
+            self._suspect = True
+            raise
+        except Exception as error:  # whatever the transport raises: the server does not list
+            self._suspect = True
+            raise self._unavailable(error) from error
+
+    async def _usable(self) -> "MCPClient":
+        client = None if self._suspect else self._client
+        try:
+            while client is None:
+                client = await asyncio.wrap_future(in_thread(self._healed))
+        except Exception as error:
+            raise self._unavailable(error) from error
+        return client
+
+    def _healed(self) -> "MCPClient | None":
+        """Return the client, of a new session if need be; None if it is not known yet whether it need be."""
+        with self._lock:
+            if self._listing is None:
+                raise RuntimeError("the worker has ended")
+            if self._client is not None and self._suspect:
+                try:
+                    self._within(PROBE_SECONDS, partial(_list, self._client))
+                except NoAnswerError:
+                    if self._calls:  # it may be busy with these, and replacing it would end them
+                        return None
+                    self._disconnect()
+                except Exception as error:  # noqa: BLE001  # whatever the transport raises: no answer either
+                    logger.debug("server=<%s>, error=<%s> | does not answer", self.name, error)
+                    self._disconnect()
+            if self._client is None:
+                logger.info("server=<%s> | connecting again", self.name)
+                self._connect()
+            self._suspect = False
+            return self._client
+
+    def _connect(self) -> list[ListedTool]:
+        client = self._client = self._clients.get(self.name)
+
+        def start() -> list[ListedTool]:
+            # The client's thread inherits a context: the worker's, not that of a call that met a dead one.
+            self._context.copy().run(client.start)
+            return _list(client)  # also after a drop: the client learns from it which tools run as tasks
+
+        try:
+            return self._within(self._startup_seconds, start)
+        except BaseException:
+            self._disconnect()
+            raise
+
+    def _disconnect(self) -> None:
+        client, self._client = self._client, None
+        if client is None:
+            return
+        stopping = in_thread(lambda: client.stop(None, None, None))
+        wait([stopping], STOP_SECONDS)
+        if not stopping.done():
+            # Strands joins a thread that waits for the server, and knows no way to give it up.
+            logger.warning("server=<%s> | its session does not end, and is left to itself", self.name)
+            self._clients.forget()  # the next one is another client's
+        elif error := stopping.exception():  # it says how the connection ended, which is over anyway
+            logger.debug("server=<%s>, error=<%s> | ended", self.name, error)
+
+    def _within(self, seconds: float, work: Callable[[], T]) -> T:
+        """Return what blocking `work` returns, if it does so in time and before the worker ends.
+
+        Raises:
+            NoAnswerError: If it does not.
+        """
+        working = in_thread(work)
+        either: list[Future[Any]] = [working, self._ending]
+        wait(either, seconds, FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise NoAnswerError(
+            "the worker ends" if self._ending.done() else f"no answer within {seconds:g} seconds"
+        )
+
+    def _unavailable(self, error: Exception) -> ApplicationError:
+        if isinstance(error, ApplicationError):
+            return error
+        return ApplicationError(
+            f"MCP server {self.name!r} is unavailable: {reason(error)}", type=MCP_SERVER_UNAVAILABLE
+        )
+
+
+def _list(client: "MCPClient") -> list[ListedTool]:
+    """Return every page of the tools, with the client's own prefix and filters."""
+    tools: list[ListedTool] = []
+    page = client.list_tools_sync()
+    while True:
+        tools += [
+            ListedTool(str(tool.mcp_tool.name), encode(tool.tool_spec)) for tool in cast("list[Any]", page)
+        ]
+        if page.pagination_token is None:
+            return tools
+        page = client.list_tools_sync(page.pagination_token)
+
+
+def _listing(tools: list[ListedTool]) -> ToolListing:
+    text = json.dumps([[tool.name, tool.spec] for tool in tools], sort_keys=True)
+    return ToolListing(tools, hashlib.sha256(text.encode()).hexdigest()[:16])
+
+
+def _is_client_failure(result: Any) -> bool:
+    """Tell a failure of transport or protocol from a tool's: Strands sets `isError` only for the latter."""
+    if result["status"] != "error" or "isError" in result:
+        return False
+    return not str(result["content"][0].get("text", "")).startswith(ELICITATION_REQUIRED)

@@ -1,0 +1,135 @@
+"""An MCP server that dies, hangs or is given up in the middle of a call."""
+
+import os
+import signal
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Agents
+from packages.mcp.tests.mcp_support import (
+    OneAttempt,
+    OneServer,
+    attempts,
+    plugins,
+    text,
+    tool_results,
+    wait_until,
+)
+from packages.mcp.tests.servers.clients import python_server
+from temporalio import workflow
+from temporalio.client import WorkflowFailureError
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import CancelledError
+
+from strands_temporal import TemporalAgent
+from strands_temporal.testing import ScriptedModel, say, use_tool
+from strands_temporal_mcp import TemporalMCPClient
+
+with workflow.unsafe.imports_passed_through():
+    pass
+
+pytestmark = pytest.mark.server
+
+
+async def test_a_server_that_dies_in_a_call_is_healed_by_a_retry(agents: Agents, tmp_path: Path) -> None:
+    model = ScriptedModel(use_tool("die_once", {"marker": str(tmp_path / "died")}), say("done"))
+    async with agents(workflows=[OneServer], plugins=plugins(model, tests=python_server)) as env:
+        (result,) = await env.run(OneServer.run, ["die"])
+        assert await attempts(env, "tests-call-tool") == [2]
+    died, answers = (tmp_path / "died").read_text(), text(result).split()[-1]
+    assert text(result) == f"died as {died}, answers as {answers}"
+    assert died != answers
+
+
+async def test_a_server_killed_between_calls_is_healed_by_a_retry(agents: Agents) -> None:
+    killed: list[int] = []
+
+    def kill(call: Any) -> Any:
+        killed.append(int(call.text))
+        os.kill(killed[0], signal.SIGKILL)
+        return use_tool("process", {})
+
+    model = ScriptedModel(use_tool("process", {}), kill, say("done"))
+    async with agents(workflows=[OneServer], plugins=plugins(model, tests=python_server)) as env:
+        before, after = await env.run(OneServer.run, ["go"])
+        assert await attempts(env, "tests-call-tool") == [1, 2]
+    assert int(text(before)) == killed[0]
+    assert int(text(after)) != killed[0]
+    assert after["status"] == "success"
+
+
+async def test_a_call_that_fails_for_good_is_a_failed_tool_for_the_model(
+    agents: Agents, tmp_path: Path
+) -> None:
+    model = ScriptedModel(
+        use_tool("die_once", {"marker": str(tmp_path / "died")}),
+        use_tool("add", {"a": 1, "b": 2}),
+        say("done"),
+    )
+    async with agents(workflows=[OneAttempt], plugins=plugins(model, tests=python_server)) as env:
+        failed, added, seen_failed, seen_added = await env.run(OneAttempt.run, None, 30.0)
+    assert failed["status"] == "error"
+    assert text(failed) == "Tool execution failed: Connection closed"
+    assert seen_failed == ["ApplicationError", "error"]
+    assert text(added) == "3"  # the next call has a new session, without a retry
+    assert seen_added == ["NoneType", "success"]
+
+
+@workflow.defn
+class Impatient:
+    """An agent with little patience, then another with more; returns both tool results."""
+
+    @workflow.run
+    async def run(self) -> list[Any]:
+        results: list[Any] = []
+        for seconds, heartbeat in ((4, 1), (60, 15)):
+            tests = TemporalMCPClient(
+                "tests",
+                start_to_close_timeout=timedelta(seconds=seconds),
+                heartbeat_timeout=timedelta(seconds=heartbeat),
+                retry_policy=RetryPolicy(maximum_attempts=1),
+            )
+            agent = TemporalAgent("scripted", tools=[tests], callback_handler=None)
+            await agent.invoke_async("go")
+            results += tool_results(agent)
+        return results
+
+
+async def test_a_long_call_heartbeats_and_a_server_that_hangs_is_replaced(
+    agents: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strands_temporal_mcp._session.PROBE_SECONDS", 0.5)
+    hanging: list[int] = []
+
+    def stop(call: Any) -> Any:
+        hanging.append(int((tmp_path / "hangs").read_text()))
+        os.kill(hanging[0], signal.SIGSTOP)  # from now on the whole server does not answer
+        return say("it hangs")
+
+    model = ScriptedModel(
+        use_tool("hang", {"marker": str(tmp_path / "hangs")}), stop, use_tool("process", {}), say("done")
+    )
+    async with agents(workflows=[Impatient], plugins=plugins(model, tests=python_server)) as env:
+        env.timeout = timedelta(minutes=2)  # a session that hangs is given up step by step
+        hung, answered = await env.run(Impatient.run)
+    assert "StartToClose" in text(hung)  # four heartbeat time-outs long: it did heartbeat
+    assert answered["status"] == "success"
+    assert int(text(answered)) != hanging[0]
+
+
+async def test_a_cancelled_workflow_ends_its_call_and_the_session_goes_on(
+    agents: Agents, tmp_path: Path
+) -> None:
+    marker = tmp_path / "hangs"
+    model = ScriptedModel(use_tool("hang", {"marker": str(marker)}), use_tool("process", {}), say("done"))
+    async with agents(workflows=[OneAttempt], plugins=plugins(model, tests=python_server)) as env:
+        handle = await env.start(OneAttempt.run, 1.0, 60.0)
+        await wait_until(marker.exists)
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError) as error:
+            await handle.result()
+        assert isinstance(error.value.cause, CancelledError)
+        result, *_ = await env.run(OneAttempt.run, 1.0, 60.0)
+    assert text(result) == marker.read_text()  # the same process
