@@ -1,36 +1,29 @@
-"""`ApprovalsClient`, the search attribute, the plugin's notifiers and the command line, on a real server."""
+"""`ApprovalsClient`, the search attribute and the plugin, on a real server."""
 
 import asyncio
-import os
-import sys
-import uuid
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from strands import ToolContext, tool
-from temporalio import workflow
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from packages.hitl.tests.approvals_support import (
+    TYPE,
+    AskingWorkflow,
+    Opened,
+    SilentWorkflow,
+    opened,
+    paused,
+    two,
+    until,
+)
+from temporalio.api.enums.v1 import EventType, IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 
-from strands_temporal import StrandsPlugin, TemporalAgent
-from strands_temporal.testing import (
-    AgentEnvironment,
-    DevServer,
-    ScriptedModel,
-    agent_environment,
-    say,
-    use_tool,
-    use_tools,
-)
 from strands_temporal_hitl import (
     ApprovalNotice,
-    Approvals,
     ApprovalsClient,
     ApprovalsNotIndexedError,
     ApprovalsUnreachableError,
@@ -42,98 +35,6 @@ from strands_temporal_hitl import (
 pytestmark = pytest.mark.server
 
 BY = "ana"
-TYPE = "AskingWorkflow"
-
-
-@tool(context=True)
-def remove(path: str, tool_context: ToolContext) -> str:
-    """Remove a file, if a person lets it happen."""
-    answer = tool_context.interrupt("remove", reason=f"Remove {path}?")
-    return f"removed {path}" if answer is True else f"kept {path}: {answer!r}"
-
-
-@workflow.defn(name=TYPE)
-class AskingWorkflow:
-    def __init__(self) -> None:
-        self.approvals = Approvals(deadline=timedelta(days=7))
-
-    @workflow.run
-    async def run(self) -> str:
-        agent = TemporalAgent("model", tools=[remove], callback_handler=None)
-        return str(await self.approvals.run(agent, "go")).strip()
-
-
-@workflow.defn
-class SilentWorkflow:
-    @workflow.run
-    async def run(self) -> None:
-        await workflow.wait_condition(lambda: False)
-
-
-def one(path: str = "/tmp/x") -> ScriptedModel:  # noqa: S108  # only a name
-    def script(call: Any) -> Any:
-        return use_tool("remove", {"path": path}) if len(call.messages) == 1 else say(call.text)
-
-    return ScriptedModel(script)
-
-
-def two() -> ScriptedModel:
-    calls = [("remove", {"path": "/a"}, "use-a"), ("remove", {"path": "/b"}, "use-b")]
-    return ScriptedModel(use_tools(calls), lambda call: say(call.text))
-
-
-Opened = Callable[..., AbstractAsyncContextManager[AgentEnvironment]]
-
-
-def opened(client: Client, worker_options: dict[str, Any]) -> Opened:
-    @asynccontextmanager
-    async def open_environment(
-        plugin: HITLPlugin, model: Callable[[], ScriptedModel] = one
-    ) -> AsyncGenerator[AgentEnvironment]:
-        made = model()
-        plugins = [StrandsPlugin(models={"model": lambda: made}), plugin]
-        workflows = [AskingWorkflow, SilentWorkflow]
-        async with agent_environment(client, workflows=workflows, plugins=plugins, **worker_options) as env:
-            yield env
-
-    return open_environment
-
-
-@pytest.fixture
-def environments(client: Client, worker_options: dict[str, Any]) -> Opened:
-    return opened(client, worker_options)
-
-
-@pytest.fixture
-async def bare(server: DevServer) -> Client:
-    """Client of a new namespace, which knows no search attribute of ours."""
-    namespace = f"hitl-{uuid.uuid4()}"
-    request = RegisterNamespaceRequest(namespace=namespace)
-    request.workflow_execution_retention_period.FromTimedelta(timedelta(days=1))
-    client = await Client.connect(server.address, namespace=namespace)
-    await client.workflow_service.register_namespace(request)
-    return client
-
-
-async def until(found: Callable[[], Any], condition: Callable[[Any], Any]) -> Any:
-    """Return what `found` gives when it fulfils `condition`: visibility comes a moment later."""
-    value = None
-    for _ in range(200):
-        value = await found()
-        if condition(value):
-            return value
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"not within ten seconds; last: {value!r}")
-
-
-async def paused(approver: ApprovalsClient, handle: WorkflowHandle[Any, Any], count: int = 1) -> Any:
-    async def pending() -> Any:
-        try:
-            return await approver.pending(handle.id)
-        except ApprovalsUnreachableError:  # a new namespace is not known to every part of the server at once
-            return []
-
-    return await until(pending, lambda value: len(value) == count)
 
 
 async def event_names(handle: WorkflowHandle[Any, Any]) -> list[str]:
@@ -157,8 +58,31 @@ async def is_marked(handle: WorkflowHandle[Any, Any]) -> bool:
 async def test_where_the_attribute_is_unknown_it_is_never_set(
     bare: Client, worker_options: dict[str, Any]
 ) -> None:
+    await never_sets_it(bare, worker_options, HITLPlugin(register=False))
+
+
+@pytest.mark.parametrize("other", ["INT", "KEYWORD_LIST"])
+async def test_where_the_attribute_is_of_another_type_it_is_never_set(
+    bare: Client, worker_options: dict[str, Any], other: str
+) -> None:
+    """A server may let it be asked for as if it were a Keyword, and then fail each task that sets it."""
+    request = AddSearchAttributesRequest(namespace=bare.namespace)
+    request.search_attributes["StrandsApprovals"] = IndexedValueType.Value(f"INDEXED_VALUE_TYPE_{other}")
+
+    async def register() -> bool:
+        try:
+            await bare.operator_service.add_search_attributes(request)
+        except RPCError:  # a new namespace is not known to every part of the server at once
+            return False
+        return True
+
+    await until(register, bool)
+    await never_sets_it(bare, worker_options, HITLPlugin())
+
+
+async def never_sets_it(bare: Client, worker_options: dict[str, Any], plugin: HITLPlugin) -> None:
     approver = ApprovalsClient(bare)
-    async with opened(bare, worker_options)(HITLPlugin(register=False)) as env:
+    async with opened(bare, worker_options)(plugin) as env:
         handle = await env.start(AskingWorkflow.run)
         (pending,) = await paused(approver, handle)
         with pytest.raises(ApprovalsNotIndexedError, match="Name the workflow types"):
@@ -339,98 +263,3 @@ def test_bad_notifiers_are_refused() -> None:
     bad = {"a": WebhookNotifier("http://x")}
     with pytest.raises(TypeError, match="cannot be called"):
         HITLPlugin(notifiers=bad)
-
-
-# --- The command line
-
-
-async def command(client: Client, *arguments: str, **variables: str) -> tuple[int | None, str, str]:
-    environment = {**os.environ, "TEMPORAL_ADDRESS": client.service_client.config.target_host, **variables}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "strands_temporal_hitl",
-        *arguments,
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await asyncio.wait_for(process.communicate(), 60)
-    return process.returncode, out.decode(), err.decode()
-
-
-async def test_a_person_lists_shows_and_decides_in_a_terminal(environments: Opened, client: Client) -> None:
-    approver = ApprovalsClient(client)
-    async with environments(HITLPlugin(), two) as env:
-        handle = await env.start(AskingWorkflow.run)
-        pending = await paused(approver, handle, 2)
-        by_path = {p.arguments["path"]: p for p in pending}
-        await until(approver.list, lambda found: handle.id in {waiting.workflow_id for waiting in found})
-
-        code, out, _ = await command(client, "list")
-        assert code == 0
-        block = out[out.index(f"{handle.id}  ({TYPE})") :]
-        assert f"  {by_path['/a'].id}\n" in block
-        assert '    remove {"path": "/a"}\n    Remove /a?\n    asked at 20' in block
-        assert "rejected by itself at 20" in block
-        assert (await command(client, "list", "--type", TYPE))[1].count(handle.id) == 1
-
-        code, out, err = await command(client, "approve", handle.id)
-        assert (code, out) == (1, "")
-        assert err.startswith(f"Which one? In {handle.id} wait:\n")
-        code, out, _ = await command(client, "reject", handle.id, "use-b", "--by", "bo", "--reason", "no")
-        assert (code, out.partition(" at ")[0]) == (0, "rejected by bo")
-        assert out.endswith('(no): remove {"path": "/b"}\n')
-        code, out, _ = await command(client, "show", handle.id)
-        assert out.startswith(f"{handle.id}: 1 waiting, 1 decided\n")
-        assert "  rejected by bo at 20" in out
-        code, out, _ = await command(client, "approve", handle.id, "--by", "ana")
-        assert (code, out.partition(" at ")[0]) == (0, "approved by ana")
-        assert await asyncio.wait_for(handle.result(), 30) == "removed /a\nkept /b: False\nRejected: no"
-
-        code, out, err = await command(client, "approve", handle.id)
-        assert (code, out, err) == (1, "", f"Nothing waits in {handle.id}.\n")
-        code, out, _ = await command(client, "show", handle.id)
-        assert (code, out.splitlines()[0]) == (0, f"{handle.id}: 0 waiting, 2 decided")
-        await env.assert_replays(handle)
-
-
-@pytest.mark.parametrize(("value", "response"), [('{"ok": 1}', {"ok": 1}), ("maybe later", "maybe later")])
-async def test_a_person_responds_with_a_value(
-    environments: Opened, client: Client, value: str, response: Any
-) -> None:
-    async with environments(HITLPlugin()) as env:
-        handle = await env.start(AskingWorkflow.run)
-        await paused(ApprovalsClient(client), handle)
-        code, out, err = await command(client, "respond", handle.id, value, USER="eve", LOGNAME="eve")
-        assert (code, err) == (0, "")
-        assert out.startswith("responded with ")
-        assert " by eve at " in out
-        assert await asyncio.wait_for(handle.result(), 30) == f"kept /tmp/x: {response!r}"
-
-
-async def test_what_a_model_wrote_cannot_command_the_terminal(environments: Opened, client: Client) -> None:
-    async with environments(HITLPlugin(), lambda: one("/x\x1b[2K\u202e")) as env:
-        handle = await env.start(AskingWorkflow.run)
-        await paused(ApprovalsClient(client), handle)
-        _, out, _ = await command(client, "show", handle.id)
-        assert "\x1b" not in out
-        assert "\u202e" not in out
-        assert "    Remove /x\\x1b[2K\\u202e?\n" in out
-        await handle.terminate()
-
-
-async def test_mistakes_at_the_terminal_are_told_in_a_line(client: Client, bare: Client) -> None:
-    cases: Sequence[tuple[list[str], str]] = (
-        (["show", "no-such"], "Workflow 'no-such' cannot be asked: "),
-        (["--namespace", bare.namespace, "list"], "The server does not know the search attribute "),
-        (["--address", "127.0.0.1:1", "list"], "Cannot connect to Temporal at 127.0.0.1:1: "),
-    )
-    for arguments, words in cases:
-        code, out, err = await command(client, *arguments)
-        assert (code, out) == (1, "")
-        assert err.startswith(words)
-        assert len(err.splitlines()) == 1
-    code, out, _ = await command(client, "--namespace", bare.namespace, "list", "--type", TYPE)
-    assert (code, out) == (0, "Nothing waits for a person.\n")
-    assert (await command(client, "aprove", "x"))[0] == 2

@@ -1,21 +1,15 @@
-"""The three examples of approvals, as processes: what a person types and sees.
-
-A stand-in for a model that calls tools speaks OpenAI's protocol, so that the examples run unchanged.
-"""
+"""The three examples of approvals, as processes: what a person types and sees."""
 
 import asyncio
-import json
 import os
 import sys
-import threading
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
+from integration_tests.openai_stand_in import openai_stand_in
 
 from strands_temporal.testing import DevServer
 
@@ -24,53 +18,11 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 ROOT = Path(__file__).parents[3]
 
 
-class StandIn(BaseHTTPRequestHandler):
-    """Calls the tool that it is offered with "it", then repeats the tool's result."""
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        last = asked["messages"][-1]
-        if last["role"] == "tool":
-            content = last["content"]
-            text = content if isinstance(content, str) else content[0]["text"]
-            delta: dict[str, Any] = {"content": f"The tool says: {text}"}
-        else:
-            function = asked["tools"][0]["function"]
-            arguments = json.dumps({function["parameters"]["required"][0]: "it"})
-            call = {"index": 0, "id": "use-1", "type": "function"}
-            delta = {"tool_calls": [call | {"function": {"name": function["name"], "arguments": arguments}}]}
-        reason = "tool_calls" if "tool_calls" in delta else "stop"
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
-        self.end_headers()
-        for choice in ({"delta": {"role": "assistant", **delta}}, {"delta": {}, "finish_reason": reason}):
-            chunk = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": "stand-in"}
-            self.wfile.write(
-                f"data: {json.dumps(chunk | {'choices': [{'index': 0, **choice}]})}\n\n".encode()
-            )
-        self.wfile.write(b"data: [DONE]\n\n")
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
 def environment(server: DevServer) -> Generator[dict[str, str]]:
     """Environment variables of the examples' processes."""
-    model = ThreadingHTTPServer(("127.0.0.1", 0), StandIn)
-    thread = threading.Thread(target=model.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield os.environ | {
-            "OPENAI_API_KEY": "none",
-            "OPENAI_BASE_URL": f"http://127.0.0.1:{model.server_port}/v1",
-            "NO_PROXY": "127.0.0.1",
-            "TEMPORAL_ADDRESS": server.address,
-        }
-    finally:
-        model.shutdown()
-        thread.join()
-        model.server_close()
+    with openai_stand_in({"delete_file": {"path": "it"}, "delete_thing": {"name": "it"}}) as model:
+        yield os.environ | model | {"TEMPORAL_ADDRESS": server.address}
 
 
 class Terminal:
@@ -130,7 +82,7 @@ async def test_the_client_asks_and_the_agent_obeys(
             async with terminal(environment, f"examples.{example}.client") as client:
                 assert (await client.until("[y/n] ")) == question
                 await client.type(answer)
-                assert (await client.until("\n")) == f"Result: The tool says: {words[0]}\n"
+                assert (await client.until("\n")) == f"Result: {words[0]}\n"
 
 
 async def test_a_person_decides_at_the_command_line(environment: dict[str, str]) -> None:
@@ -141,8 +93,10 @@ async def test_a_person_decides_at_the_command_line(environment: dict[str, str])
             workflow_id = (await client.until("\n")).strip()
             await listed(environment, workflow_id)
             async with terminal(environment, "strands_temporal_hitl", "approve", workflow_id) as hand:
+                await hand.until("Approve? [y/N] ")
+                await hand.type("y")
                 assert (await hand.until("\n")).endswith(': delete_thing {"name": "it"}\n')
-            assert (await client.until("\n")) == "Result: The tool says: deleted it\n"
+            assert (await client.until("\n")) == "Result: deleted it\n"
 
 
 async def listed(environment: dict[str, str], workflow_id: str) -> None:

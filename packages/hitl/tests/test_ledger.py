@@ -1,5 +1,7 @@
 """The questions and answers of one workflow, without Temporal."""
 
+import json
+from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -9,15 +11,21 @@ from temporalio.exceptions import ApplicationError
 
 from strands_temporal_hitl import Decision, digest_of
 from strands_temporal_hitl._ledger import Ledger
+from strands_temporal_hitl._state import Pause
 from strands_temporal_hitl._types import as_json
 
 NOW = datetime(2030, 1, 1, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)
 
 
-def ledger_with(*ids: str, deadline: timedelta | None = None) -> tuple[Ledger, Any]:
+def ledger_with(*ids: str, deadline: timedelta | None = None) -> tuple[Ledger, Pause]:
     ledger = Ledger(True, False)
-    return ledger, ledger.ask([Interrupt(id_, "approval") for id_ in ids], {}, NOW, deadline)
+    return ledger, ask(ledger, *ids, deadline=deadline)
+
+
+def ask(ledger: Ledger, *ids: str, tool_uses: Any = None, now: datetime = NOW, **options: Any) -> Pause:
+    interrupts = [Interrupt(id_, "approval") for id_ in ids]
+    return ledger.ask("agent", interrupts, tool_uses or {}, now=now, **options)
 
 
 def decision(id_: str = "a", verdict: str = "approve", by: Any = "ana", **other: Any) -> dict[str, Any]:
@@ -78,35 +86,31 @@ def test_just_before_the_deadline_is_in_time_and_at_it_is_not() -> None:
 
 
 def test_what_expired_says_so_afterwards() -> None:
-    ledger, questions = ledger_with("a", "b", deadline=HOUR)
+    ledger, pause = ledger_with("a", "b", deadline=HOUR)
     ledger.decide(decision("b"), NOW, None)
-    ledger.close(questions, "expired", "late", NOW + HOUR)
+    assert ledger.is_open(pause)
+    ledger.close(pause, "expired", "late", NOW + HOUR)
     assert [(r.id, r.outcome, r.response) for r in ledger.records] == [
         ("b", "approved", True),
         ("a", "expired", False),
     ]
     assert kind(ledger, decision("a"))[0] == "PastDeadline"
     assert kind(ledger, decision("b"))[0] == "AlreadyDecided"
-    assert not ledger.is_open(questions)
+    assert not ledger.is_open(pause)
+    assert [record.outcome for _, record in ledger.end(pause)] == ["expired", "approved"]
+    assert ledger.state.pauses == []
 
 
 def test_an_id_that_returns_is_another_question() -> None:
-    ledger, (first,) = ledger_with("a")
-    (second,) = ledger.ask([Interrupt("a", "approval")], {}, NOW, None)  # another agent's, at the same time
+    ledger, first = ledger_with("a")
+    second = ask(ledger, "a")  # another agent's, at the same time
     ledger.decide(decision("a"), NOW, None)
-    (third,) = ledger.ask([Interrupt("a", "approval")], {}, NOW, None)
-    assert [q.pending.id for q in (first, second, third)] == ["a", "a#2", "a#3"]
-    assert {q.interrupt_id for q in (first, second, third)} == {"a"}
+    third = ask(ledger, "a")
+    questions = [question for pause in (first, second, third) for question in pause.questions]
+    assert [question.pending.id for question in questions] == ["a", "a#2", "a#3"]
+    assert {question.interrupt_id for question in questions} == {"a"}
     assert kind(ledger, decision("a"))[0] == "AlreadyDecided"
-
-
-def test_records_of_an_earlier_run_keep_their_ids_taken() -> None:
-    ledger, _ = ledger_with("a")
-    ledger.decide(decision("a"), NOW, None)
-    later = Ledger(True, False, ledger.records)
-    (question,) = later.ask([Interrupt("a", "approval")], {}, NOW, None)
-    assert question.pending.id == "a#2"
-    assert later.records == ledger.records
+    assert len({pause.notice_id for pause in (first, second, third)}) == 3
 
 
 def test_an_early_decision_is_used_once_and_only_where_it_fits() -> None:
@@ -114,16 +118,40 @@ def test_an_early_decision_is_used_once_and_only_where_it_fits() -> None:
     ledger = Ledger(True, False)
     ledger.decide(decision(early=True, digest=digest_of("delete", {"path": "/a"})), NOW, "u1")
     ledger.decide(decision("b", early=True, digest=digest_of("delete", {"path": "/b"})), NOW, "u2")
-    interrupts = [Interrupt("a", "approval"), Interrupt("b", "approval")]
-    questions = ledger.ask(interrupts, {"a": use, "b": use}, NOW + HOUR, None)
+    pause = ask(ledger, "a", "b", tool_uses={"a": use, "b": use}, now=NOW + HOUR)
     assert [p.id for p in ledger.pending] == ["b"]
     a, b = ledger.records
     assert (a.id, a.outcome, a.early, a.at, a.tool) == ("a", "approved", True, NOW.isoformat(), "delete")
     assert (b.id, b.outcome, b.response) == ("b", "refused", None)
     assert ledger.decide(decision("b"), NOW + HOUR, "u3").outcome == "approved"
-    assert not ledger.is_open(questions)
-    (again,) = ledger.ask([Interrupt("a", "approval")], {"a": use}, NOW + HOUR, None)
-    assert ledger.is_open([again])
+    assert not ledger.is_open(pause)
+    assert ledger.is_open(ask(ledger, "a", tool_uses={"a": use}))
+
+
+def test_an_early_yes_to_whatever_arguments_is_refused_and_an_early_no_counts() -> None:
+    use: Any = {"toolUseId": "t", "name": "delete", "input": {"path": "/a"}}
+    ledger = Ledger(True, False)
+    for id_, verdict in (("a", "approve"), ("b", "reject"), ("c", "approve")):
+        ledger.decide(decision(id_, verdict, early=True), NOW, None)
+    ask(ledger, "a", "b", "c", tool_uses={"a": use, "b": use})  # c belongs to no tool call
+    assert [(r.id, r.outcome) for r in ledger.records] == [
+        ("a", "refused"),
+        ("b", "rejected"),
+        ("c", "approved"),
+    ]
+    assert "without a digest" in str(ledger.records[0].reason)
+    assert [p.id for p in ledger.pending] == ["a"]
+
+
+def test_every_text_of_a_question_can_be_sent() -> None:
+    use: Any = {"toolUseId": "t", "name": "\ud800", "input": {"path": "\ud800"}}
+    ledger = Ledger(True, False)
+    pause = ledger.ask("agent", [Interrupt("\ud800", "\ud800")], {"\ud800": use}, now=NOW)
+    (question,) = pause.questions
+    assert question.interrupt_id == "\ud800"
+    json.dumps(asdict(question.pending), ensure_ascii=False).encode()
+    ledger.decide(decision(question.pending.id), NOW, None)
+    assert not ledger.is_open(pause)
 
 
 def test_a_digest_tells_calls_apart_but_not_the_order_of_their_arguments() -> None:

@@ -10,6 +10,7 @@ def test_public_names() -> None:
         "ApprovalRecord",
         "ApprovalRefusedError",
         "Approvals",
+        "ApprovalsCarry",
         "ApprovalsClient",
         "ApprovalsError",
         "ApprovalsNotIndexedError",

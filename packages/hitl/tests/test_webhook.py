@@ -14,16 +14,13 @@ from typing import Any
 
 import pytest
 from conftest import Agents
-from strands import ToolContext, tool
-from temporalio import workflow
+from packages.hitl.tests.approvals_support import AskingWorkflow, one
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
-from strands_temporal import StrandsPlugin, TemporalAgent
-from strands_temporal.testing import ScriptedModel, say, use_tool
+from strands_temporal import StrandsPlugin
 from strands_temporal_hitl import (
     ApprovalNotice,
-    Approvals,
     ApprovalsClient,
     HITLPlugin,
     PendingApproval,
@@ -151,6 +148,8 @@ async def test_a_receiver_that_is_away_is_tried_again_and_its_address_not_told()
     [
         (lambda: WebhookNotifier("file:///etc/passwd"), "is not an http or https address"),
         (lambda: WebhookNotifier("example.org/hook"), "is not an http or https address"),
+        (lambda: WebhookNotifier("http://:80/hook"), "is not an http or https address"),
+        (lambda: WebhookNotifier("http://example.org:99999/hook"), "Port out of range"),
         (lambda: WebhookNotifier("http://h", secret=""), "the secret is empty"),
         (lambda: WebhookNotifier("http://h", secret="whsec_%"), "is not base64"),  # noqa: S106  # a bad one
     ],
@@ -163,26 +162,8 @@ def test_bad_settings_are_refused_at_once(make: Callable[[], Any], words: str) -
 # --- In a workflow
 
 
-@tool(context=True)
-def remove(path: str, tool_context: ToolContext) -> str:
-    """Remove a file, if a person lets it happen."""
-    return f"removed {path}" if tool_context.interrupt("remove") is True else f"kept {path}"
-
-
-@workflow.defn
-class AskingWorkflow:
-    def __init__(self) -> None:
-        self.approvals = Approvals()
-
-    @workflow.run
-    async def run(self) -> str:
-        agent = TemporalAgent("model", tools=[remove], callback_handler=None)
-        return str(await self.approvals.run(agent, "go")).strip()
-
-
 def plugins(notifiers: Any) -> list[Any]:
-    model = ScriptedModel(use_tool("remove", {"path": "/x"}), lambda call: say(call.text))
-    return [StrandsPlugin(models={"model": lambda: model}), HITLPlugin(notifiers=notifiers)]
+    return [StrandsPlugin(models={"model": lambda: one("/x")}), HITLPlugin(notifiers=notifiers)]
 
 
 class Flaky:

@@ -15,6 +15,7 @@ Anywhere:
     for workflow in await approvals.list(): ...
 """
 
+from ._carry import ApprovalsCarry
 from ._client import ApprovalsClient, WaitingWorkflow
 from ._errors import (
     ApprovalRefusedError,
@@ -32,6 +33,7 @@ __all__ = [
     "ApprovalRecord",
     "ApprovalRefusedError",
     "Approvals",
+    "ApprovalsCarry",
     "ApprovalsClient",
     "ApprovalsError",
     "ApprovalsNotIndexedError",

@@ -36,11 +36,11 @@ class HITLActivities:
         return Setup(search_attribute=known, notifiers=self.notifiers.names)
 
     @activity.defn(name=NOTIFY_ACTIVITY)
-    async def notify(self, name: str, pending: list[PendingApproval]) -> None:
+    async def notify(self, name: str, pending: list[PendingApproval], notice_id: str) -> None:
         """Run one notifier."""
         info = activity.info()
         notice = ApprovalNotice(
-            id=f"{info.workflow_run_id}:{info.activity_id}",
+            id=notice_id,
             namespace=info.namespace,
             workflow_id=info.workflow_id or "",
             run_id=info.workflow_run_id or "",

@@ -79,6 +79,8 @@ def _add_verdict(command: argparse.ArgumentParser, verdict: str) -> None:
     )
     command.add_argument("--by", help="who decides (default: your user name)")
     command.add_argument("--reason", help="why; of a rejection the model reads it too")
+    if verdict != "reject":
+        command.add_argument("--yes", action="store_true", help="do not ask before what was not named by id")
 
 
 async def _run(options: argparse.Namespace) -> None:
@@ -125,6 +127,8 @@ async def _show(approvals: ApprovalsClient, workflow_id: str) -> None:
 
 async def _decide(approvals: ApprovalsClient, options: argparse.Namespace) -> None:
     pending = _chosen(await approvals.pending(options.workflow), options)
+    if options.command != "reject" and options.approval is None and not options.yes:
+        await _confirm(pending, options.command)
     by = options.by or getpass.getuser()
     if options.command == "approve":
         record = await approvals.approve(options.workflow, pending, by=by, reason=options.reason)
@@ -135,6 +139,16 @@ async def _decide(approvals: ApprovalsClient, options: argparse.Namespace) -> No
             options.workflow, pending, _value(options.value), by=by, reason=options.reason
         )
     _say(f"{_sentence(record)}: {_call(pending)}")
+
+
+async def _confirm(pending: PendingApproval, verdict: str) -> None:
+    """Ask before what was not named: it may be another question than the one that was looked at."""
+    _say_pending(pending)
+    sys.stdout.write(f"{verdict.capitalize()}? [y/N] ")
+    sys.stdout.flush()
+    answer = await asyncio.to_thread(sys.stdin.readline)
+    if answer.strip().lower() not in ("y", "yes"):
+        raise _CommandError("Nothing was decided.")
 
 
 def _chosen(waiting: list[PendingApproval], options: argparse.Namespace) -> PendingApproval:

@@ -43,8 +43,8 @@ class WaitingWorkflow:
     """A workflow that waits for a person.
 
     Attributes:
-        workflow_id: Its id.
-        run_id: Its run.
+        workflow_id: Its id, by which it is decided.
+        run_id: Its run when it was listed. It may go on in another one.
         workflow_type: Its type.
         pending: What it waits for.
         problem: Why it could not be asked; then `pending` is empty.
@@ -82,15 +82,20 @@ class ApprovalsClient:
         """
         if not workflow_types and not await is_known(self._client):
             raise ApprovalsNotIndexedError(
-                f"The server does not know the search attribute {PENDING.name!r} in the namespace "
-                f"{self._client.namespace!r}. Name the workflow types to ask, or have it registered: by a "
-                f"worker with HITLPlugin(), or with "
+                f"The server does not know the search attribute {PENDING.name!r} as a Keyword, in the "
+                f"namespace {self._client.namespace!r}. Name the workflow types to ask, or have it "
+                "registered: by a worker with HITLPlugin(), or with "
                 f"`temporal operator search-attribute create --name {PENDING.name} --type Keyword`"
             )
         types = " OR ".join(f"WorkflowType = {json.dumps(name)}" for name in workflow_types)
-        found = self._client.list_workflows(f"{_RUNNING} AND ({types or WAITING})")
+        found: dict[str, WorkflowExecution] = {}
+        async for execution in self._client.list_workflows(f"{_RUNNING} AND ({types or WAITING})"):
+            # One that was just continued as new may still be listed with its run before.
+            known = found.setdefault(execution.id, execution)
+            if execution.start_time > known.start_time:
+                found[execution.id] = execution
         at_once = asyncio.Semaphore(_AT_ONCE)
-        asked = await asyncio.gather(*[self._ask(execution, at_once) async for execution in found])
+        asked = await asyncio.gather(*(self._ask(execution, at_once) for execution in found.values()))
         return [workflow for workflow in asked if workflow.pending or workflow.problem]
 
     async def pending(self, workflow_id: str, *, run_id: str | None = None) -> "list[PendingApproval]":
@@ -174,13 +179,34 @@ class ApprovalsClient:
         )
 
     async def decide(
-        self, workflow_id: str, decision: Decision, *, run_id: str | None = None
+        self,
+        workflow_id: str,
+        decision: Decision,
+        *,
+        run_id: str | None = None,
+        update_id: str | None = None,
     ) -> ApprovalRecord:
-        """Send a decision and return its record. Raises as `approve`."""
+        """Send a decision and return its record.
+
+        Args:
+            workflow_id: The workflow, in whichever run it is now.
+            decision: The decision.
+            run_id: Only in this run.
+            update_id: Temporal's id of the update. Sent again with the same id, after a lost connection for
+                example, a decision counts once and gets the same answer, in a later run of the workflow too.
+
+        Raises:
+            ApprovalRefusedError: If the workflow refuses the decision.
+            ApprovalsUnreachableError: If it cannot be asked.
+        """
         handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
         try:
             return await handle.execute_update(
-                DECIDE_UPDATE, decision.to_wire(), result_type=ApprovalRecord, rpc_timeout=self._timeout
+                DECIDE_UPDATE,
+                decision.to_wire(),
+                id=update_id,
+                result_type=ApprovalRecord,
+                rpc_timeout=self._timeout,
             )
         except WorkflowUpdateFailedError as error:
             cause = error.cause
@@ -197,7 +223,8 @@ class ApprovalsClient:
         problem, pending = None, list[PendingApproval]()
         async with at_once:
             try:
-                pending = await self.pending(execution.id, run_id=execution.run_id)
+                # In whichever run it is by now, not in the one that was listed.
+                pending = await self.pending(execution.id)
             except ApprovalsUnreachableError as error:
                 problem = str(error)
         return WaitingWorkflow(execution.id, execution.run_id, execution.workflow_type, pending, problem)

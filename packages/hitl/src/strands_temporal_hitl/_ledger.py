@@ -3,8 +3,9 @@
 Times come in as arguments; the same calls give the same ledger, so a replay does too.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import hashlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from strands.interrupt import Interrupt
 from strands.types.tools import ToolUse
 from temporalio.exceptions import ApplicationError
 
+from ._state import EarlyDecision, LedgerState, Pause, Question
 from ._types import (
     ALREADY_DECIDED,
     MALFORMED_DECISION,
@@ -32,47 +34,29 @@ NO_DECISION = "Nobody decided in time"
 _OUTCOMES: Mapping[str, Outcome] = {"approve": "approved", "reject": "rejected", "respond": "responded"}
 
 
-@dataclass(frozen=True)
-class Question:
-    """One interrupt that was raised.
-
-    Attributes:
-        interrupt_id: Strands' id, which the answer goes back to.
-        pending: What an approver sees.
-        deadline: `pending.deadline` as a time.
-        tool_use_id: Id of the tool call that waits, if any.
-    """
-
-    interrupt_id: str
-    pending: PendingApproval
-    deadline: datetime | None
-    tool_use_id: str | None
-
-
-@dataclass(frozen=True)
-class _Early:
-    decision: Decision
-    record: ApprovalRecord
-
-
 class Ledger:
     """What was asked and decided in one workflow. Each question is decided once.
 
     Args:
         approved: What Strands gets for an approval.
         rejected: What Strands gets for a rejection.
-        records: The audit trail so far.
+        state: What an earlier run knew.
     """
 
-    def __init__(self, approved: Any, rejected: Any, records: Iterable[ApprovalRecord] = ()) -> None:
-        self.records = list(records)
+    def __init__(self, approved: Any, rejected: Any, state: LedgerState | None = None) -> None:
+        self.state = state or LedgerState()
         self._approved = approved
         self._rejected = rejected
-        self._open: dict[str, Question] = {}
-        self._answers: dict[str, ApprovalRecord] = {
-            record.id: record for record in self.records if record.outcome != "refused"
-        }
-        self._early: dict[str, _Early] = {}
+        self._answers = {r.id: r for r in self.state.records if r.outcome != "refused"}
+        questions = [question for pause in self.state.pauses for question in pause.questions]
+        self._open = {q.pending.id: q for q in questions if q.pending.id not in self._answers}
+        # Pauses that no `run` works on: those of an earlier run, and those that were left.
+        self._left = list(self.state.pauses)
+
+    @property
+    def records(self) -> list[ApprovalRecord]:
+        """The audit trail."""
+        return self.state.records
 
     @property
     def pending(self) -> list[PendingApproval]:
@@ -81,20 +65,46 @@ class Ledger:
 
     def ask(
         self,
+        agent_id: str,
         interrupts: Sequence[Interrupt],
         tool_uses: Mapping[str, ToolUse],
+        *,
         now: datetime,
-        deadline: timedelta | None,
-    ) -> list[Question]:
+        deadline: timedelta | None = None,
+        run_id: str = "",
+    ) -> Pause:
         """Open a question for each interrupt; decide those for which an early decision waits."""
-        asked = [
-            self._question(interrupt, tool_uses.get(interrupt.id), now, deadline) for interrupt in interrupts
-        ]
+        until = None if deadline is None else (now + deadline).isoformat()
+        asked = [self._question(i, tool_uses.get(i.id), now.isoformat(), until) for i in interrupts]
         for question in asked:
-            early = self._early.pop(question.pending.id, None)
+            early = self.state.early.pop(question.pending.id, None)
             if early is not None:
                 self._use(early, question)
-        return asked
+        about = ":".join([run_id, *(question.pending.id for question in asked)])
+        pause = Pause(agent_id, asked, hashlib.sha256(about.encode()).hexdigest()[:32])
+        self.state.pauses.append(pause)
+        return pause
+
+    def take(self, agent_id: str, interrupt_ids: Collection[str]) -> Pause | None:
+        """Return the pause of an agent that waits with these interrupts, if nobody works on it."""
+        for pause in self._left:
+            if pause.agent_id == agent_id and pause.interrupt_ids <= set(interrupt_ids):
+                self._left.remove(pause)
+                return pause
+        return None
+
+    def leave(self, pause: Pause) -> None:
+        """Give a pause back, its questions open: for a later `take`, here or in another run."""
+        self._left.append(pause)
+
+    def is_left(self, agent_id: str) -> bool:
+        """Tell whether a pause of an agent with this id waits for its `take`."""
+        return any(pause.agent_id == agent_id for pause in self._left)
+
+    def end(self, pause: Pause) -> list[tuple[Question, ApprovalRecord]]:
+        """Return the answers of a pause that is not open any more, for its agent, and forget it."""
+        self.state.pauses.remove(pause)
+        return [(question, self._answers[question.pending.id]) for question in pause.questions]
 
     def check(self, value: Any, now: datetime) -> Decision:
         """Return the decision in `value` if it can be taken now.
@@ -132,13 +142,13 @@ class Ledger:
         question = self._open.get(decision.id)
         if question is None:
             record = replace(record, early=True)
-            self._early[decision.id] = _Early(decision, record)
+            self.state.early[decision.id] = EarlyDecision(decision, record)
             return record
         return self._write(question, _about(question, record))
 
-    def close(self, questions: Iterable[Question], outcome: Outcome, reason: str, now: datetime) -> None:
-        """Close those of `questions` that are still open with a rejection that nobody spoke."""
-        for question in questions:
+    def close(self, pause: Pause, outcome: Outcome, reason: str, now: datetime) -> None:
+        """Close what is still open of a pause with a rejection that nobody spoke."""
+        for question in pause.questions:
             if question.pending.id in self._open:
                 response = self._rejected if outcome == "expired" else None
                 record = ApprovalRecord(
@@ -146,36 +156,35 @@ class Ledger:
                 )
                 self._write(question, _about(question, record))
 
-    def is_open(self, questions: Iterable[Question]) -> bool:
-        """Tell whether one of `questions` still waits."""
-        return any(question.pending.id in self._open for question in questions)
+    def is_open(self, pause: Pause) -> bool:
+        """Tell whether one of a pause's questions still waits."""
+        return any(question.pending.id in self._open for question in pause.questions)
 
-    def answer(self, question: Question) -> ApprovalRecord:
-        """Return the record of a closed question."""
-        return self._answers[question.pending.id]
+    def still_open(self, pause: Pause) -> list[PendingApproval]:
+        """Return those of a pause's questions that still wait."""
+        return [q.pending for q in pause.questions if q.pending.id in self._open]
 
     def _question(
-        self, interrupt: Interrupt, tool_use: ToolUse | None, now: datetime, deadline: timedelta | None
+        self, interrupt: Interrupt, tool_use: ToolUse | None, asked_at: str, deadline: str | None
     ) -> Question:
-        until = None if deadline is None else now + deadline
-        tool = None if tool_use is None else tool_use["name"]
+        tool = None if tool_use is None else as_json(tool_use["name"])
         arguments = None if tool_use is None else as_json(tool_use["input"])
         pending = PendingApproval(
-            id=_unused(interrupt.id, lambda id_: id_ in self._open or id_ in self._answers),
-            name=interrupt.name,
+            id=_unused(as_json(interrupt.id), lambda id_: id_ in self._open or id_ in self._answers),
+            name=as_json(interrupt.name),
             question=as_json(interrupt.reason),
             tool=tool,
             arguments=arguments,
             digest=None if tool is None else digest_of(tool, arguments),
-            asked_at=now.isoformat(),
-            deadline=None if until is None else until.isoformat(),
+            asked_at=asked_at,
+            deadline=deadline,
         )
-        question = Question(interrupt.id, pending, until, None if tool_use is None else tool_use["toolUseId"])
+        question = Question(interrupt.id, pending, None if tool_use is None else tool_use["toolUseId"])
         self._open[pending.id] = question
         return question
 
     def _check_absent(self, decision: Decision) -> None:
-        early = self._early.get(decision.id)
+        early = self.state.early.get(decision.id)
         taken = early.record if early else self._answers.get(decision.id)
         if taken is not None and taken.outcome == "expired":
             raise _refusal(PAST_DEADLINE, f"The deadline of {decision.id!r} passed at {taken.at}")
@@ -189,12 +198,15 @@ class Ledger:
                 "was not asked yet needs early=True",
             )
 
-    def _use(self, early: _Early, question: Question) -> None:
+    def _use(self, early: EarlyDecision, question: Question) -> None:
         record = _about(question, early.record)
-        if _fits(early.decision, question):
+        if not _fits(early.decision, question):
+            reason = "Given for other arguments than those that were asked about"
+        elif _is_blank(early.decision, question):
+            reason = "Given without a digest, before anybody could see the arguments"
+        else:
             self._write(question, record)
             return
-        reason = "Given for other arguments than those that were asked about"
         self.records.append(replace(record, outcome="refused", reason=reason, response=None))
 
     def _taken(self, decision: Decision) -> ApprovalRecord:
@@ -224,6 +236,11 @@ def _about(question: Question, record: ApprovalRecord) -> ApprovalRecord:
 
 def _fits(decision: Decision, question: Question) -> bool:
     return decision.digest is None or decision.digest == question.pending.digest
+
+
+def _is_blank(decision: Decision, question: Question) -> bool:
+    """Tell whether an early decision would let a tool run with whatever arguments the model chose."""
+    return decision.digest is None and question.pending.digest is not None and decision.verdict != "reject"
 
 
 def _unused(id_: str, used: Callable[[str], bool]) -> str:

@@ -8,7 +8,7 @@ defaults.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, cast
 
 from temporalio.common import SearchAttributeKey
@@ -42,6 +42,7 @@ NOT_WHAT_WAS_SEEN = "NotWhatWasSeen"
 Verdict = Literal["approve", "reject", "respond"]
 Outcome = Literal["approved", "rejected", "responded", "expired", "withdrawn", "refused"]
 
+_SHOWN = 500_000  # characters of JSON; the server lets 2 MiB through, and warns above 512 KiB
 _VERDICTS = ("approve", "reject", "respond")
 _TEXTS = ("id", "verdict", "by", "reason", "digest")
 _REQUIRED = ("id", "verdict", "by")
@@ -57,7 +58,7 @@ class PendingApproval:
         name: The interrupt's name. Strands' `HumanInTheLoop` uses its own.
         question: The interrupt's `reason`; as text where it is not JSON.
         tool: Name of the tool whose call waits; None where the interrupt belongs to no tool call.
-        arguments: That call's arguments.
+        arguments: That call's arguments. Of what is too large to be sent, the beginning as text.
         digest: Digest of tool and arguments, see `digest_of`. None without a tool.
         asked_at: When the agent paused.
         deadline: When the question is answered with a rejection by itself; None if never.
@@ -182,12 +183,12 @@ class ApprovalNotice:
     """An agent paused: what a notifier is given.
 
     Attributes:
-        id: The notice's id, the same at each retry.
+        id: The notice's id, the same at each retry, and in a later run of the workflow.
         namespace: Temporal namespace of the workflow.
         workflow_id: The workflow to decide in.
-        run_id: Its run.
+        run_id: Its run when this was sent. It may go on in another: decide by the workflow's id.
         workflow_type: Its type.
-        pending: The questions that were asked together.
+        pending: The questions that were asked together, and wait.
     """
 
     id: str
@@ -202,6 +203,26 @@ def digest_of(tool: str, arguments: Any) -> str:
     """Return the digest that binds a decision to a tool call: SHA-256 of its canonical JSON."""
     text = json.dumps([tool, arguments], sort_keys=True, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def shown(pending: list[PendingApproval]) -> list[PendingApproval]:
+    """Return questions as they can be sent: of very large ones the beginning of the arguments, as text.
+
+    Two copies of a tool's arguments (`HumanInTheLoop` asks with one) may be more than the server lets
+    through. The digest is that of all of it.
+    """
+    if len(json.dumps([asdict(each) for each in pending])) <= _SHOWN:
+        return pending
+    share = _SHOWN // (2 * len(pending))
+    return [
+        replace(each, question=_beginning(each.question, share), arguments=_beginning(each.arguments, share))
+        for each in pending
+    ]
+
+
+def _beginning(value: Any, size: int) -> Any:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return value if len(text) <= size else f"{text[:size]}... (the beginning of {len(text):,} characters)"
 
 
 def as_json(value: Any) -> Any:

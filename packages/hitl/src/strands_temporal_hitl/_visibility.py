@@ -1,14 +1,14 @@
 """The search attribute of workflows that wait for a person: is it known to the server, can it be made known?
 
-A workflow that sets an attribute which the server does not know fails its task for ever. So it is looked up
-before it is ever set.
+A workflow that sets an attribute which the server does not know, or knows with another type, fails its task
+for ever. So it is looked up before it is ever set.
 """
 
 import asyncio
 import logging
 
 from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -21,18 +21,23 @@ WAITING = f"{PENDING.name} = '{IS_PENDING}'"
 
 # What is an answer. Any other status (a server that is busy, or going) says nothing, and is asked again.
 _NO = (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED)
+_KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+_ABSENT = IndexedValueType.INDEXED_VALUE_TYPE_UNSPECIFIED
 _TRIES = 50  # a fresh attribute is known at once or within a second
 _PAUSE = 0.1  # seconds between tries
 
 
 async def is_known(client: Client) -> bool:
-    """Tell whether the server knows the search attribute in the client's namespace.
+    """Tell whether the server knows the search attribute in the client's namespace, as a Keyword.
 
     It is asked by a query that names it: this works for whoever may list workflows, on any kind of server.
+    The type is asked before, where that is allowed: a server may answer the query for an Int too.
 
     Raises:
         RPCError: If the server cannot say now.
     """
+    if await _type(client) not in (None, _KEYWORD):
+        return False
     try:
         await client.count_workflows(WAITING)
     except RPCError as error:
@@ -48,8 +53,18 @@ async def make_known(client: Client) -> bool:
     Raises:
         RPCError: If the server cannot do so now.
     """
+    known_type = await _type(client)
+    if known_type not in (None, _ABSENT, _KEYWORD):
+        logger.warning(
+            "namespace=<%s>, search_attribute=<%s>, type=<%s> | is not a Keyword, so it is not used; have it "
+            "removed and registered as a Keyword to find all approvals at once",
+            client.namespace,
+            PENDING.name,
+            IndexedValueType.Name(known_type),
+        )
+        return False
     request = AddSearchAttributesRequest(namespace=client.namespace)
-    request.search_attributes[PENDING.name] = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+    request.search_attributes[PENDING.name] = _KEYWORD
     try:
         await client.operator_service.add_search_attributes(request)
     except RPCError as error:
@@ -68,3 +83,16 @@ async def make_known(client: Client) -> bool:
             return True
         await asyncio.sleep(_PAUSE)
     return False
+
+
+async def _type(client: Client) -> IndexedValueType.ValueType | None:
+    """Return the type of the search attribute, `_ABSENT` if there is none, None if it may not be asked."""
+    try:
+        listed = await client.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace=client.namespace)
+        )
+    except RPCError as error:
+        if error.status not in _NO:
+            raise
+        return None
+    return listed.custom_attributes.get(PENDING.name, _ABSENT)

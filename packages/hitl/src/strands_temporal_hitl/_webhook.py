@@ -69,7 +69,8 @@ class WebhookNotifier:
         timeout: timedelta = timedelta(seconds=10),
     ) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
+        # Reading the port raises ValueError where it is none.
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
             raise ValueError(f"WebhookNotifier: {url!r} is not an http or https address")
         self._url = url
         self._where = f"{parts.scheme}://{parts.hostname}"  # the rest of it may be a secret

@@ -2,53 +2,31 @@
 
 import asyncio
 import json
-import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, cast
 
 from strands import Agent
 from strands.agent.agent_result import AgentResult
-from strands.hooks import AfterToolCallEvent
-from strands.interrupt import Interrupt
 from strands.types.agent import AgentInput
-from strands.types.tools import ToolUse
 from temporalio import workflow
-from temporalio.common import RetryPolicy
-from temporalio.exceptions import FailureError
 
-from strands_temporal import ActivityOptions, AgentTypeError, AgentValueError
-from strands_temporal.workflow import execute_activity
+from strands_temporal import AgentCarry, AgentTypeError, AgentValueError
+from strands_temporal.workflow import AnsweredUpdates
 
-from ._ledger import NO_DECISION, Ledger, Question
+from ._agents import Reasons, interrupt_ids, invoke, paused_result
+from ._announcing import Announcer
+from ._carry import ApprovalsCarry, pack, unpack
+from ._ledger import NO_DECISION, Ledger
+from ._state import Pause
 from ._types import (
     DECIDE_UPDATE,
-    IS_PENDING,
-    NOTIFY_ACTIVITY,
-    PENDING,
     PENDING_QUERY,
     RECORDS_QUERY,
-    SETUP_ACTIVITY,
     ApprovalRecord,
     PendingApproval,
-    Setup,
+    shown,
 )
-
-_NO_PLUGIN = "NotFoundError"
-"""Temporal's type of failure where a worker does not have an activity."""
-
-# Both are tried for as long as the agent waits, and end with the wait: a worker or a receiver that is down
-# for a night must not leave a question unseen.
-_SETUP_OPTIONS: ActivityOptions = {
-    "start_to_close_timeout": timedelta(seconds=30),
-    "retry_policy": RetryPolicy(
-        maximum_interval=timedelta(minutes=1), non_retryable_error_types=[_NO_PLUGIN]
-    ),
-}
-_NOTIFY_OPTIONS: ActivityOptions = {
-    "start_to_close_timeout": timedelta(seconds=30),
-    "retry_policy": RetryPolicy(maximum_interval=timedelta(minutes=5)),
-}
 
 
 class Approvals:
@@ -71,12 +49,13 @@ class Approvals:
             `HumanInTheLoop` and its other interventions take for a yes.
         rejected: What it is after a rejection, or at the deadline: `False`, which they take for a no. The
             reason does not travel in it; it is put beside the tool's result, where the model reads it.
-        records: The audit trail of an earlier run of this workflow (continue-as-new), to go on from.
+        carry: What `carry()` returned in the run before this one (continue-as-new). Questions keep the
+            deadlines that they had there.
 
     Raises:
-        AgentTypeError: If `deadline` is not a timedelta.
-        AgentValueError: If `deadline` is not positive, if `approved` or `rejected` cannot be an answer, or if
-            the workflow has an `Approvals` already.
+        AgentTypeError: If `deadline` is not a timedelta, or `carry` not an `ApprovalsCarry`.
+        AgentValueError: If `deadline` is not positive, if `approved` or `rejected` cannot be an answer, if
+            `carry` is damaged, or if the workflow has an `Approvals` already.
     """
 
     def __init__(
@@ -85,7 +64,7 @@ class Approvals:
         deadline: timedelta | None = None,
         approved: Any = True,
         rejected: Any = False,
-        records: Iterable[ApprovalRecord] = (),
+        carry: ApprovalsCarry | None = None,
     ) -> None:
         _check_deadline(deadline)
         _check_answers(approved, rejected)
@@ -95,13 +74,11 @@ class Approvals:
                 "over. Give the same one to all its agents"
             )
         self._deadline = deadline
-        self._ledger = Ledger(approved, rejected, records)
-        self._setup: Setup | None = None
-        self._setup_lock = asyncio.Lock()
-        # A run that was continued as new while somebody was asked hands the mark on.
-        self._indexed = PENDING in workflow.info().typed_search_attributes
-        # Reasons of rejections by tool call, for the hook that shows them to the model.
-        self._reasons: weakref.WeakKeyDictionary[Agent, dict[str, str]] = weakref.WeakKeyDictionary()
+        carried = unpack(carry)
+        self._ledger = Ledger(approved, rejected, carried.state)
+        self._answered = AnsweredUpdates(carried.answered)
+        self._announcer = Announcer()
+        self._reasons = Reasons()
         workflow.set_update_handler(DECIDE_UPDATE, self._decide, validator=self._check)
         workflow.set_query_handler(PENDING_QUERY, self._pending_query)
         workflow.set_query_handler(RECORDS_QUERY, self._records_query)
@@ -116,143 +93,167 @@ class Approvals:
         """The audit trail: who decided what, when. JSON values, so that a workflow may return it."""
         return list(self._ledger.records)
 
-    async def run(self, agent: Agent, prompt: AgentInput = None, **kwargs: Any) -> AgentResult:
+    async def run(
+        self,
+        agent: Agent,
+        prompt: AgentInput = None,
+        *,
+        hand_over_when: Callable[[], bool] | None = None,
+        **kwargs: Any,
+    ) -> AgentResult:
         """Run the agent to its end, with people's answers to all it asks.
 
         Each time the agent pauses, its interrupts wait together: it goes on when all are decided. Several
-        agents may run at once.
+        agents may run at once. An agent that paused in an earlier run of the workflow, and was carried over
+        together with these approvals, goes on where it waits: run it without a prompt.
 
         Args:
             agent: The agent.
             prompt: As for `agent.invoke_async`.
+            hand_over_when: Condition to stop waiting for people, their questions left open, so that the
+                workflow can be continued as new: `workflow.info().is_continue_as_new_suggested`. Looked at
+                whenever the workflow wakes up. None waits to the end.
             **kwargs: As for `agent.invoke_async`, in the first call and in each one that resumes it.
 
         Returns:
-            The final result; its stop reason is not "interrupt".
-        """
-        reasons = self._reasons_of(agent)
-        reasons.clear()
-        result, tool_uses = await _invoke(agent, prompt, kwargs)
-        while result.stop_reason == "interrupt" and result.interrupts:
-            answers = await self._answers(result.interrupts, tool_uses, reasons)
-            result, tool_uses = await _invoke(agent, cast("AgentInput", answers), kwargs)
-        return result
+            The final result; its stop reason is "interrupt" only if `hand_over_when` became true.
 
-    async def _answers(
-        self, interrupts: Sequence[Interrupt], tool_uses: dict[str, ToolUse], reasons: dict[str, str]
-    ) -> list[dict[str, Any]]:
-        questions = self._ledger.ask(interrupts, tool_uses, workflow.now(), self._deadline)
-        if self._ledger.is_open(questions):
-            await self._wait(questions)
+        Raises:
+            AgentTypeError: If `hand_over_when` cannot be called.
+            AgentValueError: If what the agent waits with and what these approvals carried do not belong
+                together.
+        """
+        _check_condition(hand_over_when)
+        reasons = self._reasons.of(agent)
+        reasons.clear()
+        pause = self._carried_pause(agent, prompt)
+        result = paused_result(agent, pause) if pause else None
+        while True:
+            if pause is None or result is None:
+                result, tool_uses = await invoke(agent, prompt, kwargs)
+                if result.stop_reason != "interrupt" or not result.interrupts:
+                    return result
+                pause = self._ledger.ask(
+                    agent.agent_id,
+                    result.interrupts,
+                    tool_uses,
+                    now=workflow.now(),
+                    deadline=self._deadline,
+                    run_id=workflow.info().run_id,
+                )
+            await self._wait(pause, hand_over_when)
+            if self._ledger.is_open(pause):
+                self._ledger.leave(pause)
+                return result
+            prompt, pause = self._answers(pause, reasons), None
+
+    def carry(self, *beside: AgentCarry) -> ApprovalsCarry:
+        """Return all of this for the next run of the workflow, as one value beside the agents' carries.
+
+        It holds what waits (with its deadlines), decisions that no agent was given yet, early decisions, the
+        audit trail, and what recent updates were answered, so that one that is sent again is harmless. Not in
+        it: the arguments of `Approvals`, which the next run gives again.
+
+        Args:
+            *beside: The agents' carries that go into the same input. Not given, there is room for the largest
+                one, and little for this.
+
+        Raises:
+            CarryTooLargeError: If the server would end the workflow for the size of its next run's input.
+            AgentTypeError: If something in `beside` is not an `AgentCarry`.
+            AgentValueError: If two agents that wait could not be told apart in the next run.
+        """
+        return pack(self._ledger.state, self._answered.carry(), beside)
+
+    def _carried_pause(self, agent: Agent, prompt: AgentInput) -> Pause | None:
+        """Return the pause that the agent comes with, if any; refuse what would lose or mix up answers."""
+        waits_with = interrupt_ids(agent)
+        pause = self._ledger.take(agent.agent_id, waits_with) if waits_with else None
+        if pause is None and prompt is None and (waits_with or self._ledger.is_left(agent.agent_id)):
+            raise AgentValueError(
+                f"approvals.run: the agent {agent.agent_id!r} waits with the interrupts "
+                f"{sorted(waits_with)}, and these Approvals carried other questions for it, or none. "
+                "Carry both into the next run: TemporalAgent(carry=agent.carry()) and "
+                "Approvals(carry=approvals.carry())"
+            )
+        if pause is not None and prompt is not None:
+            self._ledger.leave(pause)
+            raise AgentValueError(
+                f"approvals.run: the agent {agent.agent_id!r} waits for people since an earlier run. "
+                "Call run without a prompt: it goes on with their answers"
+            )
+        return pause
+
+    def _answers(self, pause: Pause, reasons: dict[str, str]) -> AgentInput:
         answers: list[dict[str, Any]] = []
-        for question in questions:
-            record = self._ledger.answer(question)
+        for question, record in self._ledger.end(pause):
             answers.append(
                 {"interruptResponse": {"interruptId": question.interrupt_id, "response": record.response}}
             )
             if record.outcome in ("rejected", "expired") and record.reason and question.tool_use_id:
                 reasons[question.tool_use_id] = record.reason
-        return answers
+        return cast("AgentInput", answers)
 
-    async def _wait(self, questions: list[Question]) -> None:
-        announcing = asyncio.create_task(self._announce(questions))
-        # Not `finally`: when a worker drops a cached workflow it closes this coroutine outside the workflow.
-        try:
-            await workflow.wait_condition(lambda: not self._ledger.is_open(questions), timeout=self._deadline)
-        except asyncio.TimeoutError:
-            self._ledger.close(questions, "expired", NO_DECISION, workflow.now())
-        except asyncio.CancelledError:
-            self._ledger.close(questions, "withdrawn", "The agent's run was cancelled", workflow.now())
-            self._end_announcing(announcing)
-            raise
-        self._end_announcing(announcing)
-        await workflow.wait([announcing])
-        if not announcing.cancelled():
-            announcing.result()
+    async def _wait(self, pause: Pause, hand_over_when: Callable[[], bool] | None) -> None:
+        """Wait until all of a pause is decided, or `hand_over_when` is true."""
 
-    def _end_announcing(self, announcing: "asyncio.Task[None]") -> None:
-        announcing.cancel()
-        if self._indexed and not self._ledger.pending:
-            self._indexed = False
-            workflow.upsert_search_attributes([PENDING.value_unset()])
+        def over() -> bool:
+            return not self._ledger.is_open(pause) or (hand_over_when is not None and hand_over_when())
 
-    async def _announce(self, questions: list[Question]) -> None:
-        setup = await self._get_setup()
-        if setup.search_attribute and not self._indexed:
-            self._indexed = True
-            workflow.upsert_search_attributes([PENDING.value_set(IS_PENDING)])
-        waiting = [question.pending for question in questions if self._ledger.is_open([question])]
-        await asyncio.gather(*(_notify(name, waiting) for name in setup.notifiers if waiting))
+        left = None if pause.deadline is None else pause.deadline - workflow.now()
+        if left is not None and left <= timedelta(0):  # it passed between two runs
+            self._expire(pause)
+        if not over():
+            announcing = asyncio.create_task(self._announcer.announce(pause, self._ledger.still_open))
+            # Not `finally`: when a worker drops a cached workflow it closes this coroutine outside of it.
+            try:
+                await workflow.wait_condition(over, timeout=left)
+            except asyncio.TimeoutError:
+                self._expire(pause)
+            except (asyncio.CancelledError, Exception):
+                announcing.cancel()
+                self._ledger.close(pause, "withdrawn", "The agent's run was cancelled", workflow.now())
+                self._ledger.end(pause)
+                self._unmark_unless_pending()
+                raise
+            announcing.cancel()
+            await workflow.wait([announcing])
+            if not announcing.cancelled():
+                announcing.result()
+        self._unmark_unless_pending()
 
-    async def _get_setup(self) -> Setup:
-        """Return what the workers offer, asked once: the history keeps the answer for every replay."""
-        async with self._setup_lock:
-            if self._setup is None:
-                self._setup = await _ask_worker()
-            return self._setup
+    def _unmark_unless_pending(self) -> None:
+        if not self._ledger.pending:
+            self._announcer.unmark()
 
-    def _reasons_of(self, agent: Agent) -> dict[str, str]:
-        reasons = self._reasons.get(agent)
-        if reasons is None:
-            reasons = self._reasons[agent] = {}
-            shown = reasons
-
-            def show_reason(event: AfterToolCallEvent) -> None:
-                reason = shown.pop(event.tool_use["toolUseId"], None)
-                content = event.result["content"]
-                if reason is not None and not any(reason in str(block.get("text")) for block in content):
-                    event.result = {**event.result, "content": [*content, {"text": f"Rejected: {reason}"}]}
-
-            agent.add_hook(show_reason, AfterToolCallEvent)
-        return reasons
+    def _expire(self, pause: Pause) -> None:
+        self._ledger.close(pause, "expired", NO_DECISION, workflow.now())
 
     def _check(self, decision: Any) -> None:
-        self._ledger.check(decision, workflow.now())
-
-    def _decide(self, decision: Any) -> ApprovalRecord:
         info = workflow.current_update_info()
-        return self._ledger.decide(decision, workflow.now(), info.id if info else None)
+        if info is None or info.id not in self._answered.carry():
+            self._ledger.check(decision, workflow.now())
+
+    async def _decide(self, decision: Any) -> ApprovalRecord:
+        async def decide() -> ApprovalRecord:
+            info = workflow.current_update_info()
+            return self._ledger.decide(decision, workflow.now(), info.id if info else None)
+
+        return await self._answered.once(decide)
 
     def _pending_query(self) -> list[PendingApproval]:
-        return self.pending
+        return shown(self.pending)
 
     def _records_query(self) -> list[ApprovalRecord]:
         return self.records
 
 
-async def _invoke(
-    agent: Agent, prompt: AgentInput, kwargs: dict[str, Any]
-) -> tuple[AgentResult, dict[str, ToolUse]]:
-    """Call the agent as `invoke_async` does; also return the tool calls of its interrupts, by their ids.
-
-    The events say which call an interrupt belongs to; the result does not, and the id is not for parsing.
-    """
-    event: dict[str, Any] = {}
-    tool_uses: dict[str, ToolUse] = {}
-    async for event in agent.stream_async(prompt, **kwargs):
-        if "tool_interrupt_event" in event:
-            raised = event["tool_interrupt_event"]
-            tool_uses |= {interrupt.id: raised["tool_use"] for interrupt in raised["interrupts"]}
-    return event["result"], tool_uses
-
-
-async def _ask_worker() -> Setup:
-    try:
-        return await execute_activity(SETUP_ACTIVITY, [], _SETUP_OPTIONS, result_type=Setup)
-    except FailureError as error:
-        workflow.logger.warning(
-            "error=<%s> | no HITLPlugin on this workflow's worker: nobody is notified, and its approvals are "
-            "found by workflow type only",
-            error,
+def _check_condition(condition: object) -> None:
+    if condition is not None and not callable(condition):
+        raise AgentTypeError(
+            f"approvals.run: hand_over_when={condition!r} is not a function. Write "
+            "hand_over_when=workflow.info().is_continue_as_new_suggested"
         )
-        return Setup()
-
-
-async def _notify(name: str, waiting: list[PendingApproval]) -> None:
-    try:
-        await execute_activity(NOTIFY_ACTIVITY, [name, waiting], {**_NOTIFY_OPTIONS, "summary": name})
-    except FailureError as error:  # the question waits all the same
-        workflow.logger.warning("notifier=<%s>, error=<%s> | nobody was notified", name, error)
 
 
 def _check_deadline(deadline: object) -> None:

@@ -1,0 +1,91 @@
+"""How a pause becomes known while it lasts: the search attribute, and the worker's notifiers."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import FailureError
+
+from strands_temporal import ActivityOptions
+from strands_temporal.workflow import execute_activity
+
+from ._state import Pause
+from ._types import IS_PENDING, NOTIFY_ACTIVITY, PENDING, SETUP_ACTIVITY, PendingApproval, Setup, shown
+
+_NO_PLUGIN = "NotFoundError"
+"""Temporal's type of failure where a worker does not have an activity."""
+
+# Both are tried for as long as the agent waits, and end with the wait: a worker or a receiver that is down
+# for a night must not leave a question unseen.
+_SETUP_OPTIONS: ActivityOptions = {
+    "start_to_close_timeout": timedelta(seconds=30),
+    "retry_policy": RetryPolicy(
+        maximum_interval=timedelta(minutes=1), non_retryable_error_types=[_NO_PLUGIN]
+    ),
+}
+_NOTIFY_OPTIONS: ActivityOptions = {
+    "start_to_close_timeout": timedelta(seconds=30),
+    "retry_policy": RetryPolicy(maximum_interval=timedelta(minutes=5)),
+}
+
+
+class Announcer:
+    """Makes one workflow's pauses known. Runs in the workflow."""
+
+    def __init__(self) -> None:
+        self._setup: asyncio.Task[Setup] | None = None
+        # A run that was continued as new while somebody was asked hands the mark on.
+        self._marked = PENDING in workflow.info().typed_search_attributes
+
+    async def announce(self, pause: Pause, still_open: Callable[[Pause], list[PendingApproval]]) -> None:
+        """Mark the workflow, and tell each notifier that is not done with the pause. To be cancelled."""
+        setup = await self._get_setup()
+        if setup.search_attribute and not self._marked:
+            self._marked = True
+            workflow.upsert_search_attributes([PENDING.value_set(IS_PENDING)])
+
+        async def tell(name: str) -> None:
+            if waiting := shown(still_open(pause)):
+                await _notify(name, waiting, pause.notice_id)
+            pause.told.append(name)
+
+        await asyncio.gather(*(tell(name) for name in setup.notifiers if name not in pause.told))
+
+    def unmark(self) -> None:
+        """Take the mark away: nothing waits any more."""
+        if self._marked:
+            self._marked = False
+            workflow.upsert_search_attributes([PENDING.value_unset()])
+
+    async def _get_setup(self) -> Setup:
+        """Return what the workers offer, asked once: the history keeps the answer for every replay.
+
+        Asked in a task of its own, which outlives the pause: a worker that takes over may see a decision and
+        this answer in the other order than the worker before it, and must go on in the same way.
+        """
+        if self._setup is None:
+            self._setup = asyncio.create_task(_ask_worker())
+        return await asyncio.shield(self._setup)
+
+
+async def _ask_worker() -> Setup:
+    try:
+        return await execute_activity(SETUP_ACTIVITY, [], _SETUP_OPTIONS, result_type=Setup)
+    except FailureError as error:
+        workflow.logger.warning(
+            "error=<%s> | no HITLPlugin on this workflow's worker: nobody is notified, and its approvals are "
+            "found by workflow type only",
+            error,
+        )
+        return Setup()
+
+
+async def _notify(name: str, waiting: list[PendingApproval], notice_id: str) -> None:
+    try:
+        await execute_activity(
+            NOTIFY_ACTIVITY, [name, waiting, notice_id], {**_NOTIFY_OPTIONS, "summary": name}
+        )
+    except FailureError as error:  # the question waits all the same
+        workflow.logger.warning("notifier=<%s>, error=<%s> | nobody was notified", name, error)

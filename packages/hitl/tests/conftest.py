@@ -1,0 +1,51 @@
+"""Fixtures of the tests of approvals."""
+
+import uuid
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from conftest import Agents
+from packages.hitl.tests.approvals_support import GatedWorkflow, Opened, Setting, Told, opened
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
+
+from strands_temporal import StrandsPlugin
+from strands_temporal.testing import DevServer, ScriptedModel
+from strands_temporal_hitl import ApprovalsClient, HITLPlugin
+
+
+@pytest.fixture
+def setting(agents: Agents, client: Client) -> Callable[..., Any]:
+    @asynccontextmanager
+    async def open_setting(model: ScriptedModel, **options: Any) -> AsyncGenerator[Setting]:
+        told = Told()
+        plugins = [
+            StrandsPlugin(models={"model": lambda: model}),
+            HITLPlugin(notifiers={"test": lambda: told, **options.pop("notifiers", {})}),
+            *options.pop("more_plugins", []),
+        ]
+        workflows = options.pop("workflows", [GatedWorkflow])
+        async with agents(workflows=workflows, plugins=plugins, **options) as env:
+            # Longer than a workflow task that got lost takes to be tried again.
+            yield Setting(env, told, ApprovalsClient(client, timeout=timedelta(seconds=30)))
+
+    return open_setting
+
+
+@pytest.fixture
+def environments(client: Client, worker_options: dict[str, Any]) -> Opened:
+    return opened(client, worker_options)
+
+
+@pytest.fixture
+async def bare(server: DevServer) -> Client:
+    """Client of a new namespace, which knows no search attribute of ours."""
+    namespace = f"hitl-{uuid.uuid4()}"
+    request = RegisterNamespaceRequest(namespace=namespace)
+    request.workflow_execution_retention_period.FromTimedelta(timedelta(days=1))
+    client = await Client.connect(server.address, namespace=namespace)
+    await client.workflow_service.register_namespace(request)
+    return client
