@@ -386,21 +386,31 @@ def count_of(history: Any, kind: Any) -> int:
 
 
 async def test_no_timer_is_in_history_and_ids_and_times_are_the_runs(agents: Agents) -> None:
-    async with environment(agents, one_task(), max_cached_workflows=0) as env:
+    model = ScriptedModel(use_tool("research", {"topic": "sky"}), say("meanwhile"), delivered)
+    async with environment(agents, model, max_cached_workflows=0) as env:
         handle = await env.start(BackgroundWorkflow.run, {"always": ["research"]}, ["go"])
+        await until(handle, reached(2))  # the agent waits for its task
+        await handle.signal(BackgroundWorkflow.ask, "nothing, but a task of the workflow")
+        await until(handle, lambda history: count_of(history, WORKFLOW_TASK) == 4)
+        gate("sky").set()
         _, ids, (task,) = await handle.result()
         await env.assert_replays(handle)
         history = await handle.fetch_history()
-    assert len(set(ids)) == len(ids)
-    assert uuid.UUID(task["task_id"]).version == 4
-    assert task["created_at"] <= task["last_updated_at"]
-    started = [e for e in history.events if e.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED]
-    times = [event.event_time.ToJsonString()[:19] for event in started]
-    assert task["created_at"][:19] in times
     assert count_of(history, EventType.EVENT_TYPE_TIMER_STARTED) == 0
-    assert count_of(history, EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED) == 4
-    # An activity each, started and done: three workflow tasks for the calls, one for the result, no other.
-    assert count_of(history, EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED) <= 5
+    assert count_of(history, SCHEDULED) == 4
+    assert count_of(history, WORKFLOW_TASK) == 6
+    assert len(set(ids)) == len(ids)
+    # What the model was told when it was so, and what the workflow knows after it was replayed.
+    assert f"Task ID: {task['task_id']}" in model.calls[1].text
+    (told_of,) = [
+        content["json"]
+        for block in model.calls[2].messages[-1]["content"]
+        for content in block.get("toolResult", {}).get("content", [])
+        if "json" in content
+    ]
+    assert told_of == task
+    assert uuid.UUID(task["task_id"]).version == 4
+    assert task["created_at"] < task["last_updated_at"]
 
 
 async def test_without_waiting_the_result_comes_with_the_next_turn(agents: Agents) -> None:
@@ -420,6 +430,7 @@ async def test_without_waiting_the_result_comes_with_the_next_turn(agents: Agent
 
 
 SCHEDULED = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+WORKFLOW_TASK = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 STARTED = EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED
 COMPLETED = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
 
@@ -506,6 +517,35 @@ async def test_a_time_limit_is_a_timer_and_fails_the_task(agents: Agents) -> Non
         ["failed", {"type": "timeout", "message": "Timed out after 2.0s"}, []]
     ] or json.loads(said[0][1]) == [["failed", {"type": "timeout", "message": "Timed out after 2s"}, []]]
     assert told == ["sky"]
+
+
+@tool
+async def nap() -> str:
+    """Sleep, and watch nothing."""
+    await asyncio.sleep(3600)
+    return "slept"
+
+
+@workflow.defn
+class NapWorkflow:
+    @workflow.run
+    async def run(self) -> str:
+        agent = TemporalAgent(
+            "m",
+            tools=[nap, add],
+            background_tasks={"always": ["nap", "add"], "max_concurrency": 1, "timeout": 1},
+            callback_handler=None,
+        )
+        return str(await agent.invoke_async("go")).strip()
+
+
+async def test_a_tool_in_the_workflow_that_is_late_frees_its_place(agents: Agents) -> None:
+    model = ScriptedModel(
+        use_tools([("nap", {}, "t1"), ("add", {"a": 1, "b": 2}, "t2")]), say("meanwhile"), delivered
+    )
+    async with agents(workflows=[NapWorkflow], models={"m": lambda: model}) as env:
+        said = json.loads(await asyncio.wait_for(env.run(NapWorkflow.run), 30))
+    assert [entry[0] for entry in said] == ["failed", "completed"]
 
 
 async def test_no_more_run_at_once_than_allowed(agents: Agents) -> None:
