@@ -326,13 +326,12 @@ async def test_a_hook_writes_as_in_a_plain_agent(
 
 
 def test_every_writable_field_has_a_case() -> None:
-    writable = {
-        f"{name}.{field.name}"
-        for name, event in vars(events).items()
-        if inspect.isclass(event) and issubclass(event, HookEvent) and name not in ELSEWHERE
-        for field in dataclasses.fields(event)
-        if event._can_write(event.__new__(event), field.name)  # pyright: ignore[reportPrivateUsage]
-    }
+    writable: set[str] = set()
+    for name, event in agents_events().items():
+        bare: Any = event.__new__(event)
+        writable |= {
+            f"{name}.{field.name}" for field in dataclasses.fields(event) if is_writable(bare, field)
+        }
     assert writable == {
         "BeforeInvocationEvent.messages",
         "BeforeInvocationEvent.cancel",
@@ -347,12 +346,19 @@ def test_every_writable_field_has_a_case() -> None:
         "BeforeModelCallEvent.cancel",
         "AfterModelCallEvent.retry",
     }
-    agents_events = {
-        name
+    assert agents_events().keys() == {event.__name__ for event in AGENTS_EVENTS}
+
+
+def agents_events() -> dict[str, Any]:
+    return {
+        name: event
         for name, event in vars(events).items()
-        if inspect.isclass(event) and issubclass(event, HookEvent) and event is not HookEvent
+        if inspect.isclass(event) and issubclass(event, HookEvent) and name not in {"HookEvent", *ELSEWHERE}
     }
-    assert agents_events - ELSEWHERE == {event.__name__ for event in AGENTS_EVENTS}
+
+
+def is_writable(event: Any, field: Any) -> bool:
+    return bool(event._can_write(field.name))
 
 
 # --- Order, and what the events say
@@ -408,7 +414,7 @@ async def test_order_and_contents_of_all_events(client: Client, worker_options: 
         agent.messages.append({"role": "user", "content": [{"text": json.dumps(log)}]})
         return result
 
-    calls = [("double", {"number": 1}, "t1"), ("fragile", {"number": 1}, "t2"), ("gone", {}, "t3")]
+    calls: list[Any] = [("double", {"number": 1}, "t1"), ("fragile", {"number": 1}, "t2"), ("gone", {}, "t3")]
     scenario = Scenario(lambda: ScriptedModel(use_tools(calls), echo), build, drive, [double])
     parity = await run_parity(client, scenario, **worker_options)
     parity.assert_equal()
