@@ -47,6 +47,9 @@ from strands_temporal.workflow import CancelSignal, activity_as_hook, activity_a
 SOON = 45
 TOLD_FAST: Any = {"heartbeat_timeout": timedelta(seconds=2)}
 
+TOLD_SURELY: Any = {"heartbeat_timeout": timedelta(seconds=6)}
+"""Where what the activity says counts: heartbeats go at 80 % of this, and a busy machine needs the rest."""
+
 started: "defaultdict[str, asyncio.Event]" = defaultdict(asyncio.Event)
 stopped: "defaultdict[str, asyncio.Event]" = defaultdict(asyncio.Event)
 """What runs on the worker and waits, by name."""
@@ -455,7 +458,7 @@ class Cancellable(CancelHandlers):
         wait = ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
         tools = [
             activity_as_tool(Never.ends_late, **TOLD_FAST),
-            activity_as_tool(tidies_up, **TOLD_FAST, cancellation_type=wait),
+            activity_as_tool(tidies_up, **TOLD_SURELY, cancellation_type=wait),
             waits_for_the_signal,
         ]
         self.agent = TemporalAgent("model", callback_handler=None, tools=tools, **TOLD_FAST)
@@ -662,6 +665,41 @@ async def _answered(handle: Any) -> None:
     async for event in handle.fetch_history_events(wait_new_event=True):
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
             return
+
+
+# --- A second call with the same idempotency token waits for the first
+
+
+async def same_twice(agent: Agent, cancel: bool) -> list[Any]:
+    """Call the agent twice with a token, and end the first call early."""
+    token = "the same request"
+    first = asyncio.create_task(agent.invoke_async("go", idempotency_token=token))
+    second = asyncio.create_task(agent.invoke_async("go", idempotency_token=token))
+    await asyncio.sleep(0.3)
+    if cancel:
+        first.cancel()
+    ended = await asyncio.gather(first, second, return_exceptions=True)
+    return [type(end).__name__ if isinstance(end, BaseException) else str(end).strip() for end in ended]
+
+
+@workflow.defn
+class SameTwice:
+    @workflow.run
+    async def run(self, cancel: bool) -> list[Any]:
+        return await same_twice(TemporalAgent("model", callback_handler=None, **TOLD_FAST), cancel)
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("cancel", [False, True], ids=["ends", "is cancelled"])
+async def test_a_duplicate_call_ends_with_the_first(agents: Agents, cancel: bool) -> None:
+    def model() -> ScriptedModel:
+        return ScriptedModel(say("once").after(1))
+
+    async with agents(workflows=[SameTwice], models={"model": model}) as env:
+        durable = await asyncio.wait_for(env.run(SameTwice.run, cancel), SOON)
+    plain = await same_twice(Agent(model(), callback_handler=None), cancel)
+    assert durable == plain
+    assert durable == (["CancelledError", "IdempotencyAbortedError"] if cancel else ["once", "once"])
 
 
 # --- Outside a workflow

@@ -42,6 +42,9 @@ SOON = 45
 
 TOLD_FAST: Any = {"heartbeat_timeout": timedelta(seconds=2)}
 
+TOLD_SURELY: Any = {"heartbeat_timeout": timedelta(seconds=6)}
+"""Where what the activity says counts: heartbeats go at 80 % of this, and a busy machine needs the rest."""
+
 started: "defaultdict[str, asyncio.Event]" = defaultdict(asyncio.Event)
 stopped: "defaultdict[str, asyncio.Event]" = defaultdict(asyncio.Event)
 """What runs on the worker and waits, by name."""
@@ -165,7 +168,7 @@ BUILD: dict[str, Callable[[], Any]] = {
         tools=[
             activity_as_tool(
                 cleans_up,
-                **TOLD_FAST,
+                **TOLD_SURELY,
                 cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             )
         ]

@@ -28,13 +28,14 @@ import time
 import types
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future as ThreadsFuture
 from datetime import datetime, tzinfo
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from strands import Agent
 from temporalio import workflow
 
-from ._background import BackgroundRuntime, OneLoop, settled, start
+from ._background import BackgroundRuntime, OneLoop, on_this_loop, settled, start
 from ._cancel import CancelSignal
 from ._sync_calls import InlineExecutor, capture, run_now
 
@@ -50,6 +51,7 @@ each replay."""
 ADAPTED_NAMES: dict[str, tuple[str, ...]] = {
     "strands._async": ("ThreadPoolExecutor", "asyncio"),
     "strands._identifier": ("time",),
+    "strands.agent._concurrency": ("asyncio",),
     "strands.agent.agent": ("threading", "uuid"),
     "strands.background_tasks._background_tasks": ("asyncio",),
     "strands.background_tasks.in_process._engine": ("datetime", "uuid4"),
@@ -374,7 +376,9 @@ class _WorkflowAsyncio(_StandIn):
         return self._module.run_coroutine_threadsafe(coroutine, loop)
 
     def wrap_future(self, future: Any) -> Any:
-        return future if workflow.in_workflow() else self._module.wrap_future(future)
+        if not workflow.in_workflow():
+            return self._module.wrap_future(future)
+        return on_this_loop(cast("Any", future)) if isinstance(future, ThreadsFuture) else future
 
 
 class _WorkflowBackgroundRuntime(_StandIn):

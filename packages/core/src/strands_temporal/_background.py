@@ -6,12 +6,15 @@ background task is a task of the workflow, and its tool call's I/O an activity.
 """
 
 import asyncio
+import concurrent.futures
 import inspect
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio import workflow
+
+T = TypeVar("T")
 
 
 class BackgroundRuntime:
@@ -47,6 +50,27 @@ class OneLoop:
 def start(coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
     """Start what Strands would hand to the agent's loop from another thread."""
     return asyncio.create_task(coroutine)
+
+
+def on_this_loop(future: "concurrent.futures.Future[T]") -> "asyncio.Future[T]":
+    """Return what to await for a thread's future that this workflow itself completes.
+
+    An invocation with an `idempotency_token` that runs already is waited for so (1.62:
+    agent/_concurrency.py:55); asyncio would wake the loop in the way of another thread, which it has not.
+    """
+    here: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+    def copy(done: "concurrent.futures.Future[T]") -> None:
+        if here.done():
+            return
+        error = done.exception()
+        if error is None:
+            here.set_result(done.result())
+        else:
+            here.set_exception(error)
+
+    future.add_done_callback(copy)
+    return here
 
 
 async def settled(
