@@ -188,7 +188,10 @@ async def test_a_deadline_that_passes_between_two_runs_rejects(setting: Any) -> 
         _, last = await chain(handle)
     assert result["text"] == "denied\nRejected: Nobody decided in time"
     assert [(r["outcome"], r["by"]) for r in result["records"]] == [("expired", "")]
-    assert "TIMER_STARTED" not in names(last)  # it was said at once
+    # It was said at once, and nobody was told of a question that is none any more.
+    scheduled = [event.activity_task_scheduled_event_attributes.activity_type.name for event in last.events]
+    assert "TIMER_STARTED" not in names(last)
+    assert "hitl-setup" not in scheduled
 
 
 # --- Decisions in transit

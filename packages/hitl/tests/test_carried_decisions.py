@@ -103,8 +103,8 @@ async def test_who_could_not_be_told_is_told_by_the_next_run(setting: Any) -> No
     async with setting(deletes(), notifiers={"deaf": lambda: deaf}, **LONG) as s:
         handle, notice = await s.pause(LongTask(), workflow_class=LongWorkflow)
         await asyncio.wait_for(deaf.failed.wait(), 30)
-        deaf.listens = True
         await hand_over(handle)
+        deaf.listens = True
         await asyncio.wait_for(deaf.heard.wait(), 30)
         await s.approver.approve(handle.id, notice.pending[0], by=BY)
         await s.end(handle)
@@ -112,6 +112,7 @@ async def test_who_could_not_be_told_is_told_by_the_next_run(setting: Any) -> No
     first, last = deaf.notices[0], deaf.notices[-1]
     assert (first.id, first.pending) == (last.id, last.pending) == (notice.id, notice.pending)
     assert {n.workflow_id for n in deaf.notices} == {handle.id}
+    assert first.run_id != last.run_id
 
 
 # --- Several agents

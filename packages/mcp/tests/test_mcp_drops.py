@@ -84,7 +84,7 @@ class Impatient:
     @workflow.run
     async def run(self) -> list[Any]:
         results: list[Any] = []
-        for seconds, heartbeat in ((4, 1), (60, 15)):
+        for seconds, heartbeat in ((9, 3), (60, 15)):
             tests = TemporalMCPClient(
                 "tests",
                 start_to_close_timeout=timedelta(seconds=seconds),
@@ -114,7 +114,7 @@ async def test_a_long_call_heartbeats_and_a_server_that_hangs_is_replaced(
     async with agents(workflows=[Impatient], plugins=plugins(model, tests=python_server)) as env:
         env.timeout = timedelta(minutes=2)  # a session that hangs is given up step by step
         hung, answered = await env.run(Impatient.run)
-    assert "StartToClose" in text(hung)  # four heartbeat time-outs long: it did heartbeat
+    assert "StartToClose" in text(hung)  # three heartbeat time-outs long: it did heartbeat
     assert answered["status"] == "success"
     assert int(text(answered)) != hanging[0]
 
@@ -125,11 +125,11 @@ async def test_a_cancelled_workflow_ends_its_call_and_the_session_goes_on(
     marker = tmp_path / "hangs"
     model = ScriptedModel(use_tool("hang", {"marker": str(marker)}), use_tool("process", {}), say("done"))
     async with agents(workflows=[OneAttempt], plugins=plugins(model, tests=python_server)) as env:
-        handle = await env.start(OneAttempt.run, 1.0, 60.0)
+        handle = await env.start(OneAttempt.run, 3.0, 60.0)
         await wait_until(marker.exists)
         await handle.cancel()
         with pytest.raises(WorkflowFailureError) as error:
             await handle.result()
         assert isinstance(error.value.cause, CancelledError)
-        result, *_ = await env.run(OneAttempt.run, 1.0, 60.0)
+        result, *_ = await env.run(OneAttempt.run, 3.0, 60.0)
     assert text(result) == marker.read_text()  # the same process

@@ -116,9 +116,9 @@ async def test_parity_with_a_plain_agent_whose_tools_are_tasks(agents: Agents, t
 
 
 async def test_a_long_task_heartbeats(agents: Agents, task_server: Client) -> None:
-    model = ScriptedModel(use_tool("research", {"topic": "rain", "seconds": 3.5}), say("done"))
+    model = ScriptedModel(use_tool("research", {"topic": "rain", "seconds": 7.0}), say("done"))
     async with agents(workflows=[OneAttempt], plugins=plugins(model, tests=task_server)) as env:
-        result, _ = await env.run(OneAttempt.run, 1.0, 30.0)  # three heartbeat time-outs long
+        result, _ = await env.run(OneAttempt.run, 2.0, 30.0)  # three heartbeat time-outs long
         assert (await scheduled(env)).count("tests-call-tool") == 1
     assert text(result) == "found rain"
 
@@ -130,7 +130,7 @@ async def test_a_cancelled_workflow_cancels_the_task_and_the_session_goes_on(
     marker = tmp_path / "hangs"
     model = ScriptedModel(use_tool("hang", {"marker": str(marker)}), use_tool("process", {}), say("done"))
     async with agents(workflows=[OneAttempt], plugins=plugins(model, tests=task_server)) as env:
-        handle = await env.start(OneAttempt.run, 1.0, 60.0)
+        handle = await env.start(OneAttempt.run, 3.0, 60.0)
         await wait_until(marker.exists)
         await handle.cancel()
         with pytest.raises(WorkflowFailureError) as error:
@@ -138,7 +138,7 @@ async def test_a_cancelled_workflow_cancels_the_task_and_the_session_goes_on(
         assert isinstance(error.value.cause, CancelledError)
         await env.assert_replays(handle)
         await wait_until(Path(f"{marker}.ended").exists)  # the server was told
-        result, *_ = await env.run(OneAttempt.run, 1.0, 60.0)
+        result, *_ = await env.run(OneAttempt.run, 3.0, 60.0)
     assert text(result) == marker.read_text()  # the same process
     assert "connecting again" not in caplog.text
 
@@ -149,7 +149,7 @@ async def test_a_call_that_runs_into_its_time_out_cancels_the_task(
     marker = tmp_path / "hangs"
     model = ScriptedModel(use_tool("hang", {"marker": str(marker)}), say("done"))
     async with agents(workflows=[OneAttempt], plugins=plugins(model, tests=task_server)) as env:
-        result, _ = await env.run(OneAttempt.run, 1.0, 3.0)
+        result, _ = await env.run(OneAttempt.run, 3.0, 6.0)
         await wait_until(Path(f"{marker}.ended").exists)
     assert "StartToClose" in text(result)
 
@@ -160,7 +160,7 @@ async def test_a_worker_that_ends_cancels_its_tasks(
     marker = tmp_path / "hangs"
     model = ScriptedModel(use_tool("hang", {"marker": str(marker)}))
     async with agents(workflows=[OneAttempt], plugins=plugins(model, tests=task_server)) as env:
-        handle = await env.start(OneAttempt.run, 1.0, 60.0)
+        handle = await env.start(OneAttempt.run, 3.0, 60.0)
         await wait_until(marker.exists)
     await wait_until(Path(f"{marker}.ended").exists)
     await handle.terminate()
