@@ -61,7 +61,7 @@ class TemporalTools(RemoteTools):
         _check(names)
         super().__init__()
         self.names = names
-        self.options = merge_options(repr(self), tool_defaults(options), options)
+        self.options: ActivityOptions = merge_options(repr(self), tool_defaults(options), options)
         self.warned: set[str] = set()
 
     def __repr__(self) -> str:
