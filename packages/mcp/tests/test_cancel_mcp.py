@@ -1,6 +1,7 @@
 """`agent.cancel()` while an MCP tool runs: what Strands' own client gives, and the server goes on."""
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from packages.mcp.tests.mcp_support import plugins, turn, wait_until
 from packages.mcp.tests.servers.clients import python_server
 from strands.hooks import AfterToolCallEvent
 from strands.tools.executors import ConcurrentToolExecutor, SequentialToolExecutor
+from strands.types.exceptions import ToolProviderException
 from temporalio import workflow
 
 from strands_temporal import TemporalAgent
@@ -89,7 +91,9 @@ async def test_a_cancelled_agent_gives_what_a_plain_one_gives(
         agent.cancel()
         plain = await turns
     finally:
-        await asyncio.to_thread(agent.cleanup)
+        # With mcp 1.30 Strands' own client may fail to close after a call that was cancelled.
+        with contextlib.suppress(ToolProviderException):
+            await asyncio.to_thread(agent.cleanup)
     for marker in running:
         marker.unlink()
 
