@@ -43,7 +43,7 @@ async def test_a_person_sees_the_tools_answer(environment: dict[str, str]) -> No
             "Result: Echo: durable execution",
         ]
         worker.send_signal(signal.SIGINT)
-        rest, _ = await asyncio.wait_for(worker.communicate(), 30)
+        rest, _ = await asyncio.wait_for(worker.communicate(), 90)
         assert rest.decode().endswith("Worker ended.\n")
     finally:
         if worker.returncode is None:
