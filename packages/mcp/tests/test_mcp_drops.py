@@ -84,12 +84,12 @@ class Impatient:
     @workflow.run
     async def run(self) -> list[Any]:
         results: list[Any] = []
-        for seconds, heartbeat, attempts in ((9, 3, 1), (60, 15, 3)):
+        for seconds, heartbeat, tries in ((9, 3, 1), (60, 15, 3)):
             tests = TemporalMCPClient(
                 "tests",
                 start_to_close_timeout=timedelta(seconds=seconds),
                 heartbeat_timeout=timedelta(seconds=heartbeat),
-                retry_policy=RetryPolicy(maximum_attempts=attempts),
+                retry_policy=RetryPolicy(maximum_attempts=tries),
             )
             agent = TemporalAgent("scripted", tools=[tests], callback_handler=None)
             await agent.invoke_async("go")
