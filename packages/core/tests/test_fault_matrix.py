@@ -102,6 +102,7 @@ def not_decodable() -> Reply:
     events: Any = [
         {"messageStart": {"role": "assistant"}},
         {"contentBlockDelta": {"delta": {"text": {1, 2}}}},
+        {"messageStop": {"stopReason": "end_turn"}},
     ]
     return Reply(tuple(events))
 
