@@ -419,9 +419,9 @@ async def test_without_waiting_the_result_comes_with_the_next_turn(agents: Agent
         handle = await env.start(
             BackgroundWorkflow.run, {"always": ["research"], "wait_for_completion": False}, ["go", "next"]
         )
-        await until(handle, lambda history: count_of(history, SCHEDULED) == 3)
+        await until(handle, reached(2))  # the first turn is over: else its model would get the result
         gate("sky").set()
-        await until(handle, lambda history: count_of(history, COMPLETED) == 3)
+        await until(handle, reached(3))
         await handle.signal(BackgroundWorkflow.ask, "next")
         said, *_ = await handle.result()
         await env.assert_replays(handle)
