@@ -3,7 +3,6 @@
 import ast
 import asyncio
 import importlib
-import inspect
 import itertools
 import sys
 import threading
@@ -105,7 +104,7 @@ def test_strands_waits_with_a_clock_where_we_know_it() -> None:
 def test_strands_watches_a_cancel_signal_where_the_adaptation_takes_its_place() -> None:
     module_name, name = CANCEL_WATCHER
     module = importlib.import_module(module_name)
-    source = ast.parse(inspect.getsource(module))
+    source = ast.parse(Path(str(module.__file__)).read_text("utf-8"))
     (watcher,) = (
         node for node in source.body if isinstance(node, ast.AsyncFunctionDef) and node.name == name
     )

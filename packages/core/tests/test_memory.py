@@ -31,7 +31,7 @@ def answer(call: ScriptedCall) -> Reply:
     if "toolResult" in call.messages[-1]["content"][0]:
         return say(call.text)
     if "search" in call.text:
-        return use_tool("search_memory", {"query": "what does Ada prefer"}, tool_use_id=f"s-{call.number}")
+        return use_tool("search_memory", {"query": "what does Ada prefer"}, tool_use_id="s")
     return say(f"{len(call.messages[-1]['content'])} blocks")
 
 
@@ -45,11 +45,14 @@ def build(make: MakeAgent) -> Agent:
 
 
 async def drive(agent: Agent) -> AgentResult:
-    """Tell a fact, let it be extracted, ask with what is injected, and search."""
+    """Tell a fact, ask with what is injected, and search; each turn is extracted before the next begins."""
     await agent.invoke_async("I am Ada and I prefer tea")
     await agent.shutdown_async()  # what was begun in the background is done
     await agent.invoke_async("what does Ada prefer?")
-    return await agent.invoke_async("search it")
+    await agent.shutdown_async()
+    result = await agent.invoke_async("search it")
+    await agent.shutdown_async()
+    return result
 
 
 async def test_memory_is_extracted_injected_and_searched_as_locally(
