@@ -47,7 +47,7 @@ class HITLActivities:
             workflow_type=info.workflow_type or "",
             pending=pending,
         )
-        await self.notifiers.get(name).notify(notice)
+        await (await self.notifiers.get_async(name)).notify(notice)
 
     def look_up(self, client: Client) -> "asyncio.Task[bool]":
         """Start to look the search attribute up, once per server and namespace; a failure is tried anew."""
