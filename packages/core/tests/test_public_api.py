@@ -52,6 +52,7 @@ def test_the_public_names() -> None:
                 "TemporalModel",
             ],
             "strands_temporal.workflow": [
+                "HEARTBEATING_TOOL_DEFAULTS",
                 "TOOL_DEFAULTS",
                 "AgentCancelledError",
                 "AnsweredUpdates",
@@ -78,6 +79,7 @@ def test_the_public_names() -> None:
                 "ToolContext",
                 "ToolProgress",
                 "activity_name",
+                "check_result",
                 "decode",
                 "encode",
                 "forward_progress",

@@ -21,7 +21,7 @@ from temporalio import workflow
 from temporalio.client import WorkflowFailureError
 
 from strands_temporal import TemporalAgent, TemporalModel
-from strands_temporal.testing import ScriptedModel, say, use_tool
+from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool
 from strands_temporal_mcp import TemporalMCPClient
 
 with workflow.unsafe.imports_passed_through():
@@ -87,6 +87,49 @@ async def test_parity_with_a_plain_agent(agents: Agents) -> None:
         await asyncio.to_thread(agent.cleanup)
     assert durable == plain
     assert [call.tool_specs for call in model.calls] == [call.tool_specs for call in plain_model.calls]
+
+
+@workflow.defn
+class InTheBackground:
+    """`background_tasks=`: the model goes on while the server's tool runs, and is given the result later."""
+
+    @workflow.run
+    async def run(self) -> str:
+        return await in_the_background(TemporalAgent, "scripted", TemporalMCPClient("tests"))
+
+
+async def in_the_background(agent_class: Any, model: Any, tests: Any) -> str:
+    agent = agent_class(
+        model, tools=[first, tests, last], callback_handler=None, background_tasks={"always": ["add"]}
+    )
+    return str(await agent.invoke_async("go")).strip()
+
+
+def background_script() -> ScriptedModel:
+    def answer(call: ScriptedCall) -> Reply:
+        if len(call.messages) == 1:
+            return use_tool("add", {"a": 2, "b": 3})
+        assert "dispatched" in str(call.messages[2])
+        if len(call.messages) == 3:
+            return say("meanwhile")
+        assert "'5'" in str(call.messages[-1]) or '"5"' in str(call.messages[-1])
+        return say("five")
+
+    return ScriptedModel(answer)
+
+
+async def test_a_tool_in_the_background(agents: Agents) -> None:
+    plain_model, model = background_script(), background_script()
+    async with agents(workflows=[InTheBackground], plugins=plugins(model, tests=python_server)) as env:
+        durable = await env.run(InTheBackground.run)
+        assert "tests-call-tool" in await scheduled(env)
+    tests = python_server()
+    try:
+        plain = await in_the_background(Agent, plain_model, tests)
+    finally:
+        await asyncio.to_thread(tests.stop, None, None, None)
+    assert durable == plain == "five"
+    assert model.calls[0].tool_specs == plain_model.calls[0].tool_specs
 
 
 @workflow.defn

@@ -37,6 +37,7 @@ from ._types import (
     COUNT_TOKENS_ACTIVITY,
     MISSING_EXTRA,
     MODEL_ACTIVITY,
+    MODEL_RESULT_TOO_LARGE,
     STREAMING_MODEL_ACTIVITY,
     WIRE_VERSION,
     WIRE_VERSION_UNKNOWN,
@@ -102,7 +103,12 @@ class ModelActivities:
                 result = await _collect(stream(request), call, request, provider)
             except Exception as error:  # noqa: BLE001  # whatever a provider raises leaves here, typed
                 raise model_failure(error) from cause_of(error)
-            await check_result(self._name(call), result)
+            await check_result(
+                f"The answer of model {self._name(call)!r}",
+                result,
+                MODEL_RESULT_TOO_LARGE,
+                "Have it answer less (max_tokens)",
+            )
             return result
 
     async def _model(self, call: ModelCall) -> Model:

@@ -38,11 +38,18 @@ TOOL_DEFAULTS: ActivityOptions = {
 }
 
 
+HEARTBEATING_TOOL_DEFAULTS: ActivityOptions = {
+    **TOOL_DEFAULTS,
+    # An activity of ours heartbeats by itself: a cancelled workflow stops it, and a dead worker is noticed.
+    "heartbeat_timeout": TOOL_HEARTBEAT_TIMEOUT,
+}
+
+
 def tool_defaults(options: ActivityOptions) -> ActivityOptions:
-    """Return the defaults of a tool's activity; on another task queue nobody may heartbeat by himself."""
+    """Return the defaults of a user's activity as a tool; on another queue nothing may heartbeat."""
     if options.get("task_queue") is not None:
         return TOOL_DEFAULTS
-    return {**TOOL_DEFAULTS, "heartbeat_timeout": TOOL_HEARTBEAT_TIMEOUT}
+    return HEARTBEATING_TOOL_DEFAULTS
 
 
 _KNOWN = frozenset(ActivityConfig.__annotations__)

@@ -8,7 +8,7 @@ activity can be awaited; Strands reads the tools after that.
 import asyncio
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from strands.hooks import (
     AgentInitializedEvent,
@@ -22,16 +22,22 @@ from strands.hooks import (
 from strands.tools import ToolProvider
 from strands.types.tools import AgentTool, ToolGenerator, ToolSpec, ToolUse
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 from typing_extensions import override
 
 from ._adaptation import called_by_strands
 from ._errors import AgentValueError
+from ._options import ActivityOptions
+from ._workflow import execute_activity
+
+T = TypeVar("T")
 
 
 class RemoteTools(ToolProvider, HookProvider):
-    """Tools whose list a worker knows, for agents in workflows. The base of `TemporalTools` and its like.
+    """Tools whose list a worker knows, for agents in workflows.
 
-    A subclass says how they are listed (`list_tools`, by an activity, so that a replay sees the same tools).
+    The base of `TemporalTools` and of the mcp package's `TemporalMCPClient`. A subclass says how they are
+    listed (`list_tools`, by an activity, so that a replay sees the same tools).
 
     Args:
         each_call: List before each model call; else once for this handle.
@@ -55,10 +61,43 @@ class RemoteTools(ToolProvider, HookProvider):
         """What to do when a tool's name is taken, as a sentence."""
         ...
 
+    @property
+    def repeated_hint(self) -> str:
+        """What to do when the agent has these tools by another handle, as a sentence."""
+        return "Give the agent one handle for them, or tools with different names"
+
+    @property
+    def outside_hint(self) -> str:
+        """What an agent outside of workflows gets in place of this handle, as the end of a sentence."""
+        return "give the agent the tools themselves"
+
     @abstractmethod
     async def list_tools(self, known: bool) -> Sequence[AgentTool] | None:
         """Return the tools, in a workflow; None, if `known`, when they are the ones returned before."""
         ...
+
+    async def listing(
+        self, activity: str, argument: Any, options: ActivityOptions, result_type: type[T], unknown: str
+    ) -> T:
+        """Return what an activity of the worker lists.
+
+        Args:
+            activity: Activity type.
+            argument: The activity's argument.
+            options: Activity options.
+            result_type: Type of the listing.
+            unknown: What to say, in whole sentences, when the worker lacks the activity.
+
+        Raises:
+            AgentValueError: If the worker lacks the activity.
+            ApplicationError: If the activity failed.
+        """
+        try:
+            return await execute_activity(activity, [argument], options, result_type=result_type)
+        except ApplicationError as error:
+            if error.type != "NotFoundError":  # what the SDK says of an activity that the worker lacks
+                raise
+            raise AgentValueError(f"{unknown} {error.message}") from error
 
     def __iter__(self) -> Iterator[AgentTool]:
         """Yield what stands for the tools while an agent is built: Strands takes an iterable apart."""
@@ -156,8 +195,8 @@ class Placeholder(AgentTool):
             return {"name": self.tool_name, "description": "", "inputSchema": {"json": {}}}
         raise AgentValueError(
             f"{self.provider!r} cannot give its tools to this agent, which does not run its hooks. Use a "
-            "TemporalAgent, or give a plain strands.Agent hooks=[...] with it; outside a workflow give the "
-            "agent the tools themselves"
+            "TemporalAgent, or give a plain strands.Agent hooks=[...] with it; outside a workflow "
+            f"{self.provider.outside_hint}"
         )
 
     @property
@@ -219,9 +258,7 @@ def _check_names(provider: RemoteTools, tools: Sequence[AgentTool], others: Mapp
         if other is tool:
             continue
         owner = other.provider.owner if isinstance(other, RemoteTool) else "another tool"
-        hint = provider.clash_hint
-        if owner == provider.owner:
-            hint = "Give the agent one handle for them, or tools with different names"
+        hint = provider.repeated_hint if owner == provider.owner else provider.clash_hint
         raise AgentValueError(
             f"The agent would have two tools {tool.tool_name!r}: of {provider.owner} and of "
             f"{owner}{_differently_written(tool, other)}. {hint}"

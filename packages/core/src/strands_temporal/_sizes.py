@@ -13,7 +13,7 @@ from temporalio.converter import PayloadConverter
 from temporalio.exceptions import ApplicationError
 
 from ._errors import AgentValueError
-from ._types import MODEL_CALL_TOO_LARGE, MODEL_RESULT_TOO_LARGE, ModelCall, ModelResult
+from ._types import MODEL_CALL_TOO_LARGE, ModelCall
 
 LARGEST_PAYLOAD = 2 * 1024 * 1024 - 4096
 """Bytes that a Temporal server takes as one input or result by default (`limit.blobSize.error`), less room
@@ -48,19 +48,24 @@ def check_call(owner: str, call: ModelCall) -> None:
     )
 
 
-async def check_result(model: str, result: ModelResult) -> None:
+async def check_result(what: str, result: Any, failure_type: str, advice: str) -> None:
     """Refuse a result that the server refuses without a word. Runs in the activity.
 
+    Args:
+        what: What is too large, for the message.
+        result: What the activity is about to return.
+        failure_type: Type of the failure.
+        advice: How to make it smaller, as the beginning of a sentence.
+
     Raises:
-        ApplicationError: Not retryable, as another answer costs as much and may be as large.
+        ApplicationError: Not retryable, as another attempt costs as much and its result may be as large.
     """
     size = await result_size(result)
     if size > LARGEST_PAYLOAD:
         raise ApplicationError(
-            f"The answer of model {model!r} is too large for Temporal: {size:,} bytes, at most "
-            f"{LARGEST_PAYLOAD:,}. Have it answer less (max_tokens), or give the client a payload codec that "
-            "compresses, or external storage",
-            type=MODEL_RESULT_TOO_LARGE,
+            f"{what} is too large for Temporal: {size:,} bytes, at most {LARGEST_PAYLOAD:,}. {advice}, or "
+            "give the client a payload codec that compresses, or external storage",
+            type=failure_type,
             non_retryable=True,
         )
 

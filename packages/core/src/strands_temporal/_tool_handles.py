@@ -15,7 +15,7 @@ from ._cancel import AgentCancelledError
 from ._errors import AgentTypeError, AgentValueError
 from ._idempotency import idempotency_key, tool_header
 from ._invocation_state import users_state
-from ._options import ActivityOptions, merge_options, tool_defaults
+from ._options import HEARTBEATING_TOOL_DEFAULTS, ActivityOptions, merge_options
 from ._remote_tools import RemoteTool, RemoteTools
 from ._tool_context import answer, wire_context
 from ._tool_errors import from_tool_failure
@@ -61,7 +61,7 @@ class TemporalTools(RemoteTools):
         _check(names)
         super().__init__()
         self.names = names
-        self.options: ActivityOptions = merge_options(repr(self), tool_defaults(options), options)
+        self.options: ActivityOptions = merge_options(repr(self), HEARTBEATING_TOOL_DEFAULTS, options)
         self.warned: set[str] = set()
 
     def __repr__(self) -> str:
@@ -86,17 +86,14 @@ class TemporalTools(RemoteTools):
         Raises:
             AgentValueError: If no worker hosts tools, or none matches a name.
         """
-        try:
-            listing: HostedToolListing = await execute_activity(
-                LIST_TOOLS_ACTIVITY, [list(self.names)], self.options, result_type=HostedToolListing
-            )
-        except ApplicationError as error:
-            if error.type != "NotFoundError":  # what the SDK says of an activity that the worker lacks
-                raise
-            raise AgentValueError(
-                f"No worker hosts tools for {self!r}. Register them on the worker, in "
-                f"StrandsPlugin(tools={{name: factory}}). {error.message}"
-            ) from error
+        listing = await self.listing(
+            LIST_TOOLS_ACTIVITY,
+            list(self.names),
+            self.options,
+            HostedToolListing,
+            f"No worker hosts tools for {self!r}. Register them on the worker, in "
+            "StrandsPlugin(tools={name: factory}).",
+        )
         return [_HostedTool(self, tool) for tool in listing.tools]
 
 

@@ -8,6 +8,7 @@ from ._agent_state import ActivityAgentState
 from ._factories import NamedFactories
 from ._heartbeat import heartbeating
 from ._middleware import ModelCallInterceptor, ModelCallMiddleware, ModelRequest, ModelStream
+from ._sizes import check_result
 from ._tool_calls import ProgressSink, ToolProgress, forward_progress
 from ._tool_context import ToolContext, tool_context
 from ._wire import decode, encode
@@ -23,6 +24,7 @@ __all__ = [
     "ToolContext",
     "ToolProgress",
     "activity_name",
+    "check_result",
     "decode",
     "encode",
     "forward_progress",

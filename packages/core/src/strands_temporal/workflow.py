@@ -17,7 +17,13 @@ from ._activity_tool import activity_call
 from ._adaptation import activity_name
 from ._cancel import AgentCancelledError, CancelSignal
 from ._errors import AgentTypeError, construction_error, from_tool_activity_error
-from ._options import TOOL_DEFAULTS, ActivityOptions, merge_options, tool_defaults
+from ._options import (
+    HEARTBEATING_TOOL_DEFAULTS,
+    TOOL_DEFAULTS,
+    ActivityOptions,
+    merge_options,
+    tool_defaults,
+)
 from ._remote_tools import RemoteTool, RemoteTools
 from ._steering import SteeringJudgeError, TemporalLLMSteeringHandler
 from ._tool_context import CONTEXT_PARAMETER
@@ -26,6 +32,7 @@ from ._updates import AnsweredUpdates
 from ._workflow import execute_activity
 
 __all__ = [
+    "HEARTBEATING_TOOL_DEFAULTS",
     "TOOL_DEFAULTS",
     "AgentCancelledError",
     "AnsweredUpdates",

@@ -1,41 +1,26 @@
 """`TemporalMCPClient`: an MCP server in the workflow. Each listing and each call is an activity.
 
-Strands loads a tool provider while an agent is built, where nothing can be awaited. This one is a hook
-provider as well: it gives the agent its tools at `BeforeInvocationEvent` (or before each model call), when an
-activity can be awaited; Strands reads the tools after that.
+When an agent gets the tools, and their place among its others, is core's (`RemoteTools`).
 """
 
-import asyncio
 import threading
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import cast
 
-from strands.hooks import (
-    AgentInitializedEvent,
-    BeforeInvocationEvent,
-    BeforeModelCallEvent,
-    BeforeToolsEvent,
-    HookOrder,
-    HookProvider,
-    HookRegistry,
-)
-from strands.tools import ToolProvider
 from strands.types.tools import AgentTool, ToolResult, ToolUse
-from temporalio import workflow
-from temporalio.exceptions import ApplicationError
 from typing_extensions import Unpack, override
 
 from strands_temporal import ActivityOptions, AgentTypeError, AgentValueError
 from strands_temporal.activity import decode, encode
 from strands_temporal.workflow import (
-    TOOL_DEFAULTS,
+    HEARTBEATING_TOOL_DEFAULTS,
+    RemoteTools,
     execute_activity,
     from_tool_activity_error,
     merge_options,
 )
 
-from ._tools import MCPTool, Membership, Placeholder
+from ._tools import MCPTool
 from ._types import (
     CalledTool,
     CallTool,
@@ -45,15 +30,8 @@ from ._types import (
     list_tools_activity,
 )
 
-MCP_DEFAULTS: ActivityOptions = {
-    **TOOL_DEFAULTS,
-    # The activities heartbeat by themselves, so that a cancelled workflow stops a call in flight and a dead
-    # worker is noticed.
-    "heartbeat_timeout": timedelta(seconds=15),
-}
 
-
-class TemporalMCPClient(ToolProvider, HookProvider):
+class TemporalMCPClient(RemoteTools):
     """A handle of an MCP server that a worker runs, for agents in a workflow.
 
     Give it to a `TemporalAgent` in `tools=`, or to a plain `strands.Agent` in `hooks=`. The agent gets the
@@ -79,59 +57,62 @@ class TemporalMCPClient(ToolProvider, HookProvider):
         self, server: str, *, cache_tools: bool | None = None, **options: Unpack[ActivityOptions]
     ) -> None:
         _check(server, cache_tools)
+        super().__init__(each_call=cache_tools is False)
         self.server = server
         self.cache_tools = cache_tools
-        self._options = merge_options(f"TemporalMCPClient({server!r})", MCP_DEFAULTS, options)
-        self._lock = asyncio.Lock()  # two agents that share the handle list once
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._options = merge_options(f"TemporalMCPClient({server!r})", HEARTBEATING_TOOL_DEFAULTS, options)
         self._digest: str | None = None
-        self._tools: list[AgentTool] | None = None
 
     def __repr__(self) -> str:
         return f"TemporalMCPClient({self.server!r})"
 
-    def __iter__(self) -> Iterator[AgentTool]:
-        """Yield what stands for the tools while an agent is built: Strands takes an iterable apart."""
-        yield Placeholder(self)
+    @property
+    @override
+    def owner(self) -> str:
+        """Whose tools they are, for messages."""
+        return f"MCP server {self.server!r}"
+
+    @property
+    @override
+    def clash_hint(self) -> str:
+        """What to do when a tool's name is taken."""
+        return (
+            "Give one of the servers' clients a prefix, MCPClient(..., prefix='...'), or leave the tool out "
+            "with tool_filters, in MCPPlugin(mcp_clients=...) on the worker"
+        )
+
+    @property
+    @override
+    def repeated_hint(self) -> str:
+        """What to do when the agent has two handles of the server."""
+        return "Give the agent one handle for each server, whose tools must have different names"
+
+    @property
+    @override
+    def outside_hint(self) -> str:
+        """What an agent outside of workflows gets in place of this handle."""
+        return "use Strands' MCPClient itself"
 
     @override
-    async def load_tools(self, **kwargs: Any) -> Sequence[AgentTool]:
-        """Return the server's tools. In a workflow; elsewhere only what stands for them.
-
-        An agent that has this handle does it by itself.
+    async def list_tools(self, known: bool) -> Sequence[AgentTool] | None:
+        """Return the server's tools, by an activity.
 
         Raises:
             ApplicationError: If the server is unavailable.
             AgentValueError: If no worker knows the server.
         """
-        if not workflow.in_workflow():
-            return list(self)
-        async with self._lock:
-            loop = asyncio.get_running_loop()  # each workflow, and each replay of it, has its own
-            if self._loop is not loop:  # a handle kept outside of workflows must list in each
-                self._loop, self._tools, self._digest = loop, None, None
-            if self._tools is None or self.cache_tools is False:
-                await self._list()
-            return list(self._tools or ())
-
-    @override
-    def add_consumer(self, consumer_id: Any, **kwargs: Any) -> None:
-        """Do nothing: the session belongs to the worker."""
-
-    @override
-    def remove_consumer(self, consumer_id: Any, **kwargs: Any) -> None:
-        """Do nothing: the session belongs to the worker."""
-
-    def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
-        """Give one agent the tools at the right moments, before the user's hooks."""
-        membership = Membership(self)
-        registry.add_callback(AgentInitializedEvent, membership.take_place)
-        if self.cache_tools is False:
-            registry.add_callback(BeforeModelCallEvent, membership.refresh, order=HookOrder.SDK_FIRST)
-        else:
-            registry.add_callback(BeforeInvocationEvent, membership.join, order=HookOrder.SDK_FIRST)
-        # An agent that resumes from an interrupt in a new run calls tools before any model.
-        registry.add_callback(BeforeToolsEvent, membership.join, order=HookOrder.SDK_FIRST)
+        listing = await self.listing(
+            list_tools_activity(self.server),
+            ListTools(fresh=self.cache_tools is not None, known=self._digest if known else None),
+            self._options,
+            ToolListing,
+            f"No worker knows the MCP server {self.server!r}. Register its factory in "
+            f"MCPPlugin(mcp_clients={{{self.server!r}: factory}}) on the worker.",
+        )
+        if listing.tools is None:
+            return None
+        self._digest = listing.digest
+        return [MCPTool(self, tool) for tool in listing.tools]
 
     async def call(
         self, tool: str, tool_use: ToolUse, cancel_signal: threading.Event | None = None
@@ -158,23 +139,6 @@ class TemporalMCPClient(ToolProvider, HookProvider):
             cancel_signal=cancel_signal,
         )
         return cast("ToolResult", decode(called.result))
-
-    async def _list(self) -> None:
-        request = ListTools(fresh=self.cache_tools is not None, known=self._digest)
-        try:
-            listing: ToolListing = await execute_activity(
-                list_tools_activity(self.server), [request], self._options, result_type=ToolListing
-            )
-        except ApplicationError as error:
-            if error.type != "NotFoundError":  # what the SDK says of an activity that the worker lacks
-                raise
-            raise AgentValueError(
-                f"No worker knows the MCP server {self.server!r}. Register its factory in "
-                f"MCPPlugin(mcp_clients={{{self.server!r}: factory}}) on the worker. {error.message}"
-            ) from error
-        if listing.tools is not None:
-            self._tools = [MCPTool(self, tool) for tool in listing.tools]
-            self._digest = listing.digest
 
 
 def _check(server: object, cache_tools: object) -> None:
