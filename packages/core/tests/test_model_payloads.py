@@ -29,8 +29,8 @@ from temporalio.worker import Replayer, Worker
 
 from strands_temporal import ModelCallTooLargeError, StrandsPlugin, TemporalAgent, TemporalModel
 from strands_temporal._sizes import LARGEST_PAYLOAD
-from strands_temporal._transcripts import whole
-from strands_temporal._types import MODEL_CALL_TOO_LARGE, MODEL_RESULT_TOO_LARGE, ModelCall
+from strands_temporal._transcripts import WHOLE_DIGITS
+from strands_temporal._types import MODEL_CALL_TOO_LARGE, MODEL_RESULT_TOO_LARGE, ModelCall, Transcript
 from strands_temporal.testing import Reply, ScriptedModel, say
 
 pytestmark = pytest.mark.server
@@ -178,22 +178,20 @@ class BigCallWorkflow:
     async def run(self, size: int, char: str, catch: bool) -> Any:
         """Make a call whose payload has `size` bytes, where a character is one byte."""
         model = TemporalModel("model")
-        call: Any = ModelCall("model", whole([_message("")], None, None, None), facts=True)
-        (payload,) = workflow.payload_converter().to_payloads([call])
+        state = {"big": ""}
+        transcript = Transcript(1, WHOLE_DIGITS * "0", messages=["go"])
+        call = ModelCall("model", transcript, invocation_state=state, facts=True)
+        (payload,) = workflow.payload_converter().to_payloads([call.to_wire()])
         less = Payloads(payloads=[payload]).ByteSize()
         # Two length prefixes grow by two bytes each.
-        messages = [_message(char * (size - less - 4))]
-        agent = TemporalAgent(model, messages=messages, callback_handler=None)
+        state["big"] = char * (size - less - 4)
+        agent = TemporalAgent(model, callback_handler=None)
         try:
-            return len(str(await agent.invoke_async(None)))
+            return len(str(await agent.invoke_async("go", invocation_state=state)))
         except ModelCallTooLargeError as error:
             if not catch:
                 raise
             return error.message
-
-
-def _message(text: str) -> Any:
-    return {"role": "user", "content": [{"text": text}]}
 
 
 async def scheduled(handle: WorkflowHandle[Any, Any]) -> list[int]:
@@ -228,8 +226,8 @@ async def test_a_call_that_is_too_large_ends_the_workflow_and_is_not_sent(
     assert isinstance(cause, ApplicationError)
     assert (cause.type, await scheduled(handle)) == (MODEL_CALL_TOO_LARGE, [])
     assert re.fullmatch(
-        r"TemporalModel\('model'\): a call of 2,0\d\d,\d{3} bytes \(1 messages\) is too large for Temporal, "
-        r"which takes 2,093,056. Trim the conversation.*",
+        r"TemporalModel\('model'\): a call of 2,0\d\d,\d{3} bytes is too large for Temporal, which takes "
+        r"2,093,056. The conversation does not count.*",
         cause.message,
     )
     caught = await run_with(client, *arguments, LARGEST_PAYLOAD + 100, "x", True)

@@ -15,7 +15,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 
 from strands_temporal._types import ModelCall, ModelFacts, ModelResult, OutputSchema, Transcript
-from strands_temporal._wire import decode, encode, is_json, merge_deltas
+from strands_temporal._events import brief, full, merge_deltas
+from strands_temporal._wire import decode, encode, is_json
 from strands_temporal.testing import say, use_tools
 
 CONVERTERS = [DataConverter.default, pydantic_data_converter]

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import threading
-import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Sequence
 from datetime import timedelta
 from typing import Any, cast
@@ -16,6 +15,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from ._errors import cause_of
+from ._events import merge_deltas
 from ._extras import MissingExtraError, load_plugin
 from ._factories import NamedFactories, Variant
 from ._heartbeat import heartbeating
@@ -32,7 +32,7 @@ from ._model_facts import facts_of
 from ._output_model import OutputModels, dump
 from ._providers import model_failure, require_whole
 from ._sizes import check_result
-from ._transcripts import resolve
+from ._transcripts_kept import KeptTranscripts, Resolved
 from ._types import (
     COUNT_TOKENS_ACTIVITY,
     MISSING_EXTRA,
@@ -45,7 +45,7 @@ from ._types import (
     ModelResult,
     TokenCount,
 )
-from ._wire import decode, encode, merge_deltas
+from ._wire import decode, encode
 
 
 class ModelActivities:
@@ -54,11 +54,15 @@ class ModelActivities:
     Args:
         models: The worker's model factories.
         default: Name of the model for a call that names none; None if every call must name one.
+        transcripts: The conversations that the worker keeps.
     """
 
-    def __init__(self, models: NamedFactories[Model], default: str | None) -> None:
+    def __init__(
+        self, models: NamedFactories[Model], default: str | None, transcripts: KeptTranscripts
+    ) -> None:
         self.models = models
         self.default = default
+        self._transcripts = transcripts
         self._output_models = OutputModels()
 
     @property
@@ -67,40 +71,44 @@ class ModelActivities:
         return self.invoke_model, self.invoke_model_streaming, self.count_model_tokens
 
     @activity.defn(name=MODEL_ACTIVITY)
-    async def invoke_model(self, call: ModelCall) -> ModelResult:
+    async def invoke_model(self, wire: dict[str, Any]) -> dict[str, Any]:
         """Call a model and return its answer whole."""
-        return await self._invoke(call)
+        return await self._invoke(_checked(wire))
 
     @activity.defn(name=STREAMING_MODEL_ACTIVITY)
-    async def invoke_model_streaming(self, call: ModelCall) -> ModelResult:
+    async def invoke_model_streaming(self, wire: dict[str, Any]) -> dict[str, Any]:
         """Call a model whose output middleware forwards as it arrives, and return its answer whole."""
-        return await self._invoke(call)
+        return await self._invoke(_checked(wire))
 
     @activity.defn(name=COUNT_TOKENS_ACTIVITY)
-    async def count_model_tokens(self, call: ModelCall) -> TokenCount:
+    async def count_model_tokens(self, wire: dict[str, Any]) -> TokenCount:
         """Return how many tokens the model itself counts in a call's input."""
-        _check_version(call)
+        call = _checked(wire)
         with heartbeating():
             model = await self._model(call)
-            messages, tool_specs, system_prompt, system_blocks = resolve(call.transcript)
+            about = await self._transcripts.resolve(call.transcript)
             try:
                 return TokenCount(
-                    await model.count_tokens(messages, tool_specs, system_prompt, system_blocks)
+                    await model.count_tokens(
+                        about.messages, about.tool_specs, about.system_prompt, about.system_blocks
+                    )
                 )
             except Exception as error:  # noqa: BLE001  # as of a call
                 raise model_failure(error) from cause_of(error)
 
-    async def _invoke(self, call: ModelCall) -> ModelResult:
-        _check_version(call)
+    async def _invoke(self, call: ModelCall) -> dict[str, Any]:
         stopped = threading.Event()  # a provider that works in a thread watches it
         with heartbeating(), _set_on_exit(stopped):
             model = await self._model(call)
-            output_model = self._output_models.get(call.output) if call.output else None
-            request = _request(call, model, None if call.own_structured_output else output_model)
+            about = await self._transcripts.resolve(call.transcript)
+            output_model = self._output_models.get(about.output) if about.output else None
+            request = _request(call, about, model, None if call.own_structured_output else output_model)
             provider = _Provider(stopped, output_model if call.own_structured_output else None)
             stream = compose(_middleware(request), provider)
             try:
-                result = await _collect(stream(request), call, request, provider)
+                events = await _collect(stream(request))
+                answer = await self._transcripts.answered(call.transcript, events)
+                result = _result(events, answer, call, request, provider).to_wire()
             except Exception as error:  # noqa: BLE001  # whatever a provider raises leaves here, typed
                 raise model_failure(error) from cause_of(error)
             await check_result(
@@ -180,23 +188,22 @@ class _Provider:
                 yield cast("StreamEvent", event["event"])
 
 
-async def _collect(
-    stream: AsyncIterator[StreamEvent], call: ModelCall, request: ModelRequest, provider: _Provider
-) -> ModelResult:
-    events: list[StreamEvent] = []
-    started, first_chunk = time.perf_counter(), None
-    async for event in stream:
-        if first_chunk is None and ("contentBlockDelta" in event or "contentBlockStart" in event):
-            first_chunk = time.perf_counter()
-        events.append(event)
-    ended = time.perf_counter()
+async def _collect(stream: AsyncIterator[StreamEvent]) -> list[StreamEvent]:
+    events = [event async for event in stream]
     require_whole(events)
+    return merge_deltas(events)
+
+
+def _result(
+    events: list[StreamEvent], answer: str, call: ModelCall, request: ModelRequest, provider: _Provider
+) -> ModelResult:
+    state = encode(request.model_state)
     changed, removed = written(call.invocation_state, request.invocation_state)
     return ModelResult(
-        events=encode(merge_deltas(events)),
-        model_state=encode(request.model_state),
-        first_chunk_ms=None if first_chunk is None else round(1000 * (first_chunk - started)),
-        duration_ms=round(1000 * (ended - started)),
+        events=encode(events),
+        answer=answer,
+        model_state=None if state == call.model_state else state,
+        version=WIRE_VERSION,
         facts=facts_of(request.model) if call.facts else None,
         invocation_state=changed,
         invocation_state_removed=removed,
@@ -216,19 +223,20 @@ def _middleware(request: ModelRequest) -> Sequence[ModelCallMiddleware]:
     return in_order([*active, plugin.model_call_middleware()])
 
 
-def _request(call: ModelCall, model: Model, output_model: type[BaseModel] | None) -> ModelRequest:
-    messages, tool_specs, system_prompt, system_blocks = resolve(call.transcript)
+def _request(
+    call: ModelCall, about: Resolved, model: Model, output_model: type[BaseModel] | None
+) -> ModelRequest:
     return ModelRequest(
         model_name=call.model,
         model=model,
-        messages=messages,
-        tool_specs=tool_specs,
-        system_prompt=system_prompt,
-        system_prompt_content=system_blocks,
+        messages=about.messages,
+        tool_specs=about.tool_specs,
+        system_prompt=about.system_prompt,
+        system_prompt_content=about.system_blocks,
         tool_choice=decode(call.tool_choice),
         invocation_state=models_state(call.invocation_state),
         model_state=cast("dict[str, Any] | None", decode(call.model_state)),
-        session_id=call.session_id,
+        session_id=about.session_id,
         dynamic_trailing_blocks=call.dynamic_trailing_blocks,
         streaming_topic=call.streaming_topic,
         streaming_batch_interval=timedelta(milliseconds=call.streaming_batch_ms),
@@ -236,13 +244,16 @@ def _request(call: ModelCall, model: Model, output_model: type[BaseModel] | None
     )
 
 
-def _check_version(call: ModelCall) -> None:
-    if call.version > WIRE_VERSION:
+def _checked(wire: dict[str, Any]) -> ModelCall:
+    """Return the call that crossed, unless only a newer release can read it."""
+    version = wire.get("version", 1)
+    if version > WIRE_VERSION:
         raise ApplicationError(
-            f"A model call of wire version {call.version} reached a worker that knows {WIRE_VERSION}: "
+            f"A model call of wire version {version} reached a worker that knows {WIRE_VERSION}: "
             "a newer strands-temporal runs the workflow. Upgrade this worker; the call is tried again",
             type=WIRE_VERSION_UNKNOWN,
         )
+    return ModelCall.from_wire(wire)
 
 
 @contextlib.contextmanager

@@ -25,11 +25,13 @@ from ._model_facts import RunStates, checked_overrides
 from ._options import MODEL_DEFAULTS, ActivityOptions, merge_options
 from ._output_model import object_of, output_schema
 from ._sizes import check_call
-from ._transcripts import whole
+from ._transcripts import frame_of
+from ._transcripts_sent import SentTranscripts
 from ._types import (
     COUNT_TOKENS_ACTIVITY,
     MODEL_ACTIVITY,
     STREAMING_MODEL_ACTIVITY,
+    WIRE_VERSION,
     ModelCall,
     ModelResult,
     TokenCount,
@@ -179,12 +181,13 @@ class TemporalModel(StructuredOutputSupport, Model):  # pyright: ignore[reportIn
         The model counts, in an activity, with `use_native_token_count`. A count that fails is an estimate.
         """
         if self.use_native_token_count and workflow.in_workflow():
-            transcript = whole(messages, tool_specs, system_prompt, system_prompt_content)
+            frame = frame_of(system_prompt, system_prompt_content, None, None)
             try:
-                call = self._call(transcript)
-                count: TokenCount = await execute_activity(
-                    COUNT_TOKENS_ACTIVITY, [call], self._options, result_type=TokenCount
-                )
+                with SentTranscripts.of_this_run().send(self, messages, tool_specs or (), frame) as sent:
+                    call = self._call(sent.transcript, model_state=None)
+                    count: TokenCount = await execute_activity(
+                        COUNT_TOKENS_ACTIVITY, [call.to_wire()], self._options, result_type=TokenCount
+                    )
             except Exception as error:  # noqa: BLE001  # as Strands' providers do
                 workflow.logger.warning(
                     "model=<%r>, error=<%r> | the model did not count; estimating", self, error
@@ -225,19 +228,26 @@ class TemporalModel(StructuredOutputSupport, Model):  # pyright: ignore[reportIn
         trailing = cast("int", kwargs.pop("dynamic_trailing_blocks", 0))
         self._name_unknown(kwargs)
         users = invocation_state if invocation_state is not None else {}
-        call = self._call(
-            whole(messages, tool_specs, system_prompt, system_prompt_content),
-            tool_choice=encode(tool_choice),
-            invocation_state=users_state(repr(self), users, self._runs.current.warned),
-            model_state=encode(state),
-            session_id=agent_metadata.session_id if agent_metadata else None,
-            dynamic_trailing_blocks=trailing,
-            output=output_schema(structured_output_model) if structured_output_model else None,
+        frame = frame_of(
+            system_prompt,
+            system_prompt_content,
+            agent_metadata.session_id if agent_metadata else None,
+            vars(output_schema(structured_output_model)) if structured_output_model else None,
         )
-        try:
-            result = await self._ask(call, cancel_signal)
-        except AgentCancelledError:
-            return  # a stream that ends without a stop is what Strands takes for cancelled
+        owner = users.get("agent") or self
+        with SentTranscripts.of_this_run().send(owner, messages, tool_specs or (), frame) as sent:
+            call = self._call(
+                sent.transcript,
+                tool_choice=encode(tool_choice),
+                invocation_state=users_state(repr(self), users, self._runs.current.warned),
+                model_state=encode(state),
+                dynamic_trailing_blocks=trailing,
+            )
+            try:
+                result = await self._ask(call, cancel_signal)
+            except AgentCancelledError:
+                return  # a stream that ends without a stop is what Strands takes for cancelled
+            sent.answered(result.answer)
         if state is not None and result.model_state is not None:
             state.clear()
             state.update(decode(result.model_state))
@@ -260,12 +270,11 @@ class TemporalModel(StructuredOutputSupport, Model):  # pyright: ignore[reportIn
         """
         self._check_use()
         self._name_unknown(kwargs)
-        call = self._call(
-            whole(prompt, None, system_prompt, None),
-            output=output_schema(output_model),
-            own_structured_output=True,
-        )
-        result = await self._ask(call, None)
+        frame = frame_of(system_prompt, None, None, vars(output_schema(output_model)))
+        with SentTranscripts.of_this_run().send(self, prompt, (), frame) as sent:
+            call = self._call(sent.transcript, model_state=None, own_structured_output=True)
+            result = await self._ask(call, None)
+            sent.answered(result.answer)
         message: Message = {"role": "assistant", "content": []}
         async for event in process_stream(_replayed(result)):
             if "stop" in event:
@@ -280,14 +289,15 @@ class TemporalModel(StructuredOutputSupport, Model):  # pyright: ignore[reportIn
         Raises:
             ModelCallTooLargeError: If it is too large for Temporal.
         """
-        state = self._runs.current
+        state, topic = self._runs.current, self.streaming_topic
         call = ModelCall(
             model=self.name,
             transcript=transcript,
-            streaming_topic=self.streaming_topic,
-            streaming_batch_ms=self.streaming_batch_interval // timedelta(milliseconds=1),
+            streaming_topic=topic,
+            streaming_batch_ms=self.streaming_batch_interval // timedelta(milliseconds=1) if topic else 0,
             config=encode(state.overrides) if state.overrides else None,
             facts=state.asks,
+            version=WIRE_VERSION,
             **fields,
         )
         check_call(repr(self), call)
@@ -295,9 +305,14 @@ class TemporalModel(StructuredOutputSupport, Model):  # pyright: ignore[reportIn
 
     async def _ask(self, call: ModelCall, cancel_signal: Event | None) -> ModelResult:
         activity = STREAMING_MODEL_ACTIVITY if self.streaming_topic else MODEL_ACTIVITY
-        result: ModelResult = await execute_activity(
-            activity, [call], self._options, result_type=ModelResult, cancel_signal=cancel_signal
+        answer = await execute_activity(
+            activity,
+            [call.to_wire()],
+            self._options,
+            result_type=dict[str, Any],
+            cancel_signal=cancel_signal,
         )
+        result = ModelResult.from_wire(answer)
         state = self._runs.current
         if result.facts is not None and call.config == (encode(state.overrides) or None):
             state.facts, state.asks = result.facts, False

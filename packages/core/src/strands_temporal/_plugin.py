@@ -20,6 +20,7 @@ from ._factories import NamedFactories
 from ._failure_converter import with_typed_errors
 from ._hosted_tools import HostedTool, HostedTools
 from ._interceptors import StrandsInterceptor
+from ._transcripts_kept import DEFAULT_CACHE_BYTES, KeptTranscripts
 from ._types import COUNT_TOKENS_ACTIVITY, MODEL_ACTIVITY, MODEL_FACTORY_FAILED, STREAMING_MODEL_ACTIVITY
 
 ModelFactory = Callable[[], Model]
@@ -46,12 +47,15 @@ class StrandsPlugin(ComposablePlugin):
             the worker's life. An activity `invoke_tool` calls them.
         mcp_clients: Factories of Strands' `MCPClient` by name, for `TemporalMCPClient(server=name)`: the same
             as a `strands_temporal_mcp.MCPPlugin` beside this one. Needs the extra `mcp`.
+        max_cached_transcript_bytes: Bytes of conversations that a worker keeps, so that a model call brings
+            only what is new; 64 MiB by default. What is not kept is asked of the workflow, by a query. 0
+            keeps nothing.
 
     Raises:
         MissingExtraError: If `mcp_clients` is given and the extra `mcp` is not installed.
         TypeError: If `models` or `tools` is not a mapping, a name is not a string, or a factory cannot be
             called.
-        ValueError: If `models` or a name is empty.
+        ValueError: If `models` or a name is empty, or `max_cached_transcript_bytes` is negative.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class StrandsPlugin(ComposablePlugin):
         models: Mapping[str, ModelFactory] | None = None,
         tools: Mapping[str, HostedTool] | None = None,
         mcp_clients: Mapping[str, Callable[[], Any]] | None = None,
+        max_cached_transcript_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
         adapt_strands()
         self._mcp = _mcp_plugin(mcp_clients)
@@ -69,7 +74,10 @@ class StrandsPlugin(ComposablePlugin):
         )
         self._tools = HostedTools(_checked_tools(tools))
         self._running = 0
-        self._activities = ModelActivities(self._models, DEFAULT_MODEL if models is None else None)
+        self._transcripts = KeptTranscripts(_checked_bytes(max_cached_transcript_bytes))
+        self._activities = ModelActivities(
+            self._models, DEFAULT_MODEL if models is None else None, self._transcripts
+        )
         super().__init__(
             "strands_temporal.StrandsPlugin",
             activities=self._add_activities,
@@ -98,6 +106,7 @@ class StrandsPlugin(ComposablePlugin):
             if not self._running:
                 self._models.forget()
                 self._tools.forget()
+                self._transcripts.forget()
 
     async def _run(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
         if self._mcp:
@@ -153,6 +162,18 @@ def _checked(models: object) -> Mapping[str, ModelFactory]:
             "factory"
         )
     return models  # pyright: ignore[reportUnknownVariableType]  # NamedFactories checks names and factories
+
+
+def _checked_bytes(max_bytes: object) -> int:
+    if not isinstance(max_bytes, int) or isinstance(max_bytes, bool):
+        raise TypeError(
+            f"StrandsPlugin: max_cached_transcript_bytes={max_bytes!r} is not a number of bytes. Write an int"
+        )
+    if max_bytes < 0:
+        raise ValueError(
+            f"StrandsPlugin: max_cached_transcript_bytes={max_bytes} is negative. 0 keeps nothing"
+        )
+    return max_bytes
 
 
 def _checked_tools(tools: object) -> Mapping[str, HostedTool]:

@@ -38,13 +38,12 @@ def check_call(owner: str, call: ModelCall) -> None:
     Raises:
         ModelCallTooLargeError: If its payload is larger than `LARGEST_PAYLOAD`.
     """
-    size = _size(call, workflow.payload_converter())
+    size = _size(call.to_wire(), workflow.payload_converter())
     if size <= LARGEST_PAYLOAD:
         return
     raise ModelCallTooLargeError(
-        f"{owner}: a call of {size:,} bytes ({len(call.transcript.messages)} messages) is too large for "
-        f"Temporal, which takes {LARGEST_PAYLOAD:,}. Trim the conversation (a conversation manager, smaller "
-        "tool results), or give images and documents by location instead of bytes"
+        f"{owner}: a call of {size:,} bytes is too large for Temporal, which takes {LARGEST_PAYLOAD:,}. The "
+        "conversation does not count: keep invocation_state and the model's own state smaller"
     )
 
 

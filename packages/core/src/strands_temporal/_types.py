@@ -5,9 +5,12 @@ the SDK's default one. Fields are only ever added, with defaults, so that histor
 replay. Bytes inside them are tagged (see `_wire.py`).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import timedelta
+from functools import cache
 from typing import Any, cast
+
+from ._events import brief, full
 
 MODEL_ACTIVITY = "invoke_model"
 """Activity type of a model call whose output is wanted whole."""
@@ -37,26 +40,37 @@ WIRE_VERSION_UNKNOWN = "WireVersionUnknown"
 MODEL_FACTORY_FAILED = "ModelFactoryFailed"
 MODEL_RESULT_TOO_LARGE = "ModelResultTooLarge"
 MODEL_CALL_TOO_LARGE = "ModelCallTooLarge"
+TRANSCRIPT_GONE = "TranscriptGone"
+TRANSCRIPT_UNAVAILABLE = "TranscriptUnavailable"
+
+TRANSCRIPT_QUERY = "strands_transcript"
+"""Query by which a worker asks a workflow for the conversation of a call that it waits for."""
 
 
 @dataclass(frozen=True)
 class Transcript:
-    """The conversation that a model call is about.
+    """A conversation, against what the same agent sent last: a message crosses into history once.
 
-    This is its whole form: every message, spec and system block. A delta form (what changed since an earlier
-    call) will join it as further fields.
+    What a worker puts together from this and from what it kept must have the digest; else, and where it kept
+    nothing, it asks the workflow (see `_transcript_query.py`).
 
     Attributes:
-        messages: Strands messages (`role` and `content` only), oldest first, encoded.
-        tool_specs: Strands tool specs, encoded, or None when the model gets no tools.
-        system_prompt: System prompt as text, only where `system_blocks` does not already say it.
-        system_blocks: System prompt as Strands content blocks, encoded.
+        call: Number of this call among the agent's, from 1. What it is against is the one before.
+        digest: Of the whole conversation, tools and frame included.
+        agent: Number of the agent in its run, from 1.
+        messages: Parts of the conversation, in order. A part is `[start, stop]` for messages of the call
+            before, null for its answer, text for a user message of one text block, or a Strands message
+            (`role` and `content`), encoded. None: the worker is to ask.
+        tools: Parts of the tools in the same way, specs encoded; None if they are as before.
+        frame: What else is not as before, by the names of `Frame`; null for what is no more.
     """
 
-    messages: list[Any]
-    tool_specs: list[Any] | None = None
-    system_prompt: str | None = None
-    system_blocks: list[Any] | None = None
+    call: int
+    digest: str
+    agent: int = 1
+    messages: list[Any] | None = None
+    tools: list[Any] | None = None
+    frame: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -97,21 +111,22 @@ class ModelFacts:
 class ModelCall:
     """One call of a model: the argument of `invoke_model`, `invoke_model_streaming`, `count_model_tokens`.
 
+    It crosses as the dict of `to_wire`, only what is set.
+
     Attributes:
         model: Name of the model in `StrandsPlugin(models=...)`; None is the plugin's default model.
         transcript: The conversation, the tools and the system prompt.
         tool_choice: Strands `ToolChoice`, or None.
         invocation_state: The caller's own JSON values; Strands' keys (`agent`, `messages`, ...) are not in
             it.
-        model_state: What a stateful model keeps between calls (for example a response id).
-        session_id: Session id of the agent, from which providers derive prompt cache keys.
+        model_state: What a stateful model keeps between calls (for example a response id); None where no
+            agent keeps it.
         dynamic_trailing_blocks: How many trailing blocks of the last user message are rebuilt at every call.
         streaming_topic: Topic of the workflow's stream to which the output goes as it arrives; None for none.
         streaming_batch_ms: Milliseconds between two batches to that topic.
         version: Layout of this value.
         config: What `update_config` changed, encoded; None when it changed nothing.
         facts: Whether the workflow still needs the model's facts.
-        output: Class that the answer must fit, where Strands asks for that.
         own_structured_output: Ask by the model's own `structured_output`, which returns an object.
     """
 
@@ -119,27 +134,38 @@ class ModelCall:
     transcript: Transcript
     tool_choice: Any = None
     invocation_state: dict[str, Any] = field(default_factory=dict[str, Any])
-    model_state: dict[str, Any] | None = None
-    session_id: str | None = None
+    model_state: dict[str, Any] | None = field(default_factory=dict[str, Any])
     dynamic_trailing_blocks: int = 0
     streaming_topic: str | None = None
     streaming_batch_ms: int = 0
-    version: int = WIRE_VERSION
+    version: int = 1
     config: dict[str, Any] | None = None
     facts: bool = False
-    output: OutputSchema | None = None
     own_structured_output: bool = False
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return what crosses to the worker."""
+        return {**set_fields(self), "transcript": set_fields(self.transcript)}
+
+    @classmethod
+    def from_wire(cls, wire: dict[str, Any]) -> "ModelCall":
+        """Return the call that crossed as `wire`."""
+        known: dict[str, Any] = {"model": None, **known_fields(cls, wire)}
+        known["transcript"] = Transcript(**known_fields(Transcript, wire["transcript"]))
+        return cls(**known)
 
 
 @dataclass(frozen=True)
 class ModelResult:
     """What a model answered: the result of `invoke_model` and `invoke_model_streaming`.
 
+    It crosses as the dict of `to_wire`, only what is set.
+
     Attributes:
-        events: Strands `StreamEvent`s in order, adjacent deltas of one content block merged, encoded.
-        model_state: The model's state after the call, when it has one.
-        first_chunk_ms: Milliseconds from the request to the first content chunk; None if there was none.
-        duration_ms: Milliseconds from the request to the end of the answer.
+        events: Strands `StreamEvent`s in order, adjacent deltas of one content block merged, encoded; on the
+            wire the usual ones are written briefly (see `_events.py`).
+        answer: Beginning of the digest of the message that Strands makes of the events; empty without one.
+        model_state: The model's state after the call, if the call changed it.
         version: Layout of this value.
         facts: The model's facts, where the call asked for them.
         invocation_state: What the model wrote into the caller's `invocation_state`, by key, encoded.
@@ -147,15 +173,50 @@ class ModelResult:
         output: The object that the model's own `structured_output` returned, as JSON values.
     """
 
-    events: list[Any]
+    events: list[Any] = field(default_factory=list[Any])
+    answer: str = ""
     model_state: dict[str, Any] | None = None
-    first_chunk_ms: int | None = None
-    duration_ms: int = 0
-    version: int = WIRE_VERSION
+    version: int = 1
     facts: ModelFacts | None = None
     invocation_state: dict[str, Any] = field(default_factory=dict[str, Any])
     invocation_state_removed: list[str] = field(default_factory=list[str])
     output: Any = None
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return what crosses to the workflow."""
+        wire = {**set_fields(self), "events": brief(self.events)}
+        return wire if self.facts is None else {**wire, "facts": set_fields(self.facts)}
+
+    @classmethod
+    def from_wire(cls, wire: dict[str, Any]) -> "ModelResult":
+        """Return the result that crossed as `wire`."""
+        known = known_fields(cls, wire)
+        if "facts" in known:
+            known["facts"] = ModelFacts(**known_fields(ModelFacts, known["facts"]))
+        known["events"] = full(known.get("events", []))
+        return cls(**known)
+
+
+def set_fields(value: Any) -> dict[str, Any]:
+    """Return the fields of a wire type that are not as by default: each byte of a call stands in history."""
+    return {
+        name: getattr(value, name)
+        for name, default in _defaults(cast("type[object]", type(value))).items()
+        if getattr(value, name) != default
+    }
+
+
+def known_fields(cls: type[Any], wire: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that this release knows; a newer one may have added some."""
+    return {name: wire[name] for name in _defaults(cls) if name in wire}
+
+
+@cache
+def _defaults(cls: type[object]) -> dict[str, Any]:
+    return {
+        entry.name: entry.default if entry.default_factory is MISSING else entry.default_factory()
+        for entry in fields(cast("Any", cls))
+    }
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,135 @@
+"""A model's stream events on the wire: an answer costs about its text.
+
+Adjacent deltas of one content block are merged, and the events that nearly every answer has are written
+briefly. Both ways are lossless: `full(brief(events)) == events` for all events.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+from strands.types.streaming import StreamEvent
+
+_USAGE = ("inputTokens", "outputTokens", "totalTokens")
+
+_BY_NUMBER: tuple[Any, ...] = (
+    {"messageStart": {"role": "assistant"}},
+    {"contentBlockStart": {"start": {}}},
+    {"contentBlockStop": {}},
+)
+"""Events that are written as their number here. On the wire for ever: only ever added to."""
+
+
+def brief(events: Sequence[Any]) -> list[Any]:
+    """Return encoded events as they are written in history."""
+    return [_brief(event) for event in events]
+
+
+def full(written: Sequence[Any]) -> list[Any]:
+    """Return the events that `brief` was given."""
+    return [_full(event) for event in written]
+
+
+def merge_deltas(events: Iterable[StreamEvent]) -> list[StreamEvent]:
+    """Merge adjacent deltas of one content block, so that an answer costs its text and not its chunks.
+
+    What Strands builds from the events (text, tool input, reasoning and its signature, redacted reasoning) is
+    concatenation, so it is unchanged. Citations are a list and stay apart. Takes time linear in the events.
+    """
+    merged: list[StreamEvent] = []
+    run: list[StreamEvent] = []
+    place: Any = None
+    for event in events:
+        where = _place(event)
+        if where is None or where != place:
+            merged += _joined(run, place)
+            run, place = [], where
+        run.append(event)
+    return merged + _joined(run, place)
+
+
+def _brief(event: Any) -> Any:
+    """Return a number, a text for a delta of text, a list for a stop or for usage; else the event."""
+    for number, usual in enumerate(_BY_NUMBER):
+        if event == usual:
+            return number
+    text = _only(_only(_only(event, "contentBlockDelta"), "delta"), "text")
+    if isinstance(text, str):
+        return text
+    reason = _only(_only(event, "messageStop"), "stopReason")
+    if isinstance(reason, str):
+        return [reason]
+    return _brief_usage(event)
+
+
+def _brief_usage(event: Any) -> Any:
+    """Return usage and latency as a list of four numbers, if `event` is these and no more."""
+    metadata = _only(event, "metadata")
+    if not isinstance(metadata, dict) or tuple(cast("dict[str, Any]", metadata)) != ("usage", "metrics"):
+        return event
+    usage: Any = metadata["usage"]
+    if not isinstance(usage, dict) or tuple(cast("dict[str, Any]", usage)) != _USAGE:
+        return event
+    numbers: list[Any] = [*cast("dict[str, Any]", usage).values(), _only(metadata["metrics"], "latencyMs")]
+    return numbers if all(type(number) is int for number in numbers) else event
+
+
+def _full(written: Any) -> Any:
+    if isinstance(written, int):
+        return _copy(_BY_NUMBER[written])
+    if isinstance(written, str):
+        return {"contentBlockDelta": {"delta": {"text": written}}}
+    if not isinstance(written, list):
+        return written
+    values = cast("list[Any]", written)
+    if len(values) == 1:
+        return {"messageStop": {"stopReason": values[0]}}
+    *usage, latency = values
+    return {"metadata": {"usage": dict(zip(_USAGE, usage, strict=True)), "metrics": {"latencyMs": latency}}}
+
+
+def _only(value: Any, key: str) -> Any:
+    """Return what a dict has under `key`, if it has nothing else; else None."""
+    return value[key] if isinstance(value, dict) and len(cast("Any", value)) == 1 and key in value else None
+
+
+def _copy(event: Any) -> Any:
+    return {key: _copy(value) for key, value in event.items()} if isinstance(event, dict) else event
+
+
+def _place(event: StreamEvent) -> Any:
+    """Return what is equal for two deltas that may become one, None for what must stay alone.
+
+    The path to the part of the delta that grows, the part's type, and all else in the event.
+    """
+    block = cast("dict[str, Any] | None", event.get("contentBlockDelta"))
+    delta = cast("dict[str, Any]", block.get("delta") or {}) if block is not None else {}
+    if block is None or len(event) != 1 or len(delta) != 1:
+        return None
+    ((kind, value),) = delta.items()
+    path = [kind]
+    if kind == "toolUse" and value.keys() == {"input"}:
+        path, value = [kind, "input"], value["input"]
+    elif kind == "reasoningContent" and len(value) == 1:
+        ((part, value),) = value.items()
+        path = [kind, part]
+    elif kind != "text":
+        return None
+    rest = {key: item for key, item in block.items() if key != "delta"}
+    return (path, type(value), rest) if isinstance(value, (str, bytes)) else None
+
+
+def _joined(run: list[StreamEvent], place: Any) -> list[StreamEvent]:
+    """Return one delta event for a run of deltas with the same place; another run as it is."""
+    if len(run) < 2:  # nothing to join
+        return run
+    path, kind, rest = place
+    parts: list[Any] = []
+    for event in run:
+        part = cast("dict[str, Any]", event["contentBlockDelta"])["delta"]  # pyright: ignore[reportTypedDictNotRequiredAccess]  # else it has no place
+        for key in path:
+            part = part[key]
+        parts.append(part)
+    delta: Any = kind().join(parts)
+    for key in reversed(path):
+        delta = {key: delta}
+    return [cast("StreamEvent", {"contentBlockDelta": {**rest, "delta": delta}})]

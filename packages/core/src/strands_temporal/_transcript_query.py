@@ -1,0 +1,181 @@
+"""The query by which a worker gets a whole conversation: the workflow's pages, and how a worker asks.
+
+A query leaves no trace in history. A worker asks where it kept nothing (it is new, or the conversation was
+evicted), and where what is new is too large to go with the call.
+"""
+
+import asyncio
+import base64
+import json
+import math
+import struct
+import zlib
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple, cast
+from weakref import WeakValueDictionary
+
+from temporalio import activity
+from temporalio.client import WorkflowHandle, WorkflowQueryFailedError
+from temporalio.common import QueryRejectCondition
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from ._transcripts import WHOLE_DIGITS, Frame, Item
+from ._types import TRANSCRIPT_GONE, TRANSCRIPT_QUERY, TRANSCRIPT_UNAVAILABLE, Transcript
+from ._wire import encode
+
+PAGE_BYTES = 360 * 1024
+"""Compressed bytes of one page, which crosses as base64, as not every converter of a user knows bytes. The
+server warns of results above 512 KiB and fails those above 2 MiB."""
+
+ASK_FOR = timedelta(seconds=20)
+"""How long one attempt of a call goes on asking: after a worker was killed the server tries its sticky queue
+for 10 seconds first."""
+
+RPC_TIMEOUT = timedelta(seconds=3)
+"""Time of the first query. Doubled when it was too short: a long history may take longer to replay."""
+
+_LONGEST_RPC_TIMEOUT = timedelta(seconds=30)
+_LONGEST_DELAY = timedelta(minutes=1)
+_PAUSE = 0.2  # seconds between two queries
+_HEADER = struct.Struct(f">I{WHOLE_DIGITS}s")  # how many pages there are, and the conversation's digest
+
+
+class Asked(NamedTuple):
+    """A conversation as the workflow gave it, encoded."""
+
+    digest: str
+    messages: list[Any]
+    tools: list[Any]
+    frame: Frame
+
+
+class Pages:
+    """A conversation that a call is about, for as long as the call is under way. Lives in the workflow.
+
+    Serialised and compressed only when a worker asks.
+
+    Args:
+        digest: Digest of all.
+        messages: The messages as sent.
+        tools: The tool specs as sent.
+        frame: The frame as sent.
+    """
+
+    def __init__(self, digest: str, messages: Sequence[Item], tools: Sequence[Item], frame: Frame) -> None:
+        self._digest = digest
+        self._content = (messages, tools, frame)
+        self._packed: bytes | None = None
+
+    def page(self, number: int) -> str:
+        """Return page `number`, from 0: a header and a part of the compressed JSON, as base64."""
+        if self._packed is None:
+            messages, tools, frame = self._content
+            content = [
+                [encode(message.value) for message in messages],
+                [encode(tool.value) for tool in tools],
+                frame,
+            ]
+            # The fastest level: a workflow may take two seconds for all it does at once.
+            self._packed = zlib.compress(json.dumps(content, ensure_ascii=False).encode(), 1)
+        pages = math.ceil(len(self._packed) / PAGE_BYTES)
+        chunk = self._packed[number * PAGE_BYTES : (number + 1) * PAGE_BYTES]
+        return base64.b64encode(_HEADER.pack(pages, self._digest.encode()) + chunk).decode()
+
+
+class TranscriptQueries:
+    """Asks workflows for conversations. Lives on the worker.
+
+    One query at a time per run: without the cache each replays the run, and most of many at once get lost.
+    """
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[object, asyncio.Lock] = WeakValueDictionary()
+
+    async def ask(self, transcript: Transcript) -> Asked:
+        """Return the conversation of the call that this activity serves.
+
+        Raises:
+            ApplicationError: Type TRANSCRIPT_GONE, not retryable, if the workflow no longer waits for the
+                call; TRANSCRIPT_UNAVAILABLE if no worker of the workflow answered.
+        """
+        run_id = activity.info().workflow_run_id
+        key = (asyncio.get_running_loop(), run_id)
+        lock = self._locks.get(key)
+        if lock is None:
+            lock = self._locks[key] = asyncio.Lock()
+        async with lock:
+            return await _Asking(transcript).all_pages()
+
+
+class _Asking:
+    """One activity's questions."""
+
+    def __init__(self, transcript: Transcript) -> None:
+        info = activity.info()
+        client = activity.client()
+        self._transcript = transcript
+        self._handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(
+            cast("str", info.workflow_id), run_id=info.workflow_run_id
+        )
+        self._attempt = info.attempt
+        self._rpc_timeout = min(RPC_TIMEOUT * 2 ** (info.attempt - 1), _LONGEST_RPC_TIMEOUT)
+        self._until = asyncio.get_running_loop().time() + ASK_FOR.total_seconds()
+
+    async def all_pages(self) -> Asked:
+        """Return the whole conversation; begin anew if it changes from one page to the next."""
+        header, data = await self._page(0)
+        pages, digest = _HEADER.unpack(header)
+        chunks = [data]
+        while len(chunks) < pages:
+            next_header, data = await self._page(len(chunks))
+            if next_header != header:  # the run was replayed, and holds a clock or a random id
+                return await self.all_pages()
+            chunks.append(data)
+        return Asked(digest.decode(), *json.loads(zlib.decompress(b"".join(chunks))))
+
+    async def _page(self, number: int) -> tuple[bytes, bytes]:
+        arguments = [self._transcript.agent, self._transcript.call, number]
+        page = None
+        while page is None:
+            page = await self._answer(arguments)
+        if not page:
+            raise self._gone()
+        data = base64.b64decode(page)
+        return data[: _HEADER.size], data[_HEADER.size :]
+
+    async def _answer(self, arguments: list[int]) -> str | None:
+        try:
+            return await self._handle.query(
+                TRANSCRIPT_QUERY,
+                args=arguments,
+                result_type=str,
+                reject_condition=QueryRejectCondition.NONE,
+                rpc_timeout=self._rpc_timeout,
+            )
+        except (RPCError, WorkflowQueryFailedError) as error:
+            self._check_time(error)
+            await asyncio.sleep(_PAUSE)
+            return None
+
+    def _check_time(self, error: Exception) -> None:
+        """Give this attempt up if it has asked long enough."""
+        if asyncio.get_running_loop().time() > self._until:
+            raise ApplicationError(
+                f"No worker of the workflow answered the query {TRANSCRIPT_QUERY!r} for its conversation: "
+                f"{error}. The call is tried again",
+                type=TRANSCRIPT_UNAVAILABLE,
+                next_retry_delay=min(timedelta(seconds=2**self._attempt), _LONGEST_DELAY),
+            ) from error
+        activity.logger.debug("error=<%s> | asking the workflow for its conversation again", error)
+        if isinstance(error, RPCError) and error.status == RPCStatusCode.DEADLINE_EXCEEDED:
+            self._rpc_timeout = min(self._rpc_timeout * 2, _LONGEST_RPC_TIMEOUT)
+
+    def _gone(self) -> ApplicationError:
+        return ApplicationError(
+            f"The workflow no longer waits for call {self._transcript.call} of agent "
+            f"{self._transcript.agent}: it has ended the call, or was reset",
+            type=TRANSCRIPT_GONE,
+            non_retryable=True,
+        )
