@@ -106,7 +106,7 @@ class ModelActivities:
             provider = _Provider(stopped, output_model if call.own_structured_output else None)
             stream = compose(_middleware(request), provider)
             try:
-                events = await _collect(stream(request))
+                events = encode(await _collect(stream(request)))
                 answer = await self._transcripts.answered(call.transcript, events)
                 result = _result(events, answer, call, request, provider).to_wire()
             except Exception as error:  # noqa: BLE001  # whatever a provider raises leaves here, typed
@@ -195,12 +195,12 @@ async def _collect(stream: AsyncIterator[StreamEvent]) -> list[StreamEvent]:
 
 
 def _result(
-    events: list[StreamEvent], answer: str, call: ModelCall, request: ModelRequest, provider: _Provider
+    events: list[Any], answer: str, call: ModelCall, request: ModelRequest, provider: _Provider
 ) -> ModelResult:
     state = encode(request.model_state)
     changed, removed = written(call.invocation_state, request.invocation_state)
     return ModelResult(
-        events=encode(events),
+        events=events,
         answer=answer,
         model_state=None if state == call.model_state else state,
         version=WIRE_VERSION,

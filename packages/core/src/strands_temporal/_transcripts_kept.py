@@ -7,7 +7,7 @@ together must have the call's digest: else, and on a miss, the workflow is asked
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, cast
@@ -107,8 +107,13 @@ class KeptTranscripts:
         self._keep(key, kept)
         return _resolved(kept)
 
-    async def answered(self, transcript: Transcript, events: Iterable[StreamEvent]) -> str:
-        """Keep the answer to a call, and return the beginning of its digest; empty if it has no message."""
+    async def answered(self, transcript: Transcript, events: Sequence[Any]) -> str:
+        """Keep the answer to a call, and return the beginning of its digest; empty if it has no message.
+
+        Args:
+            transcript: The call's.
+            events: The answer's events, encoded.
+        """
         message = await _message(events)
         if message is None:
             return ""
@@ -196,12 +201,12 @@ def _resolved(kept: _Kept) -> Resolved:
     )
 
 
-async def _message(events: Iterable[StreamEvent]) -> Message | None:
-    """Return the message that Strands makes of an answer's events, None if it makes none."""
+async def _message(events: Sequence[Any]) -> Message | None:
+    """Return the message that Strands makes of an answer's encoded events, None if it makes none."""
 
     async def stream() -> AsyncGenerator[StreamEvent]:
         for event in events:
-            yield event
+            yield cast("StreamEvent", decode(event))  # Strands writes into what it is given
 
     try:
         async for event in process_stream(stream()):
