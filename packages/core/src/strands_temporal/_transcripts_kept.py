@@ -90,6 +90,11 @@ class KeptTranscripts:
         self._lock = threading.Lock()  # workers with loops of their own may share a plugin
         self._queries = TranscriptQueries()
 
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of JSON that are kept now."""
+        return self._bytes
+
     async def resolve(self, transcript: Transcript) -> Resolved:
         """Return the conversation of a call, from what is kept or from the workflow. Runs in an activity.
 
@@ -218,7 +223,7 @@ async def _message(events: Sequence[Any]) -> Message | None:
 
 
 def _item(encoded: Any) -> _Item:
-    return _Item(json.dumps(encoded).encode(), digest_of(canonical(encoded)))
+    return _Item(json.dumps(encoded, ensure_ascii=False).encode(), digest_of(canonical(encoded)))
 
 
 def _decoded(items: Sequence[_Item]) -> Any:
