@@ -207,6 +207,9 @@ async def test_what_is_large_is_asked_for_in_pages(run: Run, worker: KeptTranscr
     messages.append(user("x" * (INLINE_BYTES - 100)))
     assert json_of((await run.call(worker, messages)).messages) == json_of(messages)
     assert run.queries == asked
+    messages.append(user("x" * INLINE_BYTES))
+    assert json_of((await run.call(worker, messages)).messages) == json_of(messages)
+    assert run.queries == asked + 1  # one page: only what is new
 
 
 async def test_what_the_workflow_no_longer_waits_for_is_gone_for_good(

@@ -6,13 +6,14 @@ evicted), and where what is new is too large to go with the call.
 
 import asyncio
 import base64
+import dataclasses
 import json
 import math
 import struct
 import zlib
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 from weakref import WeakValueDictionary
 
 from temporalio import activity
@@ -21,8 +22,15 @@ from temporalio.common import QueryRejectCondition
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from ._transcripts import WHOLE_DIGITS, Frame, Item
-from ._types import TRANSCRIPT_GONE, TRANSCRIPT_QUERY, TRANSCRIPT_UNAVAILABLE, Transcript
+from ._transcripts import WHOLE_DIGITS, Frame, Item, canonical
+from ._types import (
+    TRANSCRIPT_GONE,
+    TRANSCRIPT_QUERY,
+    TRANSCRIPT_UNAVAILABLE,
+    Transcript,
+    known_fields,
+    set_fields,
+)
 from ._wire import encode
 
 PAGE_BYTES = 360 * 1024
@@ -42,46 +50,50 @@ _PAUSE = 0.2  # seconds between two queries
 _HEADER = struct.Struct(f">I{WHOLE_DIGITS}s")  # how many pages there are, and the conversation's digest
 
 
-class Asked(NamedTuple):
-    """A conversation as the workflow gave it, encoded."""
-
-    digest: str
-    messages: list[Any]
-    tools: list[Any]
-    frame: Frame
-
-
 class Pages:
     """A conversation that a call is about, for as long as the call is under way. Lives in the workflow.
 
     Serialised and compressed only when a worker asks.
 
     Args:
-        digest: Digest of all.
-        messages: The messages as sent.
-        tools: The tool specs as sent.
-        frame: The frame as sent.
+        news: The conversation against the one of the call before.
+        messages: All messages.
+        tools: All tool specs.
+        frame: The whole frame.
     """
 
-    def __init__(self, digest: str, messages: Sequence[Item], tools: Sequence[Item], frame: Frame) -> None:
-        self._digest = digest
+    def __init__(
+        self, news: Transcript, messages: Sequence[Item], tools: Sequence[Item], frame: Frame
+    ) -> None:
+        self._news = news
         self._content = (messages, tools, frame)
-        self._packed: bytes | None = None
+        self._packed: dict[bool, bytes] = {}
 
-    def page(self, number: int) -> str:
-        """Return page `number`, from 0: a header and a part of the compressed JSON, as base64."""
-        if self._packed is None:
-            messages, tools, frame = self._content
-            content = [
-                [encode(message.value) for message in messages],
-                [encode(tool.value) for tool in tools],
-                frame,
-            ]
+    def page(self, number: int, news: bool) -> str:
+        """Return page `number`, from 0: a header and a part of the compressed JSON, as base64.
+
+        Args:
+            number: The page.
+            news: Give what is new, for a worker that kept the conversation of the call before.
+        """
+        packed = self._packed.get(news)
+        if packed is None:
             # The fastest level: a workflow may take two seconds for all it does at once.
-            self._packed = zlib.compress(json.dumps(content, ensure_ascii=False).encode(), 1)
-        pages = math.ceil(len(self._packed) / PAGE_BYTES)
-        chunk = self._packed[number * PAGE_BYTES : (number + 1) * PAGE_BYTES]
-        return base64.b64encode(_HEADER.pack(pages, self._digest.encode()) + chunk).decode()
+            packed = self._packed[news] = zlib.compress(canonical(set_fields(self._told(news))), 1)
+        pages = math.ceil(len(packed) / PAGE_BYTES)
+        chunk = packed[number * PAGE_BYTES : (number + 1) * PAGE_BYTES]
+        return base64.b64encode(_HEADER.pack(pages, self._news.digest.encode()) + chunk).decode()
+
+    def _told(self, news: bool) -> Transcript:
+        if news:
+            return self._news
+        messages, tools, frame = self._content
+        return dataclasses.replace(
+            self._news,
+            messages=[encode(message.value) for message in messages],
+            tools=[encode(tool.value) for tool in tools],
+            frame=cast("dict[str, Any]", frame),
+        )
 
 
 class TranscriptQueries:
@@ -93,8 +105,12 @@ class TranscriptQueries:
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[object, asyncio.Lock] = WeakValueDictionary()
 
-    async def ask(self, transcript: Transcript) -> Asked:
-        """Return the conversation of the call that this activity serves.
+    async def ask(self, transcript: Transcript, news: bool) -> Transcript:
+        """Return the conversation of the call that this activity serves, as the workflow has it now.
+
+        Args:
+            transcript: What the call brought of it.
+            news: Ask for it against the conversation of the call before, else against nothing.
 
         Raises:
             ApplicationError: Type TRANSCRIPT_GONE, not retryable, if the workflow no longer waits for the
@@ -106,16 +122,17 @@ class TranscriptQueries:
         if lock is None:
             lock = self._locks[key] = asyncio.Lock()
         async with lock:
-            return await _Asking(transcript).all_pages()
+            return await _Asking(transcript, news).all_pages()
 
 
 class _Asking:
     """One activity's questions."""
 
-    def __init__(self, transcript: Transcript) -> None:
+    def __init__(self, transcript: Transcript, news: bool) -> None:
         info = activity.info()
         client = activity.client()
         self._transcript = transcript
+        self._news = news
         self._handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(
             cast("str", info.workflow_id), run_id=info.workflow_run_id
         )
@@ -123,20 +140,21 @@ class _Asking:
         self._rpc_timeout = min(RPC_TIMEOUT * 2 ** (info.attempt - 1), _LONGEST_RPC_TIMEOUT)
         self._until = asyncio.get_running_loop().time() + ASK_FOR.total_seconds()
 
-    async def all_pages(self) -> Asked:
-        """Return the whole conversation; begin anew if it changes from one page to the next."""
+    async def all_pages(self) -> Transcript:
+        """Return what all pages say; begin anew if it changes from one page to the next."""
         header, data = await self._page(0)
-        pages, digest = _HEADER.unpack(header)
+        pages, _ = _HEADER.unpack(header)
         chunks = [data]
         while len(chunks) < pages:
             next_header, data = await self._page(len(chunks))
             if next_header != header:  # the run was replayed, and holds a clock or a random id
                 return await self.all_pages()
             chunks.append(data)
-        return Asked(digest.decode(), *json.loads(zlib.decompress(b"".join(chunks))))
+        told = json.loads(zlib.decompress(b"".join(chunks)))
+        return Transcript(**known_fields(Transcript, told))
 
     async def _page(self, number: int) -> tuple[bytes, bytes]:
-        arguments = [self._transcript.agent, self._transcript.call, number]
+        arguments = [self._transcript.agent, self._transcript.call, number, self._news]
         page = None
         while page is None:
             page = await self._answer(arguments)

@@ -106,7 +106,7 @@ class KeptTranscripts:
         kept = _put_together(before, transcript)
         if kept is None:
             _count("misses", "Conversations that a worker had to ask the workflow for")
-            kept = await self._asked(transcript)
+            kept = await self._asked(before, transcript)
         elif kept is before and kept.answer is not None:
             kept = _Kept(kept.call, kept.digest, kept.messages, kept.tools, kept.frame)  # another attempt
         self._keep(key, kept)
@@ -136,9 +136,14 @@ class KeptTranscripts:
             self._kept.clear()
             self._bytes = 0
 
-    async def _asked(self, transcript: Transcript) -> _Kept:
-        asked = await self._queries.ask(transcript)
-        if asked.digest != transcript.digest:
+    async def _asked(self, before: _Kept | None, transcript: Transcript) -> _Kept:
+        """Return the conversation as the workflow tells it, only what is new where that is enough."""
+        kept = None
+        if before is not None and transcript.messages is None and before.call == transcript.call - 1:
+            kept = _put_together(before, await self._queries.ask(transcript, news=True))
+        if kept is None:
+            kept = _rebuilt(_NOTHING, await self._queries.ask(transcript, news=False))
+        if kept.digest != transcript.digest:
             # Content with a clock or a random id differs after each replay. What the run has now counts.
             activity.logger.warning(
                 "agent=<%s>, call=<%s> | the conversation is another after a replay; the workflow's is taken",
@@ -146,13 +151,7 @@ class KeptTranscripts:
                 transcript.call,
             )
             _count("differences", "Conversations that were another after a replay of their workflow")
-        return _Kept(
-            transcript.call,
-            asked.digest,
-            [_item(message) for message in asked.messages],
-            [_item(tool) for tool in asked.tools],
-            asked.frame,
-        )
+        return kept
 
     def _keep(self, key: _Key, kept: _Kept) -> None:
         with self._lock:
@@ -175,22 +174,25 @@ def _put_together(before: _Kept | None, transcript: Transcript) -> _Kept | None:
         before = _NOTHING
     if before.call != transcript.call - 1:
         return None
-    frame: dict[str, Any] = {**before.frame, **transcript.frame}
     try:
-        messages = rebuilt(before.messages, transcript.messages, before.answer, _item)
-        tools = before.tools
-        if transcript.tools is not None:
-            tools = rebuilt(before.tools, transcript.tools, None, _item)
+        kept = _rebuilt(before, transcript)
     except LookupError:
         return None
-    kept = _Kept(
+    return kept if _digest(kept) == transcript.digest else None
+
+
+def _rebuilt(before: _Kept, transcript: Transcript) -> _Kept:
+    frame: dict[str, Any] = {**before.frame, **transcript.frame}
+    tools = before.tools
+    if transcript.tools is not None:
+        tools = rebuilt(before.tools, transcript.tools, None, _item)
+    return _Kept(
         transcript.call,
         transcript.digest,
-        messages,
+        rebuilt(before.messages, transcript.messages or (), before.answer, _item),
         tools,
         cast("Frame", {name: value for name, value in frame.items() if value is not None}),
     )
-    return kept if _digest(kept) == transcript.digest else None
 
 
 def _resolved(kept: _Kept) -> Resolved:

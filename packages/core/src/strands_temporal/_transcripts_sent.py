@@ -124,10 +124,10 @@ class SentTranscripts:
         finally:
             del self._under_way[key]
 
-    def page(self, agent: int, call: int, number: int) -> str:
+    def page(self, agent: int, call: int, number: int, news: bool) -> str:
         """Return a page of a call's conversation; nothing if the call is not under way. The query."""
         pages = self._under_way.get((agent, call))
-        return "" if pages is None else pages.page(number)
+        return "" if pages is None else pages.page(number, news)
 
 
 def _next(
@@ -151,17 +151,15 @@ def _next(
     )
     sent.call += 1
     sent.messages, sent.tools, sent.answer = new_messages.items, new_tools.items, ""
-    pages = Pages(digest, sent.messages, sent.tools, frame)
+    news = Transcript(
+        sent.call,
+        digest,
+        sent.agent,
+        new_messages.parts,
+        None if unchanged_tools else new_tools.parts,
+        changed,
+    )
+    pages = Pages(news, sent.messages, sent.tools, frame)
     if new_messages.size + new_tools.size + len(canonical(changed)) > INLINE_BYTES:
         return Transcript(sent.call, digest, sent.agent), pages
-    return (
-        Transcript(
-            sent.call,
-            digest,
-            sent.agent,
-            new_messages.parts,
-            None if unchanged_tools else new_tools.parts,
-            changed,
-        ),
-        pages,
-    )
+    return news, pages
