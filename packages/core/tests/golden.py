@@ -1,0 +1,172 @@
+"""The workflow whose histories stay in the tree, and how one is recorded: never change what it does.
+
+A release replays what every release before it recorded (`histories/`). To record this release's:
+
+    uv run python -m packages.core.tests.golden
+
+A new subject gets a workflow of its own here, and a recording.
+"""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from strands import ToolContext, tool
+from strands.agent.conversation_manager import SlidingWindowConversationManager
+from strands.hooks import AfterModelCallEvent, BeforeToolCallEvent
+from temporalio import activity, workflow
+
+from strands_temporal import AgentCarry, StrandsPlugin, TemporalAgent, TemporalModel
+from strands_temporal.testing import (
+    DevServer,
+    Reply,
+    ScriptedCall,
+    ScriptedModel,
+    agent_environment,
+    say,
+    use_tool,
+    use_tools,
+)
+from strands_temporal.workflow import activity_as_hook, activity_as_tool
+
+HISTORIES = Path(__file__).parent / "histories"
+
+
+class City(BaseModel):
+    """A city."""
+
+    name: str
+    people: int
+
+
+@activity.defn
+async def weather(city: str) -> str:
+    """Tell the weather."""
+    return f"sunny in {city}"
+
+
+@activity.defn
+async def note(summary: str) -> None:
+    """Write down what happened."""
+
+
+@tool
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+@tool(context=True)
+def remember(fact: str, tool_context: ToolContext) -> str:
+    """Keep a fact in the agent's state."""
+    tool_context.agent.state.set("fact", fact)
+    return f"will remember {fact}"
+
+
+@workflow.defn
+class GoldenAgent:
+    """Tools, hooks, a window, an interrupt, structured output, a sub-agent, over two runs."""
+
+    @workflow.run
+    async def run(self, carry: AgentCarry | None = None) -> list[Any]:
+        """Talk, and return the conversation and what the agent knows."""
+        agent = self.agent(carry)
+        if carry is None:
+            await self.first_run(agent)
+            workflow.continue_as_new(agent.carry())
+        await agent.invoke_async("last: what do you know?")
+        return [agent.messages, agent.state.get(), agent.event_loop_metrics.cycle_count]
+
+    def agent(self, carry: AgentCarry | None) -> TemporalAgent:
+        helper = TemporalAgent("scripted", name="helper", system_prompt="Help.", callback_handler=None)
+        agent = TemporalAgent(
+            TemporalModel("scripted", context_window_limit=1000),
+            name="golden",
+            system_prompt="Be brief.",
+            tools=[
+                add,
+                remember,
+                activity_as_tool(weather),
+                helper.as_tool(name="helper", description="Ask."),
+            ],
+            conversation_manager=SlidingWindowConversationManager(window_size=8),
+            callback_handler=None,
+            carry=carry,
+        )
+        agent.add_hook(
+            activity_as_hook(note, activity_input=lambda event: str(type(event).__name__)),
+            AfterModelCallEvent,
+        )
+        agent.add_hook(self.approve, BeforeToolCallEvent)
+        return agent
+
+    async def first_run(self, agent: TemporalAgent) -> None:
+        for prompt in ("hello", "add", "weather", "both", "helper"):
+            await agent.invoke_async(prompt)
+        result = await agent.invoke_async("remember")
+        answers: Any = [
+            {"interruptResponse": {"interruptId": interrupt.id, "response": "yes"}}
+            for interrupt in result.interrupts or ()
+        ]
+        await agent.invoke_async(answers)
+        agent.messages[-1]["content"] = [{"text": "edited by a hook"}]
+        await agent.invoke_async("x" * 70_000)  # asked for, as it is large
+        await agent.invoke_async("city", structured_output_model=City)
+        await agent.invoke_async("state", invocation_state={"tenant": "acme"})
+
+    def approve(self, event: BeforeToolCallEvent) -> None:
+        """Ask before anything is remembered."""
+        if event.tool_use["name"] == "remember" and event.interrupt("approval", reason="fact") != "yes":
+            event.cancel_tool = "denied"
+
+
+def answer(call: ScriptedCall) -> Reply:
+    """Answer by what was asked; after a tool say what it said."""
+    asked = call.text
+    if "toolResult" in call.messages[-1]["content"][-1]:
+        return say(f"got {asked}")
+    match asked:
+        case "add":
+            return use_tool("add", {"a": 2, "b": 3})
+        case "weather":
+            return use_tool("weather", {"city": "Bern"})
+        case "both":
+            return use_tools(
+                [("add", {"a": 1, "b": 1}, "b1"), ("weather", {"city": "Basel"}, "b2")], text="both"
+            )
+        case "helper":
+            return say("helped") if call.system_prompt == "Help." else use_tool("helper", {"input": "helper"})
+        case "remember":
+            return use_tool("remember", {"fact": "tea"})
+        case "city":
+            return use_tool("City", {"name": "Bern", "people": 140_000})
+        case _:
+            return say(f"{len(call.messages)} messages, last {asked[:30]!r}")
+
+
+async def record() -> None:
+    """Write a history of each run of the workflow, as this release makes it."""
+    async with (
+        DevServer() as server,
+        agent_environment(
+            server.address,
+            workflows=[GoldenAgent],
+            activities=[weather, note],
+            plugins=[StrandsPlugin(models={"scripted": lambda: ScriptedModel(answer)})],
+        ) as env,
+    ):
+        first = await env.start(GoldenAgent.run)
+        await first.result()
+        described = await first.describe()
+        runs = [first.first_execution_run_id, described.run_id]
+        for number, run_id in enumerate(runs, 1):
+            handle = env.client.get_workflow_handle(first.id, run_id=run_id)
+            text = (await handle.fetch_history()).to_json()
+            path = HISTORIES / f"core-0.1.0-run{number}.json"
+            path.write_text(json.dumps(json.loads(text), separators=(",", ":")) + "\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(record())

@@ -1,0 +1,59 @@
+"""Histories of released versions replay for ever, and what they led to is what they lead to."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packages.core.tests.golden import HISTORIES, GoldenAgent
+from temporalio import worker
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+
+from strands_temporal import StrandsPlugin
+
+RECORDED = sorted(HISTORIES.glob("*.json"))
+
+
+class Outcome(worker.Interceptor):
+    """Notes what the replayed run returned."""
+
+    def __init__(self) -> None:
+        self.result: Any = None
+
+    def workflow_interceptor_class(
+        self, input: worker.WorkflowInterceptorClassInput
+    ) -> type[worker.WorkflowInboundInterceptor]:
+        outcome = self
+
+        class Note(worker.WorkflowInboundInterceptor):
+            async def execute_workflow(self, input: worker.ExecuteWorkflowInput) -> Any:
+                outcome.result = await self.next.execute_workflow(input)
+                return outcome.result
+
+        return Note
+
+
+def recorded(path: Path) -> WorkflowHistory:
+    return WorkflowHistory.from_json("golden", path.read_text())
+
+
+def test_there_are_histories() -> None:
+    assert [path.name for path in RECORDED] == ["core-0.1.0-run1.json", "core-0.1.0-run2.json"]
+    assert all(path.stat().st_size < 1024 * 1024 for path in RECORDED)
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+async def test_a_released_history_replays_to_its_result(path: Path) -> None:
+    history = recorded(path)
+    outcome = Outcome()
+    replayer = Replayer(workflows=[GoldenAgent], plugins=[StrandsPlugin()], interceptors=[outcome])
+    await replayer.replay_workflow(history)
+    last = history.events[-1]
+    if last.HasField("workflow_execution_completed_event_attributes"):
+        (payload,) = last.workflow_execution_completed_event_attributes.result.payloads
+        assert json.loads(json.dumps(outcome.result)) == json.loads(payload.data)
+        assert "will remember tea" not in str(outcome.result[0])  # trimmed by the window
+        assert outcome.result[1] == {"fact": "tea"}
+    else:
+        assert last.HasField("workflow_execution_continued_as_new_event_attributes")
