@@ -1,5 +1,6 @@
 """Fixtures of all packages' tests: one dev server and one client for the whole run."""
 
+import gc
 import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -37,6 +38,16 @@ def pytest_configure(config: pytest.Config) -> None:
     # Providers that an OTelPlugin sets stay for the process: where no test receives, nothing is to be sent.
     os.environ.setdefault("OTEL_TRACES_EXPORTER", "none")
     os.environ.setdefault("OTEL_METRICS_EXPORTER", "none")
+
+
+def pytest_collection_finish() -> None:
+    """Take all that was imported out of the garbage collector's sight.
+
+    Else a full collection, over the objects of all test modules, may fall into a workflow task on a busy
+    machine and take the two seconds after which Temporal calls it deadlocked.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,7 @@ def _openai(emulators: Emulators, run: str) -> dict[str, Any]:
         "base_url": f"{emulators.aimock}/v1",
         "api_key": "k",
         "max_retries": 0,
+        "timeout": 60,  # to connect as well, which the SDK gives five seconds: not enough on a busy machine
         "default_headers": {RUN_HEADER: run},
     }
 
