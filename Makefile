@@ -73,8 +73,8 @@ type: setup  ## Check types, strictly, and that the public API is fully typed
 smoke: setup  ## Build the wheels, install core and each extra alone outside the tree, and use them
 	@$(RUN) python scripts/smoke.py
 
-bench: setup  ## Measure against a floor, in ratios
-	@$(RUN) python -m benchmarks
+bench: setup  ## Measure against a floor and another integration; ONLY=cpu,replay measures some
+	@$(RUN) python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
 build: $(UV)  ## Build wheels and source distributions into dist/
 	@$(UV) build --all-packages --quiet

@@ -1,0 +1,115 @@
+"""What stands in for a model and its tools on the worker: the same for the agents and for the floor."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from strands.models import Model
+from strands.types.content import Messages
+from strands.types.streaming import StreamEvent
+from temporalio import activity
+from typing_extensions import override
+
+from benchmarks.load import Load, answer, text
+
+
+@activity.defn
+async def look_up(key: str, size: int) -> str:
+    """Look something up: the tool. Its result begins with the key."""
+    return f"[{key}] {text(key, size)}"
+
+
+class Backend:
+    """Answers, for one load, and remembers how far the conversations came.
+
+    Attributes:
+        at: The furthest turn and tool call that was asked for.
+        answers: Answers that were given.
+    """
+
+    def __init__(self, load: Load) -> None:
+        self.load = load
+        self.at = (0, 0)
+        self.answers = 0
+        self._wanted: tuple[int, asyncio.Event] | None = None
+
+    async def until(self, answers: int) -> None:
+        """Wait until that many answers were given."""
+        if self.answers < answers:
+            self._wanted = (answers, asyncio.Event())
+            await self._wanted[1].wait()
+
+    def reply(self, turn: int, call: int) -> "str | dict[str, Any]":
+        """Return the arguments of the next tool call, or the answer if there were enough of them."""
+        self.at = max(self.at, (turn, call))
+        if call < self.load.calls:
+            return {"key": f"{turn}-{call + 1}", "size": self.load.result}
+        self.answers += 1
+        if self._wanted is not None and self.answers >= self._wanted[0]:
+            self._wanted[1].set()
+        return answer(self.load, turn)
+
+    @activity.defn(name="answer")
+    async def answer(self, message: str) -> Any:
+        """Answer a message or a tool's result: the floor's model call."""
+        return self.reply(*_position(message))
+
+
+class BenchModel(Model):
+    """The agents' model: costs next to nothing itself."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+
+    @override
+    def update_config(self, **model_config: Any) -> None:
+        """Change nothing: there is no configuration."""
+
+    @override
+    def get_config(self) -> dict[str, Any]:
+        """Return a model id."""
+        return {"model_id": "bench"}
+
+    @override
+    async def stream(
+        self, messages: Messages, *args: Any, **kwargs: Any
+    ) -> AsyncGenerator[StreamEvent, None]:
+        """Answer the last message."""
+        block = messages[-1]["content"][-1]
+        result = block.get("toolResult")
+        turn, call = _position(f"[{result['toolUseId']}]" if result else block.get("text", ""))
+        reply = self.backend.reply(turn, call)
+        yield {"messageStart": {"role": "assistant"}}
+        if isinstance(reply, dict):
+            yield {
+                "contentBlockStart": {"start": {"toolUse": {"name": "look_up", "toolUseId": reply["key"]}}}
+            }
+            arguments = f'{{"key": "{reply["key"]}", "size": {reply["size"]}}}'
+            yield {"contentBlockDelta": {"delta": {"toolUse": {"input": arguments}}}}
+        else:
+            yield {"contentBlockStart": {"start": {}}}
+            chunk = self.backend.load.chunk or len(reply)
+            for i in range(0, len(reply), chunk):
+                yield {"contentBlockDelta": {"delta": {"text": reply[i : i + chunk]}}}
+        yield {"contentBlockStop": {}}
+        yield {"messageStop": {"stopReason": "tool_use" if isinstance(reply, dict) else "end_turn"}}
+        yield {
+            "metadata": {
+                "usage": {"inputTokens": 10, "outputTokens": 5, "totalTokens": 15},
+                "metrics": {"latencyMs": 1},
+            }
+        }
+
+    @override
+    async def structured_output(self, *args: Any, **kwargs: Any) -> AsyncGenerator[dict[str, Any], None]:
+        """Refuse: no measure needs it."""
+        raise NotImplementedError("no measure needs structured output")
+        yield {}
+
+
+def _position(message: str) -> tuple[int, int]:
+    """Return turn and tool call from how a prompt ("turn 7 ...") or a result ("[7-2] ...") begins."""
+    if message.startswith("turn "):
+        return int(message.split(" ", 2)[1]), 0
+    turn, call = message[1 : message.index("]")].split("-")
+    return int(turn), int(call)

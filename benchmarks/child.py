@@ -1,0 +1,28 @@
+"""One measure of one subject, in a process of its own: what one does cannot warm the other.
+
+    python -m benchmarks.child SUBJECT MEASURE ADDRESS ARGUMENTS
+
+writes one line of JSON. Runs in the environment of the subject, so it imports neither `strands_temporal` nor
+anything else that is not Temporal's or Strands'.
+"""
+
+import asyncio
+import json
+import sys
+from importlib import import_module
+
+from benchmarks import measures
+from benchmarks.load import Load
+
+
+async def main() -> None:
+    """Measure, and write the result."""
+    subject, measure, address, arguments = sys.argv[1:]
+    given = json.loads(arguments)
+    load = Load(**given.pop("load", {}))
+    bench = measures.Bench(import_module(f"benchmarks.subjects.{subject}"), load, address)
+    print(json.dumps(await getattr(measures, measure)(bench, **given)), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,145 @@
+"""Runs each measure in a process of its own, in the environment of its subject, with a time limit."""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from benchmarks.black_box import PACKAGE_NAME
+from benchmarks.load import Load
+
+ROOT = Path(__file__).parent.parent
+LIMIT = 240.0
+"""Seconds for one child process."""
+
+IMPORTS = {
+    "ours": "strands_temporal",
+    "black_box": "temporalio.strands_agents",
+}
+"""What is imported on top of Temporal and Strands."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of everything; the test of the benchmarks takes little.
+
+    Attributes:
+        turns: Turns of a long conversation.
+        early: Turn at which CPU is looked at first.
+        calls: Tool calls of a long turn.
+        before: Messages of 20 KB before it.
+        large: Turns with large answers.
+        large_bytes: Bytes of such an answer.
+        agents: Agents at once.
+        rounds: How often what takes time is measured.
+    """
+
+    turns: int = 200
+    early: int = 50
+    calls: int = 100
+    before: int = 40
+    large: int = 100
+    large_bytes: int = 256 * 1024
+    agents: int = 200
+    rounds: int = 3
+
+
+@dataclass
+class Lab:
+    """Measures subjects on one server.
+
+    Attributes:
+        address: The server's.
+        pythons: The Python of each subject's environment.
+        folder: Where histories go.
+        sizes: How much of everything.
+        say: Told of each measure that is done.
+    """
+
+    address: str
+    pythons: dict[str, str]
+    folder: Path
+    sizes: Sizes = field(default_factory=Sizes)
+    say: Callable[[str], Any] = print
+    _done: "dict[tuple[str, Load, int], dict[str, Any]]" = field(default_factory=dict[Any, Any])
+
+    async def conversation(self, subject: str, load: Load, number: int = 0) -> dict[str, Any]:
+        """Take the turns of a conversation, once for each `number`; "history" is a file with its history."""
+        key = (subject, load, number)
+        if key not in self._done:
+            keep = str(self.folder / f"{uuid4()}.json")
+            result = await self.run(subject, "conversation", load, keep=keep)
+            self._done[key] = {**result, "history": keep}
+        return self._done[key]
+
+    async def run(self, subject: str, measure: str, load: Load, **arguments: Any) -> dict[str, Any]:
+        """Run one measure of `measures.py`; what fails is a result with "error"."""
+        given = {"load": asdict(load), **arguments}
+        child = ("-m", "benchmarks.child", subject, measure, self.address, json.dumps(given))
+        started = time.monotonic()
+        result = await self._child(subject, *child)
+        self.say(f"{time.monotonic() - started:6.1f} s  {subject}: {measure} of {_brief(load)}")
+        return result
+
+    async def import_ms(self, subject: str) -> dict[str, Any]:
+        """Import the subject's package on top of Temporal and Strands, in a fresh process."""
+        code = (
+            "import json, time, strands, temporalio.client, temporalio.worker, temporalio.workflow\n"
+            f"started = time.perf_counter()\nimport {IMPORTS[subject]}\n"
+            "print(json.dumps({'ms': 1000 * (time.perf_counter() - started)}))"
+        )
+        return await self._child(subject, "-c", code)
+
+    async def versions(self, subject: str) -> dict[str, str]:
+        """Return the versions of what a subject is made of."""
+        names = ["temporalio", "strands-agents", "strands-temporal" if subject == "ours" else PACKAGE_NAME]
+        code = (
+            "import json, sys\nfrom importlib.metadata import version\n"
+            f"print(json.dumps({{name: version(name) for name in {names}}}))"
+        )
+        return await self._child(subject, "-c", code)
+
+    async def _child(self, subject: str, *arguments: str) -> dict[str, Any]:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OTEL_SDK_DISABLED": "true"}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        process = await asyncio.create_subprocess_exec(
+            self.pythons[subject],
+            *arguments,
+            cwd=ROOT,
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            output, errors = await asyncio.wait_for(process.communicate(), LIMIT)
+        except asyncio.TimeoutError:
+            return {"error": f"not done after {LIMIT:.0f} s"}
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if (
+            lines := output.decode().splitlines()
+        ):  # one that crashes at its exit, after that, has measured too
+            return json.loads(lines[-1])
+        return {"error": f"exit code {process.returncode}: {_reason(errors.decode(errors='replace'))}"[:300]}
+
+
+def _brief(load: Load) -> str:
+    """Return what is not usual about a load."""
+    usual = asdict(Load())
+    return (
+        ", ".join(f"{key}={value}" for key, value in asdict(load).items() if value != usual[key])
+        or "one turn"
+    )
+
+
+def _reason(errors: str) -> str:
+    """Return the line of a process's last words that says most."""
+    lines = [line for line in errors.strip().splitlines() if line.strip()] or ["no output"]
+    return next((line for line in lines if line.startswith("Fatal")), lines[-1])

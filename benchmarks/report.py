@@ -1,0 +1,123 @@
+"""The table, results.json and results.svg."""
+
+import json
+import os
+import platform
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks.plot import plot
+from benchmarks.rows import Row, Rows
+
+SUBJECTS = {"black_box": "black box", "ours": "ours", "floor": "floor"}
+COLUMNS = ("measure", *SUBJECTS.values(), "ratio", "reach")
+
+
+class Machine:
+    """Where and when it was measured; the load shows how far timings can be trusted."""
+
+    def __init__(self) -> None:
+        self.started = datetime.now(timezone.utc)
+        self.load_before = os.getloadavg()[0]
+
+    def facts(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return {
+            "started": self.started.isoformat(timespec="seconds"),
+            "seconds": round((datetime.now(timezone.utc) - self.started).total_seconds()),
+            "python": platform.python_version(),
+            "system": f"{platform.system()} {platform.machine()}",
+            "cores": os.cpu_count(),
+            "load": {"before": round(self.load_before, 2), "after": round(os.getloadavg()[0], 2)},
+        }
+
+
+def show(console: Console, rows: Rows, black_box: str) -> None:
+    """Print the table.
+
+    Args:
+        console: Where to.
+        rows: What was measured.
+        black_box: Why the other integration was not measured, if it was not.
+    """
+    table = Table(title="strands-temporal, measured")
+    for name in COLUMNS:
+        table.add_column(name, justify="left" if name == "measure" else "right")
+    notes: list[str] = []
+    styles = {True: "green", False: "bold red", None: ""}
+    for row in rows:
+        *cells, reach = _cells(row, notes)
+        table.add_row(*cells, Text(reach, style=styles[row.reached]))
+    console.print(table)
+    if black_box:
+        console.print(f"The black box was not measured: {black_box}")
+    for number, note in enumerate(notes, 1):
+        console.print(f"({number}) {note}")
+
+
+def _cells(row: Row, notes: list[str]) -> list[str]:
+    """Return the cells of a row; what is too long for one goes into `notes`."""
+    figures = [_cell(row, subject, notes) for subject in SUBJECTS]
+    ratio = row.ratio("ours")
+    shown = f"{ratio:.2f}" if ratio and row.unit != "x" else ""
+    reach = "completes" if row.limit is None else f"{row.limit:g} {row.unit if row.absolute else 'x'}"
+    return [f"{row.measure}, {row.unit}", *figures, shown, reach]
+
+
+def _cell(row: Row, subject: str, notes: list[str]) -> str:
+    figure = row.figures.get(subject)
+    if figure is None:
+        return ""
+    if isinstance(figure, str):
+        if figure not in notes:
+            notes.append(figure)
+        return f"{figure.partition(':')[0]} ({notes.index(figure) + 1})"
+    ratio = row.ratio(subject) if subject == "black_box" and row.unit != "x" else None
+    return f"{figure:,.1f}" + (f" ({ratio:.1f} x)" if ratio else "")
+
+
+def write(folder: Path, rows: Rows, facts: dict[str, Any]) -> None:
+    """Write results.json, results.md and results.svg."""
+    found: list[dict[str, Any]] = []
+    for row in rows:
+        as_json: dict[str, Any] = {
+            "key": row.key,
+            "measure": row.measure,
+            "unit": row.unit,
+            "limit": row.limit,
+        }
+        as_json["limit_is"] = None if row.limit is None else row.unit if row.absolute else "ratio to floor"
+        as_json |= {subject: _rounded(row.figures.get(subject)) for subject in SUBJECTS}
+        ratios = {subject: row.ratio(subject) for subject in ("ours", "black_box")}
+        as_json |= {f"{subject}_ratio": _rounded(ratio) for subject, ratio in ratios.items() if ratio}
+        as_json["reached"] = row.reached
+        if row.series:
+            as_json["series"] = {name: [_rounded(value) for value in row.series[name]] for name in row.series}
+        found.append(as_json)
+    (folder / "results.json").write_text(json.dumps({**facts, "rows": found}, indent=1) + "\n")
+    (folder / "results.md").write_text(_markdown(rows, facts))
+    plot(folder / "results.svg", rows)
+
+
+def _markdown(rows: Rows, facts: dict[str, Any]) -> str:
+    notes: list[str] = []
+    lines = [list(COLUMNS), ["---", *["---:"] * (len(COLUMNS) - 1)]]
+    for row in rows:
+        *cells, reach = _cells(row, notes)
+        lines.append([*cells, reach if row.reached else f"**{reach}: not reached**"])
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    notes = [f"({number}) {note}\n" for number, note in enumerate(notes, 1)]
+    head = f"# Results\n\nWritten by `make bench` on {facts['started'][:10]}, {facts['cores']} cores, "
+    head += f"load {facts['load']['before']} to {facts['load']['after']}, Python {facts['python']}.\n"
+    return "\n".join(
+        [head, "![Ratios to the floor, and CPU over a conversation](results.svg)\n", table, "", *notes]
+    )
+
+
+def _rounded(figure: "float | str | None") -> "float | str | None":
+    return round(figure, 3) if isinstance(figure, float) else figure

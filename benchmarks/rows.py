@@ -1,0 +1,257 @@
+"""The rows of the table: what is measured, of whom, and what is to be reached."""
+
+import asyncio
+import statistics
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from benchmarks.lab import Lab
+from benchmarks.load import Load
+
+LATE = 20
+"""Activations before a turn of which the median is taken."""
+
+STEP = 10
+"""Turns between two points of the plot."""
+
+
+@dataclass
+class Row:
+    """One measure of all subjects.
+
+    Attributes:
+        key: What `--only` calls it.
+        measure: What is measured.
+        unit: Unit of the figures.
+        limit: What ours may be: times the floor, or with `absolute` in `unit`. None: it only has to complete.
+        absolute: Whether `limit` is of the figure itself.
+        figures: Figure of each subject; a text says why there is none.
+        series: Figures of each subject over a conversation, for the plot.
+    """
+
+    key: str
+    measure: str
+    unit: str
+    limit: float | None = None
+    absolute: bool = False
+    figures: "dict[str, float | str]" = field(default_factory=dict)
+    series: "dict[str, list[float]]" = field(default_factory=dict)
+
+    def ratio(self, subject: str) -> float | None:
+        """Return how many times the floor a subject is."""
+        figure, floor = self.figures.get(subject), self.figures.get("floor")
+        return figure / floor if isinstance(figure, float) and isinstance(floor, float) and floor else None
+
+    @property
+    def reached(self) -> bool | None:
+        """Tell whether ours is within the limit; None if it was not measured."""
+        figure = self.figures.get("ours") if self.absolute or self.limit is None else self.ratio("ours")
+        if self.limit is None or not isinstance(figure, float):
+            return None if figure is None else isinstance(figure, float)
+        return figure <= self.limit
+
+
+Rows: TypeAlias = list[Row]
+
+
+async def history(lab: Lab) -> Rows:
+    """History bytes of plain turns."""
+    return await _history(lab, "history", f"history, {lab.sizes.turns} plain turns", calls=0)
+
+
+async def tools(lab: Lab) -> Rows:
+    """History bytes of turns with a tool call, of all subjects at once: bytes do not depend on time."""
+    loads = [(subject, _long(lab, subject, window, 1)) for window in (True, False) for subject in lab.pythons]
+    await asyncio.gather(*(lab.conversation(subject, load) for subject, load in dict.fromkeys(loads)))
+    return await _history(lab, "tools", f"history, {lab.sizes.turns} turns with a 4 KB tool result", calls=1)
+
+
+async def _history(lab: Lab, key: str, measure: str, calls: int) -> Rows:
+    rows: Rows = []
+    for window in (True, False):
+        row = Row(key, f"{measure}, {_window(window)}", "KB", 1.3)
+        for subject in lab.pythons:
+            result = await lab.conversation(subject, _long(lab, subject, window, calls))
+            row.figures[subject] = _figure(result, "bytes", 1000)
+        rows.append(row)
+    return rows
+
+
+async def event(lab: Lab) -> Rows:
+    """The event that holds a model's answer in many chunks."""
+    row = Row("event", "result event, 10 KB answer in 500 chunks", "KB", 1.05)
+    for subject in lab.pythons:
+        result = await lab.conversation(subject, Load(answer=10_000, chunk=20))
+        row.figures[subject] = _figure(result, "result_bytes", 1000)
+    return [row]
+
+
+async def turn(lab: Lab) -> Rows:
+    """One turn of many tool calls on a long conversation."""
+    load = Load(window=False, calls=lab.sizes.calls, result=5000, before=lab.sizes.before)
+    measure = f"one turn of {load.calls} calls of 5 KB on {load.before * 20} KB of conversation"
+    return [await _completes(lab, "turn", measure, load)]
+
+
+async def large(lab: Lab) -> Rows:
+    """Large answers, of which none is dropped."""
+    load = Load(turns=lab.sizes.large, window=False, answer=lab.sizes.large_bytes)
+    measure = f"{load.turns} turns with answers of {load.answer // 1024} KB, no window"
+    return [await _completes(lab, "large", measure, load)]
+
+
+async def _completes(lab: Lab, key: str, measure: str, load: Load) -> Row:
+    row = Row(key, measure, "KB")
+    results = await asyncio.gather(*(lab.conversation(subject, load) for subject in lab.pythons))
+    for subject, result in zip(lab.pythons, results, strict=True):
+        row.figures[subject] = _figure(result, "bytes", 1000)
+    return row
+
+
+async def cpu(lab: Lab) -> Rows:
+    """CPU of a workflow's own thread per turn, early and late in a long conversation."""
+    rows: Rows = []
+    for window in (True, False):
+        found = await _conversations(lab, window)
+        for at in (lab.sizes.early, lab.sizes.turns):
+            row = Row("cpu", f"in-workflow CPU of turn {at}, {_window(window)}", "ms", 6, absolute=True)
+            for subject, results in found.items():
+                row.figures[subject] = _median(results, lambda result, at=at: _before(result, at))
+            rows.append(row)
+        for subject, results in found.items():
+            turns = range(STEP, lab.sizes.turns + 1, STEP)
+            figures = [_median(results, lambda result, at=at: _before(result, at, STEP)) for at in turns]
+            rows[-1].series[subject] = [figure for figure in figures if isinstance(figure, float)]
+        rows.append(_growth(rows[-2], rows[-1], window))
+    return rows
+
+
+def _growth(early: Row, late: Row, window: bool) -> Row:
+    """Return how many times the CPU of the early turn the late one takes."""
+    row = Row("cpu", f"the same, late against early, {_window(window)}", "x", 1.25, absolute=True)
+    for subject, figure in late.figures.items():
+        first = early.figures[subject]
+        row.figures[subject] = (
+            figure if isinstance(figure, str) else figure / first if isinstance(first, float) else first
+        )
+    return row
+
+
+async def _conversations(lab: Lab, window: bool) -> "dict[str, list[dict[str, Any]]]":
+    """Return a long conversation of each subject for each round; one that failed is not tried again."""
+    found: dict[str, list[dict[str, Any]]] = {subject: [] for subject in lab.pythons}
+    for number in range(lab.sizes.rounds):
+        for subject, results in found.items():
+            if not any("error" in result for result in results):
+                load = _long(lab, subject, window, 0)
+                results.append(await lab.conversation(subject, load, number))
+    return found
+
+
+def _before(result: dict[str, Any], at: int, count: int = LATE) -> float | None:
+    """Return the median of the activations before a turn; a plain turn has one."""
+    taken: list[float] = result.get("activations", [])
+    return statistics.median(taken[max(1, at - count) : at]) if len(taken) > at else None
+
+
+async def replay(lab: Lab) -> Rows:
+    """Replay of a long conversation."""
+    rows: Rows = []
+    for window in (True, False):
+        results: dict[str, list[dict[str, Any]]] = {subject: [] for subject in lab.pythons}
+        for _ in range(lab.sizes.rounds):
+            for subject, found in results.items():
+                load = _long(lab, subject, window, 0)
+                recorded = await lab.conversation(subject, load)
+                failed = "error" in recorded
+                found.append(
+                    recorded
+                    if failed
+                    else await lab.run(subject, "replay", load, history=recorded["history"])
+                )
+        measure = f"replay of {lab.sizes.turns} plain turns, {_window(window)}"
+        for key, name in (("ms", "wall"), ("cpu_ms", "CPU")):
+            row = Row("replay", f"{measure}, {name}", "ms", 2.5)
+            for subject, found in results.items():
+                row.figures[subject] = _median(found, lambda result, key=key: result.get(key))
+            rows.append(row)
+    return rows
+
+
+async def concurrent(lab: Lab) -> Rows:
+    """Many agents with one tool call each, at once."""
+    measure = f"{lab.sizes.agents} one-tool agents at once, CPU each"
+    row = Row("concurrent", measure, "ms", 1.4)
+    return [await _rounds(lab, row, "concurrent", Load(calls=1), "cpu_ms")]
+
+
+async def memory(lab: Lab) -> Rows:
+    """Many idle agents in the worker's cache."""
+    row = Row("memory", f"memory per cached idle agent, of {lab.sizes.agents}", "KB", 1.6)
+    return [await _rounds(lab, row, "memory", Load(idle=True), "kb")]
+
+
+async def _rounds(lab: Lab, row: Row, measure: str, load: Load, key: str) -> Row:
+    results: dict[str, list[dict[str, Any]]] = {subject: [] for subject in lab.pythons}
+    for _ in range(lab.sizes.rounds):
+        for subject, found in results.items():
+            found.append(await lab.run(subject, measure, load, count=lab.sizes.agents))
+    for subject, found in results.items():
+        row.figures[subject] = _median(found, lambda result: result.get(key))
+    return row
+
+
+async def imports(lab: Lab) -> Rows:
+    """Import of the package on top of Temporal and Strands."""
+    row = Row("import", "import on top of temporalio and strands", "ms", 100, absolute=True)
+    for subject in lab.pythons:
+        if subject != "floor":
+            found = [await lab.import_ms(subject) for _ in range(2 * lab.sizes.rounds + 1)]
+            row.figures[subject] = _median(found[1:], lambda result: result.get("ms"))
+    return [row]
+
+
+ROWS: "dict[str, Callable[[Lab], Awaitable[Rows]]]" = {
+    "history": history,
+    "tools": tools,
+    "event": event,
+    "turn": turn,
+    "large": large,
+    "cpu": cpu,
+    "replay": replay,
+    "concurrent": concurrent,
+    "memory": memory,
+    "import": imports,
+}
+"""The measures, by what `--only` calls them."""
+
+
+def _long(lab: Lab, subject: str, window: bool, calls: int) -> Load:
+    """Return the load of a long conversation; the floor has no window, so it has one conversation."""
+    return Load(turns=lab.sizes.turns, window=window or subject == "floor", calls=calls)
+
+
+def _window(window: bool) -> str:
+    return "default window" if window else "no window"
+
+
+def _figure(result: dict[str, Any], key: str, divisor: float) -> "float | str":
+    return failure(result) if "error" in result else result[key] / divisor
+
+
+def _median(
+    results: Sequence[dict[str, Any]], get: Callable[[dict[str, Any]], float | None]
+) -> "float | str":
+    figures = [figure for result in results if (figure := get(result)) is not None]
+    if figures:
+        return statistics.median(figures)
+    return next((failure(result) for result in results if "error" in result), "no figure")
+
+
+def failure(result: dict[str, Any]) -> str:
+    """Say where a conversation failed, and why."""
+    where = f"fails at turn {result['turn']}" if "turn" in result else "fails"
+    if result.get("call"):
+        where += f", after call {result['call']}"
+    return f"{where}: {result['error']}"

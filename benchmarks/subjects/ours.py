@@ -1,0 +1,45 @@
+"""strands-temporal as a user has it: all settings are its defaults."""
+
+from datetime import timedelta
+from typing import Any
+
+from strands.agent.conversation_manager import NullConversationManager
+from temporalio import workflow
+
+from benchmarks.backend import look_up
+from benchmarks.load import Load, prompt
+from strands_temporal import StrandsPlugin, TemporalAgent
+from strands_temporal.workflow import activity_as_tool
+
+TIMEOUT = timedelta(seconds=60)
+
+
+def plugins(model: Any) -> list[Any]:
+    """Return the plugin, with the model that answers."""
+    return [StrandsPlugin(models={"bench": lambda: model})]
+
+
+@workflow.defn
+class Conversation:
+    """A conversation of one agent."""
+
+    def __init__(self) -> None:
+        self._idle = False
+
+    @workflow.query
+    def idle(self) -> bool:
+        """Tell whether all turns were taken."""
+        return self._idle
+
+    @workflow.run
+    async def run(self, load: Load, before: list[Any]) -> str:
+        """Take the turns; return how the last answer begins."""
+        tools = [activity_as_tool(look_up, start_to_close_timeout=TIMEOUT)] if load.calls else []
+        manager: dict[str, Any] = {} if load.window else {"conversation_manager": NullConversationManager()}
+        agent = TemporalAgent(model="bench", messages=before, tools=tools, callback_handler=None, **manager)
+        answer = ""
+        for turn in range(1, load.turns + 1):
+            answer = str(await agent.invoke_async(prompt(turn)))
+        self._idle = True
+        await workflow.wait_condition(lambda: not load.idle)
+        return answer[:50]

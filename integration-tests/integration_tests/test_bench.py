@@ -1,0 +1,77 @@
+"""The parts of `make bench`, with little of everything: that they work, not how long anything takes."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from benchmarks import report
+from benchmarks.black_box import black_box_python
+from benchmarks.lab import Lab, Sizes
+from benchmarks.load import Load
+from benchmarks.rows import ROWS, Row, failure
+from rich.console import Console
+
+from strands_temporal.testing import DevServer
+
+LITTLE = Sizes(turns=12, early=6, calls=3, before=2, large=2, large_bytes=100_000, agents=3, rounds=1)
+
+
+@pytest.fixture
+def lab(server: DevServer, tmp_path: Path) -> Lab:
+    return Lab(server.address, {"floor": sys.executable, "ours": sys.executable}, tmp_path, LITTLE)
+
+
+@pytest.mark.server
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_each_row_is_measured_and_written(lab: Lab, tmp_path: Path) -> None:
+    rows = [row for measure in ROWS.values() for row in await measure(lab)]
+
+    for row in rows:
+        subjects = {"ours"} if row.key == "import" else {"ours", "floor"}
+        assert {name for name, figure in row.figures.items() if isinstance(figure, float)} == subjects, row
+    assert {row.key for row in rows} == set(ROWS)
+    for row in rows:
+        if row.unit == "KB" and row.key != "memory":  # bytes of history are the same on any machine
+            assert row.reached, row
+
+    output = io.StringIO()
+    report.show(Console(file=output, width=200), rows, "left out")
+    report.write(tmp_path, rows, report.Machine().facts())
+    written = json.loads((tmp_path / "results.json").read_text())
+    assert [row["measure"] for row in written["rows"]] == [row.measure for row in rows]
+    for row in rows:
+        assert row.measure in output.getvalue()
+    assert "the black box was not measured: left out" in output.getvalue().lower()
+    assert "strands-temporal" in (tmp_path / "results.svg").read_text()
+
+
+@pytest.mark.server
+async def test_a_conversation_that_dies_is_a_figure_with_turn_and_reason(lab: Lab) -> None:
+    result = await lab.conversation("floor", Load(turns=3, answer=3_000_000))
+    assert failure(result).startswith("fails at turn 1: ")
+    assert "size" in failure(result)
+
+
+@pytest.mark.server
+async def test_a_measure_that_cannot_run_says_why(lab: Lab) -> None:
+    result = await lab.run("ours", "replay", Load(), history="no such file")
+    assert "FileNotFoundError" in failure(result)
+
+
+def test_a_black_box_that_cannot_be_made_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("UV", str(tmp_path / "uv"))
+    python, reason = black_box_python()
+    assert python is None
+    assert "uv was not found" in reason
+
+
+def test_a_limit_is_of_the_ratio_or_of_the_figure() -> None:
+    ratio = Row("k", "m", "KB", 1.3, figures={"ours": 13.0, "floor": 10.0})
+    assert ratio.reached
+    figure = Row("k", "m", "ms", 6, absolute=True, figures={"ours": 6.5, "floor": 10.0})
+    assert figure.reached is False
+    died = Row("k", "m", "KB", figures={"ours": "fails at turn 3: too large", "floor": 10.0})
+    assert died.reached is False
