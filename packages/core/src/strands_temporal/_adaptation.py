@@ -10,7 +10,8 @@ changes (`tests/test_adaptation.py`):
   which nothing can await: Strands polls them, and a queue in `Graph`; each tick would be a timer in history.
   And what Strands runs in a thread with a loop of its own is driven inline (`_sync_calls.py`), or on the
   workflow's loop (background tasks, `_background.py`). Its steering plugin tells nobody but its log that a
-  guard failed, and lets pass what it guards: there the log raises.
+  guard failed, and lets pass what it guards: there the log raises. What it does for all messages at each
+  model call, and again at each replay, is done cheaper (`_cheaper.py`).
 - `call_tool`: a direct tool call takes the agent's lock, which has no public name.
 - `called_by_strands`: tells a call by Strands' own code from a user's; `raised_by_multi_agent` an error.
 - `activity_name`: the name that `@activity.defn` gave a function.
@@ -33,10 +34,12 @@ from datetime import datetime, tzinfo
 from typing import Any, TypeVar, cast
 
 from strands import Agent
+from strands.telemetry.tracer import Tracer
 from temporalio import workflow
 
 from ._background import BackgroundRuntime, OneLoop, on_this_loop, settled, start
 from ._cancel import CancelSignal
+from ._cheaper import QuietTracer, copied
 from ._sync_calls import InlineExecutor, capture, run_now
 
 logger = logging.getLogger(__name__)
@@ -56,8 +59,8 @@ ADAPTED_NAMES: dict[str, tuple[str, ...]] = {
     "strands.background_tasks._background_tasks": ("asyncio",),
     "strands.background_tasks.in_process._engine": ("datetime", "uuid4"),
     "strands.background_tasks.in_process._manager": ("asyncio", "get_background_task_runtime", "uuid"),
-    "strands.event_loop.event_loop": ("uuid",),
-    "strands.event_loop.streaming": ("time",),
+    "strands.event_loop.event_loop": ("copy", "get_tracer", "uuid"),
+    "strands.event_loop.streaming": ("copy", "time"),
     "strands.multiagent.base": ("time",),
     "strands.multiagent.graph": ("asyncio", "time"),
     "strands.multiagent.swarm": ("time",),
@@ -75,8 +78,8 @@ ADAPTED_NAMES: dict[str, tuple[str, ...]] = {
     "strands.vended_plugins.steering.context_providers.ledger_provider": ("datetime",),
     "strands.vended_plugins.steering.core.handler": ("logger",),
 }
-"""Modules of Strands whose clock, ids, threads and polls reach messages, metrics, decisions or history, and
-the names they take them from."""
+"""Modules of Strands whose clock, ids, threads and polls reach messages, metrics, decisions or history, or
+whose work per message is paid at each replay, and the names they take them from."""
 
 NEEDS_AN_EXTRA = frozenset({"strands.vended_interventions.cedar.cedar_authorization"})
 """Modules among them that import a package which Strands installs by an extra."""
@@ -126,9 +129,11 @@ def adapt_strands() -> None:
         "ThreadPoolExecutor": _WorkflowExecutor,
         "_new_snapshot_id": _WorkflowUuid7,
         "asyncio": _WorkflowAsyncio,
+        "copy": _WorkflowCopy,
         "datetime": _WorkflowDatetime,
         "dt": _WorkflowDatetime,
         "get_background_task_runtime": _WorkflowBackgroundRuntime,
+        "get_tracer": _WorkflowTracer,
         "logger": _SteeringLogger,
         "random": _WorkflowRandom,
         "threading": _WorkflowThreading,
@@ -379,6 +384,18 @@ class _WorkflowAsyncio(_StandIn):
         if not workflow.in_workflow():
             return self._module.wrap_future(future)
         return on_this_loop(cast("Any", future)) if isinstance(future, ThreadsFuture) else future
+
+
+class _WorkflowCopy(_StandIn):
+    def deepcopy(self, value: T) -> T:
+        return copied(value, {}) if workflow.in_workflow() else self._module.deepcopy(value)
+
+
+class _WorkflowTracer(_StandIn):
+    def __call__(self) -> Tracer:
+        tracer = self._module()
+        # One of a user's own, set in the place of Strands', stays as it is.
+        return QuietTracer(tracer) if type(tracer) is Tracer and workflow.in_workflow() else tracer
 
 
 class _WorkflowBackgroundRuntime(_StandIn):

@@ -2,8 +2,6 @@
 
 from typing import Any, cast
 
-from strands.vended_plugins.steering import LLMSteeringHandler
-
 from ._errors import AgentTypeError
 
 
@@ -15,16 +13,16 @@ def check_plugins(plugins: object) -> None:
     Raises:
         AgentTypeError: If one is among the plugins.
     """
-    if not isinstance(plugins, (list, tuple)):
+    if not isinstance(plugins, (list, tuple)) or not plugins:
         return
+    from strands.vended_plugins.steering import LLMSteeringHandler  # most agents have none
+
     for plugin in cast("list[Any]", plugins):
-        if isinstance(plugin, LLMSteeringHandler) and _keeps_judge(type(plugin)):
+        if not isinstance(plugin, LLMSteeringHandler):
+            continue
+        if type(plugin).steer_before_tool is LLMSteeringHandler.steer_before_tool:  # it keeps the judge
             raise AgentTypeError(
                 f"TemporalAgent(plugins=...): {type(plugin).__name__} calls its judge synchronously, which "
                 "a workflow cannot. Give TemporalLLMSteeringHandler from strands_temporal.workflow, with the "
                 "same arguments: its judge's call is recorded in history"
             )
-
-
-def _keeps_judge(handler: type[LLMSteeringHandler]) -> bool:
-    return handler.steer_before_tool is LLMSteeringHandler.steer_before_tool

@@ -18,6 +18,7 @@ would make Temporal retry the workflow task for ever. What we raise is therefore
 import ast
 import builtins
 import inspect
+from abc import ABC
 from typing import Any, ClassVar, cast
 
 from strands.interrupt import Interrupt, InterruptException
@@ -80,6 +81,17 @@ STRANDS_EXCEPTIONS: dict[str, type[Exception]] = {
 } | {InterruptException.__name__: InterruptException}
 """Strands' exception classes by name: what is typed when it leaves an activity and restored in the
 workflow."""
+
+
+class StrandsError(Exception, ABC):
+    """Any exception of Strands, for `isinstance`: what fails a workflow instead of its task.
+
+    One class for all: the sandbox imports each type that it is given again for each workflow.
+    """
+
+
+for _class in STRANDS_EXCEPTIONS.values():
+    StrandsError.register(_class)
 
 
 def to_application_error(error: BaseException, *, next_retry_delay: Any = None) -> ApplicationError | None:

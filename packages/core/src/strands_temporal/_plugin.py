@@ -14,7 +14,7 @@ from temporalio.worker import ReplayerConfig, Worker, WorkerConfig
 from ._activities import ModelActivities
 from ._adaptation import activity_name, adapt_strands
 from ._composable import Activities, ComposablePlugin
-from ._errors import STRANDS_EXCEPTIONS
+from ._errors import StrandsError
 from ._extras import load_plugin
 from ._factories import NamedFactories
 from ._failure_converter import with_typed_errors
@@ -82,7 +82,7 @@ class StrandsPlugin(ComposablePlugin):
             "strands_temporal.StrandsPlugin",
             activities=self._add_activities,
             interceptors=[StrandsInterceptor()],
-            workflow_failure_exception_types=list(STRANDS_EXCEPTIONS.values()),
+            workflow_failure_exception_types=[StrandsError],
             data_converter=_data_converter,
         )
 

@@ -45,10 +45,16 @@ class Item(NamedTuple):
     Attributes:
         value: A copy of its dicts and lists: Strands changes messages in place. Texts are shared.
         digest: Digest of its JSON.
+        only_text: Whether all its leaves are text: then equal is the same, and Python compares it itself.
     """
 
     value: Any
     digest: bytes
+    only_text: bool
+
+    def is_still(self, value: Any) -> bool:
+        """Tell whether a value has the JSON that this one had when it was sent."""
+        return bool(self.value == value) if self.only_text else same(self.value, value)
 
 
 class Delta(NamedTuple):
@@ -124,12 +130,13 @@ def delta(before: Sequence[Item], values: Sequence[Any], answer: str = "") -> De
     """
     items: list[Item] = []
     parts: list[Any] = []
+    kept: list[int] | None = None  # the last of the parts, if it is a range
     size = 0
     places: dict[bytes, int] | None = None
     at = 0  # where what was kept last goes on
     for value in values:
         place = at
-        if at >= len(before) or not same(before[at].value, value):
+        if at >= len(before) or not before[at].is_still(value):
             encoded = encode(value)
             data = canonical(encoded)
             digest = digest_of(data)
@@ -137,17 +144,20 @@ def delta(before: Sequence[Item], values: Sequence[Any], answer: str = "") -> De
                 places = {item.digest: i for i, item in reversed(list(enumerate(before)))}
             found = places.get(digest)
             if found is None:
-                items.append(Item(_copy(value), digest))
+                copied = _copy(value)
+                items.append(Item(copied, digest, _is_only_text(copied)))
                 parts.append(None if digest.hex()[:ANSWER_DIGITS] == answer else _brief(encoded))
                 size += len(data) if parts[-1] is not None else 0
+                kept = None
                 continue
             place = found
         at = place + 1
         items.append(before[place])
-        if parts and isinstance(parts[-1], list) and parts[-1][1] == place:
-            parts[-1][1] = at
+        if kept is not None and kept[1] == place:
+            kept[1] = at
         else:
-            parts.append([place, at])
+            kept = [place, at]
+            parts.append(kept)
     return Delta(items, parts, size)
 
 
@@ -210,6 +220,8 @@ _PLAIN = (str, int, bool, bytes, type(None))
 
 def _copy(value: Any) -> Any:
     """Return a value with dicts and lists of its own, as `same` compares it; texts and bytes are shared."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, Mapping):
         return {key: _copy(item) for key, item in cast("Mapping[str, Any]", value).items()}
     if isinstance(value, (list, tuple)):
@@ -217,6 +229,15 @@ def _copy(value: Any) -> Any:
     if isinstance(value, (bytearray, memoryview)):
         return bytes(cast("bytes", value))
     return value
+
+
+def _is_only_text(copied: Any) -> bool:
+    kind: Any = type(copied)
+    if kind is dict:
+        return all(map(_is_only_text, copied.values()))
+    if kind is list:
+        return all(map(_is_only_text, copied))
+    return kind is str
 
 
 def _brief(encoded: Any) -> Any:

@@ -22,16 +22,21 @@ def encode(value: Any) -> Any:
     Raises:
         TypeError: If something in `value` is neither JSON nor bytes, or a key is not a string.
     """
+    kind: Any = type(value)  # first the usual kinds: in a workflow's sandbox an `isinstance` is not cheap
+    if kind is str:
+        return _encoded_text(value)
+    if kind is dict:
+        return _encoded_mapping(value)
+    if kind is list:
+        return [encode(item) for item in value]
     if isinstance(value, str):
-        return value if _is_utf8(value) else {_TEXT_KEY: _base64(value.encode("utf-8", "surrogatepass"))}
+        return _encoded_text(value)
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, (bytes, bytearray, memoryview)):
         return {_BYTES_KEY: _base64(bytes(cast("bytes", value)))}
     if isinstance(value, Mapping):
-        mapping = cast("Mapping[Any, Any]", value)
-        encoded = {_checked_key(key): encode(item) for key, item in mapping.items()}
-        return _escaped(encoded) if _looks_tagged(encoded) else encoded
+        return _encoded_mapping(cast("Mapping[Any, Any]", value))
     if isinstance(value, (list, tuple)):
         return [encode(item) for item in cast("list[Any]", value)]
     raise TypeError(f"A {type(value).__name__} cannot cross to an activity: only JSON values and bytes can")
@@ -39,6 +44,8 @@ def encode(value: Any) -> Any:
 
 def decode(value: Any) -> Any:
     """Return what `encode` was given: the reverse of `encode`."""
+    if type(value) is str:  # as above
+        return value
     if isinstance(value, dict):
         mapping = cast("dict[str, Any]", value)
         if _looks_tagged(mapping):
@@ -63,6 +70,15 @@ def is_json(value: Any) -> bool:
     return True
 
 
+def _encoded_text(text: str) -> Any:
+    return text if _is_utf8(text) else {_TEXT_KEY: _base64(text.encode("utf-8", "surrogatepass"))}
+
+
+def _encoded_mapping(mapping: Mapping[Any, Any]) -> dict[str, Any]:
+    encoded = {_checked_key(key): encode(item) for key, item in mapping.items()}
+    return _escaped(encoded) if _looks_tagged(encoded) else encoded
+
+
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
@@ -78,7 +94,7 @@ def _is_utf8(text: str) -> bool:
 
 
 def _checked_key(key: Any) -> str:
-    if not isinstance(key, str) or not _is_utf8(key):
+    if not (type(key) is str or isinstance(key, str)) or not _is_utf8(key):
         raise TypeError(f"The key {key!r} cannot cross to an activity: JSON objects have UTF-8 string keys")
     return key
 
