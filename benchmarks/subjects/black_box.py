@@ -11,8 +11,9 @@ from temporalio import workflow
 from temporalio.strands_agents import StrandsPlugin, TemporalAgent
 from temporalio.strands_agents.workflow import activity_as_tool
 
-from benchmarks.backend import look_up
-from benchmarks.load import Load, prompt
+with workflow.unsafe.imports_passed_through():  # Temporal's advice for what holds no state of a workflow
+    from benchmarks.backend import look_up
+    from benchmarks.load import Load, prompt
 
 TIMEOUT = timedelta(seconds=60)
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from temporalio import workflow
 
-from benchmarks.load import Load, prompt
+with workflow.unsafe.imports_passed_through():  # Temporal's advice for what holds no state of a workflow
+    from benchmarks.load import Load, prompt
 
 TIMEOUT = timedelta(seconds=60)
 

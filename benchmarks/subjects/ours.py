@@ -6,10 +6,12 @@ from typing import Any
 from strands.agent.conversation_manager import NullConversationManager
 from temporalio import workflow
 
-from benchmarks.backend import look_up
-from benchmarks.load import Load, prompt
 from strands_temporal import StrandsPlugin, TemporalAgent
 from strands_temporal.workflow import activity_as_tool
+
+with workflow.unsafe.imports_passed_through():  # Temporal's advice for what holds no state of a workflow
+    from benchmarks.backend import look_up
+    from benchmarks.load import Load, prompt
 
 TIMEOUT = timedelta(seconds=60)
 
