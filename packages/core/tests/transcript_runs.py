@@ -1,27 +1,28 @@
-"""What the tests of transcripts share: agents that run plain and durable, and workers that come and go.
+"""Workers of the tests of transcripts, which come and go, and the proof that no prompt suffers from it.
 
-A prompt says what is to happen: `steps=2 size=5000` has the model call its tool twice for 5,000 characters
-each, `answer=100` has it answer 100 characters, `pad=80000` makes the prompt that long. What a model is given
-is compared, call by call, with what the same agents give it outside of Temporal.
+What a model is given is compared, call by call, with what the same agents give it outside of Temporal.
 """
 
 import asyncio
-import base64
 import json
-import random
-import re
 import uuid
-from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
-import strands
-from strands import Agent, tool
-from strands.agent.conversation_manager import NullConversationManager, SlidingWindowConversationManager
-from temporalio import activity, workflow
+from packages.core.tests.transcript_scenes import (
+    SCENES,
+    Plan,
+    Talk,
+    answer,
+    ends,
+    fetch_activity,
+    window,
+)
+from strands import Agent
+from temporalio import activity
 from temporalio.client import (
     Client,
     Interceptor,
@@ -30,95 +31,237 @@ from temporalio.client import (
     WorkflowHandle,
     WorkflowHistory,
 )
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
-from strands_temporal import AgentCarry, StrandsPlugin, TemporalAgent
-from strands_temporal._types import TRANSCRIPT_QUERY
+from strands_temporal import StrandsPlugin
+from strands_temporal._types import MODEL_ACTIVITY, TRANSCRIPT_QUERY
 from strands_temporal._wire import encode
-from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, assert_replays, say, use_tool
-from strands_temporal.workflow import activity_as_tool
+from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, assert_replays
 
 SOON = 60
 """Seconds that a test waits for a workflow at most."""
 
-# --- What the agents do, in a workflow and outside
+
+class Told(NamedTuple):
+    """What a model was given in one call: whose call it was, and all of it as JSON."""
+
+    agent: str
+    given: str
+
+
+def told(calls: Iterable[ScriptedCall]) -> list[Told]:
+    """Return what a model was given, call by call."""
+    return [
+        Told(
+            call.system_prompt or "",
+            # The order of keys counts too: a provider caches what it has read byte by byte.
+            json.dumps(
+                encode([call.messages, call.tool_specs, call.system_prompt_content, call.tool_choice])
+            ),
+        )
+        for call in calls
+    ]
+
+
+async def plainly(plan: Plan) -> tuple[list[Told], dict[str, str]]:
+    """Run a plan outside of Temporal; return what the model was given, and the conversations at the end."""
+    model = ScriptedModel(answer)
+
+    def make(who: str, **arguments: Any) -> Agent:
+        return Agent(
+            model,
+            system_prompt=f"{who}{plan.tag}",
+            callback_handler=None,
+            conversation_manager=window(plan),
+            retry_strategy=None,
+            **arguments,
+        )
+
+    agents = await SCENES[plan.scene](make, replace(plan))
+    return told(model.calls), ends(agents)
+
+
+def assert_same(given: Sequence[Told], plain: Sequence[Told], *, retried: bool = False) -> None:
+    """Compare what a model was given with what it was given outside, for each agent in order.
+
+    Args:
+        given: What it was given.
+        plain: What it was given outside of Temporal.
+        retried: Whether a call may have been made again, with the same content.
+    """
+    for agent in {call.agent for call in plain}:
+        here = [call.given for call in given if call.agent == agent]
+        there = [call.given for call in plain if call.agent == agent]
+        if retried:
+            here = [call for i, call in enumerate(here) if i == 0 or call != here[i - 1]]
+        assert len(here) == len(there), f"{agent} made {len(here)} calls, outside of Temporal {len(there)}"
+        for i, (mine, outside) in enumerate(zip(here, there, strict=True)):
+            at = next((n for n, pair in enumerate(zip(mine, outside, strict=False)) if len(set(pair)) > 1), 0)
+            ours, plain_one = mine[at:][:200], outside[at:][:200]
+            assert mine == outside, f"{agent}, call {i}, at {at}: {ours!r}, outside of Temporal {plain_one!r}"
+
+
+# --- Workers that come and go
+
+
+class Asked(NamedTuple):
+    """A query for a conversation."""
+
+    agent: int
+    call: int
+    page: int
+    attempt: int
 
 
 @dataclass
-class Plan:
-    """What a run is about.
+class Watch(Interceptor):
+    """Sees a worker's queries for conversations, and may fail them or hold them up.
 
     Attributes:
-        scene: Name in `SCENES`.
-        prompts: What is asked, in order.
-        agents: How many agents there are in the scene "parallel".
-        window: Messages that an agent keeps; None for all.
-        gated: Wait before each turn and in each tool until the test says `advance`.
-        hand_over: Go on in another run after each turn.
-        done: Turns that runs before this one have made.
-        carry: The agent of the run before this one.
+        before: Awaited before each query goes out.
+        asked: The queries, in order.
+        seconds: How long those took that were answered.
+        failed: Errors of the others.
     """
 
-    scene: str
-    prompts: list[str]
-    agents: int = 1
-    window: int | None = None
-    gated: bool = False
-    hand_over: bool = False
-    done: int = 0
-    carry: AgentCarry | None = None
+    before: Callable[[Asked], Awaitable[None]] | None = None
+    asked: list[Asked] = field(default_factory=list[Asked])
+    seconds: list[float] = field(default_factory=list[float])
+    failed: list[str] = field(default_factory=list[str])
 
-    def agent(self, name: str, **arguments: Any) -> Agent:
-        """Return an agent of that name, told by its system prompt: durable if this runs in a workflow."""
-        arguments["system_prompt"] = name
-        arguments["callback_handler"] = None
-        arguments["conversation_manager"] = (
-            SlidingWindowConversationManager(window_size=self.window)
-            if self.window
-            else NullConversationManager()
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
+        return _Watched(next, self)
+
+    def __str__(self) -> str:
+        took = sorted(self.seconds) or [0.0]
+        half, most = took[len(took) // 2], took[len(took) * 95 // 100]
+        return (
+            f"{len(self.asked)} queries, {len(self.failed)} failed; seconds: half in {half:.3f}, "
+            f"95 % in {most:.3f}, all in {took[-1]:.3f}"
         )
-        if not workflow.in_workflow():
-            return Agent(ScriptedModel(answer, config=KEEPS_CALLS), retry_strategy=None, **arguments)
-        if self.carry is not None:
-            arguments["carry"] = self.carry
-        return TemporalAgent("m", heartbeat_timeout=timedelta(seconds=2), **arguments)
-
-    def asked(self) -> list[str]:
-        """Return the prompts that are left, in full."""
-        return [padded(prompt) for prompt in self.prompts[self.done :]]
 
 
-KEEPS_CALLS: dict[str, Any] = {}
+class _Watched(OutboundInterceptor):
+    def __init__(self, next: OutboundInterceptor, watch: Watch) -> None:
+        super().__init__(next)
+        self._watch = watch
+
+    async def query_workflow(self, input: QueryWorkflowInput) -> Any:
+        if input.query != TRANSCRIPT_QUERY:
+            return await super().query_workflow(input)
+        agent, call, page = input.args[:3]
+        asked = Asked(agent, call, page, activity.info().attempt)
+        self._watch.asked.append(asked)
+        began = asyncio.get_running_loop().time()
+        try:
+            if self._watch.before is not None:
+                await self._watch.before(asked)
+            page = await super().query_workflow(input)
+        except Exception as error:
+            self._watch.failed.append(repr(error))
+            raise
+        self._watch.seconds.append(asyncio.get_running_loop().time() - began)
+        return page
 
 
-def noise(seed: object, size: int) -> str:
-    """Return text that does not compress well, the same for the same seed."""
-    return base64.b64encode(random.Random(str(seed)).randbytes(size * 3 // 4 + 3)).decode()[:size]  # noqa: S311
+def _connected(client: Client, *interceptors: Interceptor) -> Client:
+    """Return a client on the connection of another one, with the converter that the plugin has."""
+    return Client(
+        client.service_client,
+        namespace=client.namespace,
+        data_converter=pydantic_data_converter,
+        interceptors=interceptors,
+    )
 
 
-def number(prompt: str, name: str) -> int:
-    """Return what a prompt says of `name`."""
-    found = re.search(rf"\b{name}=(\d+)", prompt)
-    return int(found[1]) if found else 0
+class Runs:
+    """Runs of `Talk` on one task queue, whose workers come and go, each with plugin and cache of its own.
+
+    Args:
+        client: Client without plugins.
+        options: Worker options of the test run.
+        script: What the model answers.
+    """
+
+    def __init__(
+        self, client: Client, options: dict[str, Any], script: Callable[[ScriptedCall], Reply] = answer
+    ) -> None:
+        self.client = _connected(client)
+        self.queue = f"transcripts-{uuid.uuid4()}"
+        self.model = ScriptedModel(script)
+        self._options = options
+
+    @asynccontextmanager
+    async def worker(
+        self,
+        watch: Watch | None = None,
+        *,
+        cache: int | None = None,
+        model: ScriptedModel | None = None,
+        client: Client | None = None,
+        **options: Any,
+    ) -> AsyncGenerator[Watch]:
+        """Run a worker; yield what sees its queries.
+
+        Args:
+            watch: What sees them, if it exists already.
+            cache: Bytes of conversations that it keeps; None for the default.
+            model: A model of its own.
+            client: Another client.
+            **options: Further arguments of `Worker`.
+        """
+        watch = watch or Watch()
+        client = _connected(client or self.client, watch)
+        sizes: Any = {} if cache is None else {"max_cached_transcript_bytes": cache}
+        plugin = StrandsPlugin(models={"m": lambda: model or self.model}, **sizes)
+        arguments: dict[str, Any] = {
+            "workflows": [Talk],
+            "activities": [fetch_activity],
+            "max_concurrent_activities": 500,
+            **self._options,
+            **options,
+        }
+        if not arguments["workflows"]:
+            arguments = {key: arguments[key] for key in arguments if not key.startswith("workflow_runner")}
+        async with Worker(client, task_queue=self.queue, plugins=[plugin], **arguments):
+            yield watch
+
+    async def start(self, plan: Plan, **options: Any) -> "WorkflowHandle[Any, Any]":
+        """Start a run."""
+        return await self.client.start_workflow(
+            Talk.run,
+            plan,
+            id=f"{self.queue}-{uuid.uuid4()}",
+            task_queue=self.queue,
+            execution_timeout=timedelta(minutes=3),
+            **options,
+        )
+
+    async def check(
+        self,
+        handle: "WorkflowHandle[Any, Any]",
+        plan: Plan,
+        *,
+        retried: bool = False,
+        others: Sequence[Told] = (),
+    ) -> WorkflowHistory:
+        """Wait for a run's end; assert that all was as outside of Temporal and that it replays."""
+        result = await asyncio.wait_for(handle.result(), SOON)
+        calls, end = await plainly(plan)
+        assert_same([*others, *told(self.model.calls)], calls, retried=retried)
+        assert result == end
+        history = await handle.fetch_history()
+        await assert_replays(history, [Talk])
+        return history
 
 
-def padded(prompt: str) -> str:
-    """Return a prompt as long as it wants to be."""
-    return f"{prompt} {noise(prompt, number(prompt, 'pad'))}"
+def sent(history: WorkflowHistory) -> list[int]:
+    """Return the bytes of each model call in a history."""
+    scheduled = [event.activity_task_scheduled_event_attributes for event in history.events]
+    return [s.input.ByteSize() for s in scheduled if s.activity_type.name == MODEL_ACTIVITY]
 
 
-def answer(call: ScriptedCall) -> Reply:
-    """Answer as the last prompt says. Knows nothing but the call: any worker's model may be asked."""
-    results = 0
-    for message in reversed(call.messages):
-        if any("text" in block for block in message["content"]) and message["role"] == "user":
-            break
-        results += message["role"] == "user"
-    prompt = next(iter(message["content"][0].get("text", "")[:200] for message in [message]))
-    size = number(prompt, "size")
-    if results < number(prompt, "steps"):
-        name = call.tool_names[0]
-        part = {"input": f"steps=2 size={size} part {results}"} if name == "helper" else {"n": results}
-        return use_tool(name, {**part, "size": size} if name != "helper" else part, tool_use_id=f"t{results}")
-    seen = f"{call.system_prompt} saw {len(call.messages)}"
-    return say(f"{seen} {noise(seen, number(prompt, 'answer'))}", chunk=20_000)
+def answered(history: WorkflowHistory) -> int:
+    """Return the bytes of all results of activities in a history."""
+    return sum(event.activity_task_completed_event_attributes.result.ByteSize() for event in history.events)

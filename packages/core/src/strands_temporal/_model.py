@@ -7,6 +7,7 @@ from threading import Event
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
+from strands import Agent
 from strands.agent.agent_metadata import AgentMetadata
 from strands.event_loop.streaming import process_stream
 from strands.models import Model
@@ -234,7 +235,8 @@ class TemporalModel(StructuredOutputSupport, Model):  # pyright: ignore[reportIn
             agent_metadata.session_id if agent_metadata else None,
             vars(output_schema(structured_output_model)) if structured_output_model else None,
         )
-        owner = users.get("agent") or self
+        agent = users.get("agent")
+        owner = agent if isinstance(agent, Agent) else self
         with SentTranscripts.of_this_run().send(owner, messages, tool_specs or (), frame) as sent:
             call = self._call(
                 sent.transcript,

@@ -22,7 +22,7 @@ from temporalio.common import QueryRejectCondition
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from ._transcripts import WHOLE_DIGITS, Frame, Item, canonical
+from ._transcripts import WHOLE_DIGITS, Frame, Item
 from ._types import (
     TRANSCRIPT_GONE,
     TRANSCRIPT_QUERY,
@@ -37,9 +37,12 @@ PAGE_BYTES = 360 * 1024
 """Compressed bytes of one page, which crosses as base64, as not every converter of a user knows bytes. The
 server warns of results above 512 KiB and fails those above 2 MiB."""
 
+LARGEST_PAGE_BYTES = 4 * PAGE_BYTES
+"""Where pages do not fit together, because the run is replayed for each and holds a clock or a random id."""
+
 ASK_FOR = timedelta(seconds=20)
 """How long one attempt of a call goes on asking: after a worker was killed the server tries its sticky queue
-for 10 seconds first."""
+for 10 seconds first. The last attempt asks for nearly as long as it may take."""
 
 RPC_TIMEOUT = timedelta(seconds=3)
 """Time of the first query. Doubled when it was too short: a long history may take longer to replay."""
@@ -47,6 +50,7 @@ RPC_TIMEOUT = timedelta(seconds=3)
 _LONGEST_RPC_TIMEOUT = timedelta(seconds=30)
 _LONGEST_DELAY = timedelta(minutes=1)
 _PAUSE = 0.2  # seconds between two queries
+_TIMED_OUT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 _HEADER = struct.Struct(f">I{WHOLE_DIGITS}s")  # how many pages there are, and the conversation's digest
 
 
@@ -69,19 +73,22 @@ class Pages:
         self._content = (messages, tools, frame)
         self._packed: dict[bool, bytes] = {}
 
-    def page(self, number: int, news: bool) -> str:
+    def page(self, number: int, news: bool, page_bytes: int) -> str:
         """Return page `number`, from 0: a header and a part of the compressed JSON, as base64.
 
         Args:
             number: The page.
             news: Give what is new, for a worker that kept the conversation of the call before.
+            page_bytes: Compressed bytes of a page.
         """
         packed = self._packed.get(news)
         if packed is None:
             # The fastest level: a workflow may take two seconds for all it does at once.
-            packed = self._packed[news] = zlib.compress(canonical(set_fields(self._told(news))), 1)
-        pages = math.ceil(len(packed) / PAGE_BYTES)
-        chunk = packed[number * PAGE_BYTES : (number + 1) * PAGE_BYTES]
+            # Keys in their order: a provider's prompt cache takes another order for another prompt.
+            told = json.dumps(set_fields(self._told(news)), separators=(",", ":"), ensure_ascii=False)
+            packed = self._packed[news] = zlib.compress(told.encode(), 1)
+        pages = math.ceil(len(packed) / page_bytes)
+        chunk = packed[number * page_bytes : (number + 1) * page_bytes]
         return base64.b64encode(_HEADER.pack(pages, self._news.digest.encode()) + chunk).decode()
 
     def _told(self, news: bool) -> Transcript:
@@ -133,28 +140,36 @@ class _Asking:
         client = activity.client()
         self._transcript = transcript
         self._news = news
+        self._page_bytes = PAGE_BYTES
         self._handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(
             cast("str", info.workflow_id), run_id=info.workflow_run_id
         )
-        self._attempt = info.attempt
-        self._rpc_timeout = min(RPC_TIMEOUT * 2 ** (info.attempt - 1), _LONGEST_RPC_TIMEOUT)
-        self._until = asyncio.get_running_loop().time() + ASK_FOR.total_seconds()
+        self._doublings = min(info.attempt, 10)
+        self._rpc_timeout = min(RPC_TIMEOUT * 2 ** (self._doublings - 1), _LONGEST_RPC_TIMEOUT)
+        self._until = asyncio.get_running_loop().time() + _patience(info).total_seconds()
 
     async def all_pages(self) -> Transcript:
-        """Return what all pages say; begin anew if it changes from one page to the next."""
+        """Return what all pages say; begin anew, with larger ones, if it changes from one to the next."""
+        while (packed := await self._matching_pages()) is None:
+            self._check_time("the run is replayed for each query, and its content differs after each replay")
+            self._page_bytes = min(self._page_bytes * 2, LARGEST_PAGE_BYTES)
+        told = json.loads(zlib.decompress(packed))
+        return Transcript(**known_fields(Transcript, told))
+
+    async def _matching_pages(self) -> bytes | None:
+        """Return what all pages hold; None if they are not of one conversation."""
         header, data = await self._page(0)
         pages, _ = _HEADER.unpack(header)
         chunks = [data]
         while len(chunks) < pages:
             next_header, data = await self._page(len(chunks))
-            if next_header != header:  # the run was replayed, and holds a clock or a random id
-                return await self.all_pages()
+            if next_header != header:
+                return None
             chunks.append(data)
-        told = json.loads(zlib.decompress(b"".join(chunks)))
-        return Transcript(**known_fields(Transcript, told))
+        return b"".join(chunks)
 
     async def _page(self, number: int) -> tuple[bytes, bytes]:
-        arguments = [self._transcript.agent, self._transcript.call, number, self._news]
+        arguments = [self._transcript.agent, self._transcript.call, number, self._news, self._page_bytes]
         page = None
         while page is None:
             page = await self._answer(arguments)
@@ -174,21 +189,22 @@ class _Asking:
             )
         except (RPCError, WorkflowQueryFailedError) as error:
             self._check_time(error)
+            # The SDK tells a time-out of its own as cancelled.
+            if isinstance(error, RPCError) and error.status in _TIMED_OUT:
+                self._rpc_timeout = min(self._rpc_timeout * 2, _LONGEST_RPC_TIMEOUT)
             await asyncio.sleep(_PAUSE)
             return None
 
-    def _check_time(self, error: Exception) -> None:
+    def _check_time(self, why: object) -> None:
         """Give this attempt up if it has asked long enough."""
         if asyncio.get_running_loop().time() > self._until:
             raise ApplicationError(
-                f"No worker of the workflow answered the query {TRANSCRIPT_QUERY!r} for its conversation: "
-                f"{error}. The call is tried again",
+                f"The workflow gave no answer to the query {TRANSCRIPT_QUERY!r} for its conversation: {why}. "
+                "The call is tried again",
                 type=TRANSCRIPT_UNAVAILABLE,
-                next_retry_delay=min(timedelta(seconds=2**self._attempt), _LONGEST_DELAY),
-            ) from error
-        activity.logger.debug("error=<%s> | asking the workflow for its conversation again", error)
-        if isinstance(error, RPCError) and error.status == RPCStatusCode.DEADLINE_EXCEEDED:
-            self._rpc_timeout = min(self._rpc_timeout * 2, _LONGEST_RPC_TIMEOUT)
+                next_retry_delay=min(timedelta(seconds=2**self._doublings), _LONGEST_DELAY),
+            ) from (why if isinstance(why, Exception) else None)
+        activity.logger.debug("reason=<%s> | asking the workflow for its conversation again", why)
 
     def _gone(self) -> ApplicationError:
         return ApplicationError(
@@ -197,3 +213,11 @@ class _Asking:
             type=TRANSCRIPT_GONE,
             non_retryable=True,
         )
+
+
+def _patience(info: activity.Info) -> timedelta:
+    """Return how long this attempt asks; the last one as long as it may, as a deploy may last."""
+    attempts = info.retry_policy.maximum_attempts if info.retry_policy else 0
+    if not attempts or info.attempt < attempts or info.start_to_close_timeout is None:
+        return ASK_FOR
+    return max(ASK_FOR, info.start_to_close_timeout * 0.9)

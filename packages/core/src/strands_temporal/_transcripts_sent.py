@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 from temporalio import workflow
 
 from ._errors import AgentValueError
-from ._transcript_query import Pages
+from ._transcript_query import PAGE_BYTES, Pages
 from ._transcripts import Frame, Item, canonical, delta, digest_of_all, digest_of_frame, same
 from ._types import TRANSCRIPT_QUERY, Transcript
 
@@ -124,10 +124,10 @@ class SentTranscripts:
         finally:
             del self._under_way[key]
 
-    def page(self, agent: int, call: int, number: int, news: bool) -> str:
+    def page(self, agent: int, call: int, number: int, news: bool, page_bytes: int = PAGE_BYTES) -> str:
         """Return a page of a call's conversation; nothing if the call is not under way. The query."""
         pages = self._under_way.get((agent, call))
-        return "" if pages is None else pages.page(number, news)
+        return "" if pages is None else pages.page(number, news, page_bytes)
 
 
 def _next(

@@ -1,0 +1,225 @@
+"""What workers ask of workflows, what that costs, and what a conversation costs in history."""
+
+import asyncio
+import gc
+import itertools
+import re
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, cast
+
+import pytest
+from packages.core.tests.transcript_runs import (
+    SOON,
+    Asked,
+    Runs,
+    Watch,
+    answered,
+    assert_same,
+    plainly,
+    sent,
+    told,
+)
+from packages.core.tests.transcript_scenes import Plan, Talk, noise
+from temporalio import workflow
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+from temporalio.runtime import MetricBuffer, Runtime, TelemetryConfig
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import ActivityEnvironment
+from temporalio.worker import UnsandboxedWorkflowRunner
+
+from strands_temporal import TemporalAgent
+from strands_temporal._transcripts_kept import KeptTranscripts
+from strands_temporal._types import TRANSCRIPT_UNAVAILABLE, Transcript
+from strands_temporal.testing import DevServer, ScriptedCall, ScriptedModel, assert_replays, say
+
+pytestmark = pytest.mark.server
+
+LARGE = 70_000
+"""Characters of what is too large to go with a call: the worker asks for it."""
+
+PLAN = Plan("one", [f"steps=1 size=500 pad={LARGE} a", "b"])
+
+
+@pytest.fixture
+def runs(client: Client, worker_options: dict[str, Any]) -> Runs:
+    return Runs(client, worker_options)
+
+
+# --- Queries that fail or take long
+
+FAILURES: dict[str, Exception] = {
+    "unavailable": RPCError("no", RPCStatusCode.UNAVAILABLE, b""),
+    "exhausted": RPCError("no", RPCStatusCode.RESOURCE_EXHAUSTED, b""),
+    "the codec's": OSError("the codec server is down"),
+}
+
+
+@pytest.mark.parametrize("how", FAILURES)
+async def test_a_query_that_fails_harms_nobody(runs: Runs, how: str) -> None:
+    failures = iter([FAILURES[how]] * 2)
+
+    async def fail(asked: Asked) -> None:
+        for error in failures:
+            raise error
+
+    async with runs.worker(Watch(fail), cache=0) as watch:
+        await runs.check(await runs.start(PLAN), PLAN)
+    assert len(watch.failed) == 2
+    attempts = [asked.attempt for asked in watch.asked if asked.call == 1]
+    assert attempts == ([1, 2, 3] if how == "the codec's" else [1, 1, 1])  # asked again, or tried again
+
+
+class Deaf:
+    """A client whose workflows answer no query."""
+
+    def get_workflow_handle(self, workflow_id: str, run_id: str) -> "Deaf":
+        return self
+
+    async def query(self, name: str, **options: Any) -> str:
+        raise RPCError("no", RPCStatusCode.UNAVAILABLE, b"")
+
+
+@pytest.mark.slow
+async def test_an_attempt_gives_up_and_says_why() -> None:
+    environment = ActivityEnvironment(client=cast("Client", Deaf()))
+    environment.info = replace(environment.info, attempt=1000)
+    with pytest.raises(ApplicationError, match=r"gave no answer.* no\. The call is tried again") as failure:
+        await environment.run(KeptTranscripts(0).resolve, Transcript(call=1, digest=""))
+    assert failure.value.type == TRANSCRIPT_UNAVAILABLE
+    assert failure.value.next_retry_delay == timedelta(seconds=60)
+    assert not failure.value.non_retryable
+
+
+async def test_a_slow_query_holds_up_no_workflow(runs: Runs) -> None:
+    plan, asking, go_on = Plan("one", PLAN.prompts, gated=True), asyncio.Event(), asyncio.Event()
+
+    async def hold(asked: Asked) -> None:
+        asking.set()
+        await go_on.wait()
+
+    async with runs.worker(Watch(hold)):
+        handle = await runs.start(plan)
+        await handle.signal(Talk.release, 1)
+        await asyncio.wait_for(asking.wait(), SOON)
+        await handle.signal(Talk.release, 100)
+        assert not await asyncio.wait_for(handle.query(Talk.over), SOON)
+        go_on.set()
+        await runs.check(handle, plan)
+
+
+@pytest.mark.slow
+async def test_two_hundred_workflows_miss_at_once(runs: Runs) -> None:
+    plans = [Plan("one", ["answer=3000 a", "b"], gated=True, tag=f" of {i}") for i in range(200)]
+    async with runs.worker():
+        handles = [await runs.start(plan) for plan in plans]
+        await asyncio.gather(*(handle.execute_update(Talk.advance) for handle in handles))
+    gc.collect()
+    async with runs.worker() as watch:
+        await asyncio.gather(*(handle.signal(Talk.release, 1) for handle in handles))
+        await asyncio.wait_for(asyncio.gather(*(handle.result() for handle in handles)), SOON)
+    given = told(runs.model.calls)
+    assert len(given) == 400
+    for plan in plans:
+        assert_same(given, (await plainly(plan))[0])
+    for handle in handles[::40]:
+        await assert_replays(handle, [Talk])
+    assert len(set(watch.asked)) == 1
+    print(watch)  # noqa: T201
+
+
+# --- Conversations that are others after a replay
+
+stamps = itertools.count(1)
+"""A clock that is not the workflow's. Each replay reads it anew."""
+
+
+@workflow.defn
+class Stamped:
+    @workflow.run
+    async def run(self, turns: int, pad: int) -> int:
+        stamp = f"at {next(stamps)}"
+        agent = TemporalAgent("m", callback_handler=None)
+        for turn in range(turns):
+            await agent.invoke_async(f"{stamp} turn {turn} {noise(turn, pad)}")
+        return len(agent.messages)
+
+
+def stamp_of(call: ScriptedCall) -> int:
+    """Return the one stamp of a call's prompts, after a look at all that the model was given."""
+    texts = [message["content"][0].get("text", "") for message in call.messages]
+    prompts = [re.match(r"at (\d+) turn (\d+) ", text) for text in texts[::2]]
+    assert [int(prompt[2]) for prompt in prompts if prompt] == list(range(len(prompts)))
+    assert texts[1::2] == [f"answer {n}" for n in range(len(prompts) - 1)]
+    (stamp,) = {int(prompt[1]) for prompt in prompts if prompt}
+    return stamp
+
+
+def count(buffer: MetricBuffer, name: str) -> int:
+    return sum(int(update.value) for update in buffer.retrieve_updates() if update.metric.name == name)
+
+
+@pytest.mark.parametrize("pad", [10, LARGE, 400_000])
+async def test_content_that_differs_after_a_replay_is_the_workflows_and_whole(
+    server: DevServer, runs: Runs, pad: int
+) -> None:
+    buffer = MetricBuffer(100_000)
+    runtime = Runtime(telemetry=TelemetryConfig(metrics=buffer))
+    client = await Client.connect(server.address, runtime=runtime)
+    model = ScriptedModel(lambda call: say(f"answer {len(call.messages) // 2}"))
+    options: Any = {"max_cached_workflows": 0, "workflow_runner": UnsandboxedWorkflowRunner()}
+    async with runs.worker(model=model, client=client, workflows=[Stamped], **options) as watch:
+        handle = await client.start_workflow(
+            Stamped.run, args=[4, pad], id=f"{runs.queue}-stamped", task_queue=runs.queue
+        )
+        assert await asyncio.wait_for(handle.result(), SOON) == 8
+    await assert_replays(handle, [Stamped])
+    given = [stamp_of(call) for call in model.calls]
+    assert given == sorted(set(given))
+    print(watch, given)  # noqa: T201
+    assert count(buffer, "strands_temporal_transcript_differences") >= 3
+
+
+# --- What a conversation costs in history
+
+
+@pytest.mark.parametrize(("window", "cache"), [(None, None), (10, None), (None, 0)])
+async def test_a_turn_costs_the_same_however_long_the_conversation(
+    runs: Runs, window: int | None, cache: int | None
+) -> None:
+    plan = Plan("one", [f"steps=1 size=3000 answer=5000 {i:02}" for i in range(12)], window=window)
+    async with runs.worker(cache=cache) as watch:
+        history = await runs.check(await runs.start(plan), plan)
+    inputs = sent(history)
+    assert len(inputs) == 24
+    prompts, results = inputs[2::2], inputs[3::2]
+    assert max(prompts) - min(prompts) < 40
+    assert max(prompts) < 400  # the prompt, and not the answer before it
+    assert max(results) < 3000 + 400
+    assert max(results) - min(results) < 40
+    print(f"bytes of a turn: {prompts[-1]} + {results[-1]}, history {history_size(history)}; {watch}")  # noqa: T201
+
+
+def history_size(history: Any) -> int:
+    return sum(event.ByteSize() for event in history.events)
+
+
+async def test_large_answers_cost_themselves(runs: Runs) -> None:
+    plan = Plan("one", [f"answer={256 * 1024} {i:02}" for i in range(20)])
+    async with runs.worker() as watch:
+        history = await runs.check(await runs.start(plan), plan)
+    assert not watch.asked  # a worker keeps its own answers
+    assert history_size(history) < 1.02 * answered(history)
+    assert answered(history) < 1.02 * 20 * 256 * 1024
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cache", [None, 0])
+async def test_a_hundred_tool_calls_in_one_turn_on_a_long_conversation(runs: Runs, cache: int | None) -> None:
+    plan = Plan("fetching", ["steps=100 size=5000 pad=800000 a"])
+    async with runs.worker(cache=cache) as watch:
+        history = await runs.check(await runs.start(plan), plan)
+    assert len(runs.model.calls) == 101
+    assert history_size(history) < 2_000_000
+    print(history_size(history), max(sent(history)), watch)  # noqa: T201
