@@ -441,6 +441,23 @@ async def test_an_argument_of_a_newer_strands_is_named_once(
     assert len([r for r in caplog.records if "argument=<priority>" in r.getMessage()]) == 1
 
 
+@workflow.defn
+class NamedAgentWorkflow:
+    @workflow.run
+    async def run(self) -> list[Any]:
+        model, state = TemporalModel("model"), {"agent": "bob", "tenant": "acme"}
+        return [event async for event in model.stream(HELLO, invocation_state=state)]
+
+
+@pytest.mark.server
+async def test_a_direct_call_may_name_an_agent_of_its_own(agents: Agents) -> None:
+    model = ScriptedModel(lambda call: say("ok"))
+    async with agents(workflows=[NamedAgentWorkflow], models={"model": lambda: model}) as env:
+        events = await env.run(NamedAgentWorkflow.run)
+    assert {"contentBlockDelta": {"delta": {"text": "ok"}}} in events
+    assert model.calls[0].messages == HELLO
+
+
 # --- Slow factories
 
 
