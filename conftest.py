@@ -8,10 +8,15 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import pytest
+from hypothesis import HealthCheck, settings
 from temporalio.client import Client
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from strands_temporal.testing import AgentEnvironment, DevServer, agent_environment
+
+# How long a machine takes to make examples, or to run one, proves nothing.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 Agents: TypeAlias = Callable[..., AbstractAsyncContextManager[AgentEnvironment]]
 
