@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
+from conftest import Agents
 from packages.core.tests.transcript_runs import (
     SOON,
     Asked,
@@ -20,9 +21,9 @@ from packages.core.tests.transcript_runs import (
     sent,
     told,
 )
-from packages.core.tests.transcript_scenes import Plan, Talk, noise
+from packages.core.tests.transcript_scenes import Plan, Taken, Talk, noise
 from temporalio import workflow
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 from temporalio.runtime import MetricBuffer, Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
@@ -31,7 +32,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner
 
 from strands_temporal import TemporalAgent
 from strands_temporal._transcripts_kept import KeptTranscripts
-from strands_temporal._types import TRANSCRIPT_UNAVAILABLE, Transcript
+from strands_temporal._types import TRANSCRIPT_QUERY, TRANSCRIPT_UNAVAILABLE, Transcript
 from strands_temporal.testing import DevServer, ScriptedCall, ScriptedModel, assert_replays, say
 
 pytestmark = pytest.mark.server
@@ -45,6 +46,17 @@ PLAN = Plan("one", [f"steps=1 size=500 pad={LARGE} a", "b"])
 @pytest.fixture
 def runs(client: Client, worker_options: dict[str, Any]) -> Runs:
     return Runs(client, worker_options)
+
+
+async def test_a_query_of_the_users_by_that_name_ends_the_run_and_says_so(agents: Agents) -> None:
+    model = ScriptedModel(say("never"))
+    async with agents(workflows=[Taken], models={"model": lambda: model}) as env:
+        with pytest.raises(WorkflowFailureError) as error:
+            await env.run(Taken.run)
+    assert isinstance(error.value.cause, ApplicationError)
+    assert error.value.cause.type == "AgentValueError"
+    assert f"{TRANSCRIPT_QUERY!r}" in error.value.cause.message
+    assert not model.calls
 
 
 # --- Queries that fail or take long

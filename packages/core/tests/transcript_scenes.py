@@ -24,6 +24,7 @@ from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
 
 from strands_temporal import AgentCarry, TemporalAgent
+from strands_temporal._types import TRANSCRIPT_QUERY
 from strands_temporal._wire import encode
 from strands_temporal.testing import Reply, ScriptedCall, say, use_tool
 from strands_temporal.workflow import activity_as_tool
@@ -259,3 +260,16 @@ def ends(agents: Sequence[Agent]) -> dict[str, str]:
 def brief(text: str) -> str:
     """Return a text by its ends, length and digest, to compare and to print."""
     return f"{text[:100]} ... {text[-100:]} {len(text)} {uuid.uuid5(uuid.NAMESPACE_OID, text)}"
+
+
+@workflow.defn
+class Taken:
+    """A workflow with a query of its own by the name that agents need."""
+
+    @workflow.query(name=TRANSCRIPT_QUERY)
+    def mine(self) -> str:
+        return "mine"
+
+    @workflow.run
+    async def run(self) -> None:
+        await TemporalAgent("model", callback_handler=None).invoke_async("go")
