@@ -8,15 +8,10 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import pytest
-from hypothesis import HealthCheck, settings
 from temporalio.client import Client
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from strands_temporal.testing import AgentEnvironment, DevServer, agent_environment
-
-# How long a machine takes to make examples, or to run one, proves nothing.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any machine")
 
 Agents: TypeAlias = Callable[..., AbstractAsyncContextManager[AgentEnvironment]]
 
@@ -30,6 +25,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Take provider credentials away: no test may reach a real provider by accident."""
+    # Not above: test modules with workflows import this one, in the sandbox too.
+    from hypothesis import HealthCheck, settings
+
+    # How long a machine takes to make examples, or to run one, proves nothing.
+    settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any machine")
     for name in (
         "ANTHROPIC_API_KEY",
         "OPENAI_API_KEY",
