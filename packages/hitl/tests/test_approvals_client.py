@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -55,6 +56,19 @@ async def is_marked(handle: WorkflowHandle[Any, Any]) -> bool:
 # --- The search attribute
 
 
+def answers(found: list[WaitingWorkflow]) -> bool:
+    """Tell whether a workflow was found, and in a new namespace can already be asked."""
+    return any(waiting.pending for waiting in found)
+
+
+async def listed(approver: ApprovalsClient) -> list[WaitingWorkflow]:
+    """Return what waits; nothing while the worker has not registered the attribute yet."""
+    try:
+        return await approver.list()
+    except ApprovalsNotIndexedError:
+        return []
+
+
 async def test_where_the_attribute_is_unknown_it_is_never_set(
     bare: Client, worker_options: dict[str, Any]
 ) -> None:
@@ -87,8 +101,11 @@ async def never_sets_it(bare: Client, worker_options: dict[str, Any], plugin: HI
         (pending,) = await paused(approver, handle)
         with pytest.raises(ApprovalsNotIndexedError, match="Name the workflow types"):
             await approver.list()
-        (waiting,) = await until(lambda: approver.list(workflow_types=[TYPE]), lambda found: found)
-        assert (waiting.workflow_id, waiting.pending) == (handle.id, [pending])
+        (waiting,) = await until(lambda: approver.list(workflow_types=[TYPE]), answers)
+        # Not the times: a query in the midst of the workflow task that asks is answered with others.
+        assert [(waiting.workflow_id, asked.id, asked.digest) for asked in waiting.pending] == [
+            (handle.id, pending.id, pending.digest)
+        ]
         assert await approver.list(workflow_types=["Other"]) == []
         await until(lambda: event_names(handle), was_told)
         await approver.approve(handle.id, pending, by=BY)
@@ -106,7 +123,7 @@ async def test_a_worker_registers_the_attribute_and_all_that_waits_is_found(
     async with opened(bare, worker_options)(HITLPlugin()) as env:
         handles = [await env.start(AskingWorkflow.run) for _ in range(3)]
         await env.start(SilentWorkflow.run)
-        found: list[WaitingWorkflow] = await until(approver.list, lambda found: len(found) == 3)
+        found: list[WaitingWorkflow] = await until(partial(listed, approver), lambda found: len(found) == 3)
         assert {waiting.workflow_id for waiting in found} == {handle.id for handle in handles}
         assert {waiting.workflow_type for waiting in found} == {TYPE}
         for waiting in found:
@@ -125,7 +142,7 @@ async def test_between_two_answers_a_workflow_is_still_found(environments: Opene
     approver = ApprovalsClient(client)
 
     async def mine() -> list[WaitingWorkflow]:
-        return [waiting for waiting in await approver.list() if waiting.workflow_id == handle.id]
+        return [waiting for waiting in await listed(approver) if waiting.workflow_id == handle.id]
 
     async with environments(HITLPlugin(), two) as env:
         handle = await env.start(AskingWorkflow.run)
@@ -143,7 +160,9 @@ async def test_a_cancelled_wait_is_no_longer_listed(environments: Opened, client
     approver = ApprovalsClient(client)
     async with environments(HITLPlugin()) as env:
         handle = await env.start(AskingWorkflow.run)
-        await until(approver.list, lambda found: handle.id in {waiting.workflow_id for waiting in found})
+        await until(
+            partial(listed, approver), lambda found: handle.id in {waiting.workflow_id for waiting in found}
+        )
         assert await is_marked(handle)
         await handle.cancel()
         with pytest.raises(Exception, match="Workflow execution failed"):
