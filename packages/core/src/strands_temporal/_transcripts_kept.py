@@ -8,7 +8,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple, cast
 
@@ -108,7 +108,7 @@ class KeptTranscripts:
             _count("misses", "Conversations that a worker had to ask the workflow for")
             kept = await self._asked(before, transcript)
         elif kept is before and kept.answer is not None:
-            kept = _Kept(kept.call, kept.digest, kept.messages, kept.tools, kept.frame)  # another attempt
+            kept = replace(kept, answer=None)  # another attempt
         self._keep(key, kept)
         return _resolved(kept)
 
@@ -127,7 +127,7 @@ class KeptTranscripts:
         with self._lock:
             kept = self._kept.get(key)
         if kept is not None and kept.call == transcript.call:
-            self._keep(key, _Kept(kept.call, kept.digest, kept.messages, kept.tools, kept.frame, answer))
+            self._keep(key, replace(kept, answer=answer))
         return answer.digest.hex()[:ANSWER_DIGITS]
 
     def forget(self) -> None:
