@@ -13,7 +13,8 @@ from temporalio.strands_agents.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():  # Temporal's advice for what holds no state of a workflow
     from benchmarks.backend import look_up
-    from benchmarks.load import Load, prompt
+    from benchmarks.load import Load
+    from benchmarks.subjects.conversation import Idles, talk
 
 TIMEOUT = timedelta(seconds=60)
 
@@ -24,16 +25,8 @@ def plugins(model: Any) -> list[Any]:
 
 
 @workflow.defn
-class Conversation:
+class Conversation(Idles):
     """A conversation of one agent."""
-
-    def __init__(self) -> None:
-        self._idle = False
-
-    @workflow.query
-    def idle(self) -> bool:
-        """Tell whether all turns were taken."""
-        return self._idle
 
     @workflow.run
     async def run(self, load: Load, before: list[Any]) -> str:
@@ -48,9 +41,4 @@ class Conversation:
             start_to_close_timeout=TIMEOUT,
             **manager,
         )
-        answer = ""
-        for turn in range(1, load.turns + 1):
-            answer = str(await agent.invoke_async(prompt(turn)))
-        self._idle = True
-        await workflow.wait_condition(lambda: not load.idle)
-        return answer[:50]
+        return await self.rest(load, await talk(agent, load))

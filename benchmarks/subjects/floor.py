@@ -7,6 +7,7 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():  # Temporal's advice for what holds no state of a workflow
     from benchmarks.load import Load, prompt
+    from benchmarks.subjects.conversation import Idles
 
 TIMEOUT = timedelta(seconds=60)
 
@@ -17,16 +18,8 @@ def plugins(model: Any) -> list[Any]:
 
 
 @workflow.defn
-class Conversation:
+class Conversation(Idles):
     """A conversation without an agent. Nobody who keeps each message in history can write less."""
-
-    def __init__(self) -> None:
-        self._idle = False
-
-    @workflow.query
-    def idle(self) -> bool:
-        """Tell whether all turns were taken."""
-        return self._idle
 
     @workflow.run
     async def run(self, load: Load, before: list[Any]) -> str:
@@ -39,6 +32,4 @@ class Conversation:
                     "look_up", args=[answer["key"], answer["size"]], start_to_close_timeout=TIMEOUT
                 )
                 answer = await workflow.execute_activity("answer", result, start_to_close_timeout=TIMEOUT)
-        self._idle = True
-        await workflow.wait_condition(lambda: not load.idle)
-        return answer[:50]
+        return await self.rest(load, answer)

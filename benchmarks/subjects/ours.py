@@ -11,7 +11,8 @@ from strands_temporal.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():  # Temporal's advice for what holds no state of a workflow
     from benchmarks.backend import look_up
-    from benchmarks.load import Load, prompt
+    from benchmarks.load import Load
+    from benchmarks.subjects.conversation import Idles, talk
 
 TIMEOUT = timedelta(seconds=60)
 
@@ -22,16 +23,8 @@ def plugins(model: Any) -> list[Any]:
 
 
 @workflow.defn
-class Conversation:
+class Conversation(Idles):
     """A conversation of one agent."""
-
-    def __init__(self) -> None:
-        self._idle = False
-
-    @workflow.query
-    def idle(self) -> bool:
-        """Tell whether all turns were taken."""
-        return self._idle
 
     @workflow.run
     async def run(self, load: Load, before: list[Any]) -> str:
@@ -39,9 +32,4 @@ class Conversation:
         tools = [activity_as_tool(look_up, start_to_close_timeout=TIMEOUT)] if load.calls else []
         manager: dict[str, Any] = {} if load.window else {"conversation_manager": NullConversationManager()}
         agent = TemporalAgent(model="bench", messages=before, tools=tools, callback_handler=None, **manager)
-        answer = ""
-        for turn in range(1, load.turns + 1):
-            answer = str(await agent.invoke_async(prompt(turn)))
-        self._idle = True
-        await workflow.wait_condition(lambda: not load.idle)
-        return answer[:50]
+        return await self.rest(load, await talk(agent, load))
