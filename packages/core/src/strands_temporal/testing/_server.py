@@ -1,4 +1,4 @@
-"""A real Temporal dev server for tests, demos and examples: found or made, started, and always ended."""
+"""A real Temporal dev server for tests, demos and examples: found, started, and always ended."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class DevServer:
         db_filename: SQLite file that keeps the workflows between two starts. In memory by default.
         namespace: Namespace to create and to wait for.
         extra_args: More arguments for `temporal server start-dev`; they win over ours.
-        progress: Called with a line about every ten seconds while the CLI is made. Default: stderr.
+        progress: Called with a line about every ten seconds while the CLI is downloaded. Default: stderr.
     """
 
     def __init__(
@@ -79,14 +79,14 @@ class DevServer:
 
     @property
     def source(self) -> str:
-        """Where the server came from: "TEMPORAL_ADDRESS", "PATH", "cache", "SDK download" or "go install"."""
+        """Where the server came from: "TEMPORAL_ADDRESS", "environment", "PATH" or "SDK download"."""
         return self._require_running().source
 
     async def start(self) -> None:
         """Find and start the server, and wait until it answers for its namespace.
 
         Raises:
-            DevServerError: It cannot be found, made, started or reached; the message says what to do.
+            DevServerError: It cannot be found, started or reached; the message says what to do.
             RuntimeError: It already runs.
         """
         if self._running:
@@ -131,7 +131,7 @@ class DevServer:
         try:
             return await asyncio.to_thread(lookup.find)
         except asyncio.CancelledError:
-            lookup.cancel()  # else its thread, and so the end of the event loop, waits for the whole build
+            lookup.cancel()  # else its thread, and so the end of the event loop, waits for the whole download
             raise
 
     async def _launch(self, binary: Path, source: str) -> _Running:
