@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export UV_COMPILE_BYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo server test format lint type smoke bench build units mcp-1 cache-off suite
+.PHONY: help setup demo server test test-all format lint type smoke bench build
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -34,22 +34,11 @@ demo: setup  ## Show a durable agent on a real model; CHAT=1 lets you type
 server: setup  ## Run a Temporal dev server at localhost:7233 for the examples, until Ctrl+C
 	@$(RUN) python scripts/server.py
 
-test: lint type smoke units mcp-1 cache-off suite  ## Run every check
+test: $(UV)  ## Run every check once, in a quarter of an hour
+	@python3 scripts/check.py test
 
-suite: setup  # the last line is pytest's summary
-	@echo "==> All tests"
-	@$(RUN) pytest
-
-mcp-1: $(UV)
-	@echo "==> The mcp package on the older line of the MCP SDK, 1.30"
-	@$(UV) run --locked --isolated --all-packages --group dev --with 'mcp==1.30.*' python -m pytest -q packages/mcp
-
-cache-off: setup
-	@echo "==> Server tests once more without the workflow cache: each workflow task replays from the start"
-	@$(RUN) pytest -m "server and not slow" --no-workflow-cache packages
-
-units: setup
-	@$(RUN) python scripts/unit_tests_on_pythons.py
+test-all: $(UV)  ## Run everything in all combinations: Pythons, MCP lines, servers, workflow cache
+	@python3 scripts/check.py test-all
 
 format: setup  ## Format the code and fix what can be fixed
 	@$(RUN) ruff format
@@ -65,9 +54,8 @@ type: setup  ## Check types, strictly, and that the public API is fully typed
 	@echo "==> Types"
 	@$(RUN) pyright
 	@for package in $(PACKAGES); do \
-		$(RUN) pyright --ignoreexternal --verifytypes $$package > .verifytypes.log 2>&1 \
-			|| { cat .verifytypes.log; rm -f .verifytypes.log; exit 1; }; \
-		grep 'completeness score' .verifytypes.log | sed "s/^/$$package: /"; rm -f .verifytypes.log; \
+		log=$$($(RUN) pyright --ignoreexternal --verifytypes $$package 2>&1) || { echo "$$log"; exit 1; }; \
+		grep 'completeness score' <<< "$$log" | sed "s/^/$$package: /"; \
 	done
 
 smoke: setup  ## Build the wheels, install core and each extra alone outside the tree, and use them

@@ -2,8 +2,12 @@
 
 import gc
 import os
-from collections.abc import AsyncGenerator, Callable
+import time
+import zlib
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from enum import Enum
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -16,10 +20,28 @@ from strands_temporal.testing import AgentEnvironment, DevServer, agent_environm
 Agents: TypeAlias = Callable[..., AbstractAsyncContextManager[AgentEnvironment]]
 
 
+class CacheChoice(str, Enum):
+    """Whether the workers of a test keep workflows between tasks. Without, each workflow task replays."""
+
+    BY_NAME = "by-name"  # half of the tests each, by a hash of the test's name
+    FLIPPED = "flipped"  # the other half each: after both, each test has seen both
+    ON = "on"
+    OFF = "off"
+
+    def keeps_workflows(self, nodeid: str) -> bool:
+        """Tell whether the workers of this test have the cache."""
+        if self in (CacheChoice.ON, CacheChoice.OFF):
+            return self is CacheChoice.ON
+        return (zlib.crc32(nodeid.encode()) % 2 == 0) is (self is CacheChoice.BY_NAME)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option for the run of the suite in which every workflow task replays from the start."""
+    """Add the option that chooses which tests run without the workflow cache."""
     parser.addoption(
-        "--no-workflow-cache", action="store_true", help="workers keep no workflow (replay at each task)"
+        "--workflow-cache",
+        choices=[choice.value for choice in CacheChoice],
+        default=CacheChoice.BY_NAME.value,
+        help="which tests' workers keep workflows between tasks; without, each workflow task replays",
     )
 
 
@@ -56,6 +78,27 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Escape half surrogate pairs in what a test printed: pytest-xdist cannot send them between processes."""
+    report = yield
+    report.sections = [
+        (title, text.encode(errors="backslashreplace").decode()) for title, text in report.sections
+    ]
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how long each stage of `make test` took, before the summary, which is its last line."""
+    if name := os.environ.get("CHECK_NAME"):
+        began = float(os.environ["CHECK_BEGAN"])
+        stages = [stage for stage in os.environ["CHECK_STAGES"].splitlines() if stage]
+        terminalreporter.section("stages")
+        terminalreporter.write_line(
+            "\n".join([*stages, f"{name} (below)", f"{time.time() - began:.0f} s in all"])
+        )
+
+
 @pytest.fixture(scope="session")
 async def server() -> AsyncGenerator[DevServer]:
     """The Temporal dev server of this run."""
@@ -69,13 +112,22 @@ async def client(server: DevServer) -> Client:
     return await Client.connect(server.address)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def worker_options(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """Worker options of this run: with `--no-workflow-cache` each workflow task replays."""
+    """Worker options of this test."""
+    return worker_options_for(request.node.nodeid, request.config)
+
+
+def worker_options_for(name: str, config: pytest.Config) -> dict[str, Any]:
+    """Return worker options for what has `name`, with or without the workflow cache."""
     # Temporal's own sandbox; only the test runner, which test modules import, is not reloaded each time.
     restrictions = SandboxRestrictions.default.with_passthrough_modules("_pytest", "conftest", "pytest")
-    options: dict[str, Any] = {"workflow_runner": SandboxedWorkflowRunner(restrictions=restrictions)}
-    if request.config.getoption("--no-workflow-cache"):
+    options: dict[str, Any] = {
+        "workflow_runner": SandboxedWorkflowRunner(restrictions=restrictions),
+        # How long the server waits for a worker that ended before it gives a workflow to another one.
+        "sticky_queue_schedule_to_start_timeout": timedelta(seconds=1),
+    }
+    if not CacheChoice(config.getoption("--workflow-cache")).keeps_workflows(name):
         options["max_cached_workflows"] = 0
     return options
 

@@ -1,4 +1,4 @@
-"""Run the unit tests on the oldest and newest supported Python here, and say which were found."""
+"""Run the unit tests on each supported Python that is found here, except the one that runs this."""
 
 import json
 import os
@@ -11,14 +11,25 @@ PROBE = "import sys; print(sys.version_info.major, sys.version_info.minor, sys.v
 
 
 def main() -> None:
-    """Find the interpreters and run the unit tests on the oldest and the newest."""
+    """Find the interpreters and run the unit tests on the others.
+
+    Raises:
+        SystemExit: They failed on one; the rest ran all the same.
+    """
     found = interpreters(os.environ.get("UV", "uv"))
-    names = ", ".join(".".join(map(str, version)) for version in sorted(found))
-    chosen = sorted({min(found), max(found)})
-    print(f"==> Pythons found: {names}", flush=True)
-    for version in chosen:
-        print(f"==> Unit tests on Python {version[0]}.{version[1]} ({found[version]})", flush=True)
-        run_unit_tests(found[version])
+    print(f"==> Pythons found: {', '.join(map(named, sorted(found)))}", flush=True)
+    failed: list[str] = []
+    for version in sorted(found.keys() - {sys.version_info[:2]}):
+        print(f"==> Unit tests on Python {named(version)} ({found[version]})", flush=True)
+        if run_unit_tests(found[version]):
+            failed.append(named(version))
+    if failed:
+        raise SystemExit(f"The unit tests failed on Python {', '.join(failed)}")
+
+
+def named(version: tuple[int, int]) -> str:
+    """Return a version as people write it."""
+    return f"{version[0]}.{version[1]}"
 
 
 def interpreters(uv: str) -> dict[tuple[int, int], Path]:
@@ -52,8 +63,8 @@ def version_of(path: Path) -> tuple[int, int] | None:
     return (int(major), int(minor)) if level == "final" else None
 
 
-def run_unit_tests(python: Path) -> None:
-    """Run the tests that need no server, in an environment of its own."""
+def run_unit_tests(python: Path) -> int:
+    """Run the tests that need no server, in an environment of its own; return the exit code."""
     command = [
         os.environ.get("UV", "uv"),
         "run",
@@ -64,9 +75,7 @@ def run_unit_tests(python: Path) -> None:
         "dev",
     ]
     command += ["--python", str(python), "python", "-m", "pytest", "-q", "-m", "not server", "packages"]
-    code = subprocess.run(command, check=False).returncode
-    if code:
-        raise SystemExit(f"The unit tests failed on {python}")
+    return subprocess.run(command, check=False).returncode
 
 
 if __name__ == "__main__":

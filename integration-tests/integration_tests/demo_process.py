@@ -21,7 +21,6 @@ _ANSI = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|\][^\x1b]*\x1b\\)")
 
 DEMO_MARKS = [
     pytest.mark.server,
-    pytest.mark.slow,
     pytest.mark.timeout(300),
     # Not for its server, the demo has one of its own: it sees to it that the binary is there.
     pytest.mark.usefixtures("server"),

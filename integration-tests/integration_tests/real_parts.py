@@ -5,6 +5,7 @@ Every version is pinned by the caller. Node and Java are this machine's, else th
 """
 
 import asyncio
+import fcntl
 import hashlib
 import json
 import os
@@ -15,8 +16,8 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -82,14 +83,22 @@ def npm_packages(versions: Mapping[str, str]) -> Path:
     node, npm = node_command()
     folder = cache_folder() / "npm"
     modules = folder / "node_modules"
-    missing = [
-        f"{name}@{version}" for name, version in versions.items() if _version(modules / name) != version
-    ]
-    if missing:
-        _say(f"Installing {', '.join(missing)} from npm into {folder}")
-        folder.mkdir(parents=True, exist_ok=True)
-        command = [*npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--loglevel=error"]
-        _run([*command, *missing], PATH=f"{Path(node).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    with _one_at_a_time(folder):
+        missing = [
+            f"{name}@{version}" for name, version in versions.items() if _version(modules / name) != version
+        ]
+        if missing:
+            _say(f"Installing {', '.join(missing)} from npm into {folder}")
+            command = [
+                *npm,
+                "install",
+                "--prefix",
+                str(folder),
+                "--no-audit",
+                "--no-fund",
+                "--loglevel=error",
+            ]
+            _run([*command, *missing], PATH=f"{Path(node).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     return modules
 
 
@@ -195,18 +204,23 @@ def _is_ok(url: str) -> bool:
 
 def _made_once(folder: Path, file: str, what: str, make: Callable[[Path], None]) -> Path:
     """Return `file` in `folder`, which is made at its first use, at once or not at all."""
-    if not (folder / file).exists():  # an environment may outlive the interpreter that it was made with
-        _say(f"Installing {what} into {folder}")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        with tempfile.TemporaryDirectory(prefix="new-", dir=folder.parent) as scratch:
-            make(Path(scratch) / folder.name)
-            try:
+    with _one_at_a_time(folder):
+        if not (folder / file).exists():  # an environment may outlive the interpreter that it was made with
+            _say(f"Installing {what} into {folder}")
+            shutil.rmtree(folder, ignore_errors=True)
+            with tempfile.TemporaryDirectory(prefix="new-", dir=folder.parent) as scratch:
+                make(Path(scratch) / folder.name)
                 (Path(scratch) / folder.name).rename(folder)
-            except OSError:
-                if not (folder / file).exists():  # else another process was first
-                    raise
     return folder / file
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Generator[None]:
+    """Keep the other processes of this run, and other runs, from making the same folder meanwhile."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # released with the file
+        yield
 
 
 def _maven_repository() -> str:

@@ -16,7 +16,6 @@ from strands_temporal_streaming import AgentEvent, AgentStream, StreamingPlugin,
 
 
 @pytest.mark.server
-@pytest.mark.slow
 async def test_a_long_chat_is_heard_on_in_a_new_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,7 +31,7 @@ from temporalio.client import Client, WorkflowContinuedAsNewError
 from integration_tests.openai_stand_in import NO_TOOLS, Deltas, openai_provider, openai_stand_in
 from strands_temporal.testing import DevServer, Reply, ScriptedModel, say, use_tool
 
-pytestmark = [pytest.mark.server, pytest.mark.slow]
+pytestmark = pytest.mark.server
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from conftest import worker_options_for
 from strands import Agent
 from strands.models import Model
 from temporalio.api.enums.v1 import EventType
@@ -21,7 +22,6 @@ from strands_temporal.testing import AgentEnvironment, agent_environment
 
 pytestmark = [
     pytest.mark.server,
-    pytest.mark.slow,
     pytest.mark.timeout(600),  # the first of them installs
     # Of aimock's, and not of Gemini's.
     pytest.mark.filterwarnings("ignore:FUNCTION_CALL is not a valid FinishReason:UserWarning"),
@@ -127,8 +127,9 @@ class Stage:
 
 @pytest.fixture(scope="session")
 async def stage(
-    client: Client, worker_options: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+    client: Client, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncGenerator[Stage]:
+    worker_options = worker_options_for(__name__, pytestconfig)
     async with emulators(tmp_path_factory.mktemp("wiremock")) as wire:
         runs = {f"{case}, {name}": PROVIDERS[name].make for case in CASES for name in PROVIDERS}
         models = {run: partial(make, wire, run) for run, make in runs.items()}

@@ -231,7 +231,7 @@ async def check(name: str) -> None:
 @tool
 async def sleeper() -> str:
     """Sleep, in the workflow, until the first worker has ended."""
-    await asyncio.sleep(20)
+    await asyncio.sleep(5)
     return "slept"
 
 
@@ -321,6 +321,7 @@ class Recovered:
 def worker(client: Client, queue: str, **options: Any) -> Worker:
     restrictions = SandboxRestrictions.default.with_passthrough_modules("_pytest", "conftest", "pytest")
     options.setdefault("workflow_runner", SandboxedWorkflowRunner(restrictions=restrictions))
+    options.setdefault("sticky_queue_schedule_to_start_timeout", timedelta(seconds=1))
     plugins = [StrandsPlugin(models=models())]
     return Worker(
         client, task_queue=queue, workflows=[Recovered], activities=[slow, check], plugins=plugins, **options
@@ -380,7 +381,6 @@ async def _seen(names: set[str]) -> None:
 THREE_MINUTES = timedelta(minutes=3)
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("then", ["nothing", "workflow cancelled", "agent cancelled"])
 @pytest.mark.parametrize("how", ["shutdown", "kill"])

@@ -144,7 +144,9 @@ def test_interrupts_keep_id_name_and_reason(payloads: PayloadConverter, reason: 
     assert restored.interrupt == original.interrupt
 
 
-@pytest.mark.parametrize("reason", [{1, 2}, object(), {"deep": {3: "x"}}, float("nan")], ids=repr)
+@pytest.mark.parametrize(
+    "reason", [{1, 2}, object(), {"deep": {3: "x"}}, float("nan")], ids=["set", "object", "int key", "nan"]
+)
 def test_a_reason_that_cannot_cross_comes_as_text(reason: Any) -> None:
     restored = from_activity_error(across(typed(InterruptException(Interrupt("i", "n", reason)))))
     assert isinstance(restored, InterruptException)

@@ -555,7 +555,6 @@ def in_a_process(tool_context: ToolContext) -> str:
     return f"{known} {tool_context.cancel_signal.is_set()} {refused.value}"
 
 
-@pytest.mark.slow
 async def test_in_a_process_pool_the_state_can_be_read_and_not_changed(agents: Agents) -> None:
     model = ScriptedModel(use_tool("in_a_process", {}), echo)
     with (

@@ -13,7 +13,7 @@ from integration_tests.openai_stand_in import openai_stand_in
 
 from strands_temporal.testing import DevServer
 
-pytestmark = [pytest.mark.server, pytest.mark.slow]
+pytestmark = pytest.mark.server
 
 ROOT = Path(__file__).parents[3]
 

@@ -115,6 +115,7 @@ async def test_what_cannot_be_exported_is_refused(
     client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     name, _, value = variable.partition("=")
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")  # the protocol matters only where something is sent
     monkeypatch.setenv(name, value)
     Replayer(workflows=[PlainWorkflow], plugins=[OTelPlugin()])  # exports nothing
     worker = Worker(client, task_queue=str(uuid.uuid4()), workflows=[PlainWorkflow], plugins=[OTelPlugin()])
