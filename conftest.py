@@ -1,5 +1,6 @@
 """Fixtures of all packages' tests: one dev server and one client for the whole run."""
 
+import asyncio
 import gc
 import os
 import time
@@ -12,7 +13,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from strands_temporal.testing import AgentEnvironment, DevServer, agent_environment
@@ -130,6 +131,20 @@ def worker_options_for(name: str, config: pytest.Config) -> dict[str, Any]:
     if not CacheChoice(config.getoption("--workflow-cache")).keeps_workflows(name):
         options["max_cached_workflows"] = 0
     return options
+
+
+async def at_rest(handle: "WorkflowHandle[Any, Any]") -> None:
+    """Wait until a workflow has worked on all that happened, and waits; 30 seconds at most.
+
+    A query in the midst of a workflow task shows what that task computes with the time and the ids of the
+    task before; a query after it shows its own (docs/determinism.md).
+    """
+    for _ in range(600):
+        raw = (await handle.describe()).raw_description
+        if not raw.pending_activities and not raw.pending_workflow_task.ByteSize():
+            return
+        await asyncio.sleep(0.05)  # nobody is told of the end of a workflow task
+    raise AssertionError(f"{handle.id} still works")
 
 
 @pytest.fixture

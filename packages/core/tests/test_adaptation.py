@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import strands
-from conftest import Agents
+from conftest import Agents, at_rest
 from strands import tool
 from strands.tools.tools import PythonAgentTool
 from temporalio import activity, workflow
@@ -440,6 +440,7 @@ async def test_ids_and_durations_are_the_same_after_a_replay_and_the_users_own_a
             assert await handle.execute_update(ConversationWorkflow.ask, prompt) == "3"
             one, two = await handle.query(ConversationWorkflow.ids_drawn_in_a_query)
             assert one != two
+        await at_rest(handle)
         live = await handle.query(ConversationWorkflow.seen)
         seed = int(await handle.query(ConversationWorkflow.seed))
     first, second = live

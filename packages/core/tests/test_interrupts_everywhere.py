@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import pytest
-from conftest import Agents
+from conftest import Agents, at_rest
 from strands import Agent, ToolContext, tool
 from strands.agent.agent_result import AgentResult
 from strands.hooks import BeforeToolCallEvent, BeforeToolsEvent, HookProvider, HookRegistry
@@ -377,9 +377,11 @@ async def test_ids_are_the_same_on_another_worker_which_goes_on(agents: Agents, 
     model = three_payments()
     async with agents(models={"m": lambda: model}, **options) as env:
         handle = await env.start(PaymentsWorkflow.run)
-        before = await until_pending(handle, 3)
+        await until_pending(handle, 3)
         await handle.signal(PaymentsWorkflow.answer, args=["pay 2", "first"])
-        before = await until_pending(handle, 2)
+        await until_pending(handle, 2)
+        await at_rest(handle)
+        before = await handle.query(PaymentsWorkflow.pending)
     async with agents(models={"m": lambda: model}, **options) as env:
         same = env.client.get_workflow_handle_for(PaymentsWorkflow.run, handle.id)
         assert await same.query(PaymentsWorkflow.pending) == before
