@@ -6,7 +6,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from conftest import Agents
@@ -69,15 +69,75 @@ async def until_cancelled(name: str) -> None:
         stopped[name].set()
 
 
+# --- In which order things happen, plain and in a workflow: no time decides
+
+Step: TypeAlias = Callable[[], Awaitable[None]]
+
+under_way: "asyncio.Queue[None]" = asyncio.Queue()
+"""Each model call, tool and hook that waits."""
+
+acted = asyncio.Event()
+"""The agent was cancelled, or whatever else was to happen meanwhile."""
+
+
+async def until_acted() -> None:
+    under_way.put_nowait(None)
+    await acted.wait()
+
+
+async def for_good() -> None:
+    under_way.put_nowait(None)
+    await asyncio.Event().wait()
+
+
+async def begin() -> None:
+    while not under_way.empty():
+        under_way.get_nowait()
+    acted.clear()
+
+
+async def until_under_way() -> None:
+    await asyncio.wait_for(under_way.get(), SOON)
+
+
+async def until_two_are_under_way() -> None:
+    await until_under_way()
+    await until_under_way()
+
+
+async def have_acted() -> None:
+    acted.set()
+
+
+STEPS: dict[str, Step] = {
+    step.__name__: step for step in (begin, until_under_way, until_two_are_under_way, have_acted)
+}
+
+
+@activity.defn
+async def take(step: str) -> None:
+    await STEPS[step]()
+
+
+async def do(step: Step) -> None:
+    """Take a step; for a workflow an activity takes it, where models and tools are."""
+    if workflow.in_workflow():
+        limit = timedelta(seconds=2 * SOON)
+        await workflow.execute_activity(take, step.__name__, start_to_close_timeout=limit)
+    else:
+        await step()
+
+
 # --- Parity: the same scenario, plain and durable
 
 
 class InFlight(HookProvider):
     """Acts when a model call or a tool call is under way."""
 
-    def __init__(self, event_type: type[Any], act: Callable[[], None]) -> None:
+    def __init__(self, event_type: type[Any], act: Callable[[], None], until: Step = until_under_way) -> None:
         self.event_type = event_type
         self.act = act
+        self.until = until
         self.tasks: list[asyncio.Task[None]] = []
 
     def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
@@ -85,8 +145,9 @@ class InFlight(HookProvider):
 
     def later(self, event: Any) -> None:
         async def act() -> None:
-            await asyncio.sleep(0.3)  # a timer in the workflow: by then the activity is scheduled
+            await do(self.until)
             self.act()
+            await do(have_acted)
 
         if not self.tasks:
             self.tasks.append(asyncio.create_task(act()))
@@ -97,6 +158,7 @@ def cancelling(
     cancel: Callable[[Agent], None] = lambda agent: agent.cancel(),
     *,
     turns: tuple[str, ...] = ("go", "again"),
+    until: Step = until_under_way,
     **arguments: Any,
 ) -> Callable[[Agent], Awaitable[AgentResult]]:
     """Return a `drive` that cancels the first turn and then calls the agent again.
@@ -105,14 +167,17 @@ def cancelling(
         event_type: What is under way when the agent is cancelled; None cancels it before the turn.
         cancel: How.
         turns: The prompts.
+        until: What must have happened first.
         arguments: For the first `invoke_async`.
     """
 
     async def drive(agent: Agent) -> AgentResult:
+        await do(begin)
         if event_type is None:
             cancel(agent)
+            await do(have_acted)
         else:
-            agent.hooks.add_hook(InFlight(event_type, lambda: cancel(agent)))
+            agent.hooks.add_hook(InFlight(event_type, lambda: cancel(agent), until))
         result = await agent.invoke_async(turns[0], **arguments)
         assert agent.cancel_signal.is_set() is False
         agent.state.set("first", [result.stop_reason, str(result), result.message["content"]])
@@ -124,21 +189,28 @@ def cancelling(
     return drive
 
 
-def ends_late(seconds: float) -> Any:
-    @tool(name="ends_late", context=True)
-    async def plain(name: str, tool_context: ToolContext[Any]) -> Any:
-        """End late, or when cancelled.
+@tool(name="ends_late", context=True)
+async def until_cancelled_plainly(name: str, tool_context: ToolContext[Any]) -> Any:
+    """End late, or when cancelled.
 
-        Args:
-            name: Who runs.
-        """
-        for _ in range(int(seconds / 0.01)):
-            if tool_context.cancel_signal.is_set():
-                return {"status": "error", "content": [{"text": "Tool execution cancelled"}]}
-            await asyncio.sleep(0.01)
-        return f"{name} ended"
+    Args:
+        name: Who runs.
+    """
+    await until_acted()
+    if not tool_context.cancel_signal.is_set():  # a sub-agent's is set a moment later
+        assert await asyncio.to_thread(tool_context.cancel_signal.wait, SOON)
+    return {"status": "error", "content": [{"text": "Tool execution cancelled"}]}
 
-    return plain
+
+@tool(name="ends_late")
+async def until_acted_plainly(name: str) -> str:
+    """End late, or when cancelled.
+
+    Args:
+        name: Who runs.
+    """
+    await until_acted()
+    return f"{name} ended"
 
 
 class Never:
@@ -149,6 +221,7 @@ class Never:
         Args:
             name: Who runs.
         """
+        under_way.put_nowait(None)
         with heartbeating():
             await until_cancelled(name)
         return "not reached"
@@ -162,16 +235,16 @@ class Soon:
         Args:
             name: Who runs.
         """
-        await asyncio.sleep(1)
+        await until_acted()
         return f"{name} ended"
 
 
 def slow_tool(make: MakeAgent) -> Any:
-    return activity_as_tool(Never.ends_late, **TOLD_FAST) if make.durable else ends_late(60)
+    return activity_as_tool(Never.ends_late, **TOLD_FAST) if make.durable else until_cancelled_plainly
 
 
 def soon_tool(make: MakeAgent) -> Any:
-    return activity_as_tool(Soon.ends_late) if make.durable else ends_late(1)
+    return activity_as_tool(Soon.ends_late) if make.durable else until_acted_plainly
 
 
 @tool
@@ -183,19 +256,19 @@ async def echo(text: str) -> str:
 def slow_model(first: Reply | None = None) -> Callable[[], ScriptedModel]:
     """Return what makes a model that is slow to answer the first turn, after `first`.
 
-    Plain, it sends its first chunk soon, as a provider would that is interrupted; durable it never does.
+    Plain, it sends its first chunk after the cancellation, which plain Strands sees only then; durable never.
     """
-    delays = iter([1.0, 600.0])
+    waits = iter([until_acted, for_good])
 
     def make() -> ScriptedModel:
-        delay = next(delays)
+        wait = next(waits)
 
         def script(call: ScriptedCall) -> Reply:
             if call.text.endswith("again"):
                 return say("here again")
             if first is not None and call.number == 0:
                 return first
-            return say("too late").after(delay)
+            return say("too late").when(wait)
 
         return ScriptedModel(script)
 
@@ -217,17 +290,27 @@ def two_tools(executor: Any) -> Callable[[MakeAgent], Agent]:
     return lambda make: make(tools=[slow_tool(make)], tool_executor=executor)
 
 
+sub_agents: list[Agent] = []
+
+
+async def until_it_reaches_the_sub_agent() -> None:
+    """Wait for the cancellation in the plain agent, which hands it on by looking at intervals."""
+    under_way.put_nowait(None)
+    assert await asyncio.to_thread(sub_agents[0].cancel_signal.wait, SOON)
+
+
 def with_sub_agent(tool_of_sub: Callable[[MakeAgent], Any] | None) -> Callable[[MakeAgent], Agent]:
     def build(make: MakeAgent) -> Agent:
         tools = [tool_of_sub(make)] if tool_of_sub else []
         sub = make(tools=tools, name="helper")
+        sub_agents[:] = [sub]
         return make(tools=[sub.as_tool()])
 
     return build
 
 
 class SlowHook(HookProvider):
-    """A hook before each tool call that takes a second: plain, or an activity."""
+    """A hook before each tool call that waits for the cancellation: plain, or an activity."""
 
     def __init__(self, make: MakeAgent) -> None:
         self.durable = make.durable
@@ -241,11 +324,11 @@ class SlowHook(HookProvider):
 
 @activity.defn
 async def check() -> None:
-    await asyncio.sleep(1)
+    await until_acted()
 
 
 async def plain_check(event: BeforeToolCallEvent) -> None:
-    await asyncio.sleep(1)
+    await until_acted()
 
 
 def stopping(agent: Agent) -> None:
@@ -267,15 +350,15 @@ HELP = use_tool("helper", {"input": "help"})
 
 def sub_agent_script() -> Callable[[], ScriptedModel]:
     """The agent and its helper share a model; the helper is the one that is asked for help."""
-    delays = iter([1.0, 600.0])
+    waits = iter([until_it_reaches_the_sub_agent, for_good])
 
     def make() -> ScriptedModel:
-        delay = next(delays)
+        wait = next(waits)
 
         def script(call: ScriptedCall) -> Reply:
             if call.text.endswith("again"):
                 return say("here again")
-            return say("too late").after(delay) if call.text == "help" else HELP
+            return say("too late").when(wait) if call.text == "help" else HELP
 
         return ScriptedModel(script)
 
@@ -292,72 +375,79 @@ def sub_agent_with_tool() -> ScriptedModel:
 
 
 SCENARIOS: dict[str, Scenario] = {
-    "model": Scenario(slow_model(), lambda make: make(), cancelling(BeforeModelCallEvent)),
-    "model, message": Scenario(slow_model(), lambda make: make(), cancelling(BeforeModelCallEvent, stopping)),
+    "model": Scenario(slow_model(), lambda make: make(), cancelling(BeforeModelCallEvent), [take]),
+    "model, message": Scenario(
+        slow_model(), lambda make: make(), cancelling(BeforeModelCallEvent, stopping), [take]
+    ),
     "model after a tool": Scenario(
         slow_model(use_tool("echo", {"text": "x"})),
         lambda make: make(tools=[echo]),
         cancelling(BeforeToolCallEvent),
+        [take],
     ),
-    "before the turn": Scenario(slow_model(), lambda make: make(), cancelling(None, stopping)),
+    "before the turn": Scenario(slow_model(), lambda make: make(), cancelling(None, stopping), [take]),
     "tool, concurrent": Scenario(
         asks(ONE),
         two_tools(ConcurrentToolExecutor()),
         cancelling(BeforeToolCallEvent),
-        [Never().ends_late],
+        [Never().ends_late, take],
     ),
     "tool, message": Scenario(
         asks(ONE),
         two_tools(ConcurrentToolExecutor()),
         cancelling(BeforeToolCallEvent, stopping),
-        [Never().ends_late],
+        [Never().ends_late, take],
     ),
     "two tools, concurrent": Scenario(
         asks(TWO),
         two_tools(ConcurrentToolExecutor()),
-        cancelling(BeforeToolCallEvent),
-        [Never().ends_late],
+        cancelling(BeforeToolCallEvent, until=until_two_are_under_way),
+        [Never().ends_late, take],
     ),
     "two tools, sequential": Scenario(
         asks(TWO),
         two_tools(SequentialToolExecutor()),
         cancelling(BeforeToolCallEvent),
-        [Never().ends_late],
+        [Never().ends_late, take],
     ),
     "deferred, during a tool": Scenario(
         asks(ONE),
         lambda make: make(tools=[soon_tool(make)]),
         cancelling(BeforeToolCallEvent, after_tools),
-        [Soon().ends_late],
+        [Soon().ends_late, take],
     ),
     "deferred, no message": Scenario(
         asks(ONE),
         lambda make: make(tools=[soon_tool(make)]),
         cancelling(BeforeToolCallEvent, after_tools_silently),
-        [Soon().ends_late],
+        [Soon().ends_late, take],
     ),
     "deferred, during the last model call": Scenario(
-        lambda: ScriptedModel(say("answered").after(1), say("here again")),
+        lambda: ScriptedModel(say("answered").when(until_acted), say("here again")),
         lambda make: make(),
         cancelling(BeforeModelCallEvent, after_tools),
+        [take],
     ),
     "stop tool": Scenario(
         asks(use_tool("stop", {"message": "Done."})),
         lambda make: make(tools=[stop]),
         cancelling(None, lambda agent: None),
+        [take],
     ),
     "hook": Scenario(
         asks(use_tool("echo", {"text": "x"})),
         lambda make: make(tools=[echo], hooks=[SlowHook(make)]),
         cancelling(BeforeToolsEvent),
-        [check],
+        [check, take],
     ),
-    "sub-agent's model": Scenario(sub_agent_script(), with_sub_agent(None), cancelling(BeforeToolCallEvent)),
+    "sub-agent's model": Scenario(
+        sub_agent_script(), with_sub_agent(None), cancelling(BeforeToolCallEvent), [take]
+    ),
     "sub-agent's tool": Scenario(
         sub_agent_with_tool,
         with_sub_agent(slow_tool),
         cancelling(BeforeToolCallEvent),
-        [Never().ends_late],
+        [Never().ends_late, take],
     ),
 }
 
@@ -376,6 +466,7 @@ async def test_parity(client: Client, name: str, worker_options: dict[str, Any])
 
 async def graph_with_a_cancelled_node(make: Callable[[str], Agent]) -> list[Any]:
     """Run two nodes side by side, one of which is cancelled, and a third that would follow it."""
+    await do(begin)
     agents = {name: make(name) for name in ("slow", "quick", "third")}
     builder = GraphBuilder()
     for name, agent in agents.items():
@@ -399,14 +490,14 @@ class GraphWorkflow:
 
 @pytest.mark.server
 async def test_a_graphs_node_whose_agent_is_cancelled_fails_as_in_a_plain_graph(agents: Agents) -> None:
-    def model(name: str, seconds: float) -> ScriptedModel:
-        return ScriptedModel(say(name).after(seconds if name == "slow" else 0))
+    def model(name: str, wait: Callable[[], Awaitable[None]]) -> ScriptedModel:
+        return ScriptedModel(say(name).when(wait) if name == "slow" else say(name))
 
-    models = {name: lambda name=name: model(name, 600) for name in ("slow", "quick", "third")}
-    async with agents(workflows=[GraphWorkflow], models=models) as env:
+    models = {name: lambda name=name: model(name, for_good) for name in ("slow", "quick", "third")}
+    async with agents(workflows=[GraphWorkflow], activities=[take], models=models) as env:
         durable = await asyncio.wait_for(env.run(GraphWorkflow.run), SOON)
     plain = await graph_with_a_cancelled_node(
-        lambda name: Agent(model(name, 1), name=name, callback_handler=None)
+        lambda name: Agent(model(name, until_acted), name=name, callback_handler=None)
     )
     assert durable == plain
     assert durable == ["failed", {"quick": "completed", "slow": "failed"}]
@@ -672,12 +763,14 @@ async def _answered(handle: Any) -> None:
 
 async def same_twice(agent: Agent, cancel: bool) -> list[Any]:
     """Call the agent twice with a token, and end the first call early."""
+    await do(begin)
     token = "the same request"
     first = asyncio.create_task(agent.invoke_async("go", idempotency_token=token))
     second = asyncio.create_task(agent.invoke_async("go", idempotency_token=token))
-    await asyncio.sleep(0.3)
+    await do(until_under_way)
     if cancel:
         first.cancel()
+    await do(have_acted)
     ended = await asyncio.gather(first, second, return_exceptions=True)
     return [type(end).__name__ if isinstance(end, BaseException) else str(end).strip() for end in ended]
 
@@ -693,9 +786,9 @@ class SameTwice:
 @pytest.mark.parametrize("cancel", [False, True], ids=["ends", "is cancelled"])
 async def test_a_duplicate_call_ends_with_the_first(agents: Agents, cancel: bool) -> None:
     def model() -> ScriptedModel:
-        return ScriptedModel(say("once").after(1))
+        return ScriptedModel(say("once").when(until_acted))
 
-    async with agents(workflows=[SameTwice], models={"model": model}) as env:
+    async with agents(workflows=[SameTwice], activities=[take], models={"model": model}) as env:
         durable = await asyncio.wait_for(env.run(SameTwice.run, cancel), SOON)
     plain = await same_twice(Agent(model(), callback_handler=None), cancel)
     assert durable == plain
