@@ -69,14 +69,30 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("OTEL_METRICS_EXPORTER", "none")
 
 
-def pytest_collection_finish() -> None:
-    """Take all that was imported out of the garbage collector's sight.
+COLLECT_EVERY = 20
+"""Tests between two garbage collections."""
 
-    Else a full collection, over the objects of all test modules, may fall into a workflow task on a busy
-    machine and take the two seconds after which Temporal calls it deadlocked.
+
+def pytest_collection_finish() -> None:
+    """Freeze what was imported, and from now on collect garbage between tests only.
+
+    Otherwise a full collection, over the objects of all test modules, can run inside a workflow task on a
+    busy machine and take the two seconds after which Temporal calls the task deadlocked.
     """
     gc.collect()
     gc.freeze()
+    gc.disable()
+
+
+def pytest_runtest_logfinish() -> None:
+    """Collect garbage every few tests."""
+    global _tests_run
+    _tests_run += 1
+    if _tests_run % COLLECT_EVERY == 0:
+        gc.collect()
+
+
+_tests_run = 0
 
 
 @pytest.hookimpl(wrapper=True)

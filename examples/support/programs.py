@@ -14,6 +14,7 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client, WorkflowFailureError
+from temporalio.service import RPCError
 
 ADDRESS = os.environ.get("TEMPORAL_ADDRESS") or "localhost:7233"
 """Where the Temporal server is."""
@@ -98,12 +99,16 @@ async def note_missing_worker(
 
 
 async def _is_polled(client: Client, task_queue: str) -> bool:
-    description = await client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(
-            namespace=client.namespace,
-            task_queue=TaskQueue(name=task_queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        )
+    request = DescribeTaskQueueRequest(
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=task_queue),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
     )
+    try:
+        description = await client.workflow_service.describe_task_queue(request, retry=True)
+    except (
+        RPCError
+    ):  # a connection that was lost: the workflow's own start will say so, or the next look succeeds
+        return False
     now = time.time()
     return any(now - poller.last_access_time.seconds < POLL_SECONDS for poller in description.pollers)
