@@ -14,21 +14,29 @@ unexport PYTHONDONTWRITEBYTECODE
 export UV_COMPILE_BYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo server test test-all format lint type smoke bench build
+.PHONY: help setup setup-demo demo server test test-all format lint type smoke bench build
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
+# What uv says of each package is left out; its errors are not. The second run fails where the first one did.
+SYNC = $(UV) sync --locked --all-packages $(1) 2>&1 \
+	| grep -vE '^( [+~-] | *(Down|Buil)(load|d|t)|Prepared|Installed|Uninstalled|Resolved|Audited|Checked|Using|Creating|Bytecode)' || true; \
+	$(UV) sync --locked --all-packages $(1) --check --quiet
+
 setup: $(UV)  ## Install all packages into .venv
 	@test -d .venv || echo "==> Installing the workspace into .venv (the first time downloads about 300 MB)"
-	@$(UV) sync --locked --all-packages --all-groups 2>&1 | grep -vE '^( [+~-] | +Buil(ding|t) |Prepared|Resolved|Audited|Checked|Using|Creating|Bytecode)' || true
-	@$(UV) sync --locked --all-packages --all-groups --check --quiet
+	@$(call SYNC,--all-groups)
+
+setup-demo: $(UV)
+	@test -d .venv || echo "==> Installing what the demo needs into .venv (the first time downloads about 220 MB)"
+	@$(call SYNC,--no-default-groups --group demo --inexact)
 
 $(CACHE)/uv/bin/uv:
 	@echo "==> uv is not here: installing it into the user's cache folder"
 	@python3 scripts/bootstrap_uv.py "$(CACHE)/uv"
 
-demo: setup  ## Show a durable agent on a real model; CHAT=1 lets you type
+demo: setup-demo  ## Show a durable agent on a real model; CHAT=1 lets you type
 	@$(RUN) python -m examples.demo
 
 server: setup  ## Run a Temporal dev server at localhost:7233 for the examples, until Ctrl+C

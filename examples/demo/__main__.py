@@ -17,6 +17,12 @@ from examples.demo.story import show
 from examples.support.model_choice import LOCAL, MODEL_VARIABLE, choose_model
 from strands_temporal.testing import DevServerError
 
+_PROGRAMME = (
+    "In half a minute: a chat with a real model, SIGKILL in the middle of an answer, the answer all the "
+    "same, and the proof in the history."
+)
+_YOU_TYPE = "You type, and may kill the process that answers."
+
 _INTERRUPTED = 130  # what a shell expects after Ctrl+C
 
 
@@ -49,6 +55,7 @@ async def _run(screen: Screen, folder: Path) -> None:
     screen.title(
         "strands-temporal: Strands agents that survive the death of their process",
         "A Temporal server records every step; another process goes on from there.",
+        _YOU_TYPE if typed else _PROGRAMME,
     )
     screen.act(1, "The stage")
     async with stage(screen, folder) as setting:
