@@ -1,14 +1,27 @@
 """`ComposablePlugin`: the base of all five plugins, safe on client and worker and in any order."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
 from temporalio import worker
+from temporalio.client import WorkflowHistory
 from temporalio.converter import DataConverter
 from temporalio.plugin import SimplePlugin
-from temporalio.worker import ReplayerConfig, WorkerConfig, WorkflowRunner
+from temporalio.worker import (
+    Replayer,
+    ReplayerConfig,
+    UnsandboxedWorkflowRunner,
+    Worker,
+    WorkerConfig,
+    WorkflowReplayResult,
+    WorkflowRunner,
+)
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from ._eviction import CachedWorkflows, evicting, tracked
+from ._teardown import watch_collector
 
 TConfig = TypeVar("TConfig", WorkerConfig, ReplayerConfig)
 
@@ -42,6 +55,9 @@ class ComposablePlugin(SimplePlugin):
     interceptors that are already there are not added again. What a subclass opens, it opens in `run_worker`:
     a Replayer runs `configure_replayer` and `run_context`, and must dial nobody.
 
+    When a Worker or Replayer ends, the workflows that are left in its cache are evicted: temporalio leaves them
+    to the garbage collector, which would close their coroutines inside other workflows.
+
     Args:
         name: The plugin's name, unique: "strands_temporal.StrandsPlugin".
         activities: Activity functions that the worker runs for this plugin, or a function that returns the
@@ -63,11 +79,12 @@ class ComposablePlugin(SimplePlugin):
         workflow_failure_exception_types: Sequence[type[BaseException]] = (),
         data_converter: Callable[[DataConverter | None], DataConverter] | None = None,
     ) -> None:
+        watch_collector()
         self._own_interceptors = tuple(interceptors)
         super().__init__(
             name,
             activities=activities if callable(activities) else _appending(activities),
-            workflow_runner=lambda runner: _with_passthrough(
+            workflow_runner=lambda runner: _prepared(
                 runner, (*PASSTHROUGH_MODULES, *passthrough_modules)
             ),
             workflow_failure_exception_types=_appending(workflow_failure_exception_types),
@@ -76,11 +93,34 @@ class ComposablePlugin(SimplePlugin):
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         """See base class."""
-        return self._add_interceptors(super().configure_worker(config))
+        return _track_unsandboxed(self._add_interceptors(super().configure_worker(config)))
 
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
         """See base class."""
-        return self._add_interceptors(super().configure_replayer(config))
+        return _track_unsandboxed(self._add_interceptors(super().configure_replayer(config)))
+
+    async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
+        """See base class. What the Worker leaves in its cache is evicted before this returns."""
+        async with evicting(weak=_evicts_in_silence(worker.config(active_config=True))):
+            await super().run_worker(worker, next)
+
+    @asynccontextmanager
+    async def run_replayer(
+        self,
+        replayer: Replayer,
+        histories: AsyncIterator[WorkflowHistory],
+        next: Callable[
+            [Replayer, AsyncIterator[WorkflowHistory]],
+            AbstractAsyncContextManager[AsyncIterator[WorkflowReplayResult]],
+        ],
+    ) -> AsyncGenerator[AsyncIterator[WorkflowReplayResult]]:
+        """See base class. As for a Worker."""
+        cached = CachedWorkflows(weak=_evicts_in_silence(replayer.config(active_config=True)))
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(cached.evict)
+            with cached.collecting():  # not around the `yield`: who leaves the block may be another task
+                results = await stack.enter_async_context(super().run_replayer(replayer, histories, next))
+            yield results
 
     def _add_interceptors(self, config: TConfig) -> TConfig:
         existing = list(config.get("interceptors") or ())
@@ -89,6 +129,18 @@ class ComposablePlugin(SimplePlugin):
             interceptor for interceptor in self._own_interceptors if _identity(interceptor) not in present
         ]
         return config
+
+
+def _track_unsandboxed(config: TConfig) -> TConfig:
+    """Track the runner of `@workflow.defn(sandboxed=False)`, which no argument of `SimplePlugin` reaches."""
+    runner = config.get("unsandboxed_workflow_runner") or UnsandboxedWorkflowRunner()
+    config["unsandboxed_workflow_runner"] = tracked(runner)
+    return config
+
+
+def _evicts_in_silence(config: WorkerConfig | ReplayerConfig) -> bool:
+    """Tell whether temporalio drops cached workflows without evicting them, as its user asked."""
+    return bool(config.get("disable_safe_workflow_eviction"))
 
 
 def _identity(interceptor: object) -> object:
@@ -106,9 +158,9 @@ def _appending(added: Sequence[Any]) -> Callable[[Sequence[Any] | None], Sequenc
     return append
 
 
-def _with_passthrough(runner: WorkflowRunner | None, modules: Sequence[str]) -> WorkflowRunner:
-    """Let `modules` through the sandbox of `runner`; another kind of runner stays as it is."""
-    runner = runner or SandboxedWorkflowRunner()
+def _prepared(runner: WorkflowRunner | None, modules: Sequence[str]) -> WorkflowRunner:
+    """Let `modules` through the sandbox of `runner`, if it has one, and track what the runner makes."""
+    runner = tracked(runner or SandboxedWorkflowRunner())
     if not isinstance(runner, SandboxedWorkflowRunner):
         return runner
     return dataclasses.replace(runner, restrictions=runner.restrictions.with_passthrough_modules(*modules))

@@ -1,0 +1,57 @@
+"""Tells code in a workflow that its workflow is being torn down, where it must do nothing more.
+
+Two things run a workflow's code once more when it is over. An eviction cancels all tasks: Strands then calls
+the hooks that come after what was cancelled. And Python's garbage collector closes coroutines and generators
+that nobody finished, wherever it happens to run: the workflow that is current then is another one, or none.
+"""
+
+import asyncio
+import gc
+import threading
+
+from temporalio import workflow
+
+
+class _Collector(threading.local):
+    """Whether this thread is in a garbage collection."""
+
+    running = False
+
+
+_collector = _Collector()
+
+
+def watch_collector() -> None:
+    """Note from now on when the garbage collector runs. Idempotent."""
+    if _note not in gc.callbacks:
+        gc.callbacks.append(_note)
+
+
+def check_not_torn_down() -> None:
+    """Stop the running code if its workflow is being torn down. Outside a teardown it does nothing.
+
+    Call it before what starts something, or calls users' code, and may be reached from a `finally`.
+
+    Raises:
+        GeneratorExit: In a garbage collection: what is being closed ends without a word.
+        asyncio.CancelledError: In an eviction: the cancellation that is under way goes on.
+    """
+    if _collector.running:
+        raise GeneratorExit
+    if workflow.in_workflow() and _is_evicted():
+        raise asyncio.CancelledError("The workflow is being evicted")
+
+
+def _note(phase: str, _info: object) -> None:
+    _collector.running = phase == "start"
+
+
+def _is_evicted() -> bool:
+    """Tell whether the current workflow is being evicted, which temporalio tells by refusing what is asked."""
+    try:
+        workflow.random()  # asks for nothing that would be missed
+    except workflow.ReadOnlyContextError:  # a query or a validator
+        return False
+    except BaseException:  # noqa: BLE001  # its class has no public name
+        return True
+    return False
