@@ -165,6 +165,7 @@ COVERED = {
     "dt": {"now"},
     "get_background_task_runtime": {""},
     "get_tracer": {""},
+    "inspect": {"iscoroutinefunction"},
     "logger": {"debug"},
     "random": {"randint"},
     "threading": {"Event"},
@@ -217,6 +218,7 @@ def test_each_adapted_module_uses_its_name_and_only_what_the_stand_in_covers(mod
 
 
 STAND_INS = {
+    "_HooksInspect",
     "_SteeringLogger",
     "_WorkflowAsyncio",
     "_WorkflowBackgroundRuntime",

@@ -11,7 +11,8 @@ changes (`tests/test_adaptation.py`):
   And what Strands runs in a thread with a loop of its own is driven inline (`_sync_calls.py`), or on the
   workflow's loop (background tasks, `_background.py`). Its steering plugin tells nobody but its log that a
   guard failed, and lets pass what it guards: there the log raises. What it does for all messages at each
-  model call, and again at each replay, is done cheaper (`_cheaper.py`).
+  model call, and again at each replay, is done cheaper (`_cheaper.py`). And it calls hooks in `finally`
+  blocks, where the workflow may be one that is being torn down (`_teardown.py`).
 - `call_tool`: a direct tool call takes the agent's lock, which has no public name.
 - `called_by_strands`: tells a call by Strands' own code from a user's; `raised_by_multi_agent` an error.
 - `activity_name`: the name that `@activity.defn` gave a function.
@@ -41,6 +42,7 @@ from ._background import BackgroundRuntime, OneLoop, on_this_loop, settled, star
 from ._cancel import CancelSignal
 from ._cheaper import QuietTracer, copied
 from ._sync_calls import InlineExecutor, capture, run_now
+from ._teardown import check_not_torn_down
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +63,7 @@ ADAPTED_NAMES: dict[str, tuple[str, ...]] = {
     "strands.background_tasks.in_process._manager": ("asyncio", "get_background_task_runtime", "uuid"),
     "strands.event_loop.event_loop": ("copy", "get_tracer", "uuid"),
     "strands.event_loop.streaming": ("copy", "time"),
+    "strands.hooks.registry": ("inspect",),
     "strands.multiagent.base": ("time",),
     "strands.multiagent.graph": ("asyncio", "time"),
     "strands.multiagent.swarm": ("time",),
@@ -134,6 +137,7 @@ def adapt_strands() -> None:
         "dt": _WorkflowDatetime,
         "get_background_task_runtime": _WorkflowBackgroundRuntime,
         "get_tracer": _WorkflowTracer,
+        "inspect": _HooksInspect,
         "logger": _SteeringLogger,
         "random": _WorkflowRandom,
         "threading": _WorkflowThreading,
@@ -413,6 +417,18 @@ class _SteeringLogger(_StandIn):
         self._module.debug(message, *args)
         if message.endswith(STEERING_FAILED) and workflow.in_workflow():
             raise args[-1]
+
+
+class _HooksInspect(_StandIn):
+    """The module `inspect` of Strands' hook registry, which asks it about each callback before the call.
+
+    In a teardown the answer is that nothing more is called: neither for an eviction, which is no event of the
+    agent's, nor by the garbage collector, which may run in another workflow or in none.
+    """
+
+    def iscoroutinefunction(self, callback: Any) -> bool:
+        check_not_torn_down()
+        return self._module.iscoroutinefunction(callback)
 
 
 class _CancelWatcher(_StandIn):

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 
+from ._teardown import check_not_torn_down
+
 T = TypeVar("T")
 
 
@@ -49,6 +51,7 @@ class OneLoop:
 
 def start(coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
     """Start what Strands would hand to the agent's loop from another thread."""
+    check_not_torn_down()
     return asyncio.create_task(coroutine)
 
 

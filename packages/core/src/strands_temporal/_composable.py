@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio import worker
@@ -48,6 +49,15 @@ PASSTHROUGH_MODULES = (
 standard library."""
 
 
+GRACEFUL_SHUTDOWN_TIMEOUT = timedelta(seconds=20)
+"""How long a Worker that ends waits for its activities where its user gave no `graceful_shutdown_timeout`.
+
+Temporal's default is 0: each call of a model or a tool that is under way is cancelled, and made and paid for
+again elsewhere. Twenty seconds are time for most calls, and leave time to report the others before Kubernetes
+kills the process at thirty.
+"""
+
+
 class ComposablePlugin(SimplePlugin):
     """A `SimplePlugin` that appends and never replaces, and whose second appearance changes nothing.
 
@@ -55,8 +65,10 @@ class ComposablePlugin(SimplePlugin):
     interceptors that are already there are not added again. What a subclass opens, it opens in `run_worker`:
     a Replayer runs `configure_replayer` and `run_context`, and must dial nobody.
 
-    When a Worker or Replayer ends, the workflows that are left in its cache are evicted: temporalio leaves them
-    to the garbage collector, which would close their coroutines inside other workflows.
+    A Worker that was given no `graceful_shutdown_timeout` waits 20 seconds for its activities when it ends,
+    so that calls that are under way are not made and paid for twice. The workflows that a Worker or Replayer
+    leaves in its cache are evicted when it ends: temporalio leaves them to the garbage collector, which would
+    close their coroutines inside other workflows.
 
     Args:
         name: The plugin's name, unique: "strands_temporal.StrandsPlugin".
@@ -84,16 +96,18 @@ class ComposablePlugin(SimplePlugin):
         super().__init__(
             name,
             activities=activities if callable(activities) else _appending(activities),
-            workflow_runner=lambda runner: _prepared(
-                runner, (*PASSTHROUGH_MODULES, *passthrough_modules)
-            ),
+            workflow_runner=lambda runner: _prepared(runner, (*PASSTHROUGH_MODULES, *passthrough_modules)),
             workflow_failure_exception_types=_appending(workflow_failure_exception_types),
             data_converter=data_converter,
         )
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         """See base class."""
-        return _track_unsandboxed(self._add_interceptors(super().configure_worker(config)))
+        config = _track_unsandboxed(self._add_interceptors(super().configure_worker(config)))
+        config["graceful_shutdown_timeout"] = (
+            config.get("graceful_shutdown_timeout") or GRACEFUL_SHUTDOWN_TIMEOUT
+        )
+        return config
 
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
         """See base class."""

@@ -47,7 +47,7 @@ def _note(phase: str, _info: object) -> None:
 
 
 def _is_evicted() -> bool:
-    """Tell whether the current workflow is being evicted, which temporalio tells by refusing what is asked."""
+    """Tell whether the current workflow is being evicted: temporalio then refuses what is asked of it."""
     try:
         workflow.random()  # asks for nothing that would be missed
     except workflow.ReadOnlyContextError:  # a query or a validator

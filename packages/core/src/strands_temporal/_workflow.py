@@ -14,6 +14,7 @@ from ._errors import from_activity_error
 from ._idempotency import with_header
 from ._options import ActivityOptions
 from ._sync_calls import check_may_wait
+from ._teardown import check_not_torn_down
 
 
 async def execute_activity(
@@ -40,11 +41,14 @@ async def execute_activity(
 
     Raises:
         asyncio.CancelledError: If the activity was cancelled with the workflow. Temporal raises an ordinary
-            exception for that, which Strands' tool executors would take for a failed tool and go on.
+            exception for that, which Strands' tool executors would take for a failed tool and go on. Also if
+            the workflow is being evicted.
+        GeneratorExit: In a garbage collection, which must not start anything.
         SynchronousCallError: Below a synchronous call of Strands, such as `agent.tool.name()`.
         AgentCancelledError: If `cancel_signal` was set and the activity gave no result.
         Exception: What `restore` makes of a failed activity.
     """
+    check_not_torn_down()
     check_may_wait(f"the activity {activity if isinstance(activity, str) else activity.__name__!r}")
     if cancel_signal is not None and cancel_signal.is_set():
         raise AgentCancelledError

@@ -26,6 +26,7 @@ from ._options import (
 )
 from ._remote_tools import RemoteTool, RemoteTools
 from ._steering import SteeringJudgeError, TemporalLLMSteeringHandler
+from ._teardown import check_not_torn_down
 from ._tool_context import CONTEXT_PARAMETER
 from ._tool_handles import TemporalTools
 from ._updates import AnsweredUpdates
@@ -133,6 +134,7 @@ def activity_as_hook(
     merged = merge_options(owner, TOOL_DEFAULTS, options)
 
     async def callback(event: TEvent) -> None:
+        check_not_torn_down()  # before the user's own function
         args = [] if activity_input is None else [activity_input(event)]
         result = await execute_activity(activity, args, merged)
         applied = None if apply is None else apply(event, result)

@@ -107,7 +107,8 @@ async def agent_environment(
         activities: Activity functions; plain ones run in a thread pool.
         plugins: Plugins for the client, and so for the worker; `[StrandsPlugin(models=models)]` when not
             given.
-        **worker_options: Further arguments of `temporalio.worker.Worker`.
+        **worker_options: Further arguments of `temporalio.worker.Worker`. Not given, the worker waits for no
+            activity when the block ends.
     """
     if plugins is None:
         plugins = [StrandsPlugin(models=models)]
@@ -117,6 +118,8 @@ async def agent_environment(
         client = await Client.connect(address, plugins=plugins)
     with ThreadPoolExecutor(8) as executor:
         worker_options.setdefault("activity_executor", executor)
+        # A test that leaves calls under way does not want to wait for them; a 0 would mean the default.
+        worker_options.setdefault("graceful_shutdown_timeout", timedelta(microseconds=1))
         worker_options.setdefault("task_queue", f"test-{uuid.uuid4()}")
         worker = Worker(client, workflows=workflows, activities=activities, **worker_options)
         async with worker:
