@@ -141,6 +141,7 @@ def worker_options_for(name: str, config: pytest.Config) -> dict[str, Any]:
     restrictions = SandboxRestrictions.default.with_passthrough_modules("_pytest", "conftest", "pytest")
     options: dict[str, Any] = {
         "workflow_runner": SandboxedWorkflowRunner(restrictions=restrictions),
+        "graceful_shutdown_timeout": timedelta(microseconds=1),  # tests end workers in the middle of calls
         # How long the server waits for a worker that ended before it gives a workflow to another one.
         "sticky_queue_schedule_to_start_timeout": timedelta(seconds=1),
     }

@@ -1,7 +1,6 @@
 """`agent.cancel()` and `cancel_signal=`: what a plain agent gives, at once, and the activity is told."""
 
 import asyncio
-import gc
 import threading
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
@@ -729,8 +728,6 @@ async def test_two_things_at_once(agents: Agents, of: str, what: str) -> None:
             handle = await env.start(Elsewhere.run, elsewhere.task_queue)
             await asyncio.wait_for(started[running].wait(), SOON)
             queue = env.task_queue
-        del env
-        gc.collect()  # a worker that ends drops its workflows: here, and not in the midst of what follows
         await handle.signal(Elsewhere.cancel_by_signal)
         if what == "agent.cancel() and the answer":
             gate.open.set()

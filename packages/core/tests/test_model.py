@@ -339,9 +339,6 @@ async def test_cancelling_the_workflow_during_a_tool_ends_it_cancelled(
 # --- Workers come and go
 
 
-# A worker that shuts down drops its cached workflows without unwinding them (so does temporalio 1.35 with any
-# async generator): what Python then says about Strands' generators is noise.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_another_worker_goes_on_and_nothing_is_paid_twice(
     client: Client, worker_options: dict[str, Any]
 ) -> None:

@@ -1,7 +1,6 @@
 """What workers ask of workflows, what that costs, and what a conversation costs in history."""
 
 import asyncio
-import gc
 import itertools
 import re
 from dataclasses import replace
@@ -127,7 +126,6 @@ async def test_many_workflows_miss_at_once(runs: Runs, number: int) -> None:
     async with runs.worker():
         handles = [await runs.start(plan) for plan in plans]
         await asyncio.gather(*(handle.execute_update(Talk.advance) for handle in handles))
-    gc.collect()
     async with runs.worker() as watch:
         await asyncio.gather(*(handle.signal(Talk.release, 1) for handle in handles))
         await asyncio.wait_for(asyncio.gather(*(handle.result() for handle in handles)), SOON)

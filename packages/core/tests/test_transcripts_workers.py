@@ -1,7 +1,6 @@
 """Conversations reach the model whole, whatever happens to the workers that hold them."""
 
 import asyncio
-import gc
 import sys
 import uuid
 from dataclasses import replace
@@ -78,7 +77,6 @@ async def test_thirty_parallel_calls_without_the_workflow_cache_all_ask(
     print(watch)  # noqa: T201
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", [name for name in PLANS if PLANS[name].agents == 1])
 async def test_the_worker_restarts_between_any_two_calls(runs: Runs, name: str) -> None:
     plan = replace(PLANS[name], gated=True)
@@ -87,7 +85,6 @@ async def test_the_worker_restarts_between_any_two_calls(runs: Runs, name: str) 
     while not over:
         async with runs.worker(watch):
             over = await asyncio.wait_for(handle.execute_update(Talk.advance), SOON)
-        gc.collect()  # the worker dropped its workflows: here, and not in the midst of what follows
         restarts += 1
     async with runs.worker():
         await runs.check(handle, plan)
@@ -120,7 +117,6 @@ async def test_calls_land_on_any_of_three_workers(server: DevServer, runs: Runs,
     assert any(len(set(numbers)) > 1 for numbers in landed.values())
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("name", ["one", "large"])
 async def test_a_call_under_way_is_made_again_on_another_worker(runs: Runs, name: str) -> None:
     plan = PLANS[name]
@@ -139,7 +135,6 @@ async def test_a_call_under_way_is_made_again_on_another_worker(runs: Runs, name
     async with runs.worker(model=first):
         handle = await runs.start(plan)
         await asyncio.wait_for(under_way.wait(), SOON)
-    gc.collect()
     async with runs.worker() as watch:
         await runs.check(handle, plan, retried=True)
     assert watch.asked[0].attempt > 1
@@ -274,7 +269,6 @@ async def a_call(handle: "WorkflowHandle[Any, Any]") -> None:
             return
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("attempts", [0, 1])
 async def test_a_call_waits_while_there_is_no_worker_for_workflows(
     runs: Runs, monkeypatch: pytest.MonkeyPatch, attempts: int
@@ -291,7 +285,6 @@ async def test_a_call_waits_while_there_is_no_worker_for_workflows(
     handle = await runs.start(plan)
     async with runs.worker(no_remote_activities=True, activities=[]):
         await asyncio.wait_for(a_call(handle), SOON)
-    gc.collect()
     async with runs.worker(Watch(before), workflows=[]) as watch:
         await asyncio.wait_for(long_enough.wait(), SOON)
         assert not runs.model.calls

@@ -1,6 +1,7 @@
 """Workers and Replayers that end: what they leave is evicted, and does nothing anywhere afterwards."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import threading
@@ -10,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from conftest import Agents
@@ -27,6 +28,11 @@ from strands.hooks import (
 from strands.multiagent import GraphBuilder, Swarm
 from strands.tools.executors import SequentialToolExecutor
 from temporalio import activity, workflow
+from temporalio.bridge.proto.workflow_activation import (
+    RemoveFromCache,
+    WorkflowActivation,
+    WorkflowActivationJob,
+)
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import (
     Replayer,
@@ -41,8 +47,9 @@ from typing_extensions import override
 
 from strands_temporal import ComposablePlugin, StrandsPlugin, TemporalAgent
 from strands_temporal import _eviction as eviction
+from strands_temporal._teardown import check_not_torn_down, watch_collector
 from strands_temporal.testing import ScriptedCall, ScriptedModel, assert_replays, say, use_tool, use_tools
-from strands_temporal.workflow import activity_as_hook, activity_as_tool
+from strands_temporal.workflow import activity_as_hook, activity_as_tool, execute_activity
 
 SOON = 30
 LONG: Any = {"start_to_close_timeout": timedelta(minutes=5)}
@@ -107,8 +114,8 @@ class Watch(HookProvider):
     def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
         report = activity_as_hook(audit, activity_input=self._what, **LONG)
         for event in (AfterToolCallEvent, AfterModelCallEvent, AfterInvocationEvent, BeforeToolCallEvent):
-            registry.add_callback(event, self._note)
-            registry.add_callback(event, report)
+            for callback in (self._note, report, self._note):  # some events call them in the other order
+                registry.add_callback(event, callback)
 
     def _note(self, event: Any) -> None:
         HOOKS.append((type(event).__name__, current()))
@@ -123,10 +130,9 @@ class WatchNodes(HookProvider):
 
     @override
     def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
-        registry.add_callback(AfterNodeCallEvent, self._note)
-        registry.add_callback(
-            AfterNodeCallEvent, activity_as_hook(audit, activity_input=lambda _: "node", **LONG)
-        )
+        report: Any = activity_as_hook(audit, activity_input=lambda _: "node", **LONG)
+        for callback in (self._note, report, self._note):
+            registry.add_callback(AfterNodeCallEvent, callback)
 
     def _note(self, event: AfterNodeCallEvent) -> None:
         HOOKS.append((type(event).__name__, current()))
@@ -305,7 +311,7 @@ async def test_a_replayer_leaves_nothing_either(agents: Agents, case: str) -> No
                 assert result.replay_failure is None
                 seen = [name for name, _ in HOOKS]
                 break  # the second is under way
-        del replayer, results, result
+        del replayer, results
         again = [name for name, _ in HOOKS]
         bystander = await env.start(Bystander.run)
         await asyncio.wait_for(bystander.result(), SOON)
@@ -341,6 +347,82 @@ async def test_without_safe_eviction_the_collector_calls_nothing(agents: Agents)
             assert await asyncio.wait_for(handle.result(), SOON) == "end_turn"
 
 
+CLEANED: list[str] = []
+
+
+@workflow.defn(sandboxed=False)
+class CleansUp:
+    """Has something to do in a `finally`, which runs while the workflow is torn down."""
+
+    @workflow.run
+    async def run(self, by: str) -> None:
+        options: Any = {"start_to_close_timeout": timedelta(seconds=30)}
+        hook = activity_as_hook(audit, activity_input=lambda _: CLEANED.append("called"), **options)
+        try:
+            await workflow.wait_condition(lambda: False)
+        finally:
+            CLEANED.append("begun")
+            event: Any = None
+            if by == "a hook":
+                await cast("Any", hook(event))
+            else:
+                await execute_activity(audit, ["late"], options)
+            CLEANED.append("done")
+
+    @workflow.query
+    def is_begun(self) -> bool:
+        return True
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("torn_down_by", ["eviction", "the collector"])
+@pytest.mark.parametrize("by", ["a hook", "an activity"])
+async def test_nothing_of_ours_starts_anything_in_a_teardown(
+    agents: Agents, torn_down_by: str, by: str
+) -> None:
+    CLEANED.clear()
+    async with agents(
+        workflows=[CleansUp, Bystander],
+        activities=[audit],
+        max_cached_workflows=1,
+        disable_safe_workflow_eviction=torn_down_by == "the collector",
+    ) as env:
+        handle = await env.start(CleansUp.run, by)
+        await handle.query(CleansUp.is_begun)
+        bystander = await env.start(Bystander.run)
+        await asyncio.wait_for(bystander.result(), SOON)
+        assert set(CLEANED) == {"begun"}
+        assert await activities_of(bystander) == []
+        await env.assert_replays(bystander)
+
+
+class _Cycle:
+    """Is in a cycle, so that only the garbage collector ends it."""
+
+    def __init__(self, seen: list[str]) -> None:
+        self.itself = self
+        self.seen = seen
+
+    def __del__(self) -> None:
+        try:
+            check_not_torn_down()
+            self.seen.append("alive")
+        except GeneratorExit:
+            self.seen.append("torn down")
+
+
+def test_code_in_a_garbage_collection_is_stopped() -> None:
+    watch_collector()
+    watch_collector()
+    seen = list[str]()
+    _Cycle(seen)
+    gc.collect()
+    assert seen == ["torn down"]
+    check_not_torn_down()
+    _Cycle(seen).itself = None  # pyright: ignore[reportAttributeAccessIssue]  # ends by its count of references
+    assert seen == ["torn down", "alive"]
+
+
 # --- Any workflow, any of our plugins, any way to end
 
 
@@ -365,10 +447,8 @@ class Waits:
             if how == "blocks":
                 hold.wait(SOON)
             while how == "stays":
-                try:
+                with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.get_running_loop().create_future()
-                except asyncio.CancelledError:
-                    continue
 
     @workflow.query
     def is_begun(self) -> bool:
@@ -475,11 +555,11 @@ def test_an_instance_is_forgotten_when_it_is_evicted_by_temporalio() -> None:
     cached = eviction.CachedWorkflows()
     instance = _Instance()
     cached.add(instance)
-    assert instance.activate(eviction.WorkflowActivation(run_id="r")) == "done"
-    assert list(cached._cached) == [instance]
-    job = eviction.WorkflowActivationJob(remove_from_cache=eviction.RemoveFromCache())
-    assert instance.activate(eviction.WorkflowActivation(run_id="r", jobs=[job])) == "done"
-    assert list(cached._cached) == []
+    assert instance.activate(WorkflowActivation(run_id="r")) == "done"
+    assert len(cached) == 1
+    job = WorkflowActivationJob(remove_from_cache=RemoveFromCache())
+    assert instance.activate(WorkflowActivation(run_id="r", jobs=[job])) == "done"
+    assert len(cached) == 0
 
 
 class _Instance(WorkflowInstance):
@@ -560,7 +640,11 @@ async def test_a_users_own_runner_is_used_and_tracked(client: Client) -> None:
 async def test_the_time_that_calls_get_to_end(client: Client, given: timedelta | None) -> None:
     options: dict[str, Any] = {} if given is None else {"graceful_shutdown_timeout": given}
     worker = Worker(
-        client, task_queue=f"never-{uuid.uuid4()}", workflows=[Waits], plugins=[ComposablePlugin("a")], **options
+        client,
+        task_queue=f"never-{uuid.uuid4()}",
+        workflows=[Waits],
+        plugins=[ComposablePlugin("a")],
+        **options,
     )
     chosen = worker.config(active_config=True).get("graceful_shutdown_timeout")
     assert chosen == (given or timedelta(seconds=20))

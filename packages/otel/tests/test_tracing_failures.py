@@ -144,7 +144,7 @@ async def test_a_worker_that_ends_in_the_middle(receiver: Receiver, agents: Agen
         handle = await env.start(ToolWorkflow.run, "go")
         await asyncio.wait_for(called.wait(), 10)
     del env
-    gc.collect()  # finalizes what the workflow left of Strands' generators, in no workflow
+    gc.collect()  # nothing is left of the workflow that would end spans or count once more
     sent = {span.name for span in receiver.spans}
     assert "execute_tool letter_counter" in sent
     assert "invoke_agent Strands Agents" not in sent, "it goes on elsewhere"

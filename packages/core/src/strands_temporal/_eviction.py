@@ -53,6 +53,10 @@ class CachedWorkflows:
         self._cached.add(instance)
         setattr(instance, "activate", activate_and_note)  # noqa: B010  # typed as a method
 
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._cached)
+
     @contextmanager
     def collecting(self) -> Generator[None]:
         """Remember the instances that a Worker makes whose tasks are started in the block."""
