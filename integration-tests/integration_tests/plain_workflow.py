@@ -1,6 +1,7 @@
 """A workflow without an agent, in a module that imports nothing of Strands: what a user had before."""
 
 from datetime import timedelta
+from typing import ClassVar
 
 from temporalio import activity, workflow
 
@@ -19,3 +20,23 @@ class NoAgentWorkflow:
     async def run(self, name: str) -> str:
         """Greet by an activity."""
         return await workflow.execute_activity(greet, name, start_to_close_timeout=timedelta(seconds=10))
+
+
+@workflow.defn(sandboxed=False)
+class WaitingWorkflow:
+    """Waits for ever, and notes where its `finally` runs."""
+
+    ended_in: ClassVar[list[str | None]] = []
+
+    @workflow.run
+    async def run(self) -> None:
+        """Wait."""
+        try:
+            await workflow.wait_condition(lambda: False)
+        finally:
+            self.ended_in.append(workflow.info().workflow_id if workflow.in_workflow() else None)
+
+    @workflow.query
+    def waits(self) -> bool:
+        """Answer, and so tell that it has begun."""
+        return True

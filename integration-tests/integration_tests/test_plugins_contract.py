@@ -25,7 +25,7 @@ from temporalio.converter import (
 from temporalio.worker import Interceptor, Replayer, UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from integration_tests.plain_workflow import NoAgentWorkflow, greet
+from integration_tests.plain_workflow import NoAgentWorkflow, WaitingWorkflow, greet
 from strands_temporal import ComposablePlugin, StrandsPlugin, TemporalAgent
 from strands_temporal.testing import ScriptedModel, assert_replays, say, use_tool
 from strands_temporal_hitl import HITLPlugin
@@ -147,6 +147,22 @@ async def test_each_alone_leaves_other_workflows_and_the_process_as_they_were(
     assert left_over() - before == Counter()
 
 
+@pytest.mark.parametrize("make", ALL, ids=lambda make: make.__name__)
+async def test_each_alone_tears_down_what_its_worker_leaves(
+    client: Client, make: Callable[[], ComposablePlugin]
+) -> None:
+    """Else the garbage collector would, inside whatever workflow runs then."""
+    WaitingWorkflow.ended_in.clear()
+    queue = f"contract-{uuid.uuid4()}"
+    async with Worker(client, task_queue=queue, workflows=[WaitingWorkflow], plugins=[make()]):
+        handle = await client.start_workflow(WaitingWorkflow.run, id=queue, task_queue=queue)
+        assert await handle.query(WaitingWorkflow.waits)
+    assert WaitingWorkflow.ended_in == [queue]
+    await assert_replays(handle, [WaitingWorkflow], plugins=[make()])
+    assert WaitingWorkflow.ended_in == [queue, queue]
+    await handle.terminate()
+
+
 async def wait_until(condition: Callable[[], bool]) -> None:
     """Wait until `condition` holds, ten seconds at most."""
     for _ in range(1000):
@@ -232,7 +248,7 @@ async def test_an_unsandboxed_runner_stays(client: Client, make: Callable[[], Co
         plugins=[make()],
     )
     config: Any = worker.config(active_config=True)
-    assert config["workflow_runner"] is runner
+    assert isinstance(config["workflow_runner"], UnsandboxedWorkflowRunner)
 
 
 @pytest.mark.parametrize("make", ALL, ids=lambda make: make.__name__)
