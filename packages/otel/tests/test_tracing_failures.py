@@ -23,7 +23,7 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from strands_temporal.testing import assert_replays, fail, say, use_tool
+from strands_temporal.testing import Reply, ScriptedCall, assert_replays, fail, say, use_tool
 
 pytestmark = pytest.mark.server
 
@@ -113,6 +113,42 @@ async def test_a_workflow_task_that_is_tried_again_exports_nothing_twice(
     assert receiver.twice() == []
     assert len(receiver.named("invoke_agent Strands Agents")) == 1
     assert receiver.one("RunWorkflow:BrokenWorkflow").status != 2, "the task failed, the workflow did not"
+
+
+async def test_calls_count_once_whatever_is_evicted(receiver: Receiver, agents: Agents) -> None:
+    """Four agents in a tool: the cache has place for one, and the worker ends."""
+    called, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    @activity.defn(name="fetch_sky")
+    async def fetch_late(city: str) -> str:
+        called.release()
+        await go_on.wait()
+        return city
+
+    def script(call: ScriptedCall) -> Reply:
+        return use_tool("fetch_sky", {"city": "x"}) if len(call.messages) == 1 else say("answer")
+
+    options: dict[str, Any] = {
+        "workflows": [ToolWorkflow],
+        "activities": [fetch_late],
+        "task_queue": f"otel-{uuid.uuid4()}",
+        "max_cached_workflows": 1,
+        "sticky_queue_schedule_to_start_timeout": timedelta(seconds=1),
+    }
+    async with agents(plugins=plugins(script), **options) as env:
+        handles = [await env.start(ToolWorkflow.run, "go") for _ in range(4)]
+        await asyncio.wait_for(asyncio.gather(*(called.acquire() for _ in handles)), 20)
+    del env
+    go_on.set()
+    async with agents(plugins=plugins(script), **options):
+        gc.collect()
+        answers = await asyncio.wait_for(asyncio.gather(*(handle.result() for handle in handles)), 30)
+    assert answers == ["answer"] * 4
+    assert receiver.twice() == []
+    counted = [m for export in receiver.exports for m in export]
+    assert sum(m.total for m in counted if m.name == "strands.tool.call_count") == 4
+    assert sum(m.total for m in counted if m.name == "strands.tool.success_count") == 4
+    assert [m for m in counted if m.name == "strands.tool.error_count"] == []
 
 
 @pytest.mark.parametrize("where", ["in a model call", "in a tool"])
