@@ -1,7 +1,10 @@
 """`activity_as_hook(apply=...)`: an activity decides, the event does as it says, and a guard fails closed."""
 
-from collections.abc import Callable
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -408,3 +411,99 @@ class AuditedWorkflow:
             BeforeToolCallEvent, activity_as_hook(judge_activity, activity_input=table_of)
         )
         return str(await agent.invoke_async("go")).strip()
+
+
+# --- Heartbeats ---------------------------------------------------------------------------------------------
+
+finish = threading.Event()
+attempts: list[int] = []
+told = threading.Event()
+
+
+@activity.defn
+async def quiet_async() -> None:
+    """Say nothing for longer than the heartbeat time-out."""
+    attempts.append(activity.info().attempt)
+    try:
+        await asyncio.to_thread(finish.wait, 30)
+    except asyncio.CancelledError:
+        told.set()
+        raise
+
+
+@activity.defn
+def quiet_in_a_thread() -> None:
+    """Say nothing for longer than the heartbeat time-out."""
+    attempts.append(activity.info().attempt)
+    finish.wait(30)
+
+
+QUIET: dict[str, Any] = {"quiet_async": quiet_async, "quiet_in_a_thread": quiet_in_a_thread}
+
+
+@workflow.defn
+class QuietHook:
+    @workflow.run
+    async def run(self, name: str, options: dict[str, float]) -> str:
+        chosen: Any = {key: timedelta(seconds=value) for key, value in options.items() if key != "queue"}
+        if "queue" in options:
+            chosen["task_queue"] = workflow.info().task_queue
+        agent = TemporalAgent("m", callback_handler=None)
+        agent.add_hook(activity_as_hook(QUIET[name], **chosen), BeforeModelCallEvent)
+        return str(await agent.invoke_async("go")).strip()
+
+
+@pytest.fixture
+def _fresh_quiet() -> Iterator[None]:
+    finish.clear()
+    told.clear()
+    attempts.clear()
+    yield
+    finish.set()
+
+
+@pytest.mark.usefixtures("_fresh_quiet")
+@pytest.mark.parametrize("name", list(QUIET))
+async def test_the_worker_heartbeats_for_a_hook(agents: Agents, name: str) -> None:
+    model = ScriptedModel(say("done"))
+    timer = threading.Timer(5, finish.set)
+    timer.start()
+    async with agents(
+        workflows=[QuietHook], activities=list(QUIET.values()), models={"m": lambda: model}
+    ) as env:
+        assert await env.run(QuietHook.run, name, {"heartbeat_timeout": 2}) == "done"
+    timer.join()
+    assert attempts == [1]
+
+
+@pytest.mark.usefixtures("_fresh_quiet")
+async def test_a_cancelled_workflow_stops_a_hooks_activity(agents: Agents) -> None:
+    model = ScriptedModel(say("never"))
+    async with agents(workflows=[QuietHook], activities=[quiet_async], models={"m": lambda: model}) as env:
+        handle = await env.start(QuietHook.run, "quiet_async", {"heartbeat_timeout": 2})
+        while not attempts:  # noqa: ASYNC110  # set by an activity of this loop
+            await asyncio.sleep(0.02)
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+        assert await asyncio.to_thread(told.wait, 20)
+        finish.set()
+        await env.assert_replays(handle)
+
+
+@pytest.mark.usefixtures("_fresh_quiet")
+@pytest.mark.parametrize(("given", "seconds"), [({}, 15), ({"queue": 1}, 0), ({"heartbeat_timeout": 4}, 4)])
+async def test_the_heartbeat_time_out_of_a_hook(
+    agents: Agents, given: dict[str, float], seconds: float
+) -> None:
+    finish.set()
+    model = ScriptedModel(say("done"))
+    async with agents(workflows=[QuietHook], activities=[quiet_async], models={"m": lambda: model}) as env:
+        await env.run(QuietHook.run, "quiet_async", given)
+        history = await env.handles[0].fetch_history()
+    (scheduled,) = (
+        event.activity_task_scheduled_event_attributes
+        for event in history.events
+        if event.activity_task_scheduled_event_attributes.activity_type.name == "quiet_async"
+    )
+    assert scheduled.heartbeat_timeout.ToTimedelta().total_seconds() == seconds

@@ -25,6 +25,7 @@ from strands_temporal_hitl import (
     HITLPlugin,
     PendingApproval,
     WebhookNotifier,
+    _announcing,  # pyright: ignore[reportPrivateUsage]  # its time-outs are longer than a test
 )
 
 
@@ -230,3 +231,37 @@ async def test_a_notifier_that_gives_up_or_hangs_does_not_hold_the_decision(
             assert await asyncio.wait_for(handle.result(), 30) == "removed /x"
             await env.assert_replays(handle)
     assert len(receiver.requests) == 1
+
+
+@pytest.mark.server
+async def test_the_worker_heartbeats_while_a_notifier_tells_people(
+    agents: Agents, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that takes longer than the heartbeat time-out is called once."""
+    options: dict[str, Any] = vars(_announcing)["_NOTIFY_OPTIONS"]
+    monkeypatch.setitem(options, "heartbeat_timeout", timedelta(seconds=1))
+    calls: list[str] = []
+    told = asyncio.Event()
+
+    class Slow:
+        async def notify(self, notice: ApprovalNotice) -> None:
+            calls.append(notice.id)
+            asyncio.get_running_loop().call_later(3, told.set)
+            await told.wait()
+
+    async with agents(workflows=[AskingWorkflow], plugins=plugins({"slow": Slow})) as env:
+        handle = await env.start(AskingWorkflow.run)
+        await asyncio.wait_for(told.wait(), 30)
+        approver = ApprovalsClient(client)
+        (pending,) = await approver.pending(handle.id)
+        await approver.approve(handle.id, pending, by="ana")
+        assert await asyncio.wait_for(handle.result(), 30) == "removed /x"
+        await env.assert_replays(handle)
+        history = await handle.fetch_history()
+    assert len(calls) == 1
+    time_outs = {
+        scheduled.activity_type.name: scheduled.heartbeat_timeout.ToTimedelta()
+        for event in history.events
+        if (scheduled := event.activity_task_scheduled_event_attributes).activity_type.name.startswith("hitl")
+    }
+    assert time_outs == {"hitl-setup": timedelta(seconds=15), "hitl-notify": timedelta(seconds=1)}

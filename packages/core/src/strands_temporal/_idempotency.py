@@ -17,11 +17,11 @@ from temporalio import worker, workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadConverter
 
-from ._types import TOOL_HEADER
+from ._types import HEARTBEATS_HEADER, TOOL_HEADER
 
 _LENGTH = 32  # hex digits: 128 bits, as in a UUID
 
-_header: ContextVar[Payload | None] = ContextVar("strands_temporal_tool_header", default=None)
+_headers: ContextVar[Mapping[str, Payload]] = ContextVar("strands_temporal_headers", default={})  # noqa: B039  # never changed
 
 
 def idempotency_key(context: "ToolContext[Any]", arguments: Mapping[str, Any]) -> str:
@@ -53,23 +53,29 @@ def tool_header(key: str, context: "ToolContext[Any]", activity_type: str) -> Pa
 
 
 @contextlib.contextmanager
-def with_header(header: Payload | None) -> Generator[None]:
-    """Give `header` to the activities that are started in the block; nothing may be awaited in it."""
-    token = _header.set(header)
+def with_headers(tool: Payload | None, *, heartbeats: bool) -> Generator[None]:
+    """Give headers to the activities that are started in the block; nothing may be awaited in it.
+
+    Args:
+        tool: The header of the tool call that the activity answers.
+        heartbeats: Whether to ask the worker for heartbeats.
+    """
+    headers = {} if tool is None else {TOOL_HEADER: tool}
+    if heartbeats:
+        headers[HEARTBEATS_HEADER] = PayloadConverter.default.to_payload(True)  # that it is there says it
+    token = _headers.set(headers)
     try:
         yield
     finally:
-        _header.reset(token)
+        _headers.reset(token)
 
 
 class ToolHeaders(worker.WorkflowOutboundInterceptor):
-    """Adds the header of a tool call to the activity that is started for it."""
+    """Adds the headers of a tool's or a hook's activity to the one that is started for it."""
 
     def start_activity(self, input: worker.StartActivityInput) -> "workflow.ActivityHandle[Any]":
         """See base class."""
-        header = _header.get()
-        if header is not None:
-            input.headers = {**input.headers, TOOL_HEADER: header}
+        input.headers = {**input.headers, **_headers.get()}
         return super().start_activity(input)
 
 

@@ -46,7 +46,7 @@ HEARTBEATING_TOOL_DEFAULTS: ActivityOptions = {
 
 
 def tool_defaults(options: ActivityOptions) -> ActivityOptions:
-    """Return the defaults of a user's activity as a tool; on another queue nothing may heartbeat."""
+    """Return the defaults of a user's activity as a tool or hook; on another queue nothing may heartbeat."""
     if options.get("task_queue") is not None:
         return TOOL_DEFAULTS
     return HEARTBEATING_TOOL_DEFAULTS

@@ -2,7 +2,7 @@
 
 The workflow marks the activity behind a tool call with a header. For such a call, and for no other, the
 interceptor here gives `tool_context()`, heartbeats by itself, and returns the answer that `_tool_results.py`
-makes of what the activity returned.
+makes of what the activity returned. For a hook's activity, which has a header of its own, it only heartbeats.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from typing_extensions import override
 from ._tool_context import ToolContext, begin_call, changed_state, current_call, remember_context
 from ._tool_errors import tool_failure
 from ._tool_results import tool_answer
-from ._types import TOOL_HEADER, TOOL_HEARTBEAT_TIMEOUT
+from ._types import HEARTBEATS_HEADER, TOOL_HEADER, TOOL_HEARTBEAT_TIMEOUT
 from ._wire import encode
 
 logger = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def forward_progress(sink: ProgressSink) -> Generator[None]:
 
 
 class ToolCalls(worker.ActivityInboundInterceptor):
-    """Serves the activities that a workflow started for tool calls; the rest passes through."""
+    """Serves the activities that a workflow started for tool calls and hooks; the rest passes through."""
 
     _heartbeats: "Heartbeats"
 
@@ -95,7 +95,9 @@ class ToolCalls(worker.ActivityInboundInterceptor):
         header = input.headers.get(TOOL_HEADER)
         if header is None:
             remember_context(input.args)
-            return await self.next.execute_activity(input)
+            marked = HEARTBEATS_HEADER in input.headers
+            with self._heartbeats.beating() if marked else contextlib.nullcontext():
+                return await self.next.execute_activity(input)
         key, tool_use_id, *name = PayloadConverter.default.from_payload(header)
         tool_use = {"toolUseId": tool_use_id, "name": name[0] if name else activity.info().activity_type}
         # In another process nothing of this worker is at hand.
@@ -149,7 +151,7 @@ class WorkerToolCall:
 
 
 class Heartbeats(worker.ActivityOutboundInterceptor):
-    """Heartbeats of a tool's activity: its own, and between them ours with its last details."""
+    """Heartbeats of a tool's or a hook's activity: its own, and between them ours with its last details."""
 
     def __init__(self, next: worker.ActivityOutboundInterceptor) -> None:
         super().__init__(next)

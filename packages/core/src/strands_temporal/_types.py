@@ -28,9 +28,12 @@ TOOL_HEADER = "strands-temporal-tool"
 """Header of the activity behind a tool call: a JSON list of the idempotency key, the tool use id and, where
 it is not the activity type, the tool's name. It tells the worker that the activity answers a tool call."""
 
+HEARTBEATS_HEADER = "strands-temporal-heartbeats"
+"""Header of an activity for whose user the worker heartbeats, which answers no tool call: a hook's."""
+
 TOOL_HEARTBEAT_TIMEOUT = timedelta(seconds=15)
-"""Heartbeat time-out of a tool's activity where the user chose none. The worker heartbeats by itself; a
-cancel arrives with a heartbeat, which the SDK passes on after at most 80 % of this."""
+"""Heartbeat time-out of the activity of a tool or a hook where the user chose none. The worker heartbeats by
+itself; a cancel arrives with a heartbeat, which the SDK passes on after at most 80 % of this."""
 
 TOOL_ANSWER_VERSION = 1
 """Version of the layout of `ToolAnswer`; raised when a field changes its meaning."""

@@ -11,7 +11,7 @@ from temporalio.exceptions import ActivityError, CancelledError
 
 from ._cancel import AgentCancelledError, ended
 from ._errors import from_activity_error
-from ._idempotency import with_header
+from ._idempotency import with_headers
 from ._options import ActivityOptions
 from ._sync_calls import check_may_wait
 from ._teardown import check_not_torn_down
@@ -26,6 +26,7 @@ async def execute_activity(
     restore: Callable[[ActivityError], Exception] = from_activity_error,
     cancel_signal: threading.Event | None = None,
     tool_header: Payload | None = None,
+    heartbeats: bool = False,
 ) -> Any:
     """Run an activity and return its result, errors restored for Strands. Runs in the workflow.
 
@@ -37,7 +38,9 @@ async def execute_activity(
         restore: Turns the activity's failure into what Strands should see.
         cancel_signal: Set, it cancels the activity; set before, the activity is not started. For a tool
             `tool_context.cancel_signal`.
-        tool_header: Tells the worker that the activity answers a tool call (see `_idempotency.py`).
+        tool_header: Tells the worker that the activity answers a tool call (see `_idempotency.py`), and has
+            it heartbeat.
+        heartbeats: Have the worker heartbeat for an activity that answers none.
 
     Raises:
         asyncio.CancelledError: If the activity was cancelled with the workflow. Temporal raises an ordinary
@@ -53,7 +56,7 @@ async def execute_activity(
     if cancel_signal is not None and cancel_signal.is_set():
         raise AgentCancelledError
     # The overloads of temporalio know a name or a function, not either.
-    with with_header(tool_header):
+    with with_headers(tool_header, heartbeats=heartbeats):
         handle = workflow.start_activity(cast("str", activity), args=args, result_type=result_type, **options)
     by_signal = await ended(handle, cancel_signal)
     try:

@@ -120,7 +120,8 @@ def activity_as_hook(
         apply: Gets the event and what the activity returned, and writes to the event: `cancel_tool`,
             `result`, `retry`, ... Runs in the workflow; may be async.
         **options: Activity options: the keys of `temporalio.workflow.ActivityConfig` without `activity_id`.
-            Not given, the activity may take 1 minute and is tried 3 times.
+            Not given, the activity may take 1 minute and is tried 3 times; one on the workflow's own task
+            queue also has a heartbeat time-out of 15 seconds, and the worker heartbeats by itself.
 
     Raises:
         AgentTypeError: If `activity` is not an activity, `activity_input` or `apply` cannot be called, or an
@@ -131,12 +132,12 @@ def activity_as_hook(
     owner = f"activity_as_hook({_name(activity)})"
     _check_callback(owner, "activity_input", activity_input, "lambda event: event.tool_use['name']")
     _check_callback(owner, "apply", apply, "lambda event, result: setattr(event, 'cancel_tool', result)")
-    merged = merge_options(owner, TOOL_DEFAULTS, options)
+    merged = merge_options(owner, tool_defaults(options), options)
 
     async def callback(event: TEvent) -> None:
         check_not_torn_down()  # before the user's own function
         args = [] if activity_input is None else [activity_input(event)]
-        result = await execute_activity(activity, args, merged)
+        result = await execute_activity(activity, args, merged, heartbeats=True)
         applied = None if apply is None else apply(event, result)
         if inspect.isawaitable(applied):
             await applied

@@ -5,7 +5,7 @@ import asyncio
 from temporalio import activity
 from temporalio.client import Client
 
-from strands_temporal.activity import NamedFactories
+from strands_temporal.activity import NamedFactories, heartbeating
 
 from ._types import NOTIFY_ACTIVITY, SETUP_ACTIVITY, ApprovalNotice, PendingApproval, Setup
 from ._visibility import is_known, make_known
@@ -32,7 +32,8 @@ class HITLActivities:
     @activity.defn(name=SETUP_ACTIVITY)
     async def setup(self) -> Setup:
         """Tell a workflow what this worker offers."""
-        known = await asyncio.shield(self.look_up(activity.client()))
+        with heartbeating():
+            known = await asyncio.shield(self.look_up(activity.client()))
         return Setup(search_attribute=known, notifiers=self.notifiers.names)
 
     @activity.defn(name=NOTIFY_ACTIVITY)
@@ -47,7 +48,8 @@ class HITLActivities:
             workflow_type=info.workflow_type or "",
             pending=pending,
         )
-        await (await self.notifiers.get_async(name)).notify(notice)
+        with heartbeating():
+            await (await self.notifiers.get_async(name)).notify(notice)
 
     def look_up(self, client: Client) -> "asyncio.Task[bool]":
         """Start to look the search attribute up, once per server and namespace; a failure is tried anew."""

@@ -9,7 +9,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import FailureError
 
 from strands_temporal import ActivityOptions
-from strands_temporal.workflow import execute_activity
+from strands_temporal.workflow import HEARTBEATING_TOOL_DEFAULTS, execute_activity
 
 from ._state import Pause
 from ._types import IS_PENDING, NOTIFY_ACTIVITY, PENDING, SETUP_ACTIVITY, PendingApproval, Setup, shown
@@ -17,16 +17,21 @@ from ._types import IS_PENDING, NOTIFY_ACTIVITY, PENDING, SETUP_ACTIVITY, Pendin
 _NO_PLUGIN = "NotFoundError"
 """Temporal's type of failure where a worker does not have an activity."""
 
+_HEARTBEAT_TIMEOUT = HEARTBEATING_TOOL_DEFAULTS.get("heartbeat_timeout")
+"""As tools have it: a worker that dies is noticed, and a wait that ends cancels what is under way."""
+
 # Both are tried for as long as the agent waits, and end with the wait: a worker or a receiver that is down
 # for a night must not leave a question unseen.
 _SETUP_OPTIONS: ActivityOptions = {
     "start_to_close_timeout": timedelta(seconds=30),
+    "heartbeat_timeout": _HEARTBEAT_TIMEOUT,
     "retry_policy": RetryPolicy(
         maximum_interval=timedelta(minutes=1), non_retryable_error_types=[_NO_PLUGIN]
     ),
 }
 _NOTIFY_OPTIONS: ActivityOptions = {
     "start_to_close_timeout": timedelta(seconds=30),
+    "heartbeat_timeout": _HEARTBEAT_TIMEOUT,
     "retry_policy": RetryPolicy(maximum_interval=timedelta(minutes=5)),
 }
 
