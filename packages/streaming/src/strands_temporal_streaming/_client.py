@@ -81,8 +81,9 @@ class AgentStream:
         topic: The agent's `streaming_topic`.
         from_offset: Where to begin; 0 is the beginning. To go on later, store `offset`.
         poll_cooldown: Least time between two polls. Each poll is an update in the workflow's history.
-        patience: How long the server may be away, and for the rest of a workflow that has ended the workers,
-            before the error is raised. While a workflow runs, its workers are waited for without limit.
+        patience: How long the server may be away at a time, and for the rest of a workflow that has ended the
+            workers, before the error is raised. While a workflow runs, its workers are waited for without
+            limit.
 
     Raises:
         RPCError: If the workflow is not known, or trouble outlasted `patience`.
@@ -135,6 +136,8 @@ class AgentStream:
             first: WorkflowExecutionDescription | None = None
             try:
                 first = await self._describe()
+                if first.status == WorkflowExecutionStatus.RUNNING:
+                    trouble.passed()  # the server answers; of one that has ended the workers must too
                 if left not in (None, first.run_id):
                     self._offset, left = await self._offset_in(first.run_id, stream), None
                 async for item in self._subscribe(stream):
