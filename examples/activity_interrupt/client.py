@@ -9,7 +9,12 @@ from temporalio.client import Client
 
 from examples.activity_interrupt.workflow import TASK_QUEUE, ActivityInterruptWorkflow
 from examples.support.programs import ADDRESS, note_missing_worker, run_client
-from strands_temporal_hitl import ApprovalsClient, ApprovalsUnreachableError, PendingApproval
+from strands_temporal_hitl import (
+    ApprovalsClient,
+    ApprovalsEndedError,
+    ApprovalsUnreachableError,
+    PendingApproval,
+)
 
 PROMPT = "Delete the thing called 'old-backup', please."
 
@@ -29,6 +34,9 @@ async def main(prompt: str) -> None:
                 await ask(approvals, handle.id, pending)
         except ApprovalsUnreachableError as error:  # no worker at the moment: nothing is lost, ask again
             print(f"({error})", flush=True)
+        except ApprovalsEndedError as error:  # it did not wait for the answer
+            print(f"({error})", flush=True)
+            break
         await asyncio.wait([result], timeout=0.5)
     print(f"Result: {await result}")
 

@@ -26,6 +26,7 @@ from temporalio.worker import Worker
 from strands_temporal_hitl import (
     ApprovalNotice,
     ApprovalsClient,
+    ApprovalsEndedError,
     ApprovalsNotIndexedError,
     ApprovalsUnreachableError,
     HITLPlugin,
@@ -212,8 +213,24 @@ async def test_who_cannot_be_asked_says_why(environments: Opened, client: Client
         (pending,) = await paused(approver, asked)
         await asked.terminate()
         assert await approver.pending(asked.id) == []
-        with pytest.raises(ApprovalsUnreachableError, match="already completed"):
+        with pytest.raises(ApprovalsEndedError, match=r"has ended \(TERMINATED\)") as ended:
             await approver.approve(asked.id, pending, by=BY)
+        assert ended.value.status == "TERMINATED"
+        assert not isinstance(ended.value, ApprovalsUnreachableError), "who retries that must stop"
+
+
+async def test_a_workflow_that_ends_while_a_decision_is_under_way(
+    environments: Opened, client: Client
+) -> None:
+    approver = ApprovalsClient(client)
+    async with environments(HITLPlugin()) as env:
+        handle = await env.start(AskingWorkflow.run)
+        (pending,) = await paused(approver, handle)
+    deciding = asyncio.create_task(approver.approve(handle.id, pending, by=BY))  # no worker takes it
+    await asyncio.wait([deciding], timeout=0.5)
+    await handle.terminate()
+    with pytest.raises(ApprovalsEndedError, match="TERMINATED"):
+        await asyncio.wait_for(deciding, 20)
 
 
 async def test_a_workflow_whose_worker_is_away_is_listed_with_its_problem(

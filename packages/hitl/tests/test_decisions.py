@@ -34,7 +34,7 @@ from strands_temporal_hitl import (
     ApprovalRecord,
     ApprovalRefusedError,
     Approvals,
-    ApprovalsUnreachableError,
+    ApprovalsEndedError,
     PendingApproval,
     digest_of,
 )
@@ -189,7 +189,7 @@ async def test_a_deadline_rejects(setting: Any) -> None:
         handle, notice = await s.pause(1.0)
         assert notice.pending[0].deadline > notice.pending[0].asked_at
         result = await s.end(handle)
-        with pytest.raises(ApprovalsUnreachableError, match="already completed"):
+        with pytest.raises(ApprovalsEndedError, match="COMPLETED"):
             await s.approver.approve(handle.id, notice.pending[0], by=BY)
     assert result["text"] == "denied\nRejected: Nobody decided in time"
     (record,) = result["records"]

@@ -12,6 +12,7 @@ def test_public_names() -> None:
         "Approvals",
         "ApprovalsCarry",
         "ApprovalsClient",
+        "ApprovalsEndedError",
         "ApprovalsError",
         "ApprovalsNotIndexedError",
         "ApprovalsUnreachableError",

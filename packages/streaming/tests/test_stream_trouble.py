@@ -337,7 +337,7 @@ class Breaks(Interceptor):
 
 
 async def test_short_breaks_do_not_add_up(agents: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of the seven is over when the server says that the workflow runs; all last longer than patience."""
+    """Each is over when the server says that the workflow runs; all seven last longer than patience."""
     monkeypatch.setattr(streaming_client, "_RETRY_DELAY", 0.2)
     breaks, said = Breaks(), asyncio.Event()
     breaks.left = 7

@@ -19,6 +19,7 @@ from ._carry import ApprovalsCarry
 from ._client import ApprovalsClient, WaitingWorkflow
 from ._errors import (
     ApprovalRefusedError,
+    ApprovalsEndedError,
     ApprovalsError,
     ApprovalsNotIndexedError,
     ApprovalsUnreachableError,
@@ -35,6 +36,7 @@ __all__ = [
     "Approvals",
     "ApprovalsCarry",
     "ApprovalsClient",
+    "ApprovalsEndedError",
     "ApprovalsError",
     "ApprovalsNotIndexedError",
     "ApprovalsUnreachableError",

@@ -1,6 +1,7 @@
 """`ApprovalsClient`: what waits for people, and their decisions, from any process."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 from temporalio.client import (
     Client,
     WorkflowExecution,
+    WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
@@ -20,7 +22,13 @@ from temporalio.common import QueryRejectCondition
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from ._errors import ApprovalRefusedError, ApprovalsNotIndexedError, ApprovalsUnreachableError
+from ._errors import (
+    ApprovalRefusedError,
+    ApprovalsEndedError,
+    ApprovalsError,
+    ApprovalsNotIndexedError,
+    ApprovalsUnreachableError,
+)
 from ._types import (
     DECIDE_UPDATE,
     PENDING,
@@ -137,6 +145,7 @@ class ApprovalsClient:
 
         Raises:
             ApprovalRefusedError: If the workflow refuses the decision.
+            ApprovalsEndedError: If the workflow has ended.
             ApprovalsUnreachableError: If it cannot be asked.
         """
         return await self.decide(
@@ -197,6 +206,7 @@ class ApprovalsClient:
 
         Raises:
             ApprovalRefusedError: If the workflow refuses the decision.
+            ApprovalsEndedError: If the workflow has ended.
             ApprovalsUnreachableError: If it cannot be asked.
         """
         handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
@@ -217,7 +227,19 @@ class ApprovalsClient:
                 f"{self._silence(workflow_id)}. The decision may still arrive: look at the records"
             ) from error
         except RPCError as error:
-            raise self._unreachable(workflow_id, error) from error
+            raise await self._undecided(handle, error) from error
+
+    async def _undecided(self, handle: "WorkflowHandle[Any, Any]", error: RPCError) -> ApprovalsError:
+        """Return why no decision arrived: the workflow has ended, or cannot be asked now."""
+        if error.status == RPCStatusCode.NOT_FOUND:  # of one that has ended, or was never known
+            with contextlib.suppress(RPCError):
+                status = (await handle.describe(rpc_timeout=self._timeout)).status
+                if status not in (None, WorkflowExecutionStatus.RUNNING):
+                    return ApprovalsEndedError(
+                        f"Workflow {handle.id!r} has ended ({status.name}): nothing more is decided in it",
+                        status.name,
+                    )
+        return self._unreachable(handle.id, error)
 
     async def _ask(self, execution: WorkflowExecution, at_once: asyncio.Semaphore) -> WaitingWorkflow:
         problem, pending = None, list[PendingApproval]()

@@ -3,7 +3,8 @@
 Exception
 └── ApprovalsError
     ├── ApprovalRefusedError        the workflow did not take the decision
-    ├── ApprovalsUnreachableError   the workflow cannot be asked
+    ├── ApprovalsUnreachableError   the workflow cannot be asked now
+    ├── ApprovalsEndedError         the workflow has ended: no decision reaches it any more
     └── ApprovalsNotIndexedError    the server cannot say which workflows wait
 """
 
@@ -26,7 +27,20 @@ class ApprovalRefusedError(ApprovalsError):
 
 
 class ApprovalsUnreachableError(ApprovalsError):
-    """The workflow is not there, has no `Approvals`, or no worker answers for it."""
+    """The server does not know the workflow, it has no `Approvals`, or no worker answers for it now."""
+
+
+class ApprovalsEndedError(ApprovalsError):
+    """The workflow has ended, so that nothing can be decided in it: to try again does not help.
+
+    Attributes:
+        status: How it ended: "COMPLETED", "FAILED", "CANCELED", "TERMINATED", "TIMED_OUT", or, of a run that
+            was asked for by its id, "CONTINUED_AS_NEW".
+    """
+
+    def __init__(self, message: str, status: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class ApprovalsNotIndexedError(ApprovalsError):
