@@ -1,6 +1,9 @@
 """A `ModelRouter` over durable models, and the auxiliary model by name."""
 
+import asyncio
+import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,10 +20,27 @@ from strands.models.routing import (
 from strands.types.exceptions import ContextWindowOverflowException, ModelThrottledException
 from strands.vended_plugins.goal import GoalLoop
 from temporalio import workflow
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.api.workflowservice.v1 import (
+    PauseActivityRequest,
+    ResetActivityRequest,
+    UnpauseActivityRequest,
+)
+from temporalio.client import WorkflowHandle
 from temporalio.common import RetryPolicy
 
 from strands_temporal import AgentTypeError, TemporalAgent, TemporalModel
-from strands_temporal.testing import ScriptedModel, fail, say, use_tool
+from strands_temporal import _model_calls as model_calls
+from strands_temporal.testing import (
+    AgentEnvironment,
+    Reply,
+    ScriptedCall,
+    ScriptedModel,
+    fail,
+    say,
+    use_tool,
+)
 
 pytestmark = pytest.mark.server
 
@@ -153,3 +173,162 @@ async def test_the_auxiliary_model_works_by_name(agents: Agents) -> None:
             "TemporalModel('main')",
         ]
     assert [len(main.calls), len(judge.calls)] == [2, 2]
+
+
+# --- A call that was cut short is no failure of its model
+
+
+class Cut:
+    """A model that does not answer its first calls, and says what the test does to them."""
+
+    def __init__(self, first: int = 1, *, swallows: bool = False) -> None:
+        self.calls, self.under_way = 0, asyncio.Event()
+        self._first, self._swallows = first, swallows
+
+    def model(self) -> ScriptedModel:
+        return ScriptedModel(lambda _: say("big").when(self._wait))
+
+    async def _wait(self) -> None:
+        self.calls += 1
+        if self.calls <= self._first:
+            self.under_way.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if self._swallows:
+                    raise RuntimeError("the client was closed") from None
+                raise
+
+
+class Small:
+    """The model that a router falls back to."""
+
+    calls = 0
+
+    def model(self) -> ScriptedModel:
+        def script(_: ScriptedCall) -> Reply:
+            self.calls += 1
+            return say("small")
+
+        return ScriptedModel(script)
+
+
+@workflow.defn
+class DocumentedRouter:
+    """As docs/models.md has it."""
+
+    @workflow.run
+    async def run(self, seconds: float | None) -> str:
+        once: Any = {
+            "retry_policy": RetryPolicy(maximum_attempts=1),
+            "heartbeat_timeout": timedelta(seconds=2),
+        }
+        if seconds is not None:
+            once["schedule_to_close_timeout"] = timedelta(seconds=seconds)
+        router = ModelRouter([TemporalModel("claude", **once), TemporalModel("small")])
+        return str(await TemporalAgent(router, callback_handler=None).invoke_async("go")).strip()
+
+
+class Routed:
+    """One run of the documented router, whose workers come and go."""
+
+    def __init__(self, agents: Agents, cut: Cut) -> None:
+        self.cut, self.small = cut, Small()
+        self._agents, self._queue = agents, f"router-{uuid.uuid4()}"
+
+    def worker(self) -> Any:
+        models = {"claude": self.cut.model, "small": self.small.model}
+        return self._agents(workflows=[DocumentedRouter], models=models, task_queue=self._queue)
+
+    async def started(self, env: AgentEnvironment, seconds: float | None = None) -> WorkflowHandle[Any, Any]:
+        handle = await env.start(DocumentedRouter.run, seconds)
+        await self.cut_short()
+        return handle
+
+    async def cut_short(self) -> None:
+        await asyncio.wait_for(self.cut.under_way.wait(), 20)
+        self.cut.under_way.clear()
+
+    async def ends(self, env: AgentEnvironment, handle: WorkflowHandle[Any, Any]) -> str:
+        result = await asyncio.wait_for(handle.result(), 30)
+        await env.assert_replays(handle)
+        return str(result)
+
+
+@pytest.mark.parametrize("swallows", [False, True], ids=["raises", "its client raises something else"])
+async def test_a_deploy_does_not_make_the_router_fall_back(agents: Agents, swallows: bool) -> None:
+    run = Routed(agents, Cut(swallows=swallows))
+    async with run.worker() as env:
+        handle = await run.started(env)
+    async with run.worker() as env:
+        assert await run.ends(env, handle) == "big"
+    assert (run.cut.calls, run.small.calls) == (2, 0)
+
+
+@pytest.mark.parametrize("how", ["reset", "pause"])
+async def test_an_operator_does_not_make_the_router_fall_back(agents: Agents, how: str) -> None:
+    run = Routed(agents, Cut())
+    async with run.worker() as env:
+        handle = await run.started(env)
+        (pending,) = (await handle.describe()).raw_description.pending_activities
+        which: Any = {
+            "namespace": env.client.namespace,
+            "execution": WorkflowExecution(workflow_id=handle.id),
+            "id": pending.activity_id,
+        }
+        service = env.client.workflow_service
+        if how == "reset":
+            await service.reset_activity(ResetActivityRequest(**which))
+        else:
+            await service.pause_activity(PauseActivityRequest(**which))
+            while not await is_paused(handle):  # noqa: ASYNC110  # the server tells nobody
+                await asyncio.sleep(0.05)
+            await service.unpause_activity(UnpauseActivityRequest(**which))
+        assert await run.ends(env, handle) == "big"
+    assert (run.cut.calls, run.small.calls) == (2, 0)
+
+
+async def is_paused(handle: WorkflowHandle[Any, Any]) -> bool:
+    """Tell whether the attempt that was paused has ended."""
+    (pending,) = (await handle.describe()).raw_description.pending_activities
+    return pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_PAUSED
+
+
+async def test_a_call_is_not_made_anew_for_ever(agents: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_calls, "_AT_MOST", 1)
+    run = Routed(agents, Cut(2))
+    async with run.worker() as env:
+        handle = await run.started(env)
+    async with run.worker() as env:
+        await run.cut_short()
+    async with run.worker() as env:
+        assert await run.ends(env, handle) == "small"
+    assert (run.cut.calls, run.small.calls) == (2, 1)
+
+
+async def test_a_call_made_anew_has_the_rest_of_its_time(agents: Agents) -> None:
+    run = Routed(agents, Cut())
+    async with run.worker() as env:
+        handle = await run.started(env, 30)
+    async with run.worker() as env:
+        assert await run.ends(env, handle) == "big"
+    first, second = [
+        event.activity_task_scheduled_event_attributes.schedule_to_close_timeout.ToTimedelta()
+        async for event in handle.fetch_history_events()
+        if event.HasField("activity_task_scheduled_event_attributes")
+    ]
+    assert first == timedelta(seconds=30)
+    assert timedelta(0) < second < first
+
+
+async def test_a_history_that_took_it_for_the_models_failure_replays(
+    agents: Agents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Routed(agents, Cut())
+    with monkeypatch.context() as before:
+        before.setattr(model_calls, "CUT_SHORT", frozenset[str]())
+        async with run.worker() as env:
+            handle = await run.started(env)
+        async with run.worker() as env:
+            assert await asyncio.wait_for(handle.result(), 30) == "small"
+    await env.assert_replays(handle)

@@ -1,4 +1,4 @@
-"""The idempotency key of a tool call, and the header that brings it to the worker. Workflow side.
+"""The idempotency key of a tool call, and the headers of agents' activities. Workflow side.
 
 The key is made of what stays the same when the call is made again: over an activity's retries and a worker's
 restarts by the history, over a reset and continue-as-new because neither changes the workflow id, the first
@@ -17,11 +17,10 @@ from temporalio import worker, workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadConverter
 
-from ._types import HEARTBEATS_HEADER, TOOL_HEADER
-
 _LENGTH = 32  # hex digits: 128 bits, as in a UUID
 
-_headers: ContextVar[Mapping[str, Payload]] = ContextVar("strands_temporal_headers", default={})  # noqa: B039  # never changed
+_NO_HEADERS: Mapping[str, Payload] = {}
+_headers: ContextVar[Mapping[str, Payload]] = ContextVar("strands_temporal_headers", default=_NO_HEADERS)
 
 
 def idempotency_key(context: "ToolContext[Any]", arguments: Mapping[str, Any]) -> str:
@@ -52,17 +51,14 @@ def tool_header(key: str, context: "ToolContext[Any]", activity_type: str) -> Pa
     return PayloadConverter.default.to_payload(value)
 
 
-@contextlib.contextmanager
-def with_headers(tool: Payload | None, *, heartbeats: bool) -> Generator[None]:
-    """Give headers to the activities that are started in the block; nothing may be awaited in it.
+def hook_header() -> Payload:
+    """Return the header of an activity that runs in a hook's place."""
+    return PayloadConverter.default.to_payload(1)
 
-    Args:
-        tool: The header of the tool call that the activity answers.
-        heartbeats: Whether to ask the worker for heartbeats.
-    """
-    headers = {} if tool is None else {TOOL_HEADER: tool}
-    if heartbeats:
-        headers[HEARTBEATS_HEADER] = PayloadConverter.default.to_payload(True)  # that it is there says it
+
+@contextlib.contextmanager
+def with_headers(headers: Mapping[str, Payload]) -> Generator[None]:
+    """Give `headers` to the activities that are started in the block; nothing may be awaited in it."""
     token = _headers.set(headers)
     try:
         yield
@@ -70,12 +66,14 @@ def with_headers(tool: Payload | None, *, heartbeats: bool) -> Generator[None]:
         _headers.reset(token)
 
 
-class ToolHeaders(worker.WorkflowOutboundInterceptor):
-    """Adds the headers of a tool's or a hook's activity to the one that is started for it."""
+class ActivityHeaders(worker.WorkflowOutboundInterceptor):
+    """Adds the headers of a tool call or a hook to the activity that is started for it."""
 
     def start_activity(self, input: worker.StartActivityInput) -> "workflow.ActivityHandle[Any]":
         """See base class."""
-        input.headers = {**input.headers, **_headers.get()}
+        headers = _headers.get()
+        if headers:
+            input.headers = {**input.headers, **headers}
         return super().start_activity(input)
 
 

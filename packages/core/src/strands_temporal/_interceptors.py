@@ -7,7 +7,7 @@ from temporalio.exceptions import ApplicationError, TemporalError
 
 from ._adaptation import adapt_loop, raised_by_multi_agent
 from ._errors import as_workflow_failure, cause_of, left_agent, to_application_error, unwrapped
-from ._idempotency import ToolHeaders
+from ._idempotency import ActivityHeaders
 from ._tool_calls import ToolCalls
 
 
@@ -45,7 +45,7 @@ class _AgentRuns(worker.WorkflowInboundInterceptor):
     """Prepares the workflow's loop for Strands, and ends the run on an error that left an agent."""
 
     def init(self, outbound: worker.WorkflowOutboundInterceptor) -> None:
-        super().init(ToolHeaders(outbound))
+        super().init(ActivityHeaders(outbound))
 
     async def execute_workflow(self, input: worker.ExecuteWorkflowInput) -> Any:
         adapt_loop()

@@ -21,6 +21,7 @@ from ._adaptation import StructuredOutputSupport
 from ._cancel import AgentCancelledError
 from ._errors import AgentTypeError, AgentValueError
 from ._invocation_state import users_state, write_back
+from ._model_calls import call_model
 from ._model_checks import FACTORY_HINT, check_declared, check_name, check_streaming
 from ._model_facts import RunStates, checked_overrides
 from ._options import MODEL_DEFAULTS, ActivityOptions, merge_options
@@ -39,7 +40,6 @@ from ._types import (
     Transcript,
 )
 from ._wire import decode, encode
-from ._workflow import execute_activity
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -186,7 +186,7 @@ class TemporalModel(StructuredOutputSupport, Model):  # pyright: ignore[reportIn
             try:
                 with SentTranscripts.of_this_run().send(self, messages, tool_specs or (), frame) as sent:
                     call = self._call(sent.transcript, model_state=None)
-                    count: TokenCount = await execute_activity(
+                    count: TokenCount = await call_model(
                         COUNT_TOKENS_ACTIVITY, [call.to_wire()], self._options, result_type=TokenCount
                     )
             except Exception as error:  # noqa: BLE001  # as Strands' providers do
@@ -308,9 +308,7 @@ class TemporalModel(StructuredOutputSupport, Model):  # pyright: ignore[reportIn
     async def _ask(self, call: ModelCall, cancel_signal: Event | None) -> ModelResult:
         activity = STREAMING_MODEL_ACTIVITY if self.streaming_topic else MODEL_ACTIVITY
         # Without a result type: pydantic's adapter of one costs each workflow 7 KB and its time.
-        answer = await execute_activity(
-            activity, [call.to_wire()], self._options, cancel_signal=cancel_signal
-        )
+        answer = await call_model(activity, [call.to_wire()], self._options, cancel_signal=cancel_signal)
         result = ModelResult.from_wire(answer)
         state = self._runs.current
         if result.facts is not None and call.config == (encode(state.overrides) or None):

@@ -20,10 +20,11 @@ from temporalio import activity, worker
 from temporalio.converter import PayloadConverter
 from typing_extensions import override
 
+from ._cut_short import whole_or_again
 from ._tool_context import ToolContext, begin_call, changed_state, current_call, remember_context
 from ._tool_errors import tool_failure
 from ._tool_results import tool_answer
-from ._types import HEARTBEATS_HEADER, TOOL_HEADER, TOOL_HEARTBEAT_TIMEOUT
+from ._types import HOOK_HEADER, TOOL_HEADER, TOOL_HEARTBEAT_TIMEOUT
 from ._wire import encode
 
 logger = logging.getLogger(__name__)
@@ -95,15 +96,16 @@ class ToolCalls(worker.ActivityInboundInterceptor):
         header = input.headers.get(TOOL_HEADER)
         if header is None:
             remember_context(input.args)
-            marked = HEARTBEATS_HEADER in input.headers
-            with self._heartbeats.beating() if marked else contextlib.nullcontext():
+            if HOOK_HEADER not in input.headers:
+                return await self.next.execute_activity(input)
+            with self._heartbeats.beating(), whole_or_again():
                 return await self.next.execute_activity(input)
         key, tool_use_id, *name = PayloadConverter.default.from_payload(header)
         tool_use = {"toolUseId": tool_use_id, "name": name[0] if name else activity.info().activity_type}
         # In another process nothing of this worker is at hand.
         here = input.executor is None or isinstance(input.executor, ThreadPoolExecutor)
         context = begin_call(input.args, WorkerToolCall(key, self._heartbeats if here else None), tool_use)
-        with self._heartbeats.beating():
+        with self._heartbeats.beating(), whole_or_again():
             try:
                 value = await self.next.execute_activity(input)
                 return await tool_answer(value, changed_state(context))

@@ -24,12 +24,15 @@ COUNT_TOKENS_ACTIVITY = "count_model_tokens"
 WIRE_VERSION = 1
 """Version of the layout of `ModelCall` and `ModelResult`; raised when a field changes its meaning."""
 
+MADE_ANEW_PATCH = "strands-temporal-model-call-made-anew"
+"""Temporal's patch id in histories where a model call was cut short and made anew (see `_model_calls.py`)."""
+
 TOOL_HEADER = "strands-temporal-tool"
 """Header of the activity behind a tool call: a JSON list of the idempotency key, the tool use id and, where
 it is not the activity type, the tool's name. It tells the worker that the activity answers a tool call."""
 
-HEARTBEATS_HEADER = "strands-temporal-heartbeats"
-"""Header of an activity for whose user the worker heartbeats, which answers no tool call: a hook's."""
+HOOK_HEADER = "strands-temporal-hook"
+"""Header of the activity that runs in a hook's place. It tells the worker that an agent waits for it."""
 
 TOOL_HEARTBEAT_TIMEOUT = timedelta(seconds=15)
 """Heartbeat time-out of the activity of a tool or a hook where the user chose none. The worker heartbeats by

@@ -11,10 +11,11 @@ from temporalio.exceptions import ActivityError, CancelledError
 
 from ._cancel import AgentCancelledError, ended
 from ._errors import from_activity_error
-from ._idempotency import with_headers
+from ._idempotency import hook_header, with_headers
 from ._options import ActivityOptions
 from ._sync_calls import check_may_wait
 from ._teardown import check_not_torn_down
+from ._types import HOOK_HEADER, TOOL_HEADER
 
 
 async def execute_activity(
@@ -26,7 +27,7 @@ async def execute_activity(
     restore: Callable[[ActivityError], Exception] = from_activity_error,
     cancel_signal: threading.Event | None = None,
     tool_header: Payload | None = None,
-    heartbeats: bool = False,
+    hook: bool = False,
 ) -> Any:
     """Run an activity and return its result, errors restored for Strands. Runs in the workflow.
 
@@ -38,9 +39,8 @@ async def execute_activity(
         restore: Turns the activity's failure into what Strands should see.
         cancel_signal: Set, it cancels the activity; set before, the activity is not started. For a tool
             `tool_context.cancel_signal`.
-        tool_header: Tells the worker that the activity answers a tool call (see `_idempotency.py`), and has
-            it heartbeat.
-        heartbeats: Have the worker heartbeat for an activity that answers none.
+        tool_header: Tells the worker that the activity answers a tool call (see `_idempotency.py`).
+        hook: Tell the worker that the activity runs in a hook's place.
 
     Raises:
         asyncio.CancelledError: If the activity was cancelled with the workflow. Temporal raises an ordinary
@@ -55,8 +55,11 @@ async def execute_activity(
     check_may_wait(f"the activity {activity if isinstance(activity, str) else activity.__name__!r}")
     if cancel_signal is not None and cancel_signal.is_set():
         raise AgentCancelledError
+    headers = {TOOL_HEADER: tool_header} if tool_header else {}
+    if hook:
+        headers[HOOK_HEADER] = hook_header()
     # The overloads of temporalio know a name or a function, not either.
-    with with_headers(tool_header, heartbeats=heartbeats):
+    with with_headers(headers):
         handle = workflow.start_activity(cast("str", activity), args=args, result_type=result_type, **options)
     by_signal = await ended(handle, cancel_signal)
     try:

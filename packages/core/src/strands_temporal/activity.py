@@ -5,6 +5,7 @@ from strands_temporal.activity import ModelCallInterceptor, ModelCallMiddleware,
 
 from ._adaptation import activity_name
 from ._agent_state import ActivityAgentState
+from ._cut_short import is_cut_short
 from ._factories import NamedFactories
 from ._heartbeat import heartbeating
 from ._middleware import ModelCallInterceptor, ModelCallMiddleware, ModelRequest, ModelStream
@@ -29,5 +30,6 @@ __all__ = [
     "encode",
     "forward_progress",
     "heartbeating",
+    "is_cut_short",
     "tool_context",
 ]

@@ -137,7 +137,7 @@ def activity_as_hook(
     async def callback(event: TEvent) -> None:
         check_not_torn_down()  # before the user's own function
         args = [] if activity_input is None else [activity_input(event)]
-        result = await execute_activity(activity, args, merged, heartbeats=True)
+        result = await execute_activity(activity, args, merged, hook=True)
         applied = None if apply is None else apply(event, result)
         if inspect.isawaitable(applied):
             await applied

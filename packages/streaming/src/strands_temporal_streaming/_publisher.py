@@ -18,6 +18,8 @@ from temporalio.contrib.workflow_streams import WorkflowStreamClient
 from temporalio.service import RPCError, RPCStatusCode
 from typing_extensions import Self
 
+from strands_temporal.activity import is_cut_short
+
 from ._plain import plain_event
 from ._types import (
     CALL_METADATA,
@@ -97,7 +99,7 @@ class AttemptPublisher:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) or (error is not None and is_cut_short()):
             self._put_control(AttemptFailed(self._call, self._info.attempt, type(error).__name__))
         self._closing = True
         self._filled.set()

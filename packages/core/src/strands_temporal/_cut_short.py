@@ -1,0 +1,39 @@
+"""Attempts that a worker's shutdown, an operator's pause or a reset cut short. On the worker.
+
+An activity that honours its cancellation ends early, with what it has by then. When the workflow wants it to
+end, that is its result. In these three cases nobody does: what it returned or raised is no result, and
+Temporal makes the attempt again.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Generator
+
+from temporalio import activity
+
+
+@contextlib.contextmanager
+def whole_or_again() -> Generator[None]:
+    """End the activity's attempt as cut short, if it is, whatever the block did.
+
+    Raises:
+        asyncio.CancelledError: If the attempt was cut short. The SDK reports it as such, to be made again.
+    """
+    try:
+        yield
+    except Exception as error:
+        if is_cut_short():
+            raise asyncio.CancelledError from error
+        raise
+    if is_cut_short():
+        raise asyncio.CancelledError
+
+
+def is_cut_short() -> bool:
+    """Tell whether a shutdown, a pause or a reset ends this attempt, which Temporal then makes again."""
+    details = activity.cancellation_details()
+    return (
+        details is not None
+        and (details.worker_shutdown or details.paused or details.reset)
+        and not details.cancel_requested  # then the workflow takes what there is
+    )
