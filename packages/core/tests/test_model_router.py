@@ -29,6 +29,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.client import WorkflowHandle
 from temporalio.common import RetryPolicy
+from temporalio.exceptions import ApplicationError
 
 from strands_temporal import AgentTypeError, TemporalAgent, TemporalModel
 from strands_temporal import _model_calls as model_calls
@@ -232,16 +233,16 @@ class DocumentedRouter:
 class Routed:
     """One run of the documented router, whose workers come and go."""
 
-    def __init__(self, agents: Agents, cut: Cut) -> None:
-        self.cut, self.small = cut, Small()
+    def __init__(self, agents: Agents, cut: Cut, workflow_class: Any = DocumentedRouter) -> None:
+        self.cut, self.small, self._class = cut, Small(), workflow_class
         self._agents, self._queue = agents, f"router-{uuid.uuid4()}"
 
     def worker(self) -> Any:
         models = {"claude": self.cut.model, "small": self.small.model}
-        return self._agents(workflows=[DocumentedRouter], models=models, task_queue=self._queue)
+        return self._agents(workflows=[self._class], models=models, task_queue=self._queue)
 
     async def started(self, env: AgentEnvironment, seconds: float | None = None) -> WorkflowHandle[Any, Any]:
-        handle = await env.start(DocumentedRouter.run, seconds)
+        handle = await env.start(self._class.run, seconds)
         await self.cut_short()
         return handle
 
@@ -321,14 +322,33 @@ async def test_a_call_made_anew_has_the_rest_of_its_time(agents: Agents) -> None
     assert timedelta(0) < second < first
 
 
+@workflow.defn
+class OneAttempt:
+    """An agent whose model has one attempt, and none to fall back to."""
+
+    @workflow.run
+    async def run(self, _seconds: float | None) -> str:
+        once = RetryPolicy(maximum_attempts=1)
+        agent = TemporalAgent(
+            "claude", retry_policy=once, heartbeat_timeout=timedelta(seconds=2), callback_handler=None
+        )
+        try:
+            return str(await agent.invoke_async("go")).strip()
+        except ApplicationError as error:
+            return f"failed: {error.type}"
+
+
+@pytest.mark.parametrize("released", [False, True], ids=["now", "as before"])
 async def test_a_history_that_took_it_for_the_models_failure_replays(
-    agents: Agents, monkeypatch: pytest.MonkeyPatch
+    agents: Agents, monkeypatch: pytest.MonkeyPatch, released: bool
 ) -> None:
-    run = Routed(agents, Cut())
+    run = Routed(agents, Cut(), OneAttempt)
     with monkeypatch.context() as before:
-        before.setattr(model_calls, "CUT_SHORT", frozenset[str]())
+        if released:
+            before.setattr(model_calls, "CUT_SHORT", frozenset[str]())
         async with run.worker() as env:
             handle = await run.started(env)
         async with run.worker() as env:
-            assert await asyncio.wait_for(handle.result(), 30) == "small"
+            expected = "failed: WorkerShutdown" if released else "big"
+            assert await asyncio.wait_for(handle.result(), 30) == expected
     await env.assert_replays(handle)

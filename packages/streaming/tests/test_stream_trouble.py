@@ -37,6 +37,7 @@ from strands_temporal.testing import ScriptedModel, say, use_tool
 from strands_temporal_streaming import (
     AgentEvent,
     AgentStream,
+    AttemptFailed,
     AttemptRestarted,
     CallStarted,
     End,
@@ -298,6 +299,48 @@ async def test_a_reader_waits_for_a_worker_however_small_its_patience(agents: Ag
     async with agents(workflows=[TroubleWorkflow], models={"live": lambda: model}, task_queue=queue) as env:
         assert [event.text for event in of(TextDelta, await reader)] == ["here"]
         await env.assert_replays(handle)
+
+
+@workflow.defn
+class OneAttemptWorkflow:
+    """An agent whose model has one attempt: a call that is cut short is made anew by another activity."""
+
+    def __init__(self) -> None:
+        self.stream = WorkflowStream()
+
+    @workflow.run
+    async def run(self) -> str:
+        once = RetryPolicy(maximum_attempts=1)
+        agent = TemporalAgent("live", streaming_topic="speech", retry_policy=once, callback_handler=None)
+        return str(await agent.invoke_async("go")).strip()
+
+
+async def test_what_a_call_said_that_was_cut_short_is_taken_back(agents: Agents) -> None:
+    said, queue = asyncio.Event(), f"cut-{uuid.uuid4()}"
+    model = LiveModel(play("half ", asyncio.Event().wait), play("all of it"))
+    options: Any = {"workflows": [OneAttemptWorkflow], "models": {"live": lambda: model}, "task_queue": queue}
+    events: list[AgentEvent] = []
+
+    async def read(handle: Any) -> None:
+        async for event in reading(env.client, handle.id):
+            events.append(event)
+            if isinstance(event, TextDelta):
+                said.set()
+
+    async with agents(**options) as env:
+        handle = await env.start(OneAttemptWorkflow.run)
+        reader = asyncio.create_task(read(handle))
+        await bounded(said)
+    async with agents(**options) as env:
+        assert await asyncio.wait_for(handle.result(), WAIT) == "all of it"
+        await asyncio.wait_for(reader, WAIT)
+        await env.assert_replays(handle)
+    first, second = of(CallStarted, events)
+    assert [(event.call, event.text) for event in of(TextDelta, events)] == [
+        (first.call, "half "),
+        (second.call, "all of it"),
+    ]
+    assert [event.call for event in of(AttemptFailed, events)] == [first.call], "its text does not count"
 
 
 class Breaks(Interceptor):
