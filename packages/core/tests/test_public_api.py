@@ -84,6 +84,7 @@ def test_the_public_names() -> None:
                 "encode",
                 "forward_progress",
                 "heartbeating",
+                "is_cut_short",
                 "tool_context",
             ],
             "strands_temporal.testing": [

@@ -58,10 +58,12 @@ LONG: Any = {"start_to_close_timeout": timedelta(minutes=5)}
 @pytest.fixture(autouse=True)
 def no_collection_by_itself() -> Generator[None]:
     """Collect garbage only where a test says so."""
+    collects = gc.isenabled()
     gc.collect()
     gc.disable()
     yield
-    gc.enable()
+    if collects:
+        gc.enable()
 
 
 # --- Agents of all kinds, in the middle of a call that does not end
