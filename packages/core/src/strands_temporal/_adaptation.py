@@ -87,6 +87,9 @@ whose work per message is paid at each replay, and the names they take them from
 NEEDS_AN_EXTRA = frozenset({"strands.vended_interventions.cedar.cedar_authorization"})
 """Modules among them that import a package which Strands installs by an extra."""
 
+ADAPTED_IF_LOADED: dict[str, tuple[str, ...]] = {"strands_tools.current_time": ("datetime",)}
+"""The same for modules of an optional package, which is not imported for it (strands-agents-tools 0.8.10)."""
+
 CANCEL_WATCHER = ("strands.agent.agent", "_link_cancel_signal")
 """Where Strands polls a caller's cancel signal, every 50 ms (1.62: agent.py:132). An agent as a tool has one
 for each call."""
@@ -117,6 +120,7 @@ def adapt_loop() -> None:
     Called by the workflow interceptor where the workflow's own loop is running. Temporal's loop raises
     NotImplementedError there, which Strands would hand to the model as the tool's answer.
     """
+    _adapt_loaded()
     loop = asyncio.get_running_loop()
     if not workflow.in_workflow() or getattr(loop.run_in_executor, "__func__", None) is _run_inline:
         return
@@ -128,23 +132,6 @@ def adapt_strands() -> None:
 
     Idempotent. Outside a workflow the modules behave as before.
     """
-    stand_ins = {
-        "ThreadPoolExecutor": _WorkflowExecutor,
-        "_new_snapshot_id": _WorkflowUuid7,
-        "asyncio": _WorkflowAsyncio,
-        "copy": _WorkflowCopy,
-        "datetime": _WorkflowDatetime,
-        "dt": _WorkflowDatetime,
-        "get_background_task_runtime": _WorkflowBackgroundRuntime,
-        "get_tracer": _WorkflowTracer,
-        "inspect": _HooksInspect,
-        "logger": _SteeringLogger,
-        "random": _WorkflowRandom,
-        "threading": _WorkflowThreading,
-        "time": _WorkflowTime,
-        "uuid": _WorkflowUuid,
-        "uuid4": _WorkflowUuid4,
-    }
     for module_name, names in ADAPTED_NAMES.items():
         try:
             module = importlib.import_module(module_name)
@@ -152,14 +139,25 @@ def adapt_strands() -> None:
             if module_name not in NEEDS_AN_EXTRA:
                 raise
             continue
-        for name in names:
-            current = getattr(module, name)
-            if not isinstance(current, _StandIn):
-                setattr(module, name, stand_ins[name](current))
+        _adapt(module, names)
     for (module_name, name), stand_in in {CANCEL_WATCHER: _CancelWatcher, SWARM_STATE: _SwarmState}.items():
         module = importlib.import_module(module_name)
         if not isinstance(getattr(module, name), _StandIn):
             setattr(module, name, stand_in(getattr(module, name)))
+
+
+def _adapt_loaded() -> None:
+    for module_name, names in ADAPTED_IF_LOADED.items():
+        module = sys.modules.get(module_name)
+        if module is not None:
+            _adapt(module, names)
+
+
+def _adapt(module: types.ModuleType, names: tuple[str, ...]) -> None:
+    for name in names:
+        current = getattr(module, name)
+        if not isinstance(current, _StandIn):
+            setattr(module, name, _STAND_INS[name](current))
 
 
 def called_by_strands(depth: int, package: str = "strands") -> bool:
@@ -449,6 +447,25 @@ class _SwarmState(_StandIn):
         if workflow.in_workflow():
             values.setdefault("start_time", workflow.time())
         return self._module(**values)
+
+
+_STAND_INS: dict[str, type[_StandIn]] = {
+    "ThreadPoolExecutor": _WorkflowExecutor,
+    "_new_snapshot_id": _WorkflowUuid7,
+    "asyncio": _WorkflowAsyncio,
+    "copy": _WorkflowCopy,
+    "datetime": _WorkflowDatetime,
+    "dt": _WorkflowDatetime,
+    "get_background_task_runtime": _WorkflowBackgroundRuntime,
+    "get_tracer": _WorkflowTracer,
+    "inspect": _HooksInspect,
+    "logger": _SteeringLogger,
+    "random": _WorkflowRandom,
+    "threading": _WorkflowThreading,
+    "time": _WorkflowTime,
+    "uuid": _WorkflowUuid,
+    "uuid4": _WorkflowUuid4,
+}
 
 
 def _may_draw() -> bool:

@@ -15,6 +15,7 @@ from strands.tools import ToolProvider
 from typing_extensions import override
 
 from ._errors import AgentTypeError, AgentValueError
+from ._strands_tools import remedy
 
 _VENDED_WITH_IO = frozenset({"a2a_client", "http_request", "mcp_router", "web_fetch"})
 _VENDED_WITH_SANDBOX = frozenset({"file_editor", "python_repl", "shell"})
@@ -133,6 +134,8 @@ def _check_tool(item: object, sandbox: Sandbox | None) -> None:
             f"TemporalAgent(tools=...): the path {path!r} would be read by the workflow, and a replay may "
             "find another file. Import the module and give it, or its tools"
         )
+    if advice := remedy(_module_of(cast("object", item))):
+        raise AgentTypeError(f"TemporalAgent(tools=...): {advice}")
     name = _vended(cast("object", item))
     if name in _VENDED_WITH_IO or (name in _VENDED_WITH_SANDBOX and sandbox is None):
         raise AgentTypeError(
@@ -143,10 +146,16 @@ def _check_tool(item: object, sandbox: Sandbox | None) -> None:
 
 def _vended(item: object) -> str:
     """Return the package in `strands.vended_tools` that a tool, or a module of one, comes from, or ""."""
-    module = str(getattr(item, "__name__", "")) if hasattr(item, "__file__") else ""
-    module = module or str(getattr(item, "__module__", ""))
-    parts = module.split(".")
+    parts = _module_of(item).split(".")
     return parts[2] if parts[:2] == ["strands", "vended_tools"] and len(parts) > 2 else ""
+
+
+def _module_of(item: object) -> str:
+    """Return the name of the module that a tool comes from, or that it is."""
+    if isinstance(item, str):
+        return item
+    name = str(getattr(item, "__name__", "")) if hasattr(item, "__file__") else ""
+    return name or str(getattr(item, "__module__", ""))
 
 
 def _flat(items: Any) -> list[Any]:

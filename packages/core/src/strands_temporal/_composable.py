@@ -21,6 +21,7 @@ from temporalio.worker import (
 )
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from . import _strands_tools
 from ._eviction import CachedWorkflows, evicting, tracked
 from ._teardown import watch_collector
 
@@ -44,6 +45,7 @@ PASSTHROUGH_MODULES = (
     "boto3",  # the same
     "docstring_parser",  # Strands reads tool docstrings with it, lazily
     "jsonschema",  # Strands validates tool specs with it, lazily
+    *_strands_tools.PASSTHROUGH_MODULES,
 )
 """What every plugin lets workflow code see unsandboxed, each with its reason. Temporal adds pydantic and the
 standard library."""

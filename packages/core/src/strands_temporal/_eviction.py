@@ -23,6 +23,8 @@ from temporalio.bridge.proto.workflow_activation import (  # what a public metho
 )
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 
+from ._unloadable import load_errors_explained
+
 logger = logging.getLogger(__name__)
 
 _SECONDS = 5.0  # for one workflow; temporalio complains of an eviction after two
@@ -116,9 +118,14 @@ def tracked(runner: WorkflowRunner) -> WorkflowRunner:
 
 
 class _Tracked(WorkflowRunner):
-    """Mixin of a workflow runner."""
+    """Mixin of a workflow runner, which also says why a workflow's file cannot be loaded."""
 
     __slots__ = ()
+
+    def prepare_workflow(self, defn: Any) -> None:
+        """See base class."""
+        with load_errors_explained(defn.cls.__module__):
+            super().prepare_workflow(defn)  # pyright: ignore[reportAbstractUsage]  # the runner's own
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """See base class."""

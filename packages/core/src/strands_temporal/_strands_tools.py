@@ -1,0 +1,55 @@
+"""Where the tools of `strands-agents-tools` run (0.8.10): in the workflow, on the worker, or not at all.
+
+The package is optional and never imported here. `docs/strands-tools.md` says the same as a table; a test
+compares both with the modules that are installed.
+"""
+
+PACKAGE = "strands_tools"
+
+IN_WORKFLOW = frozenset({"calculator", "current_time", "stop"})
+"""Tools that only compute. The clock that `current_time` reads is the workflow's."""
+
+PASSTHROUGH_MODULES = (
+    "strands_tools.calculator",  # computes, with sympy
+    "strands_tools.current_time",  # its clock is changed once, in the module that is imported outside
+    "sympy",  # the sandbox cannot load it; it imports parts of itself at their first use
+    "mpmath",  # the same, for sympy
+    "rich",  # the calculator draws tables with it, into nothing unless asked; imports parts of itself late
+)
+
+_SUB_AGENTS = "give the agent another TemporalAgent as a tool (`.as_tool()`), or use Strands' Graph or Swarm"
+
+INSTEAD = {
+    "agent_graph": _SUB_AGENTS,
+    "batch": "Strands itself runs the calls of one message side by side",
+    "graph": _SUB_AGENTS,
+    "handoff_to_user": "ask by an interrupt (docs/interrupts.md), or by Approvals of strands-temporal[hitl]",
+    "load_tool": "import the tool at the top of the workflow's file, or host it on the worker",
+    "mcp_client": "use TemporalMCPClient of strands-temporal[mcp]",
+    "sleep": "use `from strands.vended_tools import sleep`, which is a timer in a workflow",
+    "swarm": _SUB_AGENTS,
+    "think": "let the model reason itself (its provider's reasoning settings), or " + _SUB_AGENTS,
+    "use_agent": _SUB_AGENTS,
+    "use_llm": _SUB_AGENTS,
+    "workflow": _SUB_AGENTS,
+}
+"""Tools that ask at the terminal, block, or run an agent inside a call, and what to use in their place."""
+
+
+def remedy(module: str) -> str | None:
+    """Return what to do about a tool of the package that cannot run in a workflow, None for any other tool.
+
+    Args:
+        module: Name of the module that it is from, "strands_tools.http_request".
+    """
+    package, _, rest = module.partition(".")
+    name = rest.partition(".")[0]
+    if package != PACKAGE or not name or name in IN_WORKFLOW or name == "utils":
+        return None
+    if name in INSTEAD:
+        return f"strands_tools.{name} cannot run in a workflow: {INSTEAD[name]}"
+    return (
+        f"strands_tools.{name} does I/O, which a workflow would do again at each replay. Host it on the "
+        f"worker, with `from strands_tools import {name}` there: StrandsPlugin(tools={{{name!r}: lambda: "
+        f"{name}}}), and give the agent TemporalTools({name!r}) from strands_temporal.workflow"
+    )
