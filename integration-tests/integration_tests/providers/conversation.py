@@ -12,7 +12,7 @@ from temporalio.common import RetryPolicy
 
 from strands_temporal import TemporalAgent
 
-HEARTBEAT_TIMEOUT = timedelta(seconds=4)  # the slow stream takes longer
+HEARTBEAT_TIMEOUT = timedelta(seconds=8)  # the slow stream takes longer
 
 
 class Person(BaseModel):

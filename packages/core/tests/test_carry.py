@@ -258,7 +258,7 @@ class LargeWorkflow:
     async def run(self, case: str) -> None:
         agent = TemporalAgent("m", callback_handler=None)
         if case == "too large":
-            noise = workflow.random().randbytes(2_500_000).decode("latin-1")
+            noise = workflow.random().randbytes(1_500_000).decode("latin-1")
             agent.messages.append({"role": "user", "content": [{"text": noise}]})
             workflow.continue_as_new(agent.carry())
         if case == "both":

@@ -292,3 +292,22 @@ async def test_structured_output_is_the_call_of_a_tool() -> None:
     assert (model.calls[0].tool_names, model.calls[0].tool_choice) == (["City"], {"any": {}})
     with pytest.raises(ValueError, match="did not call the tool 'City'"):
         [event async for event in model.structured_output(City, HELLO)]
+
+
+async def test_a_text_is_a_step() -> None:
+    agent = Agent(ScriptedModel("one", say("two")), callback_handler=None)
+    assert [str(await agent.invoke_async(prompt)).strip() for prompt in ("a", "b")] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["hello"], r"step 1 is a list.*ScriptedModel\(\*steps\)"),
+        ((say("x"),), r"step 1 is a tuple"),
+        (None, r"step 1, None, is no step\. A step is say\("),
+        ({"text": "x"}, r"is no step"),
+    ],
+)
+def test_what_is_no_step_is_refused_at_once(given: Any, said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        ScriptedModel(given)

@@ -8,17 +8,20 @@ import uuid
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from conftest import Agents
 from packages.mcp.tests.conftest import HttpServer
-from packages.mcp.tests.mcp_support import OneServer, plugins, text
+from packages.mcp.tests.mcp_support import OneAttempt, OneServer, plugins, text
 from packages.mcp.tests.servers.clients import PYTHON_SERVER, python_server, stdio
 from strands.tools.mcp import MCPClient
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from strands_temporal import StrandsPlugin
 from strands_temporal.testing import ScriptedModel, assert_replays, say, use_tool
 from strands_temporal_mcp import MCPPlugin, MCPServersUnavailableError
 
@@ -237,3 +240,59 @@ def test_what_a_plugin_is_given_wrongly() -> None:
         wrong(mcp_clients={"": python_server})
     with pytest.raises(TypeError, match="name 5 is not a string"):
         wrong(mcp_clients={5: python_server})
+
+
+async def test_an_idle_connection_is_closed_and_the_next_call_opens_another(client: Client) -> None:
+    model = ScriptedModel(*[use_tool("process", {}), say("done")] * 2)
+    idle = timedelta(seconds=0.5)
+    both = [
+        StrandsPlugin(
+            models={"scripted": lambda: model},
+            mcp_clients={"tests": python_server},
+            mcp_connection_idle_timeout=idle,
+        )
+    ]
+    queue = f"idle-{uuid.uuid4()}"
+    async with worker_of(client, *both, task_queue=queue):
+        first = await run_one(client, queue)
+        server = int(text(first))
+        await wait_until(lambda: not psutil.pid_exists(server))
+        second = await run_one(client, queue)
+    assert second["status"] == "success"
+    assert int(text(second)) != server
+
+
+async def test_a_connection_is_not_idle_while_a_call_is_under_way(agents: Agents, tmp_path: Path) -> None:
+    marker = tmp_path / "hangs"
+    model = ScriptedModel(use_tool("hang", {"marker": str(marker)}), say("done"))
+    plugin = MCPPlugin(mcp_clients={"tests": python_server}, connection_idle_timeout=timedelta(seconds=0.3))
+    both = [StrandsPlugin(models={"scripted": lambda: model}), plugin]
+    async with agents(workflows=[OneAttempt], plugins=both) as env:
+        handle = await env.start(OneAttempt.run, 3.0, 4.0)  # ten times the idle time
+        await wait_until(marker.exists)
+        server = int(marker.read_text())
+        await handle.result()
+        assert "StartToClose" in str((await handle.result())[0]["content"])
+        await wait_until(lambda: not psutil.pid_exists(server))
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "said"),
+    [
+        (300, TypeError, r"connection_idle_timeout=300 is not a timedelta"),
+        (timedelta(), ValueError, r"connection_idle_timeout=.* is not positive"),
+        (timedelta(seconds=-1), ValueError, r"connection_idle_timeout=.* is not positive"),
+    ],
+)
+def test_a_bad_idle_timeout_is_refused(given: Any, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        MCPPlugin(mcp_clients={"tests": python_server}, connection_idle_timeout=given)
+    with pytest.raises(error, match=said):
+        StrandsPlugin(mcp_clients={"tests": python_server}, mcp_connection_idle_timeout=given)
+
+
+def test_an_idle_timeout_without_servers_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"for the servers in mcp_clients.*MCPPlugin\(connection_idle_timeout"
+    ):
+        StrandsPlugin(mcp_connection_idle_timeout=timedelta(minutes=5))

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from botocore.config import Config
@@ -47,6 +48,8 @@ class StrandsPlugin(ComposablePlugin):
             the worker's life. An activity `invoke_tool` calls them.
         mcp_clients: Factories of Strands' `MCPClient` by name, for `TemporalMCPClient(server=name)`: the same
             as a `strands_temporal_mcp.MCPPlugin` beside this one. Needs the extra `mcp`.
+        mcp_connection_idle_timeout: How long a connection to an MCP server may be unused before it is closed;
+            the next call opens another one. None, the default, keeps each open for the worker's life.
         max_cached_transcript_bytes: Bytes of conversations that a worker keeps, so that a model call brings
             only what is new; 64 MiB by default. What is not kept is asked of the workflow, by a query. 0
             keeps nothing.
@@ -55,7 +58,8 @@ class StrandsPlugin(ComposablePlugin):
         MissingExtraError: If `mcp_clients` is given and the extra `mcp` is not installed.
         TypeError: If `models` or `tools` is not a mapping, a name is not a string, or a factory cannot be
             called.
-        ValueError: If `models` or a name is empty, or `max_cached_transcript_bytes` is negative.
+        ValueError: If `models` or a name is empty, `max_cached_transcript_bytes` is negative, or
+            `mcp_connection_idle_timeout` is given without `mcp_clients`.
     """
 
     def __init__(
@@ -64,10 +68,11 @@ class StrandsPlugin(ComposablePlugin):
         models: Mapping[str, ModelFactory] | None = None,
         tools: Mapping[str, HostedTool] | None = None,
         mcp_clients: Mapping[str, Callable[[], Any]] | None = None,
+        mcp_connection_idle_timeout: timedelta | None = None,
         max_cached_transcript_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
         adapt_strands()
-        self._mcp = _mcp_plugin(mcp_clients)
+        self._mcp = _mcp_plugin(mcp_clients, mcp_connection_idle_timeout)
         factories = {DEFAULT_MODEL: default_model} if models is None else _checked(models)
         self._models = NamedFactories[Model](
             "model", "StrandsPlugin(models=...)", factories, Model, MODEL_FACTORY_FAILED
@@ -142,12 +147,20 @@ def default_model() -> Model:
     return BedrockModel(boto_client_config=Config(retries=retries, read_timeout=DEFAULT_READ_TIMEOUT))
 
 
-def _mcp_plugin(mcp_clients: Mapping[str, Callable[[], Any]] | None) -> ComposablePlugin | None:
+def _mcp_plugin(
+    mcp_clients: Mapping[str, Callable[[], Any]] | None, idle_timeout: timedelta | None
+) -> ComposablePlugin | None:
     """Return the plugin of the mcp package, which this one carries along, or None without servers."""
     if mcp_clients is None:
+        if idle_timeout is not None:
+            raise ValueError(
+                f"StrandsPlugin: mcp_connection_idle_timeout={idle_timeout!r} is for the servers in "
+                "mcp_clients, and there are none. Give mcp_clients={'name': lambda: MCPClient(...)}; for an "
+                "MCPPlugin of your own write MCPPlugin(connection_idle_timeout=...)"
+            )
         return None
     plugin_class = load_plugin("mcp", "StrandsPlugin(mcp_clients=...)")
-    return plugin_class(mcp_clients=mcp_clients)
+    return plugin_class(mcp_clients=mcp_clients, connection_idle_timeout=idle_timeout)
 
 
 def _checked(models: object) -> Mapping[str, ModelFactory]:

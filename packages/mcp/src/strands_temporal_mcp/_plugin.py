@@ -35,10 +35,13 @@ class MCPPlugin(ComposablePlugin):
         startup_timeout: How long a server may take to connect and list its tools, when a worker starts and
             after a drop. At least the `startup_timeout` of its client, which ends the attempt for a server
             that cannot be reached, but not for one that never answers (strands 1.62).
+        connection_idle_timeout: How long a connection may be unused before it is closed; the next call opens
+            another one. None, the default, keeps each open for the worker's life.
 
     Raises:
-        TypeError: If `mcp_clients` is not a mapping, a name is not a string, or a factory cannot be called.
-        ValueError: If a name is empty, or `startup_timeout` is not positive.
+        TypeError: If `mcp_clients` is not a mapping, a name is not a string, a factory cannot be called, or a
+            time-out is not a timedelta.
+        ValueError: If a name is empty, or a time-out is not positive.
     """
 
     def __init__(
@@ -46,10 +49,12 @@ class MCPPlugin(ComposablePlugin):
         *,
         mcp_clients: Mapping[str, MCPClientFactory] | None = None,
         startup_timeout: timedelta = STARTUP_TIMEOUT,
+        connection_idle_timeout: timedelta | None = None,
     ) -> None:
-        if startup_timeout <= timedelta():
-            raise ValueError(f"MCPPlugin: startup_timeout={startup_timeout!r} is not positive")
-        self._servers = MCPServers(_checked(mcp_clients), startup_timeout)
+        _check_timeout("startup_timeout", startup_timeout)
+        if connection_idle_timeout is not None:
+            _check_timeout("connection_idle_timeout", connection_idle_timeout)
+        self._servers = MCPServers(_checked(mcp_clients), startup_timeout, connection_idle_timeout)
         self._own = [
             function for session in self._servers.sessions for function in server_activities(session)
         ]
@@ -111,6 +116,13 @@ class MCPPlugin(ComposablePlugin):
                     "give the servers different names"
                 )
         return present + added
+
+
+def _check_timeout(name: str, timeout: object) -> None:
+    if not isinstance(timeout, timedelta):
+        raise TypeError(f"MCPPlugin: {name}={timeout!r} is not a timedelta. Write timedelta(minutes=5)")
+    if timeout <= timedelta():
+        raise ValueError(f"MCPPlugin: {name}={timeout!r} is not positive")
 
 
 def _checked(mcp_clients: object) -> Mapping[str, MCPClientFactory]:

@@ -27,11 +27,17 @@ class MCPServers:
     Args:
         factories: MCP client factories by server name.
         startup_timeout: How long a server may take to connect and list its tools.
+        idle_timeout: How long a connection may be unused before it is closed; None keeps it open.
     """
 
-    def __init__(self, factories: Mapping[str, MCPClientFactory], startup_timeout: timedelta) -> None:
+    def __init__(
+        self,
+        factories: Mapping[str, MCPClientFactory],
+        startup_timeout: timedelta,
+        idle_timeout: timedelta | None = None,
+    ) -> None:
         self._clients = _named_clients(factories)
-        self.sessions = [MCPSession(name, self._clients, startup_timeout) for name in factories]
+        self.sessions = [MCPSession(name, self._clients, startup_timeout, idle_timeout) for name in factories]
         self._lock = threading.Lock()
         self._workers = 0
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from datetime import timedelta
@@ -53,12 +54,23 @@ class MCPSession:
         name: The server's name.
         clients: Makes the client.
         startup_timeout: How long the server may take to connect and list its tools.
+        idle_timeout: How long the connection may be unused before it is closed; the next call opens another
+            one. None keeps it open.
     """
 
-    def __init__(self, name: str, clients: "NamedFactories[MCPClient]", startup_timeout: timedelta) -> None:
+    def __init__(
+        self,
+        name: str,
+        clients: "NamedFactories[MCPClient]",
+        startup_timeout: timedelta,
+        idle_timeout: timedelta | None = None,
+    ) -> None:
         self.name = name
         self._clients = clients
         self._startup_seconds = startup_timeout.total_seconds()
+        self._idle_seconds = idle_timeout.total_seconds() if idle_timeout else None
+        self._last_used = 0.0  # time.monotonic()
+        self._idle_timer: threading.Timer | None = None
         self._ending: Future[None] = Future()  # done when the worker ends: nothing waits for the server then
         self._lock = threading.Lock()  # over everything that starts or stops the client
         self._client: MCPClient | None = None
@@ -133,6 +145,7 @@ class MCPSession:
             self._suspect = True  # perhaps cancelled because the server does not answer
             raise
         finally:
+            self._last_used = time.monotonic()
             self._calls.discard(this_call)
 
     async def _list_now(self) -> list[ListedTool]:
@@ -147,7 +160,8 @@ class MCPSession:
             raise self._unavailable(error) from error
 
     async def _usable(self) -> "MCPClient":
-        client = None if self._suspect else self._client
+        # A connection that may be closed for idleness is taken under the lock, by a thread.
+        client = None if self._suspect or self._idle_seconds else self._client
         try:
             while client is None:
                 client = await asyncio.wrap_future(in_thread(self._healed))
@@ -174,6 +188,7 @@ class MCPSession:
                 logger.info("server=<%s> | connecting again", self.name)
                 self._connect()
             self._suspect = False
+            self._last_used = time.monotonic()
             return self._client
 
     def _connect(self) -> list[ListedTool]:
@@ -185,13 +200,39 @@ class MCPSession:
             return _list(client)  # also after a drop: the client learns from it which tools run as tasks
 
         try:
-            return self._within(self._startup_seconds, start)
+            listed = self._within(self._startup_seconds, start)
         except BaseException:
             self._disconnect()
             raise
+        if self._idle_seconds:
+            self._last_used = time.monotonic()
+            self._look_after(self._idle_seconds)
+        return listed
+
+    def _look_after(self, seconds: float) -> None:
+        """Look in so many seconds whether the connection is idle."""
+        self._idle_timer = threading.Timer(seconds, self._close_if_idle)
+        self._idle_timer.daemon = True
+        self._idle_timer.start()
+
+    def _close_if_idle(self) -> None:
+        with self._lock:
+            if self._client is None or self._idle_seconds is None or self._idle_timer is None:
+                return
+            left = self._idle_seconds
+            if not self._calls:
+                left += self._last_used - time.monotonic()
+            if left > 0:
+                self._look_after(left)
+            else:
+                logger.info("server=<%s> | its connection is idle, and closed", self.name)
+                self._disconnect()
 
     def _disconnect(self) -> None:
         client, self._client = self._client, None
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
         if client is None:
             return
         stopping = in_thread(lambda: client.stop(None, None, None))

@@ -84,7 +84,7 @@ class Reply:
         return replace(self, wait_for=wait_for)
 
 
-Step = Reply | Callable[[ScriptedCall], Reply]
+Step = Reply | str | Callable[[ScriptedCall], Reply]
 
 
 def say(text: str, *, chunk: int | None = None, usage: tuple[int, int] = (10, 5)) -> Reply:
@@ -139,16 +139,20 @@ def fail(error: Exception, *, after: Reply | None = None) -> Reply:
 class ScriptedModel(Model):
     """A model for tests: each call takes the next step of a script.
 
-    A step is a `Reply`, or a function that looks at the call and returns one; one function alone answers
-    every call. What the model was given is in `calls`. A call after the last step fails, and says so.
+    A step is a `Reply`, a text that is said, or a function that looks at the call and returns a `Reply`; one
+    function alone answers every call. What the model was given is in `calls`. A call after the last step
+    fails, and says so.
 
     Args:
         *script: The steps, or one function.
         config: What `get_config` returns.
+
+    Raises:
+        TypeError: If something else is given as a step.
     """
 
     def __init__(self, *script: Step, config: dict[str, Any] | None = None) -> None:
-        self.script = script
+        self.script = tuple(_checked_step(step, number) for number, step in enumerate(script, 1))
         self.calls: list[ScriptedCall] = []
         self.config: dict[str, Any] = {"model_id": "scripted", **(config or {})}
 
@@ -230,6 +234,25 @@ class ScriptedModel(Model):
             )
         step = self.script[call.number]
         return step if isinstance(step, Reply) else step(call)
+
+
+def _checked_step(step: object, number: int) -> Reply | Callable[[ScriptedCall], Reply]:
+    if isinstance(step, Reply):
+        return step
+    if isinstance(step, str):
+        return say(step)
+    if isinstance(step, (list, tuple)):
+        given = type(step).__name__  # pyright: ignore[reportUnknownArgumentType]  # of whatever
+        raise TypeError(
+            f"ScriptedModel: step {number} is a {given}, {step!r}. Give the steps one by one: "
+            "ScriptedModel(*steps)"
+        )
+    if not callable(step):
+        raise TypeError(
+            f"ScriptedModel: step {number}, {step!r}, is no step. A step is say(...), use_tool(...), "
+            "use_tools(...), fail(...), a text, or a function of the call"
+        )
+    return cast("Callable[[ScriptedCall], Reply]", step)
 
 
 def _text_block(text: str, chunk: int | None) -> list[StreamEvent]:
