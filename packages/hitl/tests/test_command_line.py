@@ -1,10 +1,12 @@
-"""The command line, as a process of its own, on a real server."""
+"""The command line, on a real server."""
 
 import asyncio
+import contextlib
+import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from packages.hitl.tests.approvals_support import (
@@ -20,10 +22,8 @@ from packages.hitl.tests.approvals_support import (
 from packages.hitl.tests.carried_support import LongTask, LongWorkflow, hand_over
 from temporalio.client import Client
 
-from strands_temporal_hitl import (
-    ApprovalsClient,
-    HITLPlugin,
-)
+from strands_temporal_hitl import ApprovalsClient, HITLPlugin
+from strands_temporal_hitl._cli import main
 
 pytestmark = pytest.mark.server
 
@@ -33,18 +33,38 @@ BY = "ana"
 async def command(
     client: Client, *arguments: str, typed: str = "", **variables: str
 ) -> tuple[int | None, str, str]:
-    environment = {**os.environ, "TEMPORAL_ADDRESS": client.service_client.config.target_host, **variables}
+    """Run the command line in a thread of this process: an interpreter takes two seconds to start."""
+    address = client.service_client.config.target_host
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        for name, value in {"TEMPORAL_ADDRESS": address, **variables}.items():
+            patched.setenv(name, value)
+        patched.setattr(sys, "stdin", io.StringIO(typed))
+        code = await asyncio.wait_for(asyncio.to_thread(exit_code, arguments), 60)
+    return code, out.getvalue(), err.getvalue()
+
+
+def exit_code(arguments: Sequence[str]) -> int:
+    try:
+        return main(arguments)
+    except SystemExit as misused:  # argparse's own
+        return cast("int", misused.code)
+
+
+async def command_as_process(client: Client, *arguments: str) -> tuple[int | None, str, str]:
+    environment = {**os.environ, "TEMPORAL_ADDRESS": client.service_client.config.target_host}
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "strands_temporal_hitl",
-        *arguments,
+        *(sys.executable, "-m", "strands_temporal_hitl", *arguments),
         env=environment,
-        stdin=asyncio.subprocess.PIPE,
+        stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await asyncio.wait_for(process.communicate(typed.encode()), 60)
+    out, err = await asyncio.wait_for(process.communicate(), 60)
     return process.returncode, out.decode(), err.decode()
 
 
@@ -122,6 +142,9 @@ async def test_mistakes_at_the_terminal_are_told_in_a_line(client: Client, bare:
         (["--namespace", bare.namespace, "list"], "The server does not know the search attribute "),
         (["--address", "127.0.0.1:1", "list"], "Cannot connect to Temporal at 127.0.0.1:1: "),
     )
+    code, out, err = await command_as_process(client, "show", "no-such")
+    assert (code, out) == (1, "")
+    assert err.startswith("Workflow 'no-such' cannot be asked: ")
     for arguments, words in cases:
         code, out, err = await command(client, *arguments)
         assert (code, out) == (1, "")
