@@ -13,6 +13,7 @@ Further: `strands_temporal.workflow` (activities as tools and hooks), `strands_t
 on the worker), `strands_temporal.testing` (a test kit).
 """
 
+from . import _process_end
 from ._agent import TemporalAgent
 from ._agent_options import TemporalAgentOptions
 from ._carry import AgentCarry, CarryTooLargeError
@@ -39,3 +40,5 @@ __all__ = [
     "TemporalAgentOptions",
     "TemporalModel",
 ]
+
+_process_end.settle_at_exit()
