@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import secrets
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Sequence
 from datetime import timedelta
@@ -15,6 +16,7 @@ from strands.types.streaming import StreamEvent
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from ._call_ids import UnequalIds
 from ._errors import cause_of
 from ._events import merge_deltas
 from ._extras import MissingExtraError, load_plugin
@@ -109,9 +111,11 @@ class ModelActivities:
             provider = _Provider(stopped, output_model if call.own_structured_output else None)
             stream = compose(_middleware(request), provider)
             try:
-                events = encode(await _collect(stream(request)))
+                ids = UnequalIds()
+                events = encode(await _collect(stream(request), ids))
                 answer = await self._transcripts.answered(call.transcript, events)
-                result = _result(events, answer, call, request, provider).to_wire()
+                answer_id = secrets.token_hex(8) if ids.calls else ""
+                result = _result(events, answer, answer_id, call, request, provider).to_wire()
             except Exception as error:  # noqa: BLE001  # whatever a provider raises leaves here, typed
                 raise model_failure(error) from cause_of(error)
             await check_result(
@@ -166,8 +170,9 @@ class _Provider:
     async def __call__(self, request: ModelRequest) -> AsyncIterator[StreamEvent]:
         model = self._output_model
         stream = self._stream(request) if model is None else self._objects(request, model)
+        ids = UnequalIds()  # here, so that middleware sees the ids that the agent will
         async for event in stream:
-            yield event
+            yield ids(event)
 
     def _stream(self, request: ModelRequest) -> AsyncIterable[StreamEvent]:
         optional: dict[str, Any] = {}  # as in Strands: left out when unset, so an ordinary call is unchanged
@@ -198,14 +203,19 @@ class _Provider:
                 yield cast("StreamEvent", event["event"])
 
 
-async def _collect(stream: AsyncIterator[StreamEvent]) -> list[StreamEvent]:
-    events = [event async for event in stream]
+async def _collect(stream: AsyncIterator[StreamEvent], ids: UnequalIds) -> list[StreamEvent]:
+    events = [ids(event) async for event in stream]  # middleware may have an answer of its own
     require_whole(events)
     return merge_deltas(events)
 
 
 def _result(
-    events: list[Any], answer: str, call: ModelCall, request: ModelRequest, provider: _Provider
+    events: list[Any],
+    answer: str,
+    answer_id: str,
+    call: ModelCall,
+    request: ModelRequest,
+    provider: _Provider,
 ) -> ModelResult:
     state = encode(request.model_state)
     changed, removed = written(call.invocation_state, request.invocation_state)
@@ -218,6 +228,7 @@ def _result(
         invocation_state=changed,
         invocation_state_removed=removed,
         output=None if provider.output is None else encode(dump(provider.output)),
+        id=answer_id,
     )
 
 

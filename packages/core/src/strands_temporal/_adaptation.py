@@ -11,10 +11,12 @@ changes (`tests/test_adaptation.py`):
   And what Strands runs in a thread with a loop of its own is driven inline (`_sync_calls.py`), or on the
   workflow's loop (background tasks, `_background.py`). Its steering plugin tells nobody but its log that a
   guard failed, and lets pass what it guards: there the log raises. What it does for all messages at each
-  model call, and again at each replay, is done cheaper (`_cheaper.py`). And it calls hooks in `finally`
+  model call, and again at each replay, is done cheaper (`_cheaper.py`). Ids of messages and of background
+  tasks come from the model's answer that led to them (`_answers.py`). And it calls hooks in `finally`
   blocks, where the workflow may be one that is being torn down (`_teardown.py`). An agent that is given no
   model makes one of Amazon Bedrock, for which the sandbox fails the workflow task for ever: there boto3 says
   what to write, also in a workflow's `__init__`.
+- `background_task`: the id of the background task that a tool call runs as has no public name.
 - `call_tool`: a direct tool call takes the agent's lock, which has no public name.
 - `called_by_strands`: tells a call by Strands' own code from a user's; `raised_by_multi_agent` an error.
 - `activity_name`: the name that `@activity.defn` gave a function.
@@ -40,6 +42,7 @@ from strands import Agent
 from strands.telemetry.tracer import Tracer
 from temporalio import workflow
 
+from ._answers import answers_random
 from ._background import BackgroundRuntime, OneLoop, on_this_loop, settled, start
 from ._cancel import CancelSignal
 from ._cheaper import QuietTracer, copied
@@ -106,6 +109,9 @@ QUEUE_POLLER = "_execute_nodes_parallel"
 """Where `Graph` waits 0.1 s at a time for its nodes' events (1.62: graph.py:855), lest it misses that all
 have ended. Each node's last event is None, which wakes it, so it need not look."""
 
+IDS_OF_AN_ANSWER = ("strands.types.content", "strands.background_tasks.in_process._engine")
+"""Modules of Strands that draw the ids of messages and of background tasks. Tool calls are known by them."""
+
 SETTLEMENT_POLLER = "_await_next_settlement"
 """Where background tasks wait 50 ms at a time for one to end, lest they miss a cancellation (1.62:
 background_tasks/_background_tasks.py:355)."""
@@ -162,7 +168,9 @@ def _adapt(module: types.ModuleType, names: tuple[str, ...]) -> None:
     for name in names:
         current = getattr(module, name)
         if not isinstance(current, _StandIn):
-            setattr(module, name, _STAND_INS[name](current))
+            stand_in = _STAND_INS[name](current)
+            stand_in.of_an_answer = module.__name__ in IDS_OF_AN_ANSWER
+            setattr(module, name, stand_in)
 
 
 def called_by_strands(depth: int, package: str = "strands") -> bool:
@@ -186,6 +194,14 @@ def raised_by_multi_agent(error: BaseException) -> bool:
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
     return traceback is not None and _module(traceback.tb_frame).startswith("strands.multiagent.")
+
+
+def background_task(context: object) -> str | None:
+    """Return the id of the background task that a tool call runs as, or None in the foreground.
+
+    Its context has the id only in an attribute (1.62: background_tasks/in_process/_manager.py:62).
+    """
+    return getattr(context, "_task_id", None)
 
 
 async def call_tool(agent: Agent, name: str, arguments: dict[str, Any]) -> Any:
@@ -292,11 +308,17 @@ def _warn_if_slow(seconds: float) -> None:
 class _StandIn:
     """A module (or what else has a name) seen through a few changed functions; all else is its own."""
 
+    of_an_answer = False
+    """Whether what it draws belongs to the answer of a model that is being worked on."""
+
     def __init__(self, module: Any) -> None:
         self._module = module
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._module, name)
+
+    def draw(self) -> random.Random:
+        return (answers_random() if self.of_an_answer else None) or workflow_random()
 
 
 class _WorkflowTime(_StandIn):
@@ -312,14 +334,12 @@ class _WorkflowTime(_StandIn):
 
 class _WorkflowUuid(_StandIn):
     def uuid4(self) -> uuid.UUID:
-        if _may_draw():
-            return uuid.UUID(int=workflow_random().getrandbits(128), version=4)
-        return self._module.uuid4()
+        return _uuid4(self.draw()) if _may_draw() else self._module.uuid4()
 
 
 class _WorkflowUuid4(_StandIn):
     def __call__(self) -> uuid.UUID:
-        return _WorkflowUuid(uuid).uuid4() if _may_draw() else self._module()
+        return _uuid4(self.draw()) if _may_draw() else self._module()
 
 
 class _WorkflowDatetime(_StandIn):
@@ -482,6 +502,10 @@ _STAND_INS: dict[str, type[_StandIn]] = {
     "uuid": _WorkflowUuid,
     "uuid4": _WorkflowUuid4,
 }
+
+
+def _uuid4(source: random.Random) -> uuid.UUID:
+    return uuid.UUID(int=source.getrandbits(128), version=4)
 
 
 def _may_draw() -> bool:

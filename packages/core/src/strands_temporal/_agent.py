@@ -20,6 +20,7 @@ from ._adaptation import call_tool, called_by_strands
 from ._agent_options import TemporalAgentOptions, snapshots_allowed
 from ._agent_plugins import check_plugins
 from ._agent_tools import checked_sandbox, providers_hooks
+from ._answers import answers_random, go_back_to
 from ._carry import AgentCarry, pack, unpack
 from ._errors import (
     AgentTypeError,
@@ -106,6 +107,7 @@ class TemporalAgent(Agent):
     async def stream_async(self, prompt: AgentInput = None, **kwargs: Any) -> AsyncIterator[Any]:
         """Run the agent and yield its events; `invoke_async` runs through here too."""
         self._turns_running += 1
+        callers = answers_random()  # a tool, or a hook of another agent, may have called
         try:
             # Closed here: a workflow's loop closes no generator that its reader left, and the agent's lock
             # would stay taken.
@@ -117,7 +119,9 @@ class TemporalAgent(Agent):
                 # It runs where a worker drops the workflow: the collector then ends this in mid-step.
                 if not events.ag_running:
                     await events.aclose()
+            go_back_to(callers)
         except Exception as error:
+            go_back_to(callers)
             mark_left_agent(error)
             raise
         finally:

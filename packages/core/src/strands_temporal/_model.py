@@ -20,6 +20,7 @@ from temporalio import workflow
 from typing_extensions import Unpack, override
 
 from ._adaptation import StructuredOutputSupport
+from ._answers import work_on
 from ._cancel import AgentCancelledError
 from ._errors import AgentTypeError, AgentValueError
 from ._gate import check_call
@@ -260,6 +261,7 @@ class TemporalModel(StructuredOutputSupport, Model):  # pyright: ignore[reportIn
             state.clear()
             state.update(decode(result.model_state))
         write_back(users, result.invocation_state, result.invocation_state_removed)
+        work_on(result.id)
         async for event in _replayed(result):
             yield event
 

@@ -2,6 +2,7 @@
 
 import inspect
 import threading
+import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -269,7 +270,7 @@ def answer(
         ApplicationError: If the activity had the answer.
     """
     asked = error.interrupt
-    if asked.id and not asked.id.startswith(f"v1:tool_call:{context.tool_use['toolUseId']}:"):
+    if asked.id and asked.id != _interrupt_id(context, asked.name):
         raise error from None
     try:
         given = context.interrupt(asked.name, asked.reason)
@@ -283,14 +284,22 @@ def answer(
 
 
 def _answers(context: "StrandsToolContext[Any]") -> dict[str, Any]:
-    """Return the answers to this call's interrupts by name, from Strands' snapshot of its state."""
+    """Return the answers to this call's interrupts by name, from Strands' snapshot of its state.
+
+    Only to what the tool itself asked: a hook before it, or a sub-agent's call of the same id, may have asked
+    under the same name.
+    """
     agent = context.agent
     if not isinstance(agent, Agent):
         return {}
     state: dict[str, Any] = Agent.take_snapshot(agent, include=["interrupt_state"]).data["interrupt_state"]
-    own = f":{context.tool_use['toolUseId']}:"
     return {
         interrupt["name"]: encode(interrupt["response"])
         for interrupt_id, interrupt in state["interrupts"].items()
-        if own in interrupt_id and interrupt["response"] is not None
+        if interrupt_id == _interrupt_id(context, interrupt["name"]) and interrupt["response"] is not None
     }
+
+
+def _interrupt_id(context: "StrandsToolContext[Any]", name: str) -> str:
+    """Return the id that Strands gives to an interrupt of a tool (1.62: types/tools.py:218)."""
+    return f"v1:tool_call:{context.tool_use['toolUseId']}:{uuid.uuid5(uuid.NAMESPACE_OID, name)}"

@@ -198,6 +198,8 @@ class ModelResult:
         invocation_state: What the model wrote into the caller's `invocation_state`, by key, encoded.
         invocation_state_removed: Keys that it took out.
         output: The object that the model's own `structured_output` returned, as JSON values.
+        id: Drawn by the worker for an answer that asks for tools; else empty. It tells the answer's calls
+            from equal ones of another answer.
     """
 
     events: list[Any] = field(default_factory=list[Any])
@@ -208,6 +210,7 @@ class ModelResult:
     invocation_state: dict[str, Any] = field(default_factory=dict[str, Any])
     invocation_state_removed: list[str] = field(default_factory=list[str])
     output: Any = None
+    id: str = ""
 
     def to_wire(self) -> dict[str, Any]:
         """Return what crosses to the workflow."""

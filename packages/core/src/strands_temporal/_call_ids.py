@@ -1,0 +1,65 @@
+"""The ids of the tool calls in one answer of a model, made unequal. On the worker.
+
+Strands matches results, interrupts and their responses to calls by these ids, and some servers give one id to
+two calls. A call with an empty id Strands leaves out of the message: so it does here.
+"""
+
+from typing import Any, cast
+
+from strands.types.streaming import StreamEvent
+
+_LONGEST = 64  # what Amazon Bedrock takes; other providers take more, or have ids of their own length
+_NO_CALL = object()
+
+
+class UnequalIds:
+    """Makes the ids of one answer's tool calls unequal, event by event, so that a stream shows them too.
+
+    The first call of an id keeps it; a later one gets `_2`, `_3`, ... behind it.
+
+    Attributes:
+        calls: How many calls had an id so far.
+    """
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self._used: set[str] = set()
+        self._open: Any = _NO_CALL  # id of the call whose block is under way
+
+    def __call__(self, event: StreamEvent) -> StreamEvent:
+        """Return the event with the id that its call has; the same object where that is the one it had."""
+        if "contentBlockStop" in event:
+            self._open = _NO_CALL
+        for kind, part in (("contentBlockStart", "start"), ("contentBlockDelta", "delta")):
+            block = cast("dict[str, Any] | None", event.get(kind))
+            if block is None:
+                continue
+            if kind == "contentBlockStart":
+                self._open = _NO_CALL
+            inner: Any = block.get(part)
+            use: Any = inner.get("toolUse") if isinstance(inner, dict) else None
+            if isinstance(use, dict) and "toolUseId" in use:
+                return self._with_id(event, kind, part)
+        return event
+
+    def _with_id(self, event: Any, kind: str, part: str) -> StreamEvent:
+        block = event[kind]
+        use = block[part]["toolUse"]
+        if self._open is _NO_CALL:  # Strands takes the first id of a block
+            self._open = self._unused(use["toolUseId"])
+        if use["toolUseId"] == self._open:
+            return event
+        changed = {**block, part: {**block[part], "toolUse": {**use, "toolUseId": self._open}}}
+        return cast("StreamEvent", {**event, kind: changed})
+
+    def _unused(self, given: Any) -> Any:
+        if not given:
+            return given
+        self.calls += 1
+        number, candidate = 1, given
+        while str(candidate) in self._used:  # as text: ids of interrupts are made of it
+            number += 1
+            suffix = f"_{number}"
+            candidate = f"{str(given)[: _LONGEST - len(suffix)]}{suffix}"
+        self._used.add(str(candidate))
+        return candidate
