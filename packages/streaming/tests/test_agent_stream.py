@@ -26,7 +26,7 @@ from temporalio.common import RetryPolicy
 from temporalio.contrib.workflow_streams import WorkflowStream, WorkflowStreamState
 
 from strands_temporal import TemporalAgent
-from strands_temporal.testing import ScriptedModel, say, use_tool
+from strands_temporal.testing import ScriptedModel, say, use_tool, use_tools
 from strands_temporal_streaming import (
     AgentEvent,
     AgentStream,
@@ -189,6 +189,24 @@ async def test_a_turn_with_a_tool(agents: Agents) -> None:
     ]
     offsets = [event.offset for event in events]
     assert offsets == sorted(set(offsets))  # each its own: any of them is a place to go on from
+
+
+async def test_two_calls_of_one_id_are_two_on_the_stream_as_in_the_agent(agents: Agents) -> None:
+    calls = [("letter_counter", {"word": word, "letter": "r"}, "call_0") for word in ("berry", "straw")]
+    model = ScriptedModel(use_tools(calls), lambda call: say(call.text))
+    async with agents(workflows=[AgentWorkflow], models={"live": lambda: model}) as env:
+        handle = await env.start(AgentWorkflow.run, "How many?")
+        events = await read_all(AgentStream(env.client, handle.id))
+        assert await handle.result() == "2\n1\n"
+        await env.assert_replays(handle)
+        plain: list[Any] = list(await read_plain(env.client, handle.id))
+    asked = {e.tool_use_id: e.input["word"] for e in events if isinstance(e, ToolCall)}
+    ended = {e.tool_use_id: e.text for e in events if isinstance(e, ToolResult)}
+    assert asked == {"call_0": "berry", "call_0_2": "straw"}
+    assert ended == {"call_0": "2", "call_0_2": "1"}
+    starts = [event["contentBlockStart"]["start"] for event in plain if "contentBlockStart" in event]
+    streamed = [start["toolUse"]["toolUseId"] for start in starts if "toolUse" in start]
+    assert streamed == ["call_0", "call_0_2"]
 
 
 async def test_a_failed_attempt_is_marked_and_the_rest_equals_the_answer(agents: Agents) -> None:
