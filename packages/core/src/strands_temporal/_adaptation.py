@@ -17,6 +17,7 @@ changes (`tests/test_adaptation.py`):
   model makes one of Amazon Bedrock, for which the sandbox fails the workflow task for ever: there boto3 says
   what to write, also in a workflow's `__init__`.
 - `background_task`: the id of the background task that a tool call runs as has no public name.
+- `end_waiting`: an agent that was stopped around an approved tool waits for answers that nobody owes.
 - `call_tool`: a direct tool call takes the agent's lock, which has no public name.
 - `called_by_strands`: tells a call by Strands' own code from a user's; `raised_by_multi_agent` an error.
 - `activity_name`: the name that `@activity.defn` gave a function.
@@ -202,6 +203,17 @@ def background_task(context: object) -> str | None:
     Its context has the id only in an attribute (1.62: background_tasks/in_process/_manager.py:62).
     """
     return getattr(context, "_task_id", None)
+
+
+def end_waiting(agent: Agent) -> None:
+    """End an agent's waiting for answers to its interrupts, if it waits.
+
+    Strands ends it only where a tool cycle was not stopped (1.62: event_loop.py:995). The public way is to
+    load a snapshot without interrupts, which Strands refuses while background tasks run.
+    """
+    state: Any = getattr(agent, "_interrupt_state")  # noqa: B009  # private
+    if state.activated:
+        state.deactivate()
 
 
 async def call_tool(agent: Agent, name: str, arguments: dict[str, Any]) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn, TypeVar, cast
 from pydantic import BaseModel
 from strands import Agent
 from strands.handlers.callback_handler import PrintingCallbackHandler
+from strands.hooks import AfterInvocationEvent, HookOrder
 from strands.models import Model
 from strands.models.routing import ModelRouter
 from strands.types.agent import AgentInput
@@ -16,7 +17,7 @@ from temporalio import workflow
 from temporalio.exceptions import TemporalError
 from typing_extensions import Unpack, override
 
-from ._adaptation import call_tool, called_by_strands
+from ._adaptation import call_tool, called_by_strands, end_waiting
 from ._agent_options import TemporalAgentOptions, snapshots_allowed
 from ._agent_plugins import check_plugins
 from ._agent_tools import checked_sandbox, providers_hooks
@@ -38,6 +39,7 @@ T = TypeVar("T", bound=BaseModel)
 
 _AGENT_PARAMETERS = frozenset(inspect.signature(cast("Any", Agent.__init__)).parameters) - {"self"}
 _OWN_PARAMETERS = frozenset({"carry", "snapshots"})
+_SUB_AGENT_CALLS = "strands.agent._agent_as_tool"
 _SNAPSHOT_ADVICE = (
     "Temporal's history already keeps the workflow's state, more finely than a snapshot could. "
     "To go on in another run, use agent.carry() and TemporalAgent(carry=...). To take snapshots all the "
@@ -85,6 +87,7 @@ class TemporalAgent(Agent):
         self._turns_running = 0
         try:
             super().__init__(**agent_options)
+            self.hooks.add_callback(AfterInvocationEvent, _end_waiting, order=HookOrder.SDK_FIRST)
             if carry is not None:
                 unpack(carry, self, keep_system_prompt=agent_options.get("system_prompt") is not None)
         except TemporalError:
@@ -106,6 +109,8 @@ class TemporalAgent(Agent):
     @override
     async def stream_async(self, prompt: AgentInput = None, **kwargs: Any) -> AsyncIterator[Any]:
         """Run the agent and yield its events; `invoke_async` runs through here too."""
+        if called_by_strands(1, _SUB_AGENT_CALLS) and not _answers(prompt):
+            end_waiting(self)  # whoever called it before gave the call up: a stop, a hook that cancelled it
         self._turns_running += 1
         callers = answers_random()  # a tool, or a hook of another agent, may have called
         try:
@@ -293,6 +298,21 @@ def _model(parameter: str, model: object, activity_options: Any) -> Any:
         check_router(owner, model, TemporalModel)
         return model
     return as_durable_model(owner, model, lambda name: TemporalModel(name, **activity_options))
+
+
+def _answers(prompt: AgentInput) -> bool:
+    """Tell whether a prompt answers interrupts."""
+    return isinstance(prompt, list) and all("interruptResponse" in block for block in prompt)
+
+
+def _end_waiting(event: AfterInvocationEvent) -> None:
+    """End the waiting for people together with a turn that ended in another way.
+
+    A turn that is stopped around an approved tool leaves the agent waiting, and the next prompt would fail.
+    Before session managers write down the agent.
+    """
+    if event.result is not None and event.result.stop_reason != "interrupt":
+        end_waiting(event.agent)
 
 
 def _print_unless_replaying(handler: PrintingCallbackHandler) -> Any:
