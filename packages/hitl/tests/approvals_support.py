@@ -31,9 +31,18 @@ from strands_temporal_hitl import (
     ApprovalsClient,
     ApprovalsUnreachableError,
     HITLPlugin,
+    ShownCall,
 )
+from strands_temporal_hitl._turn import Asked
+from strands_temporal_hitl._types import as_json
 
 BY = "ana@example.org"
+
+
+def asked_by(use: Any) -> Asked:
+    """Return what a question is about that a tool call asks."""
+    call = ShownCall(as_json(use["name"]), as_json(use["input"]))
+    return Asked(call=call, places=[(use["toolUseId"],)], tool_use_id=use["toolUseId"])
 
 
 class Told:

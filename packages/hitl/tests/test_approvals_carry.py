@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import Agents
-from packages.hitl.tests.approvals_support import BY, Gate, chain, delete_file, deletes
+from packages.hitl.tests.approvals_support import BY, Gate, asked_by, chain, delete_file, deletes
 from packages.hitl.tests.carried_support import next_run
 from strands.interrupt import Interrupt
 from temporalio import workflow
@@ -21,9 +21,11 @@ from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
 
 from strands_temporal import AgentCarry, CarryTooLargeError, TemporalAgent
-from strands_temporal_hitl import Approvals, ApprovalsCarry
+from strands_temporal_hitl import Approvals, ApprovalsCarry, ShownCall
 from strands_temporal_hitl._carry import Carried, pack, unpack
 from strands_temporal_hitl._ledger import Ledger
+from strands_temporal_hitl._state import Granted
+from strands_temporal_hitl._turn import Asked
 
 NOW = datetime(2030, 1, 1, tzinfo=timezone.utc)
 USE: Any = {"toolUseId": "t", "name": "delete", "input": {"path": "/\ud800"}}
@@ -32,8 +34,12 @@ USE: Any = {"toolUseId": "t", "name": "delete", "input": {"path": "/\ud800"}}
 def busy_ledger(agent_id: str = "agent") -> Ledger:
     """Return a ledger with something of each kind."""
     ledger = Ledger(True, False)
-    interrupts = [Interrupt("a", "approval", {"why": [1, None]}), Interrupt("\ud800", "approval")]
-    pause = ledger.ask(agent_id, interrupts, {"a": USE}, now=NOW, deadline=timedelta(days=7), run_id="r")
+    interrupts = [
+        (Interrupt("a", "approval", {"why": [1, None]}), asked_by(USE)),
+        (Interrupt("\ud800", "approval"), Asked("clerk", [ShownCall("clerk", {"input": "x"}, "head")])),
+    ]
+    granted = [Granted(["call", "t"], "delete", {"path": "/a"}, {"path": "/b"})]
+    pause = ledger.ask(agent_id, interrupts, granted=granted, now=NOW, deadline=timedelta(days=7), run_id="r")
     pause.told.append("ops")
     ledger.decide({"id": "a", "verdict": "respond", "by": "ana", "response": {"n": 1.5}}, NOW, "u1")
     ledger.decide({"id": "later", "verdict": "reject", "by": "bo", "early": True}, NOW, "u2")
@@ -61,7 +67,7 @@ async def test_all_of_it_goes_across(converter: DataConverter) -> None:
 def test_the_carry_has_room_beside_the_agents_and_says_what_to_do() -> None:
     ledger = busy_ledger()
     noise = "".join(hashlib.sha256(str(i).encode()).hexdigest() for i in range(8_000))
-    question = ledger.ask("agent", [Interrupt("b", "large", noise)], {}, now=NOW)
+    question = ledger.ask("agent", [(Interrupt("b", "large", noise), Asked())], now=NOW)
     carry = pack(ledger.state, {}, [AgentCarry("x" * 100)])
     assert repr(carry) == f"ApprovalsCarry({len(carry.data):,} bytes)"
     assert len(carry.data) > 150_000

@@ -6,12 +6,14 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from packages.hitl.tests.approvals_support import asked_by
 from strands.interrupt import Interrupt
 from temporalio.exceptions import ApplicationError
 
 from strands_temporal_hitl import Decision, digest_of
 from strands_temporal_hitl._ledger import Ledger
 from strands_temporal_hitl._state import Pause
+from strands_temporal_hitl._turn import Asked
 from strands_temporal_hitl._types import as_json
 
 NOW = datetime(2030, 1, 1, tzinfo=timezone.utc)
@@ -24,8 +26,9 @@ def ledger_with(*ids: str, deadline: timedelta | None = None) -> tuple[Ledger, P
 
 
 def ask(ledger: Ledger, *ids: str, tool_uses: Any = None, now: datetime = NOW, **options: Any) -> Pause:
-    interrupts = [Interrupt(id_, "approval") for id_ in ids]
-    return ledger.ask("agent", interrupts, tool_uses or {}, now=now, **options)
+    about = {id_: asked_by(use) for id_, use in (tool_uses or {}).items()}
+    interrupts = [(Interrupt(id_, "approval"), about.get(id_, Asked())) for id_ in ids]
+    return ledger.ask("agent", interrupts, now=now, **options)
 
 
 def decision(id_: str = "a", verdict: str = "approve", by: Any = "ana", **other: Any) -> dict[str, Any]:
@@ -146,7 +149,7 @@ def test_an_early_yes_to_whatever_arguments_is_refused_and_an_early_no_counts() 
 def test_every_text_of_a_question_can_be_sent() -> None:
     use: Any = {"toolUseId": "t", "name": "\ud800", "input": {"path": "\ud800"}}
     ledger = Ledger(True, False)
-    pause = ledger.ask("agent", [Interrupt("\ud800", "\ud800")], {"\ud800": use}, now=NOW)
+    pause = ledger.ask("agent", [(Interrupt("\ud800", "\ud800"), asked_by(use))], now=NOW)
     (question,) = pause.questions
     assert question.interrupt_id == "\ud800"
     json.dumps(asdict(question.pending), ensure_ascii=False).encode()

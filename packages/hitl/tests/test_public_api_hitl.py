@@ -21,6 +21,7 @@ def test_public_names() -> None:
         "Notifier",
         "NotifierFactory",
         "PendingApproval",
+        "ShownCall",
         "WaitingWorkflow",
         "WebhookNotifier",
         "digest_of",

@@ -107,6 +107,9 @@ async def test_a_notice_is_posted_and_signed_as_standard_webhooks_are() -> None:
                     "digest": None,
                     "asked_at": "",
                     "deadline": None,
+                    "agent": None,
+                    "outer": [],
+                    "calls": [],
                 }
             ],
         }

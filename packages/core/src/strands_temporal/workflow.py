@@ -14,7 +14,7 @@ from temporalio.exceptions import TemporalError
 from typing_extensions import Unpack
 
 from ._activity_tool import activity_call
-from ._adaptation import activity_name
+from ._adaptation import activity_name, end_waiting
 from ._cancel import AgentCancelledError, CancelSignal
 from ._errors import AgentTypeError, construction_error, from_tool_activity_error
 from ._options import (
@@ -45,6 +45,7 @@ __all__ = [
     "TemporalTools",
     "activity_as_hook",
     "activity_as_tool",
+    "end_waiting",
     "execute_activity",
     "from_tool_activity_error",
     "merge_options",

@@ -25,7 +25,7 @@ from ._errors import (
     ApprovalsUnreachableError,
 )
 from ._plugin import HITLPlugin
-from ._types import ApprovalNotice, ApprovalRecord, Decision, PendingApproval, digest_of
+from ._types import ApprovalNotice, ApprovalRecord, Decision, PendingApproval, ShownCall, digest_of
 from ._webhook import Notifier, NotifierFactory, WebhookNotifier
 from ._workflow import Approvals
 
@@ -45,6 +45,7 @@ __all__ = [
     "Notifier",
     "NotifierFactory",
     "PendingApproval",
+    "ShownCall",
     "WaitingWorkflow",
     "WebhookNotifier",
     "digest_of",

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from strands.interrupt import Interrupt
-from strands.types.tools import ToolUse
 from temporalio.exceptions import ApplicationError
 
-from ._state import EarlyDecision, LedgerState, Pause, Question
+from ._state import EarlyDecision, Granted, LedgerState, Pause, Question
+from ._turn import Asked
 from ._types import (
     ALREADY_DECIDED,
     MALFORMED_DECISION,
@@ -26,6 +26,7 @@ from ._types import (
     PendingApproval,
     as_json,
     digest_of,
+    digest_of_calls,
 )
 
 NO_DECISION = "Nobody decided in time"
@@ -66,22 +67,35 @@ class Ledger:
     def ask(
         self,
         agent_id: str,
-        interrupts: Sequence[Interrupt],
-        tool_uses: Mapping[str, ToolUse],
+        interrupts: Sequence[tuple[Interrupt, Asked]],
         *,
         now: datetime,
         deadline: timedelta | None = None,
         run_id: str = "",
+        granted: Sequence[Granted] = (),
+        strict: Callable[[], bool] = lambda: True,
     ) -> Pause:
-        """Open a question for each interrupt; decide those for which an early decision waits."""
+        """Open a question for each interrupt; decide those for which an early decision waits.
+
+        Args:
+            agent_id: Whose they are.
+            interrupts: The interrupts, and what they are about.
+            now: The time.
+            deadline: How long they wait.
+            run_id: The workflow's run.
+            granted: What was granted in this turn before.
+            strict: Whether an early decision must be for what is shown now; called where it is for what
+                former releases showed.
+        """
         until = None if deadline is None else (now + deadline).isoformat()
-        asked = [self._question(i, tool_uses.get(i.id), now.isoformat(), until) for i in interrupts]
-        for question in asked:
+        asked = [self._question(i, about, now.isoformat(), until) for i, about in interrupts]
+        for question, (_, about) in zip(asked, interrupts, strict=True):
             early = self.state.early.pop(question.pending.id, None)
             if early is not None:
-                self._use(early, question)
-        about = ":".join([run_id, *(question.pending.id for question in asked)])
-        pause = Pause(agent_id, asked, hashlib.sha256(about.encode()).hexdigest()[:32])
+                self._use(early, question, about.former_digest, strict)
+        ids = ":".join([run_id, *(question.pending.id for question in asked)])
+        notice_id = hashlib.sha256(ids.encode()).hexdigest()[:32]
+        pause = Pause(agent_id, asked, notice_id, granted=list(granted))
         self.state.pauses.append(pause)
         return pause
 
@@ -106,8 +120,13 @@ class Ledger:
         self.state.pauses.remove(pause)
         return [(question, self._answers[question.pending.id]) for question in pause.questions]
 
-    def check(self, value: Any, now: datetime) -> Decision:
+    def check(self, value: Any, now: datetime, *, seen: bool = False) -> Decision:
         """Return the decision in `value` if it can be taken now.
+
+        Args:
+            value: The decision.
+            now: The time.
+            seen: Whether it is known to be about what was shown: an accepted one, in a replay.
 
         Raises:
             ApplicationError: If not; its type says why, its message to whom.
@@ -123,7 +142,7 @@ class Ledger:
             raise _refusal(
                 PAST_DEADLINE, f"The deadline of {decision.id!r} passed at {question.pending.deadline}"
             )
-        elif not _fits(decision, question):
+        elif not (seen or _fits(decision, question.pending.digest)):
             raise _refusal(
                 NOT_WHAT_WAS_SEEN,
                 f"The decision on {decision.id!r} is about other arguments than those that wait (digest "
@@ -131,13 +150,21 @@ class Ledger:
             )
         return decision
 
-    def decide(self, value: Any, now: datetime, update_id: str | None) -> ApprovalRecord:
+    def decide(
+        self, value: Any, now: datetime, update_id: str | None, *, seen: bool = False
+    ) -> ApprovalRecord:
         """Take the decision in `value` and return its record; of an early one, what it will be.
+
+        Args:
+            value: The decision.
+            now: The time.
+            update_id: Temporal's id of the update.
+            seen: As for `check`.
 
         Raises:
             ApplicationError: As `check`.
         """
-        decision = self.check(value, now)
+        decision = self.check(value, now, seen=seen)
         record = replace(self._taken(decision), at=now.isoformat(), update_id=update_id)
         question = self._open.get(decision.id)
         if question is None:
@@ -164,22 +191,24 @@ class Ledger:
         """Return those of a pause's questions that still wait."""
         return [q.pending for q in pause.questions if q.pending.id in self._open]
 
-    def _question(
-        self, interrupt: Interrupt, tool_use: ToolUse | None, asked_at: str, deadline: str | None
-    ) -> Question:
-        tool = None if tool_use is None else as_json(tool_use["name"])
-        arguments = None if tool_use is None else as_json(tool_use["input"])
+    def _question(self, interrupt: Interrupt, asked: Asked, asked_at: str, deadline: str | None) -> Question:
+        call = asked.call
+        digest = digest_of(call.tool, call.arguments) if call else None
         pending = PendingApproval(
             id=_unused(as_json(interrupt.id), lambda id_: id_ in self._open or id_ in self._answers),
             name=as_json(interrupt.name),
             question=as_json(interrupt.reason),
-            tool=tool,
-            arguments=arguments,
-            digest=None if tool is None else digest_of(tool, arguments),
+            tool=call.tool if call else None,
+            arguments=call.arguments if call else None,
+            digest=digest_of_calls(asked.calls) if asked.calls else digest,
             asked_at=asked_at,
             deadline=deadline,
+            agent=as_json(asked.agent) if asked.agent else None,
+            outer=asked.outer,
+            calls=asked.calls,
         )
-        question = Question(interrupt.id, pending, None if tool_use is None else tool_use["toolUseId"])
+        places = [list(place) for place in asked.places]
+        question = Question(interrupt.id, pending, asked.tool_use_id, places)
         self._open[pending.id] = question
         return question
 
@@ -198,16 +227,15 @@ class Ledger:
                 "was not asked yet needs early=True",
             )
 
-    def _use(self, early: EarlyDecision, question: Question) -> None:
+    def _use(
+        self, early: EarlyDecision, question: Question, former_digest: str | None, strict: Callable[[], bool]
+    ) -> None:
         record = _about(question, early.record)
-        if not _fits(early.decision, question):
-            reason = "Given for other arguments than those that were asked about"
-        elif _is_blank(early.decision, question):
-            reason = "Given without a digest, before anybody could see the arguments"
+        reason = _misfit(early.decision, question.pending.digest)
+        if reason and (_misfit(early.decision, former_digest) or strict()):
+            self.records.append(replace(record, outcome="refused", reason=reason, response=None))
         else:
             self._write(question, record)
-            return
-        self.records.append(replace(record, outcome="refused", reason=reason, response=None))
 
     def _taken(self, decision: Decision) -> ApprovalRecord:
         responses = {"approve": self._approved, "reject": self._rejected, "respond": decision.response}
@@ -230,17 +258,27 @@ class Ledger:
 def _about(question: Question, record: ApprovalRecord) -> ApprovalRecord:
     pending = question.pending
     return replace(
-        record, name=pending.name, asked_at=pending.asked_at, tool=pending.tool, digest=pending.digest
+        record,
+        name=pending.name,
+        asked_at=pending.asked_at,
+        tool=pending.tool,
+        digest=pending.digest,
+        agent=pending.agent,
     )
 
 
-def _fits(decision: Decision, question: Question) -> bool:
-    return decision.digest is None or decision.digest == question.pending.digest
+def _fits(decision: Decision, digest: str | None) -> bool:
+    return decision.digest is None or decision.digest == digest
 
 
-def _is_blank(decision: Decision, question: Question) -> bool:
-    """Tell whether an early decision would let a tool run with whatever arguments the model chose."""
-    return decision.digest is None and question.pending.digest is not None and decision.verdict != "reject"
+def _misfit(decision: Decision, digest: str | None) -> str | None:
+    """Return why an early decision does not count for a call of this digest; None if it does."""
+    if not _fits(decision, digest):
+        return "Given for other arguments than those that were asked about"
+    # It would let a tool run with whatever arguments the model chose.
+    if decision.digest is None and digest is not None and decision.verdict != "reject":
+        return "Given without a digest, before anybody could see the arguments"
+    return None
 
 
 def _unused(id_: str, used: Callable[[str], bool]) -> str:

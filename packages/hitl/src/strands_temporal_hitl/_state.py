@@ -2,8 +2,29 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, TypeAlias
 
 from ._types import ApprovalRecord, Decision, PendingApproval
+
+Place: TypeAlias = tuple[str, ...]
+"""Where a call stands: the ids of the calls from the outermost one to itself, with nodes before them."""
+
+
+@dataclass(frozen=True)
+class Granted:
+    """A call that a person let happen: what runs at its place must be it.
+
+    Attributes:
+        place: Where it stands.
+        tool: The tool that was shown.
+        arguments: The arguments that were shown.
+        written: The person's own answer, where it was a value; what it says may be in the arguments.
+    """
+
+    place: list[str]
+    tool: str
+    arguments: Any = None
+    written: Any = None
 
 
 @dataclass(frozen=True)
@@ -14,11 +35,13 @@ class Question:
         interrupt_id: Strands' id, which the answer goes back to.
         pending: What an approver sees.
         tool_use_id: Id of the tool call that waits, if any.
+        places: Where the calls that it is about stand, see `Place`: the pending's own, or its `calls`.
     """
 
     interrupt_id: str
     pending: PendingApproval
     tool_use_id: str | None = None
+    places: list[list[str]] = field(default_factory=list[list[str]])
 
     @property
     def deadline(self) -> datetime | None:
@@ -35,12 +58,14 @@ class Pause:
         questions: The questions, decided ones too.
         notice_id: Id of the notices about it, in whatever run they are sent.
         told: Names of the notifiers that are done with it.
+        granted: What was granted before, in the same turn, to the calls that still wait.
     """
 
     agent_id: str
     questions: list[Question]
     notice_id: str = ""
     told: list[str] = field(default_factory=list[str])
+    granted: list[Granted] = field(default_factory=list[Granted])
 
     @property
     def deadline(self) -> datetime | None:

@@ -7,7 +7,7 @@ defaults.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, cast
 
@@ -49,6 +49,21 @@ _REQUIRED = ("id", "verdict", "by")
 
 
 @dataclass(frozen=True)
+class ShownCall:
+    """A tool call as a person is shown it: after hooks and middleware have changed it.
+
+    Attributes:
+        tool: Name of the tool that runs.
+        arguments: Its arguments. Of what is too large to be sent, the beginning as text.
+        agent: Name of the agent that calls it; of a node of a graph or swarm, the node's id.
+    """
+
+    tool: str
+    arguments: Any = None
+    agent: str = ""
+
+
+@dataclass(frozen=True)
 class PendingApproval:
     """One interrupt that waits for a person.
 
@@ -57,11 +72,17 @@ class PendingApproval:
             asked before gets `#2`, `#3`, ... behind it: a decision is good for one question only.
         name: The interrupt's name. Strands' `HumanInTheLoop` uses its own.
         question: The interrupt's `reason`; as text where it is not JSON.
-        tool: Name of the tool whose call waits; None where the interrupt belongs to no tool call.
-        arguments: That call's arguments. Of what is too large to be sent, the beginning as text.
-        digest: Digest of tool and arguments, see `digest_of`. None without a tool.
+        tool: Name of the tool that will run; None where the interrupt belongs to no single tool call. Of a
+            sub-agent's call it is the sub-agent's tool.
+        arguments: The arguments that it will run with. Of what is too large to be sent, the beginning as
+            text.
+        digest: Digest of tool and arguments, see `digest_of`, or of all `calls`. None without either.
         asked_at: When the agent paused.
         deadline: When the question is answered with a rejection by itself; None if never.
+        agent: Name of the agent that asks; of a node of a graph or swarm, the node's id.
+        outer: The calls of sub-agents that led there, the outermost first.
+        calls: The calls that a question is about which is asked once for all calls of a message
+            (`BeforeToolsEvent`).
     """
 
     id: str
@@ -72,6 +93,9 @@ class PendingApproval:
     digest: str | None = None
     asked_at: str = ""
     deadline: str | None = None
+    agent: str | None = None
+    outer: list[ShownCall] = field(default_factory=list[ShownCall])
+    calls: list[ShownCall] = field(default_factory=list[ShownCall])
 
 
 @dataclass(frozen=True)
@@ -93,6 +117,7 @@ class ApprovalRecord:
         response: What the interrupt's response became in Strands.
         early: Whether the decision was there before the question.
         update_id: Temporal's id of the update that carried the decision.
+        agent: Name of the agent that asked; of a node of a graph or swarm, the node's id.
     """
 
     id: str
@@ -107,6 +132,7 @@ class ApprovalRecord:
     response: Any = None
     early: bool = False
     update_id: str | None = None
+    agent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -205,6 +231,11 @@ def digest_of(tool: str, arguments: Any) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
+def digest_of_calls(calls: Sequence[ShownCall]) -> str:
+    """Return the digest that binds a decision to all calls of a message."""
+    return digest_of("", [[call.tool, call.arguments] for call in calls])
+
+
 def shown(pending: list[PendingApproval]) -> list[PendingApproval]:
     """Return questions as they can be sent: of very large ones the beginning of the arguments, as text.
 
@@ -213,11 +244,21 @@ def shown(pending: list[PendingApproval]) -> list[PendingApproval]:
     """
     if len(json.dumps([asdict(each) for each in pending])) <= _SHOWN:
         return pending
-    share = _SHOWN // (2 * len(pending))
+    share = _SHOWN // (2 * sum(1 + len(each.outer) + len(each.calls) for each in pending))
     return [
-        replace(each, question=_beginning(each.question, share), arguments=_beginning(each.arguments, share))
+        replace(
+            each,
+            question=_beginning(each.question, share),
+            arguments=_beginning(each.arguments, share),
+            outer=_beginnings(each.outer, share),
+            calls=_beginnings(each.calls, share),
+        )
         for each in pending
     ]
+
+
+def _beginnings(calls: list[ShownCall], size: int) -> list[ShownCall]:
+    return [replace(call, arguments=_beginning(call.arguments, size)) for call in calls]
 
 
 def _beginning(value: Any, size: int) -> Any:

@@ -1,0 +1,113 @@
+"""One turn of an agent under approvals, over its pauses: what people granted, and why they rejected."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from strands.interventions.actions import default_evaluate
+
+from ._state import Granted, Place, Question
+from ._types import ApprovalRecord, ShownCall, digest_of
+
+if TYPE_CHECKING:
+    from ._watch import Watch
+
+CHANGED = "changed call"
+"""How the name of a question begins that is asked because a call is not what a person let happen."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a question is about.
+
+    Attributes:
+        agent: Name of the agent that asks.
+        outer: The calls of sub-agents that led there, the outermost first.
+        call: The tool call that waits, if it is one.
+        calls: The calls of a message, where it is about all of them.
+        places: Where these stand.
+        tool_use_id: Id of the call.
+        former_digest: What releases before this one bound a decision to: the digest of the agent's own call,
+            as the model made it.
+    """
+
+    agent: str = ""
+    outer: list[ShownCall] = field(default_factory=list[ShownCall])
+    call: ShownCall | None = None
+    calls: list[ShownCall] = field(default_factory=list[ShownCall])
+    places: list[Place] = field(default_factory=list[Place])
+    tool_use_id: str | None = None
+    former_digest: str | None = None
+
+
+class Turn:
+    """What was decided in one turn of an agent, a graph or a swarm, by the places of the calls.
+
+    Args:
+        granted: What was granted before the turn came into this run of the workflow.
+    """
+
+    def __init__(self, granted: list[Granted]) -> None:
+        self.reasons: dict[Place, str] = {}
+        self.watches: dict[Place, Watch] = {}
+        self.raised: dict[str, Asked] = {}  # by the interrupts' ids, where no event tells
+        self._granted = {tuple(each.place): each for each in granted}
+
+    @property
+    def granted(self) -> list[Granted]:
+        """What was granted, as values."""
+        return list(self._granted.values())
+
+    def decided(self, question: Question, record: ApprovalRecord) -> None:
+        """Note what a decision means for the calls that the question was about."""
+        places = question.places or ([[question.tool_use_id]] if question.tool_use_id else [])
+        if record.outcome in ("rejected", "expired", "withdrawn"):
+            if record.reason and len(places) == 1:
+                self.reasons[tuple(places[0])] = record.reason
+            return
+        written = record.response if record.outcome == "responded" else None
+        if question.pending.name.startswith(CHANGED) and not (written is None or default_evaluate(written)):
+            return
+        pending = question.pending
+        calls = pending.calls or [ShownCall(pending.tool or "", pending.arguments)]
+        for place, call in zip(question.places, calls, strict=False):  # a question may be about no call
+            self._granted[tuple(place)] = Granted(place, call.tool, call.arguments, written)
+
+    def exceeded(self, place: Place, call: ShownCall) -> Granted | None:
+        """Return what was granted at this place, if it is not this call."""
+        granted = self._granted.get(place)
+        if granted is None or _same([granted.tool, granted.arguments], [call.tool, call.arguments]):
+            return None
+        return None if _is_written(granted, call) else granted
+
+    def forget(self, place: Place) -> None:
+        """Forget what was decided about the calls of the agent at `place`: they have ended."""
+        below = len(place)
+        for kept in (self._granted, self.reasons, self.watches):
+            for each in [each for each in kept if len(each) > below and each[:below] == place]:
+                del kept[each]
+
+
+def _same(one: Any, other: Any) -> bool:
+    return digest_of("", one) == digest_of("", other)  # as text: to Python, 1 is True
+
+
+def _is_written(granted: Granted, call: ShownCall) -> bool:
+    """Tell whether a person's own answer is all that changed a call, so that nobody needs to show it to them.
+
+    A value is a new argument as it is, an object by its keys. A bare true or false says too little.
+    """
+    written, before, after = granted.written, granted.arguments, call.arguments
+    if written is None or granted.tool != call.tool:
+        return False
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return False
+    old, new = cast("dict[str, Any]", before), cast("dict[str, Any]", after)
+    changed = [name for name in new if name not in old or not _same(old[name], new[name])]
+    if isinstance(written, dict):
+        said = cast("dict[str, Any]", written)
+        return old.keys() <= new.keys() and all(n in said and _same(said[n], new[n]) for n in changed)
+    return (
+        old.keys() <= new.keys()
+        and not isinstance(written, bool)
+        and all(_same(written, new[n]) for n in changed)
+    )

@@ -1,0 +1,214 @@
+"""What approvals see of an agent: the call that will run, at any depth, before people are asked and after."""
+
+import json
+from collections.abc import AsyncGenerator
+from math import inf
+from typing import Any, cast
+from weakref import WeakKeyDictionary, ref
+
+from strands import Agent
+from strands.hooks import (
+    AfterToolCallEvent,
+    AfterToolsEvent,
+    BeforeModelCallEvent,
+    BeforeToolCallEvent,
+    BeforeToolsEvent,
+)
+from strands.interrupt import InterruptException
+from strands.interventions.actions import default_evaluate
+from strands.middleware import ExecuteToolContext, ExecuteToolStage
+from strands.multiagent import MultiAgentBase
+from strands.types.events import ToolResultEvent
+from strands.types.tools import AgentTool, ToolUse
+from temporalio import workflow
+
+from strands_temporal.workflow import end_waiting
+
+from ._state import Granted, Place
+from ._turn import CHANGED, Asked, Turn
+from ._types import ShownCall, as_json, digest_of
+
+BINDS_WHAT_RUNS = "strands-temporal-hitl-binds-what-runs"
+"""Patch of workflows: histories of releases before it know no question about a call that has changed."""
+
+_BACKGROUND_CHOICE = "_background_execution"
+"""Argument by which a model asks for a background task. Strands takes it away before the tool runs (1.62:
+background_tasks/_background_tasks.py:38), and lets no tool have one of that name then."""
+
+
+class Watches:
+    """The watched agents of one workflow."""
+
+    def __init__(self, approved: Any) -> None:
+        self.approved = approved
+        self._of: WeakKeyDictionary[Agent, Watch] = WeakKeyDictionary()
+
+    def stand(
+        self, agent: Agent, turn: Turn, place: Place, outer: list[ShownCall], name: str | None = None
+    ) -> None:
+        """Watch an agent, which is called at `place` now."""
+        watch = self._of.get(agent)
+        if watch is None:
+            watch = self._of[agent] = Watch(self, agent)
+        watch.turn, watch.place, watch.outer, watch.name = turn, place, outer, name or agent.name
+        turn.watches[place] = watch
+
+    def stand_all(self, executor: Agent | MultiAgentBase, turn: Turn, place: Place = ()) -> list[Agent]:
+        """Watch an agent, or those of a graph or swarm; return them."""
+        if isinstance(executor, Agent):
+            self.stand(executor, turn, place, [])
+            return [executor]
+        nodes = cast("dict[str, Any]", getattr(executor, "nodes", {}))
+        agents: list[Agent] = []
+        for node_id, node in nodes.items():
+            at = (*place, node_place(node_id))
+            if isinstance(node.executor, Agent):
+                self.stand(node.executor, turn, at, [], node_id)
+                agents.append(node.executor)
+            elif isinstance(node.executor, MultiAgentBase):
+                agents += self.stand_all(node.executor, turn, at)
+        return agents
+
+
+def node_place(node_id: str) -> str:
+    """Return the part of a place that a node is."""
+    return f"node {node_id}"
+
+
+class Watch:
+    """The hooks and the middleware of one agent.
+
+    The first hook and the last one see what the others did to a call; the middleware, innermost unless the
+    user adds some later, sees what runs.
+
+    Attributes:
+        turn: The turn that the agent is in now.
+        place: Where it was called.
+        outer: The calls that led there.
+        name: Its name for people.
+    """
+
+    def __init__(self, watches: Watches, agent: Agent) -> None:
+        self.turn = Turn([])
+        self.place: Place = ()
+        self.outer: list[ShownCall] = []
+        self.name = agent.name
+        self._watches = watches
+        self._agent = ref(agent)
+        self._calls: dict[str, ShownCall] = {}
+        self._message: dict[str, ShownCall] = {}
+        self._ended: set[str] = set()
+        self._ids: dict[str, str] = {}  # ids that hooks gave to calls, and those that the calls had
+        self._begun: dict[int, tuple[str, AgentTool | None, str]] = {}
+        agent.hooks.add_callback(BeforeModelCallEvent, self._before_model, order=-inf)
+        agent.hooks.add_callback(BeforeToolsEvent, self._before_tools, order=-inf)
+        agent.hooks.add_callback(BeforeToolCallEvent, self._before_call, order=-inf)
+        agent.hooks.add_callback(BeforeToolCallEvent, self._about_to_call, order=inf)
+        agent.hooks.add_callback(AfterToolCallEvent, self._after_call)
+        agent.hooks.add_callback(AfterToolsEvent, self._after_tools)
+        agent.add_middleware(ExecuteToolStage, self._guard)
+
+    def own_id(self, tool_use_id: str) -> str:
+        """Return the id that a call has in its message; a hook may have given it another."""
+        return self._ids.get(tool_use_id, tool_use_id)
+
+    def asked_by(self, use: ToolUse) -> Asked:
+        """Return what a question is about that was raised at a call."""
+        own = self.own_id(use["toolUseId"])
+        call = self._calls.get(own) or self._shown(use["name"], use["input"], None)
+        return Asked(self.name, self.outer, call, places=[(*self.place, own)], tool_use_id=own)
+
+    def asked(self) -> Asked:
+        """Return what a question is about that the agent asks at no call: its message's calls, if any."""
+        ids = list(self._message)
+        calls = [self._message[each] for each in ids]
+        return Asked(self.name, self.outer, calls=calls, places=[(*self.place, each) for each in ids])
+
+    def end_waiting(self) -> None:
+        """End the agent's waiting for people, if it waits: the turn is over."""
+        agent = self._agent()
+        if agent is not None:
+            end_waiting(agent)
+
+    def _before_model(self, event: BeforeModelCallEvent) -> None:
+        for kept in (self._calls, self._message, self._ended, self._ids, self._begun):
+            kept.clear()
+        self.turn.forget(self.place)
+
+    def _before_tools(self, event: BeforeToolsEvent) -> None:
+        uses = [block["toolUse"] for block in event.message["content"] if "toolUse" in block]
+        self._message = {
+            use["toolUseId"]: self._shown(use["name"], use["input"], None)
+            for use in uses
+            if use["toolUseId"] not in self._ended
+        }
+
+    def _before_call(self, event: BeforeToolCallEvent) -> None:
+        use = event.tool_use
+        self._begun[id(event)] = use["toolUseId"], event.selected_tool, use["name"]
+
+    def _about_to_call(self, event: BeforeToolCallEvent) -> None:
+        own, selected, name = self._begun.pop(id(event))
+        use, tool = event.tool_use, event.selected_tool
+        if tool is selected and use["name"] != name:  # Strands then takes the tool of the new name
+            tool = event.agent.tool_registry.registry.get(use["name"])
+        self._ids[use["toolUseId"]] = own
+        self._calls[own] = self._shown(tool.tool_name if tool else use["name"], use["input"], tool)
+
+    def _after_call(self, event: AfterToolCallEvent) -> None:
+        own = self.own_id(event.tool_use["toolUseId"])
+        self._ended.add(own)
+        reason = self.turn.reasons.pop((*self.place, own), None)
+        content = event.result["content"]
+        if reason is not None and not any(reason in str(block.get("text")) for block in content):
+            event.result = {**event.result, "content": [*content, {"text": f"Rejected: {reason}"}]}
+
+    def _after_tools(self, event: AfterToolsEvent) -> None:
+        self._message = {}
+
+    async def _guard(self, context: ExecuteToolContext, next_fn: Any) -> AsyncGenerator[Any, None]:
+        """Let a call run if it is what was granted, or if nothing was; else ask about it as it is now."""
+        use, tool = context.tool_use, context.tool
+        own = self.own_id(use["toolUseId"])
+        call = self._shown(tool.tool_name if tool else use["name"], use["input"], tool)
+        self._calls[own] = call
+        granted = self.turn.exceeded((*self.place, own), call)
+        try:
+            if granted is not None and workflow.patched(BINDS_WHAT_RUNS):
+                name = f"{CHANGED} {digest_of(call.tool, call.arguments)}"
+                answer = context.interrupt(name, reason=_why(granted, call)).response
+                if answer != self._watches.approved and not default_evaluate(answer):
+                    yield ToolResultEvent(_denied(use))
+                    return
+            inner = getattr(tool, "agent", None)
+            if isinstance(inner, Agent):
+                self._watches.stand(inner, self.turn, (*self.place, own), [*self.outer, call])
+            async for event in next_fn(context):
+                yield event
+        except InterruptException as error:  # of a background task nothing else tells whose it is
+            self.turn.raised[error.interrupt.id] = self.asked_by(use)
+            raise
+
+    def _shown(self, name: str, arguments: Any, tool: AgentTool | None) -> ShownCall:
+        if isinstance(arguments, dict) and _BACKGROUND_CHOICE in arguments and not _declares(tool):
+            given = cast("dict[str, Any]", arguments)
+            arguments = {key: value for key, value in given.items() if key != _BACKGROUND_CHOICE}
+        return ShownCall(as_json(name), as_json(arguments), self.name)
+
+
+def _declares(tool: AgentTool | None) -> bool:
+    schema: Any = tool.tool_spec["inputSchema"] if tool else {}
+    return _BACKGROUND_CHOICE in schema.get("json", {}).get("properties", {})
+
+
+def _why(granted: Granted, call: ShownCall) -> str:
+    return (
+        "The call is not the one that was decided on. "
+        f"It was: {granted.tool} {json.dumps(granted.arguments, ensure_ascii=False)}. "
+        f"It is now: {call.tool} {json.dumps(call.arguments, ensure_ascii=False)}"
+    )
+
+
+def _denied(use: ToolUse) -> Any:
+    text = "The call changed after it was approved, and was not approved as it is now"
+    return {"toolUseId": use["toolUseId"], "status": "error", "content": [{"text": text}]}
