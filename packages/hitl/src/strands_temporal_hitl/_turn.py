@@ -49,7 +49,6 @@ class Turn:
     def __init__(self, granted: list[Granted]) -> None:
         self.reasons: dict[Place, str] = {}
         self.watches: dict[Place, Watch] = {}
-        self.raised: dict[str, Asked] = {}  # by the interrupts' ids, where no event tells
         self._granted = {tuple(each.place): each for each in granted}
 
     @property

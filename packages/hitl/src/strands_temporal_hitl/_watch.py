@@ -1,7 +1,7 @@
 """What approvals see of an agent: the call that will run, at any depth, before people are asked and after."""
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from math import inf
 from typing import Any, cast
 from weakref import WeakKeyDictionary, ref
@@ -24,6 +24,7 @@ from temporalio import workflow
 
 from strands_temporal.workflow import end_waiting
 
+from ._listening import Listener, node_place
 from ._state import Granted, Place
 from ._turn import CHANGED, Asked, Turn
 from ._types import ShownCall, as_json, digest_of
@@ -70,11 +71,6 @@ class Watches:
         return agents
 
 
-def node_place(node_id: str) -> str:
-    """Return the part of a place that a node is."""
-    return f"node {node_id}"
-
-
 class Watch:
     """The hooks and the middleware of one agent.
 
@@ -98,6 +94,7 @@ class Watch:
         self._calls: dict[str, ShownCall] = {}
         self._message: dict[str, ShownCall] = {}
         self._ended: set[str] = set()
+        self._raised: dict[str, Asked] = {}
         self._ids: dict[str, str] = {}  # ids that hooks gave to calls, and those that the calls had
         self._begun: dict[int, tuple[str, AgentTool | None, str]] = {}
         agent.hooks.add_callback(BeforeModelCallEvent, self._before_model, order=-inf)
@@ -111,6 +108,10 @@ class Watch:
     def own_id(self, tool_use_id: str) -> str:
         """Return the id that a call has in its message; a hook may have given it another."""
         return self._ids.get(tool_use_id, tool_use_id)
+
+    def raised(self, interrupt_id: str) -> Asked | None:
+        """Return what an interrupt is about that a tool has raised, or a sub-agent."""
+        return self._raised.get(interrupt_id)
 
     def asked_by(self, use: ToolUse) -> Asked:
         """Return what a question is about that was raised at a call."""
@@ -181,13 +182,27 @@ class Watch:
                     yield ToolResultEvent(_denied(use))
                     return
             inner = getattr(tool, "agent", None)
+            listener = None
             if isinstance(inner, Agent):
                 self._watches.stand(inner, self.turn, (*self.place, own), [*self.outer, call])
+                listener = Listener(self.turn, (*self.place, own))
             async for event in next_fn(context):
+                self._hear(event, use, listener)
                 yield event
         except InterruptException as error:  # of a background task nothing else tells whose it is
-            self.turn.raised[error.interrupt.id] = self.asked_by(use)
+            self._raised[error.interrupt.id] = self.asked_by(use)
             raise
+
+    def _hear(self, event: Any, use: ToolUse, inner: Listener | None) -> None:
+        """Note what a tool asks; where it is an agent, what that agent asks.
+
+        Here, and not where the stream is read: a delegate's events lose their mark on the way.
+        """
+        if "tool_interrupt_event" in event:
+            for interrupt in event["tool_interrupt_event"]["interrupts"]:
+                self._raised[interrupt.id] = inner.ending(interrupt.id) if inner else self.asked_by(use)
+        elif inner and isinstance(event.get("tool_stream_event", {}).get("data"), Mapping):
+            inner.hear(event["tool_stream_event"]["data"])
 
     def _shown(self, name: str, arguments: Any, tool: AgentTool | None) -> ShownCall:
         if isinstance(arguments, dict) and _BACKGROUND_CHOICE in arguments and not _declares(tool):

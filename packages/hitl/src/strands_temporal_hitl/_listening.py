@@ -1,0 +1,70 @@
+"""Hears from an agent's events which call each of its interrupts belongs to."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from strands.interrupt import Interrupt
+
+from ._state import Place
+from ._turn import Asked, Turn
+from ._types import as_json, digest_of
+
+
+class Listener:
+    """Hears one agent, or the nodes of a graph or swarm, while it is called.
+
+    The result does not say whose an interrupt is, and its id is not for parsing. What its sub-agents ask, its
+    own middleware hears (`_watch.py`).
+
+    Args:
+        turn: The turn.
+        place: Where the agent was called.
+    """
+
+    def __init__(self, turn: Turn, place: Place) -> None:
+        self.of_nodes: list[tuple[Interrupt, Asked]] = []
+        self._turn = turn
+        self._place = place
+        self._asked: dict[str, Asked] = {}
+        self._nodes: dict[str, Listener] = {}
+
+    def hear(self, event: Mapping[str, Any]) -> None:
+        """Take one event."""
+        if "tool_interrupt_event" in event:
+            self._hear_question(event["tool_interrupt_event"])
+        elif event.get("type") == "multiagent_node_stream":
+            self._node(event["node_id"]).hear(event["event"])
+        elif event.get("type") == "multiagent_node_interrupt":
+            node = self._node(event["node_id"])
+            inner = {interrupt.id: asked for interrupt, asked in node.of_nodes}
+            for each in event["interrupts"]:
+                asked = inner.get(each.id) or node.about(each.id)
+                self.of_nodes.append((each, asked if asked.agent else replace(asked, agent=event["node_id"])))
+
+    def about(self, interrupt_id: str) -> Asked:
+        """Return what an interrupt of this agent is about."""
+        watch = self._turn.watches.get(self._place)
+        known = self._asked.get(interrupt_id) or (watch and watch.raised(interrupt_id))
+        return known or (watch.asked() if watch else Asked())
+
+    def ending(self, interrupt_id: str) -> Asked:
+        """Return what an interrupt is about that the agent's caller passes on, with the id at the end."""
+        fitting = [each for each in self._asked if interrupt_id.endswith(each)]
+        return self.about(max(fitting, key=len, default=interrupt_id))
+
+    def _hear_question(self, raised: Mapping[str, Any]) -> None:
+        use = raised["tool_use"]
+        watch = self._turn.watches.get(self._place)
+        former = digest_of(as_json(use["name"]), as_json(use["input"]))
+        for interrupt in raised["interrupts"]:
+            asked = (watch.raised(interrupt.id) or watch.asked_by(use)) if watch else Asked()
+            self._asked[interrupt.id] = replace(asked, former_digest=former)
+
+    def _node(self, node_id: str) -> "Listener":
+        return self._nodes.setdefault(node_id, Listener(self._turn, (*self._place, node_place(node_id))))
+
+
+def node_place(node_id: str) -> str:
+    """Return the part of a place that a node is."""
+    return f"node {node_id}"
