@@ -1,0 +1,189 @@
+"""Workflows whose histories stay in the tree, and how they were recorded: never change what they do.
+
+A release replays what every release before it recorded (`histories/`): among it what later releases do in
+another way. To record this release's, under names of its own:
+
+    uv run python -m packages.hitl.tests.golden_hitl
+"""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from strands import tool
+from strands.hooks import BeforeToolCallEvent, BeforeToolsEvent
+from temporalio import workflow
+from temporalio.client import Client
+
+from strands_temporal import StrandsPlugin, TemporalAgent
+from strands_temporal.testing import (
+    DevServer,
+    Reply,
+    ScriptedCall,
+    ScriptedModel,
+    agent_environment,
+    say,
+    use_tools,
+)
+from strands_temporal_hitl import Approvals, ApprovalsClient, HITLPlugin, digest_of
+
+HISTORIES = Path(__file__).parent / "histories"
+BY = "ana"
+
+
+@tool
+def refund(amount: int) -> str:
+    """Refund."""
+    return f"refunded {amount}"
+
+
+def answer(call: ScriptedCall) -> Reply:
+    """Pass on to the clerk, or refund two amounts; say what came back."""
+    if "toolResult" in str(call.messages[-1]["content"]):
+        return say(call.text)
+    if "clerk" in call.tool_names:
+        return use_tools([("clerk", {"input": "go"}, "call_0")])
+    ids = ["call_0", "call_0"] if call.text == "one id" else ["call_0", "call_1"]
+    return use_tools([("refund", {"amount": n}, id_) for n, id_ in zip((5, 9000), ids, strict=True)])
+
+
+def ask(event: BeforeToolCallEvent) -> None:
+    """Ask before each refund."""
+    if event.tool_use["name"] == "refund":
+        amount = event.tool_use["input"]["amount"]
+        if event.interrupt("approval", reason=f"refund {amount}?") is not True:
+            event.cancel_tool = f"{amount} denied"
+
+
+@workflow.defn
+class GoldenApprovals:
+    """One turn, whose way says what happens."""
+
+    def __init__(self) -> None:
+        self.approvals = Approvals(deadline=timedelta(days=2))
+        self.agent = TemporalAgent("m", name="clerk", tools=[refund], callback_handler=None)
+        self.passes = 0
+        self.go = False
+
+    @workflow.run
+    async def run(self, way: str) -> list[Any]:
+        """Run the agent."""
+        if way in ("a question of all", "an early yes of all"):
+            self.agent.add_hook(self.ask_of_all, BeforeToolsEvent)
+        else:
+            if way == "a call that changes":
+                self.agent.add_hook(self.grow, BeforeToolCallEvent)
+            self.agent.add_hook(ask, BeforeToolCallEvent)
+        if way in ("a clerk", "an early yes to a clerk"):
+            tools = [self.agent.as_tool(name="clerk", description="Refunds.")]
+            self.agent = TemporalAgent("m", name="head", tools=tools, callback_handler=None)
+        if way.startswith("an early"):
+            await workflow.wait_condition(lambda: self.go)
+        result = await self.approvals.run(self.agent, way)
+        return [result.stop_reason, str(result).strip(), [r.outcome for r in self.approvals.records]]
+
+    def grow(self, event: BeforeToolCallEvent) -> None:
+        """Make other calls of the ones that were asked about."""
+        self.passes += 1
+        if self.passes > 2:
+            amount = event.tool_use["input"]["amount"] + 1
+            event.tool_use = {**event.tool_use, "input": {"amount": amount}}
+
+    def ask_of_all(self, event: BeforeToolsEvent) -> None:
+        """Ask once for all."""
+        if event.interrupt("all", reason="all?") is not True:
+            event.cancel = "all denied"
+
+    @workflow.signal
+    def stop(self) -> None:
+        """Stop the agent."""
+        self.agent.cancel()
+
+    @workflow.signal
+    def begin(self) -> None:
+        """Let the agent begin."""
+        self.go = True
+
+
+Act = Callable[[Client, Any], Awaitable[None]]
+
+
+async def waiting(client: Client, handle: Any) -> Any:
+    """Return what waits, once something does."""
+    approver = ApprovalsClient(client)
+    while not (pending := await approver.pending(handle.id)):
+        await asyncio.sleep(0.05)
+    return pending
+
+
+async def approve_all(client: Client, handle: Any) -> None:
+    """Approve what was shown."""
+    for pending in await waiting(client, handle):
+        await ApprovalsClient(client).approve(handle.id, pending, by=BY)
+
+
+async def approve_one(client: Client, handle: Any) -> None:
+    """Approve the first, reject the second."""
+    first, second = sorted(await waiting(client, handle), key=lambda p: str(p.question))
+    await ApprovalsClient(client).approve(handle.id, first, by=BY)
+    await ApprovalsClient(client).reject(handle.id, second, by=BY, reason="too much")
+
+
+async def stop_and_approve(client: Client, handle: Any) -> None:
+    """Stop the agent while people are asked, and approve all the same."""
+    await waiting(client, handle)
+    await handle.signal(GoldenApprovals.stop)
+    await approve_all(client, handle)
+
+
+def early(id_: str, digest: str | None) -> Act:
+    """Return what approves a question before it is asked."""
+
+    async def approve(client: Client, handle: Any) -> None:
+        decision = {"id": id_, "verdict": "approve", "by": BY, "early": True}
+        await handle.execute_update("decide_approval", {**decision, **({"digest": digest} if digest else {})})
+        await handle.signal(GoldenApprovals.begin)
+        if digest:  # the other one is asked about
+            await approve_all(client, handle)
+
+    return approve
+
+
+_HOOK = f"v1:before_tool_call:call_0:{uuid.uuid5(uuid.NAMESPACE_OID, 'approval')}"
+_BELOW = f"v1:agent_as_tool:call_0:{_HOOK}"
+_OF_ALL = f"v1:before_tools:{uuid.uuid5(uuid.NAMESPACE_OID, 'all')}"
+WAYS: dict[str, Act] = {
+    "two calls": approve_one,
+    "one id": approve_all,
+    "a clerk": approve_all,
+    "a call that changes": approve_all,
+    "a stop": stop_and_approve,
+    "a question of all": approve_all,
+    "an early yes to a clerk": early(_BELOW, digest_of("clerk", {"input": "go"})),
+    "an early yes of all": early(_OF_ALL, None),
+}
+
+
+async def record() -> None:
+    """Write a history for each way, as this release makes it."""
+    HISTORIES.mkdir(exist_ok=True)
+    plugins = [StrandsPlugin(models={"m": lambda: ScriptedModel(answer)}), HITLPlugin()]
+    async with (
+        DevServer() as server,
+        agent_environment(server.address, workflows=[GoldenApprovals], plugins=plugins) as env,
+    ):
+        for way, act in WAYS.items():
+            handle = await env.start(GoldenApprovals.run, way)
+            await act(env.client, handle)
+            await asyncio.wait_for(handle.result(), 60)
+            text = (await handle.fetch_history()).to_json()
+            path = HISTORIES / f"hitl-0.1.0-{way.replace(' ', '-')}.json"
+            path.write_text(json.dumps(json.loads(text), separators=(",", ":")) + "\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(record())
