@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 from strands import ToolContext, tool
 from strands.agent.conversation_manager import SlidingWindowConversationManager
-from strands.hooks import AfterModelCallEvent, BeforeToolCallEvent
+from strands.hooks import AfterModelCallEvent, AfterToolCallEvent, BeforeToolCallEvent
 from temporalio import activity, workflow
 
 from strands_temporal import AgentCarry, StrandsPlugin, TemporalAgent, TemporalModel
@@ -122,6 +122,33 @@ class GoldenAgent:
             event.cancel_tool = "denied"
 
 
+@workflow.defn
+class GoldenStop:
+    """An agent that was stopped in an approved tool refused the next prompt, and took its answers again."""
+
+    @workflow.run
+    async def run(self) -> list[Any]:
+        """Be stopped, and talk on."""
+        agent = TemporalAgent("scripted", tools=[add, remember], callback_handler=None)
+        agent.add_hook(self.approve, BeforeToolCallEvent)
+        agent.add_hook(lambda event: event.agent.cancel(), AfterToolCallEvent)
+        result = await agent.invoke_async("remember")
+        answers: Any = [
+            {"interruptResponse": {"interruptId": interrupt.id, "response": "yes"}}
+            for interrupt in result.interrupts or ()
+        ]
+        stopped = await agent.invoke_async(answers)
+        try:
+            await agent.invoke_async("hello")
+        except TypeError as error:
+            return [stopped.stop_reason, str(error)]
+        return [stopped.stop_reason, "went on"]
+
+    def approve(self, event: BeforeToolCallEvent) -> None:
+        """Ask before anything is remembered."""
+        event.interrupt("approval", reason="fact")
+
+
 def answer(call: ScriptedCall) -> Reply:
     """Answer by what was asked; after a tool say what it said."""
     asked = call.text
@@ -152,7 +179,7 @@ async def record() -> None:
         DevServer() as server,
         agent_environment(
             server.address,
-            workflows=[GoldenAgent],
+            workflows=[GoldenAgent, GoldenStop],
             activities=[weather, note],
             plugins=[StrandsPlugin(models={"scripted": lambda: ScriptedModel(answer)})],
         ) as env,
@@ -160,11 +187,16 @@ async def record() -> None:
         first = await env.start(GoldenAgent.run)
         await first.result()
         described = await first.describe()
+        stop = await env.start(GoldenStop.run)
+        await stop.result()
         runs = [first.first_execution_run_id, described.run_id]
-        for number, run_id in enumerate(runs, 1):
-            handle = env.client.get_workflow_handle(first.id, run_id=run_id)
+        recorded = {
+            f"run{number}": env.client.get_workflow_handle(first.id, run_id=run_id)
+            for number, run_id in enumerate(runs, 1)
+        }
+        for name, handle in {**recorded, "stop": stop}.items():
             text = (await handle.fetch_history()).to_json()
-            path = HISTORIES / f"core-0.1.0-run{number}.json"
+            path = HISTORIES / f"core-0.1.0-{name}.json"
             path.write_text(json.dumps(json.loads(text), separators=(",", ":")) + "\n")
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from packages.core.tests.golden import HISTORIES, GoldenAgent
+from packages.core.tests.golden import HISTORIES, GoldenAgent, GoldenStop
 from temporalio import worker
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from strands_temporal import StrandsPlugin
 
-RECORDED = sorted(HISTORIES.glob("*.json"))
+RECORDED = sorted(HISTORIES.glob("*-run*.json"))
 
 
 class Outcome(worker.Interceptor):
@@ -57,3 +57,13 @@ async def test_a_released_history_replays_to_its_result(path: Path) -> None:
         assert outcome.result[1] == {"fact": "tea"}
     else:
         assert last.HasField("workflow_execution_continued_as_new_event_attributes")
+
+
+async def test_an_agent_that_waited_on_after_a_stop_does_in_a_replay() -> None:
+    """Later releases end the waiting: `strands_temporal._adaptation.ENDS_WAITING`."""
+    history = recorded(HISTORIES / "core-0.1.0-stop.json")
+    outcome = Outcome()
+    replayer = Replayer(workflows=[GoldenStop], plugins=[StrandsPlugin()], interceptors=[outcome])
+    await replayer.replay_workflow(history)
+    assert outcome.result[0] == "cancelled"
+    assert "must resume from interrupt" in outcome.result[1]

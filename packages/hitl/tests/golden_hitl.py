@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from packages.hitl.tests.approvals_support import until
 from strands import tool
 from strands.hooks import BeforeToolCallEvent, BeforeToolsEvent
 from temporalio import workflow
@@ -115,9 +116,7 @@ Act = Callable[[Client, Any], Awaitable[None]]
 async def waiting(client: Client, handle: Any) -> Any:
     """Return what waits, once something does."""
     approver = ApprovalsClient(client)
-    while not (pending := await approver.pending(handle.id)):
-        await asyncio.sleep(0.05)
-    return pending
+    return await until(lambda: approver.pending(handle.id), bool)
 
 
 async def approve_all(client: Client, handle: Any) -> None:

@@ -35,6 +35,10 @@ class Outcome(worker.Interceptor):
         return Note
 
 
+def recorded(path: Path) -> WorkflowHistory:
+    return WorkflowHistory.from_json("golden", path.read_text())
+
+
 def test_there_are_histories() -> None:
     assert len(RECORDED) == 8
     assert all(path.stat().st_size < 100_000 for path in RECORDED)
@@ -42,7 +46,7 @@ def test_there_are_histories() -> None:
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
 async def test_a_released_history_replays_to_its_result(path: Path) -> None:
-    history = WorkflowHistory.from_json("golden", path.read_text())
+    history = recorded(path)
     outcome = Outcome()
     plugins = [StrandsPlugin(), HITLPlugin()]
     replayer = Replayer(workflows=[GoldenApprovals], plugins=plugins, interceptors=[outcome])

@@ -113,6 +113,10 @@ have ended. Each node's last event is None, which wakes it, so it need not look.
 IDS_OF_AN_ANSWER = ("strands.types.content", "strands.background_tasks.in_process._engine")
 """Modules of Strands that draw the ids of messages and of background tasks. Tool calls are known by them."""
 
+ENDS_WAITING = "strands-temporal-ends-waiting"
+"""Patch of workflows: in histories of releases before it an agent that was stopped waited on, and the next
+prompt raised TypeError."""
+
 SETTLEMENT_POLLER = "_await_next_settlement"
 """Where background tasks wait 50 ms at a time for one to end, lest they miss a cancellation (1.62:
 background_tasks/_background_tasks.py:355)."""
@@ -212,7 +216,7 @@ def end_waiting(agent: Agent) -> None:
     load a snapshot without interrupts, which Strands refuses while background tasks run.
     """
     state: Any = getattr(agent, "_interrupt_state")  # noqa: B009  # private
-    if state.activated:
+    if state.activated and workflow.patched(ENDS_WAITING):
         state.deactivate()
 
 
