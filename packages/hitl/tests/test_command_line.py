@@ -109,20 +109,36 @@ async def test_a_person_lists_shows_and_decides_in_a_terminal(environments: Open
         await env.assert_replays(handle)
 
 
-@pytest.mark.parametrize(("value", "response"), [('{"ok": 1}', {"ok": 1}), ("maybe later", "maybe later")])
+@pytest.mark.parametrize(
+    ("value", "response"),
+    [(['{"ok": 1}'], {"ok": 1}), (["maybe later"], "maybe later"), (["{bad", "--text"], "{bad")],
+)
 async def test_a_person_responds_with_a_value(
-    environments: Opened, client: Client, value: str, response: Any
+    environments: Opened, client: Client, value: list[str], response: Any
 ) -> None:
     async with environments(HITLPlugin()) as env:
         handle = await env.start(AskingWorkflow.run)
         await paused(ApprovalsClient(client), handle)
         code, out, err = await command(
-            client, "respond", handle.id, value, "--yes", USER="eve", LOGNAME="eve"
+            client, "respond", handle.id, *value, "--yes", USER="eve", LOGNAME="eve"
         )
         assert (code, err) == (0, "")
         assert out.startswith("responded with ")
         assert " by eve at " in out
         assert await asyncio.wait_for(handle.result(), 30) == f"kept /tmp/x: {response!r}"
+
+
+async def test_broken_json_decides_nothing(environments: Opened, client: Client) -> None:
+    async with environments(HITLPlugin()) as env:
+        handle = await env.start(AskingWorkflow.run)
+        approver = ApprovalsClient(client)
+        (pending,) = await paused(approver, handle)
+        code, out, err = await command(client, "respond", handle.id, "{bad", "--yes")
+        assert (code, out) == (2, "")
+        assert "respond: {bad looks like JSON, and is none (Expecting property name" in err
+        assert err.endswith("For text add --text\n")
+        assert await approver.pending(handle.id) == [pending]
+        await handle.terminate()
 
 
 async def test_what_a_model_wrote_cannot_command_the_terminal(environments: Opened, client: Client) -> None:

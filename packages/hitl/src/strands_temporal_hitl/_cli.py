@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import getpass
 import json
+import re
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -20,7 +21,13 @@ from ._types import ApprovalRecord, PendingApproval
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code: 0 done, 1 refused or not reached, 2 misused."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command == "respond":
+        try:
+            options.value = options.value if options.text else typed_value(options.value)
+        except ValueError as error:
+            parser.error(f"respond: {error}")
     try:
         asyncio.run(_run(options))
     except (ApprovalsError, _CommandError, RPCError) as error:
@@ -70,7 +77,10 @@ def _parser() -> argparse.ArgumentParser:
 def _add_verdict(command: argparse.ArgumentParser, verdict: str) -> None:
     command.add_argument("workflow", metavar="WORKFLOW_ID")
     if verdict == "respond":
-        command.add_argument("value", metavar="VALUE", help="JSON, or else text")
+        command.add_argument("value", metavar="VALUE", help="JSON, or plain words")
+        command.add_argument(
+            "--text", action="store_true", help="take VALUE for text, whatever it looks like"
+        )
     command.add_argument(
         "approval",
         nargs="?",
@@ -136,7 +146,7 @@ async def _decide(approvals: ApprovalsClient, options: argparse.Namespace) -> No
         record = await approvals.reject(options.workflow, pending, by=by, reason=options.reason)
     else:
         record = await approvals.respond(
-            options.workflow, pending, _value(options.value), by=by, reason=options.reason
+            options.workflow, pending, options.value, by=by, reason=options.reason
         )
     _say(f"{_sentence(record)}: {_call(pending)}")
 
@@ -164,17 +174,49 @@ def _chosen(waiting: list[PendingApproval], options: argparse.Namespace) -> Pend
     raise _CommandError(f"{which} In {options.workflow} wait:\n{ids}")
 
 
-def _value(text: str) -> Any:
+def typed_value(text: str) -> Any:
+    """Return the JSON value that was typed, or plain words as text.
+
+    A decision is final: what looks like JSON and is none was mistyped, or mangled by a shell.
+
+    Raises:
+        ValueError: If it looks like JSON and is none, or says nothing.
+    """
+    if not text.strip():
+        raise ValueError("VALUE is empty")
     try:
-        return json.loads(text)
-    except ValueError:
+        value = json.loads(text, parse_constant=_refuse)
+    except ValueError as error:
+        if _LIKE_JSON.search(text.strip()):
+            raise ValueError(f"{text} looks like JSON, and is none ({error}). For text add --text") from None
         return text
+    if value is None:
+        raise ValueError("null answers nothing. For the text add --text")
+    return value
+
+
+_LIKE_JSON = re.compile(
+    r"""
+    ^[\[{"'] | [\]}"']$  # begins or ends like an object, a list or a string
+    | ^[-+.]?\d[\d.,_eE+-]*$  # a number, nearly
+    | ^(true|false|null|none|nan|-?infinity)$  # a word that is a value in JSON, or nearly
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _say_pending(pending: PendingApproval) -> None:
     _say(f"  {pending.id}")
+    for outer in pending.outer:
+        _say(f"    in {outer.tool} {_json(outer.arguments)}")
     if pending.tool is not None:
         _say(f"    {_call(pending)}")
+    for call in pending.calls:
+        _say(f"    {call.tool} {_json(call.arguments)}")
     if pending.question is not None:
         text = pending.question if isinstance(pending.question, str) else _json(pending.question)
         for line in text.splitlines():
