@@ -100,6 +100,13 @@ class Ways:
         agent.add_hook(grow, BeforeToolCallEvent)
         agent.add_hook(ask, BeforeToolCallEvent)
 
+    def another_id_and_grown_meanwhile(self, agent: Agent) -> None:
+        agent.add_hook(
+            lambda event: setattr(event, "tool_use", {**event.tool_use, "toolUseId": "other"}),
+            BeforeToolCallEvent,
+        )
+        self.grown_meanwhile(agent)
+
     def another_tool_meanwhile(self, agent: Agent) -> None:
         def switch(event: BeforeToolCallEvent) -> None:
             self.passes += 1
@@ -122,6 +129,13 @@ class Ways:
         def edit(event: BeforeToolCallEvent) -> None:
             answer = event.interrupt("edit", reason="how much?")
             with_input(event, **(answer if isinstance(answer, dict) else {"amount": answer}))
+
+        agent.add_hook(edit, BeforeToolCallEvent)
+
+    def not_what_the_answer_says(self, agent: Agent) -> None:
+        def edit(event: BeforeToolCallEvent) -> None:
+            answer = event.interrupt("edit", reason="how much?")
+            with_input(event, amount=answer["amount"] * 100)
 
         agent.add_hook(edit, BeforeToolCallEvent)
 
@@ -180,6 +194,7 @@ async def test_the_call_that_runs_is_shown(
     ("way", "tool_name", "arguments", "result"),
     [
         ("grown_meanwhile", "transfer", {"amount": 5000}, "5000 to bob"),
+        ("another_id_and_grown_meanwhile", "transfer", {"amount": 5000}, "5000 to bob"),
         ("another_tool_meanwhile", "estimate", {"amount": 100}, "100 to bob costs 1"),
         ("changed_by_middleware", "transfer", {"amount": 100, "to": "eve"}, "100 to eve"),
     ],
@@ -211,6 +226,7 @@ async def test_a_call_that_is_another_one_by_then_is_asked_about_again(
         ("edited_by_the_answer", 70, "70 to bob"),
         ("edited_by_the_answer", {"amount": 70, "to": "eve"}, "70 to eve"),
         ("more_than_the_answer", 70, None),
+        ("not_what_the_answer_says", {"amount": 70}, None),
         ("edited_by_the_answer", True, None),  # a bare yes wrote no argument
     ],
 )
@@ -325,9 +341,9 @@ class TwoQuestionsWorkflow:
         again = carry is not None
 
         def ask_first(event: BeforeToolCallEvent) -> None:
-            answers = [event.interrupt(name, reason=f"{name}?") for name in ("first", "second")]
-            if answers != [True, True]:
+            if event.interrupt("first", reason="first?") is not True:
                 event.cancel_tool = "denied"
+            event.interrupt("second", reason="a receipt too?")  # a no lets the call happen all the same
 
         def grow(event: BeforeToolCallEvent) -> None:
             if growing and again:
@@ -354,16 +370,16 @@ async def test_what_was_granted_goes_into_the_next_run(setting: Any, growing: bo
         handle, notice = await s.pause(growing, workflow_class=TwoQuestionsWorkflow)
         await s.approver.approve(handle.id, notice.pending[0], by=BY)
         (second,) = (await s.told.next()).pending
-        assert second.question == "second?"
+        assert second.question == "a receipt too?"
         await handle.signal(TwoQuestionsWorkflow.hand_over)
         latest = s.env.client.get_workflow_handle(handle.id)
         await until(latest.describe, lambda found: found.run_id != handle.first_execution_run_id)
-        await s.approver.approve(handle.id, second, by=BY)
+        await s.approver.reject(handle.id, second, by=BY)
         if growing:
             (again,) = (await s.told.next()).pending
             assert again.arguments == {"amount": 5000}
             await s.approver.approve(handle.id, again, by=BY)
-        assert await s.end(handle) == ("5000 to bob" if growing else "100 to bob")
+        assert await s.end(handle) == f"{5000 if growing else 100} to bob"
 
 
 # --- Strands' own intervention

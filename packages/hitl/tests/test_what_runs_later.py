@@ -1,11 +1,14 @@
 """What people are shown and let happen where the call runs later: in another run, or in the background."""
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 from packages.hitl.tests.approvals_support import BY, until
 from strands import ToolContext, tool
 from strands.hooks import AfterToolCallEvent, BeforeToolCallEvent
+from strands.types.events import ToolResultEvent
+from strands.types.tools import AgentTool, ToolSpec, ToolUse
 from temporalio import workflow
 
 from strands_temporal import AgentCarry, TemporalAgent
@@ -123,7 +126,7 @@ class BackgroundWorkflow:
     @workflow.run
     async def run(self, config: Any) -> str:
         agent = TemporalAgent(
-            "model", tools=[refund, refund_if_agreed], background_tasks=config, callback_handler=None
+            "model", tools=[refund, refund_if_agreed, Asks()], background_tasks=config, callback_handler=None
         )
         agent.add_hook(ask, BeforeToolCallEvent)
         said: list[str] = []
@@ -147,6 +150,43 @@ async def test_what_a_background_task_asks_shows_its_call(setting: Any) -> None:
         assert (pending.tool, pending.arguments) == ("refund_if_agreed", {"amount": 5})
         await s.approver.approve(handle.id, pending, by=BY)
         assert "5: True" in await s.end(handle)
+
+
+class Asks(AgentTool):
+    """A tool whose question leaves it as an exception, as of a tool hosted on the worker."""
+
+    @property
+    def tool_name(self) -> str:
+        return "asks"
+
+    @property
+    def tool_spec(self) -> ToolSpec:
+        return {"name": "asks", "description": "Ask.", "inputSchema": {"json": {"type": "object"}}}
+
+    @property
+    def tool_type(self) -> str:
+        return "python"
+
+    async def stream(
+        self, tool_use: ToolUse, invocation_state: dict[str, Any], **kwargs: Any
+    ) -> AsyncGenerator[Any, None]:
+        answer = kwargs["_tool_context"].interrupt("agree", reason="agree?")
+        yield ToolResultEvent(
+            {
+                "toolUseId": tool_use["toolUseId"],
+                "status": "success",
+                "content": [{"text": f"agreed: {answer}"}],
+            }
+        )
+
+
+async def test_what_a_background_task_asks_by_an_exception_shows_its_call(setting: Any) -> None:
+    async with setting(in_the_background("asks"), workflows=[BackgroundWorkflow]) as s:
+        handle, notice = await s.pause({"always": ["*"]}, workflow_class=BackgroundWorkflow)
+        (pending,) = notice.pending
+        assert (pending.tool, pending.arguments) == ("asks", {"amount": 5})
+        await s.approver.approve(handle.id, pending, by=BY)
+        assert "agreed: True" in await s.end(handle)
 
 
 async def test_the_models_choice_of_the_background_is_no_argument(setting: Any) -> None:
