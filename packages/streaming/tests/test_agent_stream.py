@@ -145,11 +145,13 @@ class ChatWorkflow:
         return str(result)
 
 
+VARYING = ("call", "activity_id", "started_at")
+
+
 def bare(events: list[AgentEvent]) -> list[AgentEvent]:
     """Return the events without what differs from run to run."""
     return [
-        replace(event, offset=0, **{name: "" for name in ("call", "activity_id") if hasattr(event, name)})
-        for event in events
+        replace(event, offset=0, **{name: "" for name in VARYING if hasattr(event, name)}) for event in events
     ]
 
 

@@ -16,6 +16,7 @@ def test_public_names() -> None:
         "OutputLost",
         "PendingInterrupt",
         "ReasoningDelta",
+        "StreamGap",
         "StreamHooks",
         "StreamingPlugin",
         "TextDelta",

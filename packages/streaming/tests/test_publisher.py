@@ -205,10 +205,12 @@ async def test_an_event_too_large_is_counted_and_the_rest_goes_on(
     async with running(client, model, worker_options) as handle:
         assert await handle.result() == f"before {huge} after\n"
         events = await read_all(AgentStream(client, handle.id))
+    started = events[0]
+    assert isinstance(started, CallStarted)
     assert [event for event in events if isinstance(event, (TextDelta, OutputLost))] == [
-        TextDelta("before ", events[0].call, events[1].offset),  # type: ignore[union-attr]
-        OutputLost(events[0].call, 1, 1, events[2].offset),  # type: ignore[union-attr]
-        TextDelta(" after", events[0].call, events[3].offset),  # type: ignore[union-attr]
+        TextDelta("before ", started.call, events[1].offset),
+        OutputLost(started.call, 1, 1, events[2].offset, started.started_at),
+        TextDelta(" after", started.call, events[3].offset),
     ]
 
 

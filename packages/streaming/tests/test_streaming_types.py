@@ -25,7 +25,7 @@ from strands_temporal_streaming import (
     ToolResult,
     TurnEnd,
 )
-from strands_temporal_streaming._client import _from_model  # pyright: ignore[reportPrivateUsage]  # white box
+from strands_temporal_streaming._calls import from_model
 from strands_temporal_streaming._plain import plain_event
 from strands_temporal_streaming._types import ControlEvent, from_control, to_control
 from strands_temporal_streaming._workflow import _json  # pyright: ignore[reportPrivateUsage]  # white box
@@ -34,6 +34,7 @@ EVERY_CONTROL_EVENT: list[ControlEvent] = [
     CallStarted("c", "claude", "1"),
     AttemptFailed("c", 1, "ConnectionError"),
     AttemptRestarted("c", 2, None, "1"),
+    AttemptRestarted("c", 1, None, "1", started_at="2026-01-01T00:00:00.000000+00:00"),
     OutputLost("c", 1, 3),
     ToolCall("search", "t-1", {"q": ["a", 1, None]}, "helper"),
     ToolCall("search", "t-1", '{"q": ["a', "helper", truncated=True),
@@ -99,7 +100,7 @@ def test_the_plugin_and_core_mean_the_same_middleware() -> None:
 
 def test_what_a_reader_sees_of_a_models_events() -> None:
     def seen(event: Any) -> Any:
-        return _from_model(event, "c", 1)
+        return from_model(event, "c", 1)
 
     assert seen({"contentBlockDelta": {"delta": {"text": "a"}}}) == TextDelta("a", "c", 1)
     assert seen({"contentBlockDelta": {"delta": {"reasoningContent": {"text": "hm"}}}}) == ReasoningDelta(

@@ -23,6 +23,7 @@ from strands_temporal.activity import is_cut_short
 from ._plain import plain_event
 from ._types import (
     CALL_METADATA,
+    STARTED_METADATA,
     AttemptFailed,
     AttemptRestarted,
     CallStarted,
@@ -74,7 +75,12 @@ class AttemptPublisher:
         self._interval = interval.total_seconds()
         # Activity ids count from 1 in each run; the run's id, which ends at random, tells runs apart.
         self._call = f"{(self._info.workflow_run_id or '')[-8:]}-{self._info.activity_id}"
-        self._mark = f"{self._call}/{self._info.attempt}".encode()
+        # Tells attempts apart and in their order, which their numbers do not where an operator resets one.
+        self._started_at = self._info.started_time.astimezone(timezone.utc).isoformat(timespec="microseconds")
+        self._metadata = {
+            CALL_METADATA: f"{self._call}/{self._info.attempt}".encode(),
+            STARTED_METADATA: self._started_at.encode(),
+        }
         self._queue: deque[tuple[str, Payload]] = deque()
         self._in_flight = 0  # events of the batch that is on its way
         self._filled = asyncio.Event()
@@ -88,11 +94,18 @@ class AttemptPublisher:
 
     async def __aenter__(self) -> Self:
         self._sender = asyncio.create_task(self._send_until_closed())
-        attempt = self._info.attempt
-        if attempt == 1:
-            self._put_control(CallStarted(self._call, self._model, self._info.activity_id))
-        else:  # at once: somebody is reading what the failed attempt said
-            self._put_control(AttemptRestarted(self._call, attempt, self._model, self._info.activity_id))
+        info = self._info
+        # A reset activity is at attempt 1 again, but was scheduled once more.
+        if info.attempt == 1 and info.current_attempt_scheduled_time == info.scheduled_time:
+            self._put_control(
+                CallStarted(self._call, self._model, info.activity_id, started_at=self._started_at)
+            )
+        else:  # at once: somebody is reading what the attempt before said
+            self._put_control(
+                AttemptRestarted(
+                    self._call, info.attempt, self._model, info.activity_id, started_at=self._started_at
+                )
+            )
             self._filled.set()
         return self
 
@@ -100,7 +113,11 @@ class AttemptPublisher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, Exception) or (error is not None and is_cut_short()):
-            self._put_control(AttemptFailed(self._call, self._info.attempt, type(error).__name__))
+            self._put_control(
+                AttemptFailed(
+                    self._call, self._info.attempt, type(error).__name__, started_at=self._started_at
+                )
+            )
         self._closing = True
         self._filled.set()
         self._urgent.set()
@@ -122,9 +139,9 @@ class AttemptPublisher:
             return
         if payload.ByteSize() > MAX_EVENT_BYTES:
             self._lost += 1
-            self._put_control(OutputLost(self._call, self._info.attempt, 1))
+            self._put_control(OutputLost(self._call, self._info.attempt, 1, started_at=self._started_at))
             return
-        payload.metadata[CALL_METADATA] = self._mark
+        payload.metadata.update(self._metadata)
         self._queue.append((self._topic, payload))
         if "contentBlockDelta" in event and not self._said_something:
             self._said_something = True

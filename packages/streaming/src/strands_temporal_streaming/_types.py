@@ -16,6 +16,9 @@ MIDDLEWARE_KEY = "strands_temporal_streaming"
 CALL_METADATA = "strands-call"
 """Payload metadata of each event of a model: `<call>/<attempt>`."""
 
+STARTED_METADATA = "strands-attempt-started"
+"""Payload metadata beside it: when the attempt started, as `started_at` of the events below."""
+
 
 DEFAULT_TOPIC = "events"
 """What readers and hooks take where no topic is named; the guide's."""
@@ -71,12 +74,14 @@ class CallStarted:
         model: Name of the model; None is the plugin's default.
         activity_id: Id of the activity in the workflow's history.
         offset: Offset of this item in the workflow's stream.
+        started_at: When the attempt started, ISO 8601 in UTC; empty from workers of older releases.
     """
 
     call: str = ""
     model: str | None = None
     activity_id: str = ""
     offset: int = -1
+    started_at: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,33 +89,65 @@ class AttemptFailed:
     """An attempt of a call failed: drop the call's text. Another attempt may follow.
 
     `error` is the name of the exception's class. A killed worker cannot say this: then `AttemptRestarted`
-    comes alone.
+    comes alone. For `attempt` and `started_at` see `AttemptRestarted`.
     """
 
     call: str = ""
     attempt: int = 0
     error: str = ""
     offset: int = -1
+    started_at: str = ""
 
 
 @dataclass(frozen=True)
 class AttemptRestarted:
-    """Temporal tries a call again: drop the call's text, it is told anew."""
+    """Temporal tries a call again: drop the call's text, it is told anew.
+
+    Attributes:
+        call: Identity of the call.
+        attempt: Temporal's number of the attempt. It is no order: after an operator has reset the activity it
+            is 1 again.
+        model: Name of the model; None is the plugin's default.
+        activity_id: Id of the activity in the workflow's history.
+        offset: Offset of this item in the workflow's stream.
+        started_at: When the attempt started, ISO 8601 in UTC, which is an order of a call's attempts; empty
+            from workers of older releases.
+    """
 
     call: str = ""
     attempt: int = 0
     model: str | None = None
     activity_id: str = ""
     offset: int = -1
+    started_at: str = ""
 
 
 @dataclass(frozen=True)
 class OutputLost:
-    """So many events of the call were too large for the stream. The agent has them all."""
+    """Events of the call are missing, so its text here is not the whole answer. The agent has them all.
+
+    `events` of them were too large for the stream. 0 means that a part of the call lies in a `StreamGap`. For
+    `attempt` and `started_at` see `AttemptRestarted`.
+    """
 
     call: str = ""
     attempt: int = 0
     events: int = 0
+    offset: int = -1
+    started_at: str = ""
+
+
+@dataclass(frozen=True)
+class StreamGap:
+    """The stream no longer has its items from `start` to before `stop`: the workflow has truncated it.
+
+    `OutputLost` follows for each call of which this reader missed a part: at once for those that were being
+    told, and when it is heard next for one that began in the gap. Tool calls, ends of turns and whole calls
+    may be in the gap too. `offset` is that of the last missing item.
+    """
+
+    start: int = 0
+    stop: int = 0
     offset: int = -1
 
 
@@ -205,6 +242,7 @@ AgentEvent: TypeAlias = (
     | AttemptFailed
     | AttemptRestarted
     | OutputLost
+    | StreamGap
     | ToolCall
     | ToolResult
     | TurnEnd

@@ -1,0 +1,181 @@
+"""What the items of a stream say: events of model calls, of which the newest attempt counts."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import PayloadConverter
+
+from ._log import Item
+from ._types import (
+    CALL_METADATA,
+    STARTED_METADATA,
+    AgentEvent,
+    AttemptFailed,
+    AttemptRestarted,
+    CallStarted,
+    MessageEnd,
+    OutputLost,
+    ReasoningDelta,
+    StreamGap,
+    TextDelta,
+    TextRedacted,
+    control_topic,
+    from_control,
+)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """One attempt of a call.
+
+    Attributes:
+        number: Temporal's number. Not an order: it is 1 again after an operator has reset the activity.
+        started_at: When it started, by the server's clock. Workers of older releases do not say it.
+    """
+
+    number: int
+    started_at: str = ""
+
+    def is_newer_than(self, other: "_Attempt") -> bool:
+        if self.started_at and other.started_at:
+            return (self.started_at, self.number) > (other.started_at, other.number)
+        return self.number > other.number
+
+
+class Calls:
+    """Turns the items of a stream into events.
+
+    Args:
+        topic: The agent's topic.
+        converter: The client's payload converter.
+    """
+
+    def __init__(self, topic: str, converter: PayloadConverter) -> None:
+        self._topic = topic
+        self._converter = converter
+        self._newest: dict[str, _Attempt] = {}
+        self._unfinished: set[str] = set()
+        self._is_after_gap = False
+        self._accounted: set[str] = set()  # calls that began after the last gap, or whose loss was told
+
+    def gap(self, start: int, stop: int) -> Iterator[AgentEvent]:
+        """Yield what a reader must know where the items from `start` to `stop` are missing."""
+        yield StreamGap(start, stop, stop - 1)
+        for call in sorted(self._unfinished):
+            yield _incomplete(call, self._newest[call], stop - 1)
+        self._is_after_gap = True
+        self._accounted = set(self._unfinished)
+        self._unfinished.clear()
+
+    def events(self, item: Item) -> Iterator[AgentEvent]:
+        """Yield the events of an item; none of another topic, and none of an attempt that was given up."""
+        if item.topic == self._topic:
+            yield from self._from_model(item)
+        elif item.topic == control_topic(self._topic):
+            event = from_control(self._converter.from_payload(item.payload), item.offset)
+            if isinstance(event, CallStarted):
+                yield from self._from_start(event)
+            elif isinstance(event, AttemptRestarted):
+                yield from self._from_restart(event)
+            elif isinstance(event, (AttemptFailed, OutputLost)):
+                yield from self._from_attempt(event)
+            elif event is not None:
+                yield event
+
+    def _from_model(self, item: Item) -> Iterator[AgentEvent]:
+        call, attempt = _identity(item.payload)
+        if self._is_given_up(call, attempt):
+            return
+        yield from self._restarts(call, attempt, item.offset)
+        value: Any = self._converter.from_payload(item.payload)
+        if isinstance(value, dict) and "messageStart" in value:
+            self._accounted.add(call)
+        event = from_model(value, call, item.offset)
+        if event is None:
+            return
+        if self._is_after_gap and call not in self._accounted:
+            self._accounted.add(call)
+            yield _incomplete(call, attempt, item.offset)
+        if isinstance(event, MessageEnd):
+            self._unfinished.discard(call)
+        elif isinstance(event, (TextDelta, ReasoningDelta)):
+            self._unfinished.add(call)
+        yield event
+
+    def _from_start(self, event: CallStarted) -> Iterator[AgentEvent]:
+        attempt = _Attempt(1, event.started_at)
+        known = self._newest.get(event.call)
+        if known is None or known == attempt:
+            self._begin(event.call, attempt)
+            yield event
+        elif attempt.is_newer_than(known):  # counted from 1 again: an operator has reset the activity
+            yield from self._from_restart(
+                AttemptRestarted(
+                    event.call, 1, event.model, event.activity_id, event.offset, started_at=event.started_at
+                )
+            )
+
+    def _from_restart(self, event: AttemptRestarted) -> Iterator[AgentEvent]:
+        attempt = _Attempt(event.attempt, event.started_at)
+        known = self._newest.get(event.call)
+        if known is None or attempt.is_newer_than(known):
+            self._begin(event.call, attempt)
+            yield event
+
+    def _from_attempt(self, event: AttemptFailed | OutputLost) -> Iterator[AgentEvent]:
+        attempt = _Attempt(event.attempt, event.started_at)
+        if self._is_given_up(event.call, attempt):
+            return
+        yield from self._restarts(event.call, attempt, event.offset)
+        if isinstance(event, AttemptFailed):
+            self._unfinished.discard(event.call)
+        yield event
+
+    def _begin(self, call: str, attempt: _Attempt) -> None:
+        self._newest[call] = attempt
+        self._unfinished.add(call)
+        self._accounted.add(call)
+
+    def _is_given_up(self, call: str, attempt: _Attempt) -> bool:
+        """Tell whether a newer attempt of the call has spoken: one that was given up may speak on."""
+        known = self._newest.setdefault(call, attempt)
+        return known.is_newer_than(attempt)
+
+    def _restarts(self, call: str, attempt: _Attempt, offset: int) -> Iterator[AgentEvent]:
+        """Yield the mark of an attempt that is the newest from here on, where its own mark was lost."""
+        if attempt.is_newer_than(self._newest[call]):
+            self._newest[call] = attempt
+            self._accounted.discard(call)
+            yield AttemptRestarted(call, attempt.number, offset=offset, started_at=attempt.started_at)
+
+
+def _incomplete(call: str, attempt: _Attempt, offset: int) -> OutputLost:
+    return OutputLost(call, attempt.number, 0, offset, attempt.started_at)
+
+
+def _identity(payload: Payload) -> tuple[str, _Attempt]:
+    """Return the call and the attempt that an event of a model belongs to."""
+    call, _, number = payload.metadata.get(CALL_METADATA, b"").decode().rpartition("/")
+    return call, _Attempt(int(number or 0), payload.metadata.get(STARTED_METADATA, b"").decode())
+
+
+def from_model(event: Any, call: str, offset: int) -> AgentEvent | None:
+    """Return what a reader sees of a model's event, if anything."""
+    if text := _at(event, "contentBlockDelta", "delta", "text"):
+        return TextDelta(text, call, offset)
+    if text := _at(event, "contentBlockDelta", "delta", "reasoningContent", "text"):
+        return ReasoningDelta(text, call, offset)
+    if reason := _at(event, "messageStop", "stopReason"):
+        return MessageEnd(reason, call, offset)
+    if text := _at(event, "redactContent", "redactAssistantContentMessage"):
+        return TextRedacted(text, call, offset)
+    return None
+
+
+def _at(value: Any, *path: str) -> str:
+    """Return the text at `path` in nested dicts, empty where there is none."""
+    for key in path:
+        value = cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else ""

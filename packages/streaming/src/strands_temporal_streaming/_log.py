@@ -1,0 +1,246 @@
+"""A workflow's stream, read by describe and query: a reader costs the workflow no update and no history.
+
+temporalio's own subscriber polls by update. Each reader that waits is an update in progress, and stays one
+after its process has gone. A run may have ten of them at once; behind those no decision and no chat turn,
+which are updates too, gets through. The query used here is one of those that `WorkflowStream` registers and
+documents.
+"""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
+from temporalio.api.enums.v1 import ContinueAsNewInitiator, QueryRejectCondition, WorkflowExecutionStatus
+from temporalio.api.query.v1 import WorkflowQuery
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionRequest,
+    QueryWorkflowRequest,
+    QueryWorkflowResponse,
+)
+from temporalio.client import Client
+from temporalio.contrib.workflow_streams import PollInput, PollResult
+from temporalio.converter import WorkflowSerializationContext
+from temporalio.service import RPCError, RPCStatusCode
+
+_POLL_QUERY = "__temporal_workflow_stream_poll"
+_BEHIND_ALL = 2**53
+_RPC_TIMEOUT = timedelta(seconds=10)
+_LONGEST_QUERY_TIMEOUT = timedelta(seconds=60)
+_TIMED_OUT = (
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.CANCELLED,
+)  # the SDK's own time-out is the second
+
+TRANSIENT_CODES = frozenset(
+    {
+        RPCStatusCode.ABORTED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.FAILED_PRECONDITION,
+        RPCStatusCode.INTERNAL,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.UNKNOWN,
+    }
+)
+"""Codes of calls worth a retry: the server restarts, the workflow has no worker, too many ask at once."""
+
+# Initiators of runs that carry nothing over from the run before.
+_FRESH_START_INITIATORS = frozenset(
+    {
+        ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_RETRY,
+        ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_CRON_SCHEDULE,
+    }
+)
+
+
+class NoAnswerError(Exception):
+    """No worker answered. The cause is the error that said so; a worker may answer later."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a workflow, as the server describes it.
+
+    Attributes:
+        id: The run's id.
+        chain: Id shared by all runs of the workflow, over resets, retries and continue-as-new.
+        status: Temporal's name of the status: `RUNNING`, `PAUSED`, `COMPLETED`.
+        events: Length of the history. While it stays the same, the stream has nothing new.
+        is_at_work: Whether a workflow task is under way, or waits for a worker.
+    """
+
+    id: str
+    chain: str
+    status: str
+    events: int
+    is_at_work: bool
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the run goes on. A paused one does, when it is unpaused."""
+        return self.status in ("RUNNING", "PAUSED")
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether an operator paused it. The server then refuses all queries."""
+        return self.status == "PAUSED"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How a run began, if it is not the first and not continued as new by its workflow.
+
+    Attributes:
+        is_reset: Somebody reset the run before.
+        is_fresh: It is another attempt of the workflow, or the next run of a cron schedule.
+    """
+
+    is_reset: bool
+    is_fresh: bool
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item of a stream."""
+
+    offset: int
+    topic: str
+    payload: Payload
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a stream.
+
+    Attributes:
+        asked: Offset from which it was asked for.
+        start: Offset of its first item. If it is behind `asked`, the stream has dropped what lies between.
+        stop: Offset behind its last item.
+        items: Everything between the two, of all topics.
+        is_last: Whether the stream has nothing more yet.
+    """
+
+    asked: int
+    start: int
+    stop: int
+    items: Sequence[Item]
+    is_last: bool
+
+
+class StreamLog:
+    """Reads the stream of one workflow.
+
+    Args:
+        client: A client.
+        workflow_id: Id of the workflow.
+    """
+
+    def __init__(self, client: Client, workflow_id: str) -> None:
+        self._client = client
+        self._workflow_id = workflow_id
+        context = WorkflowSerializationContext(namespace=client.namespace, workflow_id=workflow_id)
+        self._converter = client.data_converter.with_context(context)
+        self._query_timeout = _RPC_TIMEOUT
+
+    async def describe(self, run_id: str = "") -> Run:
+        """Return a run, by default the latest. No worker is needed.
+
+        Raises:
+            RPCError: If the server does not know it, or does not answer.
+        """
+        # Not `WorkflowHandle.describe`: it raises ValueError where a workflow is paused.
+        answer = await self._client.workflow_service.describe_workflow_execution(
+            DescribeWorkflowExecutionRequest(
+                namespace=self._client.namespace,
+                execution=WorkflowExecution(workflow_id=self._workflow_id, run_id=run_id),
+            ),
+            retry=True,
+            timeout=_RPC_TIMEOUT,
+        )
+        info = answer.workflow_execution_info
+        status = WorkflowExecutionStatus.Name(info.status).removeprefix("WORKFLOW_EXECUTION_STATUS_")
+        return Run(
+            info.execution.run_id,
+            info.first_run_id,
+            status,
+            info.history_length,
+            answer.HasField("pending_workflow_task"),
+        )
+
+    async def origin(self, run_id: str) -> Origin:
+        """Return how a run began. No worker is needed.
+
+        Raises:
+            RPCError: If the server does not know it, or does not answer.
+        """
+        run = self._client.get_workflow_handle(self._workflow_id, run_id=run_id)
+        event = await anext(run.fetch_history_events(page_size=1))
+        started = event.workflow_execution_started_event_attributes
+        return Origin(
+            is_reset=started.original_execution_run_id != run_id,
+            is_fresh=started.initiator in _FRESH_START_INITIATORS,
+        )
+
+    async def end(self, run_id: str) -> int:
+        """Return the offset behind the last item of a run's stream. Raises what `page` raises."""
+        return (await self.page(run_id, _BEHIND_ALL)).stop
+
+    async def page(self, run_id: str, offset: int) -> Page:
+        """Return what a run's stream has from `offset` on; at most about 1 MB at once.
+
+        Raises:
+            NoAnswerError: If no worker answers now, or the workflow is paused.
+            RPCError: If the server does not know the run, or refuses.
+            ValueError: If the workflow has no stream, or the client cannot decode what it says.
+        """
+        result = await self._poll(run_id, offset)
+        items = [
+            Item(item.offset, item.topic, Payload.FromString(base64.b64decode(item.data)))
+            for item in result.items
+        ]
+        start = items[0].offset if items else result.next_offset
+        return Page(offset, start, result.next_offset, items, not result.more_ready)
+
+    async def _poll(self, run_id: str, offset: int) -> PollResult:
+        answer = await self._query(run_id, offset)
+        if answer.HasField("query_rejected"):  # the server lets nobody query a paused workflow
+            raise NoAnswerError(f"Workflow {self._workflow_id!r} is paused")
+        try:
+            (result,) = await self._converter.decode(answer.query_result.payloads, [PollResult])
+        except Exception as error:  # a user's converter or codec may raise anything
+            raise ValueError(
+                f"The stream of workflow {self._workflow_id!r} cannot be decoded ({type(error).__name__}: "
+                f"{error}). Give the client the data converter, with its codec, of the workflow's workers"
+            ) from error
+        return result
+
+    async def _query(self, run_id: str, offset: int) -> QueryWorkflowResponse:
+        # Of all topics: only then the first item tells where the stream begins.
+        arguments = await self._converter.encode([PollInput(from_offset=offset)])
+        request = QueryWorkflowRequest(
+            namespace=self._client.namespace,
+            execution=WorkflowExecution(workflow_id=self._workflow_id, run_id=run_id),
+            query=WorkflowQuery(query_type=_POLL_QUERY, query_args=Payloads(payloads=arguments)),
+            query_reject_condition=QueryRejectCondition.QUERY_REJECT_CONDITION_NONE,
+        )
+        try:
+            # Not `WorkflowHandle.query`: it waits a second or more where two queries meet a workflow task.
+            answer = await self._client.workflow_service.query_workflow(request, timeout=self._query_timeout)
+        except RPCError as error:
+            if error.status in _TIMED_OUT:  # without the workflow cache a long history is replayed first
+                self._query_timeout = min(self._query_timeout * 2, _LONGEST_QUERY_TIMEOUT)
+            if error.status in TRANSIENT_CODES:
+                raise NoAnswerError from error
+            if error.status != RPCStatusCode.INVALID_ARGUMENT:
+                raise
+            if _POLL_QUERY not in error.message:  # the workers cannot replay the workflow, for example
+                raise NoAnswerError from error
+            raise ValueError(
+                f"Workflow {self._workflow_id!r} has no stream to read ({error.message}). Write "
+                "`self.stream = WorkflowStream()` in the workflow's __init__"
+            ) from error
+        self._query_timeout = _RPC_TIMEOUT
+        return answer

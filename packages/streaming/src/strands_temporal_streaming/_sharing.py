@@ -1,0 +1,104 @@
+"""One set of questions for all readers of a stream in this process."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, TypeVar, cast
+from weakref import WeakValueDictionary
+
+from temporalio.client import Client
+
+from ._log import Page, Run, StreamLog
+
+T = TypeVar("T")
+
+_PAGES_KEPT = 4  # of at most about 1 MB
+
+
+class SharedLog(StreamLog):
+    """A stream that answers many readers, who follow it at the same place, with one query.
+
+    Made by `shared_log`. Used on one event loop.
+    """
+
+    def __init__(self, client: Client, workflow_id: str) -> None:
+        super().__init__(client, workflow_id)
+        self._flights: dict[Hashable, _Flight] = {}
+        self._latest: tuple[float, Run] | None = None
+        self._pages: dict[tuple[str, int], tuple[int, Page]] = {}
+
+    async def latest(self, max_age: float = 0.0) -> Run:
+        """Return the latest run, as it was at most `max_age` seconds ago. Raises what `describe` raises."""
+        if self._latest is not None and time.monotonic() - self._latest[0] <= max_age:
+            return self._latest[1]
+        return await self._once("latest", self._describe_latest)
+
+    async def next_page(self, run: Run, offset: int) -> Page:
+        """Return what the run's stream has from `offset` on, not older than `run`. Raises as `page` does."""
+        key = (run.id, offset)
+        events, page = self._pages.get(key, (-1, None))
+        if page is not None and events >= run.events:
+            return page
+        return await self._once((*key, run.events), lambda: self._keep_page(run, offset))
+
+    async def _describe_latest(self) -> Run:
+        asked_at = time.monotonic()
+        run = await self.describe()
+        self._latest = (asked_at, run)
+        return run
+
+    async def _keep_page(self, run: Run, offset: int) -> Page:
+        page = await self.page(run.id, offset)
+        self._pages.pop((run.id, offset), None)
+        self._pages[run.id, offset] = (run.events, page)
+        if len(self._pages) > _PAGES_KEPT:
+            del self._pages[next(iter(self._pages))]
+        return page
+
+    async def _once(self, key: Hashable, ask: Callable[[], Awaitable[T]]) -> T:
+        """Return the answer to a question, which is asked once for all who want it at the same time."""
+        flight = self._flights.get(key)
+        if flight is None or flight.is_over:
+            flight = self._flights[key] = _Flight(ask)
+        try:
+            return cast("T", await flight.answer())
+        finally:
+            if flight.is_over and self._flights.get(key) is flight:
+                del self._flights[key]
+
+
+class _Flight:
+    """A question that is under way. It ends early if all who waited for the answer have gone."""
+
+    def __init__(self, ask: Callable[[], Awaitable[Any]]) -> None:
+        self._task = asyncio.ensure_future(ask())
+        self._waiting = 0
+        self._is_given_up = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody can join any more."""
+        return self._task.done() or self._is_given_up
+
+    async def answer(self) -> Any:
+        """Return the answer, or raise what the question raised."""
+        self._waiting += 1
+        try:
+            return await asyncio.shield(self._task)
+        finally:
+            self._waiting -= 1
+            if not self._waiting:  # of a task that is done, nothing is left to cancel
+                self._is_given_up = True
+                self._task.cancel()
+
+
+_logs: WeakValueDictionary[Hashable, SharedLog] = WeakValueDictionary()
+
+
+def shared_log(client: Client, workflow_id: str) -> SharedLog:
+    """Return the log that all readers with this client share, on one event loop, while any of them reads."""
+    key = (client, asyncio.get_running_loop(), workflow_id)
+    log = _logs.get(key)
+    if log is None:
+        log = _logs[key] = SharedLog(client, workflow_id)
+    return log
