@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import time
+import uuid
 import zlib
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractAsyncContextManager
@@ -13,7 +14,9 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import pytest
+from temporalio.api.workflowservice.v1 import PauseWorkflowExecutionRequest, UnpauseWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from strands_temporal.testing import AgentEnvironment, DevServer, agent_environment
@@ -119,7 +122,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 async def server() -> AsyncGenerator[DevServer]:
     """The Temporal dev server of this run."""
-    async with DevServer() as server:
+    async with DevServer(
+        extra_args=("--dynamic-config-value", "frontend.WorkflowPauseEnabled=true")
+    ) as server:
         yield server
 
 
@@ -162,6 +167,35 @@ async def at_rest(handle: "WorkflowHandle[Any, Any]") -> None:
             return
         await asyncio.sleep(0.05)  # nobody is told of the end of a workflow task
     raise AssertionError(f"{handle.id} still works")
+
+
+async def pause(client: Client, workflow_id: str) -> None:
+    """Pause a workflow as `temporal workflow pause` does; skip the test where the server cannot."""
+    request = PauseWorkflowExecutionRequest(
+        namespace=client.namespace,
+        workflow_id=workflow_id,
+        identity="an operator",
+        reason="to look at it",
+        request_id=str(uuid.uuid4()),
+    )
+    try:
+        await client.workflow_service.pause_workflow_execution(request)
+    except RPCError as error:
+        if error.status not in (RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.INVALID_ARGUMENT):
+            raise
+        pytest.skip(f"this server does not pause workflows: {error.message}")
+
+
+async def unpause(client: Client, workflow_id: str) -> None:
+    """Let a paused workflow go on, as `temporal workflow unpause` does."""
+    await client.workflow_service.unpause_workflow_execution(
+        UnpauseWorkflowExecutionRequest(
+            namespace=client.namespace,
+            workflow_id=workflow_id,
+            identity="an operator",
+            request_id=str(uuid.uuid4()),
+        )
+    )
 
 
 @pytest.fixture
