@@ -27,7 +27,7 @@ from temporalio.worker import Worker
 
 from strands_temporal import StrandsPlugin, TemporalAgent
 from strands_temporal.testing import assert_replays
-from strands_temporal_streaming import StreamingPlugin
+from strands_temporal_streaming import AgentStream, StreamingPlugin, TextDelta
 
 pytestmark = [
     pytest.mark.server,
@@ -90,18 +90,17 @@ class Calls(Interceptor):
 
 
 class Reader:
-    """Reads the topic as the guide does, and says what has arrived."""
+    """Reads the topic, and says what has arrived."""
 
-    def __init__(self, client: Client, workflow_id: str) -> None:
+    def __init__(self, texts: AsyncIterator[str]) -> None:
         self.text = ""
         self._arrived = asyncio.Condition()
-        self._stream = WorkflowStreamClient.create(client, workflow_id)
-        self.task = asyncio.create_task(self._read())
+        self.task = asyncio.create_task(self._read(texts))
 
-    async def _read(self) -> None:
-        async for item in self._stream.subscribe(["events"], 0, result_type=StreamEvent):
+    async def _read(self, texts: AsyncIterator[str]) -> None:
+        async for text in texts:
             async with self._arrived:
-                self.text += plain_text([item.data])
+                self.text += text
                 self._arrived.notify_all()
 
     async def has(self, text: str) -> None:
@@ -110,6 +109,18 @@ class Reader:
                 await self._arrived.wait_for(lambda: text in self.text)
 
         await asyncio.wait_for(wait(), WAIT)
+
+
+async def as_the_guide_reads(client: Client, workflow_id: str) -> AsyncIterator[str]:
+    stream = WorkflowStreamClient.create(client, workflow_id)
+    async for item in stream.subscribe(["events"], 0, result_type=StreamEvent):
+        yield plain_text([item.data])
+
+
+async def as_events(client: Client, workflow_id: str) -> AsyncIterator[str]:
+    async for event in AgentStream(client, workflow_id):
+        if isinstance(event, TextDelta):
+            yield event.text
 
 
 def speaks(
@@ -160,8 +171,9 @@ async def test_a_batch_is_one_signal_and_one_workflow_task(
     assert_costs(history, batches=calls.signals, polls=0)
 
 
-async def test_a_reader_adds_a_poll_and_a_workflow_task_for_each_batch(
-    client: Client, worker_options: dict[str, Any]
+@pytest.mark.parametrize("typed", [False, True], ids=["the guide's reader", "AgentStream"])
+async def test_the_guides_reader_adds_polls_and_tasks_and_a_typed_one_nothing(
+    client: Client, worker_options: dict[str, Any], typed: bool
 ) -> None:
     calls, reading = Calls(), Calls()
     readers: list[Reader] = []
@@ -172,7 +184,8 @@ async def test_a_reader_adds_a_poll_and_a_workflow_task_for_each_batch(
         await readers[0].has(f"{number * CHUNKS // ROUNDS - 1} ")
 
     async with running(client, LiveModel(speaks(ROUNDS, arrived)), calls, SHORT, worker_options) as handle:
-        reader = Reader(Client(client.service_client, interceptors=[reading]), handle.id)
+        read = as_events if typed else as_the_guide_reads
+        reader = Reader(read(Client(client.service_client, interceptors=[reading]), handle.id))
         readers.append(reader)
         attached.set()
         assert await asyncio.wait_for(handle.result(), WAIT) == WHOLE
@@ -181,7 +194,7 @@ async def test_a_reader_adds_a_poll_and_a_workflow_task_for_each_batch(
         history = await handle.fetch_history()
     assert calls.signals == ROUNDS + 1
     # One poll is answered by each batch; one waits for what comes after the last, or finds the end.
-    assert reading.polls <= calls.signals + 1
+    assert reading.polls <= (0 if typed else calls.signals + 1)
     assert_costs(history, batches=calls.signals, polls=reading.polls)
 
 

@@ -10,6 +10,7 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
 
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
 from temporalio.api.enums.v1 import ContinueAsNewInitiator, QueryRejectCondition, WorkflowExecutionStatus
@@ -25,8 +26,8 @@ from temporalio.converter import WorkflowSerializationContext
 from temporalio.service import RPCError, RPCStatusCode
 
 _POLL_QUERY = "__temporal_workflow_stream_poll"
-_BEHIND_ALL = 2**53
-_RPC_TIMEOUT = timedelta(seconds=10)
+_DESCRIBE_TIMEOUT = timedelta(seconds=10)
+_QUERY_TIMEOUT = timedelta(seconds=3)  # a query that meets a worker's end is lost, and asked again
 _LONGEST_QUERY_TIMEOUT = timedelta(seconds=60)
 _TIMED_OUT = (
     RPCStatusCode.DEADLINE_EXCEEDED,
@@ -89,17 +90,12 @@ class Run:
         return self.status == "PAUSED"
 
 
-@dataclass(frozen=True)
-class Origin:
-    """How a run began, if it is not the first and not continued as new by its workflow.
+class Origin(Enum):
+    """How a later run of a workflow began."""
 
-    Attributes:
-        is_reset: Somebody reset the run before.
-        is_fresh: It is another attempt of the workflow, or the next run of a cron schedule.
-    """
-
-    is_reset: bool
-    is_fresh: bool
+    CONTINUED = "continued as new by the workflow"
+    FRESH = "another attempt of the workflow, or the next run of its cron schedule"
+    RESET = "reset by an operator"
 
 
 @dataclass(frozen=True)
@@ -143,7 +139,7 @@ class StreamLog:
         self._workflow_id = workflow_id
         context = WorkflowSerializationContext(namespace=client.namespace, workflow_id=workflow_id)
         self._converter = client.data_converter.with_context(context)
-        self._query_timeout = _RPC_TIMEOUT
+        self._query_timeout = _QUERY_TIMEOUT
 
     async def describe(self, run_id: str = "") -> Run:
         """Return a run, by default the latest. No worker is needed.
@@ -158,7 +154,7 @@ class StreamLog:
                 execution=WorkflowExecution(workflow_id=self._workflow_id, run_id=run_id),
             ),
             retry=True,
-            timeout=_RPC_TIMEOUT,
+            timeout=_DESCRIBE_TIMEOUT,
         )
         info = answer.workflow_execution_info
         status = WorkflowExecutionStatus.Name(info.status).removeprefix("WORKFLOW_EXECUTION_STATUS_")
@@ -179,14 +175,9 @@ class StreamLog:
         run = self._client.get_workflow_handle(self._workflow_id, run_id=run_id)
         event = await anext(run.fetch_history_events(page_size=1))
         started = event.workflow_execution_started_event_attributes
-        return Origin(
-            is_reset=started.original_execution_run_id != run_id,
-            is_fresh=started.initiator in _FRESH_START_INITIATORS,
-        )
-
-    async def end(self, run_id: str) -> int:
-        """Return the offset behind the last item of a run's stream. Raises what `page` raises."""
-        return (await self.page(run_id, _BEHIND_ALL)).stop
+        if started.original_execution_run_id != run_id:
+            return Origin.RESET
+        return Origin.FRESH if started.initiator in _FRESH_START_INITIATORS else Origin.CONTINUED
 
     async def page(self, run_id: str, offset: int) -> Page:
         """Return what a run's stream has from `offset` on; at most about 1 MB at once.
@@ -242,5 +233,5 @@ class StreamLog:
                 f"Workflow {self._workflow_id!r} has no stream to read ({error.message}). Write "
                 "`self.stream = WorkflowStream()` in the workflow's __init__"
             ) from error
-        self._query_timeout = _RPC_TIMEOUT
+        self._query_timeout = _QUERY_TIMEOUT
         return answer

@@ -3,12 +3,14 @@
 import asyncio
 import random
 import time
+from array import array
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 from temporalio.service import RPCError, RPCStatusCode
 
-from ._log import TRANSIENT_CODES, NoAnswerError, Page, Run
+from ._log import TRANSIENT_CODES, Item, NoAnswerError, Origin, Page, Run
 from ._sharing import SharedLog
 
 T = TypeVar("T")
@@ -45,7 +47,7 @@ class StreamReader:
         self._log = log
         self._cooldown = cooldown
         self._server, self._workers = _Outage(patience), _Outage(patience)
-        self._offset = 0
+        self._go_to(0)
         self._is_over = False
 
     async def pages(self, offset: int) -> AsyncIterator[Page]:
@@ -55,7 +57,7 @@ class StreamReader:
             RPCError: If the workflow is not known, or an outage outlasted the patience.
             ValueError: If the workflow has no stream, or the client cannot decode it.
         """
-        self._offset = offset
+        self._go_to(offset)
         pace, seen = _Pace(self._cooldown), (-1, "")
         while True:
             latest = await self._latest(pace.begin())
@@ -77,49 +79,75 @@ class StreamReader:
             await asyncio.sleep(pace.pause)
 
     async def _finish(self, run: Run, latest: Run) -> AsyncIterator[Page]:
-        """Yield the rest of a run that has ended; then read the next one, or none if there is none."""
+        """Yield the rest of a run that has ended; then turn to the next run, or note that there is none."""
+        if latest.id != run.id and latest.chain == run.chain:
+            async for page in self._change(run, latest):
+                yield page
+            return
+        async for page in self._rest(run):
+            yield page
         if latest.chain != run.chain:  # another workflow has the id now
-            async for page in self._rest(run):
-                yield page
             self._is_over, self.status = True, await self._last_status(run)
-        elif latest.id == run.id:
-            async for page in self._rest(run):
-                yield page
-            if (await self._latest()).id == run.id:  # nobody has reset it meanwhile
-                self._is_over, self.status = True, run.status
-        else:
-            origin = await self._ask(lambda: self._log.origin(latest.id))
-            end = await self._answer(lambda: self._log.end(latest.id))
-            if end is None:
+        elif (await self._latest()).id == run.id:  # nobody has reset it meanwhile
+            self._is_over, self.status = True, run.status
+
+    async def _change(self, run: Run, latest: Run) -> AsyncIterator[Page]:
+        """Yield what only the run before has, and turn to the latest one; later, if no worker answers."""
+        origin = await self._ask(partial(self._log.origin, latest.id))
+        if origin is Origin.CONTINUED:
+            agreed = await self._agreed(latest, self._offset - 1)
+            if agreed is None:
                 return
-            continues = not origin.is_reset and not origin.is_fresh and end >= self._offset
-            if not continues:  # else the next run has the rest in its own stream
-                async for page in self._rest(run):
-                    yield page
-                # A reset run has what was said before its beginning; what came later may be gone.
-                self._offset = min(self._offset, end) if origin.is_reset else 0
+            if agreed == self._offset:  # it was given the stream's state, with the rest of it
+                self.run = latest
+                return
+        async for page in self._rest(run):
+            yield page
+        start = await self._agreed(latest, self._told.start) if origin is Origin.RESET else 0
+        if start is not None:
+            self._go_to(start)
             self.run = latest
+
+    async def _agreed(self, run: Run, since: int) -> int | None:
+        """Return up to where another run's stream is what was read of this one; None if no worker answers.
+
+        A reset run begins with what was said up to the reset, and may have said something else since.
+        """
+        offset = max(since, self._told.start)
+        while True:
+            page = await self._answer(partial(self._log.page, run.id, offset))
+            if page is None:
+                return None
+            if (differs := self._told.differs(page)) is not None:
+                return differs
+            if page.is_last or page.stop >= self._offset:
+                return min(page.stop, self._offset)
+            offset = page.stop
 
     async def _rest(self, run: Run) -> AsyncIterator[Page]:
         """Yield what is unread of a run that has ended, as long as the server keeps it."""
-        more = True
-        while more:
-            try:
-                page = await self._page(run)
-            except RPCError as error:
-                if error.status != RPCStatusCode.NOT_FOUND:
-                    raise
-                return
-            if page is not None:
-                yield page
-                more = not page.is_last
+        try:
+            closed = await self._ask(partial(self._log.describe, run.id)) if run.is_open else run
+            more = True
+            while more:
+                page = await self._page(closed)
+                if page is not None:
+                    yield page
+                    more = not page.is_last
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
 
     async def _page(self, run: Run) -> Page | None:
         """Return the next page, None if no worker answers now."""
         page = await self._answer(lambda: self._log.next_page(run, self._offset))
         if page is not None:
+            self._told.add(page)
             self._offset = max(self._offset, page.stop)
         return page
+
+    def _go_to(self, offset: int) -> None:
+        self._offset, self._told = offset, _Told(offset)
 
     async def _answer(self, ask: Callable[[], Awaitable[T]]) -> T | None:
         """Return what a worker answers, None if none does now. While the workflow goes on, one is awaited."""
@@ -159,6 +187,37 @@ class StreamReader:
             return None
         self._server.ends()
         return answer
+
+
+class _Told:
+    """Remembers what was read of a run, one number for each item, to see how far another run agrees with it.
+
+    Args:
+        start: Offset of the first item to remember.
+    """
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self._hashes = array("q")
+
+    def add(self, page: Page) -> None:
+        """Remember the items of a page."""
+        if page.items and page.start != self.start + len(self._hashes):  # behind a gap
+            self.start, self._hashes = page.start, array("q")
+        self._hashes.extend(_hash(item) for item in page.items)
+
+    def differs(self, page: Page) -> int | None:
+        """Return the offset of the first item of the page that is another one than was read there."""
+        for item in page.items:
+            place = item.offset - self.start
+            if 0 <= place < len(self._hashes) and self._hashes[place] != _hash(item):
+                return item.offset
+        return None
+
+
+def _hash(item: Item) -> int:
+    payload = item.payload
+    return hash((item.topic, payload.data, frozenset(payload.metadata.items())))
 
 
 class _Outage:
