@@ -10,7 +10,7 @@ from temporalio.client import Client
 from temporalio.contrib.workflow_streams import WorkflowStreamClient
 
 from strands_temporal.testing import ScriptedModel, say
-from strands_temporal_streaming import AgentEvent, AgentStream
+from strands_temporal_streaming import AgentEvent, AgentStream, TextDelta
 
 WAIT = 30.0  # seconds until a test that waits in vain fails
 
@@ -77,3 +77,42 @@ async def read_all(stream: AgentStream) -> list[AgentEvent]:
         return [event async for event in stream]
 
     return await asyncio.wait_for(collect(), WAIT)
+
+
+def words(text: str) -> Play:
+    """Return a call that says a text word by word."""
+    return play(*(f"{word} " for word in text.split()))
+
+
+def texts(events: list[AgentEvent]) -> list[str]:
+    """Return the texts of the calls, in the order of their beginnings."""
+    calls: dict[str, str] = {}
+    for event in events:
+        if isinstance(event, TextDelta):
+            calls[event.call] = calls.get(event.call, "") + event.text
+    return [text.strip() for text in calls.values()]
+
+
+class Dreamer:
+    """Reads up to a text, and after that nothing until it is woken."""
+
+    def __init__(self, client: Client, workflow_id: str, until: str) -> None:
+        self.events: list[AgentEvent] = []
+        self._until = until
+        self._dreams, self._woken = asyncio.Event(), asyncio.Event()
+        self._task = asyncio.create_task(self._read(AgentStream(client, workflow_id)))
+
+    async def _read(self, stream: AgentStream) -> None:
+        async for event in stream:
+            self.events.append(event)
+            if isinstance(event, TextDelta) and event.text == self._until:
+                self._dreams.set()
+                await self._woken.wait()
+
+    async def dreams(self) -> None:
+        await asyncio.wait_for(self._dreams.wait(), WAIT)
+
+    async def wakes(self) -> list[AgentEvent]:
+        self._woken.set()
+        await asyncio.wait_for(self._task, WAIT)
+        return self.events

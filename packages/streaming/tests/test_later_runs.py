@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import Agents
-from packages.streaming.tests.streaming_support import WAIT, LiveModel, play
+from packages.streaming.tests.streaming_support import WAIT, Dreamer, LiveModel, play, texts, words
 from temporalio import workflow
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import ResetReapplyType
@@ -17,7 +17,7 @@ from temporalio.contrib.workflow_streams import WorkflowStream, WorkflowStreamSt
 
 from strands_temporal import TemporalAgent
 from strands_temporal.testing import ScriptedModel, say
-from strands_temporal_streaming import AgentEvent, AgentStream, End, StreamGap, TextDelta
+from strands_temporal_streaming import AgentStream, End, StreamGap, TextDelta
 
 pytestmark = pytest.mark.server
 
@@ -57,44 +57,6 @@ class TurnsWorkflow:
             state = None if turns.forgetful else self.stream.get_state()
             workflow.continue_as_new(Turns(turns.later, [], stream=state))
         return text
-
-
-def words(text: str) -> Any:
-    return play(*(f"{word} " for word in text.split()))
-
-
-def texts(events: list[AgentEvent]) -> list[str]:
-    """Return the texts of the calls, in the order of their beginnings."""
-    calls: dict[str, str] = {}
-    for event in events:
-        if isinstance(event, TextDelta):
-            calls[event.call] = calls.get(event.call, "") + event.text
-    return [text.strip() for text in calls.values()]
-
-
-class Dreamer:
-    """Reads up to a text, and after that nothing until it is woken."""
-
-    def __init__(self, client: Client, workflow_id: str, until: str) -> None:
-        self.events: list[AgentEvent] = []
-        self._until = until
-        self._dreams, self._woken = asyncio.Event(), asyncio.Event()
-        self._task = asyncio.create_task(self._read(AgentStream(client, workflow_id)))
-
-    async def _read(self, stream: AgentStream) -> None:
-        async for event in stream:
-            self.events.append(event)
-            if isinstance(event, TextDelta) and event.text == self._until:
-                self._dreams.set()
-                await self._woken.wait()
-
-    async def dreams(self) -> None:
-        await asyncio.wait_for(self._dreams.wait(), WAIT)
-
-    async def wakes(self) -> list[AgentEvent]:
-        self._woken.set()
-        await asyncio.wait_for(self._task, WAIT)
-        return self.events
 
 
 async def reset(handle: "WorkflowHandle[Any, Any]", client: Client, turn: int, signals: bool) -> None:

@@ -47,6 +47,9 @@ class _Attempt:
 class Calls:
     """Turns the items of a stream into events.
 
+    Of several events at once it knows those as told whose next one was asked for: a reader who stops between
+    two of them gets the second when it comes back.
+
     Args:
         topic: The agent's topic.
         converter: The client's payload converter.
@@ -62,12 +65,13 @@ class Calls:
 
     def gap(self, start: int, stop: int) -> Iterator[AgentEvent]:
         """Yield what a reader must know where the items from `start` to `stop` are missing."""
+        self._is_after_gap = True
+        self._accounted.clear()
         yield StreamGap(start, stop, stop - 1)
         for call in sorted(self._unfinished):
             yield _incomplete(call, self._newest[call], stop - 1)
-        self._is_after_gap = True
-        self._accounted = set(self._unfinished)
-        self._unfinished.clear()
+            self._accounted.add(call)
+            self._unfinished.discard(call)
 
     def events(self, item: Item) -> Iterator[AgentEvent]:
         """Yield the events of an item; none of another topic, and none of an attempt that was given up."""
@@ -96,8 +100,8 @@ class Calls:
         if event is None:
             return
         if self._is_after_gap and call not in self._accounted:
-            self._accounted.add(call)
             yield _incomplete(call, attempt, item.offset)
+            self._accounted.add(call)
         if isinstance(event, MessageEnd):
             self._unfinished.discard(call)
         elif isinstance(event, (TextDelta, ReasoningDelta)):
@@ -146,9 +150,9 @@ class Calls:
     def _restarts(self, call: str, attempt: _Attempt, offset: int) -> Iterator[AgentEvent]:
         """Yield the mark of an attempt that is the newest from here on, where its own mark was lost."""
         if attempt.is_newer_than(self._newest[call]):
+            yield AttemptRestarted(call, attempt.number, offset=offset, started_at=attempt.started_at)
             self._newest[call] = attempt
             self._accounted.discard(call)
-            yield AttemptRestarted(call, attempt.number, offset=offset, started_at=attempt.started_at)
 
 
 def _incomplete(call: str, attempt: _Attempt, offset: int) -> OutputLost:

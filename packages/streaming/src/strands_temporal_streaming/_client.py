@@ -77,11 +77,15 @@ class AgentStream:
             gap = self._calls.gap(page.asked, page.start) if page.start > page.asked else ()
             steps = [(page.start, gap), *((item.offset + 1, self._calls.events(item)) for item in page.items)]
             for after, step in steps:
-                events = list(step)
-                for event in events[:-1]:  # who stops here has the rest of this step before them
-                    yield event
-                self._offset = max(page.asked, after)
-                for event in events[-1:]:
-                    yield event
+                before: AgentEvent | None = None
+                for event in step:
+                    if before is not None:
+                        yield before
+                    before = event
+                self._offset = max(
+                    page.asked, after
+                )  # who stops before has the rest of this step before them
+                if before is not None:
+                    yield before
             self._offset = max(page.asked, page.stop)
         yield End(reader.status, self._offset)
