@@ -152,7 +152,9 @@ class ScriptedModel(Model):
     """
 
     def __init__(self, *script: Step, config: dict[str, Any] | None = None) -> None:
-        self.script = tuple(_checked_step(step, number) for number, step in enumerate(script, 1))
+        self.script: tuple[Reply | Callable[[ScriptedCall], Reply], ...] = tuple(
+            _checked_step(step, number) for number, step in enumerate(script, 1)
+        )
         self.calls: list[ScriptedCall] = []
         self.config: dict[str, Any] = {"model_id": "scripted", **(config or {})}
 
