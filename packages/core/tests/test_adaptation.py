@@ -159,6 +159,7 @@ def test_strands_uses_clock_ids_chance_and_threads_where_we_know_it() -> None:
 COVERED = {
     "ThreadPoolExecutor": {""},
     "_new_snapshot_id": {""},
+    "boto3": {"Session"},
     "asyncio": {"get_running_loop", "run", "run_coroutine_threadsafe", "wait", "wait_for", "wrap_future"},
     "copy": {"deepcopy"},
     "datetime": {"now"},
@@ -222,6 +223,7 @@ STAND_INS = {
     "_SteeringLogger",
     "_WorkflowAsyncio",
     "_WorkflowBackgroundRuntime",
+    "_WorkflowBoto3",
     "_WorkflowCopy",
     "_WorkflowDatetime",
     "_WorkflowExecutor",

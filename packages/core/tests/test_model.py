@@ -22,7 +22,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from typing_extensions import override
 
 from strands_temporal import StrandsPlugin, TemporalAgent, TemporalModel
-from strands_temporal._types import WIRE_VERSION
+from strands_temporal._types import HELD_VERSION
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, assert_replays, fail, say, use_tool
 from strands_temporal.workflow import activity_as_tool
 
@@ -388,7 +388,7 @@ class NewerWorkflow:
     async def run(self) -> None:
         from temporalio.common import RetryPolicy
 
-        call = {"model": "model", "transcript": {"messages": []}, "version": WIRE_VERSION + 1, "future": True}
+        call = {"model": "model", "transcript": {"messages": []}, "version": HELD_VERSION + 1, "future": True}
         await workflow.execute_activity(
             "invoke_model",
             call,

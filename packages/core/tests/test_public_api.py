@@ -65,6 +65,7 @@ def test_the_public_names() -> None:
                 "TemporalTools",
                 "activity_as_hook",
                 "activity_as_tool",
+                "end_waiting",
                 "execute_activity",
                 "from_tool_activity_error",
                 "merge_options",

@@ -118,7 +118,7 @@ async def test_a_server_that_hangs_with_calls_under_way_gets_no_more_and_is_repl
     async with agents(workflows=[OneAttempt], plugins=both) as env:
         env.timeout = timedelta(minutes=2)
         long = await env.start(OneAttempt.run, 3.0, 8.0, "long")
-        await wait_until(marker.exists)
+        await wait_until(lambda: marker.exists() and bool(marker.read_text()))
         os.kill(int(marker.read_text()), signal.SIGSTOP)  # from now on the whole server does not answer
         hung, _ = await env.run(OneAttempt.run, 3.0, 2.0, "short")
         assert "StartToClose" in text(hung)

@@ -22,15 +22,13 @@ from strands.hooks import BeforeToolCallEvent, HookProvider, HookRegistry
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload, WorkflowExecution
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
-from temporalio.client import Client, Interceptor, OutboundInterceptor
+from temporalio.client import Client
 from temporalio.common import RetryPolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.contrib.workflow_streams import WorkflowStream
 from temporalio.converter import PayloadCodec
 from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer, Worker
-from typing_extensions import override
 
 from strands_temporal import StrandsPlugin, TemporalAgent
 from strands_temporal.testing import ScriptedModel, say, use_tool
@@ -46,9 +44,6 @@ from strands_temporal_streaming import (
     ToolCall,
     ToolResult,
     TurnEnd,
-)
-from strands_temporal_streaming import (
-    _client as streaming_client,  # pyright: ignore[reportPrivateUsage]  # its delay is a test's time
 )
 
 pytestmark = pytest.mark.server
@@ -337,86 +332,6 @@ async def test_what_a_call_said_that_was_cut_short_is_taken_back(agents: Agents)
         (second.call, "all of it"),
     ]
     assert [event.call for event in of(AttemptFailed, events)] == [first.call], "its text does not count"
-
-
-class Breaks(Interceptor):
-    """Breaks the connection of a reader in its next calls, those that ask for the status included or not."""
-
-    def __init__(self) -> None:
-        self.left = 0
-        self.answers_describe = True
-
-    @override
-    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
-        breaks = self
-
-        class Broken(OutboundInterceptor):
-            @override
-            async def start_workflow_update(self, input: Any) -> Any:
-                breaks.call()
-                return await super().start_workflow_update(input)
-
-            @override
-            async def query_workflow(self, input: Any) -> Any:
-                breaks.call()
-                return await super().query_workflow(input)
-
-            @override
-            async def describe_workflow(self, input: Any) -> Any:
-                if not breaks.answers_describe:
-                    breaks.call()
-                return await super().describe_workflow(input)
-
-        return Broken(next)
-
-    def call(self) -> None:
-        if self.left:
-            self.left -= 1
-            raise RPCError("broken", RPCStatusCode.UNAVAILABLE, b"")
-
-
-async def test_short_breaks_do_not_add_up(agents: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each is over when the server says that the workflow runs; all seven last longer than patience."""
-    monkeypatch.setattr(streaming_client, "_RETRY_DELAY", 0.2)
-    breaks, said = Breaks(), asyncio.Event()
-    breaks.left = 7
-    model = ScriptedModel(say("here").when(said.wait))
-    async with agents(workflows=[TroubleWorkflow], models={"live": lambda: model}) as env:
-        handle = await env.start(TroubleWorkflow.run)
-        client = Client(env.client.service_client, plugins=env.plugins, interceptors=[breaks])
-        reader = asyncio.create_task(
-            read_all(reading(client, handle.id, patience=timedelta(milliseconds=500)))
-        )
-        while breaks.left and not reader.done():  # noqa: ASYNC110  # the reader's own calls count it down
-            await asyncio.sleep(0.02)
-        assert not reader.done()
-        said.set()
-        assert [event.text for event in of(TextDelta, await asyncio.wait_for(reader, WAIT))] == ["here"]
-        await env.assert_replays(handle)
-
-
-async def test_a_server_that_stays_away_outlasts_patience(
-    agents: Agents, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(streaming_client, "_RETRY_DELAY", 0.2)
-    breaks, said = Breaks(), asyncio.Event()
-    breaks.left, breaks.answers_describe = 1000, False
-    model = ScriptedModel(say("here").when(said.wait))
-    async with agents(workflows=[TroubleWorkflow], models={"live": lambda: model}) as env:
-        handle = await env.start(TroubleWorkflow.run)
-        client = Client(env.client.service_client, plugins=env.plugins, interceptors=[breaks])
-        with pytest.raises(RPCError, match="broken"):
-            await asyncio.wait_for(
-                read_all(reading(client, handle.id, patience=timedelta(milliseconds=500))), WAIT
-            )
-        said.set()
-        await handle.result()
-        # The rest of a workflow that has ended is its workers' to tell: here they never answer.
-        breaks.answers_describe = True
-        with pytest.raises(RPCError, match="broken"):
-            await asyncio.wait_for(
-                read_all(reading(client, handle.id, patience=timedelta(milliseconds=500))), WAIT
-            )
 
 
 class Rot(PayloadCodec):
