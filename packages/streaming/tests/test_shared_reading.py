@@ -26,7 +26,7 @@ class HeldLog(SharedLog):
         return await self._answer()
 
     async def _answer(self) -> Any:
-        answer = await self.answers.get()
+        answer = await asyncio.wait_for(self.answers.get(), 10)
         if isinstance(answer, Exception):
             raise answer
         return answer

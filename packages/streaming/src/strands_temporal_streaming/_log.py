@@ -84,11 +84,6 @@ class Run:
         """Whether the run goes on. A paused one does, when it is unpaused."""
         return self.status in ("RUNNING", "PAUSED")
 
-    @property
-    def is_paused(self) -> bool:
-        """Whether an operator paused it. The server then refuses all queries."""
-        return self.status == "PAUSED"
-
 
 class Origin(Enum):
     """How a later run of a workflow began."""

@@ -68,7 +68,7 @@ class StreamReader:
                     yield rest
                 if self._is_over:
                     return
-            elif not run.is_paused and seen != (run.events, run.id) and pace.allows(run):
+            elif seen != (run.events, run.id) and pace.allows(run):
                 page = await self._page(run)
             pace.end()
             if page is not None:
@@ -257,7 +257,7 @@ class _Pace:
         self._cooldown = cooldown
         self._began_at = self._heard_at = time.monotonic()
         self._deferred_at: float | None = None
-        self.pause = cooldown
+        self.pause = 0.0  # the first look is a fresh one
 
     def begin(self) -> float:
         """Note that a look begins. Return how many seconds old what it finds may be."""
