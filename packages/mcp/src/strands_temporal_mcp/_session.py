@@ -77,6 +77,7 @@ class MCPSession:
         self._listing: ToolListing | None = None  # as it was when the worker started; None when closed
         self._suspect = False
         self._calls: set[object] = set()
+        self._listings = 0  # under way: they keep the connection open, and do not keep a dead one
         self._context = contextvars.Context()
 
     def open(self, ending: "Future[None]") -> None:
@@ -150,6 +151,7 @@ class MCPSession:
 
     async def _list_now(self) -> list[ListedTool]:
         client = await self._usable()
+        self._listings += 1
         try:
             return await asyncio.wrap_future(in_thread(lambda: _list(client)))
         except asyncio.CancelledError:
@@ -158,6 +160,9 @@ class MCPSession:
         except Exception as error:  # whatever the transport raises: the server does not list
             self._suspect = True
             raise self._unavailable(error) from error
+        finally:
+            self._last_used = time.monotonic()
+            self._listings -= 1
 
     async def _usable(self) -> "MCPClient":
         # A connection that may be closed for idleness is taken under the lock, by a thread.
@@ -220,7 +225,7 @@ class MCPSession:
             if self._client is None or self._idle_seconds is None or self._idle_timer is None:
                 return
             left = self._idle_seconds
-            if not self._calls:
+            if not (self._calls or self._listings):
                 left += self._last_used - time.monotonic()
             if left > 0:
                 self._look_after(left)
