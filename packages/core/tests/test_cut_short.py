@@ -296,7 +296,8 @@ async def test_an_activity_of_the_users_own_is_left_alone(
         handle = await client.start_workflow(
             OwnActivityWorkflow.run, id=own["task_queue"], task_queue=own["task_queue"]
         )
-        async with Worker(client, activities=[users_own], **own):
+        at_once = timedelta(microseconds=1)  # the default gives the activity 20 seconds to end
+        async with Worker(client, activities=[users_own], graceful_shutdown_timeout=at_once, **own):
             await work_has_begun()
         assert await asyncio.wait_for(handle.result(), SOON) == [0, 1, 2]
     assert attempts == [1]
