@@ -141,7 +141,7 @@ class BadAnswerWorkflow:
         ("endless", "Error: The tool's result cannot cross to the workflow. maximum recursion"),
         ("large", "Error: The tool's result is too large for Temporal: 3,000,0"),
         ("huge", "Error: The tool's result is too large for Temporal: 6,000,0"),
-        ("large, in a thread", "Error: ServerError - Complete result exceeds size limit."),
+        ("large, in a thread", "Error: The tool's result is too large for Temporal: 3,000,0"),
         ("huge, in a thread", "Error: The tool's result is too large for Temporal: 6,0"),
     ],
 )

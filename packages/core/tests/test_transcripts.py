@@ -13,10 +13,11 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from strands_temporal._gate import INLINE_BYTES
 from strands_temporal._transcript_query import PAGE_BYTES
 from strands_temporal._transcripts import ANSWER_DIGITS, Frame, delta, frame_of, rebuilt, same
 from strands_temporal._transcripts_kept import KeptTranscripts, Resolved
-from strands_temporal._transcripts_sent import INLINE_BYTES, SentTranscripts
+from strands_temporal._transcripts_sent import SentTranscripts
 from strands_temporal._types import TRANSCRIPT_GONE, TRANSCRIPT_QUERY, ModelCall, Transcript
 from strands_temporal._wire import encode
 from strands_temporal.testing import say, use_tools

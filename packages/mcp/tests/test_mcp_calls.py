@@ -1,5 +1,7 @@
 """Calls of an MCP server's tools: what a user sees of their results, errors and questions."""
 
+import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -8,10 +10,22 @@ from packages.mcp.tests.mcp_support import OneServer, attempts, plugins, schedul
 from packages.mcp.tests.servers.clients import python_server
 from temporalio import workflow
 
+from strands_temporal import TemporalAgent
 from strands_temporal.testing import ScriptedModel, say, use_tool
+from strands_temporal_mcp import TemporalMCPClient
 
-with workflow.unsafe.imports_passed_through():
-    pass
+
+@workflow.defn
+class LargeArguments:
+    """Calls the tool `measure` at once with texts of these sizes, and returns what it said."""
+
+    @workflow.run
+    async def run(self, sizes: list[int]) -> list[str]:
+        agent = TemporalAgent("scripted", tools=[TemporalMCPClient("tests")], callback_handler=None)
+        await agent.invoke_async("go")  # by which it gets its tools
+        calls = [agent.tool_async.measure(text="x" * size, record_direct_tool_call=False) for size in sizes]
+        return [result["content"][0].get("text", "") for result in await asyncio.gather(*calls)]
+
 
 pytestmark = pytest.mark.server
 
@@ -109,3 +123,18 @@ async def test_a_result_too_large_for_temporal_is_a_failed_tool_for_the_model(ag
         assert await attempts(env, "tests-call-tool") == [1]  # what it did is not done again
     assert result["status"] == "error"
     assert "The result of tool 'big' is too large for Temporal" in text(result)
+
+
+async def test_arguments_too_large_for_temporal_are_a_failed_tool_and_many_at_once_go(agents: Agents) -> None:
+    sizes = [3_000_000, *[400_000] * 12]
+    async with agents(
+        workflows=[LargeArguments], plugins=plugins(ScriptedModel(say("ok")), tests=python_server)
+    ) as env:
+        too_large, *others = await env.run(LargeArguments.run, sizes)
+        assert await attempts(env, "tests-call-tool") == [1] * 12
+    assert re.match(
+        r"Tool execution failed: Activity 'tests-call-tool': an input of 3,000,\d{3} bytes is too large for "
+        "Temporal, which takes 2,093,056. Give it less",
+        too_large,
+    )
+    assert others == ["400000"] * 12

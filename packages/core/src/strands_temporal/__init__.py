@@ -18,10 +18,10 @@ from ._agent_options import TemporalAgentOptions
 from ._carry import AgentCarry, CarryTooLargeError
 from ._composable import ComposablePlugin
 from ._errors import AgentTypeError, AgentValueError, SnapshotsDisabledError, SynchronousCallError
+from ._gate import ModelCallTooLargeError, PayloadTooLargeError
 from ._model import TemporalModel
 from ._options import ActivityOptions
 from ._plugin import ModelFactory, StrandsPlugin
-from ._sizes import ModelCallTooLargeError
 
 __all__ = [
     "ActivityOptions",
@@ -32,6 +32,7 @@ __all__ = [
     "ComposablePlugin",
     "ModelCallTooLargeError",
     "ModelFactory",
+    "PayloadTooLargeError",
     "SnapshotsDisabledError",
     "StrandsPlugin",
     "SynchronousCallError",

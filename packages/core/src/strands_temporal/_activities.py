@@ -1,6 +1,7 @@
 """The model activities: what runs on the worker when an agent calls its model, or has it count tokens."""
 
 import contextlib
+import dataclasses
 import json
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Sequence
@@ -35,6 +36,7 @@ from ._sizes import check_result
 from ._transcripts_kept import KeptTranscripts, Resolved
 from ._types import (
     COUNT_TOKENS_ACTIVITY,
+    HELD_VERSION,
     MISSING_EXTRA,
     MODEL_ACTIVITY,
     MODEL_RESULT_TOO_LARGE,
@@ -73,18 +75,18 @@ class ModelActivities:
     @activity.defn(name=MODEL_ACTIVITY)
     async def invoke_model(self, wire: dict[str, Any]) -> dict[str, Any]:
         """Call a model and return its answer whole."""
-        return await self._invoke(_checked(wire))
+        return await self._invoke(wire)
 
     @activity.defn(name=STREAMING_MODEL_ACTIVITY)
     async def invoke_model_streaming(self, wire: dict[str, Any]) -> dict[str, Any]:
         """Call a model whose output middleware forwards as it arrives, and return its answer whole."""
-        return await self._invoke(_checked(wire))
+        return await self._invoke(wire)
 
     @activity.defn(name=COUNT_TOKENS_ACTIVITY)
     async def count_model_tokens(self, wire: dict[str, Any]) -> TokenCount:
         """Return how many tokens the model itself counts in a call's input."""
-        call = _checked(wire)
         with heartbeating():
+            call = await self._whole(wire)
             model = await self._model(call)
             about = await self._transcripts.resolve(call.transcript)
             try:
@@ -96,9 +98,10 @@ class ModelActivities:
             except Exception as error:  # noqa: BLE001  # as of a call
                 raise model_failure(error) from cause_of(error)
 
-    async def _invoke(self, call: ModelCall) -> dict[str, Any]:
+    async def _invoke(self, wire: dict[str, Any]) -> dict[str, Any]:
         stopped = threading.Event()  # a provider that works in a thread watches it
         with heartbeating(), _set_on_exit(stopped):
+            call = await self._whole(wire)
             model = await self._model(call)
             about = await self._transcripts.resolve(call.transcript)
             output_model = self._output_models.get(about.output) if about.output else None
@@ -118,6 +121,13 @@ class ModelActivities:
                 "Have it answer less (max_tokens)",
             )
             return result
+
+    async def _whole(self, wire: dict[str, Any]) -> ModelCall:
+        """Return the call that crossed, with what the workflow holds of it."""
+        call = _checked(wire)
+        if call.held is None:
+            return call
+        return dataclasses.replace(call, held=None, **await self._transcripts.queries.held(call.held))
 
     async def _model(self, call: ModelCall) -> Model:
         """Return the call's model: the one that all use, or a variant with this configuration."""
@@ -247,9 +257,9 @@ def _request(
 def _checked(wire: dict[str, Any]) -> ModelCall:
     """Return the call that crossed, unless only a newer release can read it."""
     version = wire.get("version", 1)
-    if version > WIRE_VERSION:
+    if version > HELD_VERSION:
         raise ApplicationError(
-            f"A model call of wire version {version} reached a worker that knows {WIRE_VERSION}: "
+            f"A model call of wire version {version} reached a worker that knows {HELD_VERSION}: "
             "a newer strands-temporal runs the workflow. Upgrade this worker; the call is tried again",
             type=WIRE_VERSION_UNKNOWN,
         )

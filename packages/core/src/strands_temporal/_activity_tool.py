@@ -8,11 +8,13 @@ from typing import Any, get_args, get_type_hints
 from pydantic import BaseModel
 from strands import ToolContext
 from strands.interrupt import InterruptException
+from temporalio.api.common.v1 import Payload
 
 from ._adaptation import activity_name
 from ._agent_state import apply_state
 from ._cancel import AgentCancelledError
 from ._errors import AgentTypeError
+from ._held_context import crossing_context
 from ._idempotency import idempotency_key, tool_header
 from ._invocation_state import users_state
 from ._options import ActivityOptions
@@ -45,15 +47,27 @@ def activity_call(owner: str, activity: Callable[..., Any], options: ActivityOpt
     hints = get_type_hints(function)
     models = [name for name in parameters if _holds_model(hints.get(name))]
     warned: set[str] = set()
+    may_ask = options.get("task_queue") is None  # a worker of another task queue may lack the plugin
 
     @functools.wraps(function)
     async def call(*, tool_context: "ToolContext[Any]", **arguments: Any) -> Any:
         header = tool_header(idempotency_key(tool_context, arguments), tool_context, activity_type)
         _take_as_given(arguments, tool_context.tool_use["input"], models)
-        if with_context:
-            state = users_state(owner, tool_context.invocation_state, warned)
-            arguments[CONTEXT_PARAMETER] = wire_context(tool_context, state)
-        crossing: dict[str, Any] = arguments.get(CONTEXT_PARAMETER, {"answers": {}})
+        if not with_context:
+            return await run(tool_context, arguments, {"answers": {}}, header, {})
+        state = users_state(owner, tool_context.invocation_state, warned)
+        context = wire_context(tool_context, state)
+        with crossing_context(context, input_beside=True, may_ask=may_ask) as (crossing, headers):
+            arguments[CONTEXT_PARAMETER] = crossing
+            return await run(tool_context, arguments, crossing, header, headers)
+
+    async def run(
+        tool_context: "ToolContext[Any]",
+        arguments: dict[str, Any],
+        crossing: dict[str, Any],
+        header: Payload,
+        headers: dict[str, Payload],
+    ) -> Any:
         while True:
             try:
                 value = await execute_activity(
@@ -63,6 +77,7 @@ def activity_call(owner: str, activity: Callable[..., Any], options: ActivityOpt
                     restore=from_tool_failure,
                     cancel_signal=tool_context.cancel_signal,
                     tool_header=header,
+                    headers=headers,
                 )
                 return _result(value, tool_context, hints.get("return"))
             except AgentCancelledError as error:  # noqa: PERF203  # a try for each question

@@ -12,7 +12,9 @@ changes (`tests/test_adaptation.py`):
   workflow's loop (background tasks, `_background.py`). Its steering plugin tells nobody but its log that a
   guard failed, and lets pass what it guards: there the log raises. What it does for all messages at each
   model call, and again at each replay, is done cheaper (`_cheaper.py`). And it calls hooks in `finally`
-  blocks, where the workflow may be one that is being torn down (`_teardown.py`).
+  blocks, where the workflow may be one that is being torn down (`_teardown.py`). An agent that is given no
+  model makes one of Amazon Bedrock, for which the sandbox fails the workflow task for ever: there boto3 says
+  what to write, also in a workflow's `__init__`.
 - `call_tool`: a direct tool call takes the agent's lock, which has no public name.
 - `called_by_strands`: tells a call by Strands' own code from a user's; `raised_by_multi_agent` an error.
 - `activity_name`: the name that `@activity.defn` gave a function.
@@ -41,6 +43,8 @@ from temporalio import workflow
 from ._background import BackgroundRuntime, OneLoop, on_this_loop, settled, start
 from ._cancel import CancelSignal
 from ._cheaper import QuietTracer, copied
+from ._errors import AgentTypeError
+from ._misplaced import NO_MODEL
 from ._sync_calls import InlineExecutor, capture, run_now
 from ._teardown import check_not_torn_down
 
@@ -64,6 +68,7 @@ ADAPTED_NAMES: dict[str, tuple[str, ...]] = {
     "strands.event_loop.event_loop": ("copy", "get_tracer", "uuid"),
     "strands.event_loop.streaming": ("copy", "time"),
     "strands.hooks.registry": ("inspect",),
+    "strands.models.bedrock": ("boto3",),
     "strands.multiagent.base": ("time",),
     "strands.multiagent.graph": ("asyncio", "time"),
     "strands.multiagent.swarm": ("time",),
@@ -400,6 +405,16 @@ class _WorkflowTracer(_StandIn):
         return QuietTracer(tracer) if type(tracer) is Tracer and workflow.in_workflow() else tracer
 
 
+class _WorkflowBoto3(_StandIn):
+    """boto3 as Strands' Bedrock model takes it, which an agent makes that is given no model."""
+
+    @property
+    def Session(self) -> Any:  # noqa: N802  # the module's name
+        if workflow.in_workflow():
+            raise AgentTypeError(NO_MODEL)
+        return self._module.Session
+
+
 class _WorkflowBackgroundRuntime(_StandIn):
     def __call__(self) -> Any:
         return BackgroundRuntime() if workflow.in_workflow() else self._module()
@@ -453,6 +468,7 @@ _STAND_INS: dict[str, type[_StandIn]] = {
     "ThreadPoolExecutor": _WorkflowExecutor,
     "_new_snapshot_id": _WorkflowUuid7,
     "asyncio": _WorkflowAsyncio,
+    "boto3": _WorkflowBoto3,
     "copy": _WorkflowCopy,
     "datetime": _WorkflowDatetime,
     "dt": _WorkflowDatetime,

@@ -13,6 +13,7 @@ from strands import Agent, Snapshot
 from strands.telemetry.metrics import ToolMetrics
 
 from ._errors import AgentTypeError, AgentValueError
+from ._gate import PayloadTooLargeError
 from ._wire import decode, encode
 
 CARRY_VERSION = 1
@@ -40,7 +41,7 @@ class AgentCarry:
         return f"AgentCarry({len(self.data):,} bytes)"
 
 
-class CarryTooLargeError(AgentValueError):
+class CarryTooLargeError(PayloadTooLargeError):
     """The conversation is too large for the next run's input: said before the server ends the workflow."""
 
     failure_type = "CarryTooLarge"

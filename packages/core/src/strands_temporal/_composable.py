@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio import worker
-from temporalio.client import WorkflowHistory
+from temporalio.client import Client, WorkflowHistory
 from temporalio.converter import DataConverter
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import (
@@ -29,6 +29,7 @@ TConfig = TypeVar("TConfig", WorkerConfig, ReplayerConfig)
 
 Activities = Sequence[Callable[..., Any]]
 AppendActivities = Callable[[Activities | None], Activities]
+MakeInterceptors = Callable[[Client | None], Sequence[worker.Interceptor]]
 
 PASSTHROUGH_MODULES = (
     "strands",  # its loop runs in the workflow; a reload per workflow would cost a second
@@ -76,8 +77,8 @@ class ComposablePlugin(SimplePlugin):
         name: The plugin's name, unique: "strands_temporal.StrandsPlugin".
         activities: Activity functions that the worker runs for this plugin, or a function that returns the
             worker's activities with them.
-        interceptors: Worker interceptors. Two of one class count as the same, unless their `identity` tells
-            them apart.
+        interceptors: Worker interceptors, or a function that makes them for a worker from its client (None
+            for a Replayer). Two of one class count as the same, unless their `identity` tells them apart.
         passthrough_modules: Modules that workflow code sees unsandboxed, beside Strands and this package.
         workflow_failure_exception_types: Exceptions that fail a workflow instead of its task.
         data_converter: Changes the data converter that the user set.
@@ -88,13 +89,13 @@ class ComposablePlugin(SimplePlugin):
         name: str,
         *,
         activities: Activities | AppendActivities = (),
-        interceptors: Sequence[worker.Interceptor] = (),
+        interceptors: Sequence[worker.Interceptor] | MakeInterceptors = (),
         passthrough_modules: Sequence[str] = (),
         workflow_failure_exception_types: Sequence[type[BaseException]] = (),
         data_converter: Callable[[DataConverter | None], DataConverter] | None = None,
     ) -> None:
         watch_collector()
-        self._own_interceptors = tuple(interceptors)
+        self._own_interceptors = interceptors
         super().__init__(
             name,
             activities=activities if callable(activities) else _appending(activities),
@@ -105,7 +106,8 @@ class ComposablePlugin(SimplePlugin):
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         """See base class."""
-        config = _track_unsandboxed(self._add_interceptors(super().configure_worker(config)))
+        config = super().configure_worker(config)
+        config = _track_unsandboxed(self._add_interceptors(config, config.get("client")))
         config["graceful_shutdown_timeout"] = (
             config.get("graceful_shutdown_timeout") or GRACEFUL_SHUTDOWN_TIMEOUT
         )
@@ -113,7 +115,7 @@ class ComposablePlugin(SimplePlugin):
 
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
         """See base class."""
-        return _track_unsandboxed(self._add_interceptors(super().configure_replayer(config)))
+        return _track_unsandboxed(self._add_interceptors(super().configure_replayer(config), None))
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
         """See base class. What the Worker leaves in its cache is evicted before this returns."""
@@ -138,11 +140,14 @@ class ComposablePlugin(SimplePlugin):
                 results = await stack.enter_async_context(super().run_replayer(replayer, histories, next))
             yield results
 
-    def _add_interceptors(self, config: TConfig) -> TConfig:
+    def _add_interceptors(self, config: TConfig, client: Client | None) -> TConfig:
+        own = self._own_interceptors
         existing = list(config.get("interceptors") or ())
         present = {_identity(interceptor) for interceptor in existing}
         config["interceptors"] = existing + [
-            interceptor for interceptor in self._own_interceptors if _identity(interceptor) not in present
+            interceptor
+            for interceptor in (own(client) if callable(own) else own)
+            if _identity(interceptor) not in present
         ]
         return config
 

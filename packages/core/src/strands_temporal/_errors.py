@@ -2,8 +2,9 @@
 
     ApplicationError (temporalio)           ends a workflow, wherever it is raised
     ├── AgentValueError (also ValueError)       a wrong value in the agent's construction or call
-    │   ├── CarryTooLargeError (in _carry.py)   a conversation too large for the next run
-    │   └── ModelCallTooLargeError (in _sizes.py)   a model call too large for the server
+    │   └── PayloadTooLargeError (in _gate.py)  what a workflow sends is too large for the server
+    │       ├── CarryTooLargeError (in _carry.py)   a conversation too large for the next run
+    │       └── ModelCallTooLargeError              a model call
     ├── AgentTypeError (also TypeError)         a wrong type there
     ├── SnapshotsDisabledError (also NotImplementedError)
     └── SynchronousCallError (also RuntimeError)
@@ -18,7 +19,7 @@ would make Temporal retry the workflow task for ever. What we raise is therefore
 import ast
 import builtins
 import inspect
-from abc import ABC
+from abc import ABCMeta
 from typing import Any, ClassVar, cast
 
 from strands.interrupt import Interrupt, InterruptException
@@ -26,7 +27,10 @@ from strands.types import exceptions as strands_exceptions
 from temporalio import exceptions as temporal_exceptions
 from temporalio.exceptions import ActivityError, ApplicationError, ApplicationErrorCategory, TemporalError
 
-from ._wire import decode, encode, is_json
+from ._failure_sizes import LARGEST_FAILURE, cut, is_sendable, shortened, text_of
+from ._misplaced import misplaced
+from ._types import PAYLOAD_TOO_LARGE
+from ._wire import decode, encode, is_json, json_size
 
 _MARK = "__strands_temporal_left_agent__"
 
@@ -83,7 +87,17 @@ STRANDS_EXCEPTIONS: dict[str, type[Exception]] = {
 workflow."""
 
 
-class StrandsError(Exception, ABC):
+class _FailsWorkflow(ABCMeta):
+    """Adds what misplaced code of Strands raised. It is all that stands around a workflow's `__init__`."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        """See base class."""
+        return super().__instancecheck__(instance) or (
+            isinstance(instance, Exception) and misplaced(instance) is not None
+        )
+
+
+class StrandsError(Exception, metaclass=_FailsWorkflow):
     """Any exception of Strands, for `isinstance`: what fails a workflow instead of its task.
 
     One class for all: the sandbox imports each type that it is given again for each workflow.
@@ -104,6 +118,13 @@ def to_application_error(error: BaseException, *, next_retry_delay: Any = None) 
     if name is None:
         return None
     details = [_interrupt_details(error.interrupt)] if isinstance(error, InterruptException) else []
+    if (size := json_size(details)) > LARGEST_FAILURE:
+        return ApplicationError(
+            f"The reason of an interrupt is too large for Temporal: {size:,} bytes, at most "
+            f"{LARGEST_FAILURE:,}. Give it less",
+            type=PAYLOAD_TOO_LARGE,
+            non_retryable=True,
+        )
     # A question is no failure: the worker neither logs it as a warning nor counts it.
     category = ApplicationErrorCategory.BENIGN if details else ApplicationErrorCategory.UNSPECIFIED
     retryable = isinstance(error, strands_exceptions.ModelThrottledException)
@@ -184,9 +205,10 @@ def as_workflow_failure(error: Exception) -> ApplicationError:
     inner = _leaves(error)
     if len(inner) > 1:
         text = "; ".join(f"{type(leaf).__name__}: {text_of(leaf)}" for leaf in inner)
-        return ApplicationError(text, type=type(error).__name__, non_retryable=True)
+        return ApplicationError(cut(text), type=type(error).__name__, non_retryable=True)
     error = inner[0]
     if isinstance(error, ApplicationError):
+        error = error if is_sendable(error) else shortened(error)
         return ApplicationError(error.message, *error.details, type=error.type, non_retryable=True)
     failure = to_application_error(error)
     return ApplicationError(
@@ -197,14 +219,15 @@ def as_workflow_failure(error: Exception) -> ApplicationError:
     )
 
 
-def text_of(error: BaseException) -> str:
-    """Return the text of `error`, or its class name; what UTF-8 (so Temporal) cannot hold is escaped."""
-    return (str(error) or type(error).__name__).encode("utf-8", "backslashreplace").decode()
+def misplaced_error(error: BaseException) -> AgentTypeError | None:
+    """Return the failure for an error of Strands' code that a workflow cannot run, or None for another."""
+    text = misplaced(error)
+    return None if text is None else AgentTypeError(text)
 
 
 def cause_of(error: Exception) -> Exception | None:
-    """Return `error` if Temporal can encode it as a cause, else None: the failure's text says the same."""
-    return error if text_of(error) == (str(error) or type(error).__name__) else None
+    """Return `error` if Temporal can take it as a cause, else None: the failure's text says the same."""
+    return error if text_of(error) == (str(error) or type(error).__name__) and is_sendable(error) else None
 
 
 def construction_error(error: Exception) -> Exception:

@@ -1,13 +1,14 @@
 """The failure converter: types Strands' exceptions that pass the activity interceptor by.
 
 An interrupt that leaves a workflow, or an activity on a worker that has only the client's converter, is typed
-here as the interceptor would have done; what the interceptor typed passes through unchanged.
+here as the interceptor would have done; so is what a workflow's `__init__` raises, which has no interceptor.
+What the interceptor typed passes through unchanged.
 """
 
 from temporalio.api.failure.v1 import Failure
 from temporalio.converter import FailureConverter, PayloadConverter
 
-from ._errors import to_application_error
+from ._errors import misplaced_error, to_application_error
 
 
 def with_typed_errors(wrapped: type[FailureConverter]) -> type[FailureConverter]:
@@ -27,7 +28,7 @@ def with_typed_errors(wrapped: type[FailureConverter]) -> type[FailureConverter]
             self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
         ) -> None:
             """See base class."""
-            typed = to_application_error(exception)
+            typed = misplaced_error(exception) or to_application_error(exception)
             if typed is not None:
                 typed.__traceback__, typed.__cause__ = exception.__traceback__, exception.__cause__
                 exception = typed

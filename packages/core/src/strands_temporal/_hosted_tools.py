@@ -20,19 +20,21 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from typing_extensions import override
 
-from ._errors import text_of
 from ._factories import NamedFactories
+from ._failure_sizes import LONGEST_TEXT, text_of
 from ._heartbeat import heartbeating
+from ._sizes import LARGEST_PROGRESS, check_result
 from ._tool_context import ToolContext
 from ._types import (
     HOSTED_TOOL_RESULT,
     INVOKE_TOOL_ACTIVITY,
     LIST_TOOLS_ACTIVITY,
+    RESULT_TOO_LARGE,
     TOOL_FACTORY_FAILED,
     HostedToolListing,
     HostedToolSpec,
 )
-from ._wire import encode, is_json
+from ._wire import encode, is_json, json_size
 
 HostedTool = Any
 """A tool, a module of tools, or a factory that makes one or several, as `Agent(tools=...)` takes them."""
@@ -94,7 +96,11 @@ class HostedTools:
                 for name in dict.fromkeys(names)
                 for tool in (await self._sets.get_async(name)).tools.values()
             ]
-        return HostedToolListing(listed)
+        listing = HostedToolListing(listed)
+        await check_result(
+            f"The list of tools {patterns}", listing, RESULT_TOO_LARGE, "Name fewer in one TemporalTools"
+        )
+        return listing
 
     @activity.defn(name=INVOKE_TOOL_ACTIVITY)
     async def invoke_tool(self, name: str, tool_context: ToolContext) -> dict[str, Any]:
@@ -139,7 +145,10 @@ def _factory(name: str, tool: object) -> Callable[[], ToolSet]:
 
 
 async def _result(tool: AgentTool, agent: Agent, context: ToolContext) -> dict[str, Any]:
-    """Stream the tool as Strands' executor does, its events as progress, and return the last one's result."""
+    """Stream the tool as Strands' executor does, its events as progress, and return the last one's result.
+
+    An event that no heartbeat can carry is not passed on.
+    """
     use: Any = context.tool_use
     state: dict[str, Any] = {
         **context.invocation_state,
@@ -153,7 +162,7 @@ async def _result(tool: AgentTool, agent: Agent, context: ToolContext) -> dict[s
         last = event
         if isinstance(event, dict) and "tool_stream_event" in event:
             data: Any = cast("dict[str, Any]", event)["tool_stream_event"].get("data")
-            if is_json(data):
+            if is_json(data) and json_size(data) <= LARGEST_PROGRESS:
                 context.report_progress(data)
     interrupts = getattr(last, "interrupts", None)
     if interrupts:
@@ -171,6 +180,8 @@ def _fail(result: ToolResult, exception: Exception) -> NoReturn:
     A ValueError is about the arguments: the same call would fail again.
     """
     details = {HOSTED_TOOL_RESULT: encode(result)} if is_json(result) else {}
+    if json_size(details) > LONGEST_TEXT:
+        details = {}
     raise ApplicationError(
         text_of(exception),
         details,

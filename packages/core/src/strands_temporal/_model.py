@@ -1,7 +1,9 @@
 """`TemporalModel`: Strands' `Model` seam in the workflow, the real provider in an activity."""
 
+import contextlib
 import copy
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from threading import Event
 from typing import Any, TypeVar, cast
@@ -20,17 +22,18 @@ from typing_extensions import Unpack, override
 from ._adaptation import StructuredOutputSupport
 from ._cancel import AgentCancelledError
 from ._errors import AgentTypeError, AgentValueError
+from ._gate import check_call
 from ._invocation_state import users_state, write_back
 from ._model_calls import call_model
 from ._model_checks import FACTORY_HINT, check_declared, check_name, check_streaming
 from ._model_facts import RunStates, checked_overrides
 from ._options import MODEL_DEFAULTS, ActivityOptions, merge_options
 from ._output_model import object_of, output_schema
-from ._sizes import check_call
 from ._transcripts import frame_of
 from ._transcripts_sent import SentTranscripts
 from ._types import (
     COUNT_TOKENS_ACTIVITY,
+    HELD_VERSION,
     MODEL_ACTIVITY,
     STREAMING_MODEL_ACTIVITY,
     WIRE_VERSION,
@@ -108,6 +111,8 @@ class TemporalModel(StructuredOutputSupport, Model):  # pyright: ignore[reportIn
             self._declared["context_window_limit"] = context_window_limit
         self._options = merge_options(f"TemporalModel({name!r})", MODEL_DEFAULTS, options)
         self._runs = RunStates()
+        if workflow.in_workflow():
+            SentTranscripts.of_this_run()  # by which the run is known as one with agents
 
     def __repr__(self) -> str:
         return f"TemporalModel({self.name!r})"
@@ -186,9 +191,10 @@ class TemporalModel(StructuredOutputSupport, Model):  # pyright: ignore[reportIn
             try:
                 with SentTranscripts.of_this_run().send(self, messages, tool_specs or (), frame) as sent:
                     call = self._call(sent.transcript, model_state=None)
-                    count: TokenCount = await call_model(
-                        COUNT_TOKENS_ACTIVITY, [call.to_wire()], self._options, result_type=TokenCount
-                    )
+                    with self._crossing(call) as wire:
+                        count: TokenCount = await call_model(
+                            COUNT_TOKENS_ACTIVITY, [wire], self._options, result_type=TokenCount
+                        )
             except Exception as error:  # noqa: BLE001  # as Strands' providers do
                 workflow.logger.warning(
                     "model=<%r>, error=<%r> | the model did not count; estimating", self, error
@@ -286,13 +292,9 @@ class TemporalModel(StructuredOutputSupport, Model):  # pyright: ignore[reportIn
         yield {"output": object_of(repr(self), result.output, message, output_model)}
 
     def _call(self, transcript: Transcript, **fields: Any) -> ModelCall:
-        """Return a call of this handle's model, with what all its calls have.
-
-        Raises:
-            ModelCallTooLargeError: If it is too large for Temporal.
-        """
+        """Return a call of this handle's model, with what all its calls have."""
         state, topic = self._runs.current, self.streaming_topic
-        call = ModelCall(
+        return ModelCall(
             model=self.name,
             transcript=transcript,
             streaming_topic=topic,
@@ -302,13 +304,32 @@ class TemporalModel(StructuredOutputSupport, Model):  # pyright: ignore[reportIn
             version=WIRE_VERSION,
             **fields,
         )
+
+    @contextlib.contextmanager
+    def _crossing(self, call: ModelCall) -> Generator[dict[str, Any]]:
+        """Yield what crosses for a call; what is large of its states the worker asks for in the block.
+
+        Raises:
+            ModelCallTooLargeError: If it is too large for Temporal all the same.
+        """
         check_call(repr(self), call)
-        return call
+        states = {
+            "invocation_state": call.invocation_state,
+            "model_state": call.model_state,
+            "config": call.config,
+        }
+        with SentTranscripts.of_this_run().hold(states) as held:
+            if held is not None:
+                call = replace(
+                    call, invocation_state={}, model_state={}, config=None, held=held, version=HELD_VERSION
+                )
+            yield call.to_wire()
 
     async def _ask(self, call: ModelCall, cancel_signal: Event | None) -> ModelResult:
         activity = STREAMING_MODEL_ACTIVITY if self.streaming_topic else MODEL_ACTIVITY
-        # Without a result type: pydantic's adapter of one costs each workflow 7 KB and its time.
-        answer = await call_model(activity, [call.to_wire()], self._options, cancel_signal=cancel_signal)
+        with self._crossing(call) as wire:
+            # Without a result type: pydantic's adapter of one costs each workflow 7 KB and its time.
+            answer = await call_model(activity, [wire], self._options, cancel_signal=cancel_signal)
         result = ModelResult.from_wire(answer)
         state = self._runs.current
         if result.facts is not None and call.config == (encode(state.overrides) or None):

@@ -1,6 +1,8 @@
 """`StrandsPlugin`: durable Strands agents on a Client or Worker."""
 
+import contextlib
 import dataclasses
+import importlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -86,18 +88,20 @@ class StrandsPlugin(ComposablePlugin):
         super().__init__(
             "strands_temporal.StrandsPlugin",
             activities=self._add_activities,
-            interceptors=[StrandsInterceptor()],
+            interceptors=lambda client: [StrandsInterceptor(self._transcripts.queries, client)],
             workflow_failure_exception_types=[StrandsError],
             data_converter=_data_converter,
         )
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         """See base class."""
+        _load_vended_tools()
         config = super().configure_worker(config)
         return self._mcp.configure_worker(config) if self._mcp else config
 
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
         """See base class."""
+        _load_vended_tools()
         config = super().configure_replayer(config)
         return self._mcp.configure_replayer(config) if self._mcp else config
 
@@ -145,6 +149,19 @@ def default_model() -> Model:
     # A configuration of one's own takes Strands' longer wait for an answer away: it is given again.
     retries = {"total_max_attempts": 1}
     return BedrockModel(boto_client_config=Config(retries=retries, read_timeout=DEFAULT_READ_TIMEOUT))
+
+
+_VENDED_TOOLS = ("strands.vended_tools", "strands.vended_tools.a2a_client", "strands.vended_tools.web_fetch")
+
+
+def _load_vended_tools() -> None:
+    """Import what Strands itself does not import before it is used, and a workflow may import while it runs.
+
+    It needs extension modules that cannot be loaded from inside the sandbox.
+    """
+    for module in _VENDED_TOOLS:
+        with contextlib.suppress(ImportError):  # an extra of Strands that is not installed
+            importlib.import_module(module)
 
 
 def _mcp_plugin(

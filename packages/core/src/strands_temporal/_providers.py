@@ -14,7 +14,8 @@ from typing import Any, cast
 from strands.types.streaming import StreamEvent
 from temporalio.exceptions import ApplicationError, FailureError
 
-from ._errors import text_of, to_application_error
+from ._errors import to_application_error
+from ._failure_sizes import text_of
 
 _RETRYABLE_STATUS = frozenset({408, 409, 425, 429})
 """Request time-out, lock conflict, too early, throttled: another attempt may succeed. So may any status from

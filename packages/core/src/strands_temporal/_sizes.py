@@ -1,50 +1,101 @@
-"""Sizes of what goes through Temporal's history: refused here, with a reason, before the server refuses it.
+"""How large values are on their way through Temporal, and what is refused before the server refuses it.
 
-A payload above the server's limit ends a workflow that sends it, with no chance to react, and lets an
-activity that returns it fail without a word.
+Above the server's limit a workflow task fails for ever, and an activity's result is lost and its work done
+again. What a workflow sends is checked in `_gate.py`; what an activity returns, here.
 """
 
-import json
+import asyncio
+import threading
+from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
-from temporalio import activity, workflow
-from temporalio.api.common.v1 import Payloads
-from temporalio.converter import PayloadConverter
+from temporalio import activity
+from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.client import Client
+from temporalio.converter import DataConverter, PayloadConverter
 from temporalio.exceptions import ApplicationError
 
-from ._errors import AgentValueError
-from ._types import MODEL_CALL_TOO_LARGE, ModelCall
+from ._wire import json_size
 
 LARGEST_PAYLOAD = 2 * 1024 * 1024 - 4096
 """Bytes that a Temporal server takes as one input or result by default (`limit.blobSize.error`), less room
-for what goes with it. A constant: the decision must be the same at each replay."""
+for what goes with it."""
 
-_LARGEST_MESSAGE = 4 * 1024 * 1024 - 4096
-"""Bytes of a whole request by gRPC's default. A result above never arrives, and its activity times out."""
+LARGEST_PROGRESS = LARGEST_PAYLOAD // 2
+"""Bytes of JSON that one progress value may have: a heartbeat that is too large fails its activity."""
 
-_LARGEST_ESCAPE = 3
-"""The default converter escapes what is not ASCII: at most three bytes for one of UTF-8."""
+_MOST_GROWTH = 3
+"""By how much a converter of a user's own may at most exceed plain JSON for its sizes to be seen in time."""
+
+_USUAL_GROWTH = (4, 3)
+"""What a codec is taken to do to a payload where it cannot be asked: base64, as encryption is often sent."""
+
+_CODEC_SECONDS = 0.5
+"""How long a workflow waits for the codec's answer: Temporal takes two seconds for a deadlock."""
 
 
-class ModelCallTooLargeError(AgentValueError):
-    """A model call is larger than Temporal takes: said before the server ends the workflow."""
+@dataclass(frozen=True)
+class WireFormat:
+    """What a worker's client does to payloads: how large what a workflow sends is in the end.
 
-    failure_type = MODEL_CALL_TOO_LARGE
+    Attributes:
+        converter: The client's data converter, with its codec and external storage.
+        loop: The worker's event loop, on which the codec runs.
+        thread: That loop's thread.
+    """
+
+    converter: DataConverter
+    loop: asyncio.AbstractEventLoop | None
+    thread: int
+
+    @classmethod
+    def of(cls, client: Client) -> "WireFormat":
+        """Return a client's. Called while a worker is made."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # made before there is a loop
+            loop = None
+        return cls(client.config(active_config=True)["data_converter"], loop, threading.get_ident())
+
+    def size(self, payloads: Sequence[Payload]) -> int:
+        """Return how many bytes payloads have as the client sends them, 0 if they go elsewhere.
+
+        For a workflow: waits for a codec, and not longer than a workflow may.
+        """
+        plain = Payloads(payloads=payloads).ByteSize()
+        if self.converter.external_storage is not None:
+            return 0
+        codec = self.converter.payload_codec
+        if codec is None:
+            return plain
+        times, by = _USUAL_GROWTH
+        if self.loop is None or not self.loop.is_running() or self.thread == threading.get_ident():
+            return plain * times // by
+        encoding = asyncio.run_coroutine_threadsafe(codec.encode(payloads), self.loop)
+        try:
+            return Payloads(payloads=encoding.result(_CODEC_SECONDS)).ByteSize()
+        except Exception:  # noqa: BLE001  # the client says it, where it encodes
+            encoding.cancel()
+            return plain * times // by
 
 
-def check_call(owner: str, call: ModelCall) -> None:
-    """Refuse a call that the server would end the workflow for. Runs in the workflow.
+_client: ContextVar[Client | None] = ContextVar("strands_temporal_client", default=None)
+
+
+def remember_client(client: Client | None) -> None:
+    """Make the worker's client known in the activity that begins: a plain one has none of its own."""
+    _client.set(client)
+
+
+def worker_client() -> Client:
+    """Return the client of the worker that runs this activity.
 
     Raises:
-        ModelCallTooLargeError: If its payload is larger than `LARGEST_PAYLOAD`.
+        RuntimeError: In a plain activity of a worker without `StrandsPlugin`.
     """
-    size = _size(call.to_wire(), workflow.payload_converter())
-    if size <= LARGEST_PAYLOAD:
-        return
-    raise ModelCallTooLargeError(
-        f"{owner}: a call of {size:,} bytes is too large for Temporal, which takes {LARGEST_PAYLOAD:,}. The "
-        "conversation does not count: keep invocation_state and the model's own state smaller"
-    )
+    return _client.get() or activity.client()
 
 
 async def check_result(what: str, result: Any, failure_type: str, advice: str) -> None:
@@ -70,28 +121,30 @@ async def check_result(what: str, result: Any, failure_type: str, advice: str) -
 
 
 async def result_size(value: Any) -> int:
-    """Return how many bytes an activity's result has on its way to the server; 0 where they go elsewhere.
-
-    In a plain activity, which is not told what its client does to payloads, 0 stands for a result that the
-    server itself refuses with a word.
-    """
-    size = _size(value, activity.payload_converter())
-    if size <= LARGEST_PAYLOAD:
-        return size
+    """Return how many bytes an activity's result has on its way to the server; 0 where they go elsewhere."""
+    least = json_size(value)
+    if may_fit(least):
+        return least
+    payloads = payloads_of([value], activity.payload_converter())
     try:
-        converter = activity.client().config(active_config=True)["data_converter"]
-    except RuntimeError:
-        return size if size > _LARGEST_MESSAGE else 0
+        converter = worker_client().config(active_config=True)["data_converter"]
+    except RuntimeError:  # a plain activity that no worker of ours runs
+        converter = DataConverter.default
     if converter.external_storage is not None:
         return 0
     if converter.payload_codec is not None:  # one that compresses may make it fit
-        return Payloads(payloads=await converter.encode([value])).ByteSize()
-    return size
+        payloads = await converter.payload_codec.encode(payloads)
+    return Payloads(payloads=payloads).ByteSize()
 
 
-def _size(value: Any, converter: PayloadConverter) -> int:
-    """Return the payload's size; exactly where it may matter, else what JSON needs at least."""
-    least = len(json.dumps(value, default=vars, ensure_ascii=False).encode("utf-8", "surrogatepass"))
-    if least * _LARGEST_ESCAPE <= LARGEST_PAYLOAD:
-        return least
-    return Payloads(payloads=converter.to_payloads([value])).ByteSize()
+def may_fit(size: int) -> bool:
+    """Tell whether a value with so many bytes of JSON fits, whatever becomes of it on the way."""
+    return 0 < size <= LARGEST_PAYLOAD // _MOST_GROWTH
+
+
+def payloads_of(values: Sequence[Any], converter: PayloadConverter) -> Sequence[Payload]:
+    """Return the payloads of values; none where the converter refuses one, as Temporal will say."""
+    try:
+        return converter.to_payloads(values)
+    except Exception:  # noqa: BLE001  # the user's converter and objects
+        return ()

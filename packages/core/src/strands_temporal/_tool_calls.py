@@ -21,9 +21,11 @@ from temporalio.converter import PayloadConverter
 from typing_extensions import override
 
 from ._cut_short import whole_or_again
+from ._held_context import complete
 from ._tool_context import ToolContext, begin_call, changed_state, current_call, remember_context
 from ._tool_errors import tool_failure
 from ._tool_results import tool_answer
+from ._transcript_query import TranscriptQueries
 from ._types import HOOK_HEADER, TOOL_HEADER, TOOL_HEARTBEAT_TIMEOUT
 from ._wire import encode
 
@@ -86,6 +88,10 @@ class ToolCalls(worker.ActivityInboundInterceptor):
 
     _heartbeats: "Heartbeats"
 
+    def __init__(self, next: worker.ActivityInboundInterceptor, queries: TranscriptQueries) -> None:
+        super().__init__(next)
+        self._queries = queries
+
     def init(self, outbound: worker.ActivityOutboundInterceptor) -> None:
         """See base class."""
         self._heartbeats = Heartbeats(outbound)
@@ -107,6 +113,7 @@ class ToolCalls(worker.ActivityInboundInterceptor):
         context = begin_call(input.args, WorkerToolCall(key, self._heartbeats if here else None), tool_use)
         with self._heartbeats.beating(), whole_or_again():
             try:
+                await complete(context, input.headers, self._queries)
                 value = await self.next.execute_activity(input)
                 return await tool_answer(value, changed_state(context))
             except Exception as error:

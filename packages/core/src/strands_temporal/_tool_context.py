@@ -15,7 +15,8 @@ from temporalio.exceptions import ApplicationError
 from typing_extensions import override
 
 from ._agent_state import ActivityAgentState, as_json, state_of
-from ._wire import decode, encode, is_json
+from ._sizes import LARGEST_PROGRESS
+from ._wire import decode, encode, is_json, json_size
 
 CONTEXT_PARAMETER = "tool_context"
 """Name of the parameter by which an activity asks for its context, as in Strands."""
@@ -120,10 +121,16 @@ class ToolContext:
 
         Raises:
             TypeError: If `value` cannot cross.
+            ValueError: If it is too large to cross.
             RuntimeError: If the activity was not called as a tool, or its worker lacks `StrandsPlugin`.
         """
         if not is_json(value):
             raise TypeError(f"report_progress({value!r}): progress is JSON values and bytes")
+        if (size := json_size(value)) > LARGEST_PROGRESS:
+            raise ValueError(
+                f"report_progress: a value of {size:,} bytes is too large for a heartbeat, which has at most "
+                f"{LARGEST_PROGRESS:,}. Report less, or large data by reference"
+            )
         self._known_call().report(self, value)
 
     def interrupt(self, name: str, reason: Any = None) -> Any:

@@ -13,6 +13,7 @@ from strands.interrupt import InterruptException
 from temporalio.exceptions import ActivityError, ApplicationError, ServerError, TemporalError
 
 from ._errors import STRANDS_EXCEPTIONS, from_tool_activity_error, to_application_error
+from ._failure_sizes import text_of
 
 _CLASS = "strands_tool_error"
 """Key of the details: module, name and nearest rebuildable builtin class of the exception, and its text where
@@ -39,7 +40,7 @@ def tool_failure(error: Exception) -> ApplicationError | None:
     if isinstance(error, (TemporalError, InterruptException)):
         return None
     cls = type(error)
-    text = str(error).encode("utf-8", "backslashreplace").decode()
+    text = text_of(error) if str(error) else ""
     if text and text == str(error) and (STRANDS_EXCEPTIONS.get(cls.__name__) is cls or _rebuilds(cls)):
         return None
     typed = to_application_error(error)

@@ -13,6 +13,7 @@ from typing_extensions import Unpack, override
 from ._agent_state import apply_state
 from ._cancel import AgentCancelledError
 from ._errors import AgentTypeError, AgentValueError
+from ._held_context import crossing_context
 from ._idempotency import idempotency_key, tool_header
 from ._invocation_state import users_state
 from ._options import HEARTBEATING_TOOL_DEFAULTS, ActivityOptions, merge_options
@@ -135,22 +136,22 @@ class _HostedTool(RemoteTool):
         given: Any = use["input"]
         arguments: dict[str, Any] = given if isinstance(given, dict) else {"input": given}
         options = {"summary": use["name"], **handle.options}
-        crossing = wire_context(context, state)
-        while True:
-            try:
-                value = await execute_activity(
-                    INVOKE_TOOL_ACTIVITY,
-                    [self._hosted_as, crossing],
-                    cast("ActivityOptions", options),
-                    restore=from_tool_failure,
-                    cancel_signal=context.cancel_signal,
-                    tool_header=tool_header(
-                        idempotency_key(context, arguments), context, INVOKE_TOOL_ACTIVITY
-                    ),
-                )
-                return _result(value, context)
-            except InterruptException as error:  # noqa: PERF203  # a try for each question
-                crossing["answers"] = answer(context, error, crossing["answers"])
+        header = tool_header(idempotency_key(context, arguments), context, INVOKE_TOOL_ACTIVITY)
+        with crossing_context(wire_context(context, state), input_beside=False) as (crossing, headers):
+            while True:
+                try:
+                    value = await execute_activity(
+                        INVOKE_TOOL_ACTIVITY,
+                        [self._hosted_as, crossing],
+                        cast("ActivityOptions", options),
+                        restore=from_tool_failure,
+                        cancel_signal=context.cancel_signal,
+                        tool_header=header,
+                        headers=headers,
+                    )
+                    return _result(value, context)
+                except InterruptException as error:  # noqa: PERF203  # a try for each question
+                    crossing["answers"] = answer(context, error, crossing["answers"])
 
 
 def _success(text: str) -> ToolResult:

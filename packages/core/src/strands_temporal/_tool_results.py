@@ -10,7 +10,7 @@ from strands import ToolContext, tool
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from ._errors import text_of
+from ._failure_sizes import text_of
 from ._sizes import LARGEST_PAYLOAD, result_size
 from ._tool_errors import ToolResultError
 from ._types import TOOL_ANSWER_VERSION, WIRE_VERSION_UNKNOWN, ToolAnswer

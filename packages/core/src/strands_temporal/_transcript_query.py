@@ -1,7 +1,8 @@
-"""The query by which a worker gets a whole conversation: the workflow's pages, and how a worker asks.
+"""The query by which a worker gets what a call is about: the workflow's pages, and how a worker asks.
 
-A query leaves no trace in history. A worker asks where it kept nothing (it is new, or the conversation was
-evicted), and where what is new is too large to go with the call.
+A query leaves no trace in history. A worker asks for a conversation of which it kept nothing (it is new, or
+the conversation was evicted), and for what is too large to go with the call: what is new in a conversation,
+the agent's state, the caller's invocation state.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import json
 import math
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, cast
 from weakref import WeakValueDictionary
@@ -22,8 +23,10 @@ from temporalio.common import QueryRejectCondition
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from ._transcripts import WHOLE_DIGITS, Frame, Item
+from ._sizes import worker_client
+from ._transcripts import WHOLE_DIGITS, Frame, Item, canonical, digest_of
 from ._types import (
+    HELD,
     TRANSCRIPT_GONE,
     TRANSCRIPT_QUERY,
     TRANSCRIPT_UNAVAILABLE,
@@ -55,23 +58,45 @@ _HEADER = struct.Struct(f">I{WHOLE_DIGITS}s")  # how many pages there are, and t
 
 
 class Pages:
-    """A conversation that a call is about, for as long as the call is under way. Lives in the workflow.
+    """What a call is about, for as long as the call is under way. Lives in the workflow.
 
     Serialised and compressed only when a worker asks.
 
     Args:
-        news: The conversation against the one of the call before.
-        messages: All messages.
-        tools: All tool specs.
-        frame: The whole frame.
+        digest: Of what it is, in `WHOLE_DIGITS` digits.
+        told: Returns it as encoded JSON, whole or (True) what is new against the call before.
     """
 
-    def __init__(
-        self, news: Transcript, messages: Sequence[Item], tools: Sequence[Item], frame: Frame
-    ) -> None:
-        self._news = news
-        self._content = (messages, tools, frame)
+    def __init__(self, digest: str, told: Callable[[bool], Any]) -> None:
+        self._digest = digest
+        self._told = told
         self._packed: dict[bool, bytes] = {}
+
+    @classmethod
+    def of_conversation(
+        cls, news: Transcript, messages: Sequence[Item], tools: Sequence[Item], frame: Frame
+    ) -> "Pages":
+        """Return the pages of a conversation.
+
+        Args:
+            news: The conversation against the one of the call before.
+            messages: All messages.
+            tools: All tool specs.
+            frame: The whole frame.
+        """
+
+        def told(only_news: bool) -> Any:
+            if only_news:
+                return set_fields(news)
+            whole = dataclasses.replace(
+                news,
+                messages=[encode(message.value) for message in messages],
+                tools=[encode(tool.value) for tool in tools],
+                frame=cast("dict[str, Any]", frame),
+            )
+            return set_fields(whole)
+
+        return cls(news.digest, told)
 
     def page(self, number: int, news: bool, page_bytes: int) -> str:
         """Return page `number`, from 0: a header and a part of the compressed JSON, as base64.
@@ -85,22 +110,16 @@ class Pages:
         if packed is None:
             # The fastest level: a workflow may take two seconds for all it does at once.
             # Keys in their order: a provider's prompt cache takes another order for another prompt.
-            told = json.dumps(set_fields(self._told(news)), separators=(",", ":"), ensure_ascii=False)
+            told = json.dumps(self._told(news), separators=(",", ":"), ensure_ascii=False)
             packed = self._packed[news] = zlib.compress(told.encode(), 1)
         pages = math.ceil(len(packed) / page_bytes)
         chunk = packed[number * page_bytes : (number + 1) * page_bytes]
-        return base64.b64encode(_HEADER.pack(pages, self._news.digest.encode()) + chunk).decode()
+        return base64.b64encode(_HEADER.pack(pages, self._digest.encode()) + chunk).decode()
 
-    def _told(self, news: bool) -> Transcript:
-        if news:
-            return self._news
-        messages, tools, frame = self._content
-        return dataclasses.replace(
-            self._news,
-            messages=[encode(message.value) for message in messages],
-            tools=[encode(tool.value) for tool in tools],
-            frame=cast("dict[str, Any]", frame),
-        )
+
+def held_digest(value: Any) -> str:
+    """Return the digest of an encoded value that a workflow holds for a call."""
+    return digest_of(canonical(value)).hex()[:WHOLE_DIGITS]
 
 
 class TranscriptQueries:
@@ -123,38 +142,58 @@ class TranscriptQueries:
             ApplicationError: Type TRANSCRIPT_GONE, not retryable, if the workflow no longer waits for the
                 call; TRANSCRIPT_UNAVAILABLE if no worker of the workflow answered.
         """
+        told = await self._ask(transcript.agent, transcript.call, news)
+        return Transcript(**known_fields(Transcript, told))
+
+    async def held(self, held: Sequence[Any]) -> Any:
+        """Return what the workflow holds for the call that this activity serves, encoded.
+
+        Args:
+            held: What the call brought of it: its number and its digest.
+
+        Raises:
+            ApplicationError: As `ask`.
+        """
+        number, digest = held
+        told = await self._ask(HELD, number, False)
+        if held_digest(told) != digest:
+            # As of a conversation with a clock or a random id in it: what the run has now counts.
+            activity.logger.warning(
+                "held=<%s> | what the workflow holds for the call is another after a replay", number
+            )
+        return told
+
+    async def _ask(self, agent: int, call: int, news: bool) -> Any:
         run_id = activity.info().workflow_run_id
         key = (asyncio.get_running_loop(), run_id)
         lock = self._locks.get(key)
         if lock is None:
             lock = self._locks[key] = asyncio.Lock()
         async with lock:
-            return await _Asking(transcript, news).all_pages()
+            return await _Asking(agent, call, news).all_pages()
 
 
 class _Asking:
     """One activity's questions."""
 
-    def __init__(self, transcript: Transcript, news: bool) -> None:
+    def __init__(self, agent: int, call: int, news: bool) -> None:
         info = activity.info()
-        client = activity.client()
-        self._transcript = transcript
+        self._agent, self._call = agent, call
         self._news = news
         self._page_bytes = PAGE_BYTES
-        self._handle: WorkflowHandle[Any, Any] = client.get_workflow_handle(
+        self._handle: WorkflowHandle[Any, Any] = worker_client().get_workflow_handle(
             cast("str", info.workflow_id), run_id=info.workflow_run_id
         )
         self._doublings = min(info.attempt, 10)
         self._rpc_timeout = min(RPC_TIMEOUT * 2 ** (self._doublings - 1), _LONGEST_RPC_TIMEOUT)
         self._until = asyncio.get_running_loop().time() + _patience(info).total_seconds()
 
-    async def all_pages(self) -> Transcript:
+    async def all_pages(self) -> Any:
         """Return what all pages say; begin anew, with larger ones, if it changes from one to the next."""
         while (packed := await self._matching_pages()) is None:
             self._check_time("the run is replayed for each query, and its content differs after each replay")
             self._page_bytes = min(self._page_bytes * 2, LARGEST_PAGE_BYTES)
-        told = json.loads(zlib.decompress(packed))
-        return Transcript(**known_fields(Transcript, told))
+        return json.loads(zlib.decompress(packed))
 
     async def _matching_pages(self) -> bytes | None:
         """Return what all pages hold; None if they are not of one conversation."""
@@ -169,7 +208,7 @@ class _Asking:
         return b"".join(chunks)
 
     async def _page(self, number: int) -> tuple[bytes, bytes]:
-        arguments = [self._transcript.agent, self._transcript.call, number, self._news, self._page_bytes]
+        arguments = [self._agent, self._call, number, self._news, self._page_bytes]
         page = None
         while page is None:
             page = await self._answer(arguments)
@@ -199,17 +238,21 @@ class _Asking:
         """Give this attempt up if it has asked long enough."""
         if asyncio.get_running_loop().time() > self._until:
             raise ApplicationError(
-                f"The workflow gave no answer to the query {TRANSCRIPT_QUERY!r} for its conversation: {why}. "
+                f"The workflow gave no answer to the query {TRANSCRIPT_QUERY!r} for {self._what}: {why}. "
                 "The call is tried again",
                 type=TRANSCRIPT_UNAVAILABLE,
                 next_retry_delay=min(timedelta(seconds=2**self._doublings), _LONGEST_DELAY),
             ) from (why if isinstance(why, Exception) else None)
-        activity.logger.debug("reason=<%s> | asking the workflow for its conversation again", why)
+        activity.logger.debug("reason=<%s> | asking the workflow again", why)
+
+    @property
+    def _what(self) -> str:
+        return "its state" if self._agent == HELD else "its conversation"
 
     def _gone(self) -> ApplicationError:
+        call = f"value {self._call}" if self._agent == HELD else f"call {self._call} of agent {self._agent}"
         return ApplicationError(
-            f"The workflow no longer waits for call {self._transcript.call} of agent "
-            f"{self._transcript.agent}: it has ended the call, or was reset",
+            f"The workflow no longer waits for {call}: it has ended the call, or was reset",
             type=TRANSCRIPT_GONE,
             non_retryable=True,
         )

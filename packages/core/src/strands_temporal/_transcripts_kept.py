@@ -88,7 +88,7 @@ class KeptTranscripts:
         self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()  # workers with loops of their own may share a plugin
-        self._queries = TranscriptQueries()
+        self.queries = TranscriptQueries()
 
     @property
     def kept_bytes(self) -> int:
@@ -140,9 +140,9 @@ class KeptTranscripts:
         """Return the conversation as the workflow tells it, only what is new where that is enough."""
         kept = None
         if before is not None and transcript.messages is None and before.call == transcript.call - 1:
-            kept = _put_together(before, await self._queries.ask(transcript, news=True))
+            kept = _put_together(before, await self.queries.ask(transcript, news=True))
         if kept is None:
-            kept = _rebuilt(_NOTHING, await self._queries.ask(transcript, news=False))
+            kept = _rebuilt(_NOTHING, await self.queries.ask(transcript, news=False))
         if kept.digest != transcript.digest:
             # Content with a clock or a random id differs after each replay. What the run has now counts.
             activity.logger.warning(

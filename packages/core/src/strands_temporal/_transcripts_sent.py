@@ -1,7 +1,7 @@
 """The conversations that a run has sent to models, so that each message is sent once. Runs in the workflow.
 
 One `SentTranscripts` serves all agents of a run. It is the query handler by which a worker that kept nothing
-gets the conversation of a call that the workflow waits for.
+gets the conversation of a call that the workflow waits for, and what else is too large to go with the call.
 """
 
 import operator
@@ -14,14 +14,11 @@ from weakref import WeakKeyDictionary
 from temporalio import workflow
 
 from ._errors import AgentValueError
-from ._transcript_query import PAGE_BYTES, Pages
+from ._gate import INLINE_BYTES
+from ._transcript_query import PAGE_BYTES, Pages, held_digest
 from ._transcripts import Frame, Item, canonical, delta, digest_of_all, digest_of_frame, same
-from ._types import TRANSCRIPT_QUERY, Transcript
-
-INLINE_BYTES = 64 * 1024
-"""Bytes of what is new in a conversation that go with the call. A worker asks for what is larger: calls that
-an agent makes at once share the 4 MiB of one request to the server, and the content stands in history
-already, as the input or the result that brought it to the workflow."""
+from ._types import HELD, TRANSCRIPT_QUERY, Transcript
+from ._wire import json_size
 
 NO_FRAME = digest_of_frame({})
 
@@ -72,6 +69,7 @@ class SentTranscripts:
     def __init__(self) -> None:
         self._sent: WeakKeyDictionary[object, Sent] = WeakKeyDictionary()
         self._agents = 0
+        self._values = 0
         self._under_way: dict[tuple[int, int], Pages] = {}
 
     @classmethod
@@ -124,6 +122,24 @@ class SentTranscripts:
         finally:
             del self._under_way[key]
 
+    @contextmanager
+    def hold(self, value: Any) -> "Generator[list[Any] | None]":
+        """Hold an encoded value for a worker to ask for in the block, if it is too large to go along.
+
+        Yields:
+            By what the worker asks for it: its number and digest. None: it is to go along.
+        """
+        self._values += 1  # whether it is held or not: a release that decides otherwise counts the same
+        if json_size(value) <= INLINE_BYTES:
+            yield None
+            return
+        key, digest = (HELD, self._values), held_digest(value)
+        self._under_way[key] = Pages(digest, lambda _: value)
+        try:
+            yield [key[1], digest]
+        finally:
+            del self._under_way[key]
+
     def page(self, agent: int, call: int, number: int, news: bool, page_bytes: int = PAGE_BYTES) -> str:
         """Return a page of a call's conversation; nothing if the call is not under way. The query."""
         pages = self._under_way.get((agent, call))
@@ -133,7 +149,11 @@ class SentTranscripts:
 def _next(
     sent: Sent, messages: Sequence[Any], tools: Sequence[Any], frame: Frame
 ) -> tuple[Transcript, Pages]:
-    """Return the next call's transcript, and note that it was sent."""
+    """Return the next call's transcript, and note that it was sent.
+
+    A worker asks for what is large: it stands in history already, as the input or the result that brought it
+    to the workflow.
+    """
     new_messages = delta(sent.messages, messages, sent.answer)
     new_tools = delta(sent.tools, tools)
     changed: dict[str, Any] = {}
@@ -159,7 +179,7 @@ def _next(
         None if unchanged_tools else new_tools.parts,
         changed,
     )
-    pages = Pages(news, sent.messages, sent.tools, frame)
+    pages = Pages.of_conversation(news, sent.messages, sent.tools, frame)
     if new_messages.size + new_tools.size + len(canonical(changed)) > INLINE_BYTES:
         return Transcript(sent.call, digest, sent.agent), pages
     return news, pages

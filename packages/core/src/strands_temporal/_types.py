@@ -34,6 +34,10 @@ it is not the activity type, the tool's name. It tells the worker that the activ
 HOOK_HEADER = "strands-temporal-hook"
 """Header of the activity that runs in a hook's place. It tells the worker that an agent waits for it."""
 
+HELD_HEADER = "strands-temporal-held"
+"""Header of the activity behind a tool call whose context is not all there: a JSON list of the number and the
+digest by which the worker asks for the rest."""
+
 TOOL_HEARTBEAT_TIMEOUT = timedelta(seconds=15)
 """Heartbeat time-out of the activity of a tool or a hook where the user chose none. The worker heartbeats by
 itself; a cancel arrives with a heartbeat, which the SDK passes on after at most 80 % of this."""
@@ -46,11 +50,21 @@ WIRE_VERSION_UNKNOWN = "WireVersionUnknown"
 MODEL_FACTORY_FAILED = "ModelFactoryFailed"
 MODEL_RESULT_TOO_LARGE = "ModelResultTooLarge"
 MODEL_CALL_TOO_LARGE = "ModelCallTooLarge"
+PAYLOAD_TOO_LARGE = "PayloadTooLarge"
+RESULT_TOO_LARGE = "ResultTooLarge"
 TRANSCRIPT_GONE = "TranscriptGone"
 TRANSCRIPT_UNAVAILABLE = "TranscriptUnavailable"
 
 TRANSCRIPT_QUERY = "strands_transcript"
-"""Query by which a worker asks a workflow for the conversation of a call that it waits for."""
+"""Query by which a worker asks a workflow for the conversation of a call that it waits for, or for what else
+it holds for the call."""
+
+HELD = 0
+"""In that query, in the place of an agent's number: the call is the number of a value that the run holds."""
+
+HELD_VERSION = 2
+"""Version of a `ModelCall` that leaves values in the workflow. A worker that cannot ask for them fails the
+attempt."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +148,8 @@ class ModelCall:
         config: What `update_config` changed, encoded; None when it changed nothing.
         facts: Whether the workflow still needs the model's facts.
         own_structured_output: Ask by the model's own `structured_output`, which returns an object.
+        held: Number and digest of what the workflow holds of `invocation_state`, `model_state` and `config`,
+            too large to go along; None if they go along.
     """
 
     model: str | None
@@ -148,6 +164,7 @@ class ModelCall:
     config: dict[str, Any] | None = None
     facts: bool = False
     own_structured_output: bool = False
+    held: list[Any] | None = None
 
     def to_wire(self) -> dict[str, Any]:
         """Return what crosses to the worker."""

@@ -2,15 +2,17 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.exceptions import ActivityError, CancelledError
 
+from ._adaptation import activity_name
 from ._cancel import AgentCancelledError, ended
 from ._errors import from_activity_error
+from ._gate import Gate
 from ._idempotency import hook_header, with_headers
 from ._options import ActivityOptions
 from ._sync_calls import check_may_wait
@@ -28,6 +30,7 @@ async def execute_activity(
     cancel_signal: threading.Event | None = None,
     tool_header: Payload | None = None,
     hook: bool = False,
+    headers: Mapping[str, Payload] | None = None,
 ) -> Any:
     """Run an activity and return its result, errors restored for Strands. Runs in the workflow.
 
@@ -41,8 +44,13 @@ async def execute_activity(
             `tool_context.cancel_signal`.
         tool_header: Tells the worker that the activity answers a tool call (see `_idempotency.py`).
         hook: Tell the worker that the activity runs in a hook's place.
+        headers: Further headers of the activity.
+
+    Where agents start more at once than one request to the server may have, the rest starts in the next
+    workflow task.
 
     Raises:
+        PayloadTooLargeError: If the input is larger than Temporal takes. Nothing is started.
         asyncio.CancelledError: If the activity was cancelled with the workflow. Temporal raises an ordinary
             exception for that, which Strands' tool executors would take for a failed tool and go on. Also if
             the workflow is being evicted.
@@ -51,15 +59,19 @@ async def execute_activity(
         AgentCancelledError: If `cancel_signal` was set and the activity gave no result.
         Exception: What `restore` makes of a failed activity.
     """
+    name = activity if isinstance(activity, str) else activity_name(activity) or activity.__name__
     check_not_torn_down()
-    check_may_wait(f"the activity {activity if isinstance(activity, str) else activity.__name__!r}")
+    check_may_wait(f"the activity {name!r}")
     if cancel_signal is not None and cancel_signal.is_set():
         raise AgentCancelledError
-    headers = {TOOL_HEADER: tool_header} if tool_header else {}
+    own = dict(headers or {})
+    if tool_header:
+        own[TOOL_HEADER] = tool_header
     if hook:
-        headers[HOOK_HEADER] = hook_header()
+        own[HOOK_HEADER] = hook_header()
+    await Gate.of_this_run().enter(f"Activity {name!r}", args)
     # The overloads of temporalio know a name or a function, not either.
-    with with_headers(headers):
+    with with_headers(own):
         handle = workflow.start_activity(cast("str", activity), args=args, result_type=result_type, **options)
     by_signal = await ended(handle, cancel_signal)
     try:

@@ -106,6 +106,12 @@ def big(kilobytes: int) -> str:
 
 
 @server.tool()
+def measure(text: str) -> str:
+    """Return how long a text is."""
+    return str(len(text))
+
+
+@server.tool()
 def process() -> int:
     """Return the server's process id."""
     return os.getpid()

@@ -1,0 +1,69 @@
+"""The large parts of a tool's context: held in the workflow, and asked for by the worker that runs the tool.
+
+Agent state and invocation state may be large, and each tool call would bring them into history again. A
+tool's input stands there already, as the activity's arguments.
+"""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import PayloadConverter
+
+from ._tool_context import ToolContext
+from ._transcript_query import TranscriptQueries
+from ._transcripts_sent import SentTranscripts
+from ._types import HELD_HEADER
+from ._wire import decode
+
+_PARTS = ("invocation_state", "state")
+
+
+class CrossingContext(NamedTuple):
+    """A tool's context as it crosses.
+
+    Attributes:
+        wire: The values of a `ToolContext`, what is held left out. Answers may be put into it.
+        headers: Headers for the activity: by what the worker asks for the rest.
+    """
+
+    wire: dict[str, Any]
+    headers: dict[str, Payload]
+
+
+@contextmanager
+def crossing_context(
+    context: Mapping[str, Any], *, input_beside: bool, may_ask: bool = True
+) -> Generator[CrossingContext]:
+    """Yield a tool's context as it crosses; the worker asks for what is large of it in the block.
+
+    Args:
+        context: What `wire_context` returned.
+        input_beside: The tool's input crosses as the activity's arguments too.
+        may_ask: The worker has `StrandsPlugin`; else all goes along.
+    """
+    tool_use: dict[str, Any] = context["tool_use"]
+    large = {name: context[name] for name in _PARTS if context.get(name)}
+    if input_beside:
+        large["input"] = tool_use["input"]
+    with SentTranscripts.of_this_run().hold(large if may_ask else {}) as held:
+        if held is None:
+            yield CrossingContext(dict(context), {})
+            return
+        wire = {name: value for name, value in context.items() if name not in large}
+        wire["tool_use"] = {name: value for name, value in tool_use.items() if name not in large}
+        yield CrossingContext(wire, {HELD_HEADER: PayloadConverter.default.to_payload(held)})
+
+
+async def complete(context: ToolContext, headers: Mapping[str, Payload], queries: TranscriptQueries) -> None:
+    """Put what the workflow holds into a context that crossed without. Runs on the worker."""
+    header = headers.get(HELD_HEADER)
+    if header is None:
+        return
+    told: dict[str, Any] = await queries.held(PayloadConverter.default.from_payload(header))
+    for name in _PARTS:
+        if name in told:
+            object.__setattr__(context, name, decode(told[name]))
+    if "input" in told:
+        context.tool_use["input"] = decode(told["input"])

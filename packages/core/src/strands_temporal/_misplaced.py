@@ -1,0 +1,62 @@
+"""Errors of Strands' code that cannot run in a workflow: a real model, a module that is imported late.
+
+Both make the sandbox raise. Temporal takes that for a bug that a deploy mends: the workflow task fails for
+ever, and whoever waits sees nothing. The traceback tells where an error came from.
+"""
+
+from collections.abc import Iterator
+
+from temporalio import activity
+from temporalio.exceptions import FailureError
+
+_NO_PROVIDERS = frozenset({"model", "routing"})
+"""Modules in `strands.models` that do no I/O; so do those whose name begins with an underscore."""
+
+MODEL_HINT = (
+    "Write TemporalAgent(model='name'), or strands.Agent(model=TemporalModel('name')), and on the worker "
+    "StrandsPlugin(models={'name': lambda: TheModel(...)})"
+)
+
+NO_MODEL = (
+    "A model would do its I/O inside the workflow: strands.Agent(...) without a model, or with a model's id, "
+    f"makes a BedrockModel. {MODEL_HINT}"
+)
+"""Where Strands' default model was made in a workflow."""
+
+
+def misplaced(error: BaseException) -> str | None:
+    """Return what to do about an error that came through code which cannot run in a workflow, else None."""
+    # Temporal asks about what `__init__` raised when its workflow is no longer the current one.
+    if activity.in_activity() or isinstance(error, FailureError):
+        return None
+    modules = list(_modules(error))
+    for module, _ in modules:
+        if _is_provider(module):
+            return f"{module} was used inside the workflow, where a model cannot do its I/O. {MODEL_HINT}"
+    late = next((name for name, importing in modules if importing and name.startswith("strands.")), None)
+    if late is None:
+        return None
+    return (
+        f"{late} cannot be imported while the workflow runs: {error}. Import it at the top of the workflow's "
+        "file, in `with workflow.unsafe.imports_passed_through():`"
+    )
+
+
+def _is_provider(module: str) -> bool:
+    package, _, name = module.partition("strands.models.")
+    name = name.partition(".")[0]
+    return not package and bool(name) and not name.startswith("_") and name not in _NO_PROVIDERS
+
+
+def _modules(error: BaseException) -> Iterator[tuple[str, bool]]:
+    """Yield the module of each frame that an error and its causes went through, and if it was loading."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        traceback = link.__traceback__
+        while traceback is not None:
+            frame = traceback.tb_frame
+            yield str(frame.f_globals.get("__name__", "")), frame.f_code.co_name == "<module>"
+            traceback = traceback.tb_next
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)

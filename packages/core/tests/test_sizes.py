@@ -1,0 +1,452 @@
+"""Whatever the size of what agents send, the run goes on or ends with a reason: state that is large goes by
+query, much at once is spread over workflow tasks, and what is too large is refused."""
+
+import asyncio
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from conftest import Agents
+from strands import tool
+from strands.hooks import BeforeInvocationEvent, BeforeToolCallEvent
+from temporalio import activity, workflow
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import Worker
+
+from strands_temporal import PayloadTooLargeError, StrandsPlugin, TemporalAgent
+from strands_temporal._types import PAYLOAD_TOO_LARGE
+from strands_temporal.activity import ToolContext
+from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool, use_tools
+from strands_temporal.workflow import TemporalTools, activity_as_hook, activity_as_tool
+
+pytestmark = pytest.mark.server
+
+KB, MB = 1_000, 1_000_000
+
+
+def results(call: ScriptedCall) -> Reply:
+    """Answer with what the tools answered."""
+    blocks = [block["toolResult"] for block in call.messages[-1]["content"] if "toolResult" in block]
+    return say(" | ".join(str(block["content"][0].get("text")) for block in blocks))
+
+
+async def scheduled(handle: WorkflowHandle[Any, Any], name: str) -> list[int]:
+    """Return the bytes of the input of each activity of this name."""
+    history = await handle.fetch_history()
+    started = [event.activity_task_scheduled_event_attributes for event in history.events]
+    return [each.input.ByteSize() for each in started if each.activity_type.name == name]
+
+
+async def timers(handle: WorkflowHandle[Any, Any]) -> int:
+    history = await handle.fetch_history()
+    return sum(event.event_type == EventType.EVENT_TYPE_TIMER_STARTED for event in history.events)
+
+
+def failure_of(error: WorkflowFailureError) -> ApplicationError:
+    assert isinstance(error.cause, ApplicationError)
+    return error.cause
+
+
+# --- Inputs, state and invocation state of tools ----------------------------------------------------------
+
+
+def measured(text: str, given: Mapping[str, Any], state: Any, invocation_state: Mapping[str, Any]) -> str:
+    """Tell how large everything is, and count the call in the state."""
+    state.set("calls", (state.get("calls") or 0) + 1)
+    assert given == {"text": text}
+    sizes = [len(text), len(state.get("big")), len(invocation_state["big"])]
+    return " ".join(map(str, sizes))
+
+
+@activity.defn
+async def measure(text: str, tool_context: ToolContext) -> str:
+    """Measure."""
+    context = tool_context
+    return measured(text, context.tool_use["input"], context.agent_state, context.invocation_state)
+
+
+@activity.defn
+def measure_in_a_thread(text: str, tool_context: ToolContext) -> str:
+    """Measure."""
+    context = tool_context
+    return measured(text, context.tool_use["input"], context.agent_state, context.invocation_state)
+
+
+@tool(name="measure", context=True)
+def measure_as_hosted(text: str, tool_context: Any) -> str:
+    """Measure."""
+    context = tool_context
+    return measured(text, context.tool_use["input"], context.agent.state, context.invocation_state)
+
+
+@activity.defn
+async def take(text: str) -> str:
+    """Take a text."""
+    return str(len(text))
+
+
+MEASURES: dict[str, Callable[[], Any]] = {
+    "activity": lambda: activity_as_tool(measure),
+    "in a thread": lambda: activity_as_tool(measure_in_a_thread, name="measure"),
+    "hosted": lambda: TemporalTools("measure"),
+    "without context": lambda: activity_as_tool(take, name="measure"),
+}
+MEASURING = [measure, measure_in_a_thread, take]
+TYPES = {"activity": "measure", "in a thread": "measure_in_a_thread", "hosted": "invoke_tool"}
+CONTEXTS = list(TYPES)
+
+
+def measuring(*replies: Any) -> StrandsPlugin:
+    return StrandsPlugin(
+        models={"m": lambda: ScriptedModel(*replies)}, tools={"measure": lambda: measure_as_hosted}
+    )
+
+
+@workflow.defn
+class MeasureWorkflow:
+    """A hook makes the tool's text as large as wished: not each comes from a model's answer."""
+
+    @workflow.run
+    async def run(self, kind: str, text: int, state: int, invocation_state: int) -> list[Any]:
+        def enlarge(event: BeforeToolCallEvent) -> None:
+            event.tool_use["input"] = {"text": "x" * text}
+
+        agent = TemporalAgent(
+            "m", tools=[MEASURES[kind]()], state={"big": "s" * state}, callback_handler=None
+        )
+        agent.add_hook(enlarge, BeforeToolCallEvent)
+        result = await agent.invoke_async("go", invocation_state={"big": "i" * invocation_state})
+        return [str(result).strip(), agent.state.get("calls")]
+
+
+@pytest.mark.parametrize("kind", CONTEXTS)
+@pytest.mark.parametrize(
+    "sizes",
+    [(1_200 * KB, 10, 10), (10, 2_200 * KB, 10), (10, 10, 1_900 * KB)],
+    ids=["input", "state", "caller"],
+)
+async def test_a_large_context_reaches_the_tool_and_history_has_none_of_it(
+    agents: Agents, kind: str, sizes: tuple[int, int, int]
+) -> None:
+    async with agents(
+        workflows=[MeasureWorkflow],
+        activities=MEASURING,
+        plugins=[measuring(use_tool("measure", {}), results)],
+    ) as env:
+        text, calls = await env.run(MeasureWorkflow.run, kind, *sizes)
+        assert (text, calls) == (" ".join(map(str, sizes)), 1)
+        (size,) = await scheduled(env.handles[0], TYPES[kind])
+        assert sizes[0] < size < sizes[0] + 500  # the input once, and nothing else that is large
+
+
+@pytest.mark.parametrize("kind", CONTEXTS)
+async def test_a_small_context_goes_along(agents: Agents, kind: str) -> None:
+    async with agents(
+        workflows=[MeasureWorkflow],
+        activities=MEASURING,
+        plugins=[measuring(use_tool("measure", {}), results)],
+    ) as env:
+        assert await env.run(MeasureWorkflow.run, kind, 10, 1000, 1000) == ["10 1000 1000", 1]
+        (size,) = await scheduled(env.handles[0], TYPES[kind])
+        assert size > 2000
+
+
+@pytest.mark.parametrize("kind", [*CONTEXTS, "without context"])
+async def test_an_input_that_is_too_large_is_a_failed_tool_and_not_sent(agents: Agents, kind: str) -> None:
+    async with agents(
+        workflows=[MeasureWorkflow],
+        activities=MEASURING,
+        plugins=[measuring(use_tool("measure", {}), results)],
+    ) as env:
+        text, calls = await env.run(MeasureWorkflow.run, kind, 3 * MB, 10, 10)
+        assert re.search(
+            r"Activity '\w+': an input of 3,000,\d{3} bytes is too large for Temporal, which takes "
+            r"2,093,056\. Give it less, or large data by reference",
+            text,
+        )
+        assert calls is None
+        assert await scheduled(env.handles[0], TYPES.get(kind, "take")) == []
+
+
+@workflow.defn
+class ManyToolsWorkflow:
+    @workflow.run
+    async def run(self, kind: str) -> list[Any]:
+        agent = TemporalAgent(
+            "m", tools=[MEASURES[kind]()], state={"big": "s" * 450 * KB}, callback_handler=None
+        )
+        result = await agent.invoke_async("go", invocation_state={"big": "i"})
+        return [str(result).strip(), agent.state.get("calls")]
+
+
+@pytest.mark.parametrize("kind", CONTEXTS)
+async def test_ten_tools_at_once_each_see_a_large_state(agents: Agents, kind: str) -> None:
+    asked = use_tools([("measure", {"text": "x" * number}, f"call-{number}") for number in range(10)])
+    async with agents(
+        workflows=[ManyToolsWorkflow], activities=MEASURING, plugins=[measuring(asked, results)]
+    ) as env:
+        text, calls = await env.run(ManyToolsWorkflow.run, kind)
+        assert text == " | ".join(f"{number} 450000 1" for number in range(10))
+        assert calls == 1  # each has its own copy
+        assert sum(await scheduled(env.handles[0], TYPES[kind])) < 20 * KB
+        assert await timers(env.handles[0]) == 0
+
+
+@workflow.defn
+class ManyAgentsWorkflow:
+    @workflow.run
+    async def run(self, number: int, size: int, prompt: int) -> list[str]:
+        agents = [TemporalAgent("m", callback_handler=None) for _ in range(number)]
+        calls = [
+            agent.invoke_async(f"{each} {'p' * prompt}", invocation_state={"big": "i" * size})
+            for each, agent in enumerate(agents)
+        ]
+        return [str(result).strip() for result in await asyncio.gather(*calls)]
+
+
+def tells_state(call: ScriptedCall) -> Reply:
+    return say(f"{call.text.split()[0]} {len(call.invocation_state['big'])}")
+
+
+@pytest.mark.parametrize(
+    ("number", "size", "prompt", "ticks"),
+    [(15, 300 * KB, 10, 0), (80, 60 * KB, 60 * KB, 3), (3, 1_900 * KB, 10, 0)],
+)
+async def test_many_agents_at_once_have_large_states(
+    agents: Agents, number: int, size: int, prompt: int, ticks: int
+) -> None:
+    model = ScriptedModel(*[tells_state] * number)
+    async with agents(workflows=[ManyAgentsWorkflow], models={"m": lambda: model}) as env:
+        answers = await env.run(ManyAgentsWorkflow.run, number, size, prompt)
+        assert answers == [f"{each} {size}" for each in range(number)]
+        assert await timers(env.handles[0]) == ticks
+        if size > 64 * KB:
+            assert max(await scheduled(env.handles[0], "invoke_model")) < KB
+
+
+# --- Other workers ------------------------------------------------------------------------------------------
+
+entered = asyncio.Event()
+
+
+@activity.defn(name="measure")
+async def measure_again(text: str, tool_context: ToolContext) -> str:
+    """Measure in the second attempt; the first is cut short by its worker's end."""
+    if tool_context.attempt == 1:
+        entered.set()
+        await asyncio.Event().wait()
+    context = tool_context
+    return measured(text, context.tool_use["input"], context.agent_state, context.invocation_state)
+
+
+async def test_another_attempt_on_another_worker_sees_the_same_context(agents: Agents) -> None:
+    entered.clear()
+    queue = f"sizes-{uuid.uuid4()}"
+    options: Any = {"workflows": [MeasureWorkflow], "activities": [measure_again], "task_queue": queue}
+    sizes = [10, 300 * KB, 300 * KB]
+    async with agents(plugins=[measuring(use_tool("measure", {}))], **options) as env:
+        handle = await env.start(MeasureWorkflow.run, "activity", *sizes)
+        await asyncio.wait_for(entered.wait(), 20)
+    async with agents(plugins=[measuring(results)], **options) as env:
+        assert await asyncio.wait_for(handle.result(), 30) == [" ".join(map(str, sizes)), 1]
+        await env.assert_replays(handle)
+
+
+@workflow.defn
+class ElsewhereWorkflow:
+    """The tool's worker has another task queue, and may lack the plugin."""
+
+    @workflow.run
+    async def run(self, queue: str, number: int, state: int) -> list[str]:
+        elsewhere = activity_as_tool(tell_state, task_queue=queue)
+        agent = TemporalAgent("m", tools=[elsewhere], state={"big": "s" * state}, callback_handler=None)
+        calls = [agent.tool_async.tell_state(record_direct_tool_call=False) for _ in range(number)]
+        return [result["content"][0].get("text", "") for result in await asyncio.gather(*calls)]
+
+
+@activity.defn
+async def tell_state(tool_context: ToolContext) -> str:
+    """Tell how large the state is."""
+    return str(len(tool_context.state["big"]))
+
+
+async def test_the_context_goes_along_to_a_worker_that_may_lack_the_plugin(
+    client: Client, agents: Agents
+) -> None:
+    queue = f"sizes-{uuid.uuid4()}"
+    async with (
+        Worker(client, task_queue=queue, activities=[tell_state]),
+        agents(workflows=[ElsewhereWorkflow], models={"m": lambda: ScriptedModel()}) as env,
+    ):
+        assert await env.run(ElsewhereWorkflow.run, queue, 12, 450 * KB) == ["450000"] * 12
+        (told,) = await env.run(ElsewhereWorkflow.run, queue, 1, 2_200 * KB)
+        assert told.startswith("Error: Activity 'tell_state': an input of 2,200,")
+
+
+# --- Much at once ------------------------------------------------------------------------------------------
+
+
+@workflow.defn
+class MuchAtOnceWorkflow:
+    @workflow.run
+    async def run(self, number: int, size: int) -> list[str]:
+        agent = TemporalAgent("m", tools=[activity_as_tool(take)], callback_handler=None)
+        calls = [
+            agent.tool_async.take(text="x" * (size + each), record_direct_tool_call=False)
+            for each in range(number)
+        ]
+        return [result["content"][0].get("text", "") for result in await asyncio.gather(*calls)]
+
+
+@pytest.mark.parametrize(
+    ("number", "size", "ticks"), [(12, 400 * KB, 1), (3, 2_000 * KB, 2), (40, 300 * KB, 4), (5, 400 * KB, 0)]
+)
+async def test_what_is_too_much_for_one_workflow_task_is_spread(
+    agents: Agents, number: int, size: int, ticks: int
+) -> None:
+    async with agents(
+        workflows=[MuchAtOnceWorkflow], activities=[take], models={"m": lambda: ScriptedModel()}
+    ) as env:
+        assert await env.run(MuchAtOnceWorkflow.run, number, size) == [
+            str(size + each) for each in range(number)
+        ]
+        assert await timers(env.handles[0]) == ticks
+        assert len(await scheduled(env.handles[0], "take")) == number
+
+
+@workflow.defn
+class CancelledWhileItWaits:
+    @workflow.run
+    async def run(self) -> list[str]:
+        agent = TemporalAgent("m", tools=[activity_as_tool(hang)], callback_handler=None)
+        results = [
+            asyncio.ensure_future(agent.tool_async.hang(text="x" * size, record_direct_tool_call=False))
+            for size in (2_000 * KB, 1_000 * KB)
+        ]
+        for _ in range(100):  # until one has started, and the other waits for the timer
+            await asyncio.sleep(0)
+        agent.cancel()
+        return [(await result)["content"][0].get("text", "") for result in results]
+
+
+@activity.defn
+async def hang(text: str) -> str:
+    """Wait until it is cancelled."""
+    await asyncio.Event().wait()
+    return text
+
+
+async def test_a_call_that_waits_for_the_next_workflow_task_can_be_cancelled(agents: Agents) -> None:
+    async with agents(
+        workflows=[CancelledWhileItWaits], activities=[hang], models={"m": lambda: ScriptedModel()}
+    ) as env:
+        assert await env.run(CancelledWhileItWaits.run) == ["Tool execution cancelled"] * 2
+        assert await scheduled(env.handles[0], "hang") == []
+
+
+# --- Hooks -------------------------------------------------------------------------------------------------
+
+attempts: list[str] = []
+
+
+@activity.defn
+async def note(text: str) -> str:
+    """Take a text, or return one of a size."""
+    attempts.append(text[:20])
+    return "x" * int(text) if text.isdigit() else str(len(text))
+
+
+@workflow.defn
+class HookWorkflow:
+    @workflow.run
+    async def run(self, text: str, times: int, catch: bool) -> str:
+        agent = TemporalAgent("m", callback_handler=None)
+        agent.add_hook(
+            activity_as_hook(note, activity_input=lambda event: text * times), BeforeInvocationEvent
+        )
+        try:
+            return str(await agent.invoke_async("go")).strip()
+        except PayloadTooLargeError as error:
+            if not catch:
+                raise
+            return f"caught {error}"
+
+
+async def test_a_hook_given_too_much_ends_the_run_with_its_reason(agents: Agents) -> None:
+    attempts.clear()
+    async with agents(
+        workflows=[HookWorkflow], activities=[note], models={"m": lambda: ScriptedModel(say("ok"))}
+    ) as env:
+        with pytest.raises(WorkflowFailureError) as error:
+            await env.run(HookWorkflow.run, "y", 3 * MB, False)
+        assert failure_of(error.value).type == PAYLOAD_TOO_LARGE
+        assert "Activity 'note': an input of 3,000,0" in failure_of(error.value).message
+        caught = await env.run(HookWorkflow.run, "y", 3 * MB, True)
+        assert caught.startswith("caught Activity 'note': an input of 3,000,0")
+        assert attempts == []
+        assert await env.run(HookWorkflow.run, "y", 2_090_000, False) == "ok"  # just below
+
+
+@pytest.mark.parametrize("size", [3 * MB, 6 * MB])
+async def test_a_hooks_result_that_is_too_large_is_not_made_again(agents: Agents, size: int) -> None:
+    attempts.clear()
+    async with agents(
+        workflows=[HookWorkflow], activities=[note], models={"m": lambda: ScriptedModel(say("ok"))}
+    ) as env:
+        with pytest.raises(WorkflowFailureError) as error:
+            await env.run(HookWorkflow.run, str(size), 1, False)
+        assert failure_of(error.value).type == "ResultTooLarge"
+        assert f"{size:,}"[:5] in failure_of(error.value).message
+        assert attempts == [str(size)]
+
+
+# --- Progress ----------------------------------------------------------------------------------------------
+
+
+@activity.defn
+async def works(size: int, tool_context: ToolContext) -> str:
+    """Report progress."""
+    try:
+        tool_context.report_progress({"done": "x" * size})
+    except ValueError as error:
+        return f"refused: {error}"
+    return "reported"
+
+
+@tool
+async def yields(size: int) -> Any:
+    """Yield progress."""
+    yield {"done": "x" * size}
+    yield "yielded"
+
+
+@workflow.defn
+class ProgressWorkflow:
+    @workflow.run
+    async def run(self, size: int) -> list[str]:
+        agent = TemporalAgent(
+            "m", tools=[activity_as_tool(works), TemporalTools("yields")], callback_handler=None
+        )
+        await agent.invoke_async("go")
+        called = [
+            await agent.tool_async.works(size=size, record_direct_tool_call=False),
+            await agent.tool_async.yields(size=size, record_direct_tool_call=False),
+        ]
+        return [result["content"][0].get("text", "") for result in called]
+
+
+@pytest.mark.parametrize(
+    ("size", "told"), [(1_000 * KB, "reported"), (3 * MB, "refused: report_progress: a v")]
+)
+async def test_progress_that_is_too_large_is_refused_where_it_is_reported(
+    agents: Agents, size: int, told: str
+) -> None:
+    plugin = StrandsPlugin(models={"m": lambda: ScriptedModel(say("ok"))}, tools={"yields": lambda: yields})
+    async with agents(workflows=[ProgressWorkflow], activities=[works], plugins=[plugin]) as env:
+        activity_told, hosted_told = await env.run(ProgressWorkflow.run, size)
+        assert activity_told.startswith(told)
+        assert hosted_told == "yielded"
