@@ -44,6 +44,7 @@ def test_the_public_names() -> None:
                 "ComposablePlugin",
                 "ModelCallTooLargeError",
                 "ModelFactory",
+                "PayloadTooLargeError",
                 "SnapshotsDisabledError",
                 "StrandsPlugin",
                 "SynchronousCallError",
