@@ -155,6 +155,41 @@ async def test_a_small_context_goes_along(agents: Agents, kind: str) -> None:
         assert size > 2000
 
 
+@activity.defn
+async def keep(
+    note: str, words: list[str], tool_context: ToolContext, title: str = "none", short: str = ""
+) -> str:
+    """Keep a note."""
+    assert tool_context.tool_use["input"] == {"note": note, "words": words, "short": short}
+    assert list(tool_context.tool_use["input"]) == ["note", "words", "short"]
+    return f"{len(note)} {len(words[0])} {title} {short}"
+
+
+@workflow.defn
+class KeepWorkflow:
+    @workflow.run
+    async def run(self, queue: str | None) -> str:
+        agent = TemporalAgent("m", tools=[activity_as_tool(keep, task_queue=queue)], callback_handler=None)
+        return str(await agent.invoke_async("go")).strip()
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_a_text_crosses_once_as_an_argument_and_not_in_the_context_again(
+    agents: Agents, elsewhere: bool
+) -> None:
+    given = {"note": "n" * 20 * KB, "words": ["w" * 5 * KB], "short": "s"}
+    model = ScriptedModel(use_tool("keep", given), results)
+    queue = f"keep-{uuid.uuid4()}"
+    async with agents(
+        workflows=[KeepWorkflow], activities=[keep], models={"m": lambda: model}, task_queue=queue
+    ) as env:
+        assert await env.run(KeepWorkflow.run, queue if elsewhere else None) == "20000 5000 none s"
+        (size,) = await scheduled(env.handles[0], "keep")
+        assert (size < 31 * KB) == (
+            not elsewhere
+        )  # the list, which has a type of its own there, crosses twice
+
+
 @pytest.mark.parametrize("kind", [*CONTEXTS, "without context"])
 async def test_an_input_that_is_too_large_is_a_failed_tool_and_not_sent(agents: Agents, kind: str) -> None:
     async with agents(

@@ -47,7 +47,7 @@ def activity_call(owner: str, activity: Callable[..., Any], options: ActivityOpt
     hints = get_type_hints(function)
     models = [name for name in parameters if _holds_model(hints.get(name))]
     warned: set[str] = set()
-    may_ask = options.get("task_queue") is None  # a worker of another task queue may lack the plugin
+    complete = options.get("task_queue") is None  # a worker of another task queue may lack the plugin
 
     @functools.wraps(function)
     async def call(*, tool_context: "ToolContext[Any]", **arguments: Any) -> Any:
@@ -57,7 +57,8 @@ def activity_call(owner: str, activity: Callable[..., Any], options: ActivityOpt
             return await run(tool_context, arguments, {"answers": {}}, header, {})
         state = users_state(owner, tool_context.invocation_state, warned)
         context = wire_context(tool_context, state)
-        with crossing_context(context, input_beside=True, may_ask=may_ask) as (crossing, headers):
+        texts = {name: arguments.get(name) if hints.get(name) is str else None for name in parameters}
+        with crossing_context(context, arguments=texts, complete=complete) as (crossing, headers):
             arguments[CONTEXT_PARAMETER] = crossing
             return await run(tool_context, arguments, crossing, header, headers)
 

@@ -21,7 +21,7 @@ from temporalio.converter import PayloadConverter
 from typing_extensions import override
 
 from ._cut_short import whole_or_again
-from ._held_context import complete
+from ._held_context import complete_context
 from ._tool_context import ToolContext, begin_call, changed_state, current_call, remember_context
 from ._tool_errors import tool_failure
 from ._tool_results import tool_answer
@@ -113,7 +113,7 @@ class ToolCalls(worker.ActivityInboundInterceptor):
         context = begin_call(input.args, WorkerToolCall(key, self._heartbeats if here else None), tool_use)
         with self._heartbeats.beating(), whole_or_again():
             try:
-                await complete(context, input.headers, self._queries)
+                await complete_context(context, input, self._queries)
                 value = await self.next.execute_activity(input)
                 return await tool_answer(value, changed_state(context))
             except Exception as error:

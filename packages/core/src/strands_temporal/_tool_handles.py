@@ -137,7 +137,7 @@ class _HostedTool(RemoteTool):
         arguments: dict[str, Any] = given if isinstance(given, dict) else {"input": given}
         options = {"summary": use["name"], **handle.options}
         header = tool_header(idempotency_key(context, arguments), context, INVOKE_TOOL_ACTIVITY)
-        with crossing_context(wire_context(context, state), input_beside=False) as (crossing, headers):
+        with crossing_context(wire_context(context, state)) as (crossing, headers):
             while True:
                 try:
                     value = await execute_activity(

@@ -38,6 +38,10 @@ HELD_HEADER = "strands-temporal-held"
 """Header of the activity behind a tool call whose context is not all there: a JSON list of the number and the
 digest by which the worker asks for the rest."""
 
+BESIDE_HEADER = "strands-temporal-beside"
+"""Header of the activity behind a tool call whose context lacks texts of the input that are arguments of the
+activity: a JSON object of their places among the arguments, by name."""
+
 TOOL_HEARTBEAT_TIMEOUT = timedelta(seconds=15)
 """Heartbeat time-out of the activity of a tool or a hook where the user chose none. The worker heartbeats by
 itself; a cancel arrives with a heartbeat, which the SDK passes on after at most 80 % of this."""
