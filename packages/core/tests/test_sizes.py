@@ -439,6 +439,39 @@ async def test_a_hooks_result_that_is_too_large_is_not_made_again(agents: Agents
         assert attempts == [str(size)]
 
 
+# --- Results of hosted tools -------------------------------------------------------------------------------
+
+
+@tool
+def answers_much(size: int) -> str:
+    """Answer with a text of that size."""
+    attempts.append(str(size))
+    return "x" * size
+
+
+@workflow.defn
+class HostedWorkflow:
+    @workflow.run
+    async def run(self) -> str:
+        agent = TemporalAgent("m", tools=[TemporalTools("answers_much")], callback_handler=None)
+        return str(await agent.invoke_async("go")).strip()
+
+
+@pytest.mark.parametrize("size", [3 * MB, 6 * MB])
+async def test_a_hosted_tools_result_that_is_too_large_is_a_failed_tool_after_one_attempt(
+    agents: Agents, size: int
+) -> None:
+    attempts.clear()
+    plugin = StrandsPlugin(
+        models={"m": lambda: ScriptedModel(use_tool("answers_much", {"size": size}), results)},
+        tools={"answers_much": lambda: answers_much},
+    )
+    async with agents(workflows=[HostedWorkflow], plugins=[plugin]) as env:
+        told = await env.run(HostedWorkflow.run)
+        assert re.search(rf"The tool's result is too large for Temporal: {size:,}"[:-3], told)
+        assert attempts == [str(size)]
+
+
 # --- Progress ----------------------------------------------------------------------------------------------
 
 
