@@ -73,7 +73,4 @@ def _point_at_logs(screen: Screen, folder: Path) -> bool:
 
 
 if __name__ == "__main__":
-    exit_code = main()
-    sys.stdout.flush()
-    # Not sys.exit: a connection that the Temporal SDK still tries in a thread can abort Python's own exit.
-    os._exit(exit_code)
+    sys.exit(main())

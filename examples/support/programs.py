@@ -1,7 +1,6 @@
 """How an example's programs meet a person: where the server is, what went wrong in one line, how they end."""
 
 import asyncio
-import atexit
 import contextlib
 import os
 import signal
@@ -44,21 +43,15 @@ async def _until_terminated(main: Coroutine[Any, Any, None]) -> None:
 
 
 def _run(main: Coroutine[Any, Any, None], interrupted: str) -> None:
-    code = [0]
-    atexit.register(_leave, code)  # registered first, so it runs last: after what sends the rest of a trace
     try:
         asyncio.run(main)
     except (KeyboardInterrupt, asyncio.CancelledError):
         print(interrupted)
     except Exception as error:
-        code[0] = 1
         line = _in_one_line(error)
         if line is None:
             raise
-        print(line, file=sys.stderr)
-    except SystemExit as error:
-        code[0] = 1
-        print(error.code, file=sys.stderr)
+        sys.exit(line)
 
 
 def _in_one_line(error: Exception) -> str | None:
@@ -73,13 +66,6 @@ def _in_one_line(error: Exception) -> str | None:
             "with TEMPORAL_ADDRESS=host:port."
         )
     return None
-
-
-def _leave(code: list[int]) -> None:
-    """End the process here: left to Python, one short program in five aborts in temporalio's threads."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code[0])
 
 
 async def note_missing_worker(

@@ -13,6 +13,7 @@ Further: `strands_temporal.workflow` (activities as tools and hooks), `strands_t
 on the worker), `strands_temporal.testing` (a test kit).
 """
 
+from . import _process_end as _process_end  # registers with atexit what ends a process in order
 from ._agent import TemporalAgent
 from ._agent_options import TemporalAgentOptions
 from ._carry import AgentCarry, CarryTooLargeError

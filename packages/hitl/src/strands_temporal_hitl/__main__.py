@@ -8,18 +8,16 @@ from ._cli import main
 
 
 def run() -> NoReturn:
-    """Run the command line as a process and end it.
-
-    Not by `sys.exit`: a thread of temporalio's client may still be at work a moment after the last answer,
-    and then aborts an interpreter that ends in order ("PyGILState_Release", seen in one run of five).
-    """
+    """Run the command line as a process and end it."""
     code = main()
     try:
         sys.stdout.flush()
         sys.stderr.flush()
     except BrokenPipeError:  # a pager that was closed
         code = 1
-    os._exit(code)
+        # Python flushes once more when it ends, and would report the same error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -45,10 +45,11 @@ except OSError as error:
         sys.exit(f"{sys.argv[1]} is out of reach: {reason}")
 """
 
-# Runs in its own process: after a failed download the SDK can crash its process at exit. `os._exit` keeps
-# such a crash from hiding the outcome. The SDK lets one process download at a time and keeps the file.
+# Runs in its own process, which can be ended. The import lets a process of temporalio's end in order. The SDK
+# lets one process download at a time and keeps the file.
 _DOWNLOAD = """
-import asyncio, os, sys
+import asyncio, sys
+import strands_temporal
 from temporalio.testing import WorkflowEnvironment
 
 async def main():
@@ -58,10 +59,7 @@ async def main():
 try:
     asyncio.run(main())
 except RuntimeError as error:
-    sys.stderr.write(f"{error}\\n")
-    sys.stderr.flush()
-    os._exit(1)
-os._exit(0)
+    sys.exit(str(error))
 """
 
 
