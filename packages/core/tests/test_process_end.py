@@ -46,7 +46,10 @@ async def test_a_short_program_ends_in_order(server: DevServer, tmp_path: Path, 
 async def test_the_wait_comes_after_all_else_that_a_program_does_at_its_exit(
     server: DevServer, tmp_path: Path
 ) -> None:
-    last = "import atexit, time\ntime.sleep = lambda seconds: print(f'waits for {seconds:g}')\n"
+    last = (
+        "import atexit, time\nsleep = time.sleep\n"
+        "time.sleep = lambda seconds: print(f'waits for {seconds:g}') or sleep(seconds)\n"
+    )
     at_exit = "atexit.register(print, 'sends what is left')\n"
     (tmp_path / "program.py").write_text(last + PROGRAM + at_exit)
     code, out = await run(tmp_path, server.address)

@@ -125,6 +125,7 @@ FULL_CALL = ModelCall(
     config={"temperature": 0.5},
     facts=True,
     own_structured_output=True,
+    held=[3, "0123456789abcdef"],
 )
 FULL_RESULT = ModelResult(
     events=encode(merge_deltas(say("hello").events)),
@@ -137,6 +138,7 @@ FULL_RESULT = ModelResult(
     invocation_state={"cost": 3},
     invocation_state_removed=["secret"],
     output={"name": "Bern"},
+    id="b2f1",
 )
 LEAST_CALL = ModelCall(None, Transcript(1, "0123456789abcdef", messages=["hi"]))
 
@@ -175,6 +177,7 @@ async def test_the_layout_on_the_wire(converter: DataConverter) -> None:
             "config": {"temperature": 0.5},
             "dynamic_trailing_blocks": 1,
             "facts": True,
+            "held": [3, "0123456789abcdef"],
             "invocation_state": {"tenant": "acme"},
             "model": "claude",
             "model_state": {"response_id": "r1"},
@@ -214,6 +217,7 @@ async def test_the_layout_on_the_wire(converter: DataConverter) -> None:
                 "stateful": True,
                 "structured_output": True,
             },
+            "id": "b2f1",
             "invocation_state": {"cost": 3},
             "invocation_state_removed": ["secret"],
             "model_state": {"response_id": "r2"},
