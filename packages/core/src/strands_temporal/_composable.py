@@ -46,6 +46,8 @@ PASSTHROUGH_MODULES = (
     "boto3",  # the same
     "docstring_parser",  # Strands reads tool docstrings with it, lazily
     "jsonschema",  # Strands validates tool specs with it, lazily
+    "pytest",  # in test modules; a reload costs most of a second for each workflow, and each replay
+    "_pytest",  # the same: each test module imports it for its assertions
     *_strands_tools.PASSTHROUGH_MODULES,
 )
 """What every plugin lets workflow code see unsandboxed, each with its reason. Temporal adds pydantic and the
