@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import inspect
 import logging
 import threading
 import time
@@ -47,6 +48,7 @@ from typing_extensions import override
 
 from strands_temporal import ComposablePlugin, StrandsPlugin, TemporalAgent
 from strands_temporal import _eviction as eviction
+from strands_temporal._background import start
 from strands_temporal._teardown import check_not_torn_down, watch_collector
 from strands_temporal.testing import ScriptedCall, ScriptedModel, assert_replays, say, use_tool, use_tools
 from strands_temporal.workflow import activity_as_hook, activity_as_tool, execute_activity
@@ -401,13 +403,14 @@ async def test_nothing_of_ours_starts_anything_in_a_teardown(
 class _Cycle:
     """Is in a cycle, so that only the garbage collector ends it."""
 
-    def __init__(self, seen: list[str]) -> None:
+    def __init__(self, seen: list[str], act: Callable[[], object] = check_not_torn_down) -> None:
         self.itself = self
         self.seen = seen
+        self.act = act
 
     def __del__(self) -> None:
         try:
-            check_not_torn_down()
+            self.act()
             self.seen.append("alive")
         except GeneratorExit:
             self.seen.append("torn down")
@@ -423,6 +426,18 @@ def test_code_in_a_garbage_collection_is_stopped() -> None:
     check_not_torn_down()
     _Cycle(seen).itself = None  # pyright: ignore[reportAttributeAccessIssue]  # ends by its count of references
     assert seen == ["torn down", "alive"]
+
+
+def test_a_background_call_that_is_not_started_leaves_no_warning() -> None:
+    async def call() -> None: ...
+
+    watch_collector()
+    made = call()
+    seen = list[str]()
+    _Cycle(seen, lambda: start(made))
+    gc.collect()
+    assert seen == ["torn down"]
+    assert inspect.getcoroutinestate(made) == inspect.CORO_CLOSED
 
 
 # --- Any workflow, any of our plugins, any way to end

@@ -51,7 +51,11 @@ class OneLoop:
 
 def start(coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
     """Start what Strands would hand to the agent's loop from another thread."""
-    check_not_torn_down()
+    try:
+        check_not_torn_down()
+    except BaseException:
+        coroutine.close()  # dropped as it is, Python warns that it was never awaited
+        raise
     return asyncio.create_task(coroutine)
 
 
