@@ -47,8 +47,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from typing_extensions import override
 
 from strands_temporal import ComposablePlugin, StrandsPlugin, TemporalAgent
+from strands_temporal import _background as background
 from strands_temporal import _eviction as eviction
-from strands_temporal._background import start
 from strands_temporal._teardown import check_not_torn_down, watch_collector
 from strands_temporal.testing import ScriptedCall, ScriptedModel, assert_replays, say, use_tool, use_tools
 from strands_temporal.workflow import activity_as_hook, activity_as_tool, execute_activity
@@ -434,7 +434,7 @@ def test_a_background_call_that_is_not_started_leaves_no_warning() -> None:
     watch_collector()
     made = call()
     seen = list[str]()
-    _Cycle(seen, lambda: start(made))
+    _Cycle(seen, lambda: background.start(made))
     gc.collect()
     assert seen == ["torn down"]
     assert inspect.getcoroutinestate(made) == inspect.CORO_CLOSED
