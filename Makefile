@@ -19,18 +19,19 @@ export UV_COMPILE_BYTECODE := 1
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
-# What uv says of each package is left out; its errors are not. The second run fails where the first one did.
-SYNC = $(UV) sync --locked --all-packages $(1) 2>&1 \
-	| grep -vE '^( [+~-] | *(Down|Buil)(load|d|t)|Prepared|Installed|Uninstalled|Resolved|Audited|Checked|Using|Creating|Bytecode)' || true; \
-	$(UV) sync --locked --all-packages $(1) --check --quiet
+# One line before uv downloads or installs, none where nothing is to do. Quiet, uv still prints its errors.
+define SYNC
+	@$(UV) sync --locked --all-packages $(1) --check --quiet 2>/dev/null || { \
+		missing=$$($(UV) sync --locked --all-packages $(1) --dry-run 2>&1 | sed -n 's/^Would download //p'); \
+		echo "==> Installing $(2) into .venv; to download: $${missing:-nothing} (everything is about $(3) MB)"; \
+		$(UV) sync --locked --all-packages $(1) --quiet; }
+endef
 
 setup: $(UV)  ## Install all packages into .venv
-	@test -d .venv || echo "==> Installing the workspace into .venv (the first time downloads about 300 MB)"
-	@$(call SYNC,--all-groups)
+	$(call SYNC,--all-groups,the workspace,300)
 
 setup-demo: $(UV)
-	@test -d .venv || echo "==> Installing what the demo needs into .venv (the first time downloads about 220 MB)"
-	@$(call SYNC,--no-default-groups --group demo --inexact)
+	$(call SYNC,--no-default-groups --group demo --inexact,what the demo needs,220)
 
 $(CACHE)/uv/bin/uv:
 	@echo "==> uv is not here: installing it into the user's cache folder"
