@@ -28,10 +28,10 @@ define SYNC
 endef
 
 setup: $(UV)  ## Install all packages into .venv
-	$(call SYNC,--all-groups,the workspace,300)
+	$(call SYNC,--all-groups,the workspace,390)
 
 setup-demo: $(UV)
-	$(call SYNC,--no-default-groups --group demo --inexact,what the demo needs,220)
+	$(call SYNC,--no-default-groups --group demo --inexact,what the demo needs,230)
 
 $(CACHE)/uv/bin/uv:
 	@echo "==> uv is not here: installing it into the user's cache folder"
