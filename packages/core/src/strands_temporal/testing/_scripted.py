@@ -2,9 +2,7 @@
 
 import asyncio
 import copy
-import json
-from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
@@ -17,131 +15,17 @@ from strands.types.streaming import StreamEvent
 from strands.types.tools import ToolChoice, ToolSpec
 from typing_extensions import override
 
+from ._steps import Reply, ScriptedCall, Step, checked_step, reply_of
+
 T = TypeVar("T", bound=BaseModel)
-
-
-@dataclass(frozen=True)
-class ScriptedCall:
-    """One call of a `ScriptedModel`, copied as it came.
-
-    Attributes:
-        messages: The conversation that the model was given.
-        tool_specs: The tools that it could have called.
-        system_prompt: The system prompt as text.
-        system_prompt_content: The system prompt as content blocks.
-        tool_choice: The tool that it had to call, if any.
-        invocation_state: The caller's values.
-        agent_metadata: Who called.
-        other: Further keyword arguments of `Model.stream`.
-        number: How many calls the model had before this one.
-    """
-
-    messages: Messages
-    tool_specs: list[ToolSpec]
-    system_prompt: str | None
-    system_prompt_content: list[SystemContentBlock] | None
-    tool_choice: ToolChoice | None
-    invocation_state: dict[str, Any]
-    agent_metadata: AgentMetadata | None
-    other: dict[str, Any] = field(default_factory=dict[str, Any])
-    number: int = 0
-
-    @property
-    def text(self) -> str:
-        """Text of the last message, tool results included: what the model would answer to."""
-        return "\n".join(_texts(self.messages[-1]["content"])) if self.messages else ""
-
-    @property
-    def tool_names(self) -> list[str]:
-        """Names of the tools that the model was offered."""
-        return [spec["name"] for spec in self.tool_specs]
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What a `ScriptedModel` answers.
-
-    Attributes:
-        events: The events of the stream.
-        error: Raised after the events.
-        delay: Seconds before the first event.
-        gap: Seconds between two events.
-        wait_for: Called before the first event; awaited, for steps that wait on the test.
-    """
-
-    events: tuple[StreamEvent, ...] = ()
-    error: Exception | None = None
-    delay: float = 0.0
-    gap: float = 0.0
-    wait_for: Callable[[], Any] | None = None
-
-    def after(self, delay: float = 0.0, *, gap: float = 0.0) -> "Reply":
-        """Return this reply, `delay` seconds late and with `gap` seconds between its events."""
-        return replace(self, delay=delay, gap=gap)
-
-    def when(self, wait_for: Callable[[], Any]) -> "Reply":
-        """Return this reply, sent when what `wait_for` returns has been awaited."""
-        return replace(self, wait_for=wait_for)
-
-
-Step = Reply | str | Callable[[ScriptedCall], Reply]
-
-
-def say(text: str, *, chunk: int | None = None, usage: tuple[int, int] = (10, 5)) -> Reply:
-    """Answer `text` and end the turn.
-
-    Args:
-        text: The answer.
-        chunk: Characters per chunk; None sends it whole.
-        usage: Input and output tokens to report.
-    """
-    return Reply(_message([_text_block(text, chunk)], "end_turn", usage))
-
-
-def use_tool(
-    name: str,
-    arguments: dict[str, Any] | str,
-    *,
-    tool_use_id: str | None = None,
-    text: str | None = None,
-    chunk: int | None = None,
-) -> Reply:
-    """Ask for one tool call.
-
-    Args:
-        name: The tool.
-        arguments: Its arguments, or raw text where a model would send broken JSON.
-        tool_use_id: Id of the call; made from the name when not given.
-        text: Said before the call.
-        chunk: Characters of the arguments' JSON per chunk.
-    """
-    return use_tools([(name, arguments, tool_use_id or f"{name}-1")], text=text, chunk=chunk)
-
-
-def use_tools(
-    calls: Sequence[tuple[str, dict[str, Any] | str, str]],
-    *,
-    text: str | None = None,
-    chunk: int | None = None,
-) -> Reply:
-    """Ask for several tool calls at once, each given as name, arguments and id."""
-    blocks = [_text_block(text, None)] if text is not None else []
-    blocks += [_tool_block(name, arguments, tool_use_id, chunk) for name, arguments, tool_use_id in calls]
-    return Reply(_message(blocks, "tool_use", (20, 10)))
-
-
-def fail(error: Exception, *, after: Reply | None = None) -> Reply:
-    """Raise `error`; with `after`, when that reply's events have been sent (a stream that is cut)."""
-    events = after.events[:-2] if after else ()  # without messageStop and metadata
-    return Reply(events, error=error)
 
 
 class ScriptedModel(Model):
     """A model for tests: each call takes the next step of a script.
 
-    A step is a `Reply`, a text that is said, or a function that looks at the call and returns a `Reply`; one
-    function alone answers every call. What the model was given is in `calls`. A call after the last step
-    fails, and says so.
+    A step is a `Reply`, a text that is said, or a function, async or not, that looks at the call and returns
+    one of these; one function alone answers every call. What the model was given is in `calls`. A call after
+    the last step fails, and says so.
 
     Args:
         *script: The steps, or one function.
@@ -152,8 +36,8 @@ class ScriptedModel(Model):
     """
 
     def __init__(self, *script: Step, config: dict[str, Any] | None = None) -> None:
-        self.script: tuple[Reply | Callable[[ScriptedCall], Reply], ...] = tuple(
-            _checked_step(step, number) for number, step in enumerate(script, 1)
+        self.script: tuple[Reply | Callable[[ScriptedCall], Any], ...] = tuple(
+            checked_step(step, number) for number, step in enumerate(script, 1)
         )
         self.calls: list[ScriptedCall] = []
         self.config: dict[str, Any] = {"model_id": "scripted", **(config or {})}
@@ -196,7 +80,7 @@ class ScriptedModel(Model):
             number=len(self.calls),
         )
         self.calls.append(call)
-        reply = self._reply(call)
+        reply = await reply_of(self._step(call), call)
         if reply.wait_for is not None:
             await reply.wait_for()
         if reply.delay:
@@ -226,80 +110,12 @@ class ScriptedModel(Model):
                 return
         raise ValueError(f"ScriptedModel: the step did not call the tool {spec['name']!r}")
 
-    def _reply(self, call: ScriptedCall) -> Reply:
+    def _step(self, call: ScriptedCall) -> Reply | Callable[[ScriptedCall], Any]:
         if len(self.script) == 1 and not isinstance(self.script[0], Reply):
-            return self.script[0](call)
+            return self.script[0]
         if call.number >= len(self.script):
             raise AssertionError(
                 f"ScriptedModel: call {call.number + 1} came, the script has {len(self.script)} steps. "
                 f"The last message is {call.text!r}"
             )
-        step = self.script[call.number]
-        return step if isinstance(step, Reply) else step(call)
-
-
-def _checked_step(step: object, number: int) -> Reply | Callable[[ScriptedCall], Reply]:
-    if isinstance(step, Reply):
-        return step
-    if isinstance(step, str):
-        return say(step)
-    if isinstance(step, (list, tuple)):
-        given = type(step).__name__  # pyright: ignore[reportUnknownArgumentType]  # of whatever
-        raise TypeError(
-            f"ScriptedModel: step {number} is a {given}, {step!r}. Give the steps one by one: "
-            "ScriptedModel(*steps)"
-        )
-    if not callable(step):
-        raise TypeError(
-            f"ScriptedModel: step {number}, {step!r}, is no step. A step is say(...), use_tool(...), "
-            "use_tools(...), fail(...), a text, or a function of the call"
-        )
-    return cast("Callable[[ScriptedCall], Reply]", step)
-
-
-def _text_block(text: str, chunk: int | None) -> list[StreamEvent]:
-    deltas: list[Any] = [{"contentBlockDelta": {"delta": {"text": part}}} for part in _parts(text, chunk)]
-    return cast(
-        "list[StreamEvent]", [{"contentBlockStart": {"start": {}}}, *deltas, {"contentBlockStop": {}}]
-    )
-
-
-def _tool_block(
-    name: str, arguments: dict[str, Any] | str, tool_use_id: str, chunk: int | None
-) -> list[StreamEvent]:
-    raw = arguments if isinstance(arguments, str) else json.dumps(arguments)
-    start: Any = {"contentBlockStart": {"start": {"toolUse": {"name": name, "toolUseId": tool_use_id}}}}
-    deltas: list[Any] = [
-        {"contentBlockDelta": {"delta": {"toolUse": {"input": part}}}} for part in _parts(raw, chunk)
-    ]
-    return cast("list[StreamEvent]", [start, *deltas, {"contentBlockStop": {}}])
-
-
-def _message(
-    blocks: Sequence[list[StreamEvent]], stop_reason: str, usage: tuple[int, int]
-) -> tuple[StreamEvent, ...]:
-    tokens = {"inputTokens": usage[0], "outputTokens": usage[1], "totalTokens": sum(usage)}
-    events: list[Any] = [{"messageStart": {"role": "assistant"}}]
-    for block in blocks:
-        events += block
-    events += [
-        {"messageStop": {"stopReason": stop_reason}},
-        {"metadata": {"usage": tokens, "metrics": {"latencyMs": 1}}},
-    ]
-    return tuple(events)
-
-
-def _parts(text: str, chunk: int | None) -> list[str]:
-    return [text[i : i + chunk] for i in range(0, len(text), chunk)] if chunk else [text]
-
-
-def _texts(content: Sequence[Any]) -> list[str]:
-    found: list[str] = []
-    for block in content:
-        if "text" in block:
-            found.append(block["text"])
-        if "toolResult" in block:
-            found += _texts(block["toolResult"]["content"])
-        if "json" in block:
-            found.append(json.dumps(block["json"]))
-    return found
+        return self.script[call.number]
