@@ -1,8 +1,11 @@
 """The tools of `strands-agents-tools`: which run in a workflow, and what is said of the others."""
 
+import ast
 import importlib
 import pkgutil
 import re
+import subprocess
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -10,16 +13,20 @@ from typing import Any
 import pytest
 import strands_tools
 from conftest import Agents
+from strands import Agent
 from strands_tools import calculator, current_time, stop
 from temporalio import workflow
 from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import RestrictedWorkflowAccessError
 
-from strands_temporal import AgentTypeError, StrandsPlugin, TemporalAgent
-from strands_temporal._strands_tools import IN_WORKFLOW, INSTEAD, remedy
+from strands_temporal import AgentTypeError, StrandsPlugin, TemporalAgent, TemporalModel
+from strands_temporal._strands_tools import IN_WORKFLOW, INSTEAD, MADE_BY, remedy
 from strands_temporal.testing import ScriptedCall, ScriptedModel, say, use_tool
 from strands_temporal.workflow import TemporalTools
+
+with workflow.unsafe.imports_passed_through():
+    from strands_tools import file_read
 
 # The package deprecates one after the other.
 pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
@@ -49,6 +56,7 @@ class ComputingWorkflow:
         started = workflow.now().isoformat()
         result = await agent.invoke_async("go")
         (stopped,) = agent.messages[-1]["content"]
+        # The tool asks for the end by a flag: the cycle ends as it is, and no other model call follows.
         return [started, str(result), str(stopped.get("toolResult", {}).get("content")), result.stop_reason]
 
 
@@ -72,7 +80,8 @@ async def test_calculator_current_time_and_stop_run_in_a_workflow(agents: Agents
     assert began.replace(microsecond=0) <= told
     assert "enough" in stopped
     assert said
-    assert reason in ("end_turn", "tool_use")
+    assert reason == "tool_use"
+    assert len(model.calls) == 3
 
 
 @workflow.defn
@@ -90,6 +99,34 @@ async def test_current_time_is_the_workflows(agents: Agents) -> None:
         assert await env.run(ClockWorkflow.run)
 
 
+@workflow.defn
+class LazyClockWorkflow:
+    """Imports the tool when it already runs, and calls it by itself and as an agent's."""
+
+    @workflow.run
+    async def run(self, given: str) -> list[str]:
+        from strands_tools.current_time import current_time as tell
+
+        own = tell(timezone="UTC")
+        agent = TemporalAgent("m", tools=[tell if given == "tool" else given], callback_handler=None)
+        told = agent.tool.current_time(timezone="UTC")
+        return [workflow.now().isoformat(), own, told["content"][0]["text"]]
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    "given", ["tool", "strands_tools.current_time", "strands_tools.current_time:current_time"]
+)
+async def test_current_time_is_the_workflows_where_a_workflow_is_the_first_to_import_it(
+    agents: Agents, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.delitem(sys.modules, "strands_tools.current_time")
+    async with agents(workflows=[LazyClockWorkflow], models={"m": ScriptedModel}) as env:
+        now, own, told = await env.run(LazyClockWorkflow.run, given)
+    assert own == now
+    assert told == now
+
+
 def test_outside_a_workflow_current_time_is_the_machines() -> None:
     before = datetime.now(timezone.utc)
     told = datetime.fromisoformat(module_of("current_time").current_time(timezone="UTC"))
@@ -105,8 +142,25 @@ def test_outside_a_workflow_current_time_is_the_machines() -> None:
         (module_of("use_llm"), r"strands_tools\.use_llm .*as_tool"),
         ("strands_tools.http_request", r"http_request does I/O.*TemporalTools\('http_request'\)"),
         ("strands_tools.file_read", r"file_read does I/O.*StrandsPlugin\(tools=\{'file_read'"),
+        ("strands_tools.file_read:file_read", r"strands_tools\.file_read does I/O"),
+        ("strands_tools:file_read", r"strands_tools\.file_read does I/O"),
+        ({"path": "strands_tools.http_request"}, r"strands_tools\.http_request does I/O"),
+        (
+            {"name": "sleep", "path": "strands_tools.sleep:sleep"},
+            r"sleep cannot run .*vended_tools import sleep",
+        ),
+        ("strands_tools.browser", r"from strands_tools\.browser import LocalChromiumBrowser` there: .*"),
+        ("strands.vended_tools.shell", r"Strands' shell would do its I/O inside the workflow"),
+        ("strands.vended_tools.shell:shell", r"Strands' shell would do its I/O inside the workflow"),
+        ("strands.vended_tools:shell", r"Strands' shell would do its I/O inside the workflow"),
+        ({"path": "strands.vended_tools.http_request"}, r"Strands' http_request would do its I/O"),
+        (
+            "strands.vended_tools",
+            r"'strands\.vended_tools' is all its tools.*Give those you want, one by one",
+        ),
+        (importlib.import_module("strands.vended_tools"), r"is all its tools"),
     ],
-    ids=["module", "function", "refused", "sub-agent", "by name", "hosted"],
+    ids=range(17),
 )
 def test_what_cannot_run_in_a_workflow_is_refused_with_what_to_use(given: Any, advice: str) -> None:
     with pytest.raises(AgentTypeError, match=advice):
@@ -130,6 +184,69 @@ async def test_a_tool_with_io_is_hosted_on_the_worker(agents: Agents, tmp_path: 
     plugin = StrandsPlugin(models={"m": lambda: model}, tools={"file_read": lambda: module_of("file_read")})
     async with agents(workflows=[HostedWorkflow], plugins=[plugin]) as env:
         assert "forty-two" in await env.run(HostedWorkflow.run, "file_read")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "strands_tools.calculator",
+        {"path": "strands_tools.calculator"},
+        {"name": "calculator", "path": "strands_tools.calculator"},
+        "strands.vended_tools.notebook:notebook",
+    ],
+    ids=str,
+)
+def test_what_computes_is_taken_in_each_form_that_strands_takes(given: Any) -> None:
+    assert TemporalAgent("m", tools=[given]).tool_names in (["calculator"], ["notebook"])
+
+
+@workflow.defn
+class PlainAgentWorkflow:
+    @workflow.run
+    async def run(self) -> str:
+        agent = Agent(model=TemporalModel("m"), tools=[file_read], callback_handler=None)
+        return str(await agent.invoke_async("go"))
+
+
+@pytest.mark.server
+async def test_a_plain_agent_is_told_at_the_call_and_nothing_is_read(agents: Agents, tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("forty-two")
+    arguments = {"path": str(tmp_path / "note.txt"), "mode": "view"}
+    model = ScriptedModel(use_tool("file_read", arguments), echo)
+    async with agents(workflows=[PlainAgentWorkflow], models={"m": lambda: model}) as env:
+        said = await env.run(PlainAgentWorkflow.run)
+    assert "strands_tools.file_read does I/O" in said
+    assert "TemporalTools('file_read')" in said
+    assert "forty-two" not in said
+
+
+@pytest.mark.parametrize("name", MADE_BY)
+def test_a_module_without_a_tool_has_the_class_that_makes_it(name: str) -> None:
+    maker, how = MADE_BY[name]
+    assert f"from strands_tools.{name} import {maker}`" in str(remedy(f"strands_tools.{name}"))
+    attribute = how.rpartition(".")[2]
+    (package,) = strands_tools.__path__
+    files = sorted(Path(package).glob(f"{name}/*.py")) or [Path(package) / f"{name}.py"]
+    classes = {
+        node.name: {inner.name for inner in ast.walk(node) if isinstance(inner, ast.FunctionDef)}
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ClassDef)
+    }
+    assert maker in classes
+    assert any(attribute in methods for methods in classes.values())
+
+
+@pytest.mark.server
+async def test_what_such_a_class_makes_is_hosted_as_the_advice_says(agents: Agents) -> None:
+    maker = module_of("agent_core_memory").AgentCoreMemoryToolProvider
+    provider = maker(memory_id="m", actor_id="a", session_id="s", namespace="n", region="us-west-2")
+    plugin = StrandsPlugin(
+        models={"m": lambda: ScriptedModel(lambda call: ", ".join(call.tool_names))},
+        tools={"agent_core_memory": lambda: provider.tools},
+    )
+    async with agents(workflows=[HostedWorkflow], plugins=[plugin]) as env:
+        assert "agent_core_memory" in await env.run(HostedWorkflow.run, "agent_core_memory")
 
 
 def rows() -> dict[str, str]:
@@ -173,7 +290,12 @@ class Imports:
             "strands_tools.http_request",
             "Host it on the worker, with `from strands_tools import http_request`",
         ),
-        ("mine_with_io", r"If it does no I/O, import it through the sandbox.*import mine_with_io`"),
+        (
+            "mine_with_io",
+            r"If it does no I/O, import it through the sandbox, in unloadable_mine_with_io: `with "
+            r"workflow\.unsafe\.imports_passed_through\(\): import mine_with_io`; or .*SandboxRestrictions\."
+            r"default\.with_passthrough_modules\('mine_with_io'\)",
+        ),
     ],
 )
 async def test_a_module_that_cannot_be_loaded_is_named_with_what_to_write(
@@ -191,6 +313,58 @@ async def test_a_module_that_cannot_be_loaded_is_named_with_what_to_write(
     assert cause.name == module
     assert re.match(f"{name} imports {module}, which the workflow sandbox cannot load.*{advice}", str(cause))
     assert "Cannot access" in str(cause)
+
+
+@pytest.mark.server
+async def test_the_users_own_module_that_imports_it_is_named_too(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_helpers.py").write_text("import strands_tools.http_request\n")
+    (tmp_path / "imports_helpers.py").write_text(FILE.format(module="my_helpers"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    workflows = [importlib.import_module("imports_helpers").Imports]
+    with pytest.raises(RuntimeError, match="Failed validating") as failure:
+        Worker(client, task_queue="none", workflows=workflows, plugins=[StrandsPlugin()])
+    said = str(failure.value.__cause__)
+    assert said.startswith(
+        "imports_helpers imports my_helpers, which imports strands_tools.http_request, which"
+    )
+    assert getattr(failure.value.__cause__, "name", "") == "strands_tools.http_request"
+
+
+SCRIPT = """
+import asyncio
+import sys
+from temporalio.client import Client
+from temporalio.worker import Worker
+from strands_temporal import StrandsPlugin
+
+
+async def main():
+    client = await Client.connect(sys.argv[1])
+    try:
+        Worker(client, task_queue="none", workflows=[Imports], plugins=[StrandsPlugin()])
+    except RuntimeError as error:
+        print(error.__cause__)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.server
+def test_a_script_that_is_run_is_named_by_its_file(client: Client, tmp_path: Path) -> None:
+    script = tmp_path / "my_worker.py"
+    script.write_text(FILE.format(module="strands_tools.http_request") + SCRIPT)
+    address = client.service_client.config.target_host
+    run = subprocess.run(
+        [sys.executable, str(script), address], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.stdout.startswith(
+        "my_worker.py (the script that was run) imports strands_tools.http_request, which the workflow"
+    ), run.stderr
+    assert "__temporal_main__" not in run.stdout
 
 
 @pytest.mark.server

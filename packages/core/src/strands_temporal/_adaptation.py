@@ -26,6 +26,7 @@ changes (`tests/test_adaptation.py`):
 """
 
 import asyncio
+import functools
 import importlib
 import logging
 import random
@@ -49,6 +50,7 @@ from ._cancel import CancelSignal
 from ._cheaper import QuietTracer, copied
 from ._errors import AgentTypeError
 from ._misplaced import NO_MODEL
+from ._strands_tools import remedy
 from ._sync_calls import InlineExecutor, capture, run_now
 from ._teardown import check_not_torn_down
 
@@ -89,15 +91,16 @@ ADAPTED_NAMES: dict[str, tuple[str, ...]] = {
     "strands.vended_interventions.cedar.cedar_authorization": ("dt",),
     "strands.vended_plugins.steering.context_providers.ledger_provider": ("datetime",),
     "strands.vended_plugins.steering.core.handler": ("logger",),
+    "strands_tools.current_time": ("datetime",),
 }
 """Modules of Strands whose clock, ids, threads and polls reach messages, metrics, decisions or history, or
 whose work per message is paid at each replay, and the names they take them from."""
 
-NEEDS_AN_EXTRA = frozenset({"strands.vended_interventions.cedar.cedar_authorization"})
-"""Modules among them that import a package which Strands installs by an extra."""
-
-ADAPTED_IF_LOADED: dict[str, tuple[str, ...]] = {"strands_tools.current_time": ("datetime",)}
-"""The same for modules of an optional package, which is not imported for it (strands-agents-tools 0.8.10)."""
+NEEDS_AN_EXTRA = frozenset(
+    {"strands.vended_interventions.cedar.cedar_authorization", "strands_tools.current_time"}
+)
+"""Modules among them that are there only with an extra of Strands, or with strands-agents-tools. They are
+imported at once where they are there: a workflow may be the first to import them."""
 
 CANCEL_WATCHER = ("strands.agent.agent", "_link_cancel_signal")
 """Where Strands polls a caller's cancel signal, every 50 ms (1.62: agent.py:132). An agent as a tool has one
@@ -136,7 +139,6 @@ def adapt_loop() -> None:
     Called by the workflow interceptor where the workflow's own loop is running. Temporal's loop raises
     NotImplementedError there, which Strands would hand to the model as the tool's answer.
     """
-    _adapt_loaded()
     loop = asyncio.get_running_loop()
     if not workflow.in_workflow() or getattr(loop.run_in_executor, "__func__", None) is _run_inline:
         return
@@ -160,13 +162,6 @@ def adapt_strands() -> None:
         module = importlib.import_module(module_name)
         if not isinstance(getattr(module, name), _StandIn):
             setattr(module, name, stand_in(getattr(module, name)))
-
-
-def _adapt_loaded() -> None:
-    for module_name, names in ADAPTED_IF_LOADED.items():
-        module = sys.modules.get(module_name)
-        if module is not None:
-            _adapt(module, names)
 
 
 def _adapt(module: types.ModuleType, names: tuple[str, ...]) -> None:
@@ -298,6 +293,7 @@ def _run_inline(
     future: asyncio.Future[T] = loop.create_future()
     started = time.perf_counter()
     try:
+        _check_in_workflow(function)
         future.set_result(function(*args))
     except StopIteration as error:  # a future cannot hold it; Python's own thread pool says the same
         future.set_exception(RuntimeError(f"StopIteration: {error}"))
@@ -305,6 +301,18 @@ def _run_inline(
         future.set_exception(error)
     _warn_if_slow(time.perf_counter() - started)
     return future
+
+
+def _check_in_workflow(function: Callable[..., object]) -> None:
+    """Refuse a tool of strands-agents-tools that does I/O. A plain `strands.Agent` has no other check.
+
+    Raises:
+        AgentTypeError: The function that `asyncio.to_thread` wrapped is of such a tool.
+    """
+    given = function.args if isinstance(function, functools.partial) else ()
+    advice = remedy(str(getattr(given[0], "__module__", ""))) if given else None
+    if advice:
+        raise AgentTypeError(advice)
 
 
 def _module(frame: types.FrameType | None) -> str:

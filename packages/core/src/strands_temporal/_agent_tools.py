@@ -17,6 +17,7 @@ from typing_extensions import override
 from ._errors import AgentTypeError, AgentValueError
 from ._strands_tools import remedy
 
+_VENDED = "strands.vended_tools"
 _VENDED_WITH_IO = frozenset({"a2a_client", "http_request", "mcp_router", "web_fetch"})
 _VENDED_WITH_SANDBOX = frozenset({"file_editor", "python_repl", "shell"})
 """Packages in `strands.vended_tools` whose tools touch a network or, through a sandbox, a machine."""
@@ -134,8 +135,14 @@ def _check_tool(item: object, sandbox: Sandbox | None) -> None:
             f"TemporalAgent(tools=...): the path {path!r} would be read by the workflow, and a replay may "
             "find another file. Import the module and give it, or its tools"
         )
-    if advice := remedy(_module_of(cast("object", item))):
+    module = _module_of(cast("object", item))
+    if advice := remedy(module):
         raise AgentTypeError(f"TemporalAgent(tools=...): {advice}")
+    if module == _VENDED:
+        raise AgentTypeError(
+            f"TemporalAgent(tools=...): {item!r} is all its tools, and some of them do I/O inside the "
+            f"workflow. Give those you want, one by one: `from {_VENDED} import notebook, sleep`"
+        )
     name = _vended(cast("object", item))
     if name in _VENDED_WITH_IO or (name in _VENDED_WITH_SANDBOX and sandbox is None):
         raise AgentTypeError(
@@ -151,9 +158,14 @@ def _vended(item: object) -> str:
 
 
 def _module_of(item: object) -> str:
-    """Return the name of the module that a tool comes from, or that it is."""
+    """Return the name of the module that a tool comes from, or that it is.
+
+    Strands takes a module's name, one with a tool in it ("module:tool"), and a dict with either as its path.
+    """
+    if isinstance(item, dict):
+        item = cast("dict[str, Any]", item).get("path")
     if isinstance(item, str):
-        return item
+        return item.replace(":", ".")
     name = str(getattr(item, "__name__", "")) if hasattr(item, "__file__") else ""
     return name or str(getattr(item, "__module__", ""))
 

@@ -1,6 +1,6 @@
 """Where the tools of `strands-agents-tools` run (0.8.10): in the workflow, on the worker, or not at all.
 
-The package is optional and never imported here. `docs/strands-tools.md` says the same as a table; a test
+The package is optional, and not imported here. `docs/strands-tools.md` says the same as a table; a test
 compares both with the modules that are installed.
 """
 
@@ -36,6 +36,18 @@ INSTEAD = {
 """Tools that ask at the terminal, block, or run an agent inside a call, and what to use in their place."""
 
 
+MADE_BY = {
+    "a2a_client": ("A2AClientToolProvider", "(known_agent_urls=[...]).tools"),
+    "agent_core_memory": (
+        "AgentCoreMemoryToolProvider",
+        "(memory_id=..., actor_id=..., session_id=..., namespace=...).tools",
+    ),
+    "browser": ("LocalChromiumBrowser", "().browser"),
+    "code_interpreter": ("AgentCoreCodeInterpreter", "(region=...).code_interpreter"),
+}
+"""Modules that hold no tool but a class that makes it: the class, and how it gives the tool."""
+
+
 def remedy(module: str) -> str | None:
     """Return what to do about a tool of the package that cannot run in a workflow, None for any other tool.
 
@@ -48,8 +60,12 @@ def remedy(module: str) -> str | None:
         return None
     if name in INSTEAD:
         return f"strands_tools.{name} cannot run in a workflow: {INSTEAD[name]}"
+    needed, made = f"from strands_tools import {name}", name
+    if name in MADE_BY:
+        maker, how = MADE_BY[name]
+        needed, made = f"from strands_tools.{name} import {maker}", maker + how
     return (
         f"strands_tools.{name} does I/O, which a workflow would do again at each replay. Host it on the "
-        f"worker, with `from strands_tools import {name}` there: StrandsPlugin(tools={{{name!r}: lambda: "
-        f"{name}}}), and give the agent TemporalTools({name!r}) from strands_temporal.workflow"
+        f"worker, with `{needed}` there: StrandsPlugin(tools={{{name!r}: lambda: {made}}}), and give the "
+        f"agent TemporalTools({name!r}) from strands_temporal.workflow"
     )

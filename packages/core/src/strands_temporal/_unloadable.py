@@ -3,15 +3,45 @@
 Temporal says "Failed validating workflow", with the cause many frames above.
 """
 
+import sysconfig
 import traceback
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from ._strands_tools import remedy
+
+_SANDBOXED_MAIN = "__temporal_main__"
+"""What the sandbox calls the script that was run, which Python calls `__main__`."""
+
+_INSTALLED = tuple(
+    str(Path(sysconfig.get_path(key))) for key in ("stdlib", "platstdlib", "purelib", "platlib")
+)
+"""Folders of modules that are not the user's own."""
 
 
 class UnloadableModuleError(ImportError):
     """A workflow's file imports a module that the workflow sandbox cannot load; `name` is the module."""
+
+
+@dataclass(frozen=True)
+class _Loading:
+    """A module whose import had begun when the error came."""
+
+    name: str
+    file: str
+
+    @property
+    def installed(self) -> bool:
+        return self.file.startswith(_INSTALLED)
+
+    @property
+    def shown(self) -> str:
+        """Its name for a message: of the script that was run, the file's."""
+        return (
+            f"{Path(self.file).name} (the script that was run)" if self.name == _SANDBOXED_MAIN else self.name
+        )
 
 
 @contextmanager
@@ -35,29 +65,45 @@ def load_errors_explained(workflow_module: str) -> Generator[None]:
 
 def _explained(workflow_module: str, error: Exception) -> UnloadableModuleError | None:
     """Return the error that says so, None where the fault is in the user's own package."""
-    loading = [
-        str(frame.f_globals.get("__name__", ""))
+    if workflow_module == "__main__":
+        workflow_module = _SANDBOXED_MAIN
+    loading = _loading(error)
+    names = [module.name for module in loading]
+    if workflow_module not in names:
+        return None
+    chain = loading[names.index(workflow_module) :]
+    package = workflow_module.partition(".")[0]
+    others = [i for i, module in enumerate(chain) if module.name.partition(".")[0] != package]
+    foreign = next((i for i in others if chain[i].installed), others[0] if others else None)
+    if foreign is None:
+        return None
+    return UnloadableModuleError(_message(chain, foreign, error), name=chain[foreign].name)
+
+
+def _loading(error: Exception) -> list[_Loading]:
+    return [
+        _Loading(str(frame.f_globals.get("__name__", "")), frame.f_code.co_filename)
         for frame, _ in traceback.walk_tb(error.__traceback__)
         if frame.f_code.co_name == "<module>"
     ]
-    if workflow_module not in loading:
-        return None
-    package = workflow_module.partition(".")[0]
-    imported = loading[loading.index(workflow_module) + 1 :]
-    foreign = next((name for name in imported if name.partition(".")[0] != package), None)
-    if foreign is None:
-        return None
-    return UnloadableModuleError(_message(workflow_module, foreign, imported[-1], error), name=foreign)
 
 
-def _message(workflow_module: str, module: str, deepest: str, error: Exception) -> str:
-    within = "" if deepest == module else f", in {deepest}"
+def _message(chain: Sequence[_Loading], foreign: int, error: Exception) -> str:
+    """Return what to say of `chain`: the workflow's file, what it imports, and so on to where it failed."""
+    module = chain[foreign].name
+    importer = chain[foreign - 1]
+    through = "" if foreign == 1 else f"{importer.shown}, which "
+    within = "" if len(chain) == foreign + 1 else f", in {chain[-1].name}"
+    root = module.partition(".")[0]
     advice = remedy(module) or (
-        "If it does no I/O, import it through the sandbox: `with workflow.unsafe.imports_passed_through(): "
-        f"import {module}`. If it does, use it in an activity (`activity_as_tool`), or host the tool on the "
-        "worker: StrandsPlugin(tools=...) and TemporalTools(name)"
+        f"If it does no I/O, import it through the sandbox, in {importer.shown}: `with "
+        f"workflow.unsafe.imports_passed_through(): import {module}`; or for all files of the worker: "
+        "Worker(workflow_runner=SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default."
+        f"with_passthrough_modules({root!r}))). If it does, use it in an activity (`activity_as_tool`), or "
+        "host the tool on the worker: StrandsPlugin(tools=...) and TemporalTools(name)"
     )
     return (
-        f"{workflow_module} imports {module}, which the workflow sandbox cannot load. {advice}. "
+        f"{chain[0].shown} imports {through}"
+        f"{'imports ' if through else ''}{module}, which the workflow sandbox cannot load. {advice}. "
         f"({error}{within})"
     )

@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -192,12 +192,11 @@ def checked_step(step: object, number: int) -> Reply | Callable[[ScriptedCall], 
         return step
     if isinstance(step, str):
         return say(step)
-    given: Any = step
     where = f"ScriptedModel: step {number}"
-    if isinstance(given, Iterable) and not isinstance(given, (dict, bytes)) and not callable(given):
-        kind = type(cast("object", given)).__name__
+    if _holds_steps(step):
+        kind = type(step).__name__
         raise TypeError(f"{where} is a {kind}, {step!r}. Give the steps one by one: ScriptedModel(*steps)")
-    if _is_error(given):
+    if _is_error(step):
         raise TypeError(f"{where}, {step!r}, is an exception. To raise it give fail({step!r})")
     if not callable(step) or isinstance(step, type):
         raise TypeError(f"{where}, {step!r}, is no step. A step is {_KNOWN}")
@@ -262,6 +261,10 @@ def _check_number(where: str, number: object, what: str, least: int) -> None:
         raise TypeError(f"{where}: give a number of {what}")
     if number < least:
         raise ValueError(f"{where}: give {least} or more {what}")
+
+
+def _holds_steps(value: object) -> bool:
+    return isinstance(value, (list, tuple, set, frozenset, Iterator))
 
 
 def _is_error(value: object) -> bool:
