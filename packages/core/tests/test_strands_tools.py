@@ -14,6 +14,7 @@ import pytest
 import strands_tools
 from conftest import Agents
 from strands import Agent
+from strands.tools.tools import PythonAgentTool
 from strands_tools import calculator, current_time, stop
 from temporalio import workflow
 from temporalio.client import Client
@@ -26,7 +27,7 @@ from strands_temporal.testing import ScriptedCall, ScriptedModel, say, use_tool
 from strands_temporal.workflow import TemporalTools
 
 with workflow.unsafe.imports_passed_through():
-    from strands_tools import file_read
+    FILE_READ: Any = importlib.import_module("strands_tools.file_read")
 
 # The package deprecates one after the other.
 pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
@@ -107,7 +108,7 @@ class LazyClockWorkflow:
     async def run(self, given: str) -> list[str]:
         from strands_tools.current_time import current_time as tell
 
-        own = tell(timezone="UTC")
+        own = tell(timezone="UTC")  # pyright: ignore[reportDeprecated]  # as all tools of the package
         agent = TemporalAgent("m", tools=[tell if given == "tool" else given], callback_handler=None)
         told = agent.tool.current_time(timezone="UTC")
         return [workflow.now().isoformat(), own, told["content"][0]["text"]]
@@ -204,7 +205,8 @@ def test_what_computes_is_taken_in_each_form_that_strands_takes(given: Any) -> N
 class PlainAgentWorkflow:
     @workflow.run
     async def run(self) -> str:
-        agent = Agent(model=TemporalModel("m"), tools=[file_read], callback_handler=None)
+        reads = PythonAgentTool("file_read", FILE_READ.TOOL_SPEC, FILE_READ.file_read)
+        agent = Agent(model=TemporalModel("m"), tools=[reads], callback_handler=None)
         return str(await agent.invoke_async("go"))
 
 
@@ -261,6 +263,19 @@ def test_the_page_speaks_of_each_module_as_the_code_does() -> None:
         expected = "workflow" if name in IN_WORKFLOW else "refused" if name in INSTEAD else "worker tool"
         assert where == expected, name
         assert (advice is None) == (expected == "workflow")
+
+
+def test_the_page_says_which_tools_ask_at_the_terminal() -> None:
+    (package,) = strands_tools.__path__
+    for name, where in rows().items():
+        files = sorted(Path(package).glob(f"{name}/*.py")) or [Path(package) / f"{name}.py"]
+        asks = any("get_user_input(" in file.read_text() for file in files)
+        (line,) = re.findall(rf"^\| `{name}` .*$", PAGE.read_text(), re.MULTILINE)
+        if where == "worker tool":
+            assert asks == ("asks " in line), name
+            assert (name in MADE_BY) == ("from `" in line), name
+        if name in MADE_BY:
+            assert "".join(MADE_BY[name]) in line, name
 
 
 def test_other_modules_are_none_of_its_business() -> None:
