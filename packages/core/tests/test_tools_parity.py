@@ -381,7 +381,6 @@ class AllToolsWorkflow:
         await agent.invoke_async("go")
 
 
-@pytest.mark.filterwarnings("ignore::pydantic.PydanticDeprecatedSince20")  # it has Pydantic 1 in mind
 async def test_the_sdks_default_converter_gives_the_same(
     client: Client, worker_options: dict[str, Any]
 ) -> None:
@@ -411,7 +410,6 @@ async def test_the_sdks_default_converter_gives_the_same(
             await client.execute_workflow(AllToolsWorkflow.run, id=queue, task_queue=queue)
     expected = dict(zip(cases, plain_model.calls[-1].messages[-1]["content"], strict=True))
     got = dict(zip(cases, model.calls[-1].messages[-1]["content"], strict=True))
-    assert "Object of type date is not JSON serializable" in str(got.pop("times"))
     for case in got:
         assert got[case] == expected[case], case
 

@@ -3,9 +3,8 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 
-from pydantic import BaseModel
 from strands import ToolContext
 from strands.interrupt import InterruptException
 from temporalio.api.common.v1 import Payload
@@ -18,13 +17,12 @@ from ._held_context import crossing_context
 from ._idempotency import idempotency_key, tool_header
 from ._invocation_state import users_state
 from ._options import ActivityOptions
+from ._tool_arguments import ActivityParameters, function_of
 from ._tool_context import CONTEXT_PARAMETER, answer, takes_context, wire_context
 from ._tool_errors import from_tool_failure
 from ._tool_results import bare_value, tool_value
 from ._types import ToolAnswer
 from ._workflow import execute_activity
-
-_BOUND_ON_THE_WORKER = ("self", "cls")
 
 
 def activity_call(owner: str, activity: Callable[..., Any], options: ActivityOptions) -> Callable[..., Any]:
@@ -38,28 +36,26 @@ def activity_call(owner: str, activity: Callable[..., Any], options: ActivityOpt
     Raises:
         AgentTypeError: If the activity has a parameter that a workflow cannot fill, or yields.
     """
-    function = _function(activity)
+    function = function_of(activity)
     activity_type = activity_name(activity) or function.__name__
     signature = inspect.signature(function)
     _check_signature(owner, function, signature)
-    parameters = [name for name in signature.parameters if name not in _BOUND_ON_THE_WORKER]
     with_context = takes_context(function)
-    hints = get_type_hints(function)
-    models = [name for name in parameters if _holds_model(hints.get(name))]
+    elsewhere = "task_queue" in options  # there a worker may lack the plugin
+    parameters = ActivityParameters(function, elsewhere=elsewhere)
+    returns = get_type_hints(function).get("return")
     warned: set[str] = set()
-    complete = options.get("task_queue") is None  # a worker of another task queue may lack the plugin
 
     @functools.wraps(function)
     async def call(*, tool_context: "ToolContext[Any]", **arguments: Any) -> Any:
         header = tool_header(idempotency_key(tool_context, arguments), tool_context, activity_type)
-        _take_as_given(arguments, tool_context.tool_use["input"], models)
         if not with_context:
             return await run(tool_context, arguments, {"answers": {}}, header, {})
         state = users_state(owner, tool_context.invocation_state, warned)
-        context = wire_context(tool_context, state)
-        texts = {name: arguments.get(name) if hints.get(name) is str else None for name in parameters}
-        with crossing_context(context, arguments=texts, complete=complete) as (crossing, headers):
-            arguments[CONTEXT_PARAMETER] = crossing
+        with crossing_context(wire_context(tool_context, state), complete=not elsewhere) as (
+            crossing,
+            headers,
+        ):
             return await run(tool_context, arguments, crossing, header, headers)
 
     async def run(
@@ -69,18 +65,19 @@ def activity_call(owner: str, activity: Callable[..., Any], options: ActivityOpt
         header: Payload,
         headers: dict[str, Payload],
     ) -> Any:
+        given: Any = tool_context.tool_use["input"]
         while True:
             try:
                 value = await execute_activity(
                     activity_type,
-                    [arguments[name] for name in parameters],
+                    parameters.arguments(given, arguments, crossing if with_context else None),
                     options,
                     restore=from_tool_failure,
                     cancel_signal=tool_context.cancel_signal,
                     tool_header=header,
                     headers=headers,
                 )
-                return _result(value, tool_context, hints.get("return"))
+                return _result(value, tool_context, returns)
             except AgentCancelledError as error:  # noqa: PERF203  # a try for each question
                 return {"status": "error", "content": [{"text": str(error)}]}
             except InterruptException as error:
@@ -106,23 +103,6 @@ def _result(value: Any, context: "ToolContext[Any]", hint: Any) -> Any:
     return result
 
 
-def _take_as_given(arguments: dict[str, Any], given: Any, models: list[str]) -> None:
-    """Put the model's own JSON, which Strands has validated, in the place of dumped Pydantic objects.
-
-    Strands dumps them by field name, and a class with aliases would refuse that on the worker.
-    """
-    for name in models:
-        if isinstance(given, dict) and isinstance(given.get(name), (dict, list)):  # pyright: ignore[reportUnknownMemberType]  # the model's JSON
-            arguments[name] = given[name]
-
-
-def _function(activity: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function behind an activity that is a class or an object with `__call__`."""
-    if inspect.isfunction(activity) or inspect.ismethod(activity):
-        return activity
-    return activity.__call__
-
-
 def _check_signature(owner: str, function: Callable[..., Any], signature: inspect.Signature) -> None:
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
         raise AgentTypeError(
@@ -137,9 +117,3 @@ def _check_signature(owner: str, function: Callable[..., Any], signature: inspec
                 f"{owner}: to a parameter 'agent' Strands gives the agent itself, which cannot cross to an "
                 "activity. Take `tool_context: strands_temporal.activity.ToolContext`, or name it otherwise"
             )
-
-
-def _holds_model(hint: Any) -> bool:
-    if inspect.isclass(hint) and issubclass(hint, BaseModel):
-        return True
-    return any(_holds_model(argument) for argument in get_args(hint))

@@ -1,13 +1,12 @@
 """The agent's state in an activity that serves as a tool: a copy, its changes applied in the workflow."""
 
-import json
 from typing import Any
 
 from strands import ToolContext
 from strands.agent.state import AgentState
 from typing_extensions import override
 
-from ._wire import decode, encode
+from ._wire import decode, encode_any
 
 
 class ActivityAgentState(AgentState):
@@ -35,7 +34,7 @@ class ActivityAgentState(AgentState):
     def patch(self) -> dict[str, Any] | None:
         """Return what changed, as in `ToolAnswer.state`; None if nothing did."""
         state: dict[str, Any] = self.get()
-        changed = {key: as_json(state[key]) for key in self._changed if key in state}
+        changed = {key: encode_any(state[key]) for key in self._changed if key in state}
         removed = [key for key in self._changed if key not in state]
         return {name: part for name, part in {"set": changed, "delete": removed}.items() if part} or None
 
@@ -62,11 +61,3 @@ def apply_state(context: "ToolContext[Any]", patch: dict[str, Any]) -> None:
         state.set(key, decode(value))
     for key in patch.get("delete", []):
         state.delete(key)
-
-
-def as_json(value: Any) -> Any:
-    """Return `value` encoded; what JSON has no form for (a tuple as key, a direct call's object) as text."""
-    try:
-        return encode(value)
-    except TypeError:
-        return json.loads(json.dumps(value, default=str, skipkeys=True))

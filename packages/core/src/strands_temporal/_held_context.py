@@ -1,33 +1,30 @@
-"""The parts of a tool's context that need not go along: they cross otherwise, or the worker asks for them.
+"""The large parts of a tool's context: held in the workflow, and asked for by the worker that runs the tool.
 
-Agent state and invocation state may be large, and each tool call would bring them into history again. A
-tool's input stands there already, as the activity's arguments.
+Agent state and invocation state may be large, and each tool call would bring them into history again.
 """
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-from temporalio import worker
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadConverter
 
 from ._tool_context import ToolContext
 from ._transcript_query import TranscriptQueries
 from ._transcripts_sent import SentTranscripts
-from ._types import BESIDE_HEADER, HELD_HEADER
+from ._types import HELD_HEADER
 from ._wire import decode
 
 _PARTS = ("invocation_state", "state")
-_SHORT_TEXT = 128  # a text that is shorter may cross twice
 
 
 class CrossingContext(NamedTuple):
     """A tool's context as it crosses.
 
     Attributes:
-        wire: The values of a `ToolContext`, what crosses otherwise left out. Answers may be put into it.
-        headers: Headers for the activity, by which the worker completes the context.
+        wire: The values of a `ToolContext`, what is held left out. Answers may be put into it.
+        headers: Headers for the activity: by what the worker asks for the rest.
     """
 
     wire: dict[str, Any]
@@ -35,67 +32,30 @@ class CrossingContext(NamedTuple):
 
 
 @contextmanager
-def crossing_context(
-    context: Mapping[str, Any], *, arguments: Mapping[str, Any] | None = None, complete: bool = True
-) -> Generator[CrossingContext]:
+def crossing_context(context: Mapping[str, Any], *, complete: bool = True) -> Generator[CrossingContext]:
     """Yield a tool's context as it crosses; the worker asks for what is large of it in the block.
 
     Args:
         context: What `wire_context` returned.
-        arguments: Texts among the activity's arguments, by name; None if the input crosses in the context.
         complete: The worker has `StrandsPlugin`, which completes the context; else all goes along.
     """
-    if not complete:
-        yield CrossingContext(dict(context), {})
-        return
-    tool_use: dict[str, Any] = dict(context["tool_use"])
-    wire, headers = {**context, "tool_use": tool_use}, dict[str, Payload]()
-    large = {name: context[name] for name in _PARTS if context.get(name)}
-    if arguments is not None:
-        tool_use["input"], beside = _without(tool_use["input"], arguments)
-        large["input"] = tool_use["input"]
-        if beside:
-            headers[BESIDE_HEADER] = PayloadConverter.default.to_payload(beside)
+    large = {name: context[name] for name in _PARTS if context.get(name)} if complete else {}
     with SentTranscripts.of_this_run().hold(large) as held:
-        if held is not None:
-            for name in large:
-                (tool_use if name == "input" else wire).pop(name)
-            headers[HELD_HEADER] = PayloadConverter.default.to_payload(held)
-        yield CrossingContext(wire, headers)
+        if held is None:
+            yield CrossingContext(dict(context), {})
+            return
+        wire = {name: value for name, value in context.items() if name not in large}
+        yield CrossingContext(wire, {HELD_HEADER: PayloadConverter.default.to_payload(held)})
 
 
 async def complete_context(
-    context: ToolContext, input: worker.ExecuteActivityInput, queries: TranscriptQueries
+    context: ToolContext, headers: Mapping[str, Payload], queries: TranscriptQueries
 ) -> None:
-    """Put into a context what crossed otherwise. Runs on the worker.
-
-    Args:
-        context: The context among the activity's arguments.
-        input: The activity.
-        queries: By which the workflow is asked.
-    """
-    held, beside = input.headers.get(HELD_HEADER), input.headers.get(BESIDE_HEADER)
-    if held is not None:
-        told: dict[str, Any] = await queries.held(PayloadConverter.default.from_payload(held))
-        for name in _PARTS:
-            if name in told:
-                object.__setattr__(context, name, decode(told[name]))
-        if "input" in told:
-            context.tool_use["input"] = decode(told["input"])
-    if beside is not None:
-        for name, place in PayloadConverter.default.from_payload(beside).items():
-            context.tool_use["input"][name] = input.args[place]
-
-
-def _without(given: Any, arguments: Mapping[str, Any]) -> tuple[Any, dict[str, int]]:
-    """Return a tool's input without the texts that cross as arguments, and the places of those by name."""
-    if not isinstance(given, dict):
-        return given, {}
-    values = cast("dict[str, Any]", given)
-    places = {name: place for place, name in enumerate(arguments)}
-    beside = {
-        name: places[name]
-        for name, value in values.items()
-        if type(value) is str and len(value) > _SHORT_TEXT and arguments.get(name) == value
-    }
-    return {name: None if name in beside else value for name, value in values.items()}, beside
+    """Put what the workflow holds into a context that crossed without. Runs on the worker."""
+    held = headers.get(HELD_HEADER)
+    if held is None:
+        return
+    told: dict[str, Any] = await queries.held(PayloadConverter.default.from_payload(held))
+    for name in _PARTS:
+        if name in told:
+            object.__setattr__(context, name, decode(told[name]))

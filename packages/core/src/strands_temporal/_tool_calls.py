@@ -22,6 +22,7 @@ from typing_extensions import override
 
 from ._cut_short import whole_or_again
 from ._held_context import complete_context
+from ._tool_arguments import given_arguments
 from ._tool_context import ToolContext, begin_call, changed_state, current_call, remember_context
 from ._tool_errors import tool_failure
 from ._tool_results import tool_answer
@@ -110,10 +111,11 @@ class ToolCalls(worker.ActivityInboundInterceptor):
         tool_use = {"toolUseId": tool_use_id, "name": name[0] if name else activity.info().activity_type}
         # In another process nothing of this worker is at hand.
         here = input.executor is None or isinstance(input.executor, ThreadPoolExecutor)
+        input.args = given_arguments(input.fn, input.args)
         context = begin_call(input.args, WorkerToolCall(key, self._heartbeats if here else None), tool_use)
         with self._heartbeats.beating(), whole_or_again():
             try:
-                await complete_context(context, input, self._queries)
+                await complete_context(context, input.headers, self._queries)
                 value = await self.next.execute_activity(input)
                 return await tool_answer(value, changed_state(context))
             except Exception as error:

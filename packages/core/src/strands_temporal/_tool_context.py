@@ -15,9 +15,9 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from typing_extensions import override
 
-from ._agent_state import ActivityAgentState, as_json, state_of
+from ._agent_state import ActivityAgentState, state_of
 from ._sizes import LARGEST_PROGRESS
-from ._wire import decode, encode, is_json, json_size
+from ._wire import decode, encode, encode_any, is_json, json_size
 
 CONTEXT_PARAMETER = "tool_context"
 """Name of the parameter by which an activity asks for its context, as in Strands."""
@@ -245,12 +245,12 @@ def wire_context(context: "StrandsToolContext[Any]", users_state: dict[str, Any]
     """Return what crosses to the activity: the values of a `ToolContext`. Runs in the workflow."""
     use = context.tool_use
     crossing = {
-        "tool_use": {"toolUseId": use["toolUseId"], "name": use["name"], "input": as_json(use["input"])},
+        "tool_use": {"toolUseId": use["toolUseId"], "name": use["name"], "input": encode_any(use["input"])},
         "invocation_state": users_state,
         "answers": _answers(context),
     }
     state = state_of(context)
-    return {**crossing, "state": as_json(state.get())} if state is not None and state.get() else crossing
+    return {**crossing, "state": encode_any(state.get())} if state is not None and state.get() else crossing
 
 
 def answer(

@@ -5,6 +5,7 @@ the SDK's default one. Fields are only ever added, with defaults, so that histor
 replay. Bytes inside them are tagged (see `_wire.py`).
 """
 
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import timedelta
 from functools import cache
@@ -38,16 +39,15 @@ HELD_HEADER = "strands-temporal-held"
 """Header of the activity behind a tool call whose context is not all there: a JSON list of the number and the
 digest by which the worker asks for the rest."""
 
-BESIDE_HEADER = "strands-temporal-beside"
-"""Header of the activity behind a tool call whose context lacks texts of the input that are arguments of the
-activity: a JSON object of their places among the arguments, by name."""
-
 TOOL_HEARTBEAT_TIMEOUT = timedelta(seconds=15)
 """Heartbeat time-out of the activity of a tool or a hook where the user chose none. The worker heartbeats by
 itself; a cancel arrives with a heartbeat, which the SDK passes on after at most 80 % of this."""
 
 TOOL_ANSWER_VERSION = 1
 """Version of the layout of `ToolAnswer`; raised when a field changes its meaning."""
+
+TOOL_ARGUMENTS_VERSION = 1
+"""Version of the layout of `ToolArguments`; raised when a field changes its meaning."""
 
 MISSING_EXTRA = "MissingExtra"
 WIRE_VERSION_UNKNOWN = "WireVersionUnknown"
@@ -260,6 +260,44 @@ class TokenCount:
 
     tokens: int
     version: int = WIRE_VERSION
+
+
+@dataclass(frozen=True)
+class ToolArguments:
+    """Arguments of the activity behind a tool call, as the model wrote them.
+
+    They cross as the list of `to_args`, in place of the activity's own arguments. It never has as many items
+    as the activity has parameters: only then does the SDK leave the parameters' types alone and hand over the
+    JSON.
+
+    Attributes:
+        input: The model's JSON, encoded.
+        context: What a `ToolContext` is made of, without its input; None for an activity that takes none.
+        version: Layout of this value.
+    """
+
+    input: dict[str, Any]
+    context: dict[str, Any] | None = None
+    version: int = TOOL_ARGUMENTS_VERSION
+
+    def to_args(self, parameters: int) -> list[Any]:
+        """Return what crosses to an activity with that many parameters."""
+        wire = {_ARGUMENTS_KEY: self.version, "input": self.input}
+        if self.context is not None:
+            wire["context"] = self.context
+        return [wire, None] if parameters == 1 else [wire]
+
+    @classmethod
+    def from_args(cls, args: Sequence[Any]) -> "ToolArguments | None":
+        """Return the arguments that crossed so, or None for an activity's own arguments."""
+        wire = cast("dict[str, Any]", args[0]) if args and isinstance(args[0], dict) else {}
+        version = wire.get(_ARGUMENTS_KEY)
+        if not isinstance(version, int) or not isinstance(wire.get("input"), dict):
+            return None
+        return cls(wire["input"], wire.get("context"), version)
+
+
+_ARGUMENTS_KEY = "strands_arguments"
 
 
 @dataclass(frozen=True)

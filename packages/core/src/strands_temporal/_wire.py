@@ -6,14 +6,19 @@ marked, so that `decode(encode(value)) == value` for every JSON value with bytes
 """
 
 import base64
+import dataclasses
 import json
 import re
 from collections.abc import Collection, Mapping
 from enum import Enum
 from typing import Any, cast
 
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
 _BYTES_KEY = "$b64"
 _TEXT_KEY = "$s64"
+_CANNOT_CROSS = "A {} cannot cross to an activity: only JSON values and bytes can"
 _LOOKS_TAGGED = re.compile(r"\$+[bs]64")
 
 
@@ -40,7 +45,46 @@ def encode(value: Any) -> Any:
         return _encoded_mapping(cast("Mapping[Any, Any]", value))
     if isinstance(value, (list, tuple)):
         return [encode(item) for item in cast("list[Any]", value)]
-    raise TypeError(f"A {type(value).__name__} cannot cross to an activity: only JSON values and bytes can")
+    raise TypeError(_CANNOT_CROSS.format(type(value).__name__))
+
+
+def encode_any(value: Any) -> Any:
+    """Return `value` as `encode` does, with other objects in it as the JSON that Pydantic reads them from.
+
+    Raises:
+        TypeError: If something in `value` has no form in JSON.
+    """
+    try:
+        return encode(value)
+    except TypeError:
+        return encode(plain_json(value))
+
+
+def plain_json(value: Any) -> Any:
+    """Return `value` as JSON values and bytes, from which Pydantic makes the same again by the type's hint.
+
+    A secret is written out: Pydantic's own JSON has asterisks for it.
+
+    Raises:
+        TypeError: If something in `value` has no form in JSON.
+    """
+    if value is None or type(value) in (str, int, float, bool, bytes):
+        return value
+    if isinstance(value, Mapping):
+        items = cast("Mapping[Any, Any]", value).items()
+        return {_plain_key(key): plain_json(item) for key, item in items}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain_json(item) for item in cast("list[Any]", value)]
+    if hasattr(value, "get_secret_value"):  # SecretStr, SecretBytes, Secret[...]
+        return plain_json(value.get_secret_value())
+    if isinstance(value, BaseModel):
+        return plain_json(value.model_dump(by_alias=True))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    try:
+        return to_jsonable_python(value)
+    except ValueError:
+        raise TypeError(_CANNOT_CROSS.format(type(value).__name__)) from None
 
 
 def decode(value: Any) -> Any:
@@ -118,6 +162,12 @@ def _is_utf8(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _plain_key(key: Any) -> str:
+    """Return a mapping's key as JSON has it: text, and else the text of a number or a constant."""
+    plain = plain_json(key)
+    return plain if isinstance(plain, str) else json.dumps(plain)
 
 
 def _checked_key(key: Any) -> str:
