@@ -1,4 +1,7 @@
-"""The agent's state in an activity that serves as a tool: a copy, its changes applied in the workflow."""
+"""The agent's state in an activity that serves as a tool: a copy, its changes applied in the workflow.
+
+With them come the changes in the invocation state (see `_invocation_state.py`).
+"""
 
 from typing import Any
 
@@ -6,6 +9,7 @@ from strands import ToolContext
 from strands.agent.state import AgentState
 from typing_extensions import override
 
+from ._invocation_state import apply_changes
 from ._wire import decode, encode_any
 
 
@@ -53,7 +57,13 @@ def state_of(context: "ToolContext[Any]") -> AgentState | None:
 
 
 def apply_state(context: "ToolContext[Any]", patch: dict[str, Any]) -> None:
-    """Change the agent's state as an activity did. Runs in the workflow."""
+    """Change the agent's state, and the invocation state, as an activity did. Runs in the workflow.
+
+    A tool on the worker may also have called `agent.cancel(...)`.
+    """
+    apply_changes(context.invocation_state, patch.get("invocation_state", ()))
+    if "cancel" in patch:
+        context.agent.cancel(**patch["cancel"])
     state = state_of(context)
     if state is None:
         return

@@ -24,7 +24,7 @@ from ._factories import NamedFactories
 from ._failure_sizes import LONGEST_TEXT, text_of
 from ._heartbeat import heartbeating
 from ._sizes import LARGEST_PROGRESS, check_result
-from ._tool_context import ToolContext
+from ._tool_context import ToolContext, note_cancel
 from ._types import (
     HOSTED_TOOL_RESULT,
     INVOKE_TOOL_ACTIVITY,
@@ -115,10 +115,12 @@ class HostedTools:
             )
         agent = _host(tools, tool_context)
         try:
-            return await _result(tools[use["name"]], agent, tool_context)
+            result = await _result(tools[use["name"]], agent, tool_context)
         except asyncio.CancelledError:
-            agent.cancel()  # a tool in a thread watches the agent's signal
+            Agent.cancel(agent)  # a tool in a thread watches the agent's signal
             raise
+        note_cancel(tool_context, agent.asked_to_cancel)
+        return result
 
     def _matching(self, pattern: str) -> list[str]:
         matching = [name for name in self.names if name == pattern or fnmatchcase(name, pattern)]
@@ -157,6 +159,7 @@ async def _result(tool: AgentTool, agent: Agent, context: ToolContext) -> dict[s
         "messages": agent.messages,
         "system_prompt": agent.system_prompt,
     }
+    of_strands = state.keys() - context.invocation_state.keys()
     last: Any = None
     async for event in tool.stream(use, state):
         last = event
@@ -171,6 +174,8 @@ async def _result(tool: AgentTool, agent: Agent, context: ToolContext) -> dict[s
     exception = getattr(last, "exception", None)
     if exception is not None:
         _fail(result, exception)
+    context.invocation_state.clear()
+    context.invocation_state.update({key: value for key, value in state.items() if key not in of_strands})
     return dict(result)
 
 
@@ -190,9 +195,21 @@ def _fail(result: ToolResult, exception: Exception) -> NoReturn:
     ) from exception
 
 
-def _host(tools: Mapping[str, AgentTool], context: ToolContext) -> Agent:
+class _Host(Agent):
+    """The agent that a tool finds on the worker."""
+
+    asked_to_cancel: dict[str, Any] | None = None
+
+    @override
+    def cancel(self, *, message: str | None = None, after_current_tools: bool = False) -> None:
+        """Remember that the tool ends the agent's loop, for the agent in the workflow."""
+        super().cancel(message=message, after_current_tools=after_current_tools)
+        self.asked_to_cancel = {"message": message, "after_current_tools": after_current_tools}
+
+
+def _host(tools: Mapping[str, AgentTool], context: ToolContext) -> _Host:
     """Return the agent that a tool finds on the worker: with the real one's state, and no conversation."""
-    agent = Agent(
+    agent = _Host(
         model=_NoModel(), tools=list(tools.values()), state=context.agent_state, callback_handler=None
     )
     strands_context = StrandsToolContext[Any](cast("Any", context.tool_use), agent, {})

@@ -1,7 +1,8 @@
 """The caller's part of Strands' `invocation_state`: what crosses to activities, and what comes back."""
 
-from collections.abc import Mapping
-from typing import Any, cast
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias, cast
 
 from temporalio import activity, workflow
 
@@ -51,6 +52,71 @@ def users_state(owner: str, state: dict[str, Any], warned: set[str]) -> dict[str
                 type(value).__name__,
             )
     return crossing
+
+
+Changes: TypeAlias = Sequence[Sequence[Any]]
+"""What a tool changed, in order: "set", "extend" or "delete", the keys on the way there, and the value or
+items, encoded."""
+
+_MISSING: Any = object()
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Changes:
+    """Return what leads from one state to the other. Runs on the worker.
+
+    Of two tools at once each changes its own copy. So a change names the innermost mapping's key, and a list
+    that grew names the new items.
+    """
+    return list(_changes((), before, after))
+
+
+def apply_changes(state: dict[str, Any], changed: Changes) -> None:
+    """Change the caller's state, in place, as a tool did its own. Runs in the workflow."""
+    for kind, (*way, last), *values in changed:
+        inner: Any = state
+        for key in way:
+            known = inner.get(key)
+            inner[key] = inner = known if isinstance(known, dict) else {}
+        old, new = inner.get(last), decode(values[0]) if values else None
+        if kind == "delete":
+            inner.pop(last, None)
+        elif isinstance(old, list) and isinstance(new, list):  # the caller may hold it
+            old[len(cast("list[Any]", old)) if kind == "extend" else 0 :] = new
+        else:
+            inner[last] = new
+
+
+def _changes(
+    way: tuple[str, ...], before: Mapping[Any, Any], after: Mapping[Any, Any]
+) -> Iterator[Sequence[Any]]:
+    for key in before.keys() - after.keys():
+        yield "delete", [*way, key]
+    for key, new in after.items():
+        old = before.get(key, _MISSING)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from _changes((*way, key), cast("dict[Any, Any]", old), cast("dict[Any, Any]", new))
+        elif not is_json({key: new}):
+            activity.logger.warning(
+                "key=<%s>, type=<%s> | the tool wrote an invocation_state value that is not JSON; it stays "
+                "on the worker",
+                ".".join(map(str, (*way, key))),
+                type(new).__name__,
+            )
+        elif _grew(old, new):
+            yield "extend", [*way, key], encode(new[len(cast("list[Any]", old)) :])
+        elif not _same(old, new):
+            yield "set", [*way, key], encode(new)
+
+
+def _grew(old: Any, new: Any) -> bool:
+    if not (isinstance(old, list) and isinstance(new, list)):
+        return False
+    items, more = cast("list[Any]", old), cast("list[Any]", new)
+    return 0 < len(items) < len(more) and _same(items, more[: len(items)])
+
+
+def _same(old: Any, new: Any) -> bool:
+    return old is not _MISSING and json.dumps(encode(old)) == json.dumps(encode(new))
 
 
 def models_state(sent: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,14 @@ from typing_extensions import override
 from ._cut_short import whole_or_again
 from ._held_context import complete_context
 from ._tool_arguments import given_arguments
-from ._tool_context import ToolContext, begin_call, changed_state, current_call, remember_context
+from ._tool_context import (
+    ToolContext,
+    begin_call,
+    changed_state,
+    current_call,
+    remember_context,
+    remember_state,
+)
 from ._tool_errors import tool_failure
 from ._tool_results import tool_answer
 from ._transcript_query import TranscriptQueries
@@ -116,6 +123,7 @@ class ToolCalls(worker.ActivityInboundInterceptor):
         with self._heartbeats.beating(), whole_or_again():
             try:
                 await complete_context(context, input.headers, self._queries)
+                remember_state(context)
                 value = await self.next.execute_activity(input)
                 return await tool_answer(value, changed_state(context))
             except Exception as error:

@@ -1,5 +1,6 @@
 """`ToolContext`: what an activity that serves as a tool knows of its call."""
 
+import copy
 import inspect
 import threading
 import uuid
@@ -16,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 from typing_extensions import override
 
 from ._agent_state import ActivityAgentState, state_of
+from ._invocation_state import REQUEST_STATE, changes
 from ._sizes import LARGEST_PROGRESS
 from ._wire import decode, encode, encode_any, is_json, json_size
 
@@ -56,7 +58,9 @@ class ToolContext:
 
     Attributes:
         tool_use: The call as the model made it: `toolUseId`, `name` and `input`.
-        invocation_state: The caller's JSON values, as passed to `invoke_async(..., invocation_state=...)`.
+        invocation_state: The caller's JSON values, as passed to `invoke_async(..., invocation_state=...)`,
+            and Strands' `request_state`. What the activity changes in it travels back, as the agent's state
+            does.
         answers: Answers to this call's interrupts, by name.
         state: The agent's state when the activity was scheduled; read and change it by `agent_state`.
     """
@@ -68,6 +72,8 @@ class ToolContext:
 
     _call: ClassVar[ToolCall | None] = None  # set on the object, on a worker that has the plugin
     _agent_state: ClassVar[ActivityAgentState | None] = None
+    _invocation_state_before: ClassVar[dict[str, Any] | None] = None
+    _cancel: ClassVar[dict[str, Any] | None] = None
 
     def __post_init__(self) -> None:
         for name in ("tool_use", "invocation_state", "answers", "state"):
@@ -211,6 +217,13 @@ def begin_call(args: Any, call: ToolCall, tool_use: dict[str, Any]) -> ToolConte
     return context
 
 
+def remember_state(context: ToolContext) -> None:
+    """Remember the invocation state of a whole context, against which `changed_state` tells what changed."""
+    if not isinstance(context, _CallOnly):
+        context.invocation_state.setdefault(REQUEST_STATE, {})
+        object.__setattr__(context, "_invocation_state_before", copy.deepcopy(context.invocation_state))
+
+
 def current_call() -> ToolCall | None:
     """Return the tool call that this activity answers, or None."""
     context = _current.get()
@@ -218,9 +231,17 @@ def current_call() -> ToolCall | None:
 
 
 def changed_state(context: ToolContext) -> dict[str, Any] | None:
-    """Return what the activity changed in the agent's state, as in `ToolAnswer.state`."""
+    """Return what the activity changed for the agent, as in `ToolAnswer.state`."""
     state = context._agent_state  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # ours, in this module
-    return state.patch() if state is not None else None
+    before = context._invocation_state_before  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # as above
+    changed = changes(before, context.invocation_state) if before is not None else []
+    parts = {**((state and state.patch()) or {}), "invocation_state": changed, "cancel": context._cancel}  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # as above
+    return {name: part for name, part in parts.items() if part} or None
+
+
+def note_cancel(context: ToolContext, asked: dict[str, Any] | None) -> None:
+    """Note that a tool ends the loop of its agent: the arguments of `Agent.cancel`."""
+    object.__setattr__(context, "_cancel", asked)
 
 
 def takes_context(function: Callable[..., Any]) -> bool:

@@ -28,7 +28,7 @@ async def tool_answer(value: Any, state: dict[str, Any] | None) -> dict[str, Any
 
     Args:
         value: What the activity returned.
-        state: What it changed in the agent's state, as in `ToolAnswer.state`.
+        state: What it changed in the agent's and the invocation state, as in `ToolAnswer.state`.
 
     Raises:
         ToolResultError: If `value` is a complete tool result with something in it that cannot cross, or too

@@ -311,7 +311,8 @@ class ToolAnswer:
         text: The whole result, where it is one text block with status "success".
         result: Else the Strands `ToolResult` without its `toolUseId`, encoded.
         state: What the activity changed in the agent's state: new values by key, encoded, in "set", removed
-            keys in "delete".
+            keys in "delete"; in the invocation state: a list of changes in "invocation_state"; and the
+            arguments of `agent.cancel` in "cancel", where a tool called it.
         version: Layout of this value.
     """
 

@@ -94,6 +94,7 @@ async def agent_environment(
     *,
     workflows: Sequence[type],
     models: Mapping[str, ModelFactory] | None = None,
+    tools: Mapping[str, Any] | None = None,
     activities: Sequence[Callable[..., Any]] = (),
     plugins: Sequence[Any] | None = None,
     **worker_options: Any,
@@ -104,14 +105,15 @@ async def agent_environment(
         address: `host:port` of the server, or a client to take the connection of.
         workflows: Workflow classes.
         models: Model factories for a `StrandsPlugin`; not with `plugins`.
+        tools: Tools that this `StrandsPlugin` hosts on the worker; not with `plugins`.
         activities: Activity functions; plain ones run in a thread pool.
-        plugins: Plugins for the client, and so for the worker; `[StrandsPlugin(models=models)]` when not
-            given.
+        plugins: Plugins for the client, and so for the worker; `[StrandsPlugin(models=models, tools=tools)]`
+            when not given.
         **worker_options: Further arguments of `temporalio.worker.Worker`. Not given, the worker waits for no
             activity when the block ends.
     """
     if plugins is None:
-        plugins = [StrandsPlugin(models=models)]
+        plugins = [StrandsPlugin(models=models, tools=tools)]
     if isinstance(address, Client):
         client = Client(address.service_client, namespace=address.namespace, plugins=plugins)
     else:

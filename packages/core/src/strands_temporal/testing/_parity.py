@@ -63,12 +63,14 @@ class Scenario:
         build: Makes the agent: `lambda make: make(tools=[letter_counter])`.
         drive: Calls the agent and returns the last result; one prompt is `drive=prompts("Hello")`.
         activities: Activities of the worker.
+        tools: Tools hosted on the worker, for `TemporalTools` in the durable run.
     """
 
     script: Callable[[], ScriptedModel]
     build: Callable[[MakeAgent], Agent]
     drive: Callable[[Agent], Awaitable[AgentResult]]
     activities: Sequence[Callable[..., Any]] = ()
+    tools: Mapping[str, Any] | None = None
 
 
 @dataclass
@@ -150,6 +152,7 @@ async def run_parity(address: "str | Client", scenario: Scenario, **worker_optio
             address,
             workflows=[ParityWorkflow],
             models={_MODEL: lambda: model},
+            tools=scenario.tools,
             activities=scenario.activities,
             **worker_options,
         ) as environment:

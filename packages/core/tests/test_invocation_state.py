@@ -1,0 +1,29 @@
+"""Changes in the invocation state, from a tool's copy to the caller's."""
+
+from typing import Any
+
+from hypothesis import given
+from packages.core.tests.wire_values import values
+
+from strands_temporal._invocation_state import apply_changes, changes
+
+
+def as_dict(value: Any) -> dict[str, Any]:
+    return {"value": value}
+
+
+@given(before=values, after=values)
+def test_changes_lead_from_any_state_to_any_other(before: Any, after: Any) -> None:
+    state = as_dict(before)
+    apply_changes(state, changes(as_dict(before), as_dict(after)))
+    assert state == as_dict(after)
+
+
+def test_nothing_changed_is_nothing() -> None:
+    assert changes({"a": [1, {"b": None}]}, {"a": [1, {"b": None}]}) == []
+
+
+def test_a_place_that_has_become_another_thing_meanwhile() -> None:
+    state: dict[str, Any] = {"a": "text", "b": 1}
+    apply_changes(state, [["set", ["a", "x", "y"], 2], ["extend", ["b"], [3]], ["delete", ["c", "d"]]])
+    assert state == {"a": {"x": {"y": 2}}, "b": [3], "c": {}}
