@@ -4,6 +4,7 @@ import ast
 import asyncio
 import importlib
 import importlib.util
+import inspect
 import logging
 import random
 import re
@@ -19,6 +20,7 @@ import pytest
 import strands
 from conftest import Agents, at_rest
 from strands import tool
+from strands.tools.mcp import MCPClient
 from strands.tools.tools import PythonAgentTool
 from temporalio import activity, workflow
 from temporalio.api.enums.v1 import EventType
@@ -33,6 +35,7 @@ from strands_temporal._adaptation import (
     adapt_loop,
     adapt_strands,
     called_by_strands,
+    note_mcp_errors,
 )
 from strands_temporal.testing import ScriptedCall, ScriptedModel, say, use_tool, use_tools
 
@@ -328,6 +331,17 @@ class Desk:
 
 @activity.defn(dynamic=True)
 async def anything(args: Sequence[RawValue]) -> None: ...
+
+
+def test_note_mcp_errors() -> None:
+    client = MCPClient(url="http://127.0.0.1:1/mcp")
+    noted: list[Exception] = []
+    note_mcp_errors(client, noted.append)
+    # By the name that Strands calls, in `call_tool_async` and `call_tool_sync`, with all that it knows.
+    assert inspect.getsource(MCPClient).count("return self._handle_tool_execution_error(tool_use_id, e)") == 2
+    result = client._handle_tool_execution_error("t1", LookupError("no such thing"))  # pyright: ignore[reportPrivateUsage]  # as Strands
+    assert result["content"] == [{"text": "Tool execution failed: no such thing"}]
+    assert isinstance(noted[0], LookupError)
 
 
 def test_activity_name() -> None:

@@ -21,6 +21,7 @@ changes (`tests/test_adaptation.py`):
 - `call_tool`: a direct tool call takes the agent's lock, which has no public name.
 - `called_by_strands`: tells a call by Strands' own code from a user's; `raised_by_multi_agent` an error.
 - `activity_name`: the name that `@activity.defn` gave a function.
+- `note_mcp_errors`: Strands keeps of an error in an MCP call its text only.
 - `enforces_structured_output`, `StructuredOutputSupport`: whether a provider enforces structured output
   itself is an attribute without a public name.
 """
@@ -246,6 +247,21 @@ def activity_name(function: Callable[..., Any]) -> str | None:
     if definition is None:
         return None
     return definition.name or "dynamic"
+
+
+def note_mcp_errors(client: Any, note: Callable[[Exception], None]) -> None:
+    """Let Strands' MCP client tell each exception for which it answers a call with a failed result.
+
+    Strands keeps its text alone (1.62: mcp_client.py:1385), which does not tell an error that the server
+    answered with from a connection that was lost. `note` runs in the task that made the call. On a worker.
+    """
+    result_of = client._handle_tool_execution_error  # noqa: SLF001
+
+    def noting(tool_use_id: str, exception: Exception) -> Any:
+        note(exception)
+        return result_of(tool_use_id, exception)
+
+    client._handle_tool_execution_error = noting  # noqa: SLF001
 
 
 def enforces_structured_output(model: object) -> bool:

@@ -3,7 +3,7 @@
 from strands_temporal.activity import ModelCallInterceptor, ModelCallMiddleware, ModelRequest
 """
 
-from ._adaptation import activity_name
+from ._adaptation import activity_name, note_mcp_errors
 from ._agent_state import ActivityAgentState
 from ._cut_short import is_cut_short
 from ._factories import NamedFactories
@@ -31,5 +31,6 @@ __all__ = [
     "forward_progress",
     "heartbeating",
     "is_cut_short",
+    "note_mcp_errors",
     "tool_context",
 ]

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextvars import ContextVar
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from strands.types.exceptions import MCPClientInitializationError
 from temporalio.exceptions import ApplicationError
 
-from strands_temporal.activity import NamedFactories, decode, encode
+from strands_temporal.activity import NamedFactories, decode, encode, note_mcp_errors
 
+from ._answers import unanswered
 from ._errors import reason
 from ._threads import in_thread
 from ._types import MCP_CALL_FAILED, MCP_SERVER_UNAVAILABLE, ListedTool, ToolListing
@@ -35,8 +37,8 @@ PROBE_SECONDS = 10.0
 STOP_SECONDS = 10.0
 """How long a session may take to end: Strands joins its thread, which may wait for the server for ever."""
 
-ELICITATION_REQUIRED = "MCP Elicitation required:"
-"""How Strands words, for the model, that a server wants something from the user first (MCP error -32042)."""
+_errors: ContextVar[list[Exception] | None] = ContextVar("strands_temporal_mcp_errors", default=None)
+"""What made Strands' client fail in the call that this task makes."""
 
 
 class NoAnswerError(Exception):
@@ -74,6 +76,7 @@ class MCPSession:
         self._ending: Future[None] = Future()  # done when the worker ends: nothing waits for the server then
         self._lock = threading.Lock()  # over everything that starts or stops the client
         self._client: MCPClient | None = None
+        self._noted: MCPClient | None = None  # the one that tells its errors; it outlives its sessions
         self._listing: ToolListing | None = None  # as it was when the worker started; None when closed
         self._suspect = False
         self._calls: set[object] = set()
@@ -116,11 +119,13 @@ class MCPSession:
         return ToolListing(None, listing.digest) if listing.digest == known else listing
 
     async def call(self, tool: str, tool_use_id: str, arguments: Any) -> Any:
-        """Call a tool and return its encoded result, which may be the tool's own error.
+        """Call a tool and return its encoded result: whatever the server answered, errors included.
 
         Raises:
-            ApplicationError: If the call failed for any other reason. May be retried.
+            ApplicationError: If no answer came. May be retried.
         """
+        errors: list[Exception] = []
+        token = _errors.set(errors)
         try:
             result = await self._call(await self._usable(), tool, tool_use_id, arguments)
         except MCPClientInitializationError:  # the session had ended by itself: nothing was sent
@@ -129,13 +134,15 @@ class MCPSession:
                 result = await self._call(await self._usable(), tool, tool_use_id, arguments)
             except MCPClientInitializationError as error:
                 raise self._unavailable(error) from error
-        if _is_client_failure(result):
+        finally:
+            _errors.reset(token)
+        if any(map(unanswered, errors)):
             self._suspect = True
             said = str(result["content"][0]["text"]).rstrip()
             if said.endswith(":"):  # a closed connection has no words of its own
                 said += f" the connection to MCP server {self.name!r} is gone"
             raise ApplicationError(said, type=MCP_CALL_FAILED)
-        return encode(result)
+        return _encoded(result)
 
     async def _call(self, client: "MCPClient", tool: str, tool_use_id: str, arguments: Any) -> Any:
         this_call = object()
@@ -198,6 +205,9 @@ class MCPSession:
 
     def _connect(self) -> list[ListedTool]:
         client = self._client = self._clients.get(self.name)
+        if client is not self._noted:
+            note_mcp_errors(client, _note)
+            self._noted = client
 
         def start() -> list[ListedTool]:
             # The client's thread inherits a context: the worker's, not that of a call that met a dead one.
@@ -290,8 +300,16 @@ def _listing(tools: list[ListedTool]) -> ToolListing:
     return ToolListing(tools, hashlib.sha256(text.encode()).hexdigest()[:16])
 
 
-def _is_client_failure(result: Any) -> bool:
-    """Tell a failure of transport or protocol from a tool's: Strands sets `isError` only for the latter."""
-    if result["status"] != "error" or "isError" in result:
-        return False
-    return not str(result["content"][0].get("text", "")).startswith(ELICITATION_REQUIRED)
+def _note(error: Exception) -> None:
+    errors = _errors.get()
+    if errors is not None:
+        errors.append(error)
+
+
+def _encoded(result: Any) -> Any:
+    """Return a result as it crosses; where a client maps content to other values, one that says so."""
+    try:
+        return encode(result)
+    except (TypeError, ValueError, RecursionError) as error:
+        content = [{"text": f"Tool execution failed: {error}"}]
+        return {"status": "error", "toolUseId": result["toolUseId"], "content": content}

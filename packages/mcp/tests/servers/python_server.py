@@ -79,6 +79,20 @@ else:
 
 
 @server.tool()
+def declined(count: str) -> str:
+    """Count the call, and answer by an error of the protocol (which a server of mcp 1 makes the tool's)."""
+    import mcp.shared.exceptions as exceptions
+    import mcp.types
+
+    with Path(count).open("a") as file:
+        file.write("declined\n")
+    api: Any = exceptions
+    if V2:
+        raise api.MCPError(code=-32000, message="card declined")
+    raise api.McpError(mcp.types.ErrorData(code=-32000, message="card declined"))
+
+
+@server.tool()
 def authorized() -> str:
     """Want the user to visit a page first."""
     from mcp.shared.exceptions import UrlElicitationRequiredError
