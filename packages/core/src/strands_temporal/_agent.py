@@ -7,6 +7,7 @@ from typing import Any, NoReturn, TypeVar, cast
 
 from pydantic import BaseModel
 from strands import Agent
+from strands.agent.conversation_manager import ConversationManager
 from strands.handlers.callback_handler import PrintingCallbackHandler
 from strands.hooks import AfterInvocationEvent, HookOrder
 from strands.models import Model
@@ -18,6 +19,7 @@ from temporalio.exceptions import TemporalError
 from typing_extensions import Unpack, override
 
 from ._adaptation import call_tool, called_by_strands, end_waiting
+from ._agent_managers import check_conversation_manager
 from ._agent_options import TemporalAgentOptions, snapshots_allowed
 from ._agent_plugins import check_plugins
 from ._agent_tools import checked_sandbox, providers_hooks
@@ -131,6 +133,20 @@ class TemporalAgent(Agent):
             raise
         finally:
             self._turns_running -= 1
+
+    @property
+    def conversation_manager(self) -> ConversationManager:
+        """What keeps the conversation within the model's limits. May be set.
+
+        Raises:
+            AgentTypeError: If it is set to one that cannot work in a workflow.
+        """
+        return self._conversation_manager
+
+    @conversation_manager.setter
+    def conversation_manager(self, manager: ConversationManager) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]  # Strands' is an attribute
+        check_conversation_manager("TemporalAgent(conversation_manager=...)", manager)
+        self._conversation_manager = manager
 
     @property
     @override

@@ -20,6 +20,7 @@ from temporalio import workflow
 from typing_extensions import Unpack, override
 
 from ._adaptation import StructuredOutputSupport
+from ._agent_managers import check_conversation_manager
 from ._answers import work_on
 from ._cancel import AgentCancelledError
 from ._errors import AgentTypeError, AgentValueError
@@ -243,6 +244,8 @@ class TemporalModel(StructuredOutputSupport, Model):  # pyright: ignore[reportIn
             vars(output_schema(structured_output_model)) if structured_output_model else None,
         )
         agent = users.get("agent")
+        if isinstance(agent, Agent):  # a TemporalAgent's was checked; a plain agent's can be only here
+            check_conversation_manager("Agent(conversation_manager=...)", agent.conversation_manager)
         owner = agent if isinstance(agent, Agent) else self
         with SentTranscripts.of_this_run().send(owner, messages, tool_specs or (), frame) as sent:
             call = self._call(
