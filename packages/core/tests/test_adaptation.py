@@ -36,6 +36,7 @@ from strands_temporal._adaptation import (
     adapt_strands,
     called_by_strands,
     note_mcp_errors,
+    sub_agents_that_remember,
 )
 from strands_temporal.testing import ScriptedCall, ScriptedModel, say, use_tool, use_tools
 
@@ -331,6 +332,16 @@ class Desk:
 
 @activity.defn(dynamic=True)
 async def anything(args: Sequence[RawValue]) -> None: ...
+
+
+def test_sub_agents_that_remember() -> None:
+    inner = strands.Agent(ScriptedModel(), name="inner", callback_handler=None)
+    agent = strands.Agent(
+        ScriptedModel(),
+        tools=[inner.as_tool(name="keeps", preserve_context=True), inner.as_tool(name="forgets")],
+        callback_handler=None,
+    )
+    assert sub_agents_that_remember(agent) == {"keeps": inner}
 
 
 def test_note_mcp_errors() -> None:

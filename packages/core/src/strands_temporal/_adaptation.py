@@ -21,6 +21,7 @@ changes (`tests/test_adaptation.py`):
 - `call_tool`: a direct tool call takes the agent's lock, which has no public name.
 - `called_by_strands`: tells a call by Strands' own code from a user's; `raised_by_multi_agent` an error.
 - `activity_name`: the name that `@activity.defn` gave a function.
+- `sub_agents_that_remember`: only the tool itself knows whether its agent keeps the conversation.
 - `note_mcp_errors`: Strands keeps of an error in an MCP call its text only.
 - `enforces_structured_output`, `StructuredOutputSupport`: whether a provider enforces structured output
   itself is an attribute without a public name.
@@ -236,6 +237,18 @@ async def call_tool(agent: Agent, name: str, arguments: dict[str, Any]) -> Any:
     finally:
         if locked:
             lock.release_lock()
+
+
+def sub_agents_that_remember(agent: Agent) -> dict[str, Agent]:
+    """Return the agents among an agent's tools that keep their conversation from call to call, by tool name.
+
+    Strands keeps `preserve_context` private (1.62: _agent_as_tool.py:102).
+    """
+    return {
+        name: cast("Any", tool).agent
+        for name, tool in agent.tool_registry.registry.items()
+        if getattr(tool, "_preserve_context", False) is True
+    }
 
 
 def activity_name(function: Callable[..., Any]) -> str | None:

@@ -169,8 +169,9 @@ class TemporalAgent(Agent):
         """Return this agent, between two turns, for the next run of the workflow.
 
         It holds the messages, the agent's state, pending interrupts, the conversation manager's state, a
-        stateful model's state, the system prompt, and usage and metrics counted over all runs. Not in it:
-        tools, hooks, the structured output model and invocation state, which the next run gives again.
+        stateful model's state, the system prompt, and usage and metrics counted over all runs; and the same
+        of each sub-agent that is a tool with `preserve_context=True`. Not in it: tools, hooks, plugins, the
+        structured output model and invocation state, which the next run gives again.
 
         Raises:
             AgentValueError: If a turn is running: finish it first (`workflow.all_handlers_finished`).

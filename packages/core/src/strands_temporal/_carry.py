@@ -12,6 +12,7 @@ from typing import Any
 from strands import Agent, Snapshot
 from strands.telemetry.metrics import ToolMetrics
 
+from ._adaptation import sub_agents_that_remember
 from ._errors import AgentTypeError, AgentValueError
 from ._gate import PayloadTooLargeError
 from ._wire import decode, encode
@@ -54,18 +55,8 @@ def pack(agent: Agent) -> AgentCarry:
         CarryTooLargeError: If it is larger than `CARRY_LIMIT`.
         AgentTypeError: If the agent's state holds something that is neither JSON nor bytes.
     """
-    # The base class's method: a TemporalAgent refuses snapshots to its users.
-    snapshot = Agent.take_snapshot(agent, preset="session", include=["system_prompt"])
-    metrics = agent.event_loop_metrics
-    content = {
-        "snapshot": snapshot.data,
-        "cycles": metrics.cycle_count,
-        "usage": dict(metrics.accumulated_usage),
-        "metrics": dict(metrics.accumulated_metrics),
-        "tools": {name: asdict(tool) for name, tool in metrics.tool_metrics.items()},
-    }
     try:
-        text = json.dumps(encode(content), separators=(",", ":"))
+        text = json.dumps(encode(_carried(agent)), separators=(",", ":"))
     except (TypeError, ValueError) as error:
         raise AgentTypeError(f"{agent.name!r} cannot be carried into another run: {error}") from error
     data = base64.b64encode(zlib.compress(text.encode())).decode("ascii")
@@ -89,9 +80,29 @@ def unpack(carry: object, agent: Agent, *, keep_system_prompt: bool) -> None:
 
     Raises:
         AgentTypeError: If `carry` is not an `AgentCarry`.
-        AgentValueError: If it is damaged, or of a newer release.
+        AgentValueError: If it is damaged, of a newer release, or holds the question of a sub-agent that the
+            agent lacks.
     """
-    content = _content(carry)
+    _unpack(_content(carry), agent, keep_system_prompt=keep_system_prompt)
+
+
+def _carried(agent: Agent) -> dict[str, Any]:
+    """Return what is carried of an agent, and of its sub-agents that remember, at any depth."""
+    # The base class's method: a TemporalAgent refuses snapshots to its users.
+    snapshot = Agent.take_snapshot(agent, preset="session", include=["system_prompt"])
+    metrics = agent.event_loop_metrics
+    content: dict[str, Any] = {
+        "snapshot": snapshot.data,
+        "cycles": metrics.cycle_count,
+        "usage": dict(metrics.accumulated_usage),
+        "metrics": dict(metrics.accumulated_metrics),
+        "tools": {name: asdict(tool) for name, tool in metrics.tool_metrics.items()},
+    }
+    agents = {name: _carried(sub_agent) for name, sub_agent in sub_agents_that_remember(agent).items()}
+    return {**content, "agents": agents} if agents else content
+
+
+def _unpack(content: dict[str, Any], agent: Agent, *, keep_system_prompt: bool) -> None:
     data: dict[str, Any] = content["snapshot"]
     if keep_system_prompt:
         data.pop("system_prompt", None)
@@ -101,6 +112,17 @@ def unpack(carry: object, agent: Agent, *, keep_system_prompt: bool) -> None:
     metrics.accumulated_usage.update(content["usage"])
     metrics.accumulated_metrics.update(content["metrics"])
     metrics.tool_metrics.update({name: ToolMetrics(**tool) for name, tool in content["tools"].items()})
+    sub_agents = sub_agents_that_remember(agent)
+    for name, part in content.get("agents", {}).items():
+        if name in sub_agents:
+            sub_agent = sub_agents[name]
+            _unpack(part, sub_agent, keep_system_prompt=sub_agent.system_prompt is not None)
+        elif part["snapshot"]["interrupt_state"]["activated"]:
+            raise AgentValueError(
+                f"TemporalAgent(carry=...): the carry holds a question of the sub-agent {name!r}, and the "
+                f"agent has no such tool that could take the answer. Known: {sorted(sub_agents)}. Give it "
+                f"the sub-agent's .as_tool(name={name!r}, preserve_context=True) again"
+            )
 
 
 def _content(carry: object) -> dict[str, Any]:
