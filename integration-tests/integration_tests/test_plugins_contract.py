@@ -22,6 +22,7 @@ from temporalio.converter import (
     DefaultPayloadConverter,
     PayloadCodec,
 )
+from temporalio.plugin import SimplePlugin
 from temporalio.worker import Interceptor, Replayer, UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -285,6 +286,27 @@ async def test_pydantic_only_where_the_default_was_left(client: Client) -> None:
         connected.config(active_config=True)["data_converter"].payload_converter_class
         is PydanticPayloadConverter
     )
+
+
+class OpenAIAgentsPlugin(SimplePlugin):
+    """Does what temporalio's plugin of that name does to the client's payload converter."""
+
+    def __init__(self) -> None:
+        super().__init__("OpenAIAgentsPlugin", data_converter=self._converter)
+
+    def _converter(self, converter: DataConverter | None) -> DataConverter:
+        converter = converter or DataConverter.default
+        if converter.payload_converter_class not in (DefaultPayloadConverter, OwnPayloadConverter):
+            raise ValueError("The payload converter must be of type OpenAIPayloadConverter.")
+        return replace(converter, payload_converter_class=OwnPayloadConverter)
+
+
+async def test_a_plugin_that_brings_a_converter_stands_before_or_after(client: Client) -> None:
+    for plugins in ([StrandsPlugin(), OpenAIAgentsPlugin()], [OpenAIAgentsPlugin(), StrandsPlugin()]):
+        connected = Client(client.service_client, plugins=plugins)
+        converter = connected.config(active_config=True)["data_converter"]
+        assert converter.payload_converter_class is OwnPayloadConverter
+        assert converter.failure_converter_class.__name__ == "StrandsFailureConverter"
 
 
 async def test_an_agent_works_with_the_users_own_converter_and_codec(

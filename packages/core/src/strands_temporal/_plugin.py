@@ -3,13 +3,14 @@
 import contextlib
 import dataclasses
 import importlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from botocore.config import Config
 from strands.models import Model
 from strands.models.bedrock import DEFAULT_READ_TIMEOUT, BedrockModel
+from temporalio.client import ClientConfig, Plugin
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter, DefaultPayloadConverter
 from temporalio.worker import ReplayerConfig, Worker, WorkerConfig
@@ -31,6 +32,10 @@ ModelFactory = Callable[[], Model]
 
 DEFAULT_MODEL = "default"
 """Name of the model that `StrandsPlugin()` without a mapping offers."""
+
+
+_BRING_A_CONVERTER = frozenset({"OpenAIAgentsPlugin"})
+"""Names of plugins that set a payload converter on the client and raise where a plugin before them did so."""
 
 
 class StrandsPlugin(ComposablePlugin):
@@ -93,6 +98,16 @@ class StrandsPlugin(ComposablePlugin):
             data_converter=_data_converter,
         )
 
+    def configure_client(self, config: ClientConfig) -> ClientConfig:
+        """See base class."""
+        before = config["data_converter"]
+        config = super().configure_client(config)
+        if _brings_a_converter_later(self, config["plugins"]):
+            config["data_converter"] = dataclasses.replace(
+                config["data_converter"], payload_converter_class=before.payload_converter_class
+            )
+        return config
+
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         """See base class."""
         _load_vended_tools()
@@ -142,6 +157,12 @@ class StrandsPlugin(ComposablePlugin):
                 "client, to the worker, or to both"
             )
         return present
+
+
+def _brings_a_converter_later(plugin: StrandsPlugin, plugins: Sequence[Plugin]) -> bool:
+    """Tell whether a plugin follows that sets a payload converter, which knows pydantic's types, itself."""
+    later = list(plugins)[list(plugins).index(plugin) + 1 :] if plugin in plugins else []
+    return any(other.name() in _BRING_A_CONVERTER for other in later)
 
 
 def default_model() -> Model:
