@@ -3,7 +3,7 @@
 import sys
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 from conftest import Agents
 from mcp import StdioServerParameters, stdio_client
+from opentelemetry import metrics, trace
 from packages.otel.tests.otlp_receiver import Receiver
 from packages.otel.tests.traced_workflows import (
     PlainWorkflow,
+    ToolWorkflow,
     WeatherWorkflow,
     fetch_sky,
     traceparent,
@@ -26,7 +28,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from strands_temporal import StrandsPlugin
-from strands_temporal.testing import assert_replays
+from strands_temporal.testing import ScriptedModel, assert_replays, say
 from strands_temporal_otel import OTelPlugin
 
 pytestmark = pytest.mark.server
@@ -122,6 +124,40 @@ async def test_a_replay_counts_nothing(agents: Agents, receiver: Receiver) -> No
         m.attributes["gen_ai.token.type"]: m.total for m in receiver.metrics("gen_ai.client.token.usage")
     }
     assert tokens == {"input": 60, "output": 30}
+
+
+class InstrumentedModel(ScriptedModel):
+    """A model whose SDK is instrumented already: it records each call as the GenAI conventions say."""
+
+    async def stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
+        scope = "opentelemetry.instrumentation.provider"
+        tokens = metrics.get_meter(scope).create_histogram("gen_ai.client.token.usage", "{token}")
+        with trace.get_tracer(scope).start_as_current_span("chat scripted"):
+            events = [event async for event in super().stream(*args, **kwargs)]
+        for kind in ("input", "output"):
+            tokens.record(1, {"gen_ai.token.type": kind})
+        for event in events:
+            yield event
+
+
+@pytest.mark.parametrize("instrument_models", [True, False])
+async def test_a_provider_with_an_instrumentation_of_its_own_is_left_to_it(
+    agents: Agents, receiver: Receiver, instrument_models: bool
+) -> None:
+    model = InstrumentedModel(say("x"))
+    given = [
+        OTelPlugin(instrument_models=instrument_models),
+        StrandsPlugin(models={"scripted": lambda: model}),
+    ]
+    async with agents(workflows=[ToolWorkflow], activities=[fetch_sky], plugins=given) as env:
+        assert await env.run(ToolWorkflow.run, "go") == "x"
+    spans = [span for span in receiver.spans if span.name == "chat scripted"]
+    recorded = 2 if instrument_models else 1
+    assert len(spans) == recorded
+    assert receiver.counts()["gen_ai.client.token.usage"] == 2 * recorded
+    assert ("gen_ai.client.operation.duration" in receiver.counts()) is instrument_models
+    run = receiver.one("RunActivity:invoke_model")
+    assert run.span_id in {span.parent_id for span in spans}
 
 
 async def test_the_plugin_may_come_and_go_between_runs(agents: Agents, receiver: Receiver) -> None:

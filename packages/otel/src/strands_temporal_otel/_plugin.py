@@ -27,6 +27,9 @@ class OTelPlugin(ComposablePlugin):
         add_temporal_spans: Whether Temporal's own operations get spans too (`StartWorkflow`, `RunWorkflow`,
             `RunActivity`, ...). They make one trace of a workflow that no span of yours started, and show
             retries.
+        instrument_models: Whether the plugin itself records a provider's call: its span and the `gen_ai.*`
+            metrics. False where the provider has an instrumentation of its own
+            (`opentelemetry-instrumentation-...`, OpenInference), which would record each call again.
 
     Raises:
         ValueError: Where it meets a Client or Worker: if the `OTEL_*` variables ask for an exporter that is
@@ -34,11 +37,11 @@ class OTelPlugin(ComposablePlugin):
             `TracingInterceptor` is there.
     """
 
-    def __init__(self, *, add_temporal_spans: bool = True) -> None:
+    def __init__(self, *, add_temporal_spans: bool = True, instrument_models: bool = True) -> None:
         self._tracing = OpenTelemetryInterceptor(add_temporal_spans)
         super().__init__(
             "strands_temporal_otel.OTelPlugin",
-            interceptors=[ModelCallInterceptor(ChatTelemetry())],
+            interceptors=[ModelCallInterceptor(ChatTelemetry())] if instrument_models else [],
             passthrough_modules=("strands_temporal_otel",),
         )
 
