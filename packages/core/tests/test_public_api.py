@@ -87,6 +87,7 @@ def test_the_public_names() -> None:
                 "forward_progress",
                 "heartbeating",
                 "is_cut_short",
+                "note_mcp_errors",
                 "tool_context",
             ],
             "strands_temporal.testing": [

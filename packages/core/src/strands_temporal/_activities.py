@@ -17,7 +17,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from ._call_ids import UnequalIds
-from ._errors import cause_of
+from ._errors import in_place_of
 from ._events import merge_deltas
 from ._extras import MissingExtraError, load_plugin
 from ._factories import NamedFactories, Variant
@@ -98,7 +98,7 @@ class ModelActivities:
                     )
                 )
             except Exception as error:  # noqa: BLE001  # as of a call
-                raise model_failure(error) from cause_of(error)
+                raise in_place_of(error, model_failure(error))  # noqa: B904  # it sets the cause itself
 
     async def _invoke(self, wire: dict[str, Any]) -> dict[str, Any]:
         stopped = threading.Event()  # a provider that works in a thread watches it
@@ -117,7 +117,7 @@ class ModelActivities:
                 answer_id = secrets.token_hex(8) if ids.calls else ""
                 result = _result(events, answer, answer_id, call, request, provider).to_wire()
             except Exception as error:  # noqa: BLE001  # whatever a provider raises leaves here, typed
-                raise model_failure(error) from cause_of(error)
+                raise in_place_of(error, model_failure(error))  # noqa: B904  # it sets the cause itself
             await check_result(
                 f"The answer of model {self._name(call)!r}",
                 result,

@@ -23,6 +23,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from . import _strands_tools
 from ._eviction import CachedWorkflows, evicting, tracked
+from ._failures import SmallFailures
 from ._teardown import watch_collector
 
 TConfig = TypeVar("TConfig", WorkerConfig, ReplayerConfig)
@@ -148,7 +149,7 @@ class ComposablePlugin(SimplePlugin):
         present = {_identity(interceptor) for interceptor in existing}
         config["interceptors"] = existing + [
             interceptor
-            for interceptor in (own(client) if callable(own) else own)
+            for interceptor in (SmallFailures(), *(own(client) if callable(own) else own))
             if _identity(interceptor) not in present
         ]
         return config

@@ -20,7 +20,7 @@ import ast
 import builtins
 import inspect
 from abc import ABCMeta
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from strands.interrupt import Interrupt, InterruptException
 from strands.types import exceptions as strands_exceptions
@@ -31,6 +31,8 @@ from ._failure_sizes import LARGEST_FAILURE, cut, is_sendable, shortened, text_o
 from ._misplaced import misplaced
 from ._types import PAYLOAD_TOO_LARGE
 from ._wire import decode, encode, is_json, json_size
+
+T = TypeVar("T", bound=Exception)
 
 _MARK = "__strands_temporal_left_agent__"
 
@@ -228,6 +230,15 @@ def misplaced_error(error: BaseException) -> AgentTypeError | None:
 def cause_of(error: Exception) -> Exception | None:
     """Return `error` if Temporal can take it as a cause, else None: the failure's text says the same."""
     return error if text_of(error) == (str(error) or type(error).__name__) and is_sendable(error) else None
+
+
+def in_place_of(error: Exception, failure: T) -> T:
+    """Return `failure`, which says the same, with the stack trace and causes of `error`: one, not two."""
+    if failure is not error:
+        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        failure.__traceback__ = error.__traceback__
+        failure.__cause__ = cause_of(cause) if isinstance(cause, Exception) else None
+    return failure
 
 
 def construction_error(error: Exception) -> Exception:

@@ -20,6 +20,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from typing_extensions import override
 
+from ._errors import in_place_of
 from ._factories import NamedFactories
 from ._failure_sizes import LONGEST_TEXT, text_of
 from ._heartbeat import heartbeating
@@ -187,12 +188,13 @@ def _fail(result: ToolResult, exception: Exception) -> NoReturn:
     details = {HOSTED_TOOL_RESULT: encode(result)} if is_json(result) else {}
     if json_size(details) > LONGEST_TEXT:
         details = {}
-    raise ApplicationError(
+    failure = ApplicationError(
         text_of(exception),
         details,
         type=type(exception).__name__,
         non_retryable=isinstance(exception, ValueError),
-    ) from exception
+    )
+    raise in_place_of(exception, failure)
 
 
 class _Host(Agent):

@@ -10,6 +10,7 @@ from ._adaptation import adapt_loop, raised_by_multi_agent
 from ._errors import (
     as_workflow_failure,
     cause_of,
+    in_place_of,
     left_agent,
     misplaced_error,
     to_application_error,
@@ -76,7 +77,7 @@ class _TypedErrors(worker.ActivityInboundInterceptor):
             failure = to_application_error(error)
             if failure is None and is_sendable(error):
                 raise
-            raise failure or shortened(error) from cause_of(error)
+            raise in_place_of(error, failure or shortened(error))  # noqa: B904  # it sets the cause itself
         else:
             return result
 
