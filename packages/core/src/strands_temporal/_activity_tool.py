@@ -22,7 +22,7 @@ from ._tool_context import CONTEXT_PARAMETER, answer, takes_context, wire_contex
 from ._tool_errors import from_tool_failure
 from ._tool_results import bare_value, tool_value
 from ._types import ToolAnswer
-from ._workflow import execute_activity
+from ._workflow import check_in_workflow, execute_activity
 
 
 def activity_call(owner: str, activity: Callable[..., Any], options: ActivityOptions) -> Callable[..., Any]:
@@ -48,6 +48,7 @@ def activity_call(owner: str, activity: Callable[..., Any], options: ActivityOpt
 
     @functools.wraps(function)
     async def call(*, tool_context: "ToolContext[Any]", **arguments: Any) -> Any:
+        check_in_workflow(activity_type)
         header = tool_header(idempotency_key(tool_context, arguments), tool_context, activity_type)
         if not with_context:
             return await run(tool_context, arguments, {"answers": {}}, header, {})

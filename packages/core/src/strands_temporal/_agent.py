@@ -102,15 +102,22 @@ class TemporalAgent(Agent):
         """Refuse: a synchronous call needs a thread of its own, which a workflow has not.
 
         Raises:
-            SynchronousCallError: Always.
+            SynchronousCallError: In a workflow, always.
+            RuntimeError: Outside of one.
         """
+        _check_in_workflow("agent(...)")
         raise SynchronousCallError(
             "agent(...) cannot run in a workflow. Write `await agent.invoke_async(...)`"
         )
 
     @override
     async def stream_async(self, prompt: AgentInput = None, **kwargs: Any) -> AsyncIterator[Any]:
-        """Run the agent and yield its events; `invoke_async` runs through here too."""
+        """Run the agent and yield its events; `invoke_async` runs through here too.
+
+        Raises:
+            RuntimeError: Outside of a workflow.
+        """
+        _check_in_workflow("agent.invoke_async(...)")
         if called_by_strands(1, _SUB_AGENT_CALLS) and not _answers(prompt):
             end_waiting(self)  # whoever called it before gave the call up: a stop, a hook that cancelled it
         self._turns_running += 1
@@ -196,7 +203,12 @@ class TemporalAgent(Agent):
 
     @override
     async def structured_output_async(self, output_model: type[T], prompt: AgentInput = None) -> T:
-        """Return structured output by the deprecated way of Strands; prefer `structured_output_model=`."""
+        """Return structured output by the deprecated way of Strands; prefer `structured_output_model=`.
+
+        Raises:
+            RuntimeError: Outside of a workflow.
+        """
+        _check_in_workflow("agent.structured_output_async(...)")
         try:
             return await super().structured_output_async(output_model, prompt)
         except Exception as error:
@@ -208,8 +220,10 @@ class TemporalAgent(Agent):
         """Refuse, as `__call__` does.
 
         Raises:
-            SynchronousCallError: Always.
+            SynchronousCallError: In a workflow, always.
+            RuntimeError: Outside of one.
         """
+        _check_in_workflow("agent.structured_output(...)")
         raise SynchronousCallError(
             "agent.structured_output(...) cannot run in a workflow. Give the agent structured_output_model= "
             "and "
@@ -259,6 +273,7 @@ class AsyncToolCaller:
             raise AttributeError(name)
 
         async def call(**arguments: Any) -> ToolResult:
+            _check_in_workflow(f"agent.tool_async.{name}(...)")
             try:
                 return await call_tool(self._agent, name, arguments)
             except Exception as error:
@@ -266,6 +281,20 @@ class AsyncToolCaller:
                 raise
 
         return call
+
+
+def _check_in_workflow(what: str) -> None:
+    """Refuse a call outside of a workflow, where nothing is durable and no worker runs the model.
+
+    Raises:
+        RuntimeError: Outside of a workflow.
+    """
+    if not workflow.in_workflow():
+        raise RuntimeError(
+            f"TemporalAgent: {what} works inside a Temporal workflow only. Start a workflow that has the "
+            "agent, with client.execute_workflow(...); for an agent without Temporal build "
+            "strands.Agent(model=...) with the model itself, not its name"
+        )
 
 
 def _split(options: TemporalAgentOptions) -> tuple[Any, dict[str, Any]]:

@@ -20,6 +20,19 @@ from ._teardown import check_not_torn_down
 from ._types import HOOK_HEADER, TOOL_HEADER
 
 
+def check_in_workflow(activity: str) -> None:
+    """Refuse to start an activity outside of a workflow.
+
+    Raises:
+        RuntimeError: Outside of a workflow.
+    """
+    if not workflow.in_workflow():
+        raise RuntimeError(
+            f"The activity {activity!r} can be started inside a Temporal workflow only. Outside, call the "
+            "function itself, or give an agent without Temporal the tool itself"
+        )
+
+
 async def execute_activity(
     activity: str | Callable[..., Any],
     args: Sequence[Any],
@@ -55,12 +68,14 @@ async def execute_activity(
             exception for that, which Strands' tool executors would take for a failed tool and go on. Also if
             the workflow is being evicted.
         GeneratorExit: In a garbage collection, which must not start anything.
+        RuntimeError: Outside of a workflow.
         SynchronousCallError: Below a synchronous call of Strands, such as `agent.tool.name()`.
         AgentCancelledError: If `cancel_signal` was set and the activity gave no result.
         Exception: What `restore` makes of a failed activity.
     """
     name = activity if isinstance(activity, str) else activity_name(activity) or activity.__name__
     check_not_torn_down()
+    check_in_workflow(name)
     check_may_wait(f"the activity {name!r}")
     if cancel_signal is not None and cancel_signal.is_set():
         raise AgentCancelledError
