@@ -41,7 +41,7 @@ def activity_call(owner: str, activity: Callable[..., Any], options: ActivityOpt
     signature = inspect.signature(function)
     _check_signature(owner, function, signature)
     with_context = takes_context(function)
-    elsewhere = "task_queue" in options  # there a worker may lack the plugin
+    elsewhere = options.get("task_queue") is not None  # there a worker may lack the plugin
     parameters = ActivityParameters(function, elsewhere=elsewhere)
     returns = get_type_hints(function).get("return")
     warned: set[str] = set()
