@@ -105,8 +105,12 @@ def tools_of(kind: str, policy: RetryPolicy) -> list[Any]:
 @workflow.defn
 class FailingWorkflow:
     @workflow.run
-    async def run(self, kind: str, attempts: int, seconds: float) -> str:
-        policy = RetryPolicy(initial_interval=timedelta(seconds=seconds), maximum_attempts=attempts)
+    async def run(self, kind: str, attempts: int, seconds: float, never: list[str] | None = None) -> str:
+        policy = RetryPolicy(
+            initial_interval=timedelta(seconds=seconds),
+            maximum_attempts=attempts,
+            non_retryable_error_types=never,
+        )
         agent = TemporalAgent("m", callback_handler=None, retry_policy=policy, tools=tools_of(kind, policy))
         if kind == "hook":
             hook: Any = activity_as_hook(check, activity_input=lambda event: "bob", retry_policy=policy)
@@ -177,11 +181,14 @@ async def test_a_tool_or_a_hook_that_fails_at_length_is_shown_by_its_own_message
 
 
 @pytest.mark.server
+@pytest.mark.parametrize(("attempts", "never"), [(2, []), (5, ["LookupError"])])
 @pytest.mark.parametrize("kind", ["activity tool", "hosted tool"])
-async def test_the_last_attempts_whole_text_reaches_the_model(agents: Agents, kind: str) -> None:
+async def test_the_last_attempts_whole_text_reaches_the_model(
+    agents: Agents, kind: str, attempts: int, never: list[str]
+) -> None:
     plugin = StrandsPlugin(models={"m": paying}, tools={"pay": hosted_pay})
     async with agents(workflows=[FailingWorkflow], activities=[pay], plugins=[plugin]) as env:
-        said = await env.run(FailingWorkflow.run, kind, 2, 0.01)
+        said = await env.run(FailingWorkflow.run, kind, attempts, 0.01, never)
     assert said.strip() == f"Error: LookupError - bob: {WORDS}".strip()
 
 

@@ -144,8 +144,11 @@ def _is_final(error: Exception) -> bool:
     if isinstance(error, ApplicationError) and error.non_retryable:
         return True
     info = activity.info()
-    attempts = info.retry_policy.maximum_attempts if info.retry_policy else 0
-    return 0 < attempts <= info.attempt
+    policy = info.retry_policy
+    if policy is None:
+        return False
+    type_ = error.type if isinstance(error, ApplicationError) else type(error).__name__
+    return type_ in (policy.non_retryable_error_types or ()) or 0 < policy.maximum_attempts <= info.attempt
 
 
 def _of_an_agent(input: worker.ExecuteActivityInput) -> bool:
