@@ -124,6 +124,16 @@ KINDS: dict[str, tuple[Any, Any, str]] = {
     "tuple": (tuple[int, str], [1, "a"], "tuple(int(1), str('a'))"),
     "bytes": (bytes, "abc", "bytes(b'abc')"),
     "keys": (dict[int, Decimal], {"1": "2.0"}, "dict(int(1)=Decimal(Decimal('2.0')))"),
+    "date_keys": (
+        dict[date, list[int]],
+        {"2024-05-06": [1]},
+        "dict(date(datetime.date(2024, 5, 6))=list(int(1)))",
+    ),
+    "keys_within": (
+        list[dict[Decimal, set[int]]],
+        [{"1.5": [2]}],
+        "list(dict(Decimal(Decimal('1.5'))=set(int(2))))",
+    ),
     "model": (
         Account,
         {"owner": "eve", "balance": "1.10", "pin": "1234", "openedOn": "2020-01-02"},

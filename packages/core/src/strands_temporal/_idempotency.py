@@ -148,8 +148,24 @@ def _asking_messages(agent: Any) -> Generator[Any]:
 
 
 def _digest(value: Any) -> str:
-    text = json.dumps(value, default=_plain, sort_keys=True, separators=(",", ":"))
+    try:
+        text = _text(value)
+    except TypeError:  # a key that JSON has no form for, or keys that have no order
+        text = _text(_with_text_keys(value))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, default=_plain, sort_keys=True, separators=(",", ":"))
+
+
+def _with_text_keys(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        items = cast("Mapping[Any, Any]", value).items()
+        return sorted([str(key), _text(_with_text_keys(item))] for key, item in items)
+    if isinstance(value, (list, tuple)):
+        return [_with_text_keys(item) for item in cast("list[Any]", value)]
+    return value
 
 
 def _plain(value: Any) -> Any:
