@@ -6,6 +6,7 @@ again. What a workflow sends is checked in `_gate.py`; what an activity returns,
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 from temporalio import activity
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.client import Client
-from temporalio.converter import DataConverter, PayloadConverter
+from temporalio.converter import DataConverter, PayloadCodec, PayloadConverter
 from temporalio.exceptions import ApplicationError
 
 from ._wire import json_size
@@ -33,10 +34,13 @@ _USUAL_GROWTH = (4, 3)
 """What a codec is taken to do to a payload where it cannot be asked: base64, as encryption is often sent."""
 
 _CODEC_SECONDS = 0.5
-"""How long a workflow waits for the codec's answer: Temporal takes two seconds for a deadlock."""
+"""How long a workflow waits for the codec's answer: Temporal takes two seconds for a deadlock, and a workflow
+may send several inputs at once."""
+
+_CODEC_PAUSE = 5.0  # seconds in which it does not wait, after an answer that did not come
 
 
-@dataclass(frozen=True)
+@dataclass
 class WireFormat:
     """What a worker's client does to payloads: how large what a workflow sends is in the end.
 
@@ -44,11 +48,13 @@ class WireFormat:
         converter: The client's data converter, with its codec and external storage.
         loop: The worker's event loop, on which the codec runs.
         thread: That loop's thread.
+        patient_from: When to wait for the codec again, after it did not answer in time.
     """
 
     converter: DataConverter
     loop: asyncio.AbstractEventLoop | None
     thread: int
+    patient_from: float = 0.0
 
     @classmethod
     def of(cls, client: Client) -> "WireFormat":
@@ -71,14 +77,21 @@ class WireFormat:
         if codec is None:
             return plain
         times, by = _USUAL_GROWTH
-        if self.loop is None or not self.loop.is_running() or self.thread == threading.get_ident():
-            return plain * times // by
-        encoding = asyncio.run_coroutine_threadsafe(codec.encode(payloads), self.loop)
+        return self._encoded_size(codec, payloads) or plain * times // by
+
+    def _encoded_size(self, codec: PayloadCodec, payloads: Sequence[Payload]) -> int | None:
+        loop = self.loop
+        if loop is None or not loop.is_running() or self.thread == threading.get_ident():
+            return None
+        if time.monotonic() < self.patient_from:
+            return None
+        encoding = asyncio.run_coroutine_threadsafe(codec.encode(payloads), loop)
         try:
             return Payloads(payloads=encoding.result(_CODEC_SECONDS)).ByteSize()
-        except Exception:  # noqa: BLE001  # the client says it, where it encodes
+        except Exception:  # noqa: BLE001  # a time-out; what else is wrong the client says where it encodes
             encoding.cancel()
-            return plain * times // by
+            self.patient_from = time.monotonic() + _CODEC_PAUSE
+            return None
 
 
 _client: ContextVar[Client | None] = ContextVar("strands_temporal_client", default=None)
