@@ -6,7 +6,6 @@ again. What a workflow sends is checked in `_gate.py`; what an activity returns,
 
 import asyncio
 import threading
-import time
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -33,14 +32,12 @@ _MOST_GROWTH = 3
 _USUAL_GROWTH = (4, 3)
 """What a codec is taken to do to a payload where it cannot be asked: base64, as encryption is often sent."""
 
-_CODEC_SECONDS = 0.5
-"""How long a workflow waits for the codec's answer: Temporal takes two seconds for a deadlock, and a workflow
-may send several inputs at once."""
-
-_CODEC_PAUSE = 5.0  # seconds in which it does not wait, after an answer that did not come
+CODEC_SECONDS = 1.0
+"""How long a workflow waits for the codec in one workflow task, over all that it sends there: Temporal takes
+two seconds for a deadlock."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class WireFormat:
     """What a worker's client does to payloads: how large what a workflow sends is in the end.
 
@@ -48,13 +45,11 @@ class WireFormat:
         converter: The client's data converter, with its codec and external storage.
         loop: The worker's event loop, on which the codec runs.
         thread: That loop's thread.
-        patient_from: When to wait for the codec again, after it did not answer in time.
     """
 
     converter: DataConverter
     loop: asyncio.AbstractEventLoop | None
     thread: int
-    patient_from: float = 0.0
 
     @classmethod
     def of(cls, client: Client) -> "WireFormat":
@@ -65,10 +60,10 @@ class WireFormat:
             loop = None
         return cls(client.config(active_config=True)["data_converter"], loop, threading.get_ident())
 
-    def size(self, payloads: Sequence[Payload]) -> int:
+    def size(self, payloads: Sequence[Payload], seconds: float) -> int:
         """Return how many bytes payloads have as the client sends them, 0 if they go elsewhere.
 
-        For a workflow: waits for a codec, and not longer than a workflow may.
+        For a workflow: waits `seconds` for a codec, at most.
         """
         plain = Payloads(payloads=payloads).ByteSize()
         if self.converter.external_storage is not None:
@@ -77,20 +72,17 @@ class WireFormat:
         if codec is None:
             return plain
         times, by = _USUAL_GROWTH
-        return self._encoded_size(codec, payloads) or plain * times // by
+        return self._encoded_size(codec, payloads, seconds) or plain * times // by
 
-    def _encoded_size(self, codec: PayloadCodec, payloads: Sequence[Payload]) -> int | None:
+    def _encoded_size(self, codec: PayloadCodec, payloads: Sequence[Payload], seconds: float) -> int | None:
         loop = self.loop
-        if loop is None or not loop.is_running() or self.thread == threading.get_ident():
-            return None
-        if time.monotonic() < self.patient_from:
+        if loop is None or not loop.is_running() or self.thread == threading.get_ident() or seconds <= 0:
             return None
         encoding = asyncio.run_coroutine_threadsafe(codec.encode(payloads), loop)
         try:
-            return Payloads(payloads=encoding.result(_CODEC_SECONDS)).ByteSize()
+            return Payloads(payloads=encoding.result(seconds)).ByteSize()
         except Exception:  # noqa: BLE001  # a time-out; what else is wrong the client says where it encodes
             encoding.cancel()
-            self.patient_from = time.monotonic() + _CODEC_PAUSE
             return None
 
 
