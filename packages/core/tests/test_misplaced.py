@@ -10,6 +10,7 @@ import boto3
 import pytest
 from conftest import Agents
 from strands import Agent, tool
+from strands.hooks import BeforeInvocationEvent
 from strands.models import BedrockModel
 from strands.multiagent import GraphBuilder
 from temporalio import workflow
@@ -19,6 +20,7 @@ from temporalio.worker import Worker
 
 from strands_temporal import StrandsPlugin, TemporalAgent
 from strands_temporal._adaptation import adapt_strands
+from strands_temporal._misplaced import misplaced
 from strands_temporal.testing import DevServer, ScriptedModel
 
 pytestmark = pytest.mark.server
@@ -172,6 +174,69 @@ class InTool:
 async def test_in_a_tool_the_model_reads_it(agents: Agents) -> None:
     async with agents(workflows=[InTool], models={"m": ScriptedModel}) as env:
         assert (await env.run(InTool.run, "none")).endswith(WHAT_TO_WRITE)
+
+
+class OwnError(Exception):
+    pass
+
+
+@workflow.defn
+class InHook:
+    """A hook asks another agent, and says in an error of its own that this did not work."""
+
+    @workflow.run
+    async def run(self, chained: bool) -> str:
+        async def second_opinion(event: BeforeInvocationEvent) -> None:
+            try:
+                await made("another").invoke_async("hi")
+            except Exception as error:
+                if chained:
+                    raise OwnError("no second opinion") from error
+                raise OwnError("the limit is reached")  # noqa: B904  # about something else
+
+        agent = TemporalAgent("m", callback_handler=None)
+        agent.add_hook(second_opinion, BeforeInvocationEvent)
+        return str(await agent.invoke_async("go"))
+
+
+@pytest.mark.parametrize(
+    ("chained", "type_", "message"),
+    [(True, "AgentTypeError", WHAT_TO_WRITE), (False, "OwnError", "the limit is reached")],
+    ids=["its cause", "raised meanwhile"],
+)
+async def test_an_error_is_about_the_model_only_if_that_is_its_cause(
+    agents: Agents, chained: bool, type_: str, message: str
+) -> None:
+    async with agents(workflows=[InHook], models={"m": ScriptedModel}) as env:
+        with pytest.raises(WorkflowFailureError) as error:
+            await env.run(InHook.run, chained)
+    failure = error.value.cause
+    assert isinstance(failure, ApplicationError)
+    assert failure.type == type_
+    assert failure.message.endswith(message)
+
+
+def raised(how: str) -> BaseException:
+    """Return an error that came from a module of Strands that is being imported, in one of these ways."""
+    late: dict[str, Any] = {"__name__": "strands.late"}
+    try:
+        try:
+            exec("import strands.not_there", late)  # noqa: S102  # a module of that name
+        except ImportError as error:
+            if how == "itself":
+                raise
+            if how == "its cause":
+                raise OwnError("own") from error
+            raise OwnError("own")  # noqa: B904
+    except (ImportError, OwnError) as error:
+        return error
+    raise AssertionError
+
+
+def test_only_the_import_error_itself_is_about_a_late_import() -> None:
+    assert "strands.late cannot be imported while the workflow runs" in (misplaced(raised("itself")) or "")
+    assert misplaced(raised("its cause")) is None
+    assert misplaced(raised("meanwhile")) is None
 
 
 def test_outside_a_workflow_bedrock_is_made_as_ever() -> None:

@@ -127,13 +127,36 @@ async def test_a_codec_that_compresses_may_make_it_fit(
 async def test_a_codec_that_does_not_answer_in_time_is_taken_for_base64(
     client: Client, worker_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("strands_temporal._sizes._CODEC_SECONDS", 0)
+    monkeypatch.setattr("strands_temporal._gate.CODEC_SECONDS", 0)
     converter = DataConverter(payload_codec=Codec())
     fits, too_large = await run_and_replay(
         client, converter, worker_options, TakeWorkflow, [1_500 * KB, 1_700 * KB]
     )
     assert fits == "1500000"
     assert "the client's payload codec makes more of it" in too_large
+
+
+class Slow(Codec):
+    """Takes its time for what is large, as a key service that is under load."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        if sum(len(payload.data) for payload in payloads) > 500 * KB:
+            await asyncio.sleep(self.seconds)
+        return await super().encode(payloads)
+
+
+@pytest.mark.parametrize("seconds", [0.3, 1.2], ids=["slow", "too-slow"])
+async def test_a_workflow_does_not_wait_for_its_codec_until_temporal_takes_it_for_blocked(
+    client: Client, worker_options: dict[str, Any], seconds: float
+) -> None:
+    """Eight inputs at once: for each of them alone the codec answers soon enough, or nearly so."""
+    converter = DataConverter(payload_codec=Slow(seconds))
+    sizes = [720 * KB] * 8
+    assert await run_and_replay(client, converter, worker_options, TakeWorkflow, sizes) == ["720000"] * 8
 
 
 async def test_small_inputs_do_not_ask_the_codec(client: Client, worker_options: dict[str, Any]) -> None:

@@ -1,7 +1,9 @@
 """An MCP server that dies, hangs or is given up in the middle of a call."""
 
+import asyncio
 import os
 import signal
+import uuid
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,25 @@ async def test_a_server_that_dies_in_a_call_is_healed_by_a_retry(agents: Agents,
     died, answers = (tmp_path / "died").read_text(), text(result).split()[-1]
     assert text(result) == f"died as {died}, answers as {answers}"
     assert died != answers
+
+
+async def test_a_call_in_whose_middle_the_worker_ends_is_made_by_the_next_one(
+    agents: Agents, tmp_path: Path
+) -> None:
+    marker, queue = tmp_path / "hung", f"ends-{uuid.uuid4()}"
+    model = ScriptedModel(use_tool("hang_once", {"marker": str(marker)}), say("done"))
+    options: Any = {"workflows": [OneServer], "task_queue": queue}
+    async with agents(plugins=plugins(model, tests=python_server), **options) as env:
+        handle = await env.start(OneServer.run, ["go"])
+        await wait_until(marker.exists)
+    async with agents(plugins=plugins(model, tests=python_server), **options) as env:
+        env.handles.append(handle)
+        (result,) = await asyncio.wait_for(handle.result(), 30)
+        assert await attempts(env, "tests-call-tool") == [2]
+        await env.assert_replays(handle)
+    hung, answers = marker.read_text(), text(result).split()[-1]
+    assert (result["status"], text(result)) == ("success", f"hung as {hung}, answers as {answers}")
+    assert hung != answers
 
 
 async def test_a_server_killed_between_calls_is_healed_by_a_retry(agents: Agents) -> None:

@@ -52,6 +52,7 @@ from ._cancel import CancelSignal
 from ._cheaper import QuietTracer, copied
 from ._errors import AgentTypeError
 from ._misplaced import NO_MODEL
+from ._slow_tools import run_bounded
 from ._strands_tools import remedy
 from ._sync_calls import InlineExecutor, capture, run_now
 from ._teardown import check_not_torn_down
@@ -323,7 +324,7 @@ def _run_inline(
     started = time.perf_counter()
     try:
         _check_in_workflow(function)
-        future.set_result(function(*args))
+        future.set_result(run_bounded(loop, function, *args))
     except StopIteration as error:  # a future cannot hold it; Python's own thread pool says the same
         future.set_exception(RuntimeError(f"StopIteration: {error}"))
     except Exception as error:  # noqa: BLE001  # as a thread does: the future carries the tool's error

@@ -9,6 +9,7 @@ marker and not for the size: another release, converter, codec or limit changes 
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -19,7 +20,7 @@ from temporalio import workflow
 from temporalio.api.common.v1 import Payloads
 
 from ._errors import AgentValueError
-from ._sizes import LARGEST_PAYLOAD, WireFormat, may_fit, payloads_of
+from ._sizes import CODEC_SECONDS, LARGEST_PAYLOAD, WireFormat, may_fit, payloads_of
 from ._types import MODEL_CALL_TOO_LARGE, PAYLOAD_TOO_LARGE, ModelCall
 from ._wire import json_size
 
@@ -60,6 +61,7 @@ class Gate:
         self._passed: Counter[str] = Counter()
         self._at = -1  # length of the history at this workflow task
         self._sent = 0
+        self._patience = CODEC_SECONDS  # for the codec, in this workflow task
         self._order = asyncio.Lock()  # who waits is not overtaken: the order is that of the replay
 
     @classmethod
@@ -84,7 +86,7 @@ class Gate:
         async with self._order:
             if self._decide(f"strands-temporal-next-task-{call}", lambda: self._is_full(size)):
                 await workflow.sleep(_TICK, summary="the next workflow task")
-                self._is_full(size)
+                self._note_task()
             self._sent += size + _COMMAND_BYTES
 
     def check(self, kind: str, values: Sequence[Any], text: str, advice: str) -> None:
@@ -122,15 +124,24 @@ class Gate:
         if may_fit(size):
             return False
         payloads = payloads_of(values, workflow.payload_converter())
-        sent = self.wire.size(payloads) if self.wire else Payloads(payloads=payloads).ByteSize()
+        if self.wire is None:
+            return Payloads(payloads=payloads).ByteSize() > LARGEST_PAYLOAD
+        self._note_task()
+        began = time.monotonic()
+        sent = self.wire.size(payloads, self._patience)
+        self._patience -= time.monotonic() - began
         return sent > LARGEST_PAYLOAD
 
     def _is_full(self, size: int) -> bool:
-        """Tell whether this workflow task has no room for `size` bytes more; forget what others had."""
+        """Tell whether this workflow task has no room for `size` bytes more."""
+        self._note_task()
+        return bool(self._sent) and self._sent + size > TASK_BYTES
+
+    def _note_task(self) -> None:
+        """Forget what the workflow tasks before this one sent and waited for."""
         at = workflow.info().get_current_history_length()
         if at != self._at:
-            self._at, self._sent = at, 0
-        return bool(self._sent) and self._sent + size > TASK_BYTES
+            self._at, self._sent, self._patience = at, 0, CODEC_SECONDS
 
     def _decide(self, marker: str, now: Callable[[], bool]) -> bool:
         """Return what `now` says the first time, and what it said then at each replay."""

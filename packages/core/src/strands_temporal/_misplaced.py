@@ -4,6 +4,7 @@ Both make the sandbox raise. Temporal takes that for a bug that a deploy mends: 
 ever, and whoever waits sees nothing. The traceback tells where an error came from.
 """
 
+import traceback
 from collections.abc import Iterator
 
 from temporalio import activity
@@ -29,17 +30,16 @@ def misplaced(error: BaseException) -> str | None:
     # Temporal asks about what `__init__` raised when its workflow is no longer the current one.
     if activity.in_activity() or isinstance(error, FailureError):
         return None
-    modules = list(_modules(error))
-    for module, _ in modules:
+    for module, _ in _modules(error, with_causes=True):
         if _is_provider(module):
             return f"{module} was used inside the workflow, where a model cannot do its I/O. {MODEL_HINT}"
-    late = next((name for name, importing in modules if importing and name.startswith("strands.")), None)
-    if late is None:
-        return None
-    return (
-        f"{late} cannot be imported while the workflow runs: {error}. Import it at the top of the workflow's "
-        "file, in `with workflow.unsafe.imports_passed_through():`"
-    )
+    for module, loading in _modules(error, with_causes=False):
+        if loading and module.startswith("strands."):
+            return (
+                f"{module} cannot be imported while the workflow runs: {error}. Import it at the top of the "
+                "workflow's file, in `with workflow.unsafe.imports_passed_through():`"
+            )
+    return None
 
 
 def _is_provider(module: str) -> bool:
@@ -48,15 +48,12 @@ def _is_provider(module: str) -> bool:
     return not package and bool(name) and not name.startswith("_") and name not in _NO_PROVIDERS
 
 
-def _modules(error: BaseException) -> Iterator[tuple[str, bool]]:
-    """Yield the module of each frame that an error and its causes went through, and if it was loading."""
+def _modules(error: BaseException, *, with_causes: bool) -> Iterator[tuple[str, bool]]:
+    """Yield the module of each frame that an error went through, and whether it was loading."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
         seen.add(id(link))
-        traceback = link.__traceback__
-        while traceback is not None:
-            frame = traceback.tb_frame
+        for frame, _ in traceback.walk_tb(link.__traceback__):
             yield str(frame.f_globals.get("__name__", "")), frame.f_code.co_name == "<module>"
-            traceback = traceback.tb_next
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+        link = link.__cause__ if with_causes else None

@@ -14,7 +14,7 @@ from typing import Any
 from temporalio import activity
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.client import Client
-from temporalio.converter import DataConverter, PayloadConverter
+from temporalio.converter import DataConverter, PayloadCodec, PayloadConverter
 from temporalio.exceptions import ApplicationError
 
 from ._wire import json_size
@@ -32,8 +32,9 @@ _MOST_GROWTH = 3
 _USUAL_GROWTH = (4, 3)
 """What a codec is taken to do to a payload where it cannot be asked: base64, as encryption is often sent."""
 
-_CODEC_SECONDS = 0.5
-"""How long a workflow waits for the codec's answer: Temporal takes two seconds for a deadlock."""
+CODEC_SECONDS = 1.0
+"""How long a workflow waits for the codec in one workflow task, over all that it sends there: Temporal takes
+two seconds for a deadlock."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,10 @@ class WireFormat:
             loop = None
         return cls(client.config(active_config=True)["data_converter"], loop, threading.get_ident())
 
-    def size(self, payloads: Sequence[Payload]) -> int:
+    def size(self, payloads: Sequence[Payload], seconds: float) -> int:
         """Return how many bytes payloads have as the client sends them, 0 if they go elsewhere.
 
-        For a workflow: waits for a codec, and not longer than a workflow may.
+        For a workflow: waits `seconds` for a codec, at most.
         """
         plain = Payloads(payloads=payloads).ByteSize()
         if self.converter.external_storage is not None:
@@ -71,14 +72,18 @@ class WireFormat:
         if codec is None:
             return plain
         times, by = _USUAL_GROWTH
-        if self.loop is None or not self.loop.is_running() or self.thread == threading.get_ident():
-            return plain * times // by
-        encoding = asyncio.run_coroutine_threadsafe(codec.encode(payloads), self.loop)
+        return self._encoded_size(codec, payloads, seconds) or plain * times // by
+
+    def _encoded_size(self, codec: PayloadCodec, payloads: Sequence[Payload], seconds: float) -> int | None:
+        loop = self.loop
+        if loop is None or not loop.is_running() or self.thread == threading.get_ident() or seconds <= 0:
+            return None
+        encoding = asyncio.run_coroutine_threadsafe(codec.encode(payloads), loop)
         try:
-            return Payloads(payloads=encoding.result(_CODEC_SECONDS)).ByteSize()
-        except Exception:  # noqa: BLE001  # the client says it, where it encodes
+            return Payloads(payloads=encoding.result(seconds)).ByteSize()
+        except Exception:  # noqa: BLE001  # a time-out; what else is wrong the client says where it encodes
             encoding.cancel()
-            return plain * times // by
+            return None
 
 
 _client: ContextVar[Client | None] = ContextVar("strands_temporal_client", default=None)

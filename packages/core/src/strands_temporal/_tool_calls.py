@@ -50,7 +50,8 @@ class ToolProgress:
         tool_use_id: Id of the tool call.
         name: The tool.
         value: What was reported.
-        attempt: The activity's attempt, from 1: a retried activity reports again from its start.
+        attempt: Temporal's number of the attempt, from 1: a retried activity reports again from its start.
+            It is no order: after an operator has reset the activity it counts from 1 again.
         number: How many values this attempt reported before.
     """
 

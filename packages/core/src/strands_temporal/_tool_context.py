@@ -105,7 +105,7 @@ class ToolContext:
 
     @property
     def attempt(self) -> int:
-        """Number of this attempt, from 1."""
+        """Temporal's number of this attempt, from 1; from 1 again after an operator's reset."""
         return self._call.attempt if self._call else activity.info().attempt
 
     @property

@@ -152,6 +152,22 @@ def die_once(marker: str) -> str:
 
 
 @server.tool()
+async def hang_once(marker: str) -> str:
+    """Never return, the first time."""
+    hung = _first_process(Path(marker))
+    if hung == os.getpid():
+        await asyncio.Event().wait()
+    return f"hung as {hung}, answers as {os.getpid()}"
+
+
+def _first_process(marker: Path) -> int:
+    """Return the id of the process that asked first."""
+    if not marker.exists():
+        marker.write_text(str(os.getpid()))
+    return int(marker.read_text())
+
+
+@server.tool()
 async def hang(marker: str) -> str:
     """Never return."""
     Path(marker).write_text(str(os.getpid()))  # noqa: ASYNC240  # a few bytes, before it hangs anyway

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from .._process_end import SETTLE_SECONDS
 from ._supervisor import Supervised
 
 PROGRESS_EVERY = 10.0
@@ -45,10 +46,11 @@ except OSError as error:
         sys.exit(f"{sys.argv[1]} is out of reach: {reason}")
 """
 
-# Runs in its own process: after a failed download the SDK can crash its process at exit. `os._exit` keeps
-# such a crash from hiding the outcome. The SDK lets one process download at a time and keeps the file.
-_DOWNLOAD = """
-import asyncio, os, sys
+# Runs in its own process, which can be ended. It waits at its exit for the SDK's threads, as `_process_end`
+# says, without the cost of that import. The SDK lets one process download at a time and keeps the file.
+_DOWNLOAD = f"""
+import asyncio, atexit, sys, time
+atexit.register(time.sleep, {SETTLE_SECONDS})
 from temporalio.testing import WorkflowEnvironment
 
 async def main():
@@ -58,10 +60,7 @@ async def main():
 try:
     asyncio.run(main())
 except RuntimeError as error:
-    sys.stderr.write(f"{error}\\n")
-    sys.stderr.flush()
-    os._exit(1)
-os._exit(0)
+    sys.exit(str(error))
 """
 
 
