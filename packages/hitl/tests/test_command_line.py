@@ -1,12 +1,10 @@
 """The command line, on a real server."""
 
 import asyncio
-import contextlib
-import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from packages.hitl.tests.approvals_support import (
@@ -20,39 +18,14 @@ from packages.hitl.tests.approvals_support import (
     until,
 )
 from packages.hitl.tests.carried_support import LongTask, LongWorkflow, hand_over
+from packages.hitl.tests.command_support import command
 from temporalio.client import Client
 
 from strands_temporal_hitl import ApprovalsClient, HITLPlugin
-from strands_temporal_hitl._cli import main
 
 pytestmark = pytest.mark.server
 
 BY = "ana"
-
-
-async def command(
-    client: Client, *arguments: str, typed: str = "", **variables: str
-) -> tuple[int | None, str, str]:
-    """Run the command line in a thread of this process: an interpreter takes two seconds to start."""
-    address = client.service_client.config.target_host
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        pytest.MonkeyPatch.context() as patched,
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
-        for name, value in {"TEMPORAL_ADDRESS": address, **variables}.items():
-            patched.setenv(name, value)
-        patched.setattr(sys, "stdin", io.StringIO(typed))
-        code = await asyncio.wait_for(asyncio.to_thread(exit_code, arguments), 60)
-    return code, out.getvalue(), err.getvalue()
-
-
-def exit_code(arguments: Sequence[str]) -> int:
-    try:
-        return main(arguments)
-    except SystemExit as misused:  # argparse's own
-        return cast("int", misused.code)
 
 
 async def command_as_process(client: Client, *arguments: str) -> tuple[int | None, str, str]:

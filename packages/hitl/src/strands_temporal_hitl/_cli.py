@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import getpass
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -11,10 +12,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio.client import Client
+from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
 from ._client import ApprovalsClient
+from ._codec import data_converter
 from ._errors import ApprovalsError
 from ._types import ApprovalRecord, PendingApproval
 
@@ -47,12 +50,19 @@ def _parser() -> argparse.ArgumentParser:
         prog="strands-temporal-hitl",
         description="See what durable agents ask of people, and decide it.",
         epilog="Connects as Temporal's own tools do: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, "
-        "TEMPORAL_TLS..., or the configuration file; --address and --namespace win.",
+        "TEMPORAL_TLS..., TEMPORAL_CODEC_ENDPOINT and TEMPORAL_CODEC_AUTH, or the configuration file; the "
+        "options here win.",
     )
     parser.add_argument("--address", metavar="HOST:PORT", help="the Temporal server")
     parser.add_argument("--namespace", help="the namespace of the workflows")
     parser.add_argument(
         "--timeout", type=float, default=10, metavar="SECONDS", help="how long a workflow may take to answer"
+    )
+    codec = parser.add_argument_group("for encrypted workflows")
+    codec.add_argument("--codec-endpoint", metavar="URL", help="address of a remote codec")
+    codec.add_argument("--codec-auth", metavar="TEXT", help="Authorization header for the remote codec")
+    codec.add_argument(
+        "--data-converter", metavar="MODULE:ATTRIBUTE", help="the workers' DataConverter, to be imported"
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     listing = commands.add_parser("list", help="what waits, in all workflows")
@@ -109,9 +119,24 @@ async def _connect(options: argparse.Namespace) -> Client:
     if options.namespace:
         config["namespace"] = options.namespace
     try:
+        config["data_converter"] = _data_converter(options, config.get("namespace") or "default")
+    except ValueError as error:
+        raise _CommandError(str(error)) from error
+    try:
         return await Client.connect(**config)
     except (RuntimeError, ValueError, RPCError) as error:  # what the SDK raises for refused and malformed
         raise _CommandError(f"Cannot connect to Temporal at {config['target_host']}: {error}") from error
+
+
+def _data_converter(options: argparse.Namespace, namespace: str) -> DataConverter:
+    endpoint, auth = options.codec_endpoint, options.codec_auth
+    if auth and not endpoint and not os.environ.get("TEMPORAL_CODEC_ENDPOINT"):
+        raise ValueError("--codec-auth is for a codec endpoint, and --codec-endpoint is not given")
+    if not options.data_converter:  # which may have a codec of its own
+        endpoint = endpoint or os.environ.get("TEMPORAL_CODEC_ENDPOINT")
+    return data_converter(
+        options.data_converter, endpoint, auth or os.environ.get("TEMPORAL_CODEC_AUTH"), namespace
+    )
 
 
 async def _list(approvals: ApprovalsClient, types: list[str]) -> None:

@@ -10,8 +10,6 @@ from typing import Any, TypeVar
 
 from temporalio.client import (
     Client,
-    WorkflowExecution,
-    WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
@@ -39,11 +37,11 @@ from ._types import (
     PendingApproval,
 )
 from ._visibility import WAITING, is_known
+from ._workflows import ListedWorkflow, open_workflows, workflow_state
 
 T = TypeVar("T")
 
 _AT_ONCE = 10  # workflows asked at the same time
-_RUNNING = "ExecutionStatus = 'Running'"
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,8 @@ class WaitingWorkflow:
         run_id: Its run when it was listed. It may go on in another one.
         workflow_type: Its type.
         pending: What it waits for.
-        problem: Why it could not be asked; then `pending` is empty.
+        problem: Why it could not be asked; then `pending` is empty. No worker answers, it is paused, or it
+            has another data converter than the client.
     """
 
     workflow_id: str
@@ -71,7 +70,7 @@ class ApprovalsClient:
     Whoever may call Temporal may decide, under any name: authenticate people before this.
 
     Args:
-        client: Client of the workflows' namespace; with a payload codec if they use one.
+        client: Client of the workflows' namespace, with their data converter and its codec.
         timeout: How long a workflow may take to answer. One whose worker is away answers when it is back.
     """
 
@@ -80,10 +79,10 @@ class ApprovalsClient:
         self._timeout = timeout
 
     async def list(self, *, workflow_types: Sequence[str] = ()) -> list[WaitingWorkflow]:
-        """Return the running workflows that wait for a person.
+        """Return the workflows that wait for a person; those that cannot be asked with their problem.
 
         Without `workflow_types` they are found by the search attribute, which workflows have whose workers
-        have `HITLPlugin`. With them, each running workflow of these types is asked: slower, on any server.
+        have `HITLPlugin`. With them, each open workflow of these types is asked: slower, on any server.
 
         Raises:
             ApprovalsNotIndexedError: If no types are given and the server does not know the attribute.
@@ -96,14 +95,14 @@ class ApprovalsClient:
                 f"`temporal operator search-attribute create --name {PENDING.name} --type Keyword`"
             )
         types = " OR ".join(f"WorkflowType = {json.dumps(name)}" for name in workflow_types)
-        found: dict[str, WorkflowExecution] = {}
-        async for execution in self._client.list_workflows(f"{_RUNNING} AND ({types or WAITING})"):
+        found: dict[str, ListedWorkflow] = {}
+        async for listed in open_workflows(self._client, types or WAITING):
             # One that was just continued as new may still be listed with its run before.
-            known = found.setdefault(execution.id, execution)
-            if execution.start_time > known.start_time:
-                found[execution.id] = execution
+            known = found.setdefault(listed.id, listed)
+            if listed.started_at > known.started_at:
+                found[listed.id] = listed
         at_once = asyncio.Semaphore(_AT_ONCE)
-        asked = await asyncio.gather(*(self._ask(execution, at_once) for execution in found.values()))
+        asked = await asyncio.gather(*(self._ask(listed, at_once) for listed in found.values()))
         return [workflow for workflow in asked if workflow.pending or workflow.problem]
 
     async def pending(self, workflow_id: str, *, run_id: str | None = None) -> "list[PendingApproval]":
@@ -114,7 +113,7 @@ class ApprovalsClient:
         """
         try:
             return await self._query(workflow_id, run_id, PENDING_QUERY, list[PendingApproval])
-        except WorkflowQueryRejectedError:
+        except WorkflowQueryRejectedError:  # it has ended
             return []
 
     async def records(self, workflow_id: str, *, run_id: str | None = None) -> "list[ApprovalRecord]":
@@ -228,28 +227,33 @@ class ApprovalsClient:
             ) from error
         except RPCError as error:
             raise await self._undecided(handle, error) from error
+        except Exception as error:  # a user's converter or codec may raise anything
+            raise ApprovalsUnreachableError(
+                f"{self._unreadable(workflow_id, error)}. The decision may have been taken: look at the "
+                "records"
+            ) from error
 
     async def _undecided(self, handle: "WorkflowHandle[Any, Any]", error: RPCError) -> ApprovalsError:
         """Return why no decision arrived: the workflow has ended, or cannot be asked now."""
         if error.status == RPCStatusCode.NOT_FOUND:  # of one that has ended, or was never known
             with contextlib.suppress(RPCError):
-                status = (await handle.describe(rpc_timeout=self._timeout)).status
-                if status not in (None, WorkflowExecutionStatus.RUNNING):
+                state = await workflow_state(self._client, handle.id, handle.run_id, self._timeout)
+                if not state.is_open:
                     return ApprovalsEndedError(
-                        f"Workflow {handle.id!r} has ended ({status.name}): nothing more is decided in it",
-                        status.name,
+                        f"Workflow {handle.id!r} has ended ({state.status}): nothing more is decided in it",
+                        state.status,
                     )
         return self._unreachable(handle.id, error)
 
-    async def _ask(self, execution: WorkflowExecution, at_once: asyncio.Semaphore) -> WaitingWorkflow:
+    async def _ask(self, listed: ListedWorkflow, at_once: asyncio.Semaphore) -> WaitingWorkflow:
         problem, pending = None, list[PendingApproval]()
         async with at_once:
             try:
                 # In whichever run it is by now, not in the one that was listed.
-                pending = await self.pending(execution.id)
+                pending = await self.pending(listed.id)
             except ApprovalsUnreachableError as error:
                 problem = str(error)
-        return WaitingWorkflow(execution.id, execution.run_id, execution.workflow_type, pending, problem)
+        return WaitingWorkflow(listed.id, listed.run_id, listed.type, pending, problem)
 
     async def _query(
         self, workflow_id: str, run_id: str | None, query: str, type_: type[T], *, closed: bool = False
@@ -266,6 +270,35 @@ class ApprovalsClient:
             ) from error
         except RPCError as error:
             raise self._unreachable(workflow_id, error) from error
+        except WorkflowQueryRejectedError as error:
+            if paused := await self._paused(workflow_id, run_id):
+                raise ApprovalsUnreachableError(paused) from error
+            raise
+        except Exception as error:  # a user's converter or codec may raise anything
+            # The SDK answers with a ValueError where the server says that a workflow is paused.
+            problem = await self._paused(workflow_id, run_id) or self._unreadable(workflow_id, error)
+            raise ApprovalsUnreachableError(problem) from error
+
+    async def _paused(self, workflow_id: str, run_id: str | None) -> str | None:
+        """Return that the workflow is paused, and by whom; None if it is not, or the server cannot say."""
+        try:
+            state = await workflow_state(self._client, workflow_id, run_id, self._timeout)
+        except RPCError:
+            return None
+        if not state.is_paused:
+            return None
+        why = f": {state.pause_reason}" if state.pause_reason else ""
+        return (
+            f"Workflow {workflow_id!r} is paused (by {state.paused_by or 'somebody'}{why}). It can be asked, "
+            "and decided, when it is unpaused"
+        )
+
+    def _unreadable(self, workflow_id: str, error: Exception) -> str:
+        return (
+            f"The client's data converter fails on workflow {workflow_id!r} "
+            f"({type(error).__name__}: {error}). It has to be that of the workflow's workers, with its "
+            "codec; on the command line give --codec-endpoint or --data-converter"
+        )
 
     def _unreachable(self, workflow_id: str, error: RPCError) -> ApprovalsUnreachableError:
         if error.status in (RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED):

@@ -1,0 +1,124 @@
+"""The data converter of the command line: a codec behind an address, or a converter of the user's own code.
+
+A codec endpoint speaks the protocol of Temporal's own tools: `POST <endpoint>/encode` and `/decode` with
+`Payloads` in protobuf's JSON (https://docs.temporal.io/codec-server).
+"""
+
+import dataclasses
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from google.protobuf.json_format import MessageToJson, Parse, ParseError
+from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.converter import DataConverter, PayloadCodec
+
+_OK, _REDIRECT = 200, 300
+_TIMEOUT = 10.0  # seconds
+
+
+class CodecEndpointError(Exception):
+    """The codec endpoint did not encode or decode."""
+
+
+class RemoteCodec(PayloadCodec):
+    """Encodes and decodes at a codec endpoint.
+
+    Args:
+        endpoint: Its address, http or https; `{namespace}` in it becomes the namespace.
+        namespace: Namespace of the workflows, told to the endpoint in `X-Namespace`.
+        auth: The `Authorization` header, if it needs one.
+
+    Raises:
+        ValueError: If `endpoint` is not an http(s) address.
+    """
+
+    def __init__(self, endpoint: str, namespace: str, auth: str | None = None) -> None:
+        parts = urlsplit(endpoint)
+        # Reading the port raises ValueError where it is none.
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            raise ValueError(f"{endpoint!r} is not an http or https address")
+        self._endpoint = endpoint.replace("{namespace}", namespace).rstrip("/")
+        self._where = f"{parts.scheme}://{parts.hostname}"  # the rest of it may be a secret
+        self._headers = {"content-type": "application/json", "x-namespace": namespace}
+        if auth:
+            self._headers["authorization"] = auth
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """See base class."""
+        return await self._post("encode", payloads)
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        """See base class."""
+        return await self._post("decode", payloads)
+
+    async def _post(self, what: str, payloads: Sequence[Payload]) -> list[Payload]:
+        import httpx  # here: most commands need no HTTP client
+
+        try:
+            async with httpx.AsyncClient(timeout=_TIMEOUT) as http:
+                response = await http.post(
+                    f"{self._endpoint}/{what}",
+                    content=MessageToJson(Payloads(payloads=payloads)),
+                    headers=self._headers,
+                )
+        except httpx.HTTPError as error:
+            raise CodecEndpointError(
+                f"{self._where} does not answer: {error or type(error).__name__}"
+            ) from error
+        if not _OK <= response.status_code < _REDIRECT:
+            raise CodecEndpointError(f"{self._where} answers {response.status_code} to {what}")
+        try:
+            answer = Parse(response.text, Payloads(), ignore_unknown_fields=True)
+        except ParseError as error:
+            raise CodecEndpointError(f"{self._where} answers {what} with what are no payloads") from error
+        if len(answer.payloads) != len(payloads):
+            raise CodecEndpointError(
+                f"{self._where} answers {len(payloads)} payloads to {what} with {len(answer.payloads)}"
+            )
+        return list(answer.payloads)
+
+
+def data_converter(path: str | None, endpoint: str | None, auth: str | None, namespace: str) -> DataConverter:
+    """Return the data converter that command line options ask for; without any, temporalio's default.
+
+    Args:
+        path: `module:attribute` of a `DataConverter`; modules in the current directory are found.
+        endpoint: Address of a codec endpoint.
+        auth: Its `Authorization` header.
+        namespace: Namespace of the workflows.
+
+    Raises:
+        ValueError: If the options are malformed, do not fit together, or name what is not there.
+    """
+    converter = DataConverter.default if path is None else _imported(path)
+    if not endpoint:
+        return converter
+    if converter.payload_codec is not None:
+        raise ValueError(f"--data-converter {path} has a codec of its own; leave --codec-endpoint out")
+    try:
+        return dataclasses.replace(converter, payload_codec=RemoteCodec(endpoint, namespace, auth))
+    except ValueError as error:
+        raise ValueError(f"--codec-endpoint {error}") from None
+
+
+def _imported(path: str) -> DataConverter:
+    module, colon, attribute = path.partition(":")
+    if not module or not colon or not attribute:
+        raise ValueError(f"--data-converter {path!r} is not MODULE:ATTRIBUTE")
+    here = str(Path.cwd())
+    if here not in sys.path:  # an installed command does not look there by itself
+        sys.path.insert(0, here)
+    try:
+        value: object = importlib.import_module(module)
+    except ImportError as error:
+        raise ValueError(f"--data-converter {path}: {error}") from error
+    for name in attribute.split("."):
+        if not hasattr(value, name):
+            raise ValueError(f"--data-converter {path}: {module} has no {attribute}")
+        value = getattr(value, name)
+    if isinstance(value, DataConverter):
+        return value
+    raise ValueError(f"--data-converter {path} is a {type(value).__name__}, not a temporalio DataConverter")

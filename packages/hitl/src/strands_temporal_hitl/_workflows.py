@@ -1,0 +1,95 @@
+"""Workflows as the server lists and describes them, with those that are paused.
+
+temporalio's own list and describe raise ValueError where an operator has paused a workflow (server 1.32 and
+later, `temporal workflow pause`): their enumeration does not know that status.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionRequest,
+    ListWorkflowExecutionsRequest,
+)
+from temporalio.client import Client
+
+OPEN = "CloseTime IS NULL"
+"""Visibility query for what has not ended. `ExecutionStatus = 'Running'` would leave out paused workflows."""
+
+
+@dataclass(frozen=True)
+class ListedWorkflow:
+    """A workflow in a list. Its status may be a moment old."""
+
+    id: str
+    run_id: str
+    type: str
+    started_at: datetime
+
+
+@dataclass(frozen=True)
+class WorkflowState:
+    """What the server says of a workflow.
+
+    Attributes:
+        status: Temporal's name: "RUNNING", "PAUSED", "COMPLETED".
+        paused_by: Who paused it.
+        pause_reason: Why.
+    """
+
+    status: str
+    paused_by: str = ""
+    pause_reason: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended."""
+        return self.status in ("RUNNING", "PAUSED")
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it is paused: then the server refuses queries and updates."""
+        return self.status == "PAUSED"
+
+
+async def open_workflows(client: Client, query: str) -> AsyncIterator[ListedWorkflow]:
+    """Yield the workflows that fulfil a visibility query and have not ended.
+
+    Raises:
+        RPCError: If the server does not answer.
+    """
+    request = ListWorkflowExecutionsRequest(namespace=client.namespace, query=f"{OPEN} AND ({query})")
+    while True:
+        page = await client.workflow_service.list_workflow_executions(request, retry=True)
+        for info in page.executions:
+            yield _listed(info)
+        if not page.next_page_token:
+            return
+        request.next_page_token = page.next_page_token
+
+
+def _listed(info: WorkflowExecutionInfo) -> ListedWorkflow:
+    started_at = info.start_time.ToDatetime(timezone.utc)
+    return ListedWorkflow(info.execution.workflow_id, info.execution.run_id, info.type.name, started_at)
+
+
+async def workflow_state(
+    client: Client, workflow_id: str, run_id: str | None, timeout: timedelta
+) -> WorkflowState:
+    """Return the state of a workflow; of its latest run if none is named.
+
+    Raises:
+        RPCError: If the server does not know it, or does not answer.
+    """
+    request = DescribeWorkflowExecutionRequest(
+        namespace=client.namespace,
+        execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id or ""),
+    )
+    answer = await client.workflow_service.describe_workflow_execution(request, retry=True, timeout=timeout)
+    status = WorkflowExecutionStatus.Name(answer.workflow_execution_info.status)
+    pause = answer.workflow_extended_info.pause_info
+    return WorkflowState(status.removeprefix("WORKFLOW_EXECUTION_STATUS_"), pause.identity, pause.reason)

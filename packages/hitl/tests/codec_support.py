@@ -1,0 +1,109 @@
+"""Encrypted workflows for tests: a codec, a data converter with it, and a codec server."""
+
+import hashlib
+import hmac
+import json
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+
+from google.protobuf.json_format import MessageToDict, ParseDict
+from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import PayloadCodec
+
+AUTH = "Bearer let-me-in"
+_KEY = b"a key for tests"
+
+
+class Sealing(PayloadCodec):
+    """Encrypts, well enough for a test: nobody reads a payload, or changes it, without the key."""
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return [self.seal(payload) for payload in payloads]
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return [self.open(payload) for payload in payloads]
+
+    def seal(self, payload: Payload) -> Payload:
+        plain = payload.SerializeToString()
+        data = hmac.digest(_KEY, plain, "sha256") + _crypt(plain)
+        return Payload(metadata={"encoding": b"binary/encrypted"}, data=data)
+
+    def open(self, payload: Payload) -> Payload:
+        if payload.metadata.get("encoding") != b"binary/encrypted":
+            return payload
+        plain = _crypt(payload.data[32:])
+        if not hmac.compare_digest(payload.data[:32], hmac.digest(_KEY, plain, "sha256")):
+            raise ValueError("sealed with another key")
+        return Payload.FromString(plain)
+
+
+def _crypt(data: bytes) -> bytes:
+    stream = b""
+    for number in count():
+        if len(stream) >= len(data):
+            break
+        stream += hashlib.sha256(_KEY + number.to_bytes(4, "big")).digest()
+    return bytes(one ^ other for one, other in zip(data, stream, strict=False))
+
+
+encrypted_data_converter = replace(pydantic_data_converter, payload_codec=Sealing())
+not_a_data_converter = "text"
+
+
+@dataclass
+class CodecServer:
+    """A codec server for as long as a block runs.
+
+    Attributes:
+        address: Its address.
+        asked: What it was asked: path and namespace.
+        answer: What it answers in place of payloads, if not None: a status and a body.
+    """
+
+    address: str
+    asked: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    answer: tuple[int, bytes] | None = None
+
+
+@contextmanager
+def codec_server() -> Generator[CodecServer]:
+    codec = Sealing()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            told.asked.append((self.path, self.headers["x-namespace"]))
+            status, answer = told.answer or self._payloads(body)
+            self.send_response(status)
+            self.send_header("content-length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def _payloads(self, body: bytes) -> tuple[int, bytes]:
+            if self.headers["authorization"] != AUTH:
+                return 401, b"who are you?"
+            if self.headers["content-type"] != "application/json":
+                return 415, b"what is that?"
+            change = codec.seal if self.path.endswith("/encode") else codec.open
+            given = ParseDict(json.loads(body), Payloads())
+            changed = Payloads(payloads=[change(payload) for payload in given.payloads])
+            return 200, json.dumps(MessageToDict(changed)).encode()
+
+        def log_message(self, format: str, *args: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    told = CodecServer(f"http://127.0.0.1:{server.server_port}")
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield told
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

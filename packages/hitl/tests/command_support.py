@@ -1,0 +1,38 @@
+"""The command line for tests, in their own process."""
+
+import asyncio
+import contextlib
+import io
+import sys
+from collections.abc import Sequence
+from typing import cast
+
+import pytest
+from temporalio.client import Client
+
+from strands_temporal_hitl._cli import main
+
+
+async def command(
+    client: Client, *arguments: str, typed: str = "", **variables: str
+) -> tuple[int | None, str, str]:
+    """Run the command line in a thread of this process: an interpreter takes two seconds to start."""
+    address = client.service_client.config.target_host
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        for name, value in {"TEMPORAL_ADDRESS": address, **variables}.items():
+            patched.setenv(name, value)
+        patched.setattr(sys, "stdin", io.StringIO(typed))
+        code = await asyncio.wait_for(asyncio.to_thread(exit_code, arguments), 60)
+    return code, out.getvalue(), err.getvalue()
+
+
+def exit_code(arguments: Sequence[str]) -> int:
+    try:
+        return main(arguments)
+    except SystemExit as misused:  # argparse's own
+        return cast("int", misused.code)
