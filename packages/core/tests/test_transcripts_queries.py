@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
-from conftest import Agents
+from conftest import Agents, pause, unpause
 from packages.core.tests.transcript_runs import (
     SOON,
     Asked,
@@ -22,7 +22,7 @@ from packages.core.tests.transcript_runs import (
 )
 from packages.core.tests.transcript_scenes import Plan, Taken, Talk, noise
 from temporalio import workflow
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError, WorkflowQueryRejectedError
 from temporalio.exceptions import ApplicationError
 from temporalio.runtime import MetricBuffer, Runtime, TelemetryConfig
 from temporalio.service import RPCError, RPCStatusCode
@@ -64,6 +64,7 @@ FAILURES: dict[str, Exception] = {
     "unavailable": RPCError("no", RPCStatusCode.UNAVAILABLE, b""),
     "exhausted": RPCError("no", RPCStatusCode.RESOURCE_EXHAUSTED, b""),
     "the codec's": OSError("the codec server is down"),
+    "the converter's": ValueError("not what it was"),
 }
 
 
@@ -79,24 +80,56 @@ async def test_a_query_that_fails_harms_nobody(runs: Runs, how: str) -> None:
         await runs.check(await runs.start(PLAN), PLAN)
     assert len(watch.failed) == 2
     attempts = [asked.attempt for asked in watch.asked if asked.call == 1]
-    assert attempts == ([1, 2, 3] if how == "the codec's" else [1, 1, 1])  # asked again, or tried again
+    assert attempts == ([1, 2, 3] if how.startswith("the ") else [1, 1, 1])  # asked again, or tried again
+
+
+async def test_a_call_of_a_paused_workflow_asks_until_it_goes_on(runs: Runs) -> None:
+    """The server lets nobody query a paused workflow."""
+
+    async def pause_at_first(asked: Asked) -> None:
+        if asked.call == 1 and not watch.failed:
+            await pause(runs.client, handle.id)
+        elif asked.call == 1 and len(watch.failed) == 2:
+            await unpause(runs.client, handle.id)
+
+    async with runs.worker(Watch(pause_at_first), cache=0) as watch:
+        handle = await runs.start(PLAN)
+        await runs.check(handle, PLAN)
+    assert len(watch.failed) == 2
+    assert [asked.attempt for asked in watch.asked if asked.call == 1] == [1, 1, 1]
 
 
 class Deaf:
     """A client whose workflows answer no query."""
 
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
     def get_workflow_handle(self, workflow_id: str, run_id: str) -> "Deaf":
         return self
 
     async def query(self, name: str, **options: Any) -> str:
-        raise RPCError("no", RPCStatusCode.UNAVAILABLE, b"")
+        raise self.error
 
 
-async def test_an_attempt_gives_up_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (RPCError("no", RPCStatusCode.UNAVAILABLE, b""), "no"),
+        # What temporalio 1.35 raises where the workflow is paused, and what it is to raise.
+        (ValueError("8 is not a valid WorkflowExecutionStatus"), "the workflow is paused, and .*"),
+        (WorkflowQueryRejectedError(None), "the workflow is paused, and .*"),
+    ],
+)
+async def test_an_attempt_gives_up_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, why: str
+) -> None:
     monkeypatch.setattr("strands_temporal._transcript_query.ASK_FOR", timedelta(seconds=1))
-    environment = ActivityEnvironment(client=cast("Client", Deaf()))
+    environment = ActivityEnvironment(client=cast("Client", Deaf(error)))
     environment.info = replace(environment.info, attempt=1000)
-    with pytest.raises(ApplicationError, match=r"gave no answer.* no\. The call is tried again") as failure:
+    with pytest.raises(
+        ApplicationError, match=rf"gave no answer.* {why}\. The call is tried again"
+    ) as failure:
         await environment.run(KeptTranscripts(0).resolve, Transcript(call=1, digest=""))
     assert failure.value.type == TRANSCRIPT_UNAVAILABLE
     assert failure.value.next_retry_delay == timedelta(seconds=60)

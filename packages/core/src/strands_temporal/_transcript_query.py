@@ -18,7 +18,12 @@ from typing import Any, cast
 from weakref import WeakValueDictionary
 
 from temporalio import activity
-from temporalio.client import WorkflowHandle, WorkflowQueryFailedError
+from temporalio.client import (
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+)
 from temporalio.common import QueryRejectCondition
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
@@ -231,8 +236,12 @@ class _Asking:
             # The SDK tells a time-out of its own as cancelled.
             if isinstance(error, RPCError) and error.status in _TIMED_OUT:
                 self._rpc_timeout = min(self._rpc_timeout * 2, _LONGEST_RPC_TIMEOUT)
-            await asyncio.sleep(_PAUSE)
-            return None
+        except (WorkflowQueryRejectedError, ValueError) as error:
+            if not _tells_of_a_pause(error):
+                raise
+            self._check_time("the workflow is paused, and the server answers no query to it")
+        await asyncio.sleep(_PAUSE)
+        return None
 
     def _check_time(self, why: object) -> None:
         """Give this attempt up if it has asked long enough."""
@@ -256,6 +265,14 @@ class _Asking:
             type=TRANSCRIPT_GONE,
             non_retryable=True,
         )
+
+
+def _tells_of_a_pause(error: Exception) -> bool:
+    """Tell whether the server rejected a query because the workflow is paused, whatever it was asked for.
+
+    temporalio 1.35 does not know the status of a paused workflow: it raises the ValueError of its enumeration.
+    """
+    return isinstance(error, WorkflowQueryRejectedError) or WorkflowExecutionStatus.__name__ in str(error)
 
 
 def _patience(info: activity.Info) -> timedelta:
