@@ -4,7 +4,7 @@ import asyncio
 import sys
 import uuid
 
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
 from examples.human_in_the_loop.workflow import TASK_QUEUE, HumanInTheLoopWorkflow
@@ -20,7 +20,8 @@ async def main(prompt: str) -> None:
     handle = await client.start_workflow(
         HumanInTheLoopWorkflow.run, prompt, id=f"{TASK_QUEUE}-{uuid.uuid4()}", task_queue=TASK_QUEUE
     )
-    while (await handle.describe()).status == WorkflowExecutionStatus.RUNNING:
+    result = asyncio.create_task(handle.result())
+    while not result.done():
         if question := await pending(handle):
             print(f"{question} [y/n] ", end="", flush=True)
             answer = await asyncio.to_thread(sys.stdin.readline)
@@ -28,14 +29,17 @@ async def main(prompt: str) -> None:
                 HumanInTheLoopWorkflow.approve, "approve" if answer.strip().lower() == "y" else "deny"
             )
         await asyncio.sleep(0.5)
-    print(f"Result: {await handle.result()}")
+    print(f"Result: {await result}")
 
 
 async def pending(handle: WorkflowHandle[HumanInTheLoopWorkflow, str]) -> str | None:
-    """Return the question that waits, if there is one. A query needs a worker; a signal does not."""
+    """Return the question that waits, if there is one.
+
+    A query needs a worker, and a workflow that nobody has paused. A signal needs neither.
+    """
     try:
         return await handle.query(HumanInTheLoopWorkflow.pending_approval)
-    except RPCError:  # no worker at the moment: nothing is lost, ask again later
+    except (RPCError, ValueError):  # no worker at the moment, or paused: nothing is lost, ask again later
         return None
 
 
