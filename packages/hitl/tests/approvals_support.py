@@ -140,6 +140,14 @@ class Setting:
             await assert_replays(history, self.env.workflows, plugins=self.env.plugins)
 
 
+def approver_for(client: Client) -> ApprovalsClient:
+    """Return an approver who waits longer than a workflow task or a query that got lost takes to come again.
+
+    Without the workflow cache a query that meets the eviction of its workflow is lost, for ten seconds.
+    """
+    return ApprovalsClient(client, timeout=timedelta(seconds=30))
+
+
 async def refused(decision: Awaitable[object]) -> ApprovalRefusedError:
     with pytest.raises(ApprovalRefusedError) as caught:
         await decision

@@ -27,7 +27,9 @@ async def command(
         for name, value in {"TEMPORAL_ADDRESS": address, **variables}.items():
             patched.setenv(name, value)
         patched.setattr(sys, "stdin", io.StringIO(typed))
-        code = await asyncio.wait_for(asyncio.to_thread(exit_code, arguments), 60)
+        # As `approver_for` waits; a test's own --timeout, which comes later, wins.
+        patient = ["--timeout", "30", *arguments]
+        code = await asyncio.wait_for(asyncio.to_thread(exit_code, patient), 60)
     return code, out.getvalue(), err.getvalue()
 
 

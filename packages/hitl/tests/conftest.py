@@ -8,13 +8,20 @@ from typing import Any
 
 import pytest
 from conftest import Agents
-from packages.hitl.tests.approvals_support import GatedWorkflow, Opened, Setting, Told, opened
+from packages.hitl.tests.approvals_support import (
+    GatedWorkflow,
+    Opened,
+    Setting,
+    Told,
+    approver_for,
+    opened,
+)
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
 from strands_temporal import StrandsPlugin
 from strands_temporal.testing import DevServer, ScriptedModel
-from strands_temporal_hitl import ApprovalsClient, HITLPlugin
+from strands_temporal_hitl import HITLPlugin
 
 
 @pytest.fixture
@@ -29,8 +36,7 @@ def setting(agents: Agents, client: Client) -> Callable[..., Any]:
         ]
         workflows = options.pop("workflows", [GatedWorkflow])
         async with agents(workflows=workflows, plugins=plugins, **options) as env:
-            # Longer than a workflow task that got lost takes to be tried again.
-            yield Setting(env, told, ApprovalsClient(client, timeout=timedelta(seconds=30)))
+            yield Setting(env, told, approver_for(client))
 
     return open_setting
 

@@ -14,7 +14,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from packages.hitl.tests.approvals_support import until
+from packages.hitl.tests.approvals_support import (
+    approver_for,
+    until,
+)
 from strands import tool
 from strands.hooks import BeforeToolCallEvent, BeforeToolsEvent
 from temporalio import workflow
@@ -30,7 +33,7 @@ from strands_temporal.testing import (
     say,
     use_tools,
 )
-from strands_temporal_hitl import Approvals, ApprovalsClient, HITLPlugin, digest_of
+from strands_temporal_hitl import Approvals, HITLPlugin, digest_of
 
 HISTORIES = Path(__file__).parent / "histories"
 BY = "ana"
@@ -115,21 +118,21 @@ Act = Callable[[Client, Any], Awaitable[None]]
 
 async def waiting(client: Client, handle: Any) -> Any:
     """Return what waits, once something does."""
-    approver = ApprovalsClient(client)
+    approver = approver_for(client)
     return await until(lambda: approver.pending(handle.id), bool)
 
 
 async def approve_all(client: Client, handle: Any) -> None:
     """Approve what was shown."""
     for pending in await waiting(client, handle):
-        await ApprovalsClient(client).approve(handle.id, pending, by=BY)
+        await approver_for(client).approve(handle.id, pending, by=BY)
 
 
 async def approve_one(client: Client, handle: Any) -> None:
     """Approve the first, reject the second."""
     first, second = sorted(await waiting(client, handle), key=lambda p: str(p.question))
-    await ApprovalsClient(client).approve(handle.id, first, by=BY)
-    await ApprovalsClient(client).reject(handle.id, second, by=BY, reason="too much")
+    await approver_for(client).approve(handle.id, first, by=BY)
+    await approver_for(client).reject(handle.id, second, by=BY, reason="too much")
 
 
 async def stop_and_approve(client: Client, handle: Any) -> None:

@@ -14,6 +14,7 @@ from packages.hitl.tests.approvals_support import (
     Gate,
     GatedWorkflow,
     Told,
+    approver_for,
     delete_file,
     deletes,
     deletes_two,
@@ -163,7 +164,7 @@ async def test_a_decision_after_a_new_worker_took_over(
         handle = await connected.start_workflow(GatedWorkflow.run, id=queue, task_queue=queue)
         notice = await told.next()
     async with Worker(connected, **options):
-        approver = ApprovalsClient(client, timeout=timedelta(seconds=30))
+        approver = approver_for(client)
         assert await approver.pending(queue) == notice.pending
         await approver.approve(queue, notice.pending[0], by=BY)
         result = await asyncio.wait_for(handle.result(), 30)
@@ -174,7 +175,7 @@ async def test_a_decision_after_a_new_worker_took_over(
 async def test_without_the_plugin_people_still_decide(agents: Agents, client: Client) -> None:
     async with agents(workflows=[GatedWorkflow], models={"model": deletes}) as env:
         handle = await env.start(GatedWorkflow.run)
-        approver = ApprovalsClient(client)
+        approver = approver_for(client)
         pending = await first_pending(approver, handle.id)
         await approver.approve(handle.id, pending, by=BY)
         assert (await asyncio.wait_for(handle.result(), 30))["text"] == "deleted /etc/passwd"

@@ -11,6 +11,7 @@ from packages.hitl.tests.approvals_support import (
     AskingWorkflow,
     Opened,
     SilentWorkflow,
+    approver_for,
     opened,
     paused,
     two,
@@ -96,7 +97,7 @@ async def test_where_the_attribute_is_of_another_type_it_is_never_set(
 
 
 async def never_sets_it(bare: Client, worker_options: dict[str, Any], plugin: HITLPlugin) -> None:
-    approver = ApprovalsClient(bare)
+    approver = approver_for(bare)
     async with opened(bare, worker_options)(plugin) as env:
         handle = await env.start(AskingWorkflow.run)
         (pending,) = await paused(approver, handle)
@@ -120,7 +121,7 @@ async def never_sets_it(bare: Client, worker_options: dict[str, Any], plugin: HI
 async def test_a_worker_registers_the_attribute_and_all_that_waits_is_found(
     bare: Client, worker_options: dict[str, Any]
 ) -> None:
-    approver = ApprovalsClient(bare)
+    approver = approver_for(bare)
     async with opened(bare, worker_options)(HITLPlugin()) as env:
         handles = [await env.start(AskingWorkflow.run) for _ in range(3)]
         await env.start(SilentWorkflow.run)
@@ -140,7 +141,7 @@ async def test_a_worker_registers_the_attribute_and_all_that_waits_is_found(
 
 
 async def test_between_two_answers_a_workflow_is_still_found(environments: Opened, client: Client) -> None:
-    approver = ApprovalsClient(client)
+    approver = approver_for(client)
 
     async def mine() -> list[WaitingWorkflow]:
         return [waiting for waiting in await listed(approver) if waiting.workflow_id == handle.id]
@@ -158,7 +159,7 @@ async def test_between_two_answers_a_workflow_is_still_found(environments: Opene
 
 
 async def test_a_cancelled_wait_is_no_longer_listed(environments: Opened, client: Client) -> None:
-    approver = ApprovalsClient(client)
+    approver = approver_for(client)
     async with environments(HITLPlugin()) as env:
         handle = await env.start(AskingWorkflow.run)
         await until(
@@ -176,7 +177,7 @@ async def test_a_cancelled_wait_is_no_longer_listed(environments: Opened, client
 
 async def test_a_mark_from_an_earlier_run_is_taken_away(environments: Opened, client: Client) -> None:
     key = SearchAttributeKey.for_keyword("StrandsApprovals")
-    approver = ApprovalsClient(client)
+    approver = approver_for(client)
     async with environments(HITLPlugin()) as env:
         await until(lambda: listable(approver), lambda known: known)
         marked = TypedSearchAttributes([SearchAttributePair(key, "pending")])
@@ -202,7 +203,7 @@ async def listable(approver: ApprovalsClient) -> bool:
 async def test_who_cannot_be_asked_says_why(environments: Opened, client: Client) -> None:
     async with environments(HITLPlugin()) as env:
         silent = await env.start(SilentWorkflow.run)
-        approver = ApprovalsClient(client)
+        approver = approver_for(client)
         with pytest.raises(ApprovalsUnreachableError, match="it has no Approvals"):
             await approver.pending(silent.id)
         with pytest.raises(ApprovalsUnreachableError, match="'no-such' cannot be asked"):
@@ -222,7 +223,7 @@ async def test_who_cannot_be_asked_says_why(environments: Opened, client: Client
 async def test_a_workflow_that_ends_while_a_decision_is_under_way(
     environments: Opened, client: Client
 ) -> None:
-    approver = ApprovalsClient(client)
+    approver = approver_for(client)
     async with environments(HITLPlugin()) as env:
         handle = await env.start(AskingWorkflow.run)
         (pending,) = await paused(approver, handle)
@@ -236,7 +237,7 @@ async def test_a_workflow_that_ends_while_a_decision_is_under_way(
 async def test_a_workflow_whose_worker_is_away_is_listed_with_its_problem(
     environments: Opened, client: Client
 ) -> None:
-    patient, hasty = ApprovalsClient(client), ApprovalsClient(client, timeout=timedelta(seconds=1))
+    patient, hasty = approver_for(client), ApprovalsClient(client, timeout=timedelta(seconds=1))
     async with environments(HITLPlugin()) as env:
         handle = await env.start(AskingWorkflow.run)
         await until(patient.list, lambda found: handle.id in {waiting.workflow_id for waiting in found})

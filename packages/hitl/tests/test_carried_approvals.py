@@ -7,7 +7,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from packages.hitl.tests.approvals_support import BY, Setting, chain, deletes, deletes_two, refused, until
+from packages.hitl.tests.approvals_support import (
+    BY,
+    Setting,
+    approver_for,
+    chain,
+    deletes,
+    deletes_two,
+    refused,
+    until,
+)
 from packages.hitl.tests.carried_support import LongTask, LongWorkflow, hand_over, is_settled, next_run
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
@@ -25,7 +34,7 @@ from temporalio.converter import DataConverter, PayloadCodec
 from temporalio.plugin import SimplePlugin
 from temporalio.service import RPCError, RPCStatusCode
 
-from strands_temporal_hitl import ApprovalsClient, Decision
+from strands_temporal_hitl import Decision
 
 pytestmark = pytest.mark.server
 
@@ -142,7 +151,7 @@ async def test_a_list_that_is_behind_leads_to_the_run_that_waits(setting: Any, c
         new = await handle.describe()
         for found in ([old], [old, new], [new, old]):
             behind = Client(client.service_client, interceptors=[StaleList(found)])
-            (waiting,) = await ApprovalsClient(behind).list()
+            (waiting,) = await approver_for(behind).list()
             assert (waiting.workflow_id, waiting.pending) == (handle.id, pending)
             assert waiting.run_id == found[-1 if found[0] is old else 0].run_id
         await handle.terminate()

@@ -7,14 +7,22 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, TypeAlias
 
 import pytest
-from packages.hitl.tests.approvals_support import TYPE, AskingWorkflow, Opened, one, paused, until
+from packages.hitl.tests.approvals_support import (
+    TYPE,
+    AskingWorkflow,
+    Opened,
+    approver_for,
+    one,
+    paused,
+    until,
+)
 from packages.hitl.tests.codec_support import AUTH, CodecServer, codec_server, encrypted_data_converter
 from packages.hitl.tests.command_support import command
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Replayer, Worker
 
 from strands_temporal import StrandsPlugin
-from strands_temporal_hitl import ApprovalsClient, ApprovalsUnreachableError, HITLPlugin
+from strands_temporal_hitl import ApprovalsUnreachableError, HITLPlugin
 from strands_temporal_hitl._codec import CodecEndpointError, RemoteCodec
 
 pytestmark = pytest.mark.server
@@ -37,7 +45,7 @@ def encrypted(client: Client, worker_options: dict[str, Any]) -> Encrypted:
         queue = f"encrypted-{uuid.uuid4()}"
         async with Worker(sealed, task_queue=queue, workflows=[AskingWorkflow], **worker_options):
             handle = await sealed.start_workflow(AskingWorkflow.run, id=queue, task_queue=queue)
-            await paused(ApprovalsClient(sealed), handle)
+            await paused(approver_for(sealed), handle)
             yield handle
             history = await handle.fetch_history()
             assert "/tmp/x" not in str(history.events)  # noqa: S108  # a name
@@ -58,7 +66,7 @@ def server_with_codec() -> Any:
 async def test_one_encrypted_workflow_is_listed_with_its_problem_beside_the_others(
     encrypted: Encrypted, environments: Opened, client: Client
 ) -> None:
-    approver = ApprovalsClient(client)
+    approver = approver_for(client)
     async with encrypted() as sealed, environments(HITLPlugin()) as env:
         plain = await env.start(AskingWorkflow.run)
         (pending,) = await paused(approver, plain)
@@ -82,7 +90,7 @@ async def test_one_encrypted_workflow_is_listed_with_its_problem_beside_the_othe
         await approver.approve(plain.id, pending, by="ana")
         assert await asyncio.wait_for(plain.result(), 30) == "removed /tmp/x"
         await env.assert_replays(plain)
-        (waiting,) = await ApprovalsClient(sealed._client).pending(sealed.id)  # pyright: ignore[reportPrivateUsage]
+        (waiting,) = await approver_for(sealed._client).pending(sealed.id)  # pyright: ignore[reportPrivateUsage]
         # Who sends a decision all the same is told that it may count.
         with pytest.raises(ApprovalsUnreachableError, match=r"may have been taken: look at the records"):
             await approver.approve(sealed.id, waiting, by="ana")
@@ -152,7 +160,7 @@ async def test_a_codec_endpoint_does_no_harm_to_plain_workflows(
 ) -> None:
     async with environments(HITLPlugin()) as env:
         handle = await env.start(AskingWorkflow.run)
-        await paused(ApprovalsClient(client), handle)
+        await paused(approver_for(client), handle)
         options = ("--codec-endpoint", server_with_codec.address, "--codec-auth", AUTH)
         code, out, _ = await command(client, *options, "show", handle.id)
         assert (code, out.splitlines()[0]) == (0, f"{handle.id}: 1 waiting, 0 decided")
@@ -196,10 +204,22 @@ async def test_a_codec_endpoint_that_is_not_there_is_named() -> None:
     ("options", "words"),
     [
         (["--codec-endpoint", "localhost:8888"], "--codec-endpoint 'localhost:8888' is not an http or https"),
-        (["--codec-endpoint", "http://127.0.0.1:no"], "--codec-endpoint Port could not be cast"),
+        (
+            ["--codec-endpoint", "http://127.0.0.1:no"],
+            "--codec-endpoint 'http://127.0.0.1:no' is not an http",
+        ),
+        (["--codec-endpoint", "http://"], "--codec-endpoint 'http://' is not an http or https"),
         (["--codec-auth", "Bearer x"], "--codec-auth is for a codec endpoint, and --codec-endpoint is not"),
         (["--data-converter", "nowhere"], "--data-converter 'nowhere' is not MODULE:ATTRIBUTE"),
-        (["--data-converter", "no_such:thing"], "--data-converter no_such:thing: No module named 'no_such'"),
+        (
+            ["--data-converter", "no_such:thing"],
+            "--data-converter no_such:thing: no_such cannot be imported (ModuleNotFoundError: No module "
+            "named 'no_such'). Modules are looked for in ",
+        ),
+        (
+            ["--data-converter", ".relative:thing"],
+            "--data-converter .relative:thing: .relative cannot be imp",
+        ),
         (["--data-converter", f"{CONVERTER}x"], f"--data-converter {CONVERTER}x: "),
         (
             ["--data-converter", "packages.hitl.tests.codec_support:not_a_data_converter"],

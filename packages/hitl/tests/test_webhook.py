@@ -14,14 +14,17 @@ from typing import Any
 
 import pytest
 from conftest import Agents
-from packages.hitl.tests.approvals_support import AskingWorkflow, one
+from packages.hitl.tests.approvals_support import (
+    AskingWorkflow,
+    approver_for,
+    one,
+)
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
 from strands_temporal import StrandsPlugin
 from strands_temporal_hitl import (
     ApprovalNotice,
-    ApprovalsClient,
     HITLPlugin,
     PendingApproval,
     WebhookNotifier,
@@ -188,7 +191,7 @@ class Flaky:
 async def test_every_notifier_hears_of_a_pause_and_a_failure_is_tried_again(
     agents: Agents, client: Client
 ) -> None:
-    flaky, approver = Flaky(), ApprovalsClient(client)
+    flaky, approver = Flaky(), approver_for(client)
     with receiving(503, 200) as receiver:
         notifiers: Any = {"flaky": lambda: flaky, "web": lambda: WebhookNotifier(receiver.url)}
         async with agents(workflows=[AskingWorkflow], plugins=plugins(notifiers)) as env:
@@ -228,7 +231,7 @@ async def test_a_notifier_that_gives_up_or_hangs_does_not_hold_the_decision(
         async with agents(workflows=[AskingWorkflow], plugins=plugins(notifiers)) as env:
             handle = await env.start(AskingWorkflow.run)
             await asyncio.wait_for(reached.wait(), 30)
-            approver = ApprovalsClient(client)
+            approver = approver_for(client)
             (pending,) = await approver.pending(handle.id)
             await approver.approve(handle.id, pending, by="ana")
             assert await asyncio.wait_for(handle.result(), 30) == "removed /x"
@@ -255,7 +258,7 @@ async def test_the_worker_heartbeats_while_a_notifier_tells_people(
     async with agents(workflows=[AskingWorkflow], plugins=plugins({"slow": Slow})) as env:
         handle = await env.start(AskingWorkflow.run)
         await asyncio.wait_for(told.wait(), 30)
-        approver = ApprovalsClient(client)
+        approver = approver_for(client)
         (pending,) = await approver.pending(handle.id)
         await approver.approve(handle.id, pending, by="ana")
         assert await asyncio.wait_for(handle.result(), 30) == "removed /x"

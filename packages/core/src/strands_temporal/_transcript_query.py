@@ -270,7 +270,7 @@ class _Asking:
 def _tells_of_a_pause(error: Exception) -> bool:
     """Tell whether the server rejected a query because the workflow is paused, whatever it was asked for.
 
-    temporalio 1.35 does not know the status of a paused workflow: it raises the ValueError of its enumeration.
+    temporalio 1.35 does not know the status "paused": it raises the ValueError of its enumeration.
     """
     return isinstance(error, WorkflowQueryRejectedError) or WorkflowExecutionStatus.__name__ in str(error)
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -37,7 +38,7 @@ from ._types import (
     PendingApproval,
 )
 from ._visibility import WAITING, is_known
-from ._workflows import ListedWorkflow, open_workflows, workflow_state
+from ._workflows import ListedWorkflow, WorkflowState, open_workflows, tells_of_a_pause, workflow_state
 
 T = TypeVar("T")
 
@@ -234,8 +235,9 @@ class ApprovalsClient:
             ) from error
 
     async def _undecided(self, handle: "WorkflowHandle[Any, Any]", error: RPCError) -> ApprovalsError:
-        """Return why no decision arrived: the workflow has ended, or cannot be asked now."""
-        if error.status == RPCStatusCode.NOT_FOUND:  # of one that has ended, or was never known
+        """Return why no decision arrived: the workflow has ended, is paused, or cannot be asked now."""
+        # The first is said of one that has ended, or was never known, the second of a paused one.
+        if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION):
             with contextlib.suppress(RPCError):
                 state = await workflow_state(self._client, handle.id, handle.run_id, self._timeout)
                 if not state.is_open:
@@ -243,6 +245,8 @@ class ApprovalsClient:
                         f"Workflow {handle.id!r} has ended ({state.status}): nothing more is decided in it",
                         state.status,
                     )
+                if state.is_paused:
+                    return ApprovalsUnreachableError(_pause(handle.id, state))
         return self._unreachable(handle.id, error)
 
     async def _ask(self, listed: ListedWorkflow, at_once: asyncio.Semaphore) -> WaitingWorkflow:
@@ -270,28 +274,19 @@ class ApprovalsClient:
             ) from error
         except RPCError as error:
             raise self._unreachable(workflow_id, error) from error
-        except WorkflowQueryRejectedError as error:
-            if paused := await self._paused(workflow_id, run_id):
-                raise ApprovalsUnreachableError(paused) from error
-            raise
         except Exception as error:  # a user's converter or codec may raise anything
-            # The SDK answers with a ValueError where the server says that a workflow is paused.
-            problem = await self._paused(workflow_id, run_id) or self._unreadable(workflow_id, error)
-            raise ApprovalsUnreachableError(problem) from error
+            if tells_of_a_pause(error):
+                raise ApprovalsUnreachableError(await self._paused(workflow_id, run_id)) from error
+            if isinstance(error, WorkflowQueryRejectedError):
+                raise
+            raise ApprovalsUnreachableError(self._unreadable(workflow_id, error)) from error
 
-    async def _paused(self, workflow_id: str, run_id: str | None) -> str | None:
-        """Return that the workflow is paused, and by whom; None if it is not, or the server cannot say."""
-        try:
+    async def _paused(self, workflow_id: str, run_id: str | None) -> str:
+        """Return that the workflow is paused, and by whom if the server says."""
+        state = WorkflowState("PAUSED")
+        with contextlib.suppress(RPCError):
             state = await workflow_state(self._client, workflow_id, run_id, self._timeout)
-        except RPCError:
-            return None
-        if not state.is_paused:
-            return None
-        why = f": {state.pause_reason}" if state.pause_reason else ""
-        return (
-            f"Workflow {workflow_id!r} is paused (by {state.paused_by or 'somebody'}{why}). It can be asked, "
-            "and decided, when it is unpaused"
-        )
+        return _pause(workflow_id, state)
 
     def _unreadable(self, workflow_id: str, error: Exception) -> str:
         return (
@@ -308,6 +303,15 @@ class ApprovalsClient:
     def _silence(self, workflow_id: str) -> str:
         seconds = self._timeout.total_seconds()
         return f"No worker answered for workflow {workflow_id!r} within {seconds:g} s"
+
+
+def _pause(workflow_id: str, state: WorkflowState) -> str:
+    by = f" by {state.paused_by}" if state.paused_by else ""
+    why = f" ({state.pause_reason})" if state.pause_reason else ""
+    return (
+        f"Workflow {workflow_id!r} is paused{by}{why}: the server lets nobody ask or decide until it goes on "
+        f"(`temporal workflow unpause --workflow-id {shlex.quote(workflow_id)}`)"
+    )
 
 
 def _id(approval: PendingApproval | str) -> str:

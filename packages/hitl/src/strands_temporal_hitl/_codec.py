@@ -9,7 +9,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from google.protobuf.json_format import MessageToJson, Parse, ParseError
 from temporalio.api.common.v1 import Payload, Payloads
@@ -37,9 +37,11 @@ class RemoteCodec(PayloadCodec):
 
     def __init__(self, endpoint: str, namespace: str, auth: str | None = None) -> None:
         parts = urlsplit(endpoint)
-        # Reading the port raises ValueError where it is none.
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-            raise ValueError(f"{endpoint!r} is not an http or https address")
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _is_port(parts):
+            raise ValueError(
+                f"{endpoint!r} is not an http or https address. Write https://HOST:PORT, and its path if it "
+                "has one"
+            )
         self._endpoint = endpoint.replace("{namespace}", namespace).rstrip("/")
         self._where = f"{parts.scheme}://{parts.hostname}"  # the rest of it may be a secret
         self._headers = {"content-type": "application/json", "x-namespace": namespace}
@@ -81,6 +83,13 @@ class RemoteCodec(PayloadCodec):
         return list(answer.payloads)
 
 
+def _is_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
+
+
 def data_converter(path: str | None, endpoint: str | None, auth: str | None, namespace: str) -> DataConverter:
     """Return the data converter that command line options ask for; without any, temporalio's default.
 
@@ -97,7 +106,7 @@ def data_converter(path: str | None, endpoint: str | None, auth: str | None, nam
     if not endpoint:
         return converter
     if converter.payload_codec is not None:
-        raise ValueError(f"--data-converter {path} has a codec of its own; leave --codec-endpoint out")
+        raise ValueError(f"--data-converter {path} has a codec of its own: leave --codec-endpoint out")
     try:
         return dataclasses.replace(converter, payload_codec=RemoteCodec(endpoint, namespace, auth))
     except ValueError as error:
@@ -105,20 +114,28 @@ def data_converter(path: str | None, endpoint: str | None, auth: str | None, nam
 
 
 def _imported(path: str) -> DataConverter:
-    module, colon, attribute = path.partition(":")
-    if not module or not colon or not attribute:
-        raise ValueError(f"--data-converter {path!r} is not MODULE:ATTRIBUTE")
+    module, _, attribute = path.partition(":")
+    if not module or not attribute:
+        raise ValueError(
+            f"--data-converter {path!r} is not MODULE:ATTRIBUTE, as in my_company.temporal:data_converter"
+        )
     here = str(Path.cwd())
     if here not in sys.path:  # an installed command does not look there by itself
         sys.path.insert(0, here)
     try:
         value: object = importlib.import_module(module)
-    except ImportError as error:
-        raise ValueError(f"--data-converter {path}: {error}") from error
+    except Exception as error:  # a user's module may raise anything
+        raise ValueError(
+            f"--data-converter {path}: {module} cannot be imported ({type(error).__name__}: {error}). "
+            f"Modules are looked for in {here} and where this Python has its packages"
+        ) from error
     for name in attribute.split("."):
         if not hasattr(value, name):
             raise ValueError(f"--data-converter {path}: {module} has no {attribute}")
         value = getattr(value, name)
     if isinstance(value, DataConverter):
         return value
-    raise ValueError(f"--data-converter {path} is a {type(value).__name__}, not a temporalio DataConverter")
+    raise ValueError(
+        f"--data-converter {path} is a {type(value).__name__}, not a temporalio DataConverter. Name the one "
+        "that the workers have: dataclasses.replace(pydantic_data_converter, payload_codec=...), for example"
+    )

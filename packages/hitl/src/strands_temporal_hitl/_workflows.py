@@ -1,7 +1,7 @@
 """Workflows as the server lists and describes them, with those that are paused.
 
-temporalio's own list and describe raise ValueError where an operator has paused a workflow (server 1.32 and
-later, `temporal workflow pause`): their enumeration does not know that status.
+temporalio 1.35's own list, describe and query raise ValueError where an operator has paused a workflow
+(server 1.32 and later, `temporal workflow pause`): its enumeration does not know that status.
 """
 
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionRequest,
     ListWorkflowExecutionsRequest,
 )
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowQueryRejectedError
 
 OPEN = "CloseTime IS NULL"
 """Visibility query for what has not ended. `ExecutionStatus = 'Running'` would leave out paused workflows."""
@@ -93,3 +93,10 @@ async def workflow_state(
     status = WorkflowExecutionStatus.Name(answer.workflow_execution_info.status)
     pause = answer.workflow_extended_info.pause_info
     return WorkflowState(status.removeprefix("WORKFLOW_EXECUTION_STATUS_"), pause.identity, pause.reason)
+
+
+def tells_of_a_pause(error: Exception) -> bool:
+    """Tell whether a query failed because the workflow is paused, as temporalio says or may say later."""
+    if isinstance(error, WorkflowQueryRejectedError):
+        return "PAUSED" in repr(error.status)
+    return isinstance(error, ValueError) and "WorkflowExecutionStatus" in str(error)

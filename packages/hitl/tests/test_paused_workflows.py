@@ -1,0 +1,129 @@
+"""Workflows that an operator has paused (server 1.32 and later), and the people who wait for them."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import pytest
+from conftest import pause, unpause
+from packages.hitl.tests.approvals_support import (
+    TYPE,
+    AskingWorkflow,
+    Opened,
+    approver_for,
+    paused,
+    until,
+)
+from packages.hitl.tests.command_support import command
+from temporalio.client import Client, WorkflowHandle, WorkflowQueryRejectedError
+
+from strands_temporal_hitl import (
+    ApprovalsClient,
+    ApprovalsEndedError,
+    ApprovalsUnreachableError,
+    HITLPlugin,
+    PendingApproval,
+    WaitingWorkflow,
+)
+from strands_temporal_hitl._workflows import tells_of_a_pause
+
+pytestmark = pytest.mark.server
+
+BY = "ana"
+
+
+@dataclass
+class Paused:
+    """A paused workflow, and what waits in it."""
+
+    handle: "WorkflowHandle[Any, Any]"
+    pending: PendingApproval
+    approver: ApprovalsClient
+
+    @property
+    def problem(self) -> str:
+        return (
+            f"Workflow {self.handle.id!r} is paused by an operator (to look at it): the server lets nobody "
+            f"ask or decide until it goes on (`temporal workflow unpause --workflow-id {self.handle.id}`)"
+        )
+
+
+@asynccontextmanager
+async def paused_one(environments: Opened, client: Client) -> AsyncGenerator[Paused]:
+    """Run a workflow that waits, paused; in the end it goes on with a yes, and replays."""
+    approver = approver_for(client)
+    async with environments(HITLPlugin()) as env:
+        handle = await env.start(AskingWorkflow.run)
+        (pending,) = await paused(approver, handle)
+        await until(approver.list, lambda found: handle.id in {waiting.workflow_id for waiting in found})
+        await pause(client, handle.id)
+        yield Paused(handle, pending, approver)
+        await unpause(client, handle.id)
+        record = await approver.approve(handle.id, pending, by=BY)
+        assert record.outcome == "approved"
+        assert await asyncio.wait_for(handle.result(), 30) == "removed /tmp/x"
+        await env.assert_replays(handle)
+
+
+@pytest.mark.parametrize("types", [(), (TYPE,)], ids=["by search attribute", "by type"])
+async def test_a_paused_workflow_is_listed_with_its_problem(
+    environments: Opened, client: Client, types: tuple[str, ...]
+) -> None:
+    async with paused_one(environments, client) as one:
+
+        async def mine() -> list[WaitingWorkflow]:
+            found = await one.approver.list(workflow_types=types)
+            return [waiting for waiting in found if waiting.workflow_id == one.handle.id]
+
+        run_id = one.handle.first_execution_run_id or ""
+        assert await mine() == [WaitingWorkflow(one.handle.id, run_id, TYPE, [], one.problem)]
+
+
+async def test_a_paused_workflow_is_neither_asked_nor_decided_and_says_so(
+    environments: Opened, client: Client
+) -> None:
+    async with paused_one(environments, client) as one:
+        for question in (
+            one.approver.pending(one.handle.id),
+            one.approver.records(one.handle.id),
+            one.approver.approve(one.handle.id, one.pending, by=BY),
+            one.approver.reject(one.handle.id, one.pending, by=BY),
+        ):
+            with pytest.raises(ApprovalsUnreachableError) as caught:
+                await question
+            assert str(caught.value) == one.problem
+
+
+async def test_the_command_line_says_that_a_workflow_is_paused(environments: Opened, client: Client) -> None:
+    async with paused_one(environments, client) as one:
+        for options in ((), ("--type", TYPE)):
+            code, out, err = await command(client, "list", *options)
+            assert (code, err) == (0, "")
+            assert f"{one.handle.id}  ({TYPE})\n  {one.problem}\n" in out
+        for verb in ("show", "approve", "reject"):
+            assert await command(client, verb, one.handle.id) == (1, "", f"{one.problem}\n")
+
+
+async def test_a_paused_workflow_that_is_terminated_has_ended(environments: Opened, client: Client) -> None:
+    async with environments(HITLPlugin()) as env:
+        approver = approver_for(client)
+        handle = await env.start(AskingWorkflow.run)
+        (pending,) = await paused(approver, handle)
+        await pause(client, handle.id)
+        await handle.terminate()
+        assert await approver.pending(handle.id) == []
+        assert await approver.records(handle.id) == []
+        with pytest.raises(ApprovalsEndedError) as caught:
+            await approver.approve(handle.id, pending, by=BY)
+        assert caught.value.status == "TERMINATED"
+
+
+def test_a_later_temporalio_may_know_the_status() -> None:
+    known: Any = IntEnum("WorkflowExecutionStatus", {"COMPLETED": 2, "PAUSED": 8})
+    assert tells_of_a_pause(WorkflowQueryRejectedError(known.PAUSED))
+    assert not tells_of_a_pause(WorkflowQueryRejectedError(known.COMPLETED))
+    assert not tells_of_a_pause(WorkflowQueryRejectedError(None))
+    assert not tells_of_a_pause(ValueError("sealed with another key"))
