@@ -125,8 +125,10 @@ class Setting:
     def __init__(self, env: AgentEnvironment, told: Told, approver: ApprovalsClient) -> None:
         self.env, self.told, self.approver = env, told, approver
 
-    async def pause(self, *args: Any, workflow_class: Any = GatedWorkflow) -> tuple[Any, ApprovalNotice]:
-        handle = await self.env.start(workflow_class.run, *args)
+    async def pause(
+        self, *args: Any, workflow_class: Any = GatedWorkflow, **options: Any
+    ) -> tuple[Any, ApprovalNotice]:
+        handle = await self.env.start(workflow_class.run, *args, **options)
         return handle, await self.told.next()
 
     async def end(self, handle: Any) -> Any:

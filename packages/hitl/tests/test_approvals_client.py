@@ -151,7 +151,8 @@ async def test_between_two_answers_a_workflow_is_still_found(environments: Opene
         (waiting,) = await until(mine, lambda found: found and len(found[0].pending) == 2)
         await approver.approve(handle.id, waiting.pending[0], by=BY)
         ((still,),) = [waiting.pending for waiting in await mine()]
-        assert still == waiting.pending[1]
+        # Not the times: a query in the midst of the workflow task that asks is answered with others.
+        assert (still.id, still.digest) == (waiting.pending[1].id, waiting.pending[1].digest)
         await approver.reject(handle.id, still, by=BY)
         await handle.result()
         assert await until(mine, lambda found: not found) == []

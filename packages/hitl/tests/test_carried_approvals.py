@@ -10,7 +10,6 @@ import pytest
 from packages.hitl.tests.approvals_support import (
     BY,
     Setting,
-    approver_for,
     chain,
     deletes,
     deletes_two,
@@ -24,9 +23,7 @@ from temporalio.api.update.v1 import UpdateRef
 from temporalio.api.workflowservice.v1 import PollWorkflowExecutionUpdateRequest
 from temporalio.client import (
     Client,
-    Interceptor,
-    ListWorkflowsInput,
-    OutboundInterceptor,
+    WorkflowExecutionDescription,
     WorkflowHistory,
     WorkflowUpdateStage,
 )
@@ -35,14 +32,15 @@ from temporalio.plugin import SimplePlugin
 from temporalio.service import RPCError, RPCStatusCode
 
 from strands_temporal_hitl import Decision
+from strands_temporal_hitl._workflows import ListedWorkflow
 
 pytestmark = pytest.mark.server
 
 LONG: dict[str, Any] = {"workflows": [LongWorkflow]}
 
 
-async def pause(s: Setting, deadline: float | None = None) -> tuple[Any, Any]:
-    handle, notice = await s.pause(LongTask(deadline=deadline), workflow_class=LongWorkflow)
+async def pause(s: Setting, deadline: float | None = None, **options: Any) -> tuple[Any, Any]:
+    handle, notice = await s.pause(LongTask(deadline=deadline), workflow_class=LongWorkflow, **options)
     return handle, notice.pending
 
 
@@ -123,35 +121,27 @@ async def test_what_is_decided_during_the_hand_over_is_applied_in_the_next_run(s
     assert "TIMER_STARTED" not in names(last)
 
 
-class StaleList(Interceptor):
-    """A server whose list is behind: it tells what it is given."""
+def behind(found: Sequence[WorkflowExecutionDescription]) -> Any:
+    """Return what lists as a server does whose list is behind: it tells what it is given."""
 
-    def __init__(self, found: list[Any]) -> None:
-        self.found = found
+    async def listing(client: Client, query: str) -> AsyncGenerator[ListedWorkflow]:
+        for each in found:
+            yield ListedWorkflow(each.id, each.run_id, each.workflow_type, each.start_time)
 
-    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
-        stale = self
-
-        class Listing(OutboundInterceptor):
-            def list_workflows(self, input: ListWorkflowsInput) -> Any:
-                return stale.listing()
-
-        return Listing(next)
-
-    async def listing(self) -> AsyncGenerator[Any]:
-        for execution in self.found:
-            yield execution
+    return listing
 
 
-async def test_a_list_that_is_behind_leads_to_the_run_that_waits(setting: Any, client: Client) -> None:
+async def test_a_list_that_is_behind_leads_to_the_run_that_waits(
+    setting: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with setting(deletes(), **LONG) as s:
         handle, pending = await pause(s)
         old = await handle.describe()
         await hand_over(handle)
         new = await handle.describe()
         for found in ([old], [old, new], [new, old]):
-            behind = Client(client.service_client, interceptors=[StaleList(found)])
-            (waiting,) = await approver_for(behind).list()
+            monkeypatch.setattr("strands_temporal_hitl._client.open_workflows", behind(found))
+            (waiting,) = await s.approver.list()
             assert (waiting.workflow_id, waiting.pending) == (handle.id, pending)
             assert waiting.run_id == found[-1 if found[0] is old else 0].run_id
         await handle.terminate()
@@ -228,7 +218,9 @@ async def test_a_decision_in_the_moment_of_the_hand_over_is_not_lost(setting: An
         "holder", data_converter=lambda given: replace(given or DataConverter(), payload_codec=holding)
     )
     async with setting(deletes(), more_plugins=[holder], **LONG) as s:
-        handle, (pending,) = await pause(s)
+        # A task that is held for ten seconds, or that misses something, is made again: with the decision.
+        handle, (pending,) = await pause(s, task_timeout=timedelta(seconds=60))
+        await until(handle.describe, is_settled)
         await handle.signal("hand_over")
         await asyncio.wait_for(holding.reached.wait(), 30)
         decision = Decision(pending.id, "approve", BY)
