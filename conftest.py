@@ -179,7 +179,7 @@ async def pause(client: Client, workflow_id: str) -> None:
         request_id=str(uuid.uuid4()),
     )
     try:
-        await client.workflow_service.pause_workflow_execution(request)
+        await client.workflow_service.pause_workflow_execution(request, retry=True)
     except RPCError as error:
         if error.status not in (RPCStatusCode.UNIMPLEMENTED, RPCStatusCode.INVALID_ARGUMENT):
             raise
@@ -194,7 +194,8 @@ async def unpause(client: Client, workflow_id: str) -> None:
             workflow_id=workflow_id,
             identity="an operator",
             request_id=str(uuid.uuid4()),
-        )
+        ),
+        retry=True,
     )
 
 

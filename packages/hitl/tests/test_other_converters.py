@@ -1,6 +1,7 @@
 """Workflows with another data converter, or codec, than the approver's: encrypted ones beside plain ones."""
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -19,6 +20,7 @@ from packages.hitl.tests.approvals_support import (
 from packages.hitl.tests.codec_support import AUTH, CodecServer, codec_server, encrypted_data_converter
 from packages.hitl.tests.command_support import command
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
 from temporalio.worker import Replayer, Worker
 
 from strands_temporal import StrandsPlugin
@@ -47,6 +49,8 @@ def encrypted(client: Client, worker_options: dict[str, Any]) -> Encrypted:
             handle = await sealed.start_workflow(AskingWorkflow.run, id=queue, task_queue=queue)
             await paused(approver_for(sealed), handle)
             yield handle
+            with contextlib.suppress(RPCError):  # it may have ended
+                await handle.terminate()
             history = await handle.fetch_history()
             assert "/tmp/x" not in str(history.events)  # noqa: S108  # a name
         replayer = Replayer(

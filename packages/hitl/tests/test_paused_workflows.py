@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import IntEnum
 from typing import Any
 
@@ -58,7 +59,9 @@ async def paused_one(environments: Opened, client: Client) -> AsyncGenerator[Pau
     async with environments(HITLPlugin()) as env:
         handle = await env.start(AskingWorkflow.run)
         (pending,) = await paused(approver, handle)
-        await until(approver.list, lambda found: handle.id in {waiting.workflow_id for waiting in found})
+        # Other tests may have left workflows without workers: a list waits for each.
+        listed = ApprovalsClient(client, timeout=timedelta(seconds=2)).list
+        await until(listed, lambda found: handle.id in {waiting.workflow_id for waiting in found})
         await pause(client, handle.id)
         yield Paused(handle, pending, approver)
         await unpause(client, handle.id)
@@ -75,7 +78,8 @@ async def test_a_paused_workflow_is_listed_with_its_problem(
     async with paused_one(environments, client) as one:
 
         async def mine() -> list[WaitingWorkflow]:
-            found = await one.approver.list(workflow_types=types)
+            hasty = ApprovalsClient(client, timeout=timedelta(seconds=5))  # no worker is needed for it
+            found = await hasty.list(workflow_types=types)
             return [waiting for waiting in found if waiting.workflow_id == one.handle.id]
 
         run_id = one.handle.first_execution_run_id or ""
