@@ -10,7 +10,7 @@ import pytest
 from strands import ToolContext, tool
 from strands.hooks import BeforeToolCallEvent, HookProvider, HookRegistry
 from strands.interrupt import Interrupt, InterruptException
-from temporalio import workflow
+from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 
 from strands_temporal import StrandsPlugin, TemporalAgent
@@ -50,8 +50,12 @@ class Told:
 
     def __init__(self) -> None:
         self.notices: asyncio.Queue[ApprovalNotice] = asyncio.Queue()
+        self._told: set[str] = set()
 
     async def notify(self, notice: ApprovalNotice) -> None:
+        if activity.info().attempt > 1 and notice.id in self._told:
+            return  # the attempt before told it, and was not heard in time
+        self._told.add(notice.id)
         await self.notices.put(notice)
 
     async def next(self) -> ApprovalNotice:
