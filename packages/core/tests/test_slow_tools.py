@@ -6,23 +6,22 @@ from typing import Any
 
 import pytest
 from conftest import Agents
-from strands import tool
+from strands import ToolContext, tool
 from temporalio import workflow
-from temporalio.api.enums.v1 import EventType
 
 from strands_temporal import StrandsPlugin, TemporalAgent
+from strands_temporal._slow_tools import ATTEMPTS, REMEMBERED, SlowCalls
 from strands_temporal.testing import ScriptedCall, ScriptedModel, say, use_tool
 from strands_temporal.workflow import TemporalTools
-
-pytestmark = pytest.mark.server
 
 begun: list[float] = []
 
 
-@tool
-def compute(seconds: float, swallows: bool = False) -> str:
+@tool(context=True)
+def compute(seconds: float, tool_context: ToolContext, swallows: bool = False) -> str:
     """Compute for so many seconds, as a hard integral does."""
     begun.append(seconds)
+    tool_context.agent.state.set(f"computed for {seconds:g}", True)
     until = time.perf_counter() + seconds
     try:
         while time.perf_counter() < until:
@@ -47,7 +46,8 @@ class ComputingWorkflow:
         tools = [TemporalTools("compute") if hosted else compute]
         agent = TemporalAgent("m", tools=tools, callback_handler=None)
         first = str(await agent.invoke_async("go")).strip()
-        return f"{first}\n{await agent.invoke_async('again')}".strip()
+        second = str(await agent.invoke_async("again")).strip()
+        return f"{first}\n{second}\n{', '.join(agent.state.get())}"
 
 
 def computing(**first: Any) -> StrandsPlugin:
@@ -62,28 +62,49 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("strands_temporal._slow_tools.LIMIT", 0.5)
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("swallows", [False, True])
 async def test_a_tool_that_computes_for_too_long_is_a_failed_tool(agents: Agents, swallows: bool) -> None:
-    plugin = computing(seconds=3, swallows=swallows)
-    async with agents(workflows=[ComputingWorkflow], plugins=[plugin]) as env:
+    async with agents(
+        workflows=[ComputingWorkflow], plugins=[computing(seconds=3, swallows=swallows)]
+    ) as env:
         handle = await env.start(ComputingWorkflow.run)
-        first, second = (await asyncio.wait_for(handle.result(), 30)).splitlines()
+        first, second, state = (await asyncio.wait_for(handle.result(), 40)).splitlines()
         ran = begun.count(3)
         await env.assert_replays(handle)
-        history = await handle.fetch_history()
-    assert "error: Error: " in first
-    assert "The tool was ended after it had computed for 0.5 seconds inside the workflow" in first
+    assert "error: Error: SlowToolError - The tool took too long inside the workflow" in first
     assert second == "success: computed"
+    assert state == "computed for 0.001", "what it did before it was ended is there, and not after a replay"
     assert begun.count(3) == ran, "a replay runs it again"
-    failed = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
-    assert ran == 1 + sum(event.event_type == failed for event in history.events)
 
 
+def test_a_call_that_is_interrupted_without_having_computed_is_tried_again() -> None:
+    calls = SlowCalls()
+    given_up = list[bool]()
+    for _ in range(ATTEMPTS):
+        given_up.append(calls.is_given_up(("run", 1)))
+        calls.note(("run", 1), for_good=False)
+    assert given_up == [False] * ATTEMPTS
+    assert calls.is_given_up(("run", 1))
+    assert not calls.is_given_up(("run", 2))
+
+
+def test_a_worker_remembers_the_latest_calls() -> None:
+    calls = SlowCalls()
+    for number in range(REMEMBERED + 1):
+        calls.note(("run", number), for_good=True)
+    assert [calls.is_given_up(("run", number)) for number in (0, 1, REMEMBERED)] == [False, True, True]
+
+
+@pytest.mark.server
 async def test_on_a_worker_it_may_compute_for_as_long_as_it_takes(agents: Agents) -> None:
     async with agents(workflows=[ComputingWorkflow], plugins=[computing(seconds=3)]) as env:
-        assert await env.run(ComputingWorkflow.run, True) == "success: computed\nsuccess: computed"
+        hosted, _, state = (await env.run(ComputingWorkflow.run, True)).splitlines()
+    assert (hosted, state) == ("success: computed", "computed for 3, computed for 0.001")
 
 
+@pytest.mark.server
 async def test_a_tool_that_computes_for_less_is_left_alone(agents: Agents) -> None:
     async with agents(workflows=[ComputingWorkflow], plugins=[computing(seconds=0.1)]) as env:
-        assert await env.run(ComputingWorkflow.run) == "success: computed\nsuccess: computed"
+        first, second, _ = (await env.run(ComputingWorkflow.run)).splitlines()
+    assert first == second == "success: computed"

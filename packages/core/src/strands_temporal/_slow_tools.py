@@ -1,15 +1,13 @@
-"""Ends a plain tool that computes for too long inside a workflow, before Temporal takes it for a deadlock.
+"""Ends the retries of a workflow task in which a plain tool computes for too long.
 
-After two seconds Temporal fails the workflow task and tries it again, with the same tool call: the run would
-never end. A model chooses what a tool computes, so nobody can rule that out beforehand.
+After two seconds Temporal interrupts a workflow task, drops all that it did and tries it again, with the same
+tool call: the run would never end. A model chooses what a tool computes, so nobody can rule that out.
 
-The tool's thread is interrupted by an exception, as temporalio itself does two seconds after its begin. A
-patch marker keeps that in the history: a replay does not run the tool again. Code that Python cannot
-interrupt, one operation in C for example, still ends in a deadlock.
+The worker's process remembers the call. The next attempt does not run the tool: the call fails, and a patch
+marker keeps that in the history for replays. Nothing remains of what the tool did before it was interrupted.
 """
 
 import asyncio
-import ctypes
 import threading
 import time
 from collections import Counter
@@ -24,18 +22,53 @@ T = TypeVar("T")
 LIMIT = 1.5
 """Seconds that one tool may compute, of its thread's own time: a busy machine counts for nothing."""
 
+ATTEMPTS = 3
+"""Attempts of a call that is interrupted though it computed for less: calls before it did, or the machine is
+busy."""
+
+REMEMBERED = 1000
+"""Calls that a process remembers. An older one is tried, and remembered, once more."""
+
 _calls: WeakKeyDictionary[asyncio.AbstractEventLoop, Counter[str]] = WeakKeyDictionary()
 
 
 class SlowToolError(RuntimeError):
-    """A tool was ended that computed for too long."""
+    """A tool takes too long to run inside a workflow."""
 
     def __init__(self) -> None:
         super().__init__(
-            f"The tool was ended after it had computed for {LIMIT:g} seconds inside the workflow, where two "
-            "are a deadlock for Temporal. Ask it for less, or run it on a worker: activity_as_tool, or "
-            "StrandsPlugin(tools=...) with TemporalTools"
+            "The tool took too long inside the workflow, where two seconds are a deadlock for Temporal. Ask "
+            "it for less, or run it on a worker: activity_as_tool, or StrandsPlugin(tools=...) with "
+            "TemporalTools"
         )
+
+
+class SlowCalls:
+    """The calls that were interrupted, of all workers of this process."""
+
+    def __init__(self) -> None:
+        self._attempts: dict[tuple[str, int], int] = {}  # that are left
+        self._lock = threading.Lock()  # each workflow runs in a thread of its own
+
+    def note(self, call: tuple[str, int], *, for_good: bool) -> None:
+        """Note that a call was interrupted.
+
+        Args:
+            call: Run id, and the call's number in the run.
+            for_good: Do not try it again.
+        """
+        with self._lock:
+            left = self._attempts.pop(call, ATTEMPTS) - 1
+            self._attempts[call] = 0 if for_good else left
+            while len(self._attempts) > REMEMBERED:
+                del self._attempts[next(iter(self._attempts))]
+
+    def is_given_up(self, call: tuple[str, int]) -> bool:
+        """Tell whether a call is not to be tried again."""
+        return self._attempts.get(call, ATTEMPTS) <= 0
+
+
+_slow_calls = SlowCalls()
 
 
 def run_bounded(loop: asyncio.AbstractEventLoop, function: Callable[..., T], *args: object) -> T:
@@ -47,65 +80,26 @@ def run_bounded(loop: asyncio.AbstractEventLoop, function: Callable[..., T], *ar
         *args: Its arguments.
 
     Raises:
-        SlowToolError: If the tool was ended, now or when this run was recorded.
+        SlowToolError: If an earlier attempt of the workflow task was interrupted in this call.
     """
     calls = _calls.setdefault(loop, Counter())
     calls["tool"] += 1
-    marker = f"strands-temporal-slow-tool-{calls['tool']}"
-    if workflow.unsafe.is_replaying():
-        if workflow.patched(marker):
-            raise SlowToolError
+    call = (workflow.info().run_id, calls["tool"])
+    replaying = workflow.unsafe.is_replaying()
+    marker = f"strands-temporal-slow-tool-{call[1]}"
+    if (replaying or _slow_calls.is_given_up(call)) and workflow.patched(marker):
+        raise SlowToolError
+    if replaying:
         return function(*args)
-    watch = _Watch()
+    began, interrupted = time.thread_time(), False
     try:
-        try:
-            return function(*args)
-        finally:
-            watch.end()
-            if watch.fired:
-                raise _TooLongError  # whatever the tool made of it
-    except _TooLongError:
-        workflow.patched(marker)
-        raise SlowToolError from None
-
-
-class _TooLongError(BaseException):
-    """Interrupts a tool. No `Exception`, which many tools catch."""
-
-
-class _Watch:
-    """Interrupts the thread that made it, once that has computed for `LIMIT`."""
-
-    def __init__(self) -> None:
-        self.fired = False
-        self._thread = threading.get_ident()
-        self._began = self._computed()
-        self._over = threading.Event()
-        self._lock = threading.Lock()
-        threading.Thread(target=self._run, name="strands-temporal slow tool", daemon=True).start()
-
-    def end(self) -> None:
-        """Interrupt no more."""
-        with self._lock:
-            self._over.set()
-            if self.fired:
-                _raise_in(self._thread, None)  # not yet delivered, perhaps
-
-    def _run(self) -> None:
-        while not self._over.wait(max(0.01, LIMIT - (self._computed() - self._began))):
-            with self._lock:
-                if not self._over.is_set() and self._computed() - self._began >= LIMIT:
-                    self.fired = True
-                    _raise_in(self._thread, _TooLongError)
-                    return
-
-    def _computed(self) -> float:
-        """Return the seconds that the thread has computed, or real ones where no system says."""
-        if hasattr(time, "pthread_getcpuclockid"):
-            return time.clock_gettime(time.pthread_getcpuclockid(self._thread))
-        return time.monotonic()
-
-
-def _raise_in(thread: int, error: type[BaseException] | None) -> None:
-    exception = None if error is None else ctypes.py_object(error)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), exception)
+        return function(*args)
+    except Exception:
+        raise
+    except BaseException:  # as temporalio interrupts it; the tool may have caught that
+        interrupted = True
+        raise
+    finally:
+        computed_too_long = time.thread_time() - began >= LIMIT
+        if computed_too_long or interrupted:
+            _slow_calls.note(call, for_good=computed_too_long)
