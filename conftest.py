@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import signal
 import time
 import uuid
 import zlib
@@ -50,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take provider credentials away: no test may reach a real provider by accident."""
+    """Take provider credentials away, so that no test reaches a real provider by accident; hear Ctrl+C."""
     # Not above: test modules with workflows import this one, in the sandbox too.
     from hypothesis import HealthCheck, settings
 
@@ -65,6 +66,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "OLLAMA_HOST",
     ):
         os.environ.pop(name, None)
+    # A shell ignores Ctrl+C for what it runs in the background, and for all that it starts: tests send it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.setdefault("AWS_REGION", "us-west-2")
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
     # Providers that an OTelPlugin sets stay for the process: where no test receives, nothing is to be sent.

@@ -2,21 +2,28 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from packages.core.tests.wire_values import values
 
 from strands_temporal._invocation_state import apply_changes, changes
+from strands_temporal._wire import is_json
 
 
 def as_dict(value: Any) -> dict[str, Any]:
     return {"value": value}
 
 
-@given(before=values, after=values)
+@given(before=values, after=values.filter(is_json))
 def test_changes_lead_from_any_state_to_any_other(before: Any, after: Any) -> None:
     state = as_dict(before)
     apply_changes(state, changes(as_dict(before), as_dict(after)))
     assert state == as_dict(after)
+
+
+@pytest.mark.parametrize("value", [float("inf"), object()])
+def test_what_is_not_json_stays_on_the_worker(value: Any) -> None:
+    assert changes(as_dict(1), as_dict(value)) == []
 
 
 def test_nothing_changed_is_nothing() -> None:
