@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
+from conftest import at_rest
 from packages.hitl.tests.approvals_support import BY, echo, until
 from strands import Agent, ToolContext, tool
 from strands.hooks import BeforeToolCallEvent, BeforeToolsEvent
@@ -371,6 +372,7 @@ async def test_what_was_granted_goes_into_the_next_run(setting: Any, growing: bo
         await s.approver.approve(handle.id, notice.pending[0], by=BY)
         (second,) = (await s.told.next()).pending
         assert second.question == "a receipt too?"
+        await at_rest(handle)
         await handle.signal(TwoQuestionsWorkflow.hand_over)
         latest = s.env.client.get_workflow_handle(handle.id)
         await until(latest.describe, lambda found: found.run_id != handle.first_execution_run_id)

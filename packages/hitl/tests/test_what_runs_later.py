@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
+from conftest import at_rest
 from packages.hitl.tests.approvals_support import BY, until
 from strands import ToolContext, tool
 from strands.hooks import AfterToolCallEvent, BeforeToolCallEvent
@@ -84,6 +85,7 @@ class HandedOverWorkflow:
 
 async def handed_over(s: Any, growing: bool) -> tuple[Any, Any]:
     handle, notice = await s.pause(growing, workflow_class=HandedOverWorkflow)
+    await at_rest(handle)  # else the notifier is told once more, by the next run
     await handle.signal(HandedOverWorkflow.hand_over)
     latest = s.env.client.get_workflow_handle(handle.id)
     await until(latest.describe, lambda found: found.run_id != handle.first_execution_run_id)
