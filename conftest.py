@@ -122,11 +122,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         )
 
 
+SERVER_SETTINGS = (
+    "frontend.WorkflowPauseEnabled=true",
+    # Each test has task queues of its own, which the server would look after for five minutes, in four parts.
+    "matching.numTaskqueueReadPartitions=1",
+    "matching.numTaskqueueWritePartitions=1",
+    'matching.maxTaskQueueIdleTime="20s"',
+)
+"""Dynamic configuration of the dev server."""
+
+
 @pytest.fixture(scope="session")
 async def server() -> AsyncGenerator[DevServer]:
     """The Temporal dev server of this run."""
     async with DevServer(
-        extra_args=("--dynamic-config-value", "frontend.WorkflowPauseEnabled=true")
+        extra_args=[part for value in SERVER_SETTINGS for part in ("--dynamic-config-value", value)]
     ) as server:
         yield server
 

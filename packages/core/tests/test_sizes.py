@@ -338,7 +338,7 @@ class MuchAtOnceWorkflow:
 
 
 @pytest.mark.parametrize(
-    ("number", "size", "ticks"), [(12, 400 * KB, 1), (3, 2_000 * KB, 2), (40, 300 * KB, 4), (5, 400 * KB, 0)]
+    ("number", "size", "ticks"), [(12, 400 * KB, 1), (3, 2_000 * KB, 2), (20, 300 * KB, 2), (5, 400 * KB, 0)]
 )
 async def test_what_is_too_much_for_one_workflow_task_is_spread(
     agents: Agents, number: int, size: int, ticks: int

@@ -153,7 +153,7 @@ async def test_a_slow_query_holds_up_no_workflow(runs: Runs) -> None:
         await runs.check(handle, plan)
 
 
-@pytest.mark.parametrize("number", [40, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [15, pytest.param(200, marks=pytest.mark.slow)])
 async def test_many_workflows_miss_at_once(runs: Runs, number: int) -> None:
     plans = [Plan("one", ["answer=3000 a", "b"], gated=True, tag=f" of {i}") for i in range(number)]
     async with runs.worker():
