@@ -52,7 +52,7 @@ from ._cancel import CancelSignal
 from ._cheaper import QuietTracer, copied
 from ._errors import AgentTypeError
 from ._misplaced import NO_MODEL
-from ._slow_tools import run_bounded
+from ._slow_tools import run_or_give_up
 from ._strands_tools import remedy
 from ._sync_calls import InlineExecutor, capture, run_now
 from ._teardown import check_not_torn_down
@@ -323,8 +323,8 @@ def _run_inline(
     future: asyncio.Future[T] = loop.create_future()
     started = time.perf_counter()
     try:
-        _check_in_workflow(function)
-        future.set_result(run_bounded(loop, function, *args))
+        _refuse_io(function)
+        future.set_result(run_or_give_up(loop, function, *args))
     except StopIteration as error:  # a future cannot hold it; Python's own thread pool says the same
         future.set_exception(RuntimeError(f"StopIteration: {error}"))
     except Exception as error:  # noqa: BLE001  # as a thread does: the future carries the tool's error
@@ -333,7 +333,7 @@ def _run_inline(
     return future
 
 
-def _check_in_workflow(function: Callable[..., object]) -> None:
+def _refuse_io(function: Callable[..., object]) -> None:
     """Refuse a tool of strands-agents-tools that does I/O. A plain `strands.Agent` has no other check.
 
     Raises:

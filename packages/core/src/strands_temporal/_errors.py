@@ -27,7 +27,7 @@ from strands.types import exceptions as strands_exceptions
 from temporalio import exceptions as temporal_exceptions
 from temporalio.exceptions import ActivityError, ApplicationError, ApplicationErrorCategory, TemporalError
 
-from ._failure_sizes import LARGEST_FAILURE, cut, is_sendable, shortened, text_of
+from ._failure_sizes import LARGEST_FAILURE, cut, is_sendable, origin_of, shortened, text_of
 from ._misplaced import misplaced
 from ._types import PAYLOAD_TOO_LARGE
 from ._wire import decode, encode, is_json, json_size
@@ -235,7 +235,7 @@ def cause_of(error: Exception) -> Exception | None:
 def in_place_of(error: Exception, failure: T) -> T:
     """Return `failure`, which says the same, with the stack trace and causes of `error`: one, not two."""
     if failure is not error:
-        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        cause = origin_of(error)
         failure.__traceback__ = error.__traceback__
         failure.__cause__ = cause_of(cause) if isinstance(cause, Exception) else None
     return failure

@@ -22,6 +22,11 @@ def text_of(error: BaseException) -> str:
     return cut((str(error) or type(error).__name__).encode("utf-8", "backslashreplace").decode())
 
 
+def origin_of(error: BaseException) -> BaseException | None:
+    """Return what led to `error`, as Python and Temporal tell it: its cause, else what was being handled."""
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
 def is_sendable(error: BaseException) -> bool:
     """Tell whether Temporal takes `error`, with its causes, as a failure."""
     size, link, seen = 0, cast("BaseException | None", error), set[int]()
@@ -38,9 +43,14 @@ def shortened(error: Exception) -> ApplicationError:
     """Return `error` as a failure of the same type that Temporal takes: its text cut, without its causes."""
     if not isinstance(error, ApplicationError):
         return ApplicationError(text_of(error), type=type(error).__name__)
+    return with_text(error, cut(error.message), keep_details=json_size(error.details) <= LONGEST_TEXT)
+
+
+def with_text(error: ApplicationError, text: str, *, keep_details: bool) -> ApplicationError:
+    """Return a failure like `error` with another text, without its causes."""
     return ApplicationError(
-        cut(error.message),
-        *(error.details if json_size(error.details) <= LONGEST_TEXT else ()),
+        text,
+        *(error.details if keep_details else ()),
         type=error.type,
         non_retryable=error.non_retryable,
         next_retry_delay=error.next_retry_delay,

@@ -17,7 +17,7 @@ from temporalio.converter import DefaultFailureConverter
 from temporalio.exceptions import ApplicationError, FailureError
 from typing_extensions import override
 
-from ._failure_sizes import text_of
+from ._failure_sizes import origin_of, text_of, with_text
 from ._types import HOOK_HEADER, TOOL_HEADER
 
 _SHOWN = 3072
@@ -77,30 +77,19 @@ def small_failure(error: Exception, *, final: bool) -> ApplicationError | None:
 def _brief(error: BaseException, length: int) -> ApplicationError:
     if not isinstance(error, ApplicationError):
         return ApplicationError(_cut(text_of(error), length), type=type(error).__name__)
-    return ApplicationError(
-        _cut(error.message, length),
-        *(error.details if _is_small(error.details) else ()),
-        type=error.type,
-        non_retryable=error.non_retryable,
-        next_retry_delay=error.next_retry_delay,
-        category=error.category,
-    )
+    return with_text(error, _cut(error.message, length), keep_details=_is_small(error.details))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """Yield what led to `error`, as Temporal would tell it, but nothing twice."""
     said, seen = {_said(error)}, {id(error)}
-    link = _cause(error)
+    link = origin_of(error)
     while link is not None and id(link) not in seen:  # a user's may go round in a circle
         seen.add(id(link))
         if _said(link) not in said:
             said.add(_said(link))
             yield link
-        link = _cause(link)
-
-
-def _cause(error: BaseException) -> BaseException | None:
-    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        link = origin_of(link)
 
 
 def _said(error: BaseException) -> tuple[str | None, str]:

@@ -10,8 +10,8 @@ marker keeps that in the history for replays. Nothing remains of what the tool d
 import asyncio
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
@@ -29,7 +29,7 @@ busy."""
 REMEMBERED = 1000
 """Calls that a process remembers. An older one is tried, and remembered, once more."""
 
-_calls: WeakKeyDictionary[asyncio.AbstractEventLoop, Counter[str]] = WeakKeyDictionary()
+_numbers: WeakKeyDictionary[asyncio.AbstractEventLoop, Iterator[int]] = WeakKeyDictionary()
 
 
 class SlowToolError(RuntimeError):
@@ -71,7 +71,7 @@ class SlowCalls:
 _slow_calls = SlowCalls()
 
 
-def run_bounded(loop: asyncio.AbstractEventLoop, function: Callable[..., T], *args: object) -> T:
+def run_or_give_up(loop: asyncio.AbstractEventLoop, function: Callable[..., T], *args: object) -> T:
     """Return what a plain tool returns, or raise what it raises.
 
     Args:
@@ -82,9 +82,7 @@ def run_bounded(loop: asyncio.AbstractEventLoop, function: Callable[..., T], *ar
     Raises:
         SlowToolError: If an earlier attempt of the workflow task was interrupted in this call.
     """
-    calls = _calls.setdefault(loop, Counter())
-    calls["tool"] += 1
-    call = (workflow.info().run_id, calls["tool"])
+    call = (workflow.info().run_id, next(_numbers.setdefault(loop, count(1))))
     replaying = workflow.unsafe.is_replaying()
     marker = f"strands-temporal-slow-tool-{call[1]}"
     if (replaying or _slow_calls.is_given_up(call)) and workflow.patched(marker):
