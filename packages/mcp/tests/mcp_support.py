@@ -59,7 +59,11 @@ async def attempts(env: AgentEnvironment, activity_type: str) -> list[int]:
         if event.activity_task_scheduled_event_attributes.activity_type.name == activity_type
     }
     started = [event.activity_task_started_event_attributes for event in history.events]
-    return [attributes.attempt for attributes in started if attributes.scheduled_event_id in of_type]
+    of_type_started = [attributes for attributes in started if attributes.scheduled_event_id in of_type]
+    for attributes in of_type_started:
+        if attributes.attempt > 1:
+            print(f"attempt {attributes.attempt} after: {attributes.last_failure}")  # noqa: T201  # pytest shows it
+    return [attributes.attempt for attributes in of_type_started]
 
 
 async def wait_until(condition: Callable[[], bool]) -> None:
