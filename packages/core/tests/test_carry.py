@@ -17,6 +17,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from strands_temporal import AgentCarry, AgentValueError, CarryTooLargeError, TemporalAgent
+from strands_temporal._carry import pack
 from strands_temporal.activity import ToolContext
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool
 from strands_temporal.workflow import AnsweredUpdates, activity_as_tool
@@ -310,6 +311,14 @@ class ChainWorkflow:
         await workflow.wait_condition(lambda: self._handover)
         await workflow.wait_condition(workflow.all_handlers_finished)
         workflow.continue_as_new(CarriedInput(self._agent.carry()))
+
+
+def test_an_agent_that_is_its_own_sub_agent_is_not_carried() -> None:
+    inner = Agent(ScriptedModel("hi"), name="inner")
+    outer = Agent(ScriptedModel("hi"), name="outer", tools=[inner.as_tool(preserve_context=True)])
+    inner.tool_registry.process_tools([outer.as_tool(preserve_context=True)])
+    with pytest.raises(AgentValueError, match="its own sub-agent \\('outer' -> 'inner' -> 'outer'\\)"):
+        pack(outer)
 
 
 @tool(name="delete_file", context=True)

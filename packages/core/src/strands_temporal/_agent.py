@@ -181,7 +181,8 @@ class TemporalAgent(Agent):
         structured output model and invocation state, which the next run gives again.
 
         Raises:
-            AgentValueError: If a turn is running: finish it first (`workflow.all_handlers_finished`).
+            AgentValueError: If a turn is running: finish it first (`workflow.all_handlers_finished`); or if
+                the agent is its own sub-agent.
             CarryTooLargeError: If the server would refuse it, or end the workflow for it.
             AgentTypeError: If the agent's state holds something that is neither JSON nor bytes.
         """

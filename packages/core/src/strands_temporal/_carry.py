@@ -54,9 +54,12 @@ def pack(agent: Agent) -> AgentCarry:
     Raises:
         CarryTooLargeError: If it is larger than `CARRY_LIMIT`.
         AgentTypeError: If the agent's state holds something that is neither JSON nor bytes.
+        AgentValueError: If the agent is its own sub-agent.
     """
     try:
         text = json.dumps(encode(_carried(agent)), separators=(",", ":"))
+    except AgentValueError:
+        raise
     except (TypeError, ValueError) as error:
         raise AgentTypeError(f"{agent.name!r} cannot be carried into another run: {error}") from error
     data = base64.b64encode(zlib.compress(text.encode())).decode("ascii")
@@ -64,8 +67,8 @@ def pack(agent: Agent) -> AgentCarry:
         raise CarryTooLargeError(
             f"The carry of {agent.name!r} has {len(data):,} bytes ({len(agent.messages)} messages), and "
             f"{CARRY_LIMIT:,} can go into another run. Trim the conversation before: a conversation manager, "
-            "fewer "
-            "or smaller tool results, images by reference"
+            "fewer or "
+            "smaller tool results, images by reference"
         )
     return AgentCarry(data)
 
@@ -86,8 +89,19 @@ def unpack(carry: object, agent: Agent, *, keep_system_prompt: bool) -> None:
     _unpack(_content(carry), agent, keep_system_prompt=keep_system_prompt)
 
 
-def _carried(agent: Agent) -> dict[str, Any]:
-    """Return what is carried of an agent, and of its sub-agents that remember, at any depth."""
+def _carried(agent: Agent, *within: Agent) -> dict[str, Any]:
+    """Return what is carried of an agent, and of its sub-agents that remember, at any depth.
+
+    Raises:
+        AgentValueError: If the agent is its own sub-agent: `within` are those that it is a sub-agent of.
+    """
+    if any(agent is outer for outer in within):
+        way = " -> ".join(repr(outer.name) for outer in (*within, agent))
+        raise AgentValueError(
+            f"{agent.name!r} cannot be carried into another run: it is its own sub-agent ({way}). Build the "
+            "sub-agent that closes the circle as an agent of its own, or give it as "
+            ".as_tool(preserve_context=False), the default"
+        )
     # The base class's method: a TemporalAgent refuses snapshots to its users.
     snapshot = Agent.take_snapshot(agent, preset="session", include=["system_prompt"])
     metrics = agent.event_loop_metrics
@@ -98,7 +112,10 @@ def _carried(agent: Agent) -> dict[str, Any]:
         "metrics": dict(metrics.accumulated_metrics),
         "tools": {name: asdict(tool) for name, tool in metrics.tool_metrics.items()},
     }
-    agents = {name: _carried(sub_agent) for name, sub_agent in sub_agents_that_remember(agent).items()}
+    agents = {
+        name: _carried(sub_agent, *within, agent)
+        for name, sub_agent in sub_agents_that_remember(agent).items()
+    }
     return {**content, "agents": agents} if agents else content
 
 
@@ -129,14 +146,12 @@ def _content(carry: object) -> dict[str, Any]:
     if not isinstance(carry, AgentCarry):
         raise AgentTypeError(
             f"TemporalAgent(carry=...): {carry!r} is not an AgentCarry. Give what agent.carry() returned, "
-            "and "
-            "declare the workflow's argument as AgentCarry, so that it is decoded as one"
+            "and declare the workflow's argument as AgentCarry, so that it is decoded as one"
         )
     if carry.version > CARRY_VERSION:
         raise AgentValueError(
             f"TemporalAgent(carry=...): the carry has version {carry.version}, this worker knows "
-            f"{CARRY_VERSION}: a "
-            "newer strands-temporal made it. Upgrade this worker"
+            f"{CARRY_VERSION}: a newer strands-temporal made it. Upgrade this worker"
         )
     try:
         return decode(json.loads(zlib.decompress(base64.b64decode(carry.data))))
