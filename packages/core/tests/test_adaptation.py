@@ -27,7 +27,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.common import RawValue
 
 from strands_temporal import TemporalAgent
-from strands_temporal._adaptation import (
+from strands_temporal._upstream.install import (
     ADAPTED_NAMES,
     NEEDS_AN_EXTRA,
     TOOL_CALL_SITES,
@@ -154,7 +154,7 @@ def test_strands_uses_clock_ids_chance_and_threads_where_we_know_it() -> None:
     assert not differences, (
         "Strands uses clock, ids, chance or threads elsewhere than in the version this was written for. For "
         "each new use decide: can it reach a message, a metric or a decision of an agent in a workflow? Then "
-        "add the module to ADAPTED_NAMES in _adaptation.py (or TOOL_CALL_SITES, for a tool's thread). If "
+        "add the module to ADAPTED_NAMES in _upstream/install.py (or TOOL_CALL_SITES, for a tool's thread). If "
         "not, note it on the determinism page of the docs. Then bring USES_OF_CHANCE here in step:\n  "
         + "\n  ".join(differences)
     )
@@ -307,7 +307,7 @@ async def test_an_ordinary_event_loop_is_left_alone() -> None:
     [
         ("strands", True),
         ("strands.agent._agent_as_tool", True),
-        ("strands_temporal._agent", False),
+        ("strands_temporal._workflow.agent", False),
         ("strands_tools.calculator", False),
         ("my.strands.agent", False),
         ("__main__", False),
@@ -702,7 +702,7 @@ def test_the_determinism_page_names_every_source_and_every_adapted_name() -> Non
         mentions = " ".join(row for row in rows if f"`{file}`" in row)
         assert mentions, f"{file} is adapted: it belongs in a table"
         assert not [name for name in names if f"`{name}`" not in mentions], f"{file}: {names}"
-    named = set(re.findall(r"`((?:\w+/)*\w+\.py)`", page)) - {"_adaptation.py", "_cheaper.py"}
+    named = set(re.findall(r"`((?:\w+/)*\w+\.py)`", page)) - {"_upstream/cost.py"}
     known = {module_path(module) for module in ADAPTED_NAMES} | USES_OF_CHANCE.keys()
     assert named <= known, "The page names files that hold no chance"
 

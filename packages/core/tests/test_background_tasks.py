@@ -23,7 +23,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import CancelledError
 
 from strands_temporal import StrandsPlugin, TemporalAgent
-from strands_temporal._adaptation import SETTLEMENT_POLLER
+from strands_temporal._upstream.install import SETTLEMENT_POLLER
 from strands_temporal.activity import ToolContext as ActivityToolContext
 from strands_temporal.testing import (
     MakeAgent,

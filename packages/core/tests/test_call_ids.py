@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from strands.event_loop.streaming import process_stream
 from strands.types.streaming import StreamEvent
 
-from strands_temporal._call_ids import UnequalIds
+from strands_temporal._worker.call_ids import UnequalIds
 from strands_temporal.testing import use_tools
 
 

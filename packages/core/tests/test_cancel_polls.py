@@ -25,7 +25,7 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from strands_temporal import TemporalAgent
-from strands_temporal._adaptation import CANCEL_WATCHER, QUEUE_POLLER, SWARM_STATE, adapt_strands
+from strands_temporal._upstream.install import CANCEL_WATCHER, QUEUE_POLLER, SWARM_STATE, adapt_strands
 from strands_temporal.testing import ScriptedModel, say, use_tool
 from strands_temporal.workflow import CancelSignal, activity_as_tool
 
@@ -96,7 +96,7 @@ def test_strands_waits_with_a_clock_where_we_know_it() -> None:
     expected = {name: sorted(waits) for name, waits in WAITS.items() if waits}
     assert found == expected, (
         "Strands waits with a clock elsewhere than in the version this was written for. Each is a timer in "
-        "history when it runs in a workflow. Is it a poll? Take it out in _adaptation.py; if not, note here "
+        "history when it runs in a workflow. Is it a poll? Take it out in _upstream/install.py; if not, note here "
         "what it is for"
     )
 

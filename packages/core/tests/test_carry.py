@@ -17,7 +17,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from strands_temporal import AgentCarry, AgentValueError, CarryTooLargeError, TemporalAgent
-from strands_temporal._carry import pack
+from strands_temporal._workflow.carry import pack
 from strands_temporal.activity import ToolContext
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool
 from strands_temporal.workflow import AnsweredUpdates, activity_as_tool

@@ -20,8 +20,8 @@ from temporalio.worker import ReplayerConfig
 from temporalio.workflow import NondeterminismError
 
 from strands_temporal import StrandsPlugin, TemporalAgent
-from strands_temporal._cheaper import QuietTracer, copied
 from strands_temporal._errors import STRANDS_EXCEPTIONS, StrandsError
+from strands_temporal._upstream.cost import QuietTracer, copied
 from strands_temporal.testing import ScriptedModel, say
 
 MESSAGES: list[Any] = [

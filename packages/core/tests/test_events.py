@@ -12,8 +12,8 @@ from packages.core.tests.wire_values import texts
 from strands.event_loop.streaming import process_stream
 from strands.types.streaming import StreamEvent
 
-from strands_temporal._events import brief, full, merge_deltas
-from strands_temporal._wire import decode, encode
+from strands_temporal._wire.events import brief, full, merge_deltas
+from strands_temporal._wire.values import decode, encode
 from strands_temporal.testing import say, use_tools
 
 # Merging --------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from temporalio.exceptions import ApplicationError
 
-from strands_temporal._factories import NamedFactories, Variant
+from strands_temporal._worker.factories import NamedFactories, Variant
 
 
 class Product:

@@ -22,8 +22,8 @@ from temporalio.testing import ActivityEnvironment
 
 from strands_temporal import StrandsPlugin, TemporalAgent
 from strands_temporal._errors import in_place_of, to_application_error
-from strands_temporal._failures import small_failure
-from strands_temporal._providers import model_failure
+from strands_temporal._worker.model_failures import model_failure
+from strands_temporal._worker.small_failures import small_failure
 from strands_temporal.testing import AgentEnvironment, ScriptedModel, say, use_tool
 from strands_temporal.workflow import TemporalTools, activity_as_hook, activity_as_tool
 

@@ -60,7 +60,7 @@ async def test_a_released_history_replays_to_its_result(path: Path) -> None:
 
 
 async def test_an_agent_that_waited_on_after_a_stop_does_in_a_replay() -> None:
-    """Later releases end the waiting: `strands_temporal._adaptation.ENDS_WAITING`."""
+    """Later releases end the waiting: `strands_temporal._upstream.install.ENDS_WAITING`."""
     history = recorded(HISTORIES / "core-0.1.0-stop.json")
     outcome = Outcome()
     replayer = Replayer(workflows=[GoldenStop], plugins=[StrandsPlugin()], interceptors=[outcome])

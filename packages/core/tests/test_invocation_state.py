@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from packages.core.tests.wire_values import values
 
-from strands_temporal._invocation_state import apply_changes, changes
-from strands_temporal._wire import is_json
+from strands_temporal._wire.values import is_json
+from strands_temporal._worker.invocation_state import apply_changes, changes
 
 
 def as_dict(value: Any) -> dict[str, Any]:

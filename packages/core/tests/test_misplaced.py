@@ -19,8 +19,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from strands_temporal import StrandsPlugin, TemporalAgent
-from strands_temporal._adaptation import adapt_strands
-from strands_temporal._misplaced import misplaced
+from strands_temporal._upstream.install import adapt_strands
+from strands_temporal._upstream.misplaced import misplaced
 from strands_temporal.testing import DevServer, ScriptedModel
 
 pytestmark = pytest.mark.server

@@ -28,9 +28,14 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer, Worker
 
 from strands_temporal import ModelCallTooLargeError, StrandsPlugin, TemporalAgent, TemporalModel
-from strands_temporal._sizes import LARGEST_PAYLOAD
-from strands_temporal._transcripts import WHOLE_DIGITS
-from strands_temporal._types import MODEL_CALL_TOO_LARGE, MODEL_RESULT_TOO_LARGE, ModelCall, Transcript
+from strands_temporal._wire.model_call import (
+    MODEL_CALL_TOO_LARGE,
+    MODEL_RESULT_TOO_LARGE,
+    ModelCall,
+    Transcript,
+)
+from strands_temporal._wire.sizes import LARGEST_PAYLOAD
+from strands_temporal._wire.transcripts import WHOLE_DIGITS
 from strands_temporal.testing import Reply, ScriptedModel, say
 
 pytestmark = pytest.mark.server

@@ -32,7 +32,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
 from strands_temporal import AgentTypeError, TemporalAgent, TemporalModel
-from strands_temporal import _model_calls as model_calls
+from strands_temporal._workflow import model_calls
 from strands_temporal.testing import (
     AgentEnvironment,
     Reply,

@@ -10,7 +10,7 @@ from temporalio.common import Priority, RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityConfig, VersioningIntent
 
 from strands_temporal import AgentTypeError, AgentValueError, TemporalAgent, TemporalModel
-from strands_temporal._options import (
+from strands_temporal._workflow.options import (
     MODEL_DEFAULTS,
     TOOL_DEFAULTS,
     ActivityOptions,

@@ -33,7 +33,7 @@ from strands.types.exceptions import ContextWindowOverflowException, ModelThrott
 from strands.types.streaming import StreamEvent
 from temporalio.exceptions import ApplicationError, FailureError
 
-from strands_temporal._providers import INCOMPLETE_STREAM, model_failure, require_whole
+from strands_temporal._worker.model_failures import INCOMPLETE_STREAM, model_failure, require_whole
 
 HELLO: Messages = [{"role": "user", "content": [{"text": "hello"}]}]
 REQUEST = httpx.Request("POST", "https://provider.example/v1/messages")

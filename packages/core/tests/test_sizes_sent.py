@@ -22,7 +22,7 @@ from temporalio.exceptions import ApplicationError, ChildWorkflowError
 from temporalio.worker import Replayer, Worker
 
 from strands_temporal import PayloadTooLargeError, StrandsPlugin, TemporalAgent
-from strands_temporal._types import PAYLOAD_TOO_LARGE
+from strands_temporal._wire.model_call import PAYLOAD_TOO_LARGE
 from strands_temporal.activity import ToolContext
 from strands_temporal.testing import ScriptedModel, say
 from strands_temporal.workflow import activity_as_hook, activity_as_tool
@@ -127,7 +127,7 @@ async def test_a_codec_that_compresses_may_make_it_fit(
 async def test_a_codec_that_does_not_answer_in_time_is_taken_for_base64(
     client: Client, worker_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("strands_temporal._gate.CODEC_SECONDS", 0)
+    monkeypatch.setattr("strands_temporal._workflow.gate.CODEC_SECONDS", 0)
     converter = DataConverter(payload_codec=Codec())
     fits, too_large = await run_and_replay(
         client, converter, worker_options, TakeWorkflow, [1_500 * KB, 1_700 * KB]
@@ -190,8 +190,8 @@ async def test_a_history_from_before_the_gate_replays(
     client: Client, worker_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as before:
-        before.setattr("strands_temporal._gate.TASK_BYTES", 10**9)
-        before.setattr("strands_temporal._gate.LARGEST_PAYLOAD", 10**9)
+        before.setattr("strands_temporal._workflow.gate.TASK_BYTES", 10**9)
+        before.setattr("strands_temporal._workflow.gate.LARGEST_PAYLOAD", 10**9)
         history = await recorded(client, worker_options, [450 * KB] * 8)
     await replays(history)
     # And what a codec let pass then, and no codec would now.
@@ -208,9 +208,9 @@ async def test_other_limits_and_measures_change_nothing_in_a_run_that_goes_on(
     sizes = [3 * MB, 10, 3 * MB, *[800 * KB] * 7]
     history = await recorded(client, worker_options, sizes)
     await replays(history)
-    monkeypatch.setattr("strands_temporal._gate.LARGEST_PAYLOAD", later)
-    monkeypatch.setattr("strands_temporal._gate.TASK_BYTES", later)
-    monkeypatch.setattr("strands_temporal._gate.json_size", len)
+    monkeypatch.setattr("strands_temporal._workflow.gate.LARGEST_PAYLOAD", later)
+    monkeypatch.setattr("strands_temporal._workflow.gate.TASK_BYTES", later)
+    monkeypatch.setattr("strands_temporal._workflow.gate.json_size", len)
     await replays(history)
 
 

@@ -10,7 +10,7 @@ from strands import ToolContext, tool
 from temporalio import workflow
 
 from strands_temporal import StrandsPlugin, TemporalAgent
-from strands_temporal._slow_tools import ATTEMPTS, REMEMBERED, SlowCalls
+from strands_temporal._upstream.slow_tools import ATTEMPTS, REMEMBERED, SlowCalls
 from strands_temporal.testing import ScriptedCall, ScriptedModel, say, use_tool
 from strands_temporal.workflow import TemporalTools
 
@@ -59,7 +59,7 @@ def computing(**first: Any) -> StrandsPlugin:
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     begun.clear()
     # A busy machine may need more than Temporal's two seconds for 1.5 of the tool's own.
-    monkeypatch.setattr("strands_temporal._slow_tools.LIMIT", 0.5)
+    monkeypatch.setattr("strands_temporal._upstream.slow_tools.LIMIT", 0.5)
 
 
 @pytest.mark.server

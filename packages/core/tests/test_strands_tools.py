@@ -22,7 +22,7 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import RestrictedWorkflowAccessError
 
 from strands_temporal import AgentTypeError, StrandsPlugin, TemporalAgent, TemporalModel
-from strands_temporal._strands_tools import IN_WORKFLOW, INSTEAD, MADE_BY, remedy
+from strands_temporal._upstream.strands_tools import IN_WORKFLOW, INSTEAD, MADE_BY, remedy
 from strands_temporal.testing import ScriptedCall, ScriptedModel, say, use_tool
 from strands_temporal.workflow import TemporalTools
 

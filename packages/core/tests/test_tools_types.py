@@ -26,8 +26,8 @@ from temporalio.worker import Worker
 from typing_extensions import TypedDict
 
 from strands_temporal import StrandsPlugin, TemporalAgent
-from strands_temporal._tool_arguments import given_arguments
-from strands_temporal._types import ToolArguments
+from strands_temporal._wire.model_call import ToolArguments
+from strands_temporal._wire.tool_arguments import given_arguments
 from strands_temporal.activity import ToolContext
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, assert_replays, say, use_tools
 from strands_temporal.workflow import TemporalTools, activity_as_tool

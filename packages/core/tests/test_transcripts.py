@@ -13,13 +13,13 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from strands_temporal._gate import INLINE_BYTES
-from strands_temporal._transcript_query import PAGE_BYTES
-from strands_temporal._transcripts import ANSWER_DIGITS, Frame, delta, frame_of, rebuilt, same
-from strands_temporal._transcripts_kept import KeptTranscripts, Resolved
-from strands_temporal._transcripts_sent import SentTranscripts
-from strands_temporal._types import TRANSCRIPT_GONE, TRANSCRIPT_QUERY, ModelCall, Transcript
-from strands_temporal._wire import encode
+from strands_temporal._wire.model_call import TRANSCRIPT_GONE, TRANSCRIPT_QUERY, ModelCall, Transcript
+from strands_temporal._wire.transcripts import ANSWER_DIGITS, Frame, delta, frame_of, rebuilt, same
+from strands_temporal._wire.values import encode
+from strands_temporal._worker.transcript_queries import PAGE_BYTES
+from strands_temporal._worker.transcripts import KeptTranscripts, Resolved
+from strands_temporal._workflow.gate import INLINE_BYTES
+from strands_temporal._workflow.transcripts import SentTranscripts
 from strands_temporal.testing import say, use_tools
 
 SPECS = [{"name": name, "description": name, "inputSchema": {"json": {"n": 1}}} for name in "abc"]

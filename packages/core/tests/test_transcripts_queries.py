@@ -30,8 +30,8 @@ from temporalio.testing import ActivityEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner
 
 from strands_temporal import TemporalAgent
-from strands_temporal._transcripts_kept import KeptTranscripts
-from strands_temporal._types import TRANSCRIPT_QUERY, TRANSCRIPT_UNAVAILABLE, Transcript
+from strands_temporal._wire.model_call import TRANSCRIPT_QUERY, TRANSCRIPT_UNAVAILABLE, Transcript
+from strands_temporal._worker.transcripts import KeptTranscripts
 from strands_temporal.testing import DevServer, ScriptedCall, ScriptedModel, assert_replays, say
 
 pytestmark = pytest.mark.server
@@ -124,7 +124,7 @@ class Deaf:
 async def test_an_attempt_gives_up_and_says_why(
     monkeypatch: pytest.MonkeyPatch, error: Exception, why: str
 ) -> None:
-    monkeypatch.setattr("strands_temporal._transcript_query.ASK_FOR", timedelta(seconds=1))
+    monkeypatch.setattr("strands_temporal._worker.transcript_queries.ASK_FOR", timedelta(seconds=1))
     environment = ActivityEnvironment(client=cast("Client", Deaf(error)))
     environment.info = replace(environment.info, attempt=1000)
     with pytest.raises(

@@ -19,7 +19,7 @@ from strands_temporal.testing import DevServer, Reply, ScriptedCall, ScriptedMod
 
 pytestmark = pytest.mark.server
 
-ASKING = "strands_temporal._transcript_query"
+ASKING = "strands_temporal._worker.transcript_queries"
 
 LARGE = 70_000
 """Characters of what is too large to go with a call: the worker asks for it."""

@@ -11,9 +11,9 @@ from packages.core.tests.wire_values import tagged_lookalikes, values
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 
-from strands_temporal._events import merge_deltas
-from strands_temporal._types import ModelCall, ModelFacts, ModelResult, Transcript
-from strands_temporal._wire import decode, encode, is_json
+from strands_temporal._wire.events import merge_deltas
+from strands_temporal._wire.model_call import ModelCall, ModelFacts, ModelResult, Transcript
+from strands_temporal._wire.values import decode, encode, is_json
 from strands_temporal.testing import say
 
 CONVERTERS = [DataConverter.default, pydantic_data_converter]

@@ -47,9 +47,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from typing_extensions import override
 
 from strands_temporal import ComposablePlugin, StrandsPlugin, TemporalAgent
-from strands_temporal import _background as background
-from strands_temporal import _eviction as eviction
-from strands_temporal._teardown import check_not_torn_down, watch_collector
+from strands_temporal._upstream import background, eviction
+from strands_temporal._upstream.teardown import check_not_torn_down, watch_collector
 from strands_temporal.testing import ScriptedCall, ScriptedModel, assert_replays, say, use_tool, use_tools
 from strands_temporal.workflow import activity_as_hook, activity_as_tool, execute_activity
 

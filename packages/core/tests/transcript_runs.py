@@ -35,8 +35,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
 from strands_temporal import StrandsPlugin
-from strands_temporal._types import MODEL_ACTIVITY, TRANSCRIPT_QUERY
-from strands_temporal._wire import encode
+from strands_temporal._wire.model_call import MODEL_ACTIVITY, TRANSCRIPT_QUERY
+from strands_temporal._wire.values import encode
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, assert_replays
 
 SOON = 60

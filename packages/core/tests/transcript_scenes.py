@@ -24,8 +24,8 @@ from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
 
 from strands_temporal import AgentCarry, TemporalAgent
-from strands_temporal._types import TRANSCRIPT_QUERY
-from strands_temporal._wire import encode
+from strands_temporal._wire.model_call import TRANSCRIPT_QUERY
+from strands_temporal._wire.values import encode
 from strands_temporal.testing import Reply, ScriptedCall, say, use_tool
 from strands_temporal.workflow import activity_as_tool
 

@@ -13,16 +13,16 @@ Further: `strands_temporal.workflow` (activities as tools and hooks), `strands_t
 on the worker), `strands_temporal.testing` (a test kit).
 """
 
-from . import _process_end
-from ._agent import TemporalAgent
-from ._agent_options import TemporalAgentOptions
-from ._carry import AgentCarry, CarryTooLargeError
 from ._composable import ComposablePlugin
 from ._errors import AgentTypeError, AgentValueError, SnapshotsDisabledError, SynchronousCallError
-from ._gate import ModelCallTooLargeError, PayloadTooLargeError
-from ._model import TemporalModel
-from ._options import ActivityOptions
 from ._plugin import ModelFactory, StrandsPlugin
+from ._upstream import process_end as _process_end
+from ._workflow.agent import TemporalAgent
+from ._workflow.agent_options import TemporalAgentOptions
+from ._workflow.carry import AgentCarry, CarryTooLargeError
+from ._workflow.gate import ModelCallTooLargeError, PayloadTooLargeError
+from ._workflow.model import TemporalModel
+from ._workflow.options import ActivityOptions
 
 __all__ = [
     "ActivityOptions",

@@ -21,10 +21,10 @@ from temporalio.worker import (
 )
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from . import _strands_tools
-from ._eviction import CachedWorkflows, evicting, tracked
-from ._failures import SmallFailures
-from ._teardown import watch_collector
+from ._upstream import strands_tools as _strands_tools
+from ._upstream.eviction import CachedWorkflows, evicting, tracked
+from ._upstream.teardown import watch_collector
+from ._worker.small_failures import SmallFailures
 
 TConfig = TypeVar("TConfig", WorkerConfig, ReplayerConfig)
 

@@ -27,10 +27,10 @@ from strands.types import exceptions as strands_exceptions
 from temporalio import exceptions as temporal_exceptions
 from temporalio.exceptions import ActivityError, ApplicationError, ApplicationErrorCategory, TemporalError
 
-from ._failure_sizes import LARGEST_FAILURE, cut, is_sendable, origin_of, shortened, text_of
-from ._misplaced import misplaced
-from ._types import PAYLOAD_TOO_LARGE
-from ._wire import decode, encode, is_json, json_size
+from ._upstream.misplaced import misplaced
+from ._wire.failure_sizes import LARGEST_FAILURE, cut, is_sendable, origin_of, shortened, text_of
+from ._wire.model_call import PAYLOAD_TOO_LARGE
+from ._wire.values import decode, encode, is_json, json_size
 
 T = TypeVar("T", bound=Exception)
 

@@ -15,17 +15,22 @@ from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter, DefaultPayloadConverter
 from temporalio.worker import ReplayerConfig, Worker, WorkerConfig
 
-from ._activities import ModelActivities
-from ._adaptation import activity_name, adapt_strands
 from ._composable import Activities, ComposablePlugin
 from ._errors import StrandsError
-from ._extras import load_plugin
-from ._factories import NamedFactories
-from ._failure_converter import with_typed_errors
-from ._hosted_tools import HostedTool, HostedTools
-from ._interceptors import StrandsInterceptor
-from ._transcripts_kept import DEFAULT_CACHE_BYTES, KeptTranscripts
-from ._types import COUNT_TOKENS_ACTIVITY, MODEL_ACTIVITY, MODEL_FACTORY_FAILED, STREAMING_MODEL_ACTIVITY
+from ._upstream.install import activity_name, adapt_strands
+from ._wire.failure_converter import with_typed_errors
+from ._wire.model_call import (
+    COUNT_TOKENS_ACTIVITY,
+    MODEL_ACTIVITY,
+    MODEL_FACTORY_FAILED,
+    STREAMING_MODEL_ACTIVITY,
+)
+from ._worker.extras import load_plugin
+from ._worker.factories import NamedFactories
+from ._worker.hosted_tools import HostedTool, HostedTools
+from ._worker.interceptor import StrandsInterceptor
+from ._worker.model_activities import ModelActivities
+from ._worker.transcripts import DEFAULT_CACHE_BYTES, KeptTranscripts
 
 ModelFactory = Callable[[], Model]
 """Makes a model provider on the worker, when it is first used."""

@@ -3,16 +3,16 @@
 from strands_temporal.activity import ModelCallInterceptor, ModelCallMiddleware, ModelRequest
 """
 
-from ._adaptation import activity_name, note_mcp_errors
-from ._agent_state import ActivityAgentState
-from ._cut_short import is_cut_short
-from ._factories import NamedFactories
-from ._heartbeat import heartbeating
-from ._middleware import ModelCallInterceptor, ModelCallMiddleware, ModelRequest, ModelStream
-from ._sizes import check_result
-from ._tool_calls import ProgressSink, ToolProgress, forward_progress
-from ._tool_context import ToolContext, tool_context
-from ._wire import decode, encode
+from ._upstream.install import activity_name, note_mcp_errors
+from ._wire.agent_state import ActivityAgentState
+from ._wire.sizes import check_result
+from ._wire.tool_context import ToolContext, tool_context
+from ._wire.values import decode, encode
+from ._worker.cut_short import is_cut_short
+from ._worker.factories import NamedFactories
+from ._worker.heartbeat import heartbeating
+from ._worker.middleware import ModelCallInterceptor, ModelCallMiddleware, ModelRequest, ModelStream
+from ._worker.tool_calls import ProgressSink, ToolProgress, forward_progress
 
 __all__ = [
     "ActivityAgentState",

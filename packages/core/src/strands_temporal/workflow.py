@@ -13,24 +13,24 @@ from strands.types.tools import AgentTool
 from temporalio.exceptions import TemporalError
 from typing_extensions import Unpack
 
-from ._activity_tool import activity_call
-from ._adaptation import activity_name, end_waiting
-from ._cancel import AgentCancelledError, CancelSignal
 from ._errors import AgentTypeError, construction_error, from_tool_activity_error
-from ._options import (
+from ._upstream.cancel_signal import AgentCancelledError, CancelSignal
+from ._upstream.install import activity_name, end_waiting
+from ._upstream.teardown import check_not_torn_down
+from ._wire.tool_context import CONTEXT_PARAMETER
+from ._workflow.activities import execute_activity
+from ._workflow.activity_tool import activity_call
+from ._workflow.answered_updates import AnsweredUpdates
+from ._workflow.hosted_tools import TemporalTools
+from ._workflow.options import (
     HEARTBEATING_TOOL_DEFAULTS,
     TOOL_DEFAULTS,
     ActivityOptions,
     merge_options,
     tool_defaults,
 )
-from ._remote_tools import RemoteTool, RemoteTools
-from ._steering import SteeringJudgeError, TemporalLLMSteeringHandler
-from ._teardown import check_not_torn_down
-from ._tool_context import CONTEXT_PARAMETER
-from ._tool_handles import TemporalTools
-from ._updates import AnsweredUpdates
-from ._workflow import execute_activity
+from ._workflow.remote_tools import RemoteTool, RemoteTools
+from ._workflow.steering import SteeringJudgeError, TemporalLLMSteeringHandler
 
 __all__ = [
     "HEARTBEATING_TOOL_DEFAULTS",

@@ -24,8 +24,8 @@ from strands.hooks import (
 from temporalio import workflow
 from temporalio.client import Client
 
-from .._agent import TemporalAgent
-from .._wire import encode
+from .._wire.values import encode
+from .._workflow.agent import TemporalAgent
 from ._environment import agent_environment
 from ._scripted import ScriptedModel
 

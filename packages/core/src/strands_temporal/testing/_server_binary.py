@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from .._process_end import SETTLE_SECONDS
+from .._upstream.process_end import SETTLE_SECONDS
 from ._supervisor import Supervised
 
 PROGRESS_EVERY = 10.0

@@ -1,0 +1,119 @@
+"""Strands' synchronous calls of asynchronous code, in a workflow.
+
+Outside, Strands runs such a coroutine in a thread with an event loop of its own (1.62: _async.py:19, a dozen
+callers: `agent(...)`, `agent.tool.x()`, the hooks of a `Graph` that is being built, ...). A workflow has no
+threads. A coroutine that never has to wait is driven to its end on the spot; one that would start an activity
+or a timer cannot be, and is refused with the awaitable way.
+"""
+
+import contextlib
+from collections.abc import Callable, Coroutine, Generator
+from concurrent.futures import Future
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from typing_extensions import Self
+
+from .._errors import SynchronousCallError
+
+T = TypeVar("T")
+
+_ADVICE = (
+    "In a workflow a synchronous call cannot wait for {what}. Write `await agent.invoke_async(...)` "
+    "for `agent(...)`, `await agent.tool_async.name(...)` for `agent.tool.name(...)`, and `await` the "
+    "asynchronous way of whatever else called it"
+)
+
+
+class _Drive:
+    """One coroutine that is driven to its end at once."""
+
+    def __init__(self) -> None:
+        self.refused: SynchronousCallError | None = None
+
+
+class CapturedCall(BaseException):  # no error: it takes a coroutine out of synchronous code
+    """Carries out the coroutine of a synchronous call that `capturing` is to give to its caller."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        super().__init__()
+        self.coroutine = coroutine
+
+
+_drive: ContextVar[_Drive | None] = ContextVar("strands_temporal_drive", default=None)
+_capture: ContextVar[bool] = ContextVar("strands_temporal_capture", default=False)
+
+
+def check_may_wait(what: str) -> None:
+    """Refuse to start what a synchronous call would have to wait for.
+
+    Raises:
+        SynchronousCallError: Below a synchronous call. Whatever Strands makes of it, that call raises it too.
+    """
+    drive = _drive.get()
+    if drive is not None:
+        drive.refused = drive.refused or SynchronousCallError(_ADVICE.format(what=what))
+        raise drive.refused
+
+
+def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Drive a coroutine to its end; the stand-in for `asyncio.run` in a workflow.
+
+    Raises:
+        SynchronousCallError: If it must wait.
+        CapturedCall: In the block of `capturing`, with the coroutine.
+    """
+    if _capture.get():
+        raise CapturedCall(coroutine)
+    drive = _Drive()
+    token = _drive.set(drive)
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        if drive.refused is not None:
+            raise drive.refused from None
+        return done.value
+    except Exception:
+        if drive.refused is not None:
+            raise drive.refused from None
+        raise
+    finally:
+        _drive.reset(token)
+        coroutine.close()
+    raise SynchronousCallError(_ADVICE.format(what="something that takes time"))
+
+
+@contextlib.contextmanager
+def capturing() -> Generator[None]:
+    """Let a synchronous call of Strands raise `CapturedCall` where it would run its coroutine."""
+    token = _capture.set(True)
+    try:
+        yield
+    finally:
+        _capture.reset(token)
+
+
+class InlineExecutor:
+    """Stands in for Strands' `ThreadPoolExecutor` of one call: runs it at once, where it is."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        pass
+
+    def submit(self, function: Callable[..., T], *args: Any) -> "Future[T]":
+        """Return a future that is done; what is raised is raised here."""
+        future: Future[T] = Future()
+        future.set_result(function(*args))
+        return future
+
+
+def capture(call: Callable[[], Any]) -> Coroutine[Any, Any, Any]:
+    """Return the coroutine that a synchronous call of Strands would run in a thread."""
+    with capturing():
+        try:
+            call()
+        except CapturedCall as captured:
+            return captured.coroutine
+    raise RuntimeError("Strands ran nothing asynchronous where it used to")

@@ -1,0 +1,109 @@
+"""Says which module keeps a workflow's file from loading in the sandbox, and what to write. Worker side.
+
+Temporal says "Failed validating workflow", with the cause many frames above.
+"""
+
+import sysconfig
+import traceback
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .strands_tools import remedy
+
+_SANDBOXED_MAIN = "__temporal_main__"
+"""What the sandbox calls the script that was run, which Python calls `__main__`."""
+
+_INSTALLED = tuple(
+    str(Path(sysconfig.get_path(key))) for key in ("stdlib", "platstdlib", "purelib", "platlib")
+)
+"""Folders of modules that are not the user's own."""
+
+
+class UnloadableModuleError(ImportError):
+    """A workflow's file imports a module that the workflow sandbox cannot load; `name` is the module."""
+
+
+@dataclass(frozen=True)
+class _Loading:
+    """A module whose import had begun when the error came."""
+
+    name: str
+    file: str
+
+    @property
+    def installed(self) -> bool:
+        return self.file.startswith(_INSTALLED)
+
+    @property
+    def shown(self) -> str:
+        """Its name for a message: of the script that was run, the file's."""
+        return (
+            f"{Path(self.file).name} (the script that was run)" if self.name == _SANDBOXED_MAIN else self.name
+        )
+
+
+@contextmanager
+def load_errors_explained(workflow_module: str) -> Generator[None]:
+    """Turn what loading a workflow's file raises into an error that names the module and the remedy.
+
+    Args:
+        workflow_module: Module of the workflow.
+
+    Raises:
+        UnloadableModuleError: The file imports something that the sandbox cannot load.
+    """
+    try:
+        yield
+    except Exception as error:
+        explained = _explained(workflow_module, error)
+        if explained is None:
+            raise
+        raise explained from error
+
+
+def _explained(workflow_module: str, error: Exception) -> UnloadableModuleError | None:
+    """Return the error that says so, None where the fault is in the user's own package."""
+    if workflow_module == "__main__":
+        workflow_module = _SANDBOXED_MAIN
+    loading = _loading(error)
+    names = [module.name for module in loading]
+    if workflow_module not in names:
+        return None
+    chain = loading[names.index(workflow_module) :]
+    package = workflow_module.partition(".")[0]
+    others = [i for i, module in enumerate(chain) if module.name.partition(".")[0] != package]
+    foreign = next((i for i in others if chain[i].installed), others[0] if others else None)
+    if foreign is None:
+        return None
+    return UnloadableModuleError(_message(chain, foreign, error), name=chain[foreign].name)
+
+
+def _loading(error: Exception) -> list[_Loading]:
+    return [
+        _Loading(str(frame.f_globals.get("__name__", "")), frame.f_code.co_filename)
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+        if frame.f_code.co_name == "<module>"
+    ]
+
+
+def _message(chain: Sequence[_Loading], foreign: int, error: Exception) -> str:
+    """Return what to say of `chain`: the workflow's file, what it imports, and so on to where it failed."""
+    module = chain[foreign].name
+    importer = chain[foreign - 1]
+    through = "" if foreign == 1 else f"{importer.shown}, which "
+    within = "" if len(chain) == foreign + 1 else f", in {chain[-1].name}"
+    root = module.partition(".")[0]
+    advice = remedy(module) or (
+        f"If it does no I/O, import it through the sandbox, in {importer.shown}: `with "
+        f"workflow.unsafe.imports_passed_through(): import {module}`; or for all files of the worker: "
+        "Worker(workflow_runner=SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default."
+        f"with_passthrough_modules({root!r}))). If it does, use it in an activity (`activity_as_tool`), or "
+        "host the tool on the worker: StrandsPlugin(tools=...) and TemporalTools(name)"
+    )
+    return (
+        f"{chain[0].shown} imports {through}"
+        f"{'imports ' if through else ''}{module}, which the workflow sandbox cannot load. {advice}. "
+        f"({error}{within})"
+    )

@@ -1,0 +1,73 @@
+"""The agent's state in an activity that serves as a tool: a copy, its changes applied in the workflow.
+
+With them come the changes in the invocation state (see `_invocation_state.py`).
+"""
+
+from typing import Any
+
+from strands import ToolContext
+from strands.agent.state import AgentState
+from typing_extensions import override
+
+from .._worker.invocation_state import apply_changes
+from .values import decode, encode_any
+
+
+class ActivityAgentState(AgentState):
+    """The agent's state as an activity sees it: a copy, whose changes travel back with the result."""
+
+    def __init__(self, state: dict[str, Any], *, writable: bool) -> None:
+        super().__init__(state)
+        self._writable = writable
+        self._changed: dict[str, None] = {}  # in the order of the changes
+
+    @override
+    def set(self, key: str, value: Any) -> None:
+        """Set a value, here at once and in the agent's state when the activity has succeeded."""
+        self._check_writable()
+        super().set(key, value)
+        self._changed[key] = None
+
+    @override
+    def delete(self, key: str) -> None:
+        """Delete a key, here at once and in the agent's state when the activity has succeeded."""
+        self._check_writable()
+        super().delete(key)
+        self._changed[key] = None
+
+    def patch(self) -> dict[str, Any] | None:
+        """Return what changed, as in `ToolAnswer.state`; None if nothing did."""
+        state: dict[str, Any] = self.get()
+        changed = {key: encode_any(state[key]) for key in self._changed if key in state}
+        removed = [key for key in self._changed if key not in state]
+        return {name: part for name, part in {"set": changed, "delete": removed}.items() if part} or None
+
+    def _check_writable(self) -> None:
+        if not self._writable:
+            raise RuntimeError(
+                "An activity in a process pool cannot change the agent's state: it has a copy that nobody "
+                "reads. Make it async, or run it in a thread pool"
+            )
+
+
+def state_of(context: "ToolContext[Any]") -> AgentState | None:
+    """Return the state of the agent that calls a tool; None for an agent without one."""
+    state = getattr(context.agent, "state", None)
+    return state if isinstance(state, AgentState) else None
+
+
+def apply_state(context: "ToolContext[Any]", patch: dict[str, Any]) -> None:
+    """Change the agent's state, and the invocation state, as an activity did. Runs in the workflow.
+
+    A tool on the worker may also have called `agent.cancel(...)`.
+    """
+    apply_changes(context.invocation_state, patch.get("invocation_state", ()))
+    if "cancel" in patch:
+        context.agent.cancel(**patch["cancel"])
+    state = state_of(context)
+    if state is None:
+        return
+    for key, value in patch.get("set", {}).items():
+        state.set(key, decode(value))
+    for key in patch.get("delete", []):
+        state.delete(key)

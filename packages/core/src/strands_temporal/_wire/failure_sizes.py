@@ -1,0 +1,66 @@
+"""Failures that Temporal takes: their texts cut, and without causes that are too large.
+
+The server replaces a failure above 2 MiB by a remark about its size. One above 4 MiB never arrives from an
+activity, which then times out; from a workflow, one above 2 MiB fails its task for ever.
+"""
+
+from typing import cast
+
+from temporalio.exceptions import ApplicationError
+
+from .values import json_size
+
+LONGEST_TEXT = 100_000
+"""Characters of an error's text. A failure holds it more than once, for its causes."""
+
+LARGEST_FAILURE = 4 * LONGEST_TEXT
+"""Characters of a failure with its causes and details. The rest is for stack traces, escapes and a codec."""
+
+
+def text_of(error: BaseException) -> str:
+    """Return the text of `error`, or its class name: what UTF-8 (so Temporal) cannot hold escaped, cut."""
+    return cut((str(error) or type(error).__name__).encode("utf-8", "backslashreplace").decode())
+
+
+def origin_of(error: BaseException) -> BaseException | None:
+    """Return what led to `error`, as Python and Temporal tell it: its cause, else what was being handled."""
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def is_sendable(error: BaseException) -> bool:
+    """Tell whether Temporal takes `error`, with its causes, as a failure."""
+    size, link, seen = 0, cast("BaseException | None", error), set[int]()
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        size += len(str(link))
+        if isinstance(link, ApplicationError):
+            size += len(link.message) + json_size(link.details)
+        link = link.__cause__
+    return size <= LARGEST_FAILURE
+
+
+def shortened(error: Exception) -> ApplicationError:
+    """Return `error` as a failure of the same type that Temporal takes: its text cut, without its causes."""
+    if not isinstance(error, ApplicationError):
+        return ApplicationError(text_of(error), type=type(error).__name__)
+    return with_text(error, cut(error.message), keep_details=json_size(error.details) <= LONGEST_TEXT)
+
+
+def with_text(error: ApplicationError, text: str, *, keep_details: bool) -> ApplicationError:
+    """Return a failure like `error` with another text, without its causes."""
+    return ApplicationError(
+        text,
+        *(error.details if keep_details else ()),
+        type=error.type,
+        non_retryable=error.non_retryable,
+        next_retry_delay=error.next_retry_delay,
+        category=error.category,
+    )
+
+
+def cut(text: str) -> str:
+    if len(text) <= LONGEST_TEXT:
+        return text
+    left_out = len(text) - LONGEST_TEXT
+    half = LONGEST_TEXT // 2
+    return f"{text[:half]}... ({left_out:,} characters left out: too large for Temporal) ...{text[-half:]}"

@@ -1,0 +1,380 @@
+"""What crosses the wire between the workflow and its activities, and the names both sides use.
+
+Wire types are frozen dataclasses of JSON values: they decode with the plugin's pydantic converter and with
+the SDK's default one. Fields are only ever added, with defaults, so that histories recorded by older releases
+replay. Bytes inside them are tagged (see `_wire.py`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from datetime import timedelta
+from functools import cache
+from typing import Any, cast
+
+from .events import brief, full
+
+MODEL_ACTIVITY = "invoke_model"
+"""Activity type of a model call whose output is wanted whole."""
+
+STREAMING_MODEL_ACTIVITY = "invoke_model_streaming"
+"""Activity type of a model call whose output also goes to a stream as it arrives: the same body."""
+
+COUNT_TOKENS_ACTIVITY = "count_model_tokens"
+"""Activity type of a token count by the model itself."""
+
+WIRE_VERSION = 1
+"""Version of the layout of `ModelCall` and `ModelResult`; raised when a field changes its meaning."""
+
+MADE_ANEW_PATCH = "strands-temporal-model-call-made-anew"
+"""Temporal's patch id in histories where a model call was cut short and made anew (see `_model_calls.py`)."""
+
+TOOL_HEADER = "strands-temporal-tool"
+"""Header of the activity behind a tool call: a JSON list of the idempotency key, the tool use id and, where
+it is not the activity type, the tool's name. It tells the worker that the activity answers a tool call."""
+
+HOOK_HEADER = "strands-temporal-hook"
+"""Header of the activity that runs in a hook's place. It tells the worker that an agent waits for it."""
+
+HELD_HEADER = "strands-temporal-held"
+"""Header of the activity behind a tool call whose context is not all there: a JSON list of the number and the
+digest by which the worker asks for the rest."""
+
+TOOL_HEARTBEAT_TIMEOUT = timedelta(seconds=15)
+"""Heartbeat time-out of the activity of a tool or a hook where the user chose none. The worker heartbeats by
+itself; a cancel arrives with a heartbeat, which the SDK passes on after at most 80 % of this."""
+
+TOOL_ANSWER_VERSION = 1
+"""Version of the layout of `ToolAnswer`; raised when a field changes its meaning."""
+
+TOOL_ARGUMENTS_VERSION = 1
+"""Version of the layout of `ToolArguments`; raised when a field changes its meaning."""
+
+MISSING_EXTRA = "MissingExtra"
+WIRE_VERSION_UNKNOWN = "WireVersionUnknown"
+MODEL_FACTORY_FAILED = "ModelFactoryFailed"
+MODEL_RESULT_TOO_LARGE = "ModelResultTooLarge"
+MODEL_CALL_TOO_LARGE = "ModelCallTooLarge"
+PAYLOAD_TOO_LARGE = "PayloadTooLarge"
+RESULT_TOO_LARGE = "ResultTooLarge"
+TRANSCRIPT_GONE = "TranscriptGone"
+TRANSCRIPT_UNAVAILABLE = "TranscriptUnavailable"
+
+TRANSCRIPT_QUERY = "strands_transcript"
+"""Query by which a worker asks a workflow for the conversation of a call that it waits for, or for what else
+it holds for the call."""
+
+HELD = 0
+"""In that query, in the place of an agent's number: the call is the number of a value that the run holds."""
+
+HELD_VERSION = 2
+"""Version of a `ModelCall` that leaves values in the workflow. A worker that cannot ask for them fails the
+attempt."""
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """A conversation, against what the same agent sent last: a message crosses into history once.
+
+    What a worker puts together from this and from what it kept must have the digest; else, and where it kept
+    nothing, it asks the workflow (see `_transcript_query.py`).
+
+    Attributes:
+        call: Number of this call among the agent's, from 1. What it is against is the one before.
+        digest: Of the whole conversation, tools and frame included.
+        agent: Number of the agent in its run, from 1.
+        messages: Parts of the conversation, in order. A part is `[start, stop]` for messages of the call
+            before, null for its answer, text for a user message of one text block, or a Strands message
+            (`role` and `content`), encoded. None: the worker is to ask.
+        tools: Parts of the tools in the same way, specs encoded; None if they are as before.
+        frame: What else is not as before, by the names of `Frame`; null for what is no more.
+    """
+
+    call: int
+    digest: str
+    agent: int = 1
+    messages: list[Any] | None = None
+    tools: list[Any] | None = None
+    frame: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True)
+class OutputSchema:
+    """A pydantic class that a model's answer must fit.
+
+    Attributes:
+        name: Name of the class.
+        description: Its docstring.
+        schema: Its JSON schema.
+        nested: Fields whose type is another such class: Strands words tools by them.
+    """
+
+    name: str
+    description: str | None
+    schema: dict[str, Any]
+    nested: list[str] = field(default_factory=list[str])
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a workflow knows of a model without asking it.
+
+    Attributes:
+        stateful: Whether the model keeps the conversation on its own side.
+        context_window_limit: Tokens that its context window holds, if known.
+        config: The part of its configuration that is harmless in a history: no key, no client argument.
+        structured_output: Whether it enforces structured output itself.
+    """
+
+    stateful: bool = False
+    context_window_limit: int | None = None
+    config: dict[str, Any] = field(default_factory=dict[str, Any])
+    structured_output: bool = False
+
+
+@dataclass(frozen=True)
+class ModelCall:
+    """One call of a model: the argument of `invoke_model`, `invoke_model_streaming`, `count_model_tokens`.
+
+    It crosses as the dict of `to_wire`, only what is set.
+
+    Attributes:
+        model: Name of the model in `StrandsPlugin(models=...)`; None is the plugin's default model.
+        transcript: The conversation, the tools and the system prompt.
+        tool_choice: Strands `ToolChoice`, or None.
+        invocation_state: The caller's own JSON values; Strands' keys (`agent`, `messages`, ...) are not in
+            it.
+        model_state: What a stateful model keeps between calls (for example a response id); None where no
+            agent keeps it.
+        dynamic_trailing_blocks: How many trailing blocks of the last user message are rebuilt at every call.
+        streaming_topic: Topic of the workflow's stream to which the output goes as it arrives; None for none.
+        streaming_batch_ms: Milliseconds between two batches to that topic.
+        version: Layout of this value.
+        config: What `update_config` changed, encoded; None when it changed nothing.
+        facts: Whether the workflow still needs the model's facts.
+        own_structured_output: Ask by the model's own `structured_output`, which returns an object.
+        held: Number and digest of what the workflow holds of `invocation_state`, `model_state` and `config`,
+            too large to go along; None if they go along.
+    """
+
+    model: str | None
+    transcript: Transcript
+    tool_choice: Any = None
+    invocation_state: dict[str, Any] = field(default_factory=dict[str, Any])
+    model_state: dict[str, Any] | None = field(default_factory=dict[str, Any])
+    dynamic_trailing_blocks: int = 0
+    streaming_topic: str | None = None
+    streaming_batch_ms: int = 0
+    version: int = 1
+    config: dict[str, Any] | None = None
+    facts: bool = False
+    own_structured_output: bool = False
+    held: list[Any] | None = None
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return what crosses to the worker."""
+        return {**set_fields(self), "transcript": set_fields(self.transcript)}
+
+    @classmethod
+    def from_wire(cls, wire: dict[str, Any]) -> "ModelCall":
+        """Return the call that crossed as `wire`."""
+        known: dict[str, Any] = {"model": None, **known_fields(cls, wire)}
+        known["transcript"] = Transcript(**known_fields(Transcript, wire["transcript"]))
+        return cls(**known)
+
+
+@dataclass(frozen=True)
+class ModelResult:
+    """What a model answered: the result of `invoke_model` and `invoke_model_streaming`.
+
+    It crosses as the dict of `to_wire`, only what is set.
+
+    Attributes:
+        events: Strands `StreamEvent`s in order, adjacent deltas of one content block merged, encoded; on the
+            wire the usual ones are written briefly (see `_events.py`).
+        answer: Beginning of the digest of the message that Strands makes of the events; empty without one.
+        model_state: The model's state after the call, if the call changed it.
+        version: Layout of this value.
+        facts: The model's facts, where the call asked for them.
+        invocation_state: What the model wrote into the caller's `invocation_state`, by key, encoded.
+        invocation_state_removed: Keys that it took out.
+        output: The object that the model's own `structured_output` returned, as JSON values.
+        id: Drawn by the worker for an answer that asks for tools; else empty. It tells the answer's calls
+            from equal ones of another answer.
+    """
+
+    events: list[Any] = field(default_factory=list[Any])
+    answer: str = ""
+    model_state: dict[str, Any] | None = None
+    version: int = 1
+    facts: ModelFacts | None = None
+    invocation_state: dict[str, Any] = field(default_factory=dict[str, Any])
+    invocation_state_removed: list[str] = field(default_factory=list[str])
+    output: Any = None
+    id: str = ""
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return what crosses to the workflow."""
+        wire = {**set_fields(self), "events": brief(self.events)}
+        return wire if self.facts is None else {**wire, "facts": set_fields(self.facts)}
+
+    @classmethod
+    def from_wire(cls, wire: dict[str, Any]) -> "ModelResult":
+        """Return the result that crossed as `wire`."""
+        known = known_fields(cls, wire)
+        if "facts" in known:
+            known["facts"] = ModelFacts(**known_fields(ModelFacts, known["facts"]))
+        known["events"] = full(known.get("events", []))
+        return cls(**known)
+
+
+def set_fields(value: Any) -> dict[str, Any]:
+    """Return the fields of a wire type that are not as by default: each byte of a call stands in history."""
+    return {
+        name: getattr(value, name)
+        for name, default in _defaults(cast("type[object]", type(value))).items()
+        if getattr(value, name) != default
+    }
+
+
+def known_fields(cls: type[Any], wire: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that this release knows; a newer one may have added some."""
+    return {name: wire[name] for name in _defaults(cls) if name in wire}
+
+
+@cache
+def _defaults(cls: type[object]) -> dict[str, Any]:
+    return {
+        entry.name: entry.default if entry.default_factory is MISSING else entry.default_factory()
+        for entry in fields(cast("Any", cls))
+    }
+
+
+@dataclass(frozen=True)
+class TokenCount:
+    """How many tokens a call's input has: the result of `count_model_tokens`.
+
+    Attributes:
+        tokens: The model's own count.
+        version: Layout of this value.
+    """
+
+    tokens: int
+    version: int = WIRE_VERSION
+
+
+@dataclass(frozen=True)
+class ToolArguments:
+    """Arguments of the activity behind a tool call, as the model wrote them.
+
+    They cross as the list of `to_args`, in place of the activity's own arguments. It never has as many items
+    as the activity has parameters: only then does the SDK leave the parameters' types alone and hand over the
+    JSON.
+
+    Attributes:
+        input: The model's JSON, encoded.
+        context: What a `ToolContext` is made of, without its input; None for an activity that takes none.
+        version: Layout of this value.
+    """
+
+    input: dict[str, Any]
+    context: dict[str, Any] | None = None
+    version: int = TOOL_ARGUMENTS_VERSION
+
+    def to_args(self, parameters: int) -> list[Any]:
+        """Return what crosses to an activity with that many parameters."""
+        wire = {_ARGUMENTS_KEY: self.version, "input": self.input}
+        if self.context is not None:
+            wire["context"] = self.context
+        return [wire, None] if parameters == 1 else [wire]
+
+    @classmethod
+    def from_args(cls, args: Sequence[Any]) -> "ToolArguments | None":
+        """Return the arguments that crossed so, or None for an activity's own arguments."""
+        wire = cast("dict[str, Any]", args[0]) if args and isinstance(args[0], dict) else {}
+        version = wire.get(_ARGUMENTS_KEY)
+        if not isinstance(version, int) or not isinstance(wire.get("input"), dict):
+            return None
+        return cls(wire["input"], wire.get("context"), version)
+
+
+_ARGUMENTS_KEY = "strands_arguments"
+
+
+@dataclass(frozen=True)
+class ToolAnswer:
+    """What the activity behind a tool call answered: made on the worker, with the real object in hand.
+
+    It crosses as the dict of `to_wire`, only what is set, as most answers are one text. A worker without the
+    plugin answers with the activity's bare value instead.
+
+    Attributes:
+        text: The whole result, where it is one text block with status "success".
+        result: Else the Strands `ToolResult` without its `toolUseId`, encoded.
+        state: What the activity changed in the agent's state: new values by key, encoded, in "set", removed
+            keys in "delete"; in the invocation state: a list of changes in "invocation_state"; and the
+            arguments of `agent.cancel` in "cancel", where a tool called it.
+        version: Layout of this value.
+    """
+
+    text: Any = None
+    result: Any = None
+    state: dict[str, Any] | None = None
+    version: int = TOOL_ANSWER_VERSION
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return what crosses to the workflow."""
+        fields = {"text": self.text, "result": self.result, "state": self.state}
+        return {_ANSWER_KEY: self.version, **{k: v for k, v in fields.items() if v is not None}}
+
+    @classmethod
+    def from_wire(cls, value: Any) -> "ToolAnswer | None":
+        """Return the answer that `value` is, or None for an activity's bare value."""
+        if not isinstance(value, dict):
+            return None
+        wire = cast("dict[str, Any]", value)
+        version = wire.get(_ANSWER_KEY)
+        if not isinstance(version, int) or not wire.keys() <= _ANSWER_FIELDS:
+            return None
+        return cls(wire.get("text"), wire.get("result"), wire.get("state"), version)
+
+
+_ANSWER_KEY = "strands_tool"
+_ANSWER_FIELDS = {_ANSWER_KEY, "text", "result", "state"}
+
+
+LIST_TOOLS_ACTIVITY = "list_hosted_tools"
+"""Activity type of a listing of the tools that a worker hosts."""
+
+INVOKE_TOOL_ACTIVITY = "invoke_tool"
+"""Activity type of a call of a tool that a worker hosts."""
+
+TOOL_FACTORY_FAILED = "ToolFactoryFailed"
+
+HOSTED_TOOL_RESULT = "strands_tool_result"
+"""Key, in the details of a failed `invoke_tool`, of the error result that Strands worded, encoded."""
+
+
+@dataclass(frozen=True)
+class HostedToolSpec:
+    """One tool that a worker hosts.
+
+    Attributes:
+        hosted_as: Name in `StrandsPlugin(tools=...)`; one name may stand for several tools.
+        spec: Strands tool spec, encoded.
+    """
+
+    hosted_as: str
+    spec: Any
+
+
+@dataclass(frozen=True)
+class HostedToolListing:
+    """The tools that a handle's names stand for: the result of `list_hosted_tools`.
+
+    Attributes:
+        tools: The tools, in the order of the names.
+        version: Layout of this value.
+    """
+
+    tools: list[HostedToolSpec]
+    version: int = WIRE_VERSION

@@ -1,0 +1,166 @@
+"""Arguments of an activity that serves as a tool, on their way from the workflow to the activity's function.
+
+Arguments of JSON types cross in their places, as any activity's do. All others cross as the model wrote them,
+in one `ToolArguments`: the JSON that Strands has validated in the workflow. The worker validates it again,
+with Strands' own code against the activity's signature, and gets the same values. No payload converter has to
+know a Decimal, a secret or half a surrogate pair.
+"""
+
+import functools
+import inspect
+import json
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, TypeAdapter
+from strands.tools.decorator import FunctionToolMetadata
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from .model_call import TOOL_ARGUMENTS_VERSION, WIRE_VERSION_UNKNOWN, ToolArguments
+from .tool_context import CONTEXT_PARAMETER, ToolContext
+from .values import decode, encode_any, plain_json
+
+_BOUND_ON_THE_WORKER = ("self", "cls")
+_JSON_SCALARS = (str, int, float, bool, types.NoneType)
+_UNIONS = (Union, types.UnionType)
+
+
+class ActivityParameters:
+    """The parameters of an activity's function, as the workflow fills them.
+
+    Args:
+        function: The function.
+        elsewhere: Whether its calls have a task queue of their own, whose workers may lack the plugin. Those
+            get each argument in its place if the payload converter knows the types.
+    """
+
+    def __init__(self, function: Callable[..., Any], *, elsewhere: bool) -> None:
+        hints = get_type_hints(function)
+        self._names = [
+            name for name in inspect.signature(function).parameters if name not in _BOUND_ON_THE_WORKER
+        ]
+        self._typed = {
+            name: hints[name]
+            for name in self._names
+            if name in hints and name != CONTEXT_PARAMETER and not _is_json_type(hints[name])
+        }
+        self._elsewhere = elsewhere
+
+    def arguments(
+        self, given: Mapping[str, Any], validated: Mapping[str, Any], context: dict[str, Any] | None
+    ) -> list[Any]:
+        """Return the activity's arguments for one call. Runs in the workflow.
+
+        Args:
+            given: The model's JSON.
+            validated: What Strands made of it, with defaults.
+            context: The tool context as it crosses; None for an activity without one.
+
+        Raises:
+            TypeError: If a direct call has an argument that JSON has no form for.
+        """
+        in_place = self._in_place(given, validated, context is not None)
+        if in_place is None:
+            return ToolArguments(encode_any(given), _without_input(context)).to_args(len(self._names))
+        return [context if name == CONTEXT_PARAMETER else in_place[name] for name in self._names]
+
+    def _in_place(
+        self, given: Mapping[str, Any], validated: Mapping[str, Any], with_context: bool
+    ) -> Mapping[str, Any] | None:
+        """Return each argument for its own place, or None if they must cross as the model wrote them."""
+        if self._elsewhere:
+            as_given = {name: plain_json(given.get(name, validated[name])) for name in self._typed}
+            if not all(_converts(value, self._typed[name]) for name, value in as_given.items()):
+                return None
+            validated = {**validated, **as_given}
+        elif self._typed or with_context:
+            return None
+        values = list(validated.values())
+        looks_packed = ToolArguments.from_args(values) is not None
+        return validated if all(map(_is_plain, values)) and not looks_packed else None
+
+
+def given_arguments(function: Callable[..., Any], args: Sequence[Any]) -> Sequence[Any]:
+    """Return the arguments for an activity's function, made of the types that it declares. On the worker.
+
+    Args:
+        function: What the worker calls.
+        args: What crossed: arguments in their places, which are returned as they are, or `ToolArguments`.
+
+    Raises:
+        ApplicationError: If a newer release made the arguments.
+        ValueError: If they do not fit the function: the workflow knew another version of it.
+    """
+    crossed = ToolArguments.from_args(args)
+    if crossed is None:
+        return args
+    if crossed.version > TOOL_ARGUMENTS_VERSION:
+        raise ApplicationError(
+            f"A tool call of wire version {crossed.version} reached a worker that knows "
+            f"{TOOL_ARGUMENTS_VERSION}: a newer strands-temporal runs the workflow. Upgrade this worker; the "
+            "call is tried again",
+            type=WIRE_VERSION_UNKNOWN,
+        )
+    function = function_of(function)
+    names, model = _declared(getattr(function, "__func__", function))
+    values: dict[str, Any] = vars(model(**decode(crossed.input)))
+    if crossed.context is not None:
+        use = {**crossed.context["tool_use"], "input": crossed.input}
+        values = {**values, CONTEXT_PARAMETER: ToolContext(**{**crossed.context, "tool_use": use})}
+    return [values[name] for name in names]
+
+
+def function_of(activity: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function behind an activity that is a class or an object with `__call__`."""
+    if inspect.isfunction(activity) or inspect.ismethod(activity):
+        return activity
+    return activity.__call__
+
+
+@functools.lru_cache(maxsize=256)
+def _declared(function: Callable[..., Any]) -> tuple[Sequence[str], type[BaseModel]]:
+    """Return a function's parameters and the model by which Strands validates what is given for them."""
+    metadata = FunctionToolMetadata(function, CONTEXT_PARAMETER)
+    names = [name for name in metadata.signature.parameters if name not in _BOUND_ON_THE_WORKER]
+    return names, metadata.input_model
+
+
+def _without_input(context: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the context as it crosses beside the model's JSON, which is its input."""
+    if context is None:
+        return None
+    use = {key: value for key, value in context["tool_use"].items() if key != "input"}
+    return {**context, "tool_use": use}
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether a value is JSON that every payload converter keeps as it is."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _converts(value: Any, hint: Any) -> bool:
+    """Tell whether the payload converter makes of JSON what Pydantic makes of it. Runs in the workflow."""
+    converter = workflow.payload_converter()
+    try:
+        (made,) = converter.from_payloads(converter.to_payloads([value]), [hint])
+    except Exception:  # noqa: BLE001  # whatever a user's converter raises: it does not
+        return False
+    return made == TypeAdapter(hint).validate_python(value)
+
+
+def _is_json_type(hint: Any) -> bool:
+    """Tell whether JSON keeps each value of a type, with any payload converter at both ends."""
+    if hint is Any or hint in _JSON_SCALARS or hint in (list, dict):
+        return True
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return all(type(value) in _JSON_SCALARS for value in inner)
+    if origin is dict:
+        return inner[0] is str and _is_json_type(inner[1])
+    return origin in (list, *_UNIONS) and all(map(_is_json_type, inner))

@@ -1,0 +1,255 @@
+"""A conversation, written against the one before it: what is kept, as ranges, and what is new.
+
+The two ends are `_transcripts_sent.py` (the workflow, which remembers what it sent) and
+`_transcripts_kept.py` (the worker, which keeps what it got). Both know an item, a message or a tool spec, by
+the digest of its JSON.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, NamedTuple, TypedDict, TypeVar, cast
+
+from strands.types.content import SystemContentBlock, split_system_prompt
+
+from .values import decode, encode
+
+T = TypeVar("T")
+
+WHOLE_DIGITS = 16
+"""Digits of the digest of a whole conversation."""
+
+ANSWER_DIGITS = 8
+"""Digits of a message's digest by which the workflow knows the answer again that a worker gave."""
+
+
+class Frame(TypedDict, total=False):
+    """What a conversation has beside messages and tools. It crosses when it changes.
+
+    Attributes:
+        system_prompt: System prompt as text, only where `system_blocks` does not already say it.
+        system_blocks: System prompt as Strands content blocks, encoded.
+        session_id: Session id of the agent, from which providers derive prompt cache keys.
+        output: Class that the answer must fit, where Strands asks for that: an `OutputSchema` as a dict.
+    """
+
+    system_prompt: str
+    system_blocks: list[Any]
+    session_id: str
+    output: dict[str, Any]
+
+
+class Item(NamedTuple):
+    """A message or tool spec as it was sent.
+
+    Attributes:
+        value: A copy of its dicts and lists: Strands changes messages in place. Texts are shared.
+        digest: Digest of its JSON.
+        only_text: Whether all its leaves are text: then equal is the same, and Python compares it itself.
+    """
+
+    value: Any
+    digest: bytes
+    only_text: bool
+
+    def is_still(self, value: Any) -> bool:
+        """Tell whether a value has the JSON that this one had when it was sent."""
+        return bool(self.value == value) if self.only_text else same(self.value, value)
+
+
+class Delta(NamedTuple):
+    """A list, written against the one before it.
+
+    Attributes:
+        items: The list.
+        parts: Its parts as they cross (see `Transcript`).
+        size: Bytes of JSON of what is new in it.
+    """
+
+    items: list[Item]
+    parts: list[Any]
+    size: int
+
+
+def frame_of(
+    system_prompt: str | None,
+    system_blocks: Sequence[SystemContentBlock] | None,
+    session_id: str | None,
+    output: dict[str, Any] | None,
+) -> Frame:
+    """Return the frame of a call; what is not set has no key."""
+    said_by_blocks, _ = split_system_prompt(list(system_blocks) if system_blocks is not None else None)
+    frame = {
+        "system_prompt": None if said_by_blocks == system_prompt else system_prompt,
+        "system_blocks": encode(system_blocks) if system_blocks is not None else None,
+        "session_id": session_id,
+        "output": output,
+    }
+    return cast("Frame", {key: value for key, value in frame.items() if value is not None})
+
+
+def system_prompt_of(frame: Frame) -> tuple[str | None, list[SystemContentBlock] | None]:
+    """Return the system prompt as text and as content blocks."""
+    blocks = cast("list[SystemContentBlock] | None", decode(frame.get("system_blocks")))
+    said_by_blocks, _ = split_system_prompt(blocks)
+    return frame.get("system_prompt", said_by_blocks), blocks
+
+
+def canonical(encoded: Any) -> bytes:
+    """Return the JSON of an encoded value as both ends write it, whatever the converter did to its keys."""
+    return json.dumps(encoded, separators=(",", ":"), ensure_ascii=False, sort_keys=True).encode()
+
+
+def digest_of(data: bytes) -> bytes:
+    """Return the digest of an item's canonical JSON."""
+    return blake2b(data, digest_size=12).digest()
+
+
+def digest_of_frame(frame: Frame) -> bytes:
+    """Return the digest of a frame."""
+    return digest_of(canonical(frame))
+
+
+def digest_of_all(messages: Sequence[bytes], tools: Sequence[bytes], frame: bytes) -> str:
+    """Return the digest of a conversation, from those of its parts, as `WHOLE_DIGITS` digits."""
+    whole = blake2b(b"".join(messages), digest_size=WHOLE_DIGITS // 2)
+    whole.update(b"tools" + b"".join(tools) + b"frame" + frame)
+    return whole.hexdigest()
+
+
+def delta(before: Sequence[Item], values: Sequence[Any], answer: str = "") -> Delta:
+    """Write a list against the one before it. Looks at what is unchanged without serialising it.
+
+    Args:
+        before: The list before.
+        values: The list now, as Strands has it.
+        answer: Beginning of the digest of the answer to the call before, if a worker told it.
+
+    Raises:
+        TypeError: If something new in it is neither JSON nor bytes.
+    """
+    items: list[Item] = []
+    parts: list[Any] = []
+    kept: list[int] | None = None  # the last of the parts, if it is a range
+    size = 0
+    places: dict[bytes, int] | None = None
+    at = 0  # where what was kept last goes on
+    for value in values:
+        place = at
+        if at >= len(before) or not before[at].is_still(value):
+            encoded = encode(value)
+            data = canonical(encoded)
+            digest = digest_of(data)
+            if places is None:
+                places = {item.digest: i for i, item in reversed(list(enumerate(before)))}
+            found = places.get(digest)
+            if found is None:
+                copied = _copy(value)
+                items.append(Item(copied, digest, _is_only_text(copied)))
+                parts.append(None if digest.hex()[:ANSWER_DIGITS] == answer else _brief(encoded))
+                size += len(data) if parts[-1] is not None else 0
+                kept = None
+                continue
+            place = found
+        at = place + 1
+        items.append(before[place])
+        if kept is not None and kept[1] == place:
+            kept[1] = at
+        else:
+            kept = [place, at]
+            parts.append(kept)
+    return Delta(items, parts, size)
+
+
+def rebuilt(before: Sequence[T], parts: Sequence[Any], answer: T | None, make: Callable[[Any], T]) -> list[T]:
+    """Return the list that `parts` write against the one before it.
+
+    Args:
+        before: The list before.
+        parts: What `delta` returned.
+        answer: The answer to the call before, if it is known.
+        make: Makes an item of an encoded value.
+
+    Raises:
+        LookupError: If the parts are against something else than `before` and `answer`.
+    """
+    items: list[T] = []
+    for part in parts:
+        if isinstance(part, list):
+            start, stop = cast("list[int]", part)
+            if stop > len(before):
+                raise LookupError(f"{stop} items are kept of {len(before)}")
+            items += before[start:stop]
+        elif part is None:
+            if answer is None:
+                raise LookupError("the answer to the call before is not known")
+            items.append(answer)
+        else:
+            items.append(make(_full(part)))
+    return items
+
+
+def same(kept: Any, value: Any) -> bool:
+    """Tell whether a value has the JSON that its copy had. Texts that are the same object cost nothing."""
+    if kept is value:  # no dict or list: those were copied
+        return True
+    kind: Any = type(value)
+    if type(kept) is not kind:
+        return False
+    if kind is dict:
+        if len(kept) != len(value):
+            return False
+        for (kept_key, kept_item), (key, item) in zip(kept.items(), value.items(), strict=True):
+            if not (kept_item is item or same(kept_item, item)) or kept_key != key:
+                return False
+        return True
+    if kind is list:
+        if len(kept) != len(value):
+            return False
+        for kept_item, item in zip(kept, value, strict=True):
+            if not (kept_item is item or same(kept_item, item)):
+                return False
+        return True
+    if kind is float:  # 0.0 and -0.0 are equal
+        return repr(kept) == repr(value)
+    return kind in _PLAIN and kept == value
+
+
+_PLAIN = (str, int, bool, bytes, type(None))
+
+
+def _copy(value: Any) -> Any:
+    """Return a value with dicts and lists of its own, as `same` compares it; texts and bytes are shared."""
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, Mapping):
+        return {key: _copy(item) for key, item in cast("Mapping[str, Any]", value).items()}
+    if isinstance(value, (list, tuple)):
+        return [_copy(item) for item in cast("list[Any]", value)]
+    if isinstance(value, (bytearray, memoryview)):
+        return bytes(cast("bytes", value))
+    return value
+
+
+def _is_only_text(copied: Any) -> bool:
+    kind: Any = type(copied)
+    if kind is dict:
+        return all(map(_is_only_text, copied.values()))
+    if kind is list:
+        return all(map(_is_only_text, copied))
+    return kind is str
+
+
+def _brief(encoded: Any) -> Any:
+    """Return the text of a user message that is one text block and nothing else; else what was given."""
+    if isinstance(encoded, dict) and tuple(message := cast("dict[str, Any]", encoded)) == ("role", "content"):
+        content = message["content"]
+        if message["role"] == "user" and isinstance(content, list) and len(cast("list[Any]", content)) == 1:
+            (block,) = cast("list[Any]", content)
+            if isinstance(block, dict) and tuple(cast("dict[str, Any]", block)) == ("text",):
+                return block["text"] if isinstance(block["text"], str) else message
+    return cast("Any", encoded)
+
+
+def _full(part: Any) -> Any:
+    return {"role": "user", "content": [{"text": part}]} if isinstance(part, str) else part

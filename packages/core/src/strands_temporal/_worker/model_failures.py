@@ -1,0 +1,193 @@
+"""What a failed model call means: is it worth another attempt, and when?
+
+Strands turns throttling and overflow into classes of its own; everything else reaches us as the provider
+SDK's exception (httpx, openai, anthropic, botocore, ollama, ...). They are told apart by what they carry, an
+HTTP status, not by their classes: a worker has one SDK installed, not all of them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from json import JSONDecodeError
+from typing import Any, cast
+
+from strands.types.streaming import StreamEvent
+from temporalio.exceptions import ApplicationError, FailureError
+
+from .._errors import to_application_error
+from .._wire.failure_sizes import text_of
+
+_RETRYABLE_STATUS = frozenset({408, 409, 425, 429})
+"""Request time-out, lock conflict, too early, throttled: another attempt may succeed. So may any status from
+500."""
+
+_CLIENT_ERRORS, _SERVER_ERRORS = 400, 500
+
+INCOMPLETE_STREAM = "IncompleteModelStream"
+"""Type of the failure for an answer that was cut without anybody's raising an error."""
+
+_FINAL_CODES = frozenset(
+    {
+        "accessdeniedexception",
+        "authentication_error",
+        "invalid_request_error",
+        "not_found_error",
+        "permission_error",
+        "request_too_large",
+        "resourcenotfoundexception",
+        "validationexception",
+    }
+)
+"""Codes of Amazon's and Anthropic's streams that no retry helps; an error in mid-stream has no HTTP
+status."""
+
+_FINAL_CLASSES = frozenset(
+    {
+        "NoCredentialsError",
+        "NoRegionError",
+        "ParamValidationError",
+        "PartialCredentialsError",
+        "ProfileNotFound",
+        "UnknownServiceError",
+    }
+)
+"""botocore's complaints about configuration and arguments: exceptions of its own without a status."""
+
+_LONGEST_DELAY = timedelta(minutes=10)
+"""A `Retry-After` beyond this is cut: a quota that renews tomorrow must not hide behind one silent
+activity."""
+
+_BUGS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+)
+"""Python's own complaints about code and values: the next attempt would only repeat them."""
+
+
+def model_failure(error: Exception) -> FailureError:
+    """Return the typed failure for what a provider raised, retryable or not. Runs on the worker.
+
+    The type is the exception's class name and the message its text. A delay that the provider asked for
+    becomes the next retry delay. `error` should be its cause.
+    """
+    if isinstance(error, FailureError):
+        return error
+    delay = _retry_after(error)
+    typed = to_application_error(error, next_retry_delay=delay)
+    if typed is not None:
+        return typed
+    retryable = _worth_retrying(error)
+    return ApplicationError(
+        text_of(error),
+        type=type(error).__name__,
+        non_retryable=not retryable,
+        next_retry_delay=delay if retryable else None,
+    )
+
+
+def require_whole(events: Sequence[StreamEvent]) -> None:
+    """Raise a retryable failure for a message that began and never ended. Runs on the worker.
+
+    boto3 takes a lost connection for the end of a stream (where the response has a length), and Strands'
+    Anthropic model says no more when its stream is over: the rest of the answer would be missing unnoticed.
+    """
+    if any("messageStart" in event for event in events) and not any("messageStop" in e for e in events):
+        raise ApplicationError(
+            "The model's stream ended before its message did: the connection was cut", type=INCOMPLETE_STREAM
+        )
+
+
+def _worth_retrying(error: Exception) -> bool:
+    status = next((status for link in _chain(error) if (status := _status(link)) is not None), None)
+    if status is not None:
+        return status >= _SERVER_ERRORS or status in _RETRYABLE_STATUS
+    if isinstance(error, JSONDecodeError):  # a stream that was cut may end in half a JSON document
+        return True
+    if any(cls.__name__ in _FINAL_CLASSES for cls in type(error).__mro__):
+        return False
+    return not isinstance(error, _BUGS) and _code(error) not in _FINAL_CODES
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield `error` and what it came from: Strands wraps a provider's exception and keeps it as the cause."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__
+
+
+def _translated(error: BaseException) -> Iterator[BaseException]:
+    """Yield what `error` stands for: ollama drops the response's headers and raises `from None`."""
+    if error.__suppress_context__ and error.__context__ and _status(error.__context__) == _status(error):
+        yield error.__context__
+
+
+def _status(error: BaseException) -> int | None:
+    """Return the HTTP status in `error`, wherever the provider's SDK keeps it."""
+    response: Any = getattr(error, "response", None)
+    if isinstance(response, Mapping):  # botocore.exceptions.ClientError
+        status = cast("Mapping[str, Any]", response).get("ResponseMetadata", {}).get("HTTPStatusCode")
+    else:
+        # openai, anthropic and ollama; aiohttp; google-genai; httpx.
+        fields = [getattr(error, name, None) for name in ("status_code", "status", "code")]
+        fields.append(getattr(response, "status_code", None))
+        status = next((field for field in fields if isinstance(field, int)), None)
+    # An error in mid-stream has the status of a stream that began well (anthropic), or -1 (ollama).
+    return status if isinstance(status, int) and status >= _CLIENT_ERRORS else None
+
+
+def _code(error: BaseException) -> str:
+    """Return the code in `error`, as botocore (`response`) and anthropic (`body`) keep it, in lower case."""
+    for holder, field, key in (("response", "Error", "Code"), ("body", "error", "type")):
+        value: Any = getattr(error, holder, None)
+        if isinstance(value, Mapping):
+            inner: Any = cast("Mapping[str, Any]", value).get(field)
+            if isinstance(inner, Mapping):
+                return str(cast("Mapping[str, Any]", inner).get(key, "")).lower()
+    return ""
+
+
+def _retry_after(error: BaseException) -> timedelta | None:
+    """Return the delay of a `Retry-After` header (RFC 9110, 10.2.3), or of OpenAI's `retry-after-ms`, cut."""
+    for link in (*_chain(error), *_translated(error)):
+        response: Any = getattr(link, "response", None)
+        headers: Any
+        if isinstance(response, Mapping):
+            headers = cast("Mapping[str, Any]", response).get("ResponseMetadata", {}).get("HTTPHeaders")
+        else:
+            headers = getattr(response, "headers", None)
+        if not hasattr(headers, "get"):
+            continue
+        delay = _seconds(headers.get("retry-after-ms"), 0.001) or _delay(headers.get("retry-after"))
+        if delay is not None:
+            return min(delay, _LONGEST_DELAY)
+    return None
+
+
+def _delay(value: object) -> timedelta | None:
+    return _seconds(value, 1) or _until(value)
+
+
+def _seconds(value: object, unit: float) -> timedelta | None:
+    try:
+        delay = timedelta(seconds=float(str(value)) * unit)
+    except (ValueError, OverflowError):
+        return None
+    return delay if delay > timedelta(0) else None
+
+
+def _until(value: object) -> timedelta | None:
+    try:
+        delay = parsedate_to_datetime(str(value)) - datetime.now(timezone.utc)
+    except (ValueError, TypeError, OverflowError):  # no date: the provider said nothing that we understand
+        return None
+    return delay if delay > timedelta(0) else None

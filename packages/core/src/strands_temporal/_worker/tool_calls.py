@@ -1,0 +1,250 @@
+"""Activities that answer tool calls, on the worker: their context, heartbeats, progress and result.
+
+The workflow marks the activity behind a tool call with a header. For such a call, and for no other, the
+interceptor here gives `tool_context()`, heartbeats by itself, and returns the answer that `_tool_results.py`
+makes of what the activity returned. For a hook's activity, which has a header of its own, it only heartbeats.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+import threading
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from temporalio import activity, worker
+from temporalio.converter import PayloadConverter
+from typing_extensions import override
+
+from .._wire.model_call import HOOK_HEADER, TOOL_HEADER, TOOL_HEARTBEAT_TIMEOUT
+from .._wire.tool_arguments import given_arguments
+from .._wire.tool_context import (
+    ToolContext,
+    begin_call,
+    changed_state,
+    current_call,
+    remember_context,
+    remember_state,
+)
+from .._wire.tool_failures import tool_failure
+from .._wire.values import encode
+from .._workflow.held_context import complete_context
+from .cut_short import whole_or_again
+from .tool_results import tool_answer
+from .transcript_queries import TranscriptQueries
+
+logger = logging.getLogger(__name__)
+
+_HEARTBEAT_SECONDS = 10.0  # where no heartbeat time-out asks for more
+
+
+@dataclass(frozen=True)
+class ToolProgress:
+    """One value that an activity reported by `tool_context.report_progress`.
+
+    Attributes:
+        tool_use_id: Id of the tool call.
+        name: The tool.
+        value: What was reported.
+        attempt: Temporal's number of the attempt, from 1: a retried activity reports again from its start.
+            It is no order: after an operator has reset the activity it counts from 1 again.
+        number: How many values this attempt reported before.
+    """
+
+    tool_use_id: str
+    name: str
+    value: Any
+    attempt: int
+    number: int
+
+
+class ProgressSink(Protocol):
+    """What gets the progress of a tool's activity."""
+
+    def __call__(self, progress: ToolProgress) -> None:
+        """Take one value. Runs on the worker's event loop, in order; must not block."""
+        ...
+
+
+_sinks: ContextVar[tuple[ProgressSink, ...]] = ContextVar("strands_temporal_progress", default=())
+
+
+@contextlib.contextmanager
+def forward_progress(sink: ProgressSink) -> Generator[None]:
+    """Give `sink` what tools report in the block: for an activity interceptor, around `execute_activity`.
+
+    The interceptor may stand before or after this package's own. The counterpart of
+    `ToolContext.report_progress`; what `sink` raises is logged and does not reach the tool.
+    """
+    call = current_call()
+    if isinstance(call, WorkerToolCall):
+        call.sinks.append(sink)
+        yield
+        return
+    token = _sinks.set((*_sinks.get(), sink))
+    try:
+        yield
+    finally:
+        _sinks.reset(token)
+
+
+class ToolCalls(worker.ActivityInboundInterceptor):
+    """Serves the activities that a workflow started for tool calls and hooks; the rest passes through."""
+
+    _heartbeats: "Heartbeats"
+
+    def __init__(self, next: worker.ActivityInboundInterceptor, queries: TranscriptQueries) -> None:
+        super().__init__(next)
+        self._queries = queries
+
+    def init(self, outbound: worker.ActivityOutboundInterceptor) -> None:
+        """See base class."""
+        self._heartbeats = Heartbeats(outbound)
+        super().init(self._heartbeats)
+
+    async def execute_activity(self, input: worker.ExecuteActivityInput) -> Any:
+        """See base class."""
+        header = input.headers.get(TOOL_HEADER)
+        if header is None:
+            remember_context(input.args)
+            if HOOK_HEADER not in input.headers:
+                return await self.next.execute_activity(input)
+            with self._heartbeats.beating(), whole_or_again():
+                return await self.next.execute_activity(input)
+        key, tool_use_id, *name = PayloadConverter.default.from_payload(header)
+        tool_use = {"toolUseId": tool_use_id, "name": name[0] if name else activity.info().activity_type}
+        # In another process nothing of this worker is at hand.
+        here = input.executor is None or isinstance(input.executor, ThreadPoolExecutor)
+        input.args = given_arguments(input.fn, input.args)
+        context = begin_call(input.args, WorkerToolCall(key, self._heartbeats if here else None), tool_use)
+        with self._heartbeats.beating(), whole_or_again():
+            try:
+                await complete_context(context, input.headers, self._queries)
+                remember_state(context)
+                value = await self.next.execute_activity(input)
+                return await tool_answer(value, changed_state(context))
+            except Exception as error:
+                failure = tool_failure(error)
+                if failure is None:
+                    raise
+                raise failure.with_traceback(error.__traceback__) from error.__cause__
+
+
+class WorkerToolCall:
+    """A tool call that an activity of this worker answers (see `ToolCall`).
+
+    Args:
+        key: The idempotency key.
+        heartbeats: The activity's heartbeats; None for an activity in a process pool.
+    """
+
+    def __init__(self, key: str, heartbeats: "Heartbeats | None") -> None:
+        self.key = key
+        self.attempt = activity.info().attempt
+        self.same_process = heartbeats is not None
+        self.sinks = list(_sinks.get()) if heartbeats else []
+        self._heartbeats = heartbeats
+        self._signal = _CancelSignal() if heartbeats else None
+        self._reported = 0
+
+    @property
+    def cancel_signal(self) -> threading.Event:
+        """Set when the activity is cancelled."""
+        if self._signal is None:  # in another process: its own view of the activity
+            self._signal = _CancelSignal()
+        return self._signal
+
+    def report(self, context: ToolContext, value: Any) -> None:
+        """Pass on a progress value: as heartbeat, and to the sinks."""
+        progress = ToolProgress(
+            context.tool_use["toolUseId"], context.tool_use["name"], value, self.attempt, self._reported
+        )
+        self._reported += 1
+        if self._heartbeats is None:
+            activity.heartbeat(encode(value))
+        else:
+            self._heartbeats.report(progress, self.sinks)
+
+
+class Heartbeats(worker.ActivityOutboundInterceptor):
+    """Heartbeats of a tool's or a hook's activity: its own, and between them ours with its last details."""
+
+    def __init__(self, next: worker.ActivityOutboundInterceptor) -> None:
+        super().__init__(next)
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
+        self._details: Sequence[Any] = activity.info().heartbeat_details  # of the attempt before
+        self._by_itself = False
+
+    @override
+    def heartbeat(self, *details: Any) -> None:
+        """See base class."""
+        self._by_itself = True
+        self._send(*details)
+
+    def report(self, progress: ToolProgress, sinks: Sequence[ProgressSink]) -> None:
+        """Send progress as heartbeat and to `sinks`, from any thread."""
+        if threading.get_ident() == self._thread:
+            self._deliver(progress, sinks)
+        else:
+            self._loop.call_soon_threadsafe(self._deliver, progress, sinks)
+
+    @contextlib.contextmanager
+    def beating(self) -> Generator[None]:
+        """Heartbeat at a third of the time-out while the block runs.
+
+        An activity that heartbeats by itself under a time-out that its user chose is left alone: there a
+        missing heartbeat means that it hangs.
+        """
+        timeout = activity.info().heartbeat_timeout
+        seconds = timeout.total_seconds() / 3 if timeout else _HEARTBEAT_SECONDS
+        users_own = timeout is not None and timeout != TOOL_HEARTBEAT_TIMEOUT
+        task = asyncio.ensure_future(self._beat(seconds, users_own))
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def _beat(self, seconds: float, users_own: bool) -> None:
+        while True:
+            await asyncio.sleep(seconds)  # not at once: most tools are done before
+            if users_own and self._by_itself:
+                return
+            self.next.heartbeat(*self._details)
+
+    def _send(self, *details: Any) -> None:
+        self._details = details
+        self.next.heartbeat(*details)
+
+    def _deliver(self, progress: ToolProgress, sinks: Sequence[ProgressSink]) -> None:
+        self._send(encode(progress.value))
+        for sink in sinks:
+            _forward(progress, sink)
+
+
+def _forward(progress: ToolProgress, sink: ProgressSink) -> None:
+    try:
+        sink(progress)
+    except Exception:  # who watches a tool must not make it fail
+        logger.exception("tool=<%s> | progress was not forwarded", progress.name)
+
+
+class _CancelSignal(threading.Event):
+    """Set when the activity is cancelled: Temporal's own event, which code must be in the activity to see."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._activity = contextvars.copy_context()
+
+    @override
+    def is_set(self) -> bool:
+        return super().is_set() or self._activity.copy().run(activity.is_cancelled)
+
+    @override
+    def wait(self, timeout: float | None = None) -> bool:
+        if not self.is_set():
+            self._activity.copy().run(activity.wait_for_cancelled_sync, timeout)
+        return self.is_set()

@@ -1,0 +1,92 @@
+"""What an activity returned, as the result of a tool call.
+
+On the worker Strands itself makes the tool result, from the very object that the activity returned: what its
+decorator does with a string, a dict, a Pydantic model or a complete tool result is done by its decorator.
+"""
+
+from typing import Any
+
+from strands import ToolContext, tool
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from .._wire.failure_sizes import text_of
+from .._wire.model_call import TOOL_ANSWER_VERSION, WIRE_VERSION_UNKNOWN, ToolAnswer
+from .._wire.sizes import LARGEST_PAYLOAD, result_size
+from .._wire.tool_failures import ToolResultError
+from .._wire.values import decode, encode
+
+
+@tool(context=True)
+async def _returned(tool_context: "ToolContext[Any]") -> Any:
+    """Return what it is given: through it Strands' decorator words a value as a tool's result."""
+    return tool_context.invocation_state["value"]
+
+
+async def tool_answer(value: Any, state: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the answer that crosses to the workflow for what a tool's activity returned. On the worker.
+
+    Args:
+        value: What the activity returned.
+        state: What it changed in the agent's and the invocation state, as in `ToolAnswer.state`.
+
+    Raises:
+        ToolResultError: If `value` is a complete tool result with something in it that cannot cross, or too
+            large.
+    """
+    result = await _strands_result(value)
+    try:
+        wire = encode(result)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ToolResultError(f"The tool's result cannot cross to the workflow. {text_of(error)}") from error
+    match wire:
+        case {"status": "success", "content": [{"text": text, **more_of_block}], **more} if not (
+            more or more_of_block
+        ):
+            answer = ToolAnswer(text=text, state=state).to_wire()
+        case _:
+            answer = ToolAnswer(result=wire, state=state).to_wire()
+    size = await result_size(answer)
+    if size > LARGEST_PAYLOAD:
+        raise ToolResultError(
+            f"The tool's result is too large for Temporal: {size:,} bytes, at most {LARGEST_PAYLOAD:,}"
+        )
+    return answer
+
+
+def tool_value(answer: ToolAnswer) -> Any:
+    """Return what the tool's function returns to Strands for an answer: a text or a whole tool result.
+
+    Runs in the workflow.
+
+    Raises:
+        ApplicationError: If a newer release made the answer.
+    """
+    if answer.version > TOOL_ANSWER_VERSION:
+        raise ApplicationError(
+            f"A tool's answer of wire version {answer.version} reached a workflow that knows "
+            f"{TOOL_ANSWER_VERSION}: a newer strands-temporal ran the activity. Upgrade this worker",
+            type=WIRE_VERSION_UNKNOWN,
+            non_retryable=True,
+        )
+    return decode(answer.result if answer.text is None else answer.text)
+
+
+def bare_value(value: Any, hint: Any) -> Any:
+    """Return the value of an activity on a worker without the plugin, of the type that it is declared to be.
+
+    Runs in the workflow. Strands words a Pydantic model otherwise than the dict it crosses as.
+    """
+    if hint is None or hint is Any:
+        return value
+    converter = workflow.payload_converter()
+    return converter.from_payloads(converter.to_payloads([value]), [hint])[0]
+
+
+async def _strands_result(value: Any) -> dict[str, Any]:
+    use: Any = {"toolUseId": "", "name": _returned.tool_name, "input": {}}
+    result: dict[str, Any] = {}
+    async for event in _returned.stream(use, {"agent": None, "value": value}):
+        result = dict(event.tool_result)
+    result.pop("toolUseId", None)
+    return result

@@ -1,0 +1,283 @@
+"""The query by which a worker gets what a call is about: the workflow's pages, and how a worker asks.
+
+A query leaves no trace in history. A worker asks for a conversation of which it kept nothing (it is new, or
+the conversation was evicted), and for what is too large to go with the call: what is new in a conversation,
+the agent's state, the caller's invocation state.
+"""
+
+import asyncio
+import base64
+import dataclasses
+import json
+import math
+import struct
+import zlib
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any, cast
+from weakref import WeakValueDictionary
+
+from temporalio import activity
+from temporalio.client import (
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
+)
+from temporalio.common import QueryRejectCondition
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from .._wire.model_call import (
+    HELD,
+    TRANSCRIPT_GONE,
+    TRANSCRIPT_QUERY,
+    TRANSCRIPT_UNAVAILABLE,
+    Transcript,
+    known_fields,
+    set_fields,
+)
+from .._wire.sizes import worker_client
+from .._wire.transcripts import WHOLE_DIGITS, Frame, Item, canonical, digest_of
+from .._wire.values import encode
+
+PAGE_BYTES = 360 * 1024
+"""Compressed bytes of one page, which crosses as base64, as not every converter of a user knows bytes. The
+server warns of results above 512 KiB and fails those above 2 MiB."""
+
+LARGEST_PAGE_BYTES = 4 * PAGE_BYTES
+"""Where pages do not fit together, because the run is replayed for each and holds a clock or a random id."""
+
+ASK_FOR = timedelta(seconds=20)
+"""How long one attempt of a call goes on asking: after a worker was killed the server tries its sticky queue
+for 10 seconds first. The last attempt asks for nearly as long as it may take."""
+
+RPC_TIMEOUT = timedelta(seconds=3)
+"""Time of the first query. Doubled when it was too short: a long history may take longer to replay."""
+
+_LONGEST_RPC_TIMEOUT = timedelta(seconds=30)
+_LONGEST_DELAY = timedelta(minutes=1)
+_PAUSE = 0.2  # seconds between two queries
+_TIMED_OUT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
+_HEADER = struct.Struct(f">I{WHOLE_DIGITS}s")  # how many pages there are, and the conversation's digest
+
+
+class Pages:
+    """What a call is about, for as long as the call is under way. Lives in the workflow.
+
+    Serialised and compressed only when a worker asks.
+
+    Args:
+        digest: Of what it is, in `WHOLE_DIGITS` digits.
+        told: Returns it as encoded JSON, whole or (True) what is new against the call before.
+    """
+
+    def __init__(self, digest: str, told: Callable[[bool], Any]) -> None:
+        self._digest = digest
+        self._told = told
+        self._packed: dict[bool, bytes] = {}
+
+    @classmethod
+    def of_conversation(
+        cls, news: Transcript, messages: Sequence[Item], tools: Sequence[Item], frame: Frame
+    ) -> "Pages":
+        """Return the pages of a conversation.
+
+        Args:
+            news: The conversation against the one of the call before.
+            messages: All messages.
+            tools: All tool specs.
+            frame: The whole frame.
+        """
+
+        def told(only_news: bool) -> Any:
+            if only_news:
+                return set_fields(news)
+            whole = dataclasses.replace(
+                news,
+                messages=[encode(message.value) for message in messages],
+                tools=[encode(tool.value) for tool in tools],
+                frame=cast("dict[str, Any]", frame),
+            )
+            return set_fields(whole)
+
+        return cls(news.digest, told)
+
+    def page(self, number: int, news: bool, page_bytes: int) -> str:
+        """Return page `number`, from 0: a header and a part of the compressed JSON, as base64.
+
+        Args:
+            number: The page.
+            news: Give what is new, for a worker that kept the conversation of the call before.
+            page_bytes: Compressed bytes of a page.
+        """
+        packed = self._packed.get(news)
+        if packed is None:
+            # The fastest level: a workflow may take two seconds for all it does at once.
+            # Keys in their order: a provider's prompt cache takes another order for another prompt.
+            told = json.dumps(self._told(news), separators=(",", ":"), ensure_ascii=False)
+            packed = self._packed[news] = zlib.compress(told.encode(), 1)
+        pages = math.ceil(len(packed) / page_bytes)
+        chunk = packed[number * page_bytes : (number + 1) * page_bytes]
+        return base64.b64encode(_HEADER.pack(pages, self._digest.encode()) + chunk).decode()
+
+
+def held_digest(value: Any) -> str:
+    """Return the digest of an encoded value that a workflow holds for a call."""
+    return digest_of(canonical(value)).hex()[:WHOLE_DIGITS]
+
+
+class TranscriptQueries:
+    """Asks workflows for conversations. Lives on the worker.
+
+    One query at a time per run: without the cache each replays the run, and most of many at once get lost.
+    """
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[object, asyncio.Lock] = WeakValueDictionary()
+
+    async def ask(self, transcript: Transcript, news: bool) -> Transcript:
+        """Return the conversation of the call that this activity serves, as the workflow has it now.
+
+        Args:
+            transcript: What the call brought of it.
+            news: Ask for it against the conversation of the call before, else against nothing.
+
+        Raises:
+            ApplicationError: Type TRANSCRIPT_GONE, not retryable, if the workflow no longer waits for the
+                call; TRANSCRIPT_UNAVAILABLE if no worker of the workflow answered.
+        """
+        told = await self._ask(transcript.agent, transcript.call, news)
+        return Transcript(**known_fields(Transcript, told))
+
+    async def held(self, held: Sequence[Any]) -> Any:
+        """Return what the workflow holds for the call that this activity serves, encoded.
+
+        Args:
+            held: What the call brought of it: its number and its digest.
+
+        Raises:
+            ApplicationError: As `ask`.
+        """
+        number, digest = held
+        told = await self._ask(HELD, number, False)
+        if held_digest(told) != digest:
+            # As of a conversation with a clock or a random id in it: what the run has now counts.
+            activity.logger.warning(
+                "held=<%s> | what the workflow holds for the call is another after a replay", number
+            )
+        return told
+
+    async def _ask(self, agent: int, call: int, news: bool) -> Any:
+        run_id = activity.info().workflow_run_id
+        key = (asyncio.get_running_loop(), run_id)
+        lock = self._locks.get(key)
+        if lock is None:
+            lock = self._locks[key] = asyncio.Lock()
+        async with lock:
+            return await _Asking(agent, call, news).all_pages()
+
+
+class _Asking:
+    """One activity's questions."""
+
+    def __init__(self, agent: int, call: int, news: bool) -> None:
+        info = activity.info()
+        self._agent, self._call = agent, call
+        self._news = news
+        self._page_bytes = PAGE_BYTES
+        self._handle: WorkflowHandle[Any, Any] = worker_client().get_workflow_handle(
+            cast("str", info.workflow_id), run_id=info.workflow_run_id
+        )
+        self._doublings = min(info.attempt, 10)
+        self._rpc_timeout = min(RPC_TIMEOUT * 2 ** (self._doublings - 1), _LONGEST_RPC_TIMEOUT)
+        self._until = asyncio.get_running_loop().time() + _patience(info).total_seconds()
+
+    async def all_pages(self) -> Any:
+        """Return what all pages say; begin anew, with larger ones, if it changes from one to the next."""
+        while (packed := await self._matching_pages()) is None:
+            self._check_time("the run is replayed for each query, and its content differs after each replay")
+            self._page_bytes = min(self._page_bytes * 2, LARGEST_PAGE_BYTES)
+        return json.loads(zlib.decompress(packed))
+
+    async def _matching_pages(self) -> bytes | None:
+        """Return what all pages hold; None if they are not of one conversation."""
+        header, data = await self._page(0)
+        pages, _ = _HEADER.unpack(header)
+        chunks = [data]
+        while len(chunks) < pages:
+            next_header, data = await self._page(len(chunks))
+            if next_header != header:
+                return None
+            chunks.append(data)
+        return b"".join(chunks)
+
+    async def _page(self, number: int) -> tuple[bytes, bytes]:
+        arguments = [self._agent, self._call, number, self._news, self._page_bytes]
+        page = None
+        while page is None:
+            page = await self._answer(arguments)
+        if not page:
+            raise self._gone()
+        data = base64.b64decode(page)
+        return data[: _HEADER.size], data[_HEADER.size :]
+
+    async def _answer(self, arguments: list[int]) -> str | None:
+        try:
+            return await self._handle.query(
+                TRANSCRIPT_QUERY,
+                args=arguments,
+                result_type=str,
+                reject_condition=QueryRejectCondition.NONE,
+                rpc_timeout=self._rpc_timeout,
+            )
+        except (RPCError, WorkflowQueryFailedError) as error:
+            self._check_time(error)
+            # The SDK tells a time-out of its own as cancelled.
+            if isinstance(error, RPCError) and error.status in _TIMED_OUT:
+                self._rpc_timeout = min(self._rpc_timeout * 2, _LONGEST_RPC_TIMEOUT)
+        except (WorkflowQueryRejectedError, ValueError) as error:
+            if not _tells_of_a_pause(error):
+                raise
+            self._check_time("the workflow is paused, and the server answers no query to it")
+        await asyncio.sleep(_PAUSE)
+        return None
+
+    def _check_time(self, why: object) -> None:
+        """Give this attempt up if it has asked long enough."""
+        if asyncio.get_running_loop().time() > self._until:
+            raise ApplicationError(
+                f"The workflow gave no answer to the query {TRANSCRIPT_QUERY!r} for {self._what}: {why}. "
+                "The call is tried again",
+                type=TRANSCRIPT_UNAVAILABLE,
+                next_retry_delay=min(timedelta(seconds=2**self._doublings), _LONGEST_DELAY),
+            ) from (why if isinstance(why, Exception) else None)
+        activity.logger.debug("reason=<%s> | asking the workflow again", why)
+
+    @property
+    def _what(self) -> str:
+        return "its state" if self._agent == HELD else "its conversation"
+
+    def _gone(self) -> ApplicationError:
+        call = f"value {self._call}" if self._agent == HELD else f"call {self._call} of agent {self._agent}"
+        return ApplicationError(
+            f"The workflow no longer waits for {call}: it has ended the call, or was reset",
+            type=TRANSCRIPT_GONE,
+            non_retryable=True,
+        )
+
+
+def _tells_of_a_pause(error: Exception) -> bool:
+    """Tell whether the server rejected a query because the workflow is paused, whatever it was asked for.
+
+    temporalio 1.35 does not know the status "paused": it raises the ValueError of its enumeration.
+    """
+    return isinstance(error, WorkflowQueryRejectedError) or WorkflowExecutionStatus.__name__ in str(error)
+
+
+def _patience(info: activity.Info) -> timedelta:
+    """Return how long this attempt asks; the last one as long as it may, as a deploy may last."""
+    attempts = info.retry_policy.maximum_attempts if info.retry_policy else 0
+    if not attempts or info.attempt < attempts or info.start_to_close_timeout is None:
+        return ASK_FOR
+    return max(ASK_FOR, info.start_to_close_timeout * 0.9)

@@ -1,0 +1,249 @@
+"""The conversations that a worker keeps, so that a call brings only what is new. Runs on the worker.
+
+At most one per agent of a run, the latest; bounded in bytes, the one used longest ago goes first. What is put
+together must have the call's digest: else, and on a miss, the workflow is asked.
+"""
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple, cast
+
+from strands.event_loop.streaming import process_stream
+from strands.types.content import Message, Messages, SystemContentBlock
+from strands.types.streaming import StreamEvent
+from strands.types.tools import ToolSpec
+from temporalio import activity
+
+from .._wire.model_call import OutputSchema, Transcript, known_fields
+from .._wire.transcripts import (
+    ANSWER_DIGITS,
+    Frame,
+    canonical,
+    digest_of,
+    digest_of_all,
+    digest_of_frame,
+    rebuilt,
+    system_prompt_of,
+)
+from .._wire.values import decode, encode
+from .transcript_queries import TranscriptQueries
+
+DEFAULT_CACHE_BYTES = 64 * 1024 * 1024
+"""Bytes of conversations that a worker keeps: a few hundred long ones."""
+
+
+class Resolved(NamedTuple):
+    """What a model call is about, decoded and the caller's own."""
+
+    messages: Messages
+    tool_specs: list[ToolSpec] | None
+    system_prompt: str | None
+    system_blocks: list[SystemContentBlock] | None
+    session_id: str | None
+    output: OutputSchema | None
+
+
+class _Item(NamedTuple):
+    """The JSON of a message or tool spec, and its digest."""
+
+    data: bytes
+    digest: bytes
+
+
+@dataclass
+class _Kept:
+    """The latest conversation of one agent."""
+
+    call: int
+    digest: str
+    messages: Sequence[_Item]
+    tools: Sequence[_Item]
+    frame: Frame
+    answer: _Item | None = None
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of JSON in it."""
+        items = [*self.messages, *self.tools, *([self.answer] if self.answer else [])]
+        return sum(len(item.data) for item in items) + len(canonical(self.frame))
+
+
+_Key = tuple[str, str, int]
+_NOTHING = _Kept(0, "", (), (), {})
+
+
+class KeptTranscripts:
+    """The conversations of this worker's model calls. One object per plugin.
+
+    Args:
+        max_bytes: Bytes of JSON that are kept at most.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()  # workers with loops of their own may share a plugin
+        self.queries = TranscriptQueries()
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of JSON that are kept now."""
+        return self._bytes
+
+    async def resolve(self, transcript: Transcript) -> Resolved:
+        """Return the conversation of a call, from what is kept or from the workflow. Runs in an activity.
+
+        Raises:
+            ApplicationError: If the workflow did not give it (see `TranscriptQueries.ask`).
+        """
+        key = _key(transcript)
+        before = self._kept.get(key)
+        kept = _put_together(before, transcript)
+        if kept is None:
+            _count("misses", "Conversations that a worker had to ask the workflow for")
+            kept = await self._asked(before, transcript)
+        elif kept is before and kept.answer is not None:
+            kept = replace(kept, answer=None)  # another attempt
+        self._keep(key, kept)
+        return _resolved(kept)
+
+    async def answered(self, transcript: Transcript, events: Sequence[Any]) -> str:
+        """Keep the answer to a call, and return the beginning of its digest; empty if it has no message.
+
+        Args:
+            transcript: The call's.
+            events: The answer's events, encoded.
+        """
+        message = await _message(events)
+        if message is None:
+            return ""
+        answer = _item(encode(message))
+        key = _key(transcript)
+        with self._lock:
+            kept = self._kept.get(key)
+        if kept is not None and kept.call == transcript.call:
+            self._keep(key, replace(kept, answer=answer))
+        return answer.digest.hex()[:ANSWER_DIGITS]
+
+    def forget(self) -> None:
+        """Drop all. Called when the worker ends."""
+        with self._lock:
+            self._kept.clear()
+            self._bytes = 0
+
+    async def _asked(self, before: _Kept | None, transcript: Transcript) -> _Kept:
+        """Return the conversation as the workflow tells it, only what is new where that is enough."""
+        kept = None
+        if before is not None and transcript.messages is None and before.call == transcript.call - 1:
+            kept = _put_together(before, await self.queries.ask(transcript, news=True))
+        if kept is None:
+            kept = _rebuilt(_NOTHING, await self.queries.ask(transcript, news=False))
+        if kept.digest != transcript.digest:
+            # Content with a clock or a random id differs after each replay. What the run has now counts.
+            activity.logger.warning(
+                "agent=<%s>, call=<%s> | the conversation is another after a replay; the workflow's is taken",
+                transcript.agent,
+                transcript.call,
+            )
+            _count("differences", "Conversations that were another after a replay of their workflow")
+        return kept
+
+    def _keep(self, key: _Key, kept: _Kept) -> None:
+        with self._lock:
+            if (old := self._kept.pop(key, None)) is not None:
+                self._bytes -= old.size
+            self._kept[key] = kept
+            self._bytes += kept.size
+            while self._bytes > self.max_bytes:
+                _, dropped = self._kept.popitem(last=False)
+                self._bytes -= dropped.size
+
+
+def _put_together(before: _Kept | None, transcript: Transcript) -> _Kept | None:
+    """Return the conversation of a call, or None if what is kept is not what the call is against."""
+    if before is not None and (before.call, before.digest) == (transcript.call, transcript.digest):
+        return before
+    if transcript.messages is None:
+        return None
+    if before is None or transcript.call == 1:
+        before = _NOTHING
+    if before.call != transcript.call - 1:
+        return None
+    try:
+        kept = _rebuilt(before, transcript)
+    except LookupError:
+        return None
+    return kept if _digest(kept) == transcript.digest else None
+
+
+def _rebuilt(before: _Kept, transcript: Transcript) -> _Kept:
+    frame: dict[str, Any] = {**before.frame, **transcript.frame}
+    tools = before.tools
+    if transcript.tools is not None:
+        tools = rebuilt(before.tools, transcript.tools, None, _item)
+    return _Kept(
+        transcript.call,
+        transcript.digest,
+        rebuilt(before.messages, transcript.messages or (), before.answer, _item),
+        tools,
+        cast("Frame", {name: value for name, value in frame.items() if value is not None}),
+    )
+
+
+def _resolved(kept: _Kept) -> Resolved:
+    prompt, blocks = system_prompt_of(kept.frame)
+    output = kept.frame.get("output")
+    return Resolved(
+        cast("Messages", _decoded(kept.messages)),
+        cast("list[ToolSpec]", _decoded(kept.tools)) or None,
+        prompt,
+        blocks,
+        kept.frame.get("session_id"),
+        None if output is None else OutputSchema(**known_fields(OutputSchema, output)),
+    )
+
+
+async def _message(events: Sequence[Any]) -> Message | None:
+    """Return the message that Strands makes of an answer's encoded events, None if it makes none."""
+
+    async def stream() -> AsyncGenerator[StreamEvent]:
+        for event in events:
+            yield cast("StreamEvent", decode(event))  # Strands writes into what it is given
+
+    try:
+        async for event in process_stream(stream()):
+            if "stop" in event:
+                return cast("Message", event["stop"][1])
+    except Exception as error:  # noqa: BLE001  # the workflow gets the events, and says it there
+        activity.logger.debug("error=<%r> | the answer makes no message", error)
+    return None
+
+
+def _item(encoded: Any) -> _Item:
+    return _Item(json.dumps(encoded, ensure_ascii=False).encode(), digest_of(canonical(encoded)))
+
+
+def _decoded(items: Sequence[_Item]) -> Any:
+    return decode(json.loads(b"[" + b",".join(item.data for item in items) + b"]"))
+
+
+def _digest(kept: _Kept) -> str:
+    return digest_of_all(
+        [item.digest for item in kept.messages],
+        [item.digest for item in kept.tools],
+        digest_of_frame(kept.frame),
+    )
+
+
+def _key(transcript: Transcript) -> _Key:
+    info = activity.info()
+    return info.namespace, info.workflow_run_id or "", transcript.agent
+
+
+def _count(name: str, description: str) -> None:
+    activity.metric_meter().create_counter(f"strands_temporal_transcript_{name}", description).add(1)

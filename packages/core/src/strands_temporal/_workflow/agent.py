@@ -1,0 +1,372 @@
+"""`TemporalAgent`: a Strands agent whose loop runs in a workflow."""
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import AsyncGeneratorType
+from typing import Any, NoReturn, TypeVar, cast
+
+from pydantic import BaseModel
+from strands import Agent
+from strands.agent.conversation_manager import ConversationManager
+from strands.handlers.callback_handler import PrintingCallbackHandler
+from strands.hooks import AfterInvocationEvent, HookOrder
+from strands.models import Model
+from strands.models.routing import ModelRouter
+from strands.types.agent import AgentInput
+from strands.types.tools import ToolResult
+from temporalio import workflow
+from temporalio.exceptions import TemporalError
+from typing_extensions import Unpack, override
+
+from .._errors import (
+    AgentTypeError,
+    AgentValueError,
+    SnapshotsDisabledError,
+    SynchronousCallError,
+    construction_error,
+    mark_left_agent,
+)
+from .._upstream.answers import answers_random, go_back_to
+from .._upstream.install import call_tool, called_by_strands, end_waiting
+from .agent_checks import checked_sandbox, providers_hooks
+from .agent_managers import check_conversation_manager
+from .agent_options import TemporalAgentOptions, snapshots_allowed
+from .agent_plugins import check_plugins
+from .carry import AgentCarry, pack, unpack
+from .model import MODEL_SETTINGS, TemporalModel, as_durable_model
+from .model_checks import check_router
+from .options import activity_option_names
+
+T = TypeVar("T", bound=BaseModel)
+
+_AGENT_PARAMETERS = frozenset(inspect.signature(cast("Any", Agent.__init__)).parameters) - {"self"}
+_OWN_PARAMETERS = frozenset({"carry", "snapshots"})
+_SUB_AGENT_CALLS = "strands.agent._agent_as_tool"
+_SNAPSHOT_ADVICE = (
+    "Temporal's history already keeps the workflow's state, more finely than a snapshot could. "
+    "To go on in another run, use agent.carry() and TemporalAgent(carry=...). To take snapshots all the "
+    "same, to go back within a run for example, build it as TemporalAgent(snapshots='allow')"
+)
+
+
+class TemporalAgent(Agent):
+    """A Strands agent for workflows: model calls, and what you wrap, run as activities; the loop replays.
+
+    It is `strands.Agent` with the same arguments and these differences: `model` is a name or a
+    `TemporalModel`, activity options of the model calls may be given beside Strands' arguments, retries are
+    Temporal's (`retry_policy`), and what leaves a call uncaught ends the workflow as a typed failure. Call it
+    with `await agent.invoke_async(...)`. Its counterpart on the worker is `StrandsPlugin`.
+
+    Args:
+        model: Name of a model in `StrandsPlugin(models=...)`, a `TemporalModel`, or None for the plugin's
+            default.
+        **options: Activity options for model calls (see `TemporalModel`), the arguments of
+            `strands.Agent`, and two of ours. `carry`: what `carry()` returned in the run before this one.
+            `snapshots`: "allow" lets you call `take_snapshot()` and `load_snapshot()`.
+
+    Raises:
+        AgentTypeError: If an option is unknown, or the model is a real one.
+        AgentValueError: If `retry_strategy` is given, if activity options are given beside a `TemporalModel`
+            that has its own, or if Strands refuses an argument.
+    """
+
+    def __init__(
+        self, model: TemporalModel | ModelRouter | str | None = None, **options: Unpack[TemporalAgentOptions]
+    ) -> None:
+        activity_options, agent_options = _split(options)
+        _check_agent_options(agent_options)
+        check_plugins(agent_options.get("plugins"))
+        self._users_may_snapshot = snapshots_allowed(agent_options.pop("snapshots", "refuse"))
+        agent_options["model"] = _model("model", model, activity_options)
+        self._activity_options = activity_options
+        agent_options["aux_model"] = self._auxiliary(agent_options.get("aux_model"))
+        hooks = providers_hooks(agent_options.get("tools"), sandbox=agent_options.get("sandbox"))
+        agent_options["sandbox"] = checked_sandbox(agent_options.get("sandbox"))
+        agent_options["hooks"] = [*hooks, *(h for h in agent_options.get("hooks") or () if h not in hooks)]
+        agent_options["retry_strategy"] = None
+        agent_options.setdefault("callback_handler", _print_unless_replaying(PrintingCallbackHandler()))
+        carry = agent_options.pop("carry", None)
+        self._turns_running = 0
+        try:
+            super().__init__(**agent_options)
+            self.hooks.add_callback(AfterInvocationEvent, _end_waiting, order=HookOrder.SDK_FIRST)
+            if carry is not None:
+                unpack(carry, self, keep_system_prompt=agent_options.get("system_prompt") is not None)
+        except TemporalError:
+            raise
+        except Exception as error:
+            raise construction_error(error) from error
+
+    @override
+    def __call__(self, prompt: AgentInput = None, **kwargs: Any) -> NoReturn:
+        """Refuse: a synchronous call needs a thread of its own, which a workflow has not.
+
+        Raises:
+            SynchronousCallError: In a workflow, always.
+            RuntimeError: Outside of one.
+        """
+        _check_in_workflow("agent(...)")
+        raise SynchronousCallError(
+            "agent(...) cannot run in a workflow. Write `await agent.invoke_async(...)`"
+        )
+
+    @override
+    async def stream_async(self, prompt: AgentInput = None, **kwargs: Any) -> AsyncIterator[Any]:
+        """Run the agent and yield its events; `invoke_async` runs through here too.
+
+        Raises:
+            RuntimeError: Outside of a workflow.
+        """
+        _check_in_workflow("agent.invoke_async(...)")
+        if called_by_strands(1, _SUB_AGENT_CALLS) and not _answers(prompt):
+            end_waiting(self)  # whoever called it before gave the call up: a stop, a hook that cancelled it
+        self._turns_running += 1
+        callers = answers_random()  # a tool, or a hook of another agent, may have called
+        try:
+            # Closed here: a workflow's loop closes no generator that its reader left, and the agent's lock
+            # would stay taken.
+            events = cast("AsyncGeneratorType[Any, None]", super().stream_async(prompt, **kwargs))
+            try:
+                async for event in events:
+                    yield event
+            finally:
+                # It runs where a worker drops the workflow: the collector then ends this in mid-step.
+                if not events.ag_running:
+                    await events.aclose()
+            go_back_to(callers)
+        except Exception as error:
+            go_back_to(callers)
+            mark_left_agent(error)
+            raise
+        finally:
+            self._turns_running -= 1
+
+    @property
+    def conversation_manager(self) -> ConversationManager:
+        """What keeps the conversation within the model's limits. May be set.
+
+        Raises:
+            AgentTypeError: If it is set to one that cannot work in a workflow.
+        """
+        return self._conversation_manager
+
+    @conversation_manager.setter
+    def conversation_manager(self, manager: ConversationManager) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]  # Strands' is an attribute
+        check_conversation_manager("TemporalAgent(conversation_manager=...)", manager)
+        self._conversation_manager = manager
+
+    @property
+    @override
+    def aux_model(self) -> Model:
+        """Model of the calls that Strands makes beside the conversation. Set it to a name or a handle."""
+        return super().aux_model
+
+    @aux_model.setter
+    def aux_model(self, aux_model: Model | str | None) -> None:
+        Agent.aux_model.__set__(self, self._auxiliary(aux_model))
+
+    def _auxiliary(self, model: object) -> Model | None:
+        if model is None:
+            return None
+        return as_durable_model(
+            "TemporalAgent(aux_model=...)", model, lambda name: TemporalModel(name, **self._activity_options)
+        )
+
+    def carry(self) -> AgentCarry:
+        """Return this agent, between two turns, for the next run of the workflow.
+
+        It holds the messages, the agent's state, pending interrupts, the conversation manager's state, a
+        stateful model's state, the system prompt, and usage and metrics counted over all runs; and the same
+        of each sub-agent that is a tool with `preserve_context=True`. Not in it: tools, hooks, plugins, the
+        structured output model and invocation state, which the next run gives again.
+
+        Raises:
+            AgentValueError: If a turn is running: finish it first (`workflow.all_handlers_finished`); or if
+                the agent is its own sub-agent.
+            CarryTooLargeError: If the server would refuse it, or end the workflow for it.
+            AgentTypeError: If the agent's state holds something that is neither JSON nor bytes.
+        """
+        if self._turns_running:
+            raise AgentValueError(
+                "agent.carry() while a turn is running would lose what the turn has done. Wait for it, for "
+                "example with workflow.wait_condition(workflow.all_handlers_finished)"
+            )
+        return pack(self)
+
+    @property
+    def tool_async(self) -> "AsyncToolCaller":
+        """Call a tool directly, and wait for it: `await agent.tool_async.name(argument=...)`.
+
+        As `agent.tool.name(...)` of Strands, with the same arguments, record in the conversation and errors;
+        a tool whose call is an activity (`activity_as_tool`, `TemporalTools`, an MCP tool) needs this one.
+        """
+        return AsyncToolCaller(self)
+
+    @override
+    async def structured_output_async(self, output_model: type[T], prompt: AgentInput = None) -> T:
+        """Return structured output by the deprecated way of Strands; prefer `structured_output_model=`.
+
+        Raises:
+            RuntimeError: Outside of a workflow.
+        """
+        _check_in_workflow("agent.structured_output_async(...)")
+        try:
+            return await super().structured_output_async(output_model, prompt)
+        except Exception as error:
+            mark_left_agent(error)
+            raise
+
+    @override
+    def structured_output(self, output_model: type[T], prompt: AgentInput = None) -> T:
+        """Refuse, as `__call__` does.
+
+        Raises:
+            SynchronousCallError: In a workflow, always.
+            RuntimeError: Outside of one.
+        """
+        _check_in_workflow("agent.structured_output(...)")
+        raise SynchronousCallError(
+            "agent.structured_output(...) cannot run in a workflow. Give the agent structured_output_model= "
+            "and "
+            "write `await agent.invoke_async(...)`"
+        )
+
+    @override
+    def take_snapshot(self, **kwargs: Any) -> Any:
+        """Refuse users, unless the agent was built with `snapshots="allow"`; Strands' own use of it works.
+
+        Raises:
+            SnapshotsDisabledError: If called by anyone but Strands. It is a `NotImplementedError`.
+        """
+        if not (self._users_may_snapshot or called_by_strands(1)):
+            raise SnapshotsDisabledError(
+                f"TemporalAgent.take_snapshot() is not supported. {_SNAPSHOT_ADVICE}"
+            )
+        return super().take_snapshot(**kwargs)
+
+    @override
+    def load_snapshot(self, snapshot: Any) -> None:
+        """Refuse users, unless the agent was built with `snapshots="allow"`; Strands' own use of it works.
+
+        Raises:
+            SnapshotsDisabledError: If called by anyone but Strands. It is a `NotImplementedError`.
+        """
+        if not (self._users_may_snapshot or called_by_strands(1)):
+            raise SnapshotsDisabledError(
+                f"TemporalAgent.load_snapshot() is not supported. {_SNAPSHOT_ADVICE}"
+            )
+        super().load_snapshot(snapshot)
+
+
+class AsyncToolCaller:
+    """The tools of an agent, each as an attribute: a function that calls it and is awaited."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[ToolResult]]:
+        """Return what calls the tool `name`; a tool's name with dashes is written with underscores.
+
+        Called, it raises AttributeError if there is no such tool, and ConcurrencyException while an
+        invocation of the agent runs, unless it is given `record_direct_tool_call=False`.
+        """
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        async def call(**arguments: Any) -> ToolResult:
+            _check_in_workflow(f"agent.tool_async.{name}(...)")
+            try:
+                return await call_tool(self._agent, name, arguments)
+            except Exception as error:
+                mark_left_agent(error)
+                raise
+
+        return call
+
+
+def _check_in_workflow(what: str) -> None:
+    """Refuse a call outside of a workflow, where nothing is durable and no worker runs the model.
+
+    Raises:
+        RuntimeError: Outside of a workflow.
+    """
+    if not workflow.in_workflow():
+        raise RuntimeError(
+            f"TemporalAgent: {what} works inside a Temporal workflow only. Start a workflow that has the "
+            "agent, with client.execute_workflow(...); for an agent without Temporal build "
+            "strands.Agent(model=...) with the model itself, not its name"
+        )
+
+
+def _split(options: TemporalAgentOptions) -> tuple[Any, dict[str, Any]]:
+    """Return the activity options and Strands' own arguments.
+
+    Raises:
+        AgentTypeError: If an option is neither.
+    """
+    activity_names = activity_option_names() | MODEL_SETTINGS
+    activity_options = {name: value for name, value in options.items() if name in activity_names}
+    agent_options = {name: value for name, value in options.items() if name not in activity_names}
+    unknown = sorted(agent_options.keys() - _AGENT_PARAMETERS - _OWN_PARAMETERS)
+    if unknown:
+        known = sorted((_AGENT_PARAMETERS | _OWN_PARAMETERS | activity_names) - {"activity_id"})
+        raise AgentTypeError(f"TemporalAgent: unknown option {', '.join(map(repr, unknown))}. Known: {known}")
+    return activity_options, agent_options
+
+
+def _check_agent_options(options: dict[str, Any]) -> None:
+    if options.get("carry") is not None and options.get("messages"):
+        raise AgentValueError(
+            "TemporalAgent: messages= and carry= both bring a conversation. Give messages= in the first run "
+            "only"
+        )
+    if options.get("retry_strategy") is not None:
+        raise AgentValueError(
+            f"TemporalAgent: retry_strategy={options['retry_strategy']!r} cannot be used: Temporal retries "
+            "model calls. "
+            "Remove it (or pass None) and give retry_policy=RetryPolicy(...)"
+        )
+    if options.get("load_tools_from_directory"):
+        raise AgentValueError(
+            "TemporalAgent: load_tools_from_directory=True reads and reloads files while a workflow runs; a "
+            "replay "
+            "would see other tools. Import the tools and pass them in tools=[...]"
+        )
+
+
+def _model(parameter: str, model: object, activity_options: Any) -> Any:
+    owner = f"TemporalAgent({parameter}=...)"
+    if isinstance(model, (TemporalModel, ModelRouter)) and activity_options:
+        raise AgentValueError(
+            f"{owner}: the options {sorted(activity_options)} belong to the model calls, and "
+            f"{type(model).__name__} brings its own. Give them there: TemporalModel(name, ...)"
+        )
+    if isinstance(model, ModelRouter):
+        check_router(owner, model, TemporalModel)
+        return model
+    return as_durable_model(owner, model, lambda name: TemporalModel(name, **activity_options))
+
+
+def _answers(prompt: AgentInput) -> bool:
+    """Tell whether a prompt answers interrupts."""
+    return isinstance(prompt, list) and all("interruptResponse" in block for block in prompt)
+
+
+def _end_waiting(event: AfterInvocationEvent) -> None:
+    """End the waiting for people together with a turn that ended in another way.
+
+    A turn that is stopped around an approved tool leaves the agent waiting, and the next prompt would fail.
+    Before session managers write down the agent.
+    """
+    if event.result is not None and event.result.stop_reason != "interrupt":
+        end_waiting(event.agent)
+
+
+def _print_unless_replaying(handler: PrintingCallbackHandler) -> Any:
+    """Return Strands' default handler, silent where a replay would print the same again."""
+
+    def callback_handler(**kwargs: Any) -> None:
+        if not (workflow.in_workflow() and workflow.unsafe.is_replaying()):
+            handler(**kwargs)
+
+    return callback_handler

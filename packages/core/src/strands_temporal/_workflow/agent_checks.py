@@ -1,0 +1,176 @@
+"""What a `TemporalAgent` makes of `tools=` and `sandbox=`: what cannot work is refused, with what to do.
+
+Code of a tool runs in the workflow. One that reads a disk or a network there would do it again at each
+replay, on whatever machine the replay is.
+"""
+
+import os
+from collections.abc import AsyncGenerator
+from typing import Any, NoReturn, cast
+
+from strands import Sandbox
+from strands.hooks import HookProvider
+from strands.sandbox import ExecutionResult, FileInfo, StreamChunk
+from strands.tools import ToolProvider
+from typing_extensions import override
+
+from .._errors import AgentTypeError, AgentValueError
+from .._upstream.strands_tools import remedy
+
+_VENDED = "strands.vended_tools"
+_VENDED_WITH_IO = frozenset({"a2a_client", "http_request", "mcp_router", "web_fetch"})
+_VENDED_WITH_SANDBOX = frozenset({"file_editor", "python_repl", "shell"})
+"""Packages in `strands.vended_tools` whose tools touch a network or, through a sandbox, a machine."""
+
+_HOST_IT = (
+    "Host it on the worker: StrandsPlugin(tools={{{name!r}: lambda: the_tool}}), and give the agent "
+    "TemporalTools({name!r}) from strands_temporal.workflow; or write an activity and use activity_as_tool"
+)
+
+
+def providers_hooks(tools: Any, *, sandbox: Sandbox | None) -> list[Any]:
+    """Return the tool providers in `tools` that are hook providers too, and refuse what cannot work.
+
+    Strands loads a tool provider in a thread, which a workflow has not; one for workflows loads its tools by
+    an activity, from a hook.
+
+    Raises:
+        AgentTypeError: If a real MCP client, a vended tool that does I/O, or a path is among the tools.
+    """
+    providers: list[Any] = []
+    for item in _flat(tools):
+        if isinstance(item, ToolProvider) and isinstance(item, HookProvider):
+            if item not in providers:
+                providers.append(item)
+        else:
+            _check_tool(item, sandbox)
+    return providers
+
+
+def checked_sandbox(sandbox: object) -> Sandbox:
+    """Return the agent's sandbox: the user's, or one that refuses where Strands' default is the host itself.
+
+    Raises:
+        AgentTypeError: If it is one of Strands' own, which run commands from where they are.
+    """
+    if sandbox is None:
+        return NoSandbox()
+    if not isinstance(sandbox, Sandbox):
+        raise AgentTypeError(f"TemporalAgent(sandbox=...): {sandbox!r} is not a strands.Sandbox")
+    if type(sandbox).__module__.startswith("strands.sandbox"):
+        raise AgentTypeError(
+            f"TemporalAgent(sandbox=...): {type(sandbox).__name__} would run commands from inside the "
+            "workflow, again at each replay. Host the tools that need it on the worker, bound to it: "
+            "StrandsPlugin(tools={'shell': lambda: make_shell(sandbox=...)}) and TemporalTools('shell')"
+        )
+    return sandbox
+
+
+class NoSandbox(Sandbox):
+    """The sandbox of a `TemporalAgent` that was given none: each operation says where it belongs.
+
+    Strands' default is the machine itself, which workflow code must not touch.
+    """
+
+    @override
+    async def execute_streaming(
+        self,
+        command: str,
+        *,
+        timeout: float | None = None,
+        cwd: str | None = None,
+        env: dict[str, str] | None = None,
+        **kwargs: Any,
+    ) -> AsyncGenerator[StreamChunk | ExecutionResult, None]:
+        """Refuse."""
+        self._refuse(f"run {command!r}")
+        yield  # makes this an async generator, as the base class declares it
+
+    @override
+    async def execute_code_streaming(
+        self, code: str, language: str, **kwargs: Any
+    ) -> AsyncGenerator[StreamChunk | ExecutionResult, None]:
+        """Refuse."""
+        self._refuse(f"run {language} code")
+        yield
+
+    @override
+    async def read_file(self, path: str, **kwargs: Any) -> bytes:
+        """Refuse."""
+        self._refuse(f"read {path!r}")
+
+    @override
+    async def write_file(self, path: str, content: bytes, **kwargs: Any) -> None:
+        """Refuse."""
+        self._refuse(f"write {path!r}")
+
+    @override
+    async def remove_file(self, path: str, **kwargs: Any) -> None:
+        """Refuse."""
+        self._refuse(f"remove {path!r}")
+
+    @override
+    async def list_files(self, path: str, **kwargs: Any) -> list[FileInfo]:
+        """Refuse."""
+        self._refuse(f"list {path!r}")
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise AgentValueError(
+            f"A tool wants to {what} from inside the workflow, which would do it again at each replay. Host "
+            "the tool on the worker, in StrandsPlugin(tools={name: factory}), and give the agent "
+            "TemporalTools(name)"
+        )
+
+
+def _check_tool(item: object, sandbox: Sandbox | None) -> None:
+    if isinstance(item, ToolProvider) and type(item).__module__.startswith("strands.tools.mcp"):
+        raise AgentTypeError(
+            f"TemporalAgent(tools=...): {type(item).__name__} would talk to its server from inside the "
+            "workflow. Register its factory in MCPPlugin(mcp_clients={name: factory}) on the worker and "
+            "give the agent TemporalMCPClient(server=name) (both from strands_temporal_mcp)"
+        )
+    path: Any = cast("dict[str, Any]", item).get("path") if isinstance(item, dict) else item
+    if isinstance(path, str) and (path.endswith(".py") or os.sep in path):
+        raise AgentTypeError(
+            f"TemporalAgent(tools=...): the path {path!r} would be read by the workflow, and a replay may "
+            "find another file. Import the module and give it, or its tools"
+        )
+    module = _module_of(cast("object", item))
+    if advice := remedy(module):
+        raise AgentTypeError(f"TemporalAgent(tools=...): {advice}")
+    if module == _VENDED:
+        raise AgentTypeError(
+            f"TemporalAgent(tools=...): {item!r} is all its tools, and some of them do I/O inside the "
+            f"workflow. Give those you want, one by one: `from {_VENDED} import notebook, sleep`"
+        )
+    name = _vended(cast("object", item))
+    if name in _VENDED_WITH_IO or (name in _VENDED_WITH_SANDBOX and sandbox is None):
+        raise AgentTypeError(
+            f"TemporalAgent(tools=...): Strands' {name} would do its I/O inside the workflow, again at each "
+            f"replay. {_HOST_IT.format(name=name)}"
+        )
+
+
+def _vended(item: object) -> str:
+    """Return the package in `strands.vended_tools` that a tool, or a module of one, comes from, or ""."""
+    parts = _module_of(item).split(".")
+    return parts[2] if parts[:2] == ["strands", "vended_tools"] and len(parts) > 2 else ""
+
+
+def _module_of(item: object) -> str:
+    """Return the name of the module that a tool comes from, or that it is.
+
+    Strands takes a module's name, one with a tool in it ("module:tool"), and a dict with either as its path.
+    """
+    if isinstance(item, dict):
+        item = cast("dict[str, Any]", item).get("path")
+    if isinstance(item, str):
+        return item.replace(":", ".")
+    name = str(getattr(item, "__name__", "")) if hasattr(item, "__file__") else ""
+    return name or str(getattr(item, "__module__", ""))
+
+
+def _flat(items: Any) -> list[Any]:
+    if isinstance(items, (list, tuple, set)):
+        return [inner for item in cast("list[Any]", items) for inner in _flat(item)]
+    return [] if items is None else [items]

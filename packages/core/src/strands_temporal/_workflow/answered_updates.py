@@ -1,0 +1,54 @@
+"""Answers of recent updates, kept over continue-as-new."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar, cast
+
+from temporalio import workflow
+
+from .._errors import AgentValueError
+
+T = TypeVar("T")
+
+
+class AnsweredUpdates:
+    """Answers a request that is sent again with what it was answered, instead of doing it again.
+
+    A client that lost an answer sends its update again, with the same update id. Within a run the server
+    answers it; but update ids are unique per run only, and after continue-as-new the same id is a new update.
+    This keeps the ids and answers of the last updates, and goes into the next run beside the agent's carry.
+
+        @workflow.update
+        async def turn(self, prompt: str) -> str:
+            return await self._updates.once(lambda: self._answer(prompt))
+
+    Args:
+        carried: What `carry()` returned in the run before.
+        keep: How many answers are kept, the latest.
+
+    Raises:
+        AgentValueError: If `keep` is not positive.
+    """
+
+    def __init__(self, carried: Mapping[str, Any] | None = None, *, keep: int = 100) -> None:
+        if keep < 1:
+            raise AgentValueError(f"AnsweredUpdates: keep={keep!r} keeps nothing. Give a positive number")
+        self._answers: dict[str, Any] = dict(carried or {})
+        self._keep = keep
+
+    async def once(self, answer: Callable[[], Awaitable[T]]) -> T:
+        """Return what `answer` returns, or returned when this update came before. Call it in an update.
+
+        An update that failed is not kept: sent again it is tried again.
+        """
+        update = workflow.current_update_info()
+        if update is None:
+            return await answer()
+        if update.id not in self._answers:
+            self._answers[update.id] = await answer()
+            for update_id in list(self._answers)[: -self._keep]:
+                del self._answers[update_id]
+        return cast("T", self._answers[update.id])
+
+    def carry(self) -> dict[str, Any]:
+        """Return the ids and answers, JSON values, for the next run's `AnsweredUpdates(carried=...)`."""
+        return dict(self._answers)

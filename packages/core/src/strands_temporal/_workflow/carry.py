@@ -1,0 +1,159 @@
+"""Carrying an agent from one run of a workflow to the next, over continue-as-new.
+
+Strands' own session snapshot, and what that lacks: usage and metrics, counted over all runs.
+"""
+
+import base64
+import json
+import zlib
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from strands import Agent, Snapshot
+from strands.telemetry.metrics import ToolMetrics
+
+from .._errors import AgentTypeError, AgentValueError
+from .._upstream.install import sub_agents_that_remember
+from .._wire.values import decode, encode
+from .gate import PayloadTooLargeError
+
+CARRY_VERSION = 1
+
+CARRY_LIMIT = 1_900_000
+"""Bytes that a carry may have. The server ends a workflow whose input is above 2 MiB; the rest is for the
+user's own values beside it."""
+
+
+@dataclass(frozen=True)
+class AgentCarry:
+    """An agent between two turns, as one compressed value: an argument for `workflow.continue_as_new`.
+
+    Made by `TemporalAgent.carry()`; the next run goes on with `TemporalAgent(carry=...)`.
+
+    Attributes:
+        data: Compressed JSON, as text.
+        version: Layout of the data.
+    """
+
+    data: str
+    version: int = CARRY_VERSION
+
+    def __repr__(self) -> str:
+        return f"AgentCarry({len(self.data):,} bytes)"
+
+
+class CarryTooLargeError(PayloadTooLargeError):
+    """The conversation is too large for the next run's input: said before the server ends the workflow."""
+
+    failure_type = "CarryTooLarge"
+
+
+def pack(agent: Agent) -> AgentCarry:
+    """Return the carry of an agent that is between two turns.
+
+    Raises:
+        CarryTooLargeError: If it is larger than `CARRY_LIMIT`.
+        AgentTypeError: If the agent's state holds something that is neither JSON nor bytes.
+        AgentValueError: If the agent is its own sub-agent.
+    """
+    try:
+        text = json.dumps(encode(_carried(agent)), separators=(",", ":"))
+    except AgentValueError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise AgentTypeError(f"{agent.name!r} cannot be carried into another run: {error}") from error
+    data = base64.b64encode(zlib.compress(text.encode())).decode("ascii")
+    if len(data) > CARRY_LIMIT:
+        raise CarryTooLargeError(
+            f"The carry of {agent.name!r} has {len(data):,} bytes ({len(agent.messages)} messages), and "
+            f"{CARRY_LIMIT:,} can go into another run. Trim the conversation before: a conversation manager, "
+            "fewer or "
+            "smaller tool results, images by reference"
+        )
+    return AgentCarry(data)
+
+
+def unpack(carry: object, agent: Agent, *, keep_system_prompt: bool) -> None:
+    """Bring an agent that was just built to where `carry` left it.
+
+    Args:
+        carry: What `pack` returned, after its way through a payload converter.
+        agent: The agent.
+        keep_system_prompt: Leave the agent its own system prompt, as the user gave one.
+
+    Raises:
+        AgentTypeError: If `carry` is not an `AgentCarry`.
+        AgentValueError: If it is damaged, of a newer release, or holds the question of a sub-agent that the
+            agent lacks.
+    """
+    _unpack(_content(carry), agent, keep_system_prompt=keep_system_prompt)
+
+
+def _carried(agent: Agent, *within: Agent) -> dict[str, Any]:
+    """Return what is carried of an agent, and of its sub-agents that remember, at any depth.
+
+    Raises:
+        AgentValueError: If the agent is its own sub-agent: `within` are those that it is a sub-agent of.
+    """
+    if any(agent is outer for outer in within):
+        way = " -> ".join(repr(outer.name) for outer in (*within, agent))
+        raise AgentValueError(
+            f"{agent.name!r} cannot be carried into another run: it is its own sub-agent ({way}). Build the "
+            "sub-agent that closes the circle as an agent of its own, or give it as "
+            ".as_tool(preserve_context=False), the default"
+        )
+    # The base class's method: a TemporalAgent refuses snapshots to its users.
+    snapshot = Agent.take_snapshot(agent, preset="session", include=["system_prompt"])
+    metrics = agent.event_loop_metrics
+    content: dict[str, Any] = {
+        "snapshot": snapshot.data,
+        "cycles": metrics.cycle_count,
+        "usage": dict(metrics.accumulated_usage),
+        "metrics": dict(metrics.accumulated_metrics),
+        "tools": {name: asdict(tool) for name, tool in metrics.tool_metrics.items()},
+    }
+    agents = {
+        name: _carried(sub_agent, *within, agent)
+        for name, sub_agent in sub_agents_that_remember(agent).items()
+    }
+    return {**content, "agents": agents} if agents else content
+
+
+def _unpack(content: dict[str, Any], agent: Agent, *, keep_system_prompt: bool) -> None:
+    data: dict[str, Any] = content["snapshot"]
+    if keep_system_prompt:
+        data.pop("system_prompt", None)
+    Agent.load_snapshot(agent, Snapshot(scope="agent", schema_version="1.0", data=data, app_data={}))
+    metrics = agent.event_loop_metrics
+    metrics.cycle_count = content["cycles"]
+    metrics.accumulated_usage.update(content["usage"])
+    metrics.accumulated_metrics.update(content["metrics"])
+    metrics.tool_metrics.update({name: ToolMetrics(**tool) for name, tool in content["tools"].items()})
+    sub_agents = sub_agents_that_remember(agent)
+    for name, part in content.get("agents", {}).items():
+        if name in sub_agents:
+            sub_agent = sub_agents[name]
+            _unpack(part, sub_agent, keep_system_prompt=sub_agent.system_prompt is not None)
+        elif part["snapshot"]["interrupt_state"]["activated"]:
+            raise AgentValueError(
+                f"TemporalAgent(carry=...): the carry holds a question of the sub-agent {name!r}, and the "
+                f"agent has no such tool that could take the answer. Known: {sorted(sub_agents)}. Give it "
+                f"the sub-agent's .as_tool(name={name!r}, preserve_context=True) again"
+            )
+
+
+def _content(carry: object) -> dict[str, Any]:
+    if not isinstance(carry, AgentCarry):
+        raise AgentTypeError(
+            f"TemporalAgent(carry=...): {carry!r} is not an AgentCarry. Give what agent.carry() returned, "
+            "and declare the workflow's argument as AgentCarry, so that it is decoded as one"
+        )
+    if carry.version > CARRY_VERSION:
+        raise AgentValueError(
+            f"TemporalAgent(carry=...): the carry has version {carry.version}, this worker knows "
+            f"{CARRY_VERSION}: a newer strands-temporal made it. Upgrade this worker"
+        )
+    try:
+        return decode(json.loads(zlib.decompress(base64.b64decode(carry.data))))
+    except (ValueError, zlib.error) as error:
+        raise AgentValueError(f"TemporalAgent(carry=...): the carry is damaged: {error}") from error

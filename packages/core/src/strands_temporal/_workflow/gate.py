@@ -1,0 +1,175 @@
+"""What a workflow sends, and how much of it at once. Every activity that an agent starts passes here.
+
+Temporal takes 2 MiB for one input and 4 MiB for all that one workflow task sends. Above the first limit the
+workflow task fails for ever; above the second the server ends the run. So an input that is too large is
+refused, and one for which this workflow task has no room waits for the next task.
+
+Both change what the workflow does next, so a patch marker keeps each in the history. A replay asks for the
+marker and not for the size: another release, converter, codec or limit changes nothing in a run that goes on.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from temporalio import workflow
+from temporalio.api.common.v1 import Payloads
+
+from .._errors import AgentValueError
+from .._wire.model_call import MODEL_CALL_TOO_LARGE, PAYLOAD_TOO_LARGE, ModelCall
+from .._wire.sizes import CODEC_SECONDS, LARGEST_PAYLOAD, WireFormat, may_fit, payloads_of
+from .._wire.values import json_size
+
+TASK_BYTES = 5 * 512 * 1024
+"""Bytes that agents send in one workflow task at most, unless one input has more: what a codec adds, and the
+commands of the user's own workflow code, have the rest of 4 MiB."""
+
+INLINE_BYTES = 64 * 1024
+"""Bytes of what a worker can ask for that go with a call all the same."""
+
+_COMMAND_BYTES = 512  # what a command has beside its input
+_TICK = timedelta(milliseconds=1)
+
+BY_REFERENCE = "Give it less, or large data by reference: a path, a URL, a key"
+
+
+class PayloadTooLargeError(AgentValueError):
+    """What a workflow was about to send is larger than Temporal takes. Nothing was sent."""
+
+    failure_type = PAYLOAD_TOO_LARGE
+
+
+class ModelCallTooLargeError(PayloadTooLargeError):
+    """A model call is larger than Temporal takes: said before the server ends the workflow."""
+
+    failure_type = MODEL_CALL_TOO_LARGE
+
+
+class Gate:
+    """What one run has sent, and what it may send.
+
+    Attributes:
+        wire: What the worker's client does to payloads; None where nothing is known of it.
+    """
+
+    def __init__(self) -> None:
+        self.wire: WireFormat | None = None
+        self._passed: Counter[str] = Counter()
+        self._at = -1  # length of the history at this workflow task
+        self._sent = 0
+        self._patience = CODEC_SECONDS  # for the codec, in this workflow task
+        self._order = asyncio.Lock()  # who waits is not overtaken: the order is that of the replay
+
+    @classmethod
+    def of_this_run(cls) -> "Gate":
+        """Return the run's own: each run, and each replay of it, has a loop of its own."""
+        loop = asyncio.get_running_loop()
+        if loop not in _gates:
+            _gates[loop] = cls()
+        return _gates[loop]
+
+    async def enter(self, what: str, values: Sequence[Any]) -> None:
+        """Check the input of an activity, and wait while this workflow task has no room for it.
+
+        Args:
+            what: The activity, for messages.
+            values: Its arguments.
+
+        Raises:
+            PayloadTooLargeError: If the client would send more than `LARGEST_PAYLOAD` for them.
+        """
+        call, size = self._check("activity", values, f"{what}: an input", BY_REFERENCE)
+        async with self._order:
+            if self._decide(f"strands-temporal-next-task-{call}", lambda: self._is_full(size)):
+                await workflow.sleep(_TICK, summary="the next workflow task")
+                self._note_task()
+            self._sent += size + _COMMAND_BYTES
+
+    def check(self, kind: str, values: Sequence[Any], text: str, advice: str) -> None:
+        """Refuse what the workflow is about to send by itself, if it is too large.
+
+        Args:
+            kind: What it is, the same at each replay: "signal done".
+            values: The arguments of a command, or its one value.
+            text: What it is, for the message: "The workflow's result".
+            advice: What to do, as a sentence without its stop.
+
+        Raises:
+            PayloadTooLargeError: If the client would send more than `LARGEST_PAYLOAD` for it.
+        """
+        self._check(kind, values, text, advice)
+
+    def _check(self, kind: str, values: Sequence[Any], text: str, advice: str) -> tuple[int, int]:
+        """Return the number of what is sent among its kind, and about how many bytes it has; or refuse it."""
+        self._passed[kind] += 1
+        number, size = self._passed[kind], json_size(values)
+        if not self._decide(
+            f"strands-temporal-too-large-{kind}-{number}", lambda: self._is_too_large(values, size)
+        ):
+            return number, size
+        plain = _plain_size(values)
+        fault = f"of {plain:,} bytes is too large for Temporal, which takes {LARGEST_PAYLOAD:,}"
+        if plain <= LARGEST_PAYLOAD:
+            fault = (
+                f"of {plain:,} bytes is too large for Temporal: the client's payload codec makes more of it "
+                f"than the {LARGEST_PAYLOAD:,} that fit"
+            )
+        raise PayloadTooLargeError(f"{text} {fault}. {advice}")
+
+    def _is_too_large(self, values: Sequence[Any], size: int) -> bool:
+        if may_fit(size):
+            return False
+        payloads = payloads_of(values, workflow.payload_converter())
+        if self.wire is None:
+            return Payloads(payloads=payloads).ByteSize() > LARGEST_PAYLOAD
+        self._note_task()
+        began = time.monotonic()
+        sent = self.wire.size(payloads, self._patience)
+        self._patience -= time.monotonic() - began
+        return sent > LARGEST_PAYLOAD
+
+    def _is_full(self, size: int) -> bool:
+        """Tell whether this workflow task has no room for `size` bytes more."""
+        self._note_task()
+        return bool(self._sent) and self._sent + size > TASK_BYTES
+
+    def _note_task(self) -> None:
+        """Forget what the workflow tasks before this one sent and waited for."""
+        at = workflow.info().get_current_history_length()
+        if at != self._at:
+            self._at, self._sent, self._patience = at, 0, CODEC_SECONDS
+
+    def _decide(self, marker: str, now: Callable[[], bool]) -> bool:
+        """Return what `now` says the first time, and what it said then at each replay."""
+        if workflow.unsafe.is_replaying():
+            return workflow.patched(marker)
+        return now() and workflow.patched(marker)
+
+
+_gates: WeakKeyDictionary[asyncio.AbstractEventLoop, Gate] = WeakKeyDictionary()
+
+
+def check_call(owner: str, call: ModelCall) -> None:
+    """Refuse a model call that is too large, whatever the client does to payloads.
+
+    Raises:
+        ModelCallTooLargeError: If its payload is larger than `LARGEST_PAYLOAD`.
+    """
+    wire = call.to_wire()
+    if may_fit(json_size(wire)):
+        return
+    size = _plain_size([wire])
+    if size <= LARGEST_PAYLOAD:
+        return
+    raise ModelCallTooLargeError(
+        f"{owner}: a call of {size:,} bytes is too large for Temporal, which takes {LARGEST_PAYLOAD:,}. The "
+        "conversation does not count: keep invocation_state and the model's own state smaller"
+    )
+
+
+def _plain_size(values: Sequence[Any]) -> int:
+    return Payloads(payloads=payloads_of(values, workflow.payload_converter())).ByteSize()

@@ -1,0 +1,197 @@
+"""`TemporalTools`: tools hosted on the worker, in the workflow. Each call is an activity."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from strands import ToolContext
+from strands.interrupt import InterruptException
+from strands.types.events import ToolResultEvent
+from strands.types.tools import AgentTool, ToolGenerator, ToolResult, ToolSpec, ToolUse
+from temporalio.exceptions import ActivityError, ApplicationError
+from typing_extensions import Unpack, override
+
+from .._errors import AgentTypeError, AgentValueError
+from .._upstream.cancel_signal import AgentCancelledError
+from .._wire.agent_state import apply_state
+from .._wire.model_call import (
+    HOSTED_TOOL_RESULT,
+    INVOKE_TOOL_ACTIVITY,
+    LIST_TOOLS_ACTIVITY,
+    HostedToolListing,
+    HostedToolSpec,
+    ToolAnswer,
+)
+from .._wire.tool_context import answer, wire_context
+from .._wire.tool_failures import from_tool_failure
+from .._wire.values import decode
+from .._worker.invocation_state import users_state
+from .._worker.tool_results import tool_value
+from .activities import execute_activity
+from .held_context import crossing_context
+from .idempotency import idempotency_key, tool_header
+from .options import HEARTBEATING_TOOL_DEFAULTS, ActivityOptions, merge_options
+from .remote_tools import RemoteTool, RemoteTools
+
+
+class TemporalTools(RemoteTools):
+    """Tools that a worker hosts, for agents in a workflow: any Strands tool that does I/O, without a wrapper.
+
+    Give it to a `TemporalAgent` in `tools=`, or to a plain `strands.Agent` in `hooks=`. The agent gets the
+    tools when it is first invoked; the list is recorded in the workflow's history. Each call is an activity
+    `invoke_tool`: what the tool raises is retried by `retry_policy` (but for a ValueError, which is about the
+    arguments) and then is the tool's error, worded as in Strands. Its counterpart on the worker is
+    `StrandsPlugin(tools={name: factory})`.
+
+    On the worker a tool finds an agent with this agent's state, whose changes travel back, the caller's
+    invocation state, answers to its interrupts, a cancel signal, and `tool_context()` of
+    `strands_temporal.activity`; it does not find the conversation or a model.
+
+    Args:
+        *names: Names in `StrandsPlugin(tools=...)`, or patterns of them (`"files_*"`).
+        **options: Activity options of the listing and of every call: the keys of
+            `temporalio.workflow.ActivityConfig` without `activity_id`. Not given, each may take 1 minute,
+            heartbeats within 15 seconds, and is tried 3 times; a call's summary is the name of its tool. For
+            other options of other tools give the agent another `TemporalTools`.
+
+    Raises:
+        AgentTypeError: If a name is not a string, or an option is unknown or of a wrong type.
+        AgentValueError: If there is no name, one is empty, or an option has a value that cannot work.
+    """
+
+    def __init__(self, *names: str, **options: Unpack[ActivityOptions]) -> None:
+        _check(names)
+        super().__init__()
+        self.names = names
+        self.options: ActivityOptions = merge_options(repr(self), HEARTBEATING_TOOL_DEFAULTS, options)
+        self.warned: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"TemporalTools({', '.join(map(repr, self.names))})"
+
+    @property
+    @override
+    def owner(self) -> str:
+        """Whose tools they are, for messages."""
+        return f"{self!r}, hosted on the worker,"
+
+    @property
+    @override
+    def clash_hint(self) -> str:
+        """What to do when a tool's name is taken."""
+        return "Leave one of them out, or give one another name on the worker: make_shell(name='...')"
+
+    @override
+    async def list_tools(self, known: bool) -> Sequence[AgentTool] | None:
+        """List the tools by an activity.
+
+        Raises:
+            AgentValueError: If no worker hosts tools, or none matches a name.
+        """
+        listing = await self.listing(
+            LIST_TOOLS_ACTIVITY,
+            list(self.names),
+            self.options,
+            HostedToolListing,
+            f"No worker hosts tools for {self!r}. Register them on the worker, in "
+            "StrandsPlugin(tools={name: factory}).",
+        )
+        return [_HostedTool(self, tool) for tool in listing.tools]
+
+
+_TASKS_CONTEXT = "_tool_context"
+"""The keyword by which Strands gives a tool the context of a background task (1.62: _executor.py:672)."""
+
+
+class _HostedTool(RemoteTool):
+    """One tool hosted on the worker."""
+
+    def __init__(self, provider: TemporalTools, listed: HostedToolSpec) -> None:
+        super().__init__(provider, cast("ToolSpec", decode(listed.spec)))
+        self._handle = provider
+        self._hosted_as = listed.hosted_as
+
+    @override
+    async def stream(
+        self, tool_use: ToolUse, invocation_state: dict[str, Any], **kwargs: Any
+    ) -> ToolGenerator:
+        """Call the tool in an activity and yield its result."""
+        agent = invocation_state["agent"]
+        context: ToolContext[Any] = kwargs.get(_TASKS_CONTEXT) or ToolContext[Any](
+            tool_use, agent, invocation_state, agent.cancel_signal
+        )
+        try:
+            yield ToolResultEvent(_with_id(await self._call(context), tool_use))
+        except AgentCancelledError as error:
+            yield ToolResultEvent(_error_result(tool_use, str(error)))
+        except InterruptException:
+            raise
+        except Exception as error:  # noqa: BLE001  # as Strands' own tools do: the model gets to know
+            result = _worded(error) or _error_result(tool_use, f"Error: {type(error).__name__} - {error}")
+            yield ToolResultEvent(_with_id(result, tool_use), exception=error)
+
+    async def _call(self, context: "ToolContext[Any]") -> ToolResult:
+        use = context.tool_use
+        handle = self._handle
+        state = users_state(repr(handle), context.invocation_state, handle.warned)
+        given: Any = use["input"]
+        arguments: dict[str, Any] = given if isinstance(given, dict) else {"input": given}
+        options = {"summary": use["name"], **handle.options}
+        header = tool_header(idempotency_key(context, arguments), context, INVOKE_TOOL_ACTIVITY)
+        with crossing_context(wire_context(context, state)) as (crossing, headers):
+            while True:
+                try:
+                    value = await execute_activity(
+                        INVOKE_TOOL_ACTIVITY,
+                        [self._hosted_as, crossing],
+                        cast("ActivityOptions", options),
+                        restore=from_tool_failure,
+                        cancel_signal=context.cancel_signal,
+                        tool_header=header,
+                        headers=headers,
+                    )
+                    return _result(value, context)
+                except InterruptException as error:  # noqa: PERF203  # a try for each question
+                    crossing["answers"] = answer(context, error, crossing["answers"])
+
+
+def _success(text: str) -> ToolResult:
+    return {"toolUseId": "", "status": "success", "content": [{"text": text}]}
+
+
+def _result(value: Any, context: "ToolContext[Any]") -> ToolResult:
+    """Return Strands' result of what the activity returned, the agent's state changed before."""
+    answered = ToolAnswer.from_wire(value)
+    if answered is None:
+        return cast("ToolResult", decode(value))
+    if answered.state:
+        apply_state(context, answered.state)
+    result = tool_value(answered)
+    return _success(result) if isinstance(result, str) else cast("ToolResult", result)
+
+
+def _with_id(result: ToolResult, tool_use: ToolUse) -> ToolResult:
+    return {**result, "toolUseId": tool_use["toolUseId"]}
+
+
+def _worded(error: Exception) -> ToolResult | None:
+    """Return the error result that Strands worded on the worker, if the tool itself failed."""
+    cause = error.__cause__.cause if isinstance(error.__cause__, ActivityError) else None
+    details: Any = cause.details[0] if isinstance(cause, ApplicationError) and cause.details else None
+    if not isinstance(details, dict) or HOSTED_TOOL_RESULT not in details:
+        return None
+    return cast("ToolResult", decode(cast("dict[str, Any]", details)[HOSTED_TOOL_RESULT]))
+
+
+def _error_result(tool_use: ToolUse, text: str) -> ToolResult:
+    return {"toolUseId": tool_use["toolUseId"], "status": "error", "content": [{"text": text}]}
+
+
+def _check(names: Sequence[object]) -> None:
+    hint = "Give names in StrandsPlugin(tools=...) on the worker, or patterns of them"
+    if not names:
+        raise AgentValueError(f"TemporalTools(): no name. {hint}")
+    for name in names:
+        if not isinstance(name, str):
+            raise AgentTypeError(f"TemporalTools: the name {name!r} is not a string. {hint}")
+        if not name:
+            raise AgentValueError(f"TemporalTools: a name is empty. {hint}")

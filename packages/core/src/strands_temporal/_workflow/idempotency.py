@@ -1,0 +1,175 @@
+"""The idempotency key of a tool call, and the headers of agents' activities. Workflow side.
+
+A call is known by the message that asks for it and its place in that message, never by the provider's id
+alone: servers number the calls of each answer anew. The message's `tracking_id` stays what it is over an
+activity's retries, a resume and continue-as-new, and over a reset, for which `_answers.py` sees to it.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Generator, Mapping
+from contextvars import ContextVar
+from typing import Any, cast
+
+from strands import Agent, ToolContext
+from temporalio import worker, workflow
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import PayloadConverter
+
+from .._upstream.install import background_task
+
+_LENGTH = 32  # hex digits: 128 bits, as in a UUID
+_DIRECT_CALLS = "__strands_temporal_direct_calls__"
+
+_NO_HEADERS: Mapping[str, Payload] = {}
+_headers: ContextVar[Mapping[str, Payload]] = ContextVar("strands_temporal_headers", default=_NO_HEADERS)
+
+
+def idempotency_key(context: "ToolContext[Any]", arguments: Mapping[str, Any]) -> str:
+    """Return the key of the tool call: the same each time this call is made, another for another call.
+
+    Args:
+        context: The call, as Strands gives it to a tool.
+        arguments: The validated arguments.
+    """
+    info = workflow.info()
+    what = _digest([context.tool_use["name"], arguments])
+    asked = _asked(context) or _DirectCalls.of_this_run().asked(context.tool_use["toolUseId"], what)
+    return _digest([info.workflow_id, info.first_execution_run_id, *asked, what])[:_LENGTH]
+
+
+def tool_header(key: str, context: "ToolContext[Any]", activity_type: str) -> Payload:
+    """Return the header of the activity that answers the call.
+
+    Always plain JSON, whatever converter the user has: the worker reads it in an interceptor.
+    """
+    use = context.tool_use
+    value = [key, use["toolUseId"]] + ([use["name"]] if use["name"] != activity_type else [])
+    return PayloadConverter.default.to_payload(value)
+
+
+def hook_header() -> Payload:
+    """Return the header of an activity that runs in a hook's place."""
+    return PayloadConverter.default.to_payload(1)
+
+
+@contextlib.contextmanager
+def with_headers(headers: Mapping[str, Payload]) -> Generator[None]:
+    """Give `headers` to the activities that are started in the block; nothing may be awaited in it."""
+    token = _headers.set(headers)
+    try:
+        yield
+    finally:
+        _headers.reset(token)
+
+
+class ActivityHeaders(worker.WorkflowOutboundInterceptor):
+    """Adds the headers of a tool call or a hook to the activity that is started for it."""
+
+    def start_activity(self, input: worker.StartActivityInput) -> "workflow.ActivityHandle[Any]":
+        """See base class."""
+        headers = _headers.get()
+        if headers:
+            input.headers = {**input.headers, **headers}
+        return super().start_activity(input)
+
+
+class _DirectCalls:
+    """The calls of one run that no message asked for, such as `agent.tool_async.pay(...)`.
+
+    Strands draws an id for each, which is another after a reset. So they are numbered, equal ones apart.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._made: Counter[str] = Counter()
+
+    @classmethod
+    def of_this_run(cls) -> "_DirectCalls":
+        """Return the run's own, which its loop keeps."""
+        loop = asyncio.get_running_loop()
+        calls: _DirectCalls | None = getattr(loop, _DIRECT_CALLS, None)
+        if calls is None:
+            calls = cls()
+            setattr(loop, _DIRECT_CALLS, calls)
+        return calls
+
+    def asked(self, tool_use_id: str, what: str) -> list[Any]:
+        """Return what tells a call from all others: of this run, and of the runs before it.
+
+        Args:
+            tool_use_id: The id that Strands drew; a call that a hook has made again keeps it.
+            what: Digest of tool and arguments.
+        """
+        if (tool_use_id, what) not in self._numbers:
+            self._numbers[tool_use_id, what] = self._made[what]
+            self._made[what] += 1
+        return ["direct", workflow.info().continued_run_id, self._numbers[tool_use_id, what]]
+
+
+def _asked(context: "ToolContext[Any]") -> list[Any] | None:
+    """Return what the call was asked by; None if no message asked for it.
+
+    A background task may begin when the agent has other messages, so it is known by its own id.
+    """
+    task = background_task(context)
+    if task is not None:
+        return ["task", task]
+    use: Any = context.tool_use
+    for message in _asking_messages(context.agent):
+        asked = [
+            (place, block["toolUse"])
+            for place, block in enumerate(message["content"])
+            if "toolUse" in block and block["toolUse"]["toolUseId"] == use["toolUseId"]
+        ]
+        if asked:
+            # A model that is no `TemporalModel` may have given one id twice: the input tells which it is.
+            places = [place for place, block in asked if block["input"] is use["input"]]
+            return ["message", message.get("tracking_id"), (places or [asked[0][0]])[0]]
+    return None
+
+
+def _asking_messages(agent: Any) -> Generator[Any]:
+    """Yield the message with which the agent waited, if it resumes, then the last one that asks for tools.
+
+    The first is the second, unless it was taken out of the conversation meanwhile.
+    """
+    if isinstance(agent, Agent):
+        state = Agent.take_snapshot(agent, include=["interrupt_state"]).data["interrupt_state"]
+        if state.get("pending_tool_execution"):
+            yield state["pending_tool_execution"]["assistant_message"]
+    for message in reversed(cast("list[Any]", getattr(agent, "messages", []))):
+        if message["role"] == "assistant" and any("toolUse" in block for block in message["content"]):
+            yield message
+            return
+
+
+def _digest(value: Any) -> str:
+    try:
+        text = _text(value)
+    except TypeError:  # a key that JSON has no form for, or keys that have no order
+        text = _text(_with_text_keys(value))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, default=_plain, sort_keys=True, separators=(",", ":"))
+
+
+def _with_text_keys(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        items = cast("Mapping[Any, Any]", value).items()
+        return sorted([str(key), _text(_with_text_keys(item))] for key, item in items)
+    if isinstance(value, (list, tuple)):
+        return [_with_text_keys(item) for item in cast("list[Any]", value)]
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """Return a stand-in for an argument that is not JSON; a set's order differs from process to process."""
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(repr, cast("set[Any]", value)))
+    return str(value)

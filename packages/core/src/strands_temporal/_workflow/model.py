@@ -1,0 +1,393 @@
+"""`TemporalModel`: Strands' `Model` seam in the workflow, the real provider in an activity."""
+
+import contextlib
+import copy
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from threading import Event
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel
+from strands import Agent
+from strands.agent.agent_metadata import AgentMetadata
+from strands.event_loop.streaming import process_stream
+from strands.models import Model
+from strands.types.content import Message, Messages, SystemContentBlock
+from strands.types.streaming import StreamEvent
+from strands.types.tools import ToolChoice, ToolSpec
+from temporalio import workflow
+from typing_extensions import Unpack, override
+
+from .._errors import AgentTypeError, AgentValueError
+from .._upstream.answers import work_on
+from .._upstream.cancel_signal import AgentCancelledError
+from .._upstream.install import StructuredOutputSupport
+from .._wire.model_call import (
+    COUNT_TOKENS_ACTIVITY,
+    HELD_VERSION,
+    MODEL_ACTIVITY,
+    STREAMING_MODEL_ACTIVITY,
+    WIRE_VERSION,
+    ModelCall,
+    ModelResult,
+    TokenCount,
+    Transcript,
+)
+from .._wire.transcripts import frame_of
+from .._wire.values import decode, encode
+from .._worker.invocation_state import users_state, write_back
+from .._worker.output_model import object_of, output_schema
+from .agent_managers import check_conversation_manager
+from .gate import check_call
+from .model_calls import call_model
+from .model_checks import FACTORY_HINT, check_declared, check_name, check_streaming
+from .model_state import RunStates, checked_overrides
+from .options import MODEL_DEFAULTS, ActivityOptions, merge_options
+from .transcripts import SentTranscripts
+
+T = TypeVar("T", bound=BaseModel)
+
+MODEL_SETTINGS = frozenset({"streaming_topic", "streaming_batch_interval"})
+"""Settings of a `TemporalModel` that are no activity options; a `TemporalAgent` takes them for its model."""
+
+STREAM_SIGNAL = "__temporal_workflow_stream_publish"
+"""Signal that a `WorkflowStream` handles, named in the docstring of temporalio's class: how to see that there
+is one."""
+
+STREAMING_BATCH_INTERVAL = timedelta(milliseconds=100)
+"""Time between two batches of a stream, unless the user says otherwise: what the guide promises."""
+
+
+class TemporalModel(StructuredOutputSupport, Model):  # pyright: ignore[reportIncompatibleVariableOverride]  # see StructuredOutputSupport
+    """A handle of a model that runs on the worker, for agents in a workflow.
+
+    Give it to a `TemporalAgent`, or to a plain `strands.Agent` to make that durable too. Its counterpart on
+    the worker is `StrandsPlugin(models={name: factory})`.
+
+    What Strands asks of a model without calling it (`stateful`, `context_window_limit`, `config`) the first
+    answer of a run brings, and so stands in history. Declare it where it must be known before.
+
+    Args:
+        name: Name of the model in `StrandsPlugin(models=...)`; None is the plugin's default model.
+        streaming_topic: Topic of the workflow's `WorkflowStream` to which the model's events go as they
+            arrive. Needs the extra `streaming`.
+        streaming_batch_interval: Time between two batches to that topic; the first event goes at once.
+        stateful: Whether the model keeps the conversation on its own side. Known before the first answer it
+            also lets Strands refuse a conversation manager, as it does for the model itself.
+        context_window_limit: Tokens that its context window holds, by which conversations are compressed.
+        config: What `get_config` returns, `model_id` for telemetry among it. Stays in the workflow.
+        use_native_token_count: Have the model itself count tokens, in an activity for each count, where
+            Strands would estimate. As the setting of that name of Strands' providers, which must be on too.
+        **options: Activity options of every call: the keys of `temporalio.workflow.ActivityConfig` without
+            `activity_id`. Not given, a call may take 10 minutes, heartbeats within 15 seconds, and is tried
+            10 times over about five minutes.
+
+    Raises:
+        AgentTypeError: If the name is not a string, or an option is unknown or of a wrong type.
+        AgentValueError: If the name is empty, or an option has a value that cannot work.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        streaming_topic: str | None = None,
+        streaming_batch_interval: timedelta = STREAMING_BATCH_INTERVAL,
+        stateful: bool | None = None,
+        context_window_limit: int | None = None,
+        config: Mapping[str, Any] | None = None,
+        use_native_token_count: bool = False,
+        **options: Unpack[ActivityOptions],
+    ) -> None:
+        check_name(name)
+        check_streaming(name, streaming_topic, streaming_batch_interval)
+        check_declared(name, stateful, context_window_limit, config)
+        self.name = name
+        self.streaming_topic = streaming_topic
+        self.streaming_batch_interval = streaming_batch_interval
+        self.use_native_token_count = use_native_token_count
+        self._stateful = stateful
+        self._declared = dict(config or {})
+        if context_window_limit is not None:
+            self._declared["context_window_limit"] = context_window_limit
+        self._options = merge_options(f"TemporalModel({name!r})", MODEL_DEFAULTS, options)
+        self._runs = RunStates()
+        if workflow.in_workflow():
+            SentTranscripts.of_this_run()  # by which the run is known as one with agents
+
+    def __repr__(self) -> str:
+        return f"TemporalModel({self.name!r})"
+
+    @property
+    @override
+    def stateful(self) -> bool:
+        """Whether the model keeps the conversation on its own side; before its first answer as declared."""
+        if self._stateful is not None:
+            return self._stateful
+        facts = self._runs.current.facts
+        return facts is not None and facts.stateful
+
+    @property
+    @override
+    def context_window_limit(self) -> int | None:
+        """Tokens that the model's context window holds; None if nothing told it yet."""
+        limit = self.get_config().get("context_window_limit")
+        return limit if isinstance(limit, int) else None
+
+    @property
+    @override
+    def enforces_structured_output(self) -> bool:
+        """Whether the provider enforces structured output itself; False before its first answer."""
+        facts = self._runs.current.facts
+        return facts is not None and facts.structured_output
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """As `get_config`: where Strands' telemetry finds `model_id`."""
+        return self.get_config()
+
+    @override
+    def update_config(self, **model_config: Any) -> None:
+        """Change the configuration of the model for the calls of this handle in this run.
+
+        The worker makes a model of its own for each configuration; other users of the name keep theirs.
+
+        Raises:
+            AgentTypeError: If a value is neither JSON nor bytes, so that it cannot cross.
+            AgentValueError: If a name says that the value is a secret, which would stand in history.
+        """
+        state = self._runs.current
+        state.overrides.update(checked_overrides(repr(self), model_config))
+        state.outdate()
+
+    @override
+    def get_config(self) -> dict[str, Any]:
+        """Return what the workflow knows of the model's configuration.
+
+        The first answer brings what is harmless of it (no keys, no client arguments); what was declared goes
+        before that, and what `update_config` changed before all.
+        """
+        state = self._runs.current
+        told: dict[str, Any] = {}
+        if state.facts is not None:
+            told = decode(state.facts.config)
+            if state.facts.context_window_limit is not None:
+                told["context_window_limit"] = state.facts.context_window_limit
+        return copy.deepcopy({**told, **self._declared, **state.overrides})
+
+    @override
+    async def count_tokens(
+        self,
+        messages: Messages,
+        tool_specs: list[ToolSpec] | None = None,
+        system_prompt: str | None = None,
+        system_prompt_content: list[SystemContentBlock] | None = None,
+    ) -> int:
+        """Estimate the tokens of an input as Strands does, or have the model count them.
+
+        The model counts, in an activity, with `use_native_token_count`. A count that fails is an estimate.
+        """
+        if self.use_native_token_count and workflow.in_workflow():
+            frame = frame_of(system_prompt, system_prompt_content, None, None)
+            try:
+                with SentTranscripts.of_this_run().send(self, messages, tool_specs or (), frame) as sent:
+                    call = self._call(sent.transcript, model_state=None)
+                    with self._crossing(call) as wire:
+                        count: TokenCount = await call_model(
+                            COUNT_TOKENS_ACTIVITY, [wire], self._options, result_type=TokenCount
+                        )
+            except Exception as error:  # noqa: BLE001  # as Strands' providers do
+                workflow.logger.warning(
+                    "model=<%r>, error=<%r> | the model did not count; estimating", self, error
+                )
+            else:
+                return count.tokens
+        return await super().count_tokens(messages, tool_specs, system_prompt, system_prompt_content)
+
+    @override
+    async def stream(
+        self,
+        messages: Messages,
+        tool_specs: list[ToolSpec] | None = None,
+        system_prompt: str | None = None,
+        *,
+        tool_choice: ToolChoice | None = None,
+        system_prompt_content: list[SystemContentBlock] | None = None,
+        invocation_state: dict[str, Any] | None = None,
+        cancel_signal: Event | None = None,
+        agent_metadata: AgentMetadata | None = None,
+        structured_output_model: type[BaseModel] | None = None,
+        **kwargs: Any,
+    ) -> AsyncGenerator[StreamEvent, None]:
+        """Call the model in an activity and yield its answer's events, as `strands.models.Model.stream`.
+
+        Raises:
+            RuntimeError: Outside a workflow.
+            ModelThrottledException: If the provider throttled the last attempt.
+            ContextWindowOverflowException: If the conversation is too long for the model.
+            ModelCallTooLargeError: If it is too long for Temporal.
+            ApplicationError: If the provider raised anything else; its type is the name of that class.
+            ActivityError: If the activity timed out.
+            asyncio.CancelledError: If the activity was cancelled with the workflow. When `cancel_signal` is
+                set, the activity is cancelled and the stream ends without an event.
+        """
+        self._check_use()
+        state = cast("dict[str, Any] | None", kwargs.pop("model_state", None))
+        trailing = cast("int", kwargs.pop("dynamic_trailing_blocks", 0))
+        self._name_unknown(kwargs)
+        users = invocation_state if invocation_state is not None else {}
+        frame = frame_of(
+            system_prompt,
+            system_prompt_content,
+            agent_metadata.session_id if agent_metadata else None,
+            vars(output_schema(structured_output_model)) if structured_output_model else None,
+        )
+        agent = users.get("agent")
+        if isinstance(agent, Agent):  # a TemporalAgent's was checked; a plain agent's can be only here
+            check_conversation_manager("Agent(conversation_manager=...)", agent.conversation_manager)
+        owner = agent if isinstance(agent, Agent) else self
+        with SentTranscripts.of_this_run().send(owner, messages, tool_specs or (), frame) as sent:
+            call = self._call(
+                sent.transcript,
+                tool_choice=encode(tool_choice),
+                invocation_state=users_state(repr(self), users, self._runs.current.warned),
+                model_state=encode(state),
+                dynamic_trailing_blocks=trailing,
+            )
+            try:
+                result = await self._ask(call, cancel_signal)
+            except AgentCancelledError:
+                return  # a stream that ends without a stop is what Strands takes for cancelled
+            sent.answered(result.answer)
+        if state is not None and result.model_state is not None:
+            state.clear()
+            state.update(decode(result.model_state))
+        write_back(users, result.invocation_state, result.invocation_state_removed)
+        work_on(result.id)
+        async for event in _replayed(result):
+            yield event
+
+    @override
+    async def structured_output(
+        self, output_model: type[T], prompt: Messages, system_prompt: str | None = None, **kwargs: Any
+    ) -> AsyncGenerator[dict[str, T | Any], None]:
+        """Call the model's own `structured_output` in an activity; yield its events, last the object.
+
+        Strands calls it for the deprecated `Agent.structured_output_async` and for a `ClassifierStrategy`;
+        otherwise prefer `structured_output_model=`.
+
+        Raises:
+            ValidationError: If the answer does not fit `output_model`.
+            StructuredOutputException: If the model gave no object.
+        """
+        self._check_use()
+        self._name_unknown(kwargs)
+        frame = frame_of(system_prompt, None, None, vars(output_schema(output_model)))
+        with SentTranscripts.of_this_run().send(self, prompt, (), frame) as sent:
+            call = self._call(sent.transcript, model_state=None, own_structured_output=True)
+            result = await self._ask(call, None)
+            sent.answered(result.answer)
+        message: Message = {"role": "assistant", "content": []}
+        async for event in process_stream(_replayed(result)):
+            if "stop" in event:
+                message = cast("Message", event["stop"][1])
+            if result.events:  # a provider may return an object without a stream
+                yield dict(event)
+        yield {"output": object_of(repr(self), result.output, message, output_model)}
+
+    def _call(self, transcript: Transcript, **fields: Any) -> ModelCall:
+        """Return a call of this handle's model, with what all its calls have."""
+        state, topic = self._runs.current, self.streaming_topic
+        return ModelCall(
+            model=self.name,
+            transcript=transcript,
+            streaming_topic=topic,
+            streaming_batch_ms=self.streaming_batch_interval // timedelta(milliseconds=1) if topic else 0,
+            config=encode(state.overrides) if state.overrides else None,
+            facts=state.asks,
+            version=WIRE_VERSION,
+            **fields,
+        )
+
+    @contextlib.contextmanager
+    def _crossing(self, call: ModelCall) -> Generator[dict[str, Any]]:
+        """Yield what crosses for a call; what is large of its states the worker asks for in the block.
+
+        Raises:
+            ModelCallTooLargeError: If it is too large for Temporal all the same.
+        """
+        check_call(repr(self), call)
+        states = {
+            "invocation_state": call.invocation_state,
+            "model_state": call.model_state,
+            "config": call.config,
+        }
+        with SentTranscripts.of_this_run().hold(states) as held:
+            if held is not None:
+                call = replace(
+                    call, invocation_state={}, model_state={}, config=None, held=held, version=HELD_VERSION
+                )
+            yield call.to_wire()
+
+    async def _ask(self, call: ModelCall, cancel_signal: Event | None) -> ModelResult:
+        activity = STREAMING_MODEL_ACTIVITY if self.streaming_topic else MODEL_ACTIVITY
+        with self._crossing(call) as wire:
+            # Without a result type: pydantic's adapter of one costs each workflow 7 KB and its time.
+            answer = await call_model(activity, [wire], self._options, cancel_signal=cancel_signal)
+        result = ModelResult.from_wire(answer)
+        state = self._runs.current
+        if result.facts is not None and call.config == (encode(state.overrides) or None):
+            state.facts, state.asks = result.facts, False
+        return result
+
+    def _check_use(self) -> None:
+        """Refuse to be called outside a workflow, and a topic where the workflow has no stream.
+
+        The events for a topic without a stream would be buffered for ever.
+        """
+        if not workflow.in_workflow():
+            raise RuntimeError(
+                f"{self!r} works inside a Temporal workflow only; outside, use the model itself"
+            )
+        if self.streaming_topic is not None and workflow.get_signal_handler(STREAM_SIGNAL) is None:
+            raise AgentValueError(
+                f"{self!r}: streaming_topic={self.streaming_topic!r} needs a stream on this workflow, and "
+                "there is none. Write `self.stream = WorkflowStream()` in the workflow's __init__ "
+                "(from temporalio.contrib.workflow_streams import WorkflowStream)"
+            )
+
+    def _name_unknown(self, arguments: Mapping[str, Any]) -> None:
+        """Warn once of each argument that a newer Strands passes and that does not cross."""
+        warned = self._runs.current.warned
+        for name in arguments:
+            if f"argument {name}" not in warned:
+                warned.add(f"argument {name}")
+                workflow.logger.warning(
+                    "model=<%r>, argument=<%s> | this release does not know the argument; the model on the "
+                    "worker does not get it",
+                    self,
+                    name,
+                )
+
+
+async def _replayed(result: ModelResult) -> AsyncGenerator[StreamEvent, None]:
+    for event in result.events:
+        yield cast("StreamEvent", decode(event))
+
+
+def as_durable_model(owner: str, model: object, make: Callable[[str | None], TemporalModel]) -> Model:
+    """Return the handle for what a user gave as a model: a handle, a name, or None for the default.
+
+    Raises:
+        AgentTypeError: If it is a real model, or nothing that names one.
+    """
+    if isinstance(model, TemporalModel):
+        return model
+    if model is None or isinstance(model, str):
+        return make(model)
+    if isinstance(model, Model):
+        raise AgentTypeError(
+            f"{owner}: {type(model).__name__} would do its I/O inside the workflow. {FACTORY_HINT}"
+        )
+    raise AgentTypeError(f"{owner}: model={model!r} is neither a name nor a TemporalModel. {FACTORY_HINT}")

@@ -1,0 +1,66 @@
+"""What a user may give to a `TemporalModel`, checked where it is given: it would fail later and elsewhere."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from strands.models import Model
+from strands.models.routing import ModelRouter
+
+from .._errors import AgentTypeError, AgentValueError
+
+FACTORY_HINT = (
+    "Register its factory in StrandsPlugin(models={name: factory}) on the worker and give the name here"
+)
+
+
+def check_router(owner: str, router: ModelRouter, durable: type[Model]) -> None:
+    """Refuse a router of real models, at any depth.
+
+    Raises:
+        AgentTypeError: If a candidate is not a handle.
+    """
+    for candidate in router.candidates:
+        if isinstance(candidate.model, ModelRouter):
+            check_router(owner, candidate.model, durable)
+        elif not isinstance(candidate.model, durable):
+            raise AgentTypeError(
+                f"{owner}: {type(candidate.model).__name__} in the ModelRouter would do its I/O inside the "
+                "workflow. Register its factory in StrandsPlugin(models={name: factory}) on the worker and "
+                "route to TemporalModel(name)"
+            )
+
+
+def check_name(name: object) -> None:
+    if name is not None and not isinstance(name, str):
+        raise AgentTypeError(f"TemporalModel: the name {name!r} is not a string but a {type(name).__name__}")
+    if name == "":
+        raise AgentValueError("TemporalModel: the name is empty. Leave it out for the plugin's default model")
+
+
+def check_declared(name: str | None, stateful: object, limit: object, config: object) -> None:
+    owner = f"TemporalModel({name!r})"
+    if stateful is not None and not isinstance(stateful, bool):
+        raise AgentTypeError(f"{owner}: stateful={stateful!r} is not True or False")
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool)):
+        raise AgentTypeError(f"{owner}: context_window_limit={limit!r} is not a number of tokens")
+    if isinstance(limit, int) and limit <= 0:
+        raise AgentValueError(f"{owner}: context_window_limit={limit!r} is not positive")
+    if config is not None and not isinstance(config, Mapping):
+        raise AgentTypeError(f"{owner}: config={config!r} is not a mapping. Write config={{'model_id': ...}}")
+
+
+def check_streaming(name: str | None, topic: object, interval: object) -> None:
+    owner = f"TemporalModel({name!r})"
+    if topic is not None and not isinstance(topic, str):
+        raise AgentTypeError(
+            f"{owner}: streaming_topic={topic!r} is not a string but a {type(topic).__name__}"
+        )
+    if topic == "":
+        raise AgentValueError(f"{owner}: streaming_topic is empty. Leave it out to stream nothing")
+    if not isinstance(interval, timedelta):
+        raise AgentTypeError(
+            f"{owner}: streaming_batch_interval={interval!r} is not a timedelta. Write "
+            "timedelta(milliseconds=...)"
+        )
+    if interval < timedelta(milliseconds=1):
+        raise AgentValueError(f"{owner}: streaming_batch_interval={interval!r} is shorter than a millisecond")

@@ -1,0 +1,135 @@
+"""Activity options: one value, merged and checked in one place."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, cast
+
+from temporalio.api.common.v1 import RetryPolicy as RetryPolicyProto
+from temporalio.common import Priority, RetryPolicy
+from temporalio.workflow import ActivityCancellationType, ActivityConfig, VersioningIntent
+
+from .._errors import AgentTypeError, AgentValueError
+from .._wire.model_call import TOOL_HEARTBEAT_TIMEOUT
+
+ActivityOptions = ActivityConfig
+"""Options of the activities behind a model, a tool, a hook: the keys of `temporalio.workflow.ActivityConfig`.
+
+`activity_id` is refused: one handle may be called twice at once, and a second activity with the same id would
+make the workflow task fail for ever.
+"""
+
+MODEL_DEFAULTS: ActivityOptions = {
+    # Ten minutes is what the SDKs of OpenAI and Anthropic allow one request by default.
+    "start_to_close_timeout": timedelta(minutes=10),
+    # The activity heartbeats by itself, so that a cancelled workflow stops a call in flight: the SDK passes a
+    # heartbeat on after at most 80 % of this, here 12 s. A dead worker is noticed as fast.
+    "heartbeat_timeout": timedelta(seconds=15),
+    # About five minutes of provider trouble. Strands' own strategy gives up after two.
+    "retry_policy": RetryPolicy(
+        initial_interval=timedelta(seconds=2), maximum_interval=timedelta(minutes=1), maximum_attempts=10
+    ),
+}
+
+TOOL_DEFAULTS: ActivityOptions = {
+    # Most tools are one request; what takes longer knows its own time.
+    "start_to_close_timeout": timedelta(minutes=1),
+    # A tool that fails for good must reach the model as an error while it still matters.
+    "retry_policy": RetryPolicy(maximum_attempts=3),
+}
+
+
+HEARTBEATING_TOOL_DEFAULTS: ActivityOptions = {
+    **TOOL_DEFAULTS,
+    # An activity of ours heartbeats by itself: a cancelled workflow stops it, and a dead worker is noticed.
+    "heartbeat_timeout": TOOL_HEARTBEAT_TIMEOUT,
+}
+
+
+def tool_defaults(options: ActivityOptions) -> ActivityOptions:
+    """Return the defaults of a user's activity as a tool or hook; on another queue nothing may heartbeat."""
+    if options.get("task_queue") is not None:
+        return TOOL_DEFAULTS
+    return HEARTBEATING_TOOL_DEFAULTS
+
+
+_KNOWN = frozenset(ActivityConfig.__annotations__)
+_TYPES: dict[str, type[Any]] = {
+    "cancellation_type": ActivityCancellationType,
+    "priority": Priority,
+    "retry_policy": RetryPolicy,
+    "summary": str,
+    "task_queue": str,
+    "versioning_intent": VersioningIntent,
+}
+_DURATIONS = (
+    "schedule_to_close_timeout",
+    "schedule_to_start_timeout",
+    "start_to_close_timeout",
+    "heartbeat_timeout",
+)
+
+
+def activity_option_names() -> frozenset[str]:
+    """Return the option names that are activity options, `activity_id` included."""
+    return _KNOWN
+
+
+def merge_options(owner: str, defaults: ActivityOptions, given: Mapping[str, Any]) -> ActivityOptions:
+    """Return `given` over `defaults`, checked.
+
+    A default time-out stands back when the other overall time-out is given, and the default retry policy when
+    `schedule_to_close_timeout` bounds the retries: what the user chose decides alone.
+
+    Args:
+        owner: What the options belong to, for messages: "TemporalModel('claude')".
+        defaults: Options for what is not given.
+        given: Activity options as the user gave them; a value of None counts as not given.
+
+    Raises:
+        AgentTypeError: If an option is unknown or of a wrong type.
+        AgentValueError: If a time-out is not positive, or `activity_id` is given.
+    """
+    for name, value in given.items():
+        _check(owner, name, value)
+    chosen = {name: value for name, value in given.items() if value is not None}
+    merged: dict[str, Any] = {**defaults, **chosen}
+    if "schedule_to_close_timeout" in chosen:
+        for name in ("start_to_close_timeout", "retry_policy"):
+            if name not in chosen:
+                merged.pop(name, None)
+    return cast("ActivityOptions", merged)
+
+
+def _check(owner: str, name: str, value: Any) -> None:
+    if name == "activity_id":
+        raise AgentValueError(
+            f"{owner}: activity_id={value!r} cannot be set: {owner} may run twice at once, and a second "
+            "activity with "
+            "the same id makes the workflow task fail for ever. Leave it out; use `summary` to label the "
+            "activity"
+        )
+    if name not in _KNOWN:
+        raise AgentTypeError(f"{owner}: unknown option {name!r}. Known: {sorted(_KNOWN - {'activity_id'})}")
+    if value is None:
+        return
+    if name in _DURATIONS:
+        if not isinstance(value, timedelta):
+            raise AgentTypeError(
+                f"{owner}: {name}={value!r} is not a timedelta. Write timedelta(seconds=...)"
+            )
+        if value <= timedelta(0):
+            raise AgentValueError(f"{owner}: {name}={value!r} is not positive")
+    expected = _TYPES.get(name)
+    if expected is not None and not isinstance(value, expected):
+        raise AgentTypeError(
+            f"{owner}: {name}={value!r} is not a {expected.__module__}.{expected.__qualname__}"
+        )
+    if name == "task_queue" and not value:
+        raise AgentValueError(f"{owner}: task_queue is empty. Leave it out for the workflow's own task queue")
+    if isinstance(value, RetryPolicy):
+        try:
+            value.apply_to_proto(RetryPolicyProto())
+        except ValueError as error:
+            raise AgentValueError(f"{owner}: {value!r} cannot work: {error}") from error
+        except (TypeError, AttributeError) as error:  # the class takes anything and finds out here
+            raise AgentTypeError(f"{owner}: a value in {value!r} has a wrong type: {error}") from error

@@ -1,0 +1,60 @@
+"""What a workflow sends by itself or through our activities, seen by an interceptor: headers, and sizes.
+
+A workflow with agents often hands on what they said: to its caller, its next run, a child workflow. If that
+is too large, the run or the update fails with a reason; Temporal would fail the workflow task for ever.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from temporalio import worker, workflow
+
+from .._wire.model_call import TRANSCRIPT_QUERY
+from .gate import BY_REFERENCE, Gate
+from .idempotency import ActivityHeaders
+
+_TRIM = (
+    "Trim the conversation before: a conversation manager, fewer or smaller tool results, images by reference"
+)
+
+
+class Outbound(ActivityHeaders):
+    """Checks what a workflow with agents hands on by itself, and adds headers to activities of ours."""
+
+    def continue_as_new(self, input: worker.ContinueAsNewInput) -> NoReturn:
+        """See base class."""
+        check_sent("continue_as_new", input.args, "continue_as_new: an input", _TRIM)
+        super().continue_as_new(input)
+
+    async def start_child_workflow(
+        self, input: worker.StartChildWorkflowInput
+    ) -> "workflow.ChildWorkflowHandle[Any, Any]":
+        """See base class."""
+        text = f"Child workflow {input.workflow!r}: an input"
+        check_sent(f"child {input.workflow}", input.args, text, BY_REFERENCE)
+        return await super().start_child_workflow(input)
+
+    async def signal_child_workflow(self, input: worker.SignalChildWorkflowInput) -> None:
+        """See base class."""
+        check_sent(f"signal {input.signal}", input.args, f"Signal {input.signal!r}: an input", BY_REFERENCE)
+        await super().signal_child_workflow(input)
+
+    async def signal_external_workflow(self, input: worker.SignalExternalWorkflowInput) -> None:
+        """See base class."""
+        check_sent(f"signal {input.signal}", input.args, f"Signal {input.signal!r}: an input", BY_REFERENCE)
+        await super().signal_external_workflow(input)
+
+
+def has_agents() -> bool:
+    """Tell whether this run has an agent: what a run without one sends is its own affair."""
+    return workflow.get_query_handler(TRANSCRIPT_QUERY) is not None
+
+
+def check_sent(kind: str, values: Sequence[Any], text: str, advice: str) -> None:
+    """Refuse what a run with agents sends by itself, if it is too large.
+
+    Raises:
+        PayloadTooLargeError: See `Gate.check`.
+    """
+    if has_agents():
+        Gate.of_this_run().check(kind, values, text, advice)

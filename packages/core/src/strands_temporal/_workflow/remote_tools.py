@@ -1,0 +1,273 @@
+"""Tools that live elsewhere, in a workflow: how an agent gets them, and the place they take among its tools.
+
+Strands loads a tool provider while an agent is built, where nothing can be awaited. `RemoteTools` is a hook
+provider as well: it gives the agent its tools at `BeforeInvocationEvent` (or before each model call), when an
+activity can be awaited; Strands reads the tools after that.
+"""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from strands.hooks import (
+    AgentInitializedEvent,
+    BeforeInvocationEvent,
+    BeforeModelCallEvent,
+    BeforeToolsEvent,
+    HookOrder,
+    HookProvider,
+    HookRegistry,
+)
+from strands.tools import ToolProvider
+from strands.types.tools import AgentTool, ToolGenerator, ToolSpec, ToolUse
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+from typing_extensions import override
+
+from .._errors import AgentValueError
+from .._upstream.install import called_by_strands
+from .activities import execute_activity
+from .options import ActivityOptions
+
+T = TypeVar("T")
+
+
+class RemoteTools(ToolProvider, HookProvider):
+    """Tools whose list a worker knows, for agents in workflows.
+
+    The base of `TemporalTools` and of the mcp package's `TemporalMCPClient`. A subclass says how they are
+    listed (`list_tools`, by an activity, so that a replay sees the same tools).
+
+    Args:
+        each_call: List before each model call; else once for this handle.
+    """
+
+    def __init__(self, *, each_call: bool = False) -> None:
+        self._each_call = each_call
+        self._lock = asyncio.Lock()  # two agents that share the handle list once
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tools: Sequence[AgentTool] | None = None
+
+    @property
+    @abstractmethod
+    def owner(self) -> str:
+        """Whose tools they are, for messages: "MCP server 'search'"."""
+        ...
+
+    @property
+    @abstractmethod
+    def clash_hint(self) -> str:
+        """What to do when a tool's name is taken, as a sentence."""
+        ...
+
+    @property
+    def repeated_hint(self) -> str:
+        """What to do when the agent has these tools by another handle, as a sentence."""
+        return "Give the agent one handle for them, or tools with different names"
+
+    @property
+    def outside_hint(self) -> str:
+        """What an agent outside of workflows gets in place of this handle, as the end of a sentence."""
+        return "give the agent the tools themselves"
+
+    @abstractmethod
+    async def list_tools(self, known: bool) -> Sequence[AgentTool] | None:
+        """Return the tools, in a workflow; None, if `known`, when they are the ones returned before."""
+        ...
+
+    async def listing(
+        self, activity: str, argument: Any, options: ActivityOptions, result_type: type[T], unknown: str
+    ) -> T:
+        """Return what an activity of the worker lists.
+
+        Args:
+            activity: Activity type.
+            argument: The activity's argument.
+            options: Activity options.
+            result_type: Type of the listing.
+            unknown: What to say, in whole sentences, when the worker lacks the activity.
+
+        Raises:
+            AgentValueError: If the worker lacks the activity.
+            ApplicationError: If the activity failed.
+        """
+        try:
+            return await execute_activity(activity, [argument], options, result_type=result_type)
+        except ApplicationError as error:
+            if error.type != "NotFoundError":  # what the SDK says of an activity that the worker lacks
+                raise
+            raise AgentValueError(f"{unknown} {error.message}") from error
+
+    def __iter__(self) -> Iterator[AgentTool]:
+        """Yield what stands for the tools while an agent is built: Strands takes an iterable apart."""
+        yield Placeholder(self)
+
+    @override
+    async def load_tools(self, **kwargs: Any) -> Sequence[AgentTool]:
+        """Return the tools. In a workflow; elsewhere only what stands for them.
+
+        An agent that has this handle does it by itself.
+        """
+        if not workflow.in_workflow():
+            return list(self)
+        async with self._lock:
+            loop = asyncio.get_running_loop()  # each workflow, and each replay of it, has its own
+            if self._loop is not loop:  # a handle kept outside of workflows must list in each
+                self._loop, self._tools = loop, None
+            if self._tools is None or self._each_call:
+                listed = await self.list_tools(known=self._tools is not None)
+                self._tools = self._tools if listed is None else listed
+            return list(self._tools or ())
+
+    @override
+    def add_consumer(self, consumer_id: Any, **kwargs: Any) -> None:
+        """Do nothing: the tools belong to the worker."""
+
+    @override
+    def remove_consumer(self, consumer_id: Any, **kwargs: Any) -> None:
+        """Do nothing: the tools belong to the worker."""
+
+    def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
+        """Give one agent the tools at the right moments, before the user's hooks."""
+        membership = Membership(self)
+        registry.add_callback(AgentInitializedEvent, membership.take_place)
+        if self._each_call:
+            registry.add_callback(BeforeModelCallEvent, membership.refresh, order=HookOrder.SDK_FIRST)
+        else:
+            registry.add_callback(BeforeInvocationEvent, membership.join, order=HookOrder.SDK_FIRST)
+        # An agent that resumes from an interrupt in a new run calls tools before any model.
+        registry.add_callback(BeforeToolsEvent, membership.join, order=HookOrder.SDK_FIRST)
+
+
+class RemoteTool(AgentTool):
+    """One tool of a `RemoteTools`, in the workflow. A subclass says how it is called (`stream`).
+
+    Args:
+        provider: The handle it came from.
+        spec: Its spec; the name in it is the model's.
+    """
+
+    def __init__(self, provider: RemoteTools, spec: ToolSpec) -> None:
+        super().__init__()
+        self.provider = provider
+        self._spec = spec
+
+    @property
+    @override
+    def tool_name(self) -> str:
+        """The tool's name for the model."""
+        return self._spec["name"]
+
+    @property
+    @override
+    def tool_spec(self) -> ToolSpec:
+        """The tool's spec."""
+        return self._spec
+
+    @property
+    @override
+    def tool_type(self) -> str:
+        """The same as of Strands' own tools."""
+        return "python"
+
+
+class Placeholder(AgentTool):
+    """Stands among an agent's tools, while it is built, where the tools of a `RemoteTools` will be."""
+
+    def __init__(self, provider: RemoteTools) -> None:
+        super().__init__()
+        self.provider = provider
+
+    @property
+    @override
+    def tool_name(self) -> str:
+        return f"{self.provider!r} {id(self)}"  # the same for no two
+
+    @property
+    @override
+    def tool_spec(self) -> ToolSpec:
+        """Refuse: whoever asks has an agent that will never get the tools.
+
+        Background tasks look at all schemas while the agent is built: the tools' come with the tools.
+        """
+        if called_by_strands(1, "strands.background_tasks"):
+            return {"name": self.tool_name, "description": "", "inputSchema": {"json": {}}}
+        raise AgentValueError(
+            f"{self.provider!r} cannot give its tools to this agent, which does not run its hooks. Use a "
+            "TemporalAgent, or give a plain strands.Agent hooks=[...] with it; outside a workflow "
+            f"{self.provider.outside_hint}"
+        )
+
+    @property
+    @override
+    def tool_type(self) -> str:
+        return "python"
+
+    @override
+    def stream(self, tool_use: ToolUse, invocation_state: dict[str, Any], **kwargs: Any) -> ToolGenerator:
+        raise NotImplementedError
+
+
+class Membership:
+    """The tools of one `RemoteTools` in one agent."""
+
+    def __init__(self, provider: RemoteTools) -> None:
+        self._provider = provider
+        self._following: set[str] = set()  # tools that were given to the agent after these
+        self._own: list[str] | None = None  # these tools in the agent; None before the first listing
+
+    def take_place(self, event: AgentInitializedEvent) -> None:
+        """Take the placeholder out and remember its place."""
+        registry = event.agent.tool_registry.registry
+        for name, tool in list(registry.items()):
+            if isinstance(tool, Placeholder) and tool.provider is self._provider:
+                names = list(registry)
+                self._following = set(names[names.index(name) + 1 :])
+                del registry[name]
+
+    async def join(self, event: Any) -> None:
+        """Give the agent the tools if it has none yet."""
+        if self._own is None:
+            await self.refresh(event)
+
+    async def refresh(self, event: Any) -> None:
+        """Give the agent the tools that the handle has now, in the place of those that it had."""
+        tools = await self._provider.load_tools()
+        registry: dict[str, AgentTool] = event.agent.tool_registry.registry
+        own = set(self._own or ())
+        place = next((i for i, name in enumerate(registry) if name in own or name in self._following), None)
+        others = [(name, tool) for name, tool in registry.items() if name not in own]
+        _check_names(self._provider, tools, dict(others))
+        mine = [(tool.tool_name, tool) for tool in tools]
+        place = len(others) if place is None else place
+        registry.clear()
+        registry.update([*others[:place], *mine, *others[place:]])
+        self._own = [name for name, _ in mine]
+
+
+def _check_names(provider: RemoteTools, tools: Sequence[AgentTool], others: Mapping[str, AgentTool]) -> None:
+    """Refuse tools whose names the agent has already; to Strands `-` and `_` are one.
+
+    Raises:
+        AgentValueError: Naming both owners and what to do.
+    """
+    taken = {_normal(name): tool for name, tool in others.items()}
+    for tool in tools:
+        other = taken.setdefault(_normal(tool.tool_name), tool)
+        if other is tool:
+            continue
+        owner = other.provider.owner if isinstance(other, RemoteTool) else "another tool"
+        hint = provider.repeated_hint if owner == provider.owner else provider.clash_hint
+        raise AgentValueError(
+            f"The agent would have two tools {tool.tool_name!r}: of {provider.owner} and of "
+            f"{owner}{_differently_written(tool, other)}. {hint}"
+        )
+
+
+def _differently_written(tool: AgentTool, other: AgentTool) -> str:
+    return "" if tool.tool_name == other.tool_name else f", there written {other.tool_name!r}"
+
+
+def _normal(name: str) -> str:
+    return name.replace("-", "_")

@@ -1,0 +1,96 @@
+"""`TemporalLLMSteeringHandler`: a judge model over the tool calls of an agent in a workflow."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+from strands import Agent
+from strands.models import Model
+from strands.types.tools import ToolUse
+from strands.vended_plugins.steering import (
+    Guide,
+    Interrupt,
+    LLMPromptMapper,
+    LLMSteeringHandler,
+    Proceed,
+    SteeringContextProvider,
+    ToolSteeringAction,
+)
+from temporalio.exceptions import ApplicationError
+from typing_extensions import override
+
+from .model import TemporalModel, as_durable_model
+
+
+class _LLMSteering(BaseModel):  # its name and texts are the judge's tool, and those of Strands (1.62)
+    """Structured output model for LLM steering decisions."""
+
+    decision: Literal["proceed", "guide", "interrupt"] = Field(
+        description="Steering decision: 'proceed' to continue, 'guide' to provide feedback, "
+        "'interrupt' for human input"
+    )
+    reason: str = Field(description="Clear explanation of the steering decision and any guidance provided")
+
+
+class SteeringJudgeError(ApplicationError):
+    """A judge gave no decision on a tool call, which therefore does not run. Ends the workflow."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, type="SteeringJudgeError", non_retryable=True)
+
+
+class TemporalLLMSteeringHandler(LLMSteeringHandler):
+    """Strands' `LLMSteeringHandler` for workflows: the judge's model call is an activity, and is awaited.
+
+    Give it to an agent: `TemporalAgent(..., plugins=[TemporalLLMSteeringHandler("...")])`. For each tool call
+    the judge says proceed, guide (the call is cancelled, the model reads why) or interrupt (a person is
+    asked). A judge that fails, or does not decide, ends the run and the tool does not run; Strands' own
+    handler lets the tool run then.
+
+    Args:
+        system_prompt: What the judge goes by.
+        prompt_mapper: Makes the judge's prompt; Strands' default one when not given.
+        model: The judge: name of a model in `StrandsPlugin(models=...)`, or a `TemporalModel`. Not given, it
+            is the agent's `aux_model`.
+        context_providers: What the judge learns of the run; `[LedgerProvider()]` when not given.
+
+    Raises:
+        AgentTypeError: If `model` is a real one.
+    """
+
+    def __init__(
+        self,
+        system_prompt: str,
+        prompt_mapper: LLMPromptMapper | None = None,
+        model: TemporalModel | str | None = None,
+        context_providers: list[SteeringContextProvider] | None = None,
+    ) -> None:
+        judge: Model | None = None
+        if model is not None:
+            judge = as_durable_model("TemporalLLMSteeringHandler(model=...)", model, TemporalModel)
+        super().__init__(system_prompt, prompt_mapper, judge, context_providers)
+
+    @override
+    async def steer_before_tool(
+        self, *, agent: Agent, tool_use: ToolUse, **kwargs: Any
+    ) -> ToolSteeringAction:
+        """Ask the judge about a tool call."""
+        prompt = self.prompt_mapper.create_steering_prompt(self.steering_context, tool_use=tool_use)
+        judge = Agent(
+            model=self.model or agent.aux_model,
+            system_prompt=self.system_prompt,
+            callback_handler=None,
+            retry_strategy=None,
+        )
+        result = await judge.invoke_async(
+            prompt, structured_output_model=_LLMSteering, cancel_signal=agent.cancel_signal
+        )
+        if result.stop_reason == "cancelled":
+            return Guide(reason="The agent was cancelled.")
+        decided = result.structured_output
+        if not isinstance(decided, _LLMSteering):
+            raise SteeringJudgeError(
+                f"The judge gave no decision on the call of {tool_use['name']!r}, which is not made. It "
+                f"ended with {result.stop_reason!r}: {str(result).strip()!r}"
+            )
+        actions = {"proceed": Proceed, "guide": Guide, "interrupt": Interrupt}
+        return actions[decided.decision](reason=decided.reason)

@@ -1,0 +1,185 @@
+"""The conversations that a run has sent to models, so that each message is sent once. Runs in the workflow.
+
+One `SentTranscripts` serves all agents of a run. It is the query handler by which a worker that kept nothing
+gets the conversation of a call that the workflow waits for, and what else is too large to go with the call.
+"""
+
+import operator
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, cast
+from weakref import WeakKeyDictionary
+
+from temporalio import workflow
+
+from .._errors import AgentValueError
+from .._wire.model_call import HELD, TRANSCRIPT_QUERY, Transcript
+from .._wire.transcripts import Frame, Item, canonical, delta, digest_of_all, digest_of_frame, same
+from .._wire.values import json_size
+from .._worker.transcript_queries import PAGE_BYTES, Pages, held_digest
+from .gate import INLINE_BYTES
+
+NO_FRAME = digest_of_frame({})
+
+
+@dataclass
+class Sent:
+    """What was sent last for one agent.
+
+    Attributes:
+        agent: Number of the agent in its run.
+        call: Number of the call that sent it; 0 before the first.
+        messages: The conversation.
+        tools: The tool specs.
+        frame: What else was sent.
+        frame_digest: Its digest.
+        answer: Beginning of the digest of the call's answer, once it is there.
+    """
+
+    agent: int
+    call: int = 0
+    messages: list[Item] = field(default_factory=list[Item])
+    tools: list[Item] = field(default_factory=list[Item])
+    frame: Frame = field(default_factory=Frame)
+    frame_digest: bytes = NO_FRAME
+    answer: str = ""
+
+
+class Sending(NamedTuple):
+    """A call that is under way.
+
+    Attributes:
+        transcript: What crosses.
+        sent: What its agent has sent, this call included.
+    """
+
+    transcript: Transcript
+    sent: Sent
+
+    def answered(self, answer: str) -> None:
+        """Note the answer, by the beginning of its digest: sent on, it need not cross again."""
+        if self.sent.call == self.transcript.call:
+            self.sent.answer = answer
+
+
+class SentTranscripts:
+    """What the agents of one run have sent, and the calls that are under way."""
+
+    def __init__(self) -> None:
+        self._sent: WeakKeyDictionary[object, Sent] = WeakKeyDictionary()
+        self._agents = 0
+        self._values = 0
+        self._under_way: dict[tuple[int, int], Pages] = {}
+
+    @classmethod
+    def of_this_run(cls) -> "SentTranscripts":
+        """Return the run's own, made and registered as query handler at first use.
+
+        It is found through its handler: this module passes through the sandbox, so a global would be shared
+        by all workflows of the worker.
+
+        Raises:
+            AgentValueError: If the workflow has a query of that name.
+        """
+        handler = workflow.get_query_handler(TRANSCRIPT_QUERY)
+        if handler is None:
+            transcripts = cls()
+            workflow.set_query_handler(TRANSCRIPT_QUERY, transcripts.page)
+            return transcripts
+        owner = getattr(cast("Any", handler), "__self__", None)
+        if not isinstance(owner, cls):
+            raise AgentValueError(
+                f"The workflow has a query handler {TRANSCRIPT_QUERY!r}: {handler!r}. Agents need that name; "
+                "give yours another"
+            )
+        return owner
+
+    @contextmanager
+    def send(
+        self, owner: object, messages: Sequence[Any], tools: Sequence[Any], frame: Frame
+    ) -> "Generator[Sending]":
+        """Yield what crosses for a call, and answer queries for it meanwhile.
+
+        Args:
+            owner: Whose conversation it is: the agent, or the handle where no agent calls.
+            messages: Strands messages.
+            tools: Strands tool specs.
+            frame: What else goes with them.
+
+        Raises:
+            TypeError: If something new in them is neither JSON nor bytes.
+        """
+        sent = self._sent.get(owner)
+        if sent is None:
+            self._agents += 1
+            sent = self._sent[owner] = Sent(self._agents)
+        transcript, pages = _next(sent, messages, tools, frame)
+        key = (transcript.agent, transcript.call)
+        self._under_way[key] = pages
+        try:
+            yield Sending(transcript, sent)
+        finally:
+            del self._under_way[key]
+
+    @contextmanager
+    def hold(self, value: Any) -> "Generator[list[Any] | None]":
+        """Hold an encoded value for a worker to ask for in the block, if it is too large to go along.
+
+        Yields:
+            By what the worker asks for it: its number and digest. None: it is to go along.
+        """
+        self._values += 1  # whether it is held or not: a release that decides otherwise counts the same
+        if json_size(value) <= INLINE_BYTES:
+            yield None
+            return
+        key, digest = (HELD, self._values), held_digest(value)
+        self._under_way[key] = Pages(digest, lambda _: value)
+        try:
+            yield [key[1], digest]
+        finally:
+            del self._under_way[key]
+
+    def page(self, agent: int, call: int, number: int, news: bool, page_bytes: int = PAGE_BYTES) -> str:
+        """Return a page of a call's conversation; nothing if the call is not under way. The query."""
+        pages = self._under_way.get((agent, call))
+        return "" if pages is None else pages.page(number, news, page_bytes)
+
+
+def _next(
+    sent: Sent, messages: Sequence[Any], tools: Sequence[Any], frame: Frame
+) -> tuple[Transcript, Pages]:
+    """Return the next call's transcript, and note that it was sent.
+
+    A worker asks for what is large: it stands in history already, as the input or the result that brought it
+    to the workflow.
+    """
+    new_messages = delta(sent.messages, messages, sent.answer)
+    new_tools = delta(sent.tools, tools)
+    changed: dict[str, Any] = {}
+    if not same(sent.frame, frame):
+        changed = {key: frame.get(key) for key in {**sent.frame, **frame}}
+        changed = {key: value for key, value in changed.items() if not same(sent.frame.get(key), value)}
+        sent.frame, sent.frame_digest = frame, digest_of_frame(frame)
+    digest = digest_of_all(
+        [item.digest for item in new_messages.items],
+        [item.digest for item in new_tools.items],
+        sent.frame_digest,
+    )
+    unchanged_tools = len(sent.tools) == len(new_tools.items) and all(
+        map(operator.is_, sent.tools, new_tools.items)
+    )
+    sent.call += 1
+    sent.messages, sent.tools, sent.answer = new_messages.items, new_tools.items, ""
+    news = Transcript(
+        sent.call,
+        digest,
+        sent.agent,
+        new_messages.parts,
+        None if unchanged_tools else new_tools.parts,
+        changed,
+    )
+    pages = Pages.of_conversation(news, sent.messages, sent.tools, frame)
+    if new_messages.size + new_tools.size + len(canonical(changed)) > INLINE_BYTES:
+        return Transcript(sent.call, digest, sent.agent), pages
+    return news, pages
