@@ -27,17 +27,10 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.common import RawValue
 
 from strands_temporal import TemporalAgent
-from strands_temporal._upstream.install import (
-    ADAPTED_NAMES,
-    NEEDS_AN_EXTRA,
-    TOOL_CALL_SITES,
-    activity_name,
-    adapt_loop,
-    adapt_strands,
-    called_by_strands,
-    note_mcp_errors,
-    sub_agents_that_remember,
-)
+from strands_temporal._upstream.callers import called_by_strands
+from strands_temporal._upstream.install import ADAPTED_NAMES, NEEDS_AN_EXTRA, adapt_strands
+from strands_temporal._upstream.loop import TOOL_CALL_SITES, adapt_loop
+from strands_temporal._upstream.private_api import activity_name, note_mcp_errors, sub_agents_that_remember
 from strands_temporal.testing import ScriptedCall, ScriptedModel, say, use_tool, use_tools
 
 STRANDS = Path(next(iter(strands.__path__)))
@@ -154,8 +147,8 @@ def test_strands_uses_clock_ids_chance_and_threads_where_we_know_it() -> None:
     assert not differences, (
         "Strands uses clock, ids, chance or threads elsewhere than in the version this was written for. For "
         "each new use decide: can it reach a message, a metric or a decision of an agent in a workflow? Then "
-        "add the module to ADAPTED_NAMES in _upstream/install.py (or TOOL_CALL_SITES, for a tool's thread). If "
-        "not, note it on the determinism page of the docs. Then bring USES_OF_CHANCE here in step:\n  "
+        "add the module to ADAPTED_NAMES in _upstream/install.py (or TOOL_CALL_SITES, for a tool's thread). "
+        "If not, note it on the determinism page of the docs. Then bring USES_OF_CHANCE here in step:\n  "
         + "\n  ".join(differences)
     )
 
@@ -223,21 +216,21 @@ def test_each_adapted_module_uses_its_name_and_only_what_the_stand_in_covers(mod
 
 
 STAND_INS = {
-    "_HooksInspect",
-    "_SteeringLogger",
-    "_WorkflowAsyncio",
-    "_WorkflowBackgroundRuntime",
-    "_WorkflowBoto3",
-    "_WorkflowCopy",
-    "_WorkflowDatetime",
-    "_WorkflowExecutor",
-    "_WorkflowRandom",
-    "_WorkflowThreading",
-    "_WorkflowTime",
-    "_WorkflowTracer",
-    "_WorkflowUuid",
-    "_WorkflowUuid4",
-    "_WorkflowUuid7",
+    "HooksInspect",
+    "SteeringLogger",
+    "WorkflowAsyncio",
+    "WorkflowBackgroundRuntime",
+    "WorkflowBoto3",
+    "WorkflowCopy",
+    "WorkflowDatetime",
+    "WorkflowExecutor",
+    "WorkflowRandom",
+    "WorkflowThreading",
+    "WorkflowTime",
+    "WorkflowTracer",
+    "WorkflowUuid",
+    "WorkflowUuid4",
+    "WorkflowUuid7",
 }
 
 
@@ -626,7 +619,7 @@ async def test_a_tool_that_takes_a_thread_itself_gets_an_error_that_names_the_ac
     async with agents(workflows=[ToolWorkflow], models=models) as env:
         answer = await env.run(ToolWorkflow.run)
     assert "test_adaptation wants to run in a thread, which a workflow has not" in answer
-    assert "strands_temporal.workflow.activity_as_tool" in answer
+    assert "strands_temporal._workflow.activity_tool.activity_as_tool" in answer
 
 
 @workflow.defn

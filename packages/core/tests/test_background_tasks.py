@@ -23,7 +23,8 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import CancelledError
 
 from strands_temporal import StrandsPlugin, TemporalAgent
-from strands_temporal._upstream.install import SETTLEMENT_POLLER
+from strands_temporal._upstream.waiting import SETTLEMENT_POLLER
+from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import ToolContext as ActivityToolContext
 from strands_temporal.testing import (
     MakeAgent,
@@ -37,7 +38,7 @@ from strands_temporal.testing import (
     use_tool,
     use_tools,
 )
-from strands_temporal.workflow import TemporalTools, activity_as_tool
+from strands_temporal.workflow import TemporalTools
 
 pytestmark = pytest.mark.server
 

@@ -18,9 +18,10 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from strands_temporal import StrandsPlugin, TemporalAgent, TemporalModel
-from strands_temporal._upstream.install import activity_name
+from strands_temporal._upstream.private_api import activity_name
+from strands_temporal._workflow.activity_hook import activity_as_hook
+from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import ScriptedModel, say, use_tool
-from strands_temporal.workflow import activity_as_hook, activity_as_tool
 
 
 @activity.defn

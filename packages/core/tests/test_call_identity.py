@@ -21,6 +21,7 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import WorkflowHandle
 
 from strands_temporal import AgentCarry, StrandsPlugin, TemporalAgent, TemporalModel
+from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import ToolContext, tool_context
 from strands_temporal.testing import (
     AgentEnvironment,
@@ -30,7 +31,7 @@ from strands_temporal.testing import (
     say,
     use_tools,
 )
-from strands_temporal.workflow import TemporalTools, activity_as_tool
+from strands_temporal.workflow import TemporalTools
 
 pytestmark = pytest.mark.server
 

@@ -29,6 +29,8 @@ from temporalio.worker import UnsandboxedWorkflowRunner
 from temporalio.workflow import ActivityCancellationType
 
 from strands_temporal import TemporalAgent
+from strands_temporal._workflow.activity_hook import activity_as_hook
+from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import heartbeating
 from strands_temporal.testing import (
     MakeAgent,
@@ -41,7 +43,7 @@ from strands_temporal.testing import (
     use_tool,
     use_tools,
 )
-from strands_temporal.workflow import CancelSignal, activity_as_hook, activity_as_tool
+from strands_temporal.workflow import CancelSignal
 
 SOON = 45
 TOLD_FAST: Any = {"heartbeat_timeout": timedelta(seconds=2)}

@@ -25,9 +25,11 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from strands_temporal import TemporalAgent
-from strands_temporal._upstream.install import CANCEL_WATCHER, QUEUE_POLLER, SWARM_STATE, adapt_strands
+from strands_temporal._upstream.install import CANCEL_WATCHER, SWARM_STATE, adapt_strands
+from strands_temporal._upstream.waiting import QUEUE_POLLER
+from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import ScriptedModel, say, use_tool
-from strands_temporal.workflow import CancelSignal, activity_as_tool
+from strands_temporal.workflow import CancelSignal
 
 STRANDS = Path(next(iter(strands.__path__)))
 
@@ -96,8 +98,8 @@ def test_strands_waits_with_a_clock_where_we_know_it() -> None:
     expected = {name: sorted(waits) for name, waits in WAITS.items() if waits}
     assert found == expected, (
         "Strands waits with a clock elsewhere than in the version this was written for. Each is a timer in "
-        "history when it runs in a workflow. Is it a poll? Take it out in _upstream/install.py; if not, note here "
-        "what it is for"
+        "history when it runs in a workflow. Is it a poll? Take it out in _upstream/waiting.py; if not, note "
+        "here what it is for"
     )
 
 
@@ -119,7 +121,7 @@ def test_strands_watches_a_cancel_signal_where_the_adaptation_takes_its_place() 
     first = vars(module)[name]
     adapt_strands()
     assert vars(module)[name] is first
-    assert type(first).__name__ == "_CancelWatcher"
+    assert type(first).__name__ == "WorkflowCancelWatcher"
 
 
 def test_a_swarms_state_takes_its_start_where_the_adaptation_gives_it() -> None:

@@ -29,6 +29,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from typing_extensions import override
 
 from strands_temporal import StrandsPlugin, TemporalAgent
+from strands_temporal._workflow.activity_hook import activity_as_hook
+from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import heartbeating
 from strands_temporal.testing import (
     DevServer,
@@ -40,7 +42,6 @@ from strands_temporal.testing import (
     use_tool,
     use_tools,
 )
-from strands_temporal.workflow import activity_as_hook, activity_as_tool
 
 pytestmark = pytest.mark.server
 

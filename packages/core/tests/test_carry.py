@@ -17,10 +17,11 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from strands_temporal import AgentCarry, AgentValueError, CarryTooLargeError, TemporalAgent
+from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal._workflow.carry import pack
 from strands_temporal.activity import ToolContext
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool
-from strands_temporal.workflow import AnsweredUpdates, activity_as_tool
+from strands_temporal.workflow import AnsweredUpdates
 
 pytestmark = pytest.mark.server
 

@@ -20,8 +20,9 @@ from temporalio.worker import ReplayerConfig
 from temporalio.workflow import NondeterminismError
 
 from strands_temporal import StrandsPlugin, TemporalAgent
-from strands_temporal._errors import STRANDS_EXCEPTIONS, StrandsError
 from strands_temporal._upstream.cost import QuietTracer, copied
+from strands_temporal._upstream.misplaced import StrandsError
+from strands_temporal._wire.failures import STRANDS_EXCEPTIONS
 from strands_temporal.testing import ScriptedModel, say
 
 MESSAGES: list[Any] = [

@@ -30,15 +30,17 @@ from temporalio.exceptions import (
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 from strands_temporal import AgentTypeError, AgentValueError, SnapshotsDisabledError, SynchronousCallError
-from strands_temporal._errors import (
+from strands_temporal._wire.failures import (
     STRANDS_EXCEPTIONS,
-    as_workflow_failure,
-    construction_error,
     from_activity_error,
     from_tool_activity_error,
+    to_application_error,
+)
+from strands_temporal._workflow.failures import (
+    as_workflow_failure,
+    construction_error,
     left_agent,
     mark_left_agent,
-    to_application_error,
 )
 
 PAYLOAD_CONVERTERS = [DefaultPayloadConverter(), PydanticPayloadConverter()]

@@ -35,6 +35,7 @@ from temporalio.client import Client
 from temporalio.common import RetryPolicy
 
 from strands_temporal import TemporalAgent
+from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import (
     MakeAgent,
     Scenario,
@@ -47,7 +48,7 @@ from strands_temporal.testing import (
     use_tool,
     use_tools,
 )
-from strands_temporal.workflow import activity_as_tool, execute_activity
+from strands_temporal.workflow import execute_activity
 
 pytestmark = pytest.mark.server
 

@@ -25,6 +25,7 @@ from strands.vended_plugins.skills import AgentSkills, Skill
 from temporalio import activity, workflow
 from temporalio.client import Client
 
+from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import (
     MakeAgent,
     Reply,
@@ -37,7 +38,7 @@ from strands_temporal.testing import (
     use_tool,
     use_tools,
 )
-from strands_temporal.workflow import activity_as_tool, execute_activity
+from strands_temporal.workflow import execute_activity
 
 pytestmark = pytest.mark.server
 

@@ -17,6 +17,7 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from strands_temporal import StrandsPlugin, TemporalAgent
+from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import ToolContext as ActivityToolContext
 from strands_temporal.testing import (
     MakeAgent,
@@ -30,7 +31,7 @@ from strands_temporal.testing import (
     use_tool,
     use_tools,
 )
-from strands_temporal.workflow import TemporalTools, activity_as_tool
+from strands_temporal.workflow import TemporalTools
 
 pytestmark = pytest.mark.server
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from packages.core.tests.wire_values import values
 
 from strands_temporal._wire.values import is_json
-from strands_temporal._worker.invocation_state import apply_changes, changes
+from strands_temporal._worker.invocation_state import changes
+from strands_temporal._workflow.invocation_state import apply_changes
 
 
 def as_dict(value: Any) -> dict[str, Any]:

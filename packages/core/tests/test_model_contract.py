@@ -26,8 +26,8 @@ from temporalio.worker import UnsandboxedWorkflowRunner
 from typing_extensions import override
 
 from strands_temporal import AgentTypeError, AgentValueError, TemporalAgent, TemporalModel
-from strands_temporal._upstream.install import enforces_structured_output
-from strands_temporal._workflow.model_state import harmless
+from strands_temporal._upstream.private_api import enforces_structured_output
+from strands_temporal._worker.model_facts import harmless
 from strands_temporal.testing import ScriptedModel, say
 
 HELLO: Messages = [{"role": "user", "content": [{"text": "hello, you there"}]}]

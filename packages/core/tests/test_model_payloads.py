@@ -28,12 +28,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer, Worker
 
 from strands_temporal import ModelCallTooLargeError, StrandsPlugin, TemporalAgent, TemporalModel
-from strands_temporal._wire.model_call import (
-    MODEL_CALL_TOO_LARGE,
-    MODEL_RESULT_TOO_LARGE,
-    ModelCall,
-    Transcript,
-)
+from strands_temporal._errors import MODEL_CALL_TOO_LARGE
+from strands_temporal._wire.model_call import MODEL_RESULT_TOO_LARGE, ModelCall, Transcript
 from strands_temporal._wire.sizes import LARGEST_PAYLOAD
 from strands_temporal._wire.transcripts import WHOLE_DIGITS
 from strands_temporal.testing import Reply, ScriptedModel, say

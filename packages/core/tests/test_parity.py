@@ -28,6 +28,7 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.common import RetryPolicy
 
+from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import (
     MakeAgent,
     Reply,
@@ -42,7 +43,6 @@ from strands_temporal.testing import (
     use_tool,
     use_tools,
 )
-from strands_temporal.workflow import activity_as_tool
 
 pytestmark = pytest.mark.server
 

@@ -31,7 +31,8 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
 from strands_temporal import AgentTypeError, TemporalAgent, TemporalModel
-from strands_temporal._upstream.install import STEERING_FAILED
+from strands_temporal._upstream.steering import STEERING_FAILED
+from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import (
     AgentEnvironment,
     MakeAgent,
@@ -45,7 +46,7 @@ from strands_temporal.testing import (
     say,
     use_tool,
 )
-from strands_temporal.workflow import TemporalLLMSteeringHandler, activity_as_tool
+from strands_temporal.workflow import TemporalLLMSteeringHandler
 
 STRANDS = Path(next(iter(strands.__path__)))
 DECISION = "_LLMSteering"  # the judge's tool, as Strands names it

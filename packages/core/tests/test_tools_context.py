@@ -24,6 +24,7 @@ from temporalio.exceptions import CancelledError
 from temporalio.worker import SharedStateManager
 
 from strands_temporal import ComposablePlugin, StrandsPlugin, TemporalAgent
+from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import ToolContext, ToolProgress, forward_progress, tool_context
 from strands_temporal.testing import (
     MakeAgent,
@@ -36,7 +37,6 @@ from strands_temporal.testing import (
     use_tool,
     use_tools,
 )
-from strands_temporal.workflow import activity_as_tool
 
 pytestmark = pytest.mark.server
 

@@ -26,6 +26,8 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
 from strands_temporal import AgentTypeError, TemporalAgent, TemporalModel
+from strands_temporal._workflow.activity_hook import activity_as_hook
+from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import (
     MakeAgent,
     Reply,
@@ -38,7 +40,6 @@ from strands_temporal.testing import (
     use_tool,
     use_tools,
 )
-from strands_temporal.workflow import activity_as_hook, activity_as_tool
 
 pytestmark = pytest.mark.server
 

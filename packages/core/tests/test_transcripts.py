@@ -14,9 +14,16 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from strands_temporal._wire.model_call import TRANSCRIPT_GONE, TRANSCRIPT_QUERY, ModelCall, Transcript
-from strands_temporal._wire.transcripts import ANSWER_DIGITS, Frame, delta, frame_of, rebuilt, same
+from strands_temporal._wire.transcripts import (
+    ANSWER_DIGITS,
+    PAGE_BYTES,
+    Frame,
+    delta,
+    frame_of,
+    rebuilt,
+    same,
+)
 from strands_temporal._wire.values import encode
-from strands_temporal._worker.transcript_queries import PAGE_BYTES
 from strands_temporal._worker.transcripts import KeptTranscripts, Resolved
 from strands_temporal._workflow.gate import INLINE_BYTES
 from strands_temporal._workflow.transcripts import SentTranscripts

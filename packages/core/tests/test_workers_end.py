@@ -49,8 +49,10 @@ from typing_extensions import override
 from strands_temporal import ComposablePlugin, StrandsPlugin, TemporalAgent
 from strands_temporal._upstream import background, eviction
 from strands_temporal._upstream.teardown import check_not_torn_down, watch_collector
+from strands_temporal._workflow.activity_hook import activity_as_hook
+from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import ScriptedCall, ScriptedModel, assert_replays, say, use_tool, use_tools
-from strands_temporal.workflow import activity_as_hook, activity_as_tool, execute_activity
+from strands_temporal.workflow import execute_activity
 
 SOON = 30
 LONG: Any = {"start_to_close_timeout": timedelta(minutes=5)}

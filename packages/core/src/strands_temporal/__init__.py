@@ -14,13 +14,20 @@ on the worker), `strands_temporal.testing` (a test kit).
 """
 
 from ._composable import ComposablePlugin
-from ._errors import AgentTypeError, AgentValueError, SnapshotsDisabledError, SynchronousCallError
+from ._errors import (
+    AgentTypeError,
+    AgentValueError,
+    CarryTooLargeError,
+    ModelCallTooLargeError,
+    PayloadTooLargeError,
+    SnapshotsDisabledError,
+    SynchronousCallError,
+)
 from ._plugin import ModelFactory, StrandsPlugin
 from ._upstream import process_end as _process_end
 from ._workflow.agent import TemporalAgent
 from ._workflow.agent_options import TemporalAgentOptions
-from ._workflow.carry import AgentCarry, CarryTooLargeError
-from ._workflow.gate import ModelCallTooLargeError, PayloadTooLargeError
+from ._workflow.carry import AgentCarry
 from ._workflow.model import TemporalModel
 from ._workflow.options import ActivityOptions
 

@@ -10,27 +10,33 @@ from typing import Any
 from botocore.config import Config
 from strands.models import Model
 from strands.models.bedrock import DEFAULT_READ_TIMEOUT, BedrockModel
-from temporalio.client import ClientConfig, Plugin
+from temporalio import worker
+from temporalio.client import Client, ClientConfig, Plugin
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter, DefaultPayloadConverter
 from temporalio.worker import ReplayerConfig, Worker, WorkerConfig
 
 from ._composable import Activities, ComposablePlugin
-from ._errors import StrandsError
-from ._upstream.install import activity_name, adapt_strands
-from ._wire.failure_converter import with_typed_errors
+from ._upstream.failure_converter import with_typed_errors
+from ._upstream.install import adapt_strands
+from ._upstream.misplaced import StrandsError
+from ._upstream.private_api import activity_name
 from ._wire.model_call import (
     COUNT_TOKENS_ACTIVITY,
     MODEL_ACTIVITY,
     MODEL_FACTORY_FAILED,
     STREAMING_MODEL_ACTIVITY,
 )
+from ._wire.sizes import WireFormat
 from ._worker.extras import load_plugin
 from ._worker.factories import NamedFactories
 from ._worker.hosted_tools import HostedTool, HostedTools
-from ._worker.interceptor import StrandsInterceptor
+from ._worker.interceptor import TypedErrorsInterceptor
 from ._worker.model_activities import ModelActivities
+from ._worker.tool_calls import ToolCalls
+from ._worker.transcript_queries import TranscriptQueries
 from ._worker.transcripts import DEFAULT_CACHE_BYTES, KeptTranscripts
+from ._workflow.interceptor import AgentRunsInterceptor
 
 ModelFactory = Callable[[], Model]
 """Makes a model provider on the worker, when it is first used."""
@@ -272,3 +278,34 @@ def _data_converter(converter: DataConverter | None) -> DataConverter:
         payload_converter_class=payload_converter_class,
         failure_converter_class=with_typed_errors(converter.failure_converter_class),
     )
+
+
+class StrandsInterceptor(worker.Interceptor):
+    """Types Strands' errors where they leave an activity, and ends the run on those that leave an agent.
+
+    Args:
+        queries: By which the activities ask the workflow for what did not cross.
+        client: The worker's client; None in a Replayer.
+    """
+
+    def __init__(self, queries: TranscriptQueries, client: Client | None = None) -> None:
+        self._queries = queries
+        self._client = client
+
+    def intercept_activity(
+        self, next: worker.ActivityInboundInterceptor
+    ) -> worker.ActivityInboundInterceptor:  # Temporal's name
+        """See base class."""
+        return TypedErrorsInterceptor(ToolCalls(next, self._queries), self._client)
+
+    def workflow_interceptor_class(
+        self,
+        input: worker.WorkflowInterceptorClassInput,
+    ) -> type[worker.WorkflowInboundInterceptor]:
+        """See base class."""
+        wire = None if self._client is None else WireFormat.of(self._client)
+
+        class AgentRuns(AgentRunsInterceptor):
+            wire_format = wire
+
+        return AgentRuns

@@ -3,16 +3,17 @@
 from strands_temporal.activity import ModelCallInterceptor, ModelCallMiddleware, ModelRequest
 """
 
-from ._upstream.install import activity_name, note_mcp_errors
+from ._upstream.private_api import activity_name, note_mcp_errors
 from ._wire.agent_state import ActivityAgentState
-from ._wire.sizes import check_result
-from ._wire.tool_context import ToolContext, tool_context
+from ._wire.tool_context import ToolContext
 from ._wire.values import decode, encode
 from ._worker.cut_short import is_cut_short
 from ._worker.factories import NamedFactories
 from ._worker.heartbeat import heartbeating
 from ._worker.middleware import ModelCallInterceptor, ModelCallMiddleware, ModelRequest, ModelStream
+from ._worker.results import check_result
 from ._worker.tool_calls import ProgressSink, ToolProgress, forward_progress
+from ._worker.tool_context import tool_context
 
 __all__ = [
     "ActivityAgentState",

@@ -6,12 +6,9 @@ through Strands and ends the run. A set signal (`agent.cancel()`, `cancel_signal
 "cancelled".
 """
 
-import asyncio
 import threading
-from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
 from typing_extensions import override
 
 from .._errors import SynchronousCallError
@@ -52,59 +49,3 @@ class CancelSignal(threading.Event):
                 "signal.wait() would block the workflow. Write `await workflow.wait_condition(signal.is_set)`"
             )
         return super().wait(timeout)
-
-
-class AgentCancelledError(ApplicationError):
-    """An activity ended, or was not started, because the agent's cancel signal was set.
-
-    Tools answer it with a failed result; Strands then ends the invocation as cancelled.
-    """
-
-    def __init__(self) -> None:
-        # The words of Strands (1.62: event_loop.py:916) for a tool that a cancellation kept from running.
-        super().__init__("Tool execution cancelled", type="AgentCancelledError", non_retryable=True)
-
-    @override
-    def __str__(self) -> str:
-        return self.message
-
-
-async def ended(handle: "asyncio.Task[Any]", signal: threading.Event | None) -> bool:
-    """Wait until an activity has ended, and cancel it when `signal` is set or the waiting task is cancelled.
-
-    A cancelled activity has ended when its `cancellation_type` says so: at once, unless it is
-    WAIT_CANCELLATION_COMPLETED.
-
-    Args:
-        handle: What `workflow.start_activity` returned.
-        signal: A signal to watch. No timer does it: the workflow looks whenever something happened in it.
-
-    Returns:
-        Whether the signal ended it. The handle is done either way.
-
-    Raises:
-        asyncio.CancelledError: If the waiting task was cancelled, however the activity then ended: its result
-            or its failure would else take the cancellation's place.
-    """
-    # Nobody may be left to ask: an exception that was never retrieved is logged as an error.
-    handle.add_done_callback(lambda done: done.cancelled() or done.exception())
-    waiting: list[asyncio.Task[Any]] = [handle]
-    if signal is not None:
-        waiting.append(asyncio.create_task(workflow.wait_condition(signal.is_set)))
-    try:
-        # Not the handle itself is awaited: a cancellation of this task would only be one of the handle's, and
-        # could not be told from the signal's.
-        await workflow.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        if handle.done():
-            return False
-        handle.cancel()
-        await workflow.wait([handle])
-    except asyncio.CancelledError:
-        handle.cancel()
-        await workflow.wait([handle])
-        raise
-    else:
-        return True
-    finally:
-        for watcher in waiting[1:]:
-            watcher.cancel()

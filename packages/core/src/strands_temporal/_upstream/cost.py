@@ -5,11 +5,17 @@ puts it in place.
 """
 
 import copy
-from typing import Any
+from typing import Any, TypeVar
 
 from strands.telemetry.tracer import Tracer
 from strands.types.content import Messages
+from temporalio import workflow
 from typing_extensions import override
+
+from .stand_in import StandIn
+
+T = TypeVar("T")
+
 
 _PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
 
@@ -61,3 +67,15 @@ class QuietTracer(Tracer):
     def _add_system_prompt_event(self, span: Any, *prompt: Any, **named: Any) -> None:
         if span.is_recording():
             super()._add_system_prompt_event(span, *prompt, **named)
+
+
+class WorkflowCopy(StandIn):
+    def deepcopy(self, value: T) -> T:
+        return copied(value, {}) if workflow.in_workflow() else self._original.deepcopy(value)
+
+
+class WorkflowTracer(StandIn):
+    def __call__(self) -> Tracer:
+        tracer = self._original()
+        # One of a user's own, set in the place of Strands', stays as it is.
+        return QuietTracer(tracer) if type(tracer) is Tracer and workflow.in_workflow() else tracer

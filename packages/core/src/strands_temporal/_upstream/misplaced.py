@@ -5,10 +5,16 @@ ever, and whoever waits sees nothing. The traceback tells where an error came fr
 """
 
 import traceback
+from abc import ABCMeta
 from collections.abc import Iterator
+from typing import Any
 
-from temporalio import activity
+from temporalio import activity, workflow
 from temporalio.exceptions import FailureError
+
+from .._errors import AgentTypeError
+from .._wire.failures import STRANDS_EXCEPTIONS
+from .stand_in import StandIn
 
 _NO_PROVIDERS = frozenset({"model", "routing"})
 """Modules in `strands.models` that do no I/O; so do those whose name begins with an underscore."""
@@ -57,3 +63,40 @@ def _modules(error: BaseException, *, with_causes: bool) -> Iterator[tuple[str, 
         for frame, _ in traceback.walk_tb(link.__traceback__):
             yield str(frame.f_globals.get("__name__", "")), frame.f_code.co_name == "<module>"
         link = link.__cause__ if with_causes else None
+
+
+class _FailsWorkflow(ABCMeta):
+    """Adds what misplaced code of Strands raised. It is all that stands around a workflow's `__init__`."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        """See base class."""
+        return super().__instancecheck__(instance) or (
+            isinstance(instance, Exception) and misplaced(instance) is not None
+        )
+
+
+class StrandsError(Exception, metaclass=_FailsWorkflow):
+    """Any exception of Strands, for `isinstance`: what fails a workflow instead of its task.
+
+    One class for all: the sandbox imports each type that it is given again for each workflow.
+    """
+
+
+for _class in STRANDS_EXCEPTIONS.values():
+    StrandsError.register(_class)
+
+
+def misplaced_error(error: BaseException) -> AgentTypeError | None:
+    """Return the failure for an error of Strands' code that a workflow cannot run, or None for another."""
+    text = misplaced(error)
+    return None if text is None else AgentTypeError(text)
+
+
+class WorkflowBoto3(StandIn):
+    """boto3 as Strands' Bedrock model takes it, which an agent makes that is given no model."""
+
+    @property
+    def Session(self) -> Any:  # noqa: N802  # the module's name
+        if workflow.in_workflow():
+            raise AgentTypeError(NO_MODEL)
+        return self._original.Session

@@ -17,6 +17,8 @@ from weakref import WeakKeyDictionary
 
 from temporalio import workflow
 
+from .._errors import SlowToolError
+
 T = TypeVar("T")
 
 LIMIT = 1.5
@@ -30,17 +32,6 @@ REMEMBERED = 1000
 """Calls that a process remembers. An older one is tried, and remembered, once more."""
 
 _numbers: WeakKeyDictionary[asyncio.AbstractEventLoop, Iterator[int]] = WeakKeyDictionary()
-
-
-class SlowToolError(RuntimeError):
-    """A tool takes too long to run inside a workflow."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The tool took too long inside the workflow, where two seconds are a deadlock for Temporal. Ask "
-            "it for less, or run it on a worker: activity_as_tool, or StrandsPlugin(tools=...) with "
-            "TemporalTools"
-        )
 
 
 class SlowCalls:

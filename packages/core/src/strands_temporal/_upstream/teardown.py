@@ -8,8 +8,11 @@ that nobody finished, wherever it happens to run: the workflow that is current t
 import asyncio
 import gc
 import threading
+from typing import Any
 
 from temporalio import workflow
+
+from .stand_in import StandIn
 
 
 class _Collector(threading.local):
@@ -55,3 +58,15 @@ def _is_evicted() -> bool:
     except BaseException:  # noqa: BLE001  # its class has no public name
         return True
     return False
+
+
+class HooksInspect(StandIn):
+    """The module `inspect` of Strands' hook registry, which asks it about each callback before the call.
+
+    In a teardown the answer is that nothing more is called: neither for an eviction, which is no event of the
+    agent's, nor by the garbage collector, which may run in another workflow or in none.
+    """
+
+    def iscoroutinefunction(self, callback: Any) -> bool:
+        check_not_torn_down()
+        return self._original.iscoroutinefunction(callback)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._errors import UnloadableModuleError
 from .strands_tools import remedy
 
 _SANDBOXED_MAIN = "__temporal_main__"
@@ -19,10 +20,6 @@ _INSTALLED = tuple(
     str(Path(sysconfig.get_path(key))) for key in ("stdlib", "platstdlib", "purelib", "platlib")
 )
 """Folders of modules that are not the user's own."""
-
-
-class UnloadableModuleError(ImportError):
-    """A workflow's file imports a module that the workflow sandbox cannot load; `name` is the module."""
 
 
 @dataclass(frozen=True)

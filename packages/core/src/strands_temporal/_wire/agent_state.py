@@ -5,12 +5,10 @@ With them come the changes in the invocation state (see `_invocation_state.py`).
 
 from typing import Any
 
-from strands import ToolContext
 from strands.agent.state import AgentState
 from typing_extensions import override
 
-from .._worker.invocation_state import apply_changes
-from .values import decode, encode_any
+from .values import encode_any
 
 
 class ActivityAgentState(AgentState):
@@ -48,26 +46,3 @@ class ActivityAgentState(AgentState):
                 "An activity in a process pool cannot change the agent's state: it has a copy that nobody "
                 "reads. Make it async, or run it in a thread pool"
             )
-
-
-def state_of(context: "ToolContext[Any]") -> AgentState | None:
-    """Return the state of the agent that calls a tool; None for an agent without one."""
-    state = getattr(context.agent, "state", None)
-    return state if isinstance(state, AgentState) else None
-
-
-def apply_state(context: "ToolContext[Any]", patch: dict[str, Any]) -> None:
-    """Change the agent's state, and the invocation state, as an activity did. Runs in the workflow.
-
-    A tool on the worker may also have called `agent.cancel(...)`.
-    """
-    apply_changes(context.invocation_state, patch.get("invocation_state", ()))
-    if "cancel" in patch:
-        context.agent.cancel(**patch["cancel"])
-    state = state_of(context)
-    if state is None:
-        return
-    for key, value in patch.get("set", {}).items():
-        state.set(key, decode(value))
-    for key in patch.get("delete", []):
-        state.delete(key)

@@ -7,17 +7,12 @@ again. What a workflow sends is checked in `_gate.py`; what an activity returns,
 import asyncio
 import threading
 from collections.abc import Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from temporalio import activity
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.client import Client
 from temporalio.converter import DataConverter, PayloadCodec, PayloadConverter
-from temporalio.exceptions import ApplicationError
-
-from .values import json_size
 
 LARGEST_PAYLOAD = 2 * 1024 * 1024 - 4096
 """Bytes that a Temporal server takes as one input or result by default (`limit.blobSize.error`), less room
@@ -84,62 +79,6 @@ class WireFormat:
         except Exception:  # noqa: BLE001  # a time-out; what else is wrong the client says where it encodes
             encoding.cancel()
             return None
-
-
-_client: ContextVar[Client | None] = ContextVar("strands_temporal_client", default=None)
-
-
-def remember_client(client: Client | None) -> None:
-    """Make the worker's client known in the activity that begins: a plain one has none of its own."""
-    _client.set(client)
-
-
-def worker_client() -> Client:
-    """Return the client of the worker that runs this activity.
-
-    Raises:
-        RuntimeError: In a plain activity of a worker without `StrandsPlugin`.
-    """
-    return _client.get() or activity.client()
-
-
-async def check_result(what: str, result: Any, failure_type: str, advice: str) -> None:
-    """Refuse a result that the server refuses without a word. Runs in the activity.
-
-    Args:
-        what: What is too large, for the message.
-        result: What the activity is about to return.
-        failure_type: Type of the failure.
-        advice: How to make it smaller, as the beginning of a sentence.
-
-    Raises:
-        ApplicationError: Not retryable, as another attempt costs as much and its result may be as large.
-    """
-    size = await result_size(result)
-    if size > LARGEST_PAYLOAD:
-        raise ApplicationError(
-            f"{what} is too large for Temporal: {size:,} bytes, at most {LARGEST_PAYLOAD:,}. {advice}, or "
-            "give the client a payload codec that compresses, or external storage",
-            type=failure_type,
-            non_retryable=True,
-        )
-
-
-async def result_size(value: Any) -> int:
-    """Return how many bytes an activity's result has on its way to the server; 0 where they go elsewhere."""
-    least = json_size(value)
-    if may_fit(least):
-        return least
-    payloads = payloads_of([value], activity.payload_converter())
-    try:
-        converter = worker_client().config(active_config=True)["data_converter"]
-    except RuntimeError:  # a plain activity that no worker of ours runs
-        converter = DataConverter.default
-    if converter.external_storage is not None:
-        return 0
-    if converter.payload_codec is not None:  # one that compresses may make it fit
-        payloads = await converter.payload_codec.encode(payloads)
-    return Payloads(payloads=payloads).ByteSize()
 
 
 def may_fit(size: int) -> bool:

@@ -18,7 +18,8 @@ from strands.tools.decorator import FunctionToolMetadata
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from .model_call import TOOL_ARGUMENTS_VERSION, WIRE_VERSION_UNKNOWN, ToolArguments
+from .model_call import WIRE_VERSION_UNKNOWN
+from .tool_call import TOOL_ARGUMENTS_VERSION, ToolArguments
 from .tool_context import CONTEXT_PARAMETER, ToolContext
 from .values import decode, encode_any, plain_json
 

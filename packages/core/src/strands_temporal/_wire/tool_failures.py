@@ -12,8 +12,8 @@ from typing import Any, cast
 from strands.interrupt import InterruptException
 from temporalio.exceptions import ActivityError, ApplicationError, ServerError, TemporalError
 
-from .._errors import STRANDS_EXCEPTIONS, from_tool_activity_error, to_application_error
 from .failure_sizes import text_of
+from .failures import STRANDS_EXCEPTIONS, from_tool_activity_error, to_application_error
 
 _CLASS = "strands_tool_error"
 """Key of the details: module, name and nearest rebuildable builtin class of the exception, and its text where

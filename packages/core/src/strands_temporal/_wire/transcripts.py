@@ -6,6 +6,7 @@ the digest of its JSON.
 """
 
 import json
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple, TypedDict, TypeVar, cast
@@ -253,3 +254,16 @@ def _brief(encoded: Any) -> Any:
 
 def _full(part: Any) -> Any:
     return {"role": "user", "content": [{"text": part}]} if isinstance(part, str) else part
+
+
+PAGE_BYTES = 360 * 1024
+"""Compressed bytes of one page, which crosses as base64, as not every converter of a user knows bytes. The
+server warns of results above 512 KiB and fails those above 2 MiB."""
+
+
+PAGE_HEADER = struct.Struct(f">I{WHOLE_DIGITS}s")  # how many pages there are, and the conversation's digest
+
+
+def held_digest(value: Any) -> str:
+    """Return the digest of an encoded value that a workflow holds for a call."""
+    return digest_of(canonical(value)).hex()[:WHOLE_DIGITS]

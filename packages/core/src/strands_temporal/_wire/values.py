@@ -10,7 +10,9 @@ import dataclasses
 import json
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import MISSING, fields
 from enum import Enum
+from functools import cache
 from typing import Any, cast
 
 from pydantic import BaseModel
@@ -182,3 +184,25 @@ def _looks_tagged(mapping: Mapping[str, Any]) -> bool:
 
 def _escaped(mapping: Mapping[str, Any]) -> dict[str, Any]:
     return {f"${key}": item for key, item in mapping.items()}
+
+
+def set_fields(value: Any) -> dict[str, Any]:
+    """Return the fields of a wire type that are not as by default: each byte of a call stands in history."""
+    return {
+        name: getattr(value, name)
+        for name, default in _defaults(cast("type[object]", type(value))).items()
+        if getattr(value, name) != default
+    }
+
+
+def known_fields(cls: type[Any], wire: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields that this release knows; a newer one may have added some."""
+    return {name: wire[name] for name in _defaults(cls) if name in wire}
+
+
+@cache
+def _defaults(cls: type[object]) -> dict[str, Any]:
+    return {
+        entry.name: entry.default if entry.default_factory is MISSING else entry.default_factory()
+        for entry in fields(cast("Any", cls))
+    }

@@ -7,12 +7,10 @@ with only `StrandsPlugin` registered) is served through the entry points that si
 from importlib.metadata import entry_points
 from typing import Any
 
+from .._errors import MissingExtraError
+
 GROUP = "strands_temporal.plugins"
 """Entry point group in which each sibling declares its plugin class, under the name of its extra."""
-
-
-class MissingExtraError(ImportError):
-    """What was asked for is in a package that is not installed."""
 
 
 def load_plugin(extra: str, asked: str) -> Any:

@@ -20,22 +20,24 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from typing_extensions import override
 
-from .._errors import in_place_of
 from .._wire.failure_sizes import LONGEST_TEXT, text_of
-from .._wire.model_call import (
+from .._wire.failures import in_place_of
+from .._wire.model_call import RESULT_TOO_LARGE
+from .._wire.sizes import LARGEST_PROGRESS
+from .._wire.tool_call import (
     HOSTED_TOOL_RESULT,
     INVOKE_TOOL_ACTIVITY,
     LIST_TOOLS_ACTIVITY,
-    RESULT_TOO_LARGE,
     TOOL_FACTORY_FAILED,
     HostedToolListing,
     HostedToolSpec,
 )
-from .._wire.sizes import LARGEST_PROGRESS, check_result
-from .._wire.tool_context import ToolContext, note_cancel
+from .._wire.tool_context import ToolContext
 from .._wire.values import encode, is_json, json_size
 from .factories import NamedFactories
 from .heartbeat import heartbeating
+from .results import check_result
+from .tool_context import note_cancel
 
 HostedTool = Any
 """A tool, a module of tools, or a factory that makes one or several, as `Agent(tools=...)` takes them."""

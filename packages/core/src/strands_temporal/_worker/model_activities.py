@@ -16,8 +16,9 @@ from strands.types.streaming import StreamEvent
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from .._errors import in_place_of
+from .._errors import MissingExtraError
 from .._wire.events import merge_deltas
+from .._wire.failures import in_place_of
 from .._wire.model_call import (
     COUNT_TOKENS_ACTIVITY,
     HELD_VERSION,
@@ -31,11 +32,9 @@ from .._wire.model_call import (
     ModelResult,
     TokenCount,
 )
-from .._wire.sizes import check_result
 from .._wire.values import decode, encode
-from .._workflow.model_state import facts_of
 from .call_ids import UnequalIds
-from .extras import MissingExtraError, load_plugin
+from .extras import load_plugin
 from .factories import NamedFactories, Variant
 from .heartbeat import heartbeating
 from .invocation_state import models_state, written
@@ -47,8 +46,10 @@ from .middleware import (
     compose,
     in_order,
 )
+from .model_facts import facts_of
 from .model_failures import model_failure, require_whole
 from .output_model import OutputModels, dump
+from .results import check_result
 from .transcripts import KeptTranscripts, Resolved
 
 

@@ -14,8 +14,8 @@ from typing import Any, cast
 from strands.types.streaming import StreamEvent
 from temporalio.exceptions import ApplicationError, FailureError
 
-from .._errors import to_application_error
 from .._wire.failure_sizes import text_of
+from .._wire.failures import to_application_error
 
 _RETRYABLE_STATUS = frozenset({408, 409, 425, 429})
 """Request time-out, lock conflict, too early, throttled: another attempt may succeed. So may any status from

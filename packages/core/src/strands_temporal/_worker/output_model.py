@@ -9,53 +9,17 @@ import json
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, create_model
-from strands.tools.structured_output.structured_output_utils import convert_pydantic_to_tool_spec
-from strands.types.content import Message
-from strands.types.exceptions import StructuredOutputException
 
 from .._wire.model_call import OutputSchema
-from .._wire.values import decode
 
 T = TypeVar("T", bound=BaseModel)
 
 _KEPT = 256
 
 
-def output_schema(model: type[BaseModel]) -> OutputSchema:
-    """Return what crosses for `model`. Runs in the workflow."""
-    return OutputSchema(
-        name=model.__name__,
-        description=model.__doc__,
-        schema=model.model_json_schema(),
-        nested=[name for name, field in model.model_fields.items() if _is_model(field.annotation)],
-    )
-
-
 def dump(answer: BaseModel) -> Any:
     """Return a provider's object as JSON values from which the workflow's own class is built again."""
     return answer.model_dump(mode="json", by_alias=True, round_trip=True, exclude_unset=True)
-
-
-def object_of(owner: str, output: Any, message: Message, output_model: type[T]) -> T:
-    """Return the object that a model's own `structured_output` gave. Runs in the workflow.
-
-    Args:
-        owner: Whose call it is, for the error.
-        output: What `dump` returned; None from a worker of a release that asked by a forced tool call.
-        message: What the model said.
-        output_model: The class of the object.
-
-    Raises:
-        ValidationError: If the answer does not fit the class.
-        StructuredOutputException: If there is no object.
-    """
-    if output is not None:
-        return output_model.model_validate(decode(output))
-    name = convert_pydantic_to_tool_spec(output_model)["name"]
-    for block in message["content"]:
-        if "toolUse" in block and block["toolUse"]["name"] == name:
-            return output_model(**block["toolUse"]["input"])
-    raise StructuredOutputException(f"{owner} gave no {name!r}: there is no structured output")
 
 
 class OutputModels:
@@ -106,7 +70,3 @@ def _made_nested(schema: dict[str, Any], field: str) -> type[BaseModel] | None:
         return None
     own = definitions[name]
     return _made(OutputSchema(name, own.get("description"), {**own, "$defs": definitions}))
-
-
-def _is_model(annotation: object) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError, FailureError
 from typing_extensions import override
 
 from .._wire.failure_sizes import origin_of, text_of, with_text
-from .._wire.model_call import HOOK_HEADER, TOOL_HEADER
+from .._wire.tool_call import HOOK_HEADER, TOOL_HEADER
 
 _SHOWN = 3072
 """Bytes that a failure may have where it leaves this interceptor. What stands around it (a user's

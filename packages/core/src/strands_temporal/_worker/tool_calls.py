@@ -20,20 +20,14 @@ from temporalio import activity, worker
 from temporalio.converter import PayloadConverter
 from typing_extensions import override
 
-from .._wire.model_call import HOOK_HEADER, TOOL_HEADER, TOOL_HEARTBEAT_TIMEOUT
 from .._wire.tool_arguments import given_arguments
-from .._wire.tool_context import (
-    ToolContext,
-    begin_call,
-    changed_state,
-    current_call,
-    remember_context,
-    remember_state,
-)
+from .._wire.tool_call import HOOK_HEADER, TOOL_HEADER, TOOL_HEARTBEAT_TIMEOUT
+from .._wire.tool_context import ToolContext
 from .._wire.tool_failures import tool_failure
 from .._wire.values import encode
-from .._workflow.held_context import complete_context
 from .cut_short import whole_or_again
+from .held_context import complete_context
+from .tool_context import begin_call, changed_state, current_call, remember_context, remember_state
 from .tool_results import tool_answer
 from .transcript_queries import TranscriptQueries
 

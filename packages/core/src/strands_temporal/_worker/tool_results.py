@@ -7,14 +7,13 @@ decorator does with a string, a dict, a Pydantic model or a complete tool result
 from typing import Any
 
 from strands import ToolContext, tool
-from temporalio import workflow
-from temporalio.exceptions import ApplicationError
 
 from .._wire.failure_sizes import text_of
-from .._wire.model_call import TOOL_ANSWER_VERSION, WIRE_VERSION_UNKNOWN, ToolAnswer
-from .._wire.sizes import LARGEST_PAYLOAD, result_size
+from .._wire.sizes import LARGEST_PAYLOAD
+from .._wire.tool_call import ToolAnswer
 from .._wire.tool_failures import ToolResultError
-from .._wire.values import decode, encode
+from .._wire.values import encode
+from .results import result_size
 
 
 @tool(context=True)
@@ -52,35 +51,6 @@ async def tool_answer(value: Any, state: dict[str, Any] | None) -> dict[str, Any
             f"The tool's result is too large for Temporal: {size:,} bytes, at most {LARGEST_PAYLOAD:,}"
         )
     return answer
-
-
-def tool_value(answer: ToolAnswer) -> Any:
-    """Return what the tool's function returns to Strands for an answer: a text or a whole tool result.
-
-    Runs in the workflow.
-
-    Raises:
-        ApplicationError: If a newer release made the answer.
-    """
-    if answer.version > TOOL_ANSWER_VERSION:
-        raise ApplicationError(
-            f"A tool's answer of wire version {answer.version} reached a workflow that knows "
-            f"{TOOL_ANSWER_VERSION}: a newer strands-temporal ran the activity. Upgrade this worker",
-            type=WIRE_VERSION_UNKNOWN,
-            non_retryable=True,
-        )
-    return decode(answer.result if answer.text is None else answer.text)
-
-
-def bare_value(value: Any, hint: Any) -> Any:
-    """Return the value of an activity on a worker without the plugin, of the type that it is declared to be.
-
-    Runs in the workflow. Strands words a Pydantic model otherwise than the dict it crosses as.
-    """
-    if hint is None or hint is Any:
-        return value
-    converter = workflow.payload_converter()
-    return converter.from_payloads(converter.to_payloads([value]), [hint])[0]
 
 
 async def _strands_result(value: Any) -> dict[str, Any]:

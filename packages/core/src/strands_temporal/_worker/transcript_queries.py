@@ -7,12 +7,9 @@ the agent's state, the caller's invocation state.
 
 import asyncio
 import base64
-import dataclasses
 import json
-import math
-import struct
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, cast
 from weakref import WeakValueDictionary
@@ -28,22 +25,14 @@ from temporalio.common import QueryRejectCondition
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from .._wire.model_call import (
-    HELD,
-    TRANSCRIPT_GONE,
-    TRANSCRIPT_QUERY,
-    TRANSCRIPT_UNAVAILABLE,
-    Transcript,
-    known_fields,
-    set_fields,
+from .._wire.model_call import HELD, TRANSCRIPT_GONE, TRANSCRIPT_QUERY, TRANSCRIPT_UNAVAILABLE, Transcript
+from .._wire.transcripts import (
+    PAGE_BYTES,
+    PAGE_HEADER,
+    held_digest,
 )
-from .._wire.sizes import worker_client
-from .._wire.transcripts import WHOLE_DIGITS, Frame, Item, canonical, digest_of
-from .._wire.values import encode
-
-PAGE_BYTES = 360 * 1024
-"""Compressed bytes of one page, which crosses as base64, as not every converter of a user knows bytes. The
-server warns of results above 512 KiB and fails those above 2 MiB."""
+from .._wire.values import known_fields
+from .client import worker_client
 
 LARGEST_PAGE_BYTES = 4 * PAGE_BYTES
 """Where pages do not fit together, because the run is replayed for each and holds a clock or a random id."""
@@ -59,72 +48,6 @@ _LONGEST_RPC_TIMEOUT = timedelta(seconds=30)
 _LONGEST_DELAY = timedelta(minutes=1)
 _PAUSE = 0.2  # seconds between two queries
 _TIMED_OUT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
-_HEADER = struct.Struct(f">I{WHOLE_DIGITS}s")  # how many pages there are, and the conversation's digest
-
-
-class Pages:
-    """What a call is about, for as long as the call is under way. Lives in the workflow.
-
-    Serialised and compressed only when a worker asks.
-
-    Args:
-        digest: Of what it is, in `WHOLE_DIGITS` digits.
-        told: Returns it as encoded JSON, whole or (True) what is new against the call before.
-    """
-
-    def __init__(self, digest: str, told: Callable[[bool], Any]) -> None:
-        self._digest = digest
-        self._told = told
-        self._packed: dict[bool, bytes] = {}
-
-    @classmethod
-    def of_conversation(
-        cls, news: Transcript, messages: Sequence[Item], tools: Sequence[Item], frame: Frame
-    ) -> "Pages":
-        """Return the pages of a conversation.
-
-        Args:
-            news: The conversation against the one of the call before.
-            messages: All messages.
-            tools: All tool specs.
-            frame: The whole frame.
-        """
-
-        def told(only_news: bool) -> Any:
-            if only_news:
-                return set_fields(news)
-            whole = dataclasses.replace(
-                news,
-                messages=[encode(message.value) for message in messages],
-                tools=[encode(tool.value) for tool in tools],
-                frame=cast("dict[str, Any]", frame),
-            )
-            return set_fields(whole)
-
-        return cls(news.digest, told)
-
-    def page(self, number: int, news: bool, page_bytes: int) -> str:
-        """Return page `number`, from 0: a header and a part of the compressed JSON, as base64.
-
-        Args:
-            number: The page.
-            news: Give what is new, for a worker that kept the conversation of the call before.
-            page_bytes: Compressed bytes of a page.
-        """
-        packed = self._packed.get(news)
-        if packed is None:
-            # The fastest level: a workflow may take two seconds for all it does at once.
-            # Keys in their order: a provider's prompt cache takes another order for another prompt.
-            told = json.dumps(self._told(news), separators=(",", ":"), ensure_ascii=False)
-            packed = self._packed[news] = zlib.compress(told.encode(), 1)
-        pages = math.ceil(len(packed) / page_bytes)
-        chunk = packed[number * page_bytes : (number + 1) * page_bytes]
-        return base64.b64encode(_HEADER.pack(pages, self._digest.encode()) + chunk).decode()
-
-
-def held_digest(value: Any) -> str:
-    """Return the digest of an encoded value that a workflow holds for a call."""
-    return digest_of(canonical(value)).hex()[:WHOLE_DIGITS]
 
 
 class TranscriptQueries:
@@ -203,7 +126,7 @@ class _Asking:
     async def _matching_pages(self) -> bytes | None:
         """Return what all pages hold; None if they are not of one conversation."""
         header, data = await self._page(0)
-        pages, _ = _HEADER.unpack(header)
+        pages, _ = PAGE_HEADER.unpack(header)
         chunks = [data]
         while len(chunks) < pages:
             next_header, data = await self._page(len(chunks))
@@ -220,7 +143,7 @@ class _Asking:
         if not page:
             raise self._gone()
         data = base64.b64decode(page)
-        return data[: _HEADER.size], data[_HEADER.size :]
+        return data[: PAGE_HEADER.size], data[PAGE_HEADER.size :]
 
     async def _answer(self, arguments: list[int]) -> str | None:
         try:

@@ -18,7 +18,7 @@ from strands.types.streaming import StreamEvent
 from strands.types.tools import ToolSpec
 from temporalio import activity
 
-from .._wire.model_call import OutputSchema, Transcript, known_fields
+from .._wire.model_call import OutputSchema, Transcript
 from .._wire.transcripts import (
     ANSWER_DIGITS,
     Frame,
@@ -29,7 +29,7 @@ from .._wire.transcripts import (
     rebuilt,
     system_prompt_of,
 )
-from .._wire.values import decode, encode
+from .._wire.values import decode, encode, known_fields
 from .transcript_queries import TranscriptQueries
 
 DEFAULT_CACHE_BYTES = 64 * 1024 * 1024

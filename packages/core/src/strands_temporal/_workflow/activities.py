@@ -9,12 +9,12 @@ from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.exceptions import ActivityError, CancelledError
 
-from .._errors import from_activity_error
-from .._upstream.cancel_signal import AgentCancelledError, ended
-from .._upstream.install import activity_name
+from .._errors import AgentCancelledError, AgentTypeError
+from .._upstream.private_api import activity_name
 from .._upstream.sync_calls import check_may_wait
 from .._upstream.teardown import check_not_torn_down
-from .._wire.model_call import HOOK_HEADER, TOOL_HEADER
+from .._wire.failures import from_activity_error
+from .._wire.tool_call import HOOK_HEADER, TOOL_HEADER
 from .gate import Gate
 from .idempotency import hook_header, with_headers
 from .options import ActivityOptions
@@ -99,3 +99,70 @@ async def execute_activity(
         if isinstance(error.cause, CancelledError):
             raise asyncio.CancelledError from error
         raise restore(error)  # noqa: B904  # `restore` sets the cause itself
+
+
+def check_activity(owner: str, function: object) -> None:
+    """Refuse what is not an activity.
+
+    Args:
+        owner: Who was given it, for messages: "activity_as_tool".
+        function: What was given.
+
+    Raises:
+        AgentTypeError: If it is not a function that `@activity.defn` decorates.
+    """
+    if not callable(function):
+        raise AgentTypeError(
+            f"{owner}: {function!r} is not a function. Give one decorated with @activity.defn"
+        )
+    if activity_name(function) is None:
+        raise AgentTypeError(
+            f"{owner}: {name_of(function)} is not an activity. Decorate it with @activity.defn and register "
+            "it on the Worker; a tool that needs no I/O can be given to the agent as it is"
+        )
+
+
+def name_of(function: object) -> str:
+    """Return a function's name, for messages."""
+    return str(getattr(function, "__qualname__", None) or repr(function))
+
+
+async def ended(handle: "asyncio.Task[Any]", signal: threading.Event | None) -> bool:
+    """Wait until an activity has ended, and cancel it when `signal` is set or the waiting task is cancelled.
+
+    A cancelled activity has ended when its `cancellation_type` says so: at once, unless it is
+    WAIT_CANCELLATION_COMPLETED.
+
+    Args:
+        handle: What `workflow.start_activity` returned.
+        signal: A signal to watch. No timer does it: the workflow looks whenever something happened in it.
+
+    Returns:
+        Whether the signal ended it. The handle is done either way.
+
+    Raises:
+        asyncio.CancelledError: If the waiting task was cancelled, however the activity then ended: its result
+            or its failure would else take the cancellation's place.
+    """
+    # Nobody may be left to ask: an exception that was never retrieved is logged as an error.
+    handle.add_done_callback(lambda done: done.cancelled() or done.exception())
+    waiting: list[asyncio.Task[Any]] = [handle]
+    if signal is not None:
+        waiting.append(asyncio.create_task(workflow.wait_condition(signal.is_set)))
+    try:
+        # Not the handle itself is awaited: a cancellation of this task would only be one of the handle's, and
+        # could not be told from the signal's.
+        await workflow.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if handle.done():
+            return False
+        handle.cancel()
+        await workflow.wait([handle])
+    except asyncio.CancelledError:
+        handle.cancel()
+        await workflow.wait([handle])
+        raise
+    else:
+        return True
+    finally:
+        for watcher in waiting[1:]:
+            watcher.cancel()

@@ -1,28 +1,78 @@
-"""The function that Strands takes for a tool's, and that runs an activity in its place. Workflow side."""
+"""Wraps an activity in a function with the same signature, for `strands.tool` to decorate."""
 
 import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, get_type_hints
 
+import strands
 from strands import ToolContext
 from strands.interrupt import InterruptException
+from strands.types.tools import AgentTool
 from temporalio.api.common.v1 import Payload
+from temporalio.exceptions import TemporalError
+from typing_extensions import Unpack
 
-from .._errors import AgentTypeError
-from .._upstream.cancel_signal import AgentCancelledError
-from .._upstream.install import activity_name
-from .._wire.agent_state import apply_state
-from .._wire.model_call import ToolAnswer
+from .._errors import AgentCancelledError, AgentTypeError
+from .._upstream.private_api import activity_name
 from .._wire.tool_arguments import ActivityParameters, function_of
-from .._wire.tool_context import CONTEXT_PARAMETER, answer, takes_context, wire_context
+from .._wire.tool_call import ToolAnswer
+from .._wire.tool_context import CONTEXT_PARAMETER
 from .._wire.tool_failures import from_tool_failure
-from .._worker.invocation_state import users_state
-from .._worker.tool_results import bare_value, tool_value
-from .activities import check_in_workflow, execute_activity
+from .activities import check_activity, check_in_workflow, execute_activity, name_of
+from .failures import construction_error
 from .held_context import crossing_context
 from .idempotency import idempotency_key, tool_header
-from .options import ActivityOptions
+from .invocation_state import users_state
+from .options import ActivityOptions, merge_options, tool_defaults
+from .tool_context import answer, apply_state, takes_context, wire_context
+from .tool_results import bare_value, tool_value
+
+
+def activity_as_tool(
+    activity: Callable[..., Any],
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    inputSchema: dict[str, Any] | None = None,  # noqa: N803  # as in `strands.tool`
+    **options: Unpack[ActivityOptions],
+) -> AgentTool:
+    """Return a tool whose call runs `activity` on a worker.
+
+    Name, description and parameters of the tool come from the function, its docstring and its hints, as with
+    `strands.tool`; arguments are validated in the workflow, with Strands' own messages, before anything is
+    scheduled. An activity with a parameter `tool_context: strands_temporal.activity.ToolContext` gets what it
+    may know of its call, and can pause the agent. What the activity returns becomes the tool's result as with
+    `strands.tool`; what it raises, after the last attempt, becomes the tool's error. Register the activity on
+    the Worker.
+
+    Args:
+        activity: A function or method decorated with `temporalio.activity.defn`.
+        name: Name of the tool, instead of the function's.
+        description: Description of the tool, instead of the docstring's.
+        inputSchema: JSON schema that the model sees, instead of the one made from the hints.
+        **options: Activity options of every call: the keys of `temporalio.workflow.ActivityConfig` without
+            `activity_id`. Not given, a call may take 1 minute and is tried 3 times; a call on the workflow's
+            own task queue also has a heartbeat time-out of 15 seconds, and the worker heartbeats by itself.
+
+    Raises:
+        AgentTypeError: If `activity` is not an activity, has a parameter that cannot be filled, or an option
+            is unknown or of a wrong type.
+        AgentValueError: If an option has a value that cannot work, or Strands refuses the function's
+            signature.
+    """
+    check_activity("activity_as_tool", activity)
+    owner = f"activity_as_tool({name_of(activity)})"
+    merged = merge_options(owner, tool_defaults(options), options)
+    decorate = strands.tool(
+        name=name, description=description, inputSchema=inputSchema, context=CONTEXT_PARAMETER
+    )
+    try:
+        return decorate(activity_call(owner, activity, merged))
+    except TemporalError:
+        raise
+    except Exception as error:
+        raise construction_error(error) from error
 
 
 def activity_call(owner: str, activity: Callable[..., Any], options: ActivityOptions) -> Callable[..., Any]:

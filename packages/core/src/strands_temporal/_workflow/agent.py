@@ -18,21 +18,16 @@ from temporalio import workflow
 from temporalio.exceptions import TemporalError
 from typing_extensions import Unpack, override
 
-from .._errors import (
-    AgentTypeError,
-    AgentValueError,
-    SnapshotsDisabledError,
-    SynchronousCallError,
-    construction_error,
-    mark_left_agent,
-)
+from .._errors import AgentTypeError, AgentValueError, SnapshotsDisabledError, SynchronousCallError
 from .._upstream.answers import answers_random, go_back_to
-from .._upstream.install import call_tool, called_by_strands, end_waiting
+from .._upstream.callers import called_by_strands
+from .._upstream.private_api import call_tool, end_waiting
 from .agent_checks import checked_sandbox, providers_hooks
 from .agent_managers import check_conversation_manager
 from .agent_options import TemporalAgentOptions, snapshots_allowed
 from .agent_plugins import check_plugins
 from .carry import AgentCarry, pack, unpack
+from .failures import construction_error, mark_left_agent
 from .model import MODEL_SETTINGS, TemporalModel, as_durable_model
 from .model_checks import check_router
 from .options import activity_option_names

@@ -12,10 +12,9 @@ from typing import Any
 from strands import Agent, Snapshot
 from strands.telemetry.metrics import ToolMetrics
 
-from .._errors import AgentTypeError, AgentValueError
-from .._upstream.install import sub_agents_that_remember
+from .._errors import AgentTypeError, AgentValueError, CarryTooLargeError
+from .._upstream.private_api import sub_agents_that_remember
 from .._wire.values import decode, encode
-from .gate import PayloadTooLargeError
 
 CARRY_VERSION = 1
 
@@ -40,12 +39,6 @@ class AgentCarry:
 
     def __repr__(self) -> str:
         return f"AgentCarry({len(self.data):,} bytes)"
-
-
-class CarryTooLargeError(PayloadTooLargeError):
-    """The conversation is too large for the next run's input: said before the server ends the workflow."""
-
-    failure_type = "CarryTooLarge"
 
 
 def pack(agent: Agent) -> AgentCarry:

@@ -19,8 +19,11 @@ from weakref import WeakKeyDictionary
 from temporalio import workflow
 from temporalio.api.common.v1 import Payloads
 
-from .._errors import AgentValueError
-from .._wire.model_call import MODEL_CALL_TOO_LARGE, PAYLOAD_TOO_LARGE, ModelCall
+from .._errors import (
+    ModelCallTooLargeError,
+    PayloadTooLargeError,
+)
+from .._wire.model_call import ModelCall
 from .._wire.sizes import CODEC_SECONDS, LARGEST_PAYLOAD, WireFormat, may_fit, payloads_of
 from .._wire.values import json_size
 
@@ -35,18 +38,6 @@ _COMMAND_BYTES = 512  # what a command has beside its input
 _TICK = timedelta(milliseconds=1)
 
 BY_REFERENCE = "Give it less, or large data by reference: a path, a URL, a key"
-
-
-class PayloadTooLargeError(AgentValueError):
-    """What a workflow was about to send is larger than Temporal takes. Nothing was sent."""
-
-    failure_type = PAYLOAD_TOO_LARGE
-
-
-class ModelCallTooLargeError(PayloadTooLargeError):
-    """A model call is larger than Temporal takes: said before the server ends the workflow."""
-
-    failure_type = MODEL_CALL_TOO_LARGE
 
 
 class Gate:

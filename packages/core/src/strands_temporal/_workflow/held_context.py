@@ -10,13 +10,9 @@ from typing import Any, NamedTuple
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadConverter
 
-from .._wire.model_call import HELD_HEADER
-from .._wire.tool_context import ToolContext
-from .._wire.values import decode
-from .._worker.transcript_queries import TranscriptQueries
+from .._wire.tool_call import HELD_HEADER
+from .._wire.tool_context import HELD_PARTS
 from .transcripts import SentTranscripts
-
-_PARTS = ("invocation_state", "state")
 
 
 class CrossingContext(NamedTuple):
@@ -39,23 +35,10 @@ def crossing_context(context: Mapping[str, Any], *, complete: bool = True) -> Ge
         context: What `wire_context` returned.
         complete: The worker has `StrandsPlugin`, which completes the context; else all goes along.
     """
-    large = {name: context[name] for name in _PARTS if context.get(name)} if complete else {}
+    large = {name: context[name] for name in HELD_PARTS if context.get(name)} if complete else {}
     with SentTranscripts.of_this_run().hold(large) as held:
         if held is None:
             yield CrossingContext(dict(context), {})
             return
         wire = {name: value for name, value in context.items() if name not in large}
         yield CrossingContext(wire, {HELD_HEADER: PayloadConverter.default.to_payload(held)})
-
-
-async def complete_context(
-    context: ToolContext, headers: Mapping[str, Payload], queries: TranscriptQueries
-) -> None:
-    """Put what the workflow holds into a context that crossed without. Runs on the worker."""
-    held = headers.get(HELD_HEADER)
-    if held is None:
-        return
-    told: dict[str, Any] = await queries.held(PayloadConverter.default.from_payload(held))
-    for name in _PARTS:
-        if name in told:
-            object.__setattr__(context, name, decode(told[name]))

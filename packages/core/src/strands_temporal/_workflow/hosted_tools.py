@@ -10,10 +10,8 @@ from strands.types.tools import AgentTool, ToolGenerator, ToolResult, ToolSpec, 
 from temporalio.exceptions import ActivityError, ApplicationError
 from typing_extensions import Unpack, override
 
-from .._errors import AgentTypeError, AgentValueError
-from .._upstream.cancel_signal import AgentCancelledError
-from .._wire.agent_state import apply_state
-from .._wire.model_call import (
+from .._errors import AgentCancelledError, AgentTypeError, AgentValueError
+from .._wire.tool_call import (
     HOSTED_TOOL_RESULT,
     INVOKE_TOOL_ACTIVITY,
     LIST_TOOLS_ACTIVITY,
@@ -21,16 +19,16 @@ from .._wire.model_call import (
     HostedToolSpec,
     ToolAnswer,
 )
-from .._wire.tool_context import answer, wire_context
 from .._wire.tool_failures import from_tool_failure
 from .._wire.values import decode
-from .._worker.invocation_state import users_state
-from .._worker.tool_results import tool_value
 from .activities import execute_activity
 from .held_context import crossing_context
 from .idempotency import idempotency_key, tool_header
+from .invocation_state import users_state
 from .options import HEARTBEATING_TOOL_DEFAULTS, ActivityOptions, merge_options
 from .remote_tools import RemoteTool, RemoteTools
+from .tool_context import answer, apply_state, wire_context
+from .tool_results import tool_value
 
 
 class TemporalTools(RemoteTools):

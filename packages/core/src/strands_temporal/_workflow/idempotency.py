@@ -19,7 +19,7 @@ from temporalio import worker, workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadConverter
 
-from .._upstream.install import background_task
+from .._upstream.private_api import background_task
 
 _LENGTH = 32  # hex digits: 128 bits, as in a UUID
 _DIRECT_CALLS = "__strands_temporal_direct_calls__"

@@ -19,10 +19,9 @@ from strands.types.tools import ToolChoice, ToolSpec
 from temporalio import workflow
 from typing_extensions import Unpack, override
 
-from .._errors import AgentTypeError, AgentValueError
+from .._errors import AgentCancelledError, AgentTypeError, AgentValueError
 from .._upstream.answers import work_on
-from .._upstream.cancel_signal import AgentCancelledError
-from .._upstream.install import StructuredOutputSupport
+from .._upstream.private_api import StructuredOutputSupport
 from .._wire.model_call import (
     COUNT_TOKENS_ACTIVITY,
     HELD_VERSION,
@@ -36,14 +35,14 @@ from .._wire.model_call import (
 )
 from .._wire.transcripts import frame_of
 from .._wire.values import decode, encode
-from .._worker.invocation_state import users_state, write_back
-from .._worker.output_model import object_of, output_schema
 from .agent_managers import check_conversation_manager
 from .gate import check_call
+from .invocation_state import users_state, write_back
 from .model_calls import call_model
 from .model_checks import FACTORY_HINT, check_declared, check_name, check_streaming
 from .model_state import RunStates, checked_overrides
 from .options import MODEL_DEFAULTS, ActivityOptions, merge_options
+from .output_model import object_of, output_schema
 from .transcripts import SentTranscripts
 
 T = TypeVar("T", bound=BaseModel)

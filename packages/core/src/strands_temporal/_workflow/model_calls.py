@@ -11,7 +11,7 @@ from typing import Any, cast
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, RetryState
 
-from .._errors import from_activity_error
+from .._wire.failures import from_activity_error
 from .._wire.model_call import MADE_ANEW_PATCH
 from .activities import execute_activity
 from .options import ActivityOptions

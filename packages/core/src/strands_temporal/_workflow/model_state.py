@@ -11,80 +11,15 @@ from collections.abc import Mapping
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
-from strands.models import Model
-from temporalio import activity, workflow
+from temporalio import workflow
 
 from .._errors import AgentTypeError, AgentValueError
-from .._upstream.install import enforces_structured_output
 from .._wire.model_call import ModelFacts
-from .._wire.values import encode, is_json
-
-HARMLESS_SETTINGS = frozenset(
-    {
-        "context_window_limit",
-        "frequency_penalty",
-        "max_completion_tokens",
-        "max_output_tokens",
-        "max_tokens",
-        "model_id",
-        "n",
-        "num_ctx",
-        "presence_penalty",
-        "reasoning_effort",
-        "seed",
-        "stateful",
-        "stop",
-        "stop_sequences",
-        "stream",
-        "streaming",
-        "temperature",
-        "top_k",
-        "top_p",
-        "use_native_token_count",
-    }
-)
-"""Settings of Strands' providers that say how the model answers, and no more. All others stay there."""
-
-_GROUPS = ("params", "options")
-"""Where OpenAI, Anthropic and Ollama keep settings of the request: the same list holds inside."""
-
-_LONGEST_TEXT = 500
+from .._wire.values import is_json
 
 _SECRET = re.compile(
     r"api_?key|secret|password|credential|authorization|client_args|(^|[_-])token$", re.IGNORECASE
 )
-
-
-def facts_of(model: Model) -> ModelFacts:
-    """Return what a workflow may know of `model`. Runs on the worker."""
-    try:
-        config: Any = model.get_config()
-        limit: Any = model.context_window_limit
-    except Exception as error:  # noqa: BLE001  # the answer is paid for; a plain agent would not have asked
-        activity.logger.warning(
-            "model=<%s>, error=<%r> | no configuration to tell", type(model).__name__, error
-        )
-        config, limit = {}, None
-    return ModelFacts(
-        stateful=model.stateful is True,
-        context_window_limit=limit if isinstance(limit, int) else None,
-        config=encode(harmless(config)),
-        structured_output=enforces_structured_output(model),
-    )
-
-
-def harmless(config: object) -> dict[str, Any]:
-    """Return the part of a model's configuration that may stand in a history."""
-    if isinstance(config, Mapping):
-        settings = cast("Mapping[str, Any]", config)
-    else:
-        settings = {name: getattr(config, name, None) for name in (*HARMLESS_SETTINGS, *_GROUPS)}
-    kept = _kept(settings)
-    for group in _GROUPS:
-        inner = settings.get(group)
-        if isinstance(inner, Mapping) and (inside := _kept(cast("Mapping[str, Any]", inner))):
-            kept[group] = inside
-    return kept
 
 
 def checked_overrides(owner: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,22 +104,6 @@ class RunStates:
 
 def _copy(state: RunState) -> RunState:
     return dataclasses.replace(state, overrides=dict(state.overrides), warned=set(state.warned))
-
-
-def _kept(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: value
-        for name, value in settings.items()
-        if name in HARMLESS_SETTINGS and value is not None and _is_plain(value)
-    }
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(map(_is_plain, cast("list[Any]", value))) and is_json(value)
-    if isinstance(value, str):
-        return len(value) <= _LONGEST_TEXT
-    return isinstance(value, (bool, int, float)) and is_json(value)
 
 
 def _secret_name(value: Any) -> str | None:

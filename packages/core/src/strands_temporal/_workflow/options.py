@@ -9,7 +9,7 @@ from temporalio.common import Priority, RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityConfig, VersioningIntent
 
 from .._errors import AgentTypeError, AgentValueError
-from .._wire.model_call import TOOL_HEARTBEAT_TIMEOUT
+from .._wire.tool_call import TOOL_HEARTBEAT_TIMEOUT
 
 ActivityOptions = ActivityConfig
 """Options of the activities behind a model, a tool, a hook: the keys of `temporalio.workflow.ActivityConfig`.

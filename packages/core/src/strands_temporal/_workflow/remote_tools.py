@@ -26,7 +26,7 @@ from temporalio.exceptions import ApplicationError
 from typing_extensions import override
 
 from .._errors import AgentValueError
-from .._upstream.install import called_by_strands
+from .._upstream.callers import called_by_strands
 from .activities import execute_activity
 from .options import ActivityOptions
 

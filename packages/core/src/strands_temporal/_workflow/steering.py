@@ -15,9 +15,9 @@ from strands.vended_plugins.steering import (
     SteeringContextProvider,
     ToolSteeringAction,
 )
-from temporalio.exceptions import ApplicationError
 from typing_extensions import override
 
+from .._errors import SteeringJudgeError
 from .model import TemporalModel, as_durable_model
 
 
@@ -29,13 +29,6 @@ class _LLMSteering(BaseModel):  # its name and texts are the judge's tool, and t
         "'interrupt' for human input"
     )
     reason: str = Field(description="Clear explanation of the steering decision and any guidance provided")
-
-
-class SteeringJudgeError(ApplicationError):
-    """A judge gave no decision on a tool call, which therefore does not run. Ends the workflow."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, type="SteeringJudgeError", non_retryable=True)
 
 
 class TemporalLLMSteeringHandler(LLMSteeringHandler):

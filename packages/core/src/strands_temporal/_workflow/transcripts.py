@@ -15,10 +15,20 @@ from temporalio import workflow
 
 from .._errors import AgentValueError
 from .._wire.model_call import HELD, TRANSCRIPT_QUERY, Transcript
-from .._wire.transcripts import Frame, Item, canonical, delta, digest_of_all, digest_of_frame, same
+from .._wire.transcripts import (
+    PAGE_BYTES,
+    Frame,
+    Item,
+    canonical,
+    delta,
+    digest_of_all,
+    digest_of_frame,
+    held_digest,
+    same,
+)
 from .._wire.values import json_size
-from .._worker.transcript_queries import PAGE_BYTES, Pages, held_digest
 from .gate import INLINE_BYTES
+from .transcript_pages import Pages
 
 NO_FRAME = digest_of_frame({})
 

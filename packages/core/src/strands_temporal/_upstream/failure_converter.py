@@ -8,7 +8,8 @@ What the interceptor typed passes through unchanged.
 from temporalio.api.failure.v1 import Failure
 from temporalio.converter import FailureConverter, PayloadConverter
 
-from .._errors import misplaced_error, to_application_error
+from .._wire.failures import to_application_error
+from .misplaced import misplaced_error
 
 
 def with_typed_errors(wrapped: type[FailureConverter]) -> type[FailureConverter]:

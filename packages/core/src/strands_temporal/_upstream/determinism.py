@@ -1,0 +1,103 @@
+"""Strands' clock, ids and random numbers, read from the workflow.
+
+Strands passes through the sandbox, so Temporal's seeded clock and random numbers do not reach it.
+"""
+
+import asyncio
+import random
+import uuid
+from datetime import datetime, tzinfo
+from typing import Any
+
+from temporalio import workflow
+
+from .answers import answers_random
+from .stand_in import StandIn
+
+_RUN_STATE = "__strands_temporal_random__"
+
+
+_LAST_UUID7 = "__strands_temporal_uuid7__"
+
+
+def workflow_random() -> random.Random:
+    """Return this run's named random stream, so that our ids leave the user's own sequence alone."""
+    loop = asyncio.get_running_loop()
+    stream: random.Random | None = getattr(loop, _RUN_STATE, None)
+    if stream is None:
+        stream = workflow.new_random("strands")
+        setattr(loop, _RUN_STATE, stream)
+    return stream
+
+
+class _Drawing(StandIn):
+    """A stand-in that draws random ids."""
+
+    def draw(self) -> random.Random:
+        return (answers_random() if self.of_an_answer else None) or workflow_random()
+
+
+class WorkflowTime(StandIn):
+    def time(self) -> float:
+        return workflow.time() if workflow.in_workflow() else self._original.time()
+
+    def monotonic(self) -> float:
+        return workflow.time() if workflow.in_workflow() else self._original.monotonic()
+
+    def perf_counter(self) -> float:
+        return workflow.time() if workflow.in_workflow() else self._original.perf_counter()
+
+
+class WorkflowUuid(_Drawing):
+    def uuid4(self) -> uuid.UUID:
+        return _uuid4(self.draw()) if _may_draw() else self._original.uuid4()
+
+
+class WorkflowUuid4(_Drawing):
+    def __call__(self) -> uuid.UUID:
+        return _uuid4(self.draw()) if _may_draw() else self._original()
+
+
+class WorkflowDatetime(StandIn):
+    def now(self, tz: tzinfo | None = None) -> datetime:
+        if not workflow.in_workflow():
+            return self._original.now(tz)
+        # Workers may be in several time zones: a time without one is UTC.
+        return workflow.now().astimezone(tz) if tz else workflow.now().replace(tzinfo=None)
+
+
+class WorkflowUuid7(StandIn):
+    """Strands' ids of snapshots, whose order is that of their making; its own counter is the process's."""
+
+    def __call__(self) -> str:
+        if not _may_draw():
+            return self._original()
+        loop = asyncio.get_running_loop()
+        last: int = getattr(loop, _LAST_UUID7, 0)
+        ordered = max(int(workflow.time() * 1000) << 12, last + 1)  # 48 bits of milliseconds, 12 of a counter
+        setattr(loop, _LAST_UUID7, ordered)
+        value = (ordered >> 12) << 80 | 0x7 << 76 | (ordered & 0xFFF) << 64 | 0b10 << 62
+        return str(uuid.UUID(int=value | workflow_random().getrandbits(62)))
+
+
+class WorkflowRandom(StandIn):
+    def randint(self, a: int, b: int) -> int:
+        return workflow_random().randint(a, b) if _may_draw() else self._original.randint(a, b)
+
+
+class WorkflowSwarmState(StandIn):
+    """The class of a swarm's state; in a workflow a swarm starts at the workflow's time."""
+
+    def __call__(self, **values: Any) -> Any:
+        if workflow.in_workflow():
+            values.setdefault("start_time", workflow.time())
+        return self._original(**values)
+
+
+def _uuid4(source: random.Random) -> uuid.UUID:
+    return uuid.UUID(int=source.getrandbits(128), version=4)
+
+
+def _may_draw() -> bool:
+    """Only code that replays may draw: a query or a validator would move the stream for the run."""
+    return workflow.in_workflow() and not workflow.unsafe.is_read_only()

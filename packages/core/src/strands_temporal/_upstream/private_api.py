@@ -1,0 +1,113 @@
+"""Facts and switches of Strands and Temporal that have no public name.
+
+Each docstring says where upstream has it. `tests/upstream` fails when that changes.
+"""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from strands import Agent
+from temporalio import workflow
+
+from .sync_calls import capture
+
+ENDS_WAITING = "strands-temporal-ends-waiting"
+"""Patch of workflows: in histories of releases before it an agent that was stopped waited on, and the next
+prompt raised TypeError."""
+
+
+def background_task(context: object) -> str | None:
+    """Return the id of the background task that a tool call runs as, or None in the foreground.
+
+    Its context has the id only in an attribute (1.62: background_tasks/in_process/_manager.py:62).
+    """
+    return getattr(context, "_task_id", None)
+
+
+def end_waiting(agent: Agent) -> None:
+    """End an agent's waiting for answers to its interrupts, if it waits.
+
+    Strands ends it only where a tool cycle was not stopped (1.62: event_loop.py:995). The public way is to
+    load a snapshot without interrupts, which Strands refuses while background tasks run.
+    """
+    state: Any = getattr(agent, "_interrupt_state")  # noqa: B009  # private
+    if state.activated and workflow.patched(ENDS_WAITING):
+        state.deactivate()
+
+
+async def call_tool(agent: Agent, name: str, arguments: dict[str, Any]) -> Any:
+    """Call a tool as `agent.tool.<name>(**arguments)` does, and wait for it.
+
+    Strands' own caller (1.62: tools/_caller.py) makes the call and its record; only where it would run them
+    in a thread they are awaited, under the same lock.
+    """
+    recorded = arguments.get("record_direct_tool_call")
+    locked = agent.record_direct_tool_call if recorded is None else recorded
+    # Strands takes the lock to find the tool, and gives it back as the call is taken out of it: here again.
+    call = capture(lambda: getattr(agent.tool, name)(**arguments))
+    lock: Any = getattr(agent, "_concurrency")  # noqa: B009  # private
+    if locked:
+        lock.try_acquire_lock()
+    try:
+        result = await call
+        agent.conversation_manager.apply_management(agent)
+        return result
+    finally:
+        if locked:
+            lock.release_lock()
+
+
+def sub_agents_that_remember(agent: Agent) -> dict[str, Agent]:
+    """Return the agents among an agent's tools that keep their conversation from call to call, by tool name.
+
+    Strands keeps `preserve_context` private (1.62: _agent_as_tool.py:102).
+    """
+    return {
+        name: cast("Any", tool).agent
+        for name, tool in agent.tool_registry.registry.items()
+        if getattr(tool, "_preserve_context", False) is True
+    }
+
+
+def activity_name(function: Callable[..., Any]) -> str | None:
+    """Return the activity type that `@activity.defn` gave `function`, or None if it is not an activity.
+
+    temporalio offers no public look-up; `execute_activity` finds out only when the model calls the tool.
+    """
+    definition: Any = getattr(function, "__temporal_activity_definition", None)
+    if definition is None:
+        return None
+    return definition.name or "dynamic"
+
+
+def note_mcp_errors(client: Any, note: Callable[[Exception], None]) -> None:
+    """Let Strands' MCP client tell each exception for which it answers a call with a failed result.
+
+    Strands keeps its text alone (1.62: mcp_client.py:1385), which does not tell an error that the server
+    answered with from a connection that was lost. `note` runs in the task that made the call. On a worker.
+    """
+    result_of = client._handle_tool_execution_error  # noqa: SLF001
+
+    def noting(tool_use_id: str, exception: Exception) -> Any:
+        note(exception)
+        return result_of(tool_use_id, exception)
+
+    client._handle_tool_execution_error = noting  # noqa: SLF001
+
+
+def enforces_structured_output(model: object) -> bool:
+    """Tell whether a provider enforces structured output itself (1.62: models/model.py:196). On a worker."""
+    return getattr(model, "_supports_structured_output", False) is True
+
+
+class StructuredOutputSupport:
+    """Base of a model that says so of the provider behind it; the agent loop asks it (event_loop.py:742)."""
+
+    @property
+    def enforces_structured_output(self) -> bool:
+        """Whether the provider behind this model enforces structured output itself."""
+        return False
+
+    @property
+    def _supports_structured_output(self) -> bool:  # in the place of Model's class attribute
+        return self.enforces_structured_output

@@ -1,0 +1,91 @@
+"""Strands' threads and polls, on the workflow's event loop.
+
+Strands' cancel signals are `threading.Event`s, which nothing can await: Strands polls them, and a queue in
+`Graph`. Each tick would be a timer in history. What Strands runs in a thread with a loop of its own runs
+inline (`sync_calls.py`) or on the workflow's loop (`background.py`).
+"""
+
+import sys
+import threading
+from collections.abc import Awaitable, Coroutine
+from concurrent.futures import Future as ThreadsFuture
+from typing import Any, TypeVar, cast
+
+from temporalio import workflow
+
+from .background import BackgroundRuntime, OneLoop, on_this_loop, settled, start
+from .cancel_signal import CancelSignal
+from .stand_in import StandIn
+from .sync_calls import InlineExecutor, run_now
+
+T = TypeVar("T")
+
+
+QUEUE_POLLER = "_execute_nodes_parallel"
+"""Where `Graph` waits 0.1 s at a time for its nodes' events (1.62: graph.py:855), lest it misses that all
+have ended. Each node's last event is None, which wakes it, so it need not look."""
+
+
+SETTLEMENT_POLLER = "_await_next_settlement"
+"""Where background tasks wait 50 ms at a time for one to end, lest they miss a cancellation (1.62:
+background_tasks/_background_tasks.py:355)."""
+
+
+class WorkflowThreading(StandIn):
+    @property
+    def Event(self) -> type[threading.Event]:  # noqa: N802  # the module's name
+        return CancelSignal if workflow.in_workflow() else self._original.Event
+
+
+class WorkflowExecutor(StandIn):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return InlineExecutor() if workflow.in_workflow() else self._original(*args, **kwargs)
+
+
+class WorkflowAsyncio(StandIn):
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return run_now(coroutine) if workflow.in_workflow() else self._original.run(coroutine)
+
+    def wait_for(self, awaitable: Awaitable[T], timeout: float | None) -> Coroutine[Any, Any, T]:
+        # Only for the poll: `node_timeout` goes through here as well, and is meant.
+        caller = sys._getframe(1).f_code.co_name  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        if caller == QUEUE_POLLER and workflow.in_workflow():
+            timeout = None
+        return self._original.wait_for(awaitable, timeout)
+
+    def wait(self, waiters: Any, **options: Any) -> Coroutine[Any, Any, Any]:
+        caller = sys._getframe(1)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        if caller.f_code.co_name == SETTLEMENT_POLLER and workflow.in_workflow():
+            plugin: Any = caller.f_locals["self"]
+            return settled(waiters, plugin._agent.cancel_signal)  # noqa: SLF001
+        return self._original.wait(waiters, **options)
+
+    def get_running_loop(self) -> Any:
+        loop = self._original.get_running_loop()
+        return OneLoop(loop) if workflow.in_workflow() else loop
+
+    def run_coroutine_threadsafe(self, coroutine: Coroutine[Any, Any, Any], loop: Any) -> Any:
+        if workflow.in_workflow():
+            return start(coroutine)
+        return self._original.run_coroutine_threadsafe(coroutine, loop)
+
+    def wrap_future(self, future: Any) -> Any:
+        if not workflow.in_workflow():
+            return self._original.wrap_future(future)
+        return on_this_loop(cast("Any", future)) if isinstance(future, ThreadsFuture) else future
+
+
+class WorkflowBackgroundRuntime(StandIn):
+    def __call__(self) -> Any:
+        return BackgroundRuntime() if workflow.in_workflow() else self._original()
+
+
+class WorkflowCancelWatcher(StandIn):
+    """Strands' watcher of a caller's cancel signal; in a workflow it waits without a timer."""
+
+    async def __call__(self, external: threading.Event, internal: threading.Event) -> None:
+        if not workflow.in_workflow():
+            await self._original(external, internal)
+            return
+        await workflow.wait_condition(external.is_set)
+        internal.set()

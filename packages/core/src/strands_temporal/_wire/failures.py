@@ -1,0 +1,164 @@
+"""Strands' exceptions as Temporal failures, and back.
+
+An activity's interceptor calls `to_application_error`; the workflow calls `from_activity_error` and
+`from_tool_activity_error`.
+"""
+
+import ast
+import builtins
+import inspect
+from typing import Any, TypeVar
+
+from strands.interrupt import Interrupt, InterruptException
+from strands.types import exceptions as strands_exceptions
+from temporalio import exceptions as temporal_exceptions
+from temporalio.exceptions import ActivityError, ApplicationError, ApplicationErrorCategory
+
+from .._errors import PAYLOAD_TOO_LARGE
+from .failure_sizes import LARGEST_FAILURE, is_sendable, origin_of, text_of
+from .values import decode, encode, is_json, json_size
+
+T = TypeVar("T", bound=Exception)
+
+
+STRANDS_EXCEPTIONS: dict[str, type[Exception]] = {
+    name: cls
+    for name, cls in vars(strands_exceptions).items()
+    if inspect.isclass(cls) and issubclass(cls, Exception) and cls.__module__ == strands_exceptions.__name__
+} | {InterruptException.__name__: InterruptException}
+"""Strands' exception classes by name: what is typed when it leaves an activity and restored in the
+workflow."""
+
+
+def to_application_error(error: BaseException, *, next_retry_delay: Any = None) -> ApplicationError | None:
+    """Return `error` as the typed failure that crosses an activity's boundary, or None if it is not Strands'.
+
+    Throttling may be retried; every other exception of Strands says something that another attempt would only
+    say again. An interrupt carries its payload. Runs on the worker; its counterpart is `from_activity_error`.
+    """
+    name = next((c.__name__ for c in type(error).__mro__ if STRANDS_EXCEPTIONS.get(c.__name__) is c), None)
+    if name is None:
+        return None
+    details = [_interrupt_details(error.interrupt)] if isinstance(error, InterruptException) else []
+    if (size := json_size(details)) > LARGEST_FAILURE:
+        return ApplicationError(
+            f"The reason of an interrupt is too large for Temporal: {size:,} bytes, at most "
+            f"{LARGEST_FAILURE:,}. Give it less",
+            type=PAYLOAD_TOO_LARGE,
+            non_retryable=True,
+        )
+    # A question is no failure: the worker neither logs it as a warning nor counts it.
+    category = ApplicationErrorCategory.BENIGN if details else ApplicationErrorCategory.UNSPECIFIED
+    retryable = isinstance(error, strands_exceptions.ModelThrottledException)
+    return ApplicationError(
+        text_of(error),
+        *details,
+        type=name,
+        non_retryable=not retryable,
+        next_retry_delay=next_retry_delay,
+        category=category,
+    )
+
+
+def from_activity_error(error: ActivityError) -> Exception:
+    """Return the exception that a failed activity means to the agent loop in the workflow.
+
+    An exception of Strands is that exception. Another typed failure stays an `ApplicationError` with its type
+    and message, as a workflow cannot import a provider SDK's classes. What has no type (a time-out) is
+    returned as the `ActivityError` it is.
+    """
+    cause = error.cause
+    if not isinstance(cause, ApplicationError):
+        return error
+    restored = _restore(cause)
+    if restored is None:
+        restored = ApplicationError(cause.message, *cause.details, type=cause.type, non_retryable=True)
+    restored.__cause__ = error
+    return restored
+
+
+def from_tool_activity_error(error: ActivityError) -> Exception:
+    """Return the exception that a failed tool activity means to Strands' tool machinery.
+
+    As `from_activity_error`, and Python's own exceptions come back too: Strands words a tool's error by its
+    class.
+    """
+    if isinstance(error.cause, temporal_exceptions.TimeoutError):
+        return error.cause
+    restored = from_activity_error(error)
+    if isinstance(restored, ApplicationError):
+        return _builtin_exception(restored) or restored
+    return restored
+
+
+def cause_of(error: Exception) -> Exception | None:
+    """Return `error` if Temporal can take it as a cause, else None: the failure's text says the same."""
+    return error if text_of(error) == (str(error) or type(error).__name__) and is_sendable(error) else None
+
+
+def in_place_of(error: Exception, failure: T) -> T:
+    """Return `failure`, which says the same, with the stack trace and causes of `error`: one, not two."""
+    if failure is not error:
+        cause = origin_of(error)
+        failure.__traceback__ = error.__traceback__
+        failure.__cause__ = cause_of(cause) if isinstance(cause, Exception) else None
+    return failure
+
+
+def _interrupt_details(interrupt: Interrupt) -> dict[str, Any]:
+    reason = encode(interrupt.reason) if is_json(interrupt.reason) else str(interrupt.reason)
+    return {"id": interrupt.id, "name": interrupt.name, "reason": reason}
+
+
+def _restore(failure: ApplicationError) -> Exception | None:
+    cls = STRANDS_EXCEPTIONS.get(failure.type or "")
+    if cls is None:
+        return None
+    if cls is InterruptException:
+        details: dict[str, Any] = failure.details[0] if failure.details else {}
+        return InterruptException(
+            Interrupt(
+                id=str(details.get("id", "")),
+                name=str(details.get("name", "")),
+                reason=decode(details.get("reason")),
+            )
+        )
+    if cls is strands_exceptions.EventLoopException:
+        return strands_exceptions.EventLoopException(Exception(failure.message))
+    if cls is strands_exceptions.AggregateMemoryError:
+        return strands_exceptions.AggregateMemoryError(failure.message, [])
+    return cls(failure.message)
+
+
+def _builtin_exception(failure: ApplicationError) -> Exception | None:
+    cls = getattr(builtins, failure.type or "", None)
+    if not (inspect.isclass(cls) and issubclass(cls, Exception)) or issubclass(
+        cls, (StopIteration, StopAsyncIteration)
+    ):
+        return None
+    try:
+        restored = _key_error(failure.message) if cls is KeyError else cls(failure.message)
+    except TypeError:  # UnicodeDecodeError and its like take more than a message
+        return None
+    restored.__cause__ = failure.__cause__
+    return restored
+
+
+def _key_error(text: str) -> KeyError:
+    """Return a KeyError of that text, which is its key's repr."""
+    if not text:
+        return KeyError()
+    try:
+        key = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):  # the repr of something that is no literal
+        return KeyError(_Verbatim(text))
+    return KeyError(key if repr(key) == text else _Verbatim(text))
+
+
+class _Verbatim(str):
+    """A text that is its own repr."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)

@@ -1,0 +1,22 @@
+"""The client of the worker that runs an activity."""
+
+from contextvars import ContextVar
+
+from temporalio import activity
+from temporalio.client import Client
+
+_client: ContextVar[Client | None] = ContextVar("strands_temporal_client", default=None)
+
+
+def remember_client(client: Client | None) -> None:
+    """Make the worker's client known in the activity that begins: a plain one has none of its own."""
+    _client.set(client)
+
+
+def worker_client() -> Client:
+    """Return the client of the worker that runs this activity.
+
+    Raises:
+        RuntimeError: In a plain activity of a worker without `StrandsPlugin`.
+    """
+    return _client.get() or activity.client()

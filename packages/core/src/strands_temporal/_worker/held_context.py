@@ -1,0 +1,25 @@
+"""Completes a tool's context on the worker with what the workflow held back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import PayloadConverter
+
+from .._wire.tool_call import HELD_HEADER
+from .._wire.tool_context import HELD_PARTS, ToolContext
+from .._wire.values import decode
+from .transcript_queries import TranscriptQueries
+
+
+async def complete_context(
+    context: ToolContext, headers: Mapping[str, Payload], queries: TranscriptQueries
+) -> None:
+    """Put what the workflow holds into a context that crossed without. Runs on the worker."""
+    held = headers.get(HELD_HEADER)
+    if held is None:
+        return
+    told: dict[str, Any] = await queries.held(PayloadConverter.default.from_payload(held))
+    for name in HELD_PARTS:
+        if name in told:
+            object.__setattr__(context, name, decode(told[name]))

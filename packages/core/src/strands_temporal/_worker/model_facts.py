@@ -1,0 +1,96 @@
+"""Describes a model on the worker to the workflow that calls it.
+
+The description comes back with the first answer of a run and so stands in history. Only settings on a short
+list cross: a configuration may hold keys.
+"""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from strands.models import Model
+from temporalio import activity
+
+from .._upstream.private_api import enforces_structured_output
+from .._wire.model_call import ModelFacts
+from .._wire.values import encode, is_json
+
+HARMLESS_SETTINGS = frozenset(
+    {
+        "context_window_limit",
+        "frequency_penalty",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "max_tokens",
+        "model_id",
+        "n",
+        "num_ctx",
+        "presence_penalty",
+        "reasoning_effort",
+        "seed",
+        "stateful",
+        "stop",
+        "stop_sequences",
+        "stream",
+        "streaming",
+        "temperature",
+        "top_k",
+        "top_p",
+        "use_native_token_count",
+    }
+)
+"""Settings of Strands' providers that say how the model answers, and no more. All others stay there."""
+
+
+_GROUPS = ("params", "options")
+"""Where OpenAI, Anthropic and Ollama keep settings of the request: the same list holds inside."""
+
+
+_LONGEST_TEXT = 500
+
+
+def facts_of(model: Model) -> ModelFacts:
+    """Return what a workflow may know of `model`. Runs on the worker."""
+    try:
+        config: Any = model.get_config()
+        limit: Any = model.context_window_limit
+    except Exception as error:  # noqa: BLE001  # the answer is paid for; a plain agent would not have asked
+        activity.logger.warning(
+            "model=<%s>, error=<%r> | no configuration to tell", type(model).__name__, error
+        )
+        config, limit = {}, None
+    return ModelFacts(
+        stateful=model.stateful is True,
+        context_window_limit=limit if isinstance(limit, int) else None,
+        config=encode(harmless(config)),
+        structured_output=enforces_structured_output(model),
+    )
+
+
+def harmless(config: object) -> dict[str, Any]:
+    """Return the part of a model's configuration that may stand in a history."""
+    if isinstance(config, Mapping):
+        settings = cast("Mapping[str, Any]", config)
+    else:
+        settings = {name: getattr(config, name, None) for name in (*HARMLESS_SETTINGS, *_GROUPS)}
+    kept = _kept(settings)
+    for group in _GROUPS:
+        inner = settings.get(group)
+        if isinstance(inner, Mapping) and (inside := _kept(cast("Mapping[str, Any]", inner))):
+            kept[group] = inside
+    return kept
+
+
+def _kept(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in settings.items()
+        if name in HARMLESS_SETTINGS and value is not None and _is_plain(value)
+    }
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_is_plain, cast("list[Any]", value))) and is_json(value)
+    if isinstance(value, str):
+        return len(value) <= _LONGEST_TEXT
+    return isinstance(value, (bool, int, float)) and is_json(value)

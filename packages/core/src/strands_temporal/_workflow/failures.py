@@ -1,0 +1,82 @@
+"""The failure that ends a workflow when an error leaves its agent."""
+
+from typing import cast
+
+from strands.types import exceptions as strands_exceptions
+from temporalio.exceptions import ApplicationError, TemporalError
+
+from .._errors import AgentTypeError, AgentValueError
+from .._wire.failure_sizes import cut, is_sendable, shortened, text_of
+from .._wire.failures import to_application_error
+
+_MARK = "__strands_temporal_left_agent__"
+
+
+def mark_left_agent(error: Exception) -> None:
+    """Remember that `error` left an agent's call, so that it ends the run if nobody catches it.
+
+    Past a class's own `__setattr__`: an exception may be a frozen dataclass, and must stay what was raised.
+    """
+    object.__setattr__(error, _MARK, True)
+
+
+def left_agent(error: BaseException) -> bool:
+    """Tell whether `error`, or every exception in it when it is a group, was marked by `mark_left_agent`."""
+    if getattr(error, _MARK, False) is True:
+        return True
+    inner = cast("tuple[BaseException, ...]", getattr(error, "exceptions", ()))
+    return bool(inner) and all(map(left_agent, inner))
+
+
+def unwrapped(error: Exception) -> Exception:
+    """Return what Strands wrapped in an `EventLoopException`, as it does after an agent's first model call.
+
+    The wrapper says nothing more, and a failure's type must not depend on when the call failed.
+    """
+    while isinstance(error, strands_exceptions.EventLoopException):
+        error = error.original_exception
+    return error
+
+
+def as_workflow_failure(error: Exception) -> ApplicationError:
+    """Return the failure that ends a run on `error`: typed by its class name, not retryable.
+
+    A group of one (a `TaskGroup` in which one agent failed) is what it holds; a larger one names all it
+    holds.
+    """
+    error = unwrapped(error)
+    inner = _leaves(error)
+    if len(inner) > 1:
+        text = "; ".join(f"{type(leaf).__name__}: {text_of(leaf)}" for leaf in inner)
+        return ApplicationError(cut(text), type=type(error).__name__, non_retryable=True)
+    error = inner[0]
+    if isinstance(error, ApplicationError):
+        error = error if is_sendable(error) else shortened(error)
+        return ApplicationError(error.message, *error.details, type=error.type, non_retryable=True)
+    failure = to_application_error(error)
+    return ApplicationError(
+        text_of(error),
+        *(failure.details if failure else ()),
+        type=failure.type if failure else type(error).__name__,
+        non_retryable=True,
+    )
+
+
+def construction_error(error: Exception) -> Exception:
+    """Return `error`, raised while an agent was built, as its kind that also ends the workflow."""
+    if isinstance(error, TemporalError):
+        return error
+    text = text_of(error)
+    if isinstance(error, TypeError):
+        return AgentTypeError(text)
+    if isinstance(error, ValueError):
+        return AgentValueError(text)
+    return as_workflow_failure(error)
+
+
+def _leaves(error: BaseException) -> list[Exception]:
+    inner = cast("tuple[BaseException, ...]", getattr(error, "exceptions", ()))
+    if not inner:
+        error = unwrapped(error) if isinstance(error, Exception) else error
+        return [error] if isinstance(error, Exception) else [Exception(text_of(error))]
+    return [leaf for item in inner for leaf in _leaves(item)]

@@ -1,0 +1,76 @@
+"""Prepares each workflow run for agents, and ends it on an error that left one."""
+
+from typing import Any, ClassVar
+
+from temporalio import worker, workflow
+from temporalio.exceptions import ApplicationError, FailureError, TemporalError
+
+from .._upstream.callers import raised_by_multi_agent
+from .._upstream.loop import adapt_loop
+from .._upstream.misplaced import misplaced_error
+from .._wire.failure_sizes import is_sendable, shortened
+from .._wire.failures import cause_of
+from .._wire.sizes import WireFormat
+from .failures import as_workflow_failure, left_agent, unwrapped
+from .gate import Gate
+from .outbound import Outbound, check_sent, has_agents
+
+
+class AgentRunsInterceptor(worker.WorkflowInboundInterceptor):
+    """Prepares the workflow's loop for Strands, and ends the run on an error that left an agent."""
+
+    wire_format: ClassVar[WireFormat | None] = None
+
+    def init(self, outbound: worker.WorkflowOutboundInterceptor) -> None:
+        super().init(Outbound(outbound))
+
+    async def execute_workflow(self, input: worker.ExecuteWorkflowInput) -> Any:
+        self._prepare()
+        try:
+            result = await self.next.execute_workflow(input)
+            check_sent("result", [result], "The workflow's result", "Return less, or large data by reference")
+            return result  # noqa: TRY300  # a result that is too large ends the run as an error does
+        except Exception as error:
+            _end_run_on(error)
+            raise
+
+    async def handle_signal(self, input: worker.HandleSignalInput) -> None:
+        self._prepare()
+        try:
+            await self.next.handle_signal(input)
+        except Exception as error:
+            _end_run_on(error)
+            raise
+
+    async def handle_update_handler(self, input: worker.HandleUpdateInput) -> Any:
+        self._prepare()
+        try:
+            result = await self.next.handle_update_handler(input)
+            text = f"The result of update {input.update!r}"
+            check_sent(f"update {input.update}", [result], text, "Return less, or large data by reference")
+            return result  # noqa: TRY300  # as above
+        except Exception as error:
+            _end_run_on(error)
+            raise
+
+    def _prepare(self) -> None:
+        adapt_loop()
+        Gate.of_this_run().wire = self.wire_format
+
+
+def _end_run_on(error: Exception) -> None:
+    """Raise the failure that ends the run or the update if `error` left an agent; else do nothing."""
+    wrong_place = misplaced_error(error)
+    if wrong_place is not None:
+        # Without its traceback, by which the failure converter would type the cause as well.
+        raise wrong_place.with_traceback(error.__traceback__) from error.with_traceback(None)
+    left = left_agent(error) or raised_by_multi_agent(error)
+    if isinstance(error, FailureError) and (left or has_agents()) and not is_sendable(error):
+        raise shortened(error) from None
+    if not left or isinstance(error, TemporalError):  # Temporal's own failures end a run
+        return
+    workflow.logger.debug("type=<%s> | an error left the agent and ends the run", type(error).__name__)
+    reason = unwrapped(error)
+    if isinstance(reason, TemporalError) and not isinstance(reason, ApplicationError) and is_sendable(reason):
+        raise reason  # a time-out, say: it has its own causes
+    raise as_workflow_failure(error) from cause_of(reason)

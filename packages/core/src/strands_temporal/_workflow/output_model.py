@@ -1,0 +1,48 @@
+"""The class that a model's answer must fit: its schema for the worker, and the object made of the answer."""
+
+from typing import Any
+
+from pydantic import BaseModel
+from strands.tools.structured_output.structured_output_utils import convert_pydantic_to_tool_spec
+from strands.types.content import Message
+from strands.types.exceptions import StructuredOutputException
+
+from .._wire.model_call import OutputSchema
+from .._wire.values import decode
+from .._worker.output_model import T
+
+
+def output_schema(model: type[BaseModel]) -> OutputSchema:
+    """Return what crosses for `model`. Runs in the workflow."""
+    return OutputSchema(
+        name=model.__name__,
+        description=model.__doc__,
+        schema=model.model_json_schema(),
+        nested=[name for name, field in model.model_fields.items() if _is_model(field.annotation)],
+    )
+
+
+def object_of(owner: str, output: Any, message: Message, output_model: type[T]) -> T:
+    """Return the object that a model's own `structured_output` gave. Runs in the workflow.
+
+    Args:
+        owner: Whose call it is, for the error.
+        output: What `dump` returned; None from a worker of a release that asked by a forced tool call.
+        message: What the model said.
+        output_model: The class of the object.
+
+    Raises:
+        ValidationError: If the answer does not fit the class.
+        StructuredOutputException: If there is no object.
+    """
+    if output is not None:
+        return output_model.model_validate(decode(output))
+    name = convert_pydantic_to_tool_spec(output_model)["name"]
+    for block in message["content"]:
+        if "toolUse" in block and block["toolUse"]["name"] == name:
+            return output_model(**block["toolUse"]["input"])
+    raise StructuredOutputException(f"{owner} gave no {name!r}: there is no structured output")
+
+
+def _is_model(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -1,0 +1,120 @@
+"""The context of a tool call, from Strands' own to what crosses; and the changes that come back."""
+
+import inspect
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from strands import Agent
+from strands import ToolContext as StrandsToolContext
+from strands.agent.state import AgentState
+from strands.interrupt import InterruptException
+from temporalio.exceptions import ApplicationError
+
+from .._wire.tool_context import CONTEXT_PARAMETER, ToolContext
+from .._wire.values import decode, encode, encode_any
+from .invocation_state import apply_changes
+
+
+def takes_context(function: Callable[..., Any]) -> bool:
+    """Tell whether an activity's function has a parameter for its tool context.
+
+    Raises:
+        TypeError: If that parameter is annotated as Strands' own class, which cannot cross to an activity.
+    """
+    parameter = inspect.signature(function, eval_str=True).parameters.get(CONTEXT_PARAMETER)
+    if parameter is None:
+        return False
+    if parameter.annotation is not ToolContext:
+        raise TypeError(
+            f"the parameter {CONTEXT_PARAMETER!r} is annotated as {parameter.annotation!r}. In an activity "
+            "it is strands_temporal.activity.ToolContext, which can cross from the workflow"
+        )
+    return True
+
+
+def wire_context(context: "StrandsToolContext[Any]", users_state: dict[str, Any]) -> dict[str, Any]:
+    """Return what crosses to the activity: the values of a `ToolContext`. Runs in the workflow."""
+    use = context.tool_use
+    crossing = {
+        "tool_use": {"toolUseId": use["toolUseId"], "name": use["name"], "input": encode_any(use["input"])},
+        "invocation_state": users_state,
+        "answers": _answers(context),
+    }
+    state = state_of(context)
+    return {**crossing, "state": encode_any(state.get())} if state is not None and state.get() else crossing
+
+
+def answer(
+    context: "StrandsToolContext[Any]", error: InterruptException, answers: dict[str, Any]
+) -> dict[str, Any]:
+    """Return `answers` with the one to an interrupt that an activity raised. Runs in the workflow.
+
+    Those to a call's interrupts go with it; but a background task keeps its own, and tells them only to who
+    asks.
+
+    One that `ToolContext.interrupt` raised has no id yet: Strands gives it its own, stable over replay; and
+    that a hosted tool got from Strands on the worker is the call's, and a background task's is another. One
+    that the activity made itself keeps what it has.
+
+    Raises:
+        InterruptException: If there is no answer yet: it pauses the agent.
+        ApplicationError: If the activity had the answer.
+    """
+    asked = error.interrupt
+    if asked.id and asked.id != _interrupt_id(context, asked.name):
+        raise error from None
+    try:
+        given = context.interrupt(asked.name, asked.reason)
+    except InterruptException as paused:
+        raise paused from None
+    if asked.name in answers:
+        raise ApplicationError(
+            f"The tool asked again for {asked.name!r}, which was answered", type="InterruptAnswered"
+        ) from None
+    return {**answers, asked.name: encode(given)}
+
+
+def _answers(context: "StrandsToolContext[Any]") -> dict[str, Any]:
+    """Return the answers to this call's interrupts by name, from Strands' snapshot of its state.
+
+    Only to what the tool itself asked: a hook before it, or a sub-agent's call of the same id, may have asked
+    under the same name.
+    """
+    agent = context.agent
+    if not isinstance(agent, Agent):
+        return {}
+    state: dict[str, Any] = Agent.take_snapshot(agent, include=["interrupt_state"]).data["interrupt_state"]
+    return {
+        interrupt["name"]: encode(interrupt["response"])
+        for interrupt_id, interrupt in state["interrupts"].items()
+        if interrupt_id == _interrupt_id(context, interrupt["name"]) and interrupt["response"] is not None
+    }
+
+
+def _interrupt_id(context: "StrandsToolContext[Any]", name: str) -> str:
+    """Return the id that Strands gives to an interrupt of a tool (1.62: types/tools.py:218)."""
+    return f"v1:tool_call:{context.tool_use['toolUseId']}:{uuid.uuid5(uuid.NAMESPACE_OID, name)}"
+
+
+def state_of(context: "StrandsToolContext[Any]") -> AgentState | None:
+    """Return the state of the agent that calls a tool; None for an agent without one."""
+    state = getattr(context.agent, "state", None)
+    return state if isinstance(state, AgentState) else None
+
+
+def apply_state(context: "StrandsToolContext[Any]", patch: dict[str, Any]) -> None:
+    """Change the agent's state, and the invocation state, as an activity did. Runs in the workflow.
+
+    A tool on the worker may also have called `agent.cancel(...)`.
+    """
+    apply_changes(context.invocation_state, patch.get("invocation_state", ()))
+    if "cancel" in patch:
+        context.agent.cancel(**patch["cancel"])
+    state = state_of(context)
+    if state is None:
+        return
+    for key, value in patch.get("set", {}).items():
+        state.set(key, decode(value))
+    for key in patch.get("delete", []):
+        state.delete(key)
