@@ -53,11 +53,12 @@ format: setup  ## Format the code and fix what can be fixed
 	@$(RUN) ruff format
 	@$(RUN) ruff check --fix
 
-lint: setup  ## Check style, formatting and the lock file
+lint: setup  ## Check style, formatting, which module imports which, and the lock file
 	@echo "==> Style"
 	@$(UV) lock --check --quiet
 	@$(RUN) ruff format --check
 	@$(RUN) ruff check
+	@log=$$($(RUN) lint-imports --no-cache 2>&1) || { echo "$$log"; exit 1; }
 
 type: setup  ## Check types, strictly, and that the public API is fully typed
 	@echo "==> Types"

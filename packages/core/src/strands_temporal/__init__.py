@@ -9,8 +9,9 @@ On the worker or its client:
 
     StrandsPlugin(models={"claude": lambda: AnthropicModel(...)})
 
-Further: `strands_temporal.workflow` (activities as tools and hooks), `strands_temporal.activity` (what runs
-on the worker), `strands_temporal.testing` (a test kit).
+Further: `strands_temporal.workflow` (activities as tools and hooks), `strands_temporal.activity` (a tool's
+call as its activity sees it), `strands_temporal.testing` (a test kit), `strands_temporal.extension` (to write
+a plugin).
 """
 
 from ._composable import ComposablePlugin
@@ -18,10 +19,12 @@ from ._errors import (
     AgentTypeError,
     AgentValueError,
     CarryTooLargeError,
+    MissingExtraError,
     ModelCallTooLargeError,
     PayloadTooLargeError,
     SnapshotsDisabledError,
     SynchronousCallError,
+    UnloadableModuleError,
 )
 from ._plugin import ModelFactory, StrandsPlugin
 from ._upstream import process_end as _process_end
@@ -38,6 +41,7 @@ __all__ = [
     "AgentValueError",
     "CarryTooLargeError",
     "ComposablePlugin",
+    "MissingExtraError",
     "ModelCallTooLargeError",
     "ModelFactory",
     "PayloadTooLargeError",
@@ -47,6 +51,7 @@ __all__ = [
     "TemporalAgent",
     "TemporalAgentOptions",
     "TemporalModel",
+    "UnloadableModuleError",
 ]
 
 _process_end.settle_at_exit()

@@ -1,6 +1,9 @@
-"""What runs in activities, on the worker: the seam around a model call, and the tools that siblings share.
+"""For activities: the context of the tool call that an activity answers, its progress and its heartbeats.
 
-from strands_temporal.activity import ModelCallInterceptor, ModelCallMiddleware, ModelRequest
+from strands_temporal.activity import ToolContext, tool_context
+
+The names that plugins use (`NamedFactories`, `ModelCallMiddleware`, `check_result`, ...) have moved to
+`strands_temporal.extension`. They stay here until 1.0.
 """
 
 from ._upstream.private_api import activity_name, note_mcp_errors

@@ -1,9 +1,9 @@
-"""Activities as tools and hooks of an agent. Imported by workflow code.
+"""For workflows: activities as tools and hooks of an agent, and what else its code needs.
 
 from strands_temporal.workflow import activity_as_hook, activity_as_tool
 """
 
-from ._errors import AgentCancelledError, SteeringJudgeError
+from ._errors import AgentCancelledError, SlowToolError, SteeringJudgeError
 from ._upstream.cancel_signal import CancelSignal
 from ._upstream.private_api import end_waiting
 from ._wire.failures import from_tool_activity_error
@@ -28,6 +28,7 @@ __all__ = [
     "CancelSignal",
     "RemoteTool",
     "RemoteTools",
+    "SlowToolError",
     "SteeringJudgeError",
     "TemporalLLMSteeringHandler",
     "TemporalTools",

@@ -5,7 +5,7 @@ import asyncio
 from temporalio import activity
 from temporalio.client import Client
 
-from strands_temporal.activity import NamedFactories, heartbeating
+from strands_temporal.extension import NamedFactories, heartbeating
 
 from ._types import NOTIFY_ACTIVITY, SETUP_ACTIVITY, ApprovalNotice, PendingApproval, Setup
 from ._visibility import is_known, make_known

@@ -9,7 +9,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import FailureError
 
 from strands_temporal import ActivityOptions
-from strands_temporal.workflow import HEARTBEATING_TOOL_DEFAULTS, execute_activity
+from strands_temporal.extension import HEARTBEATING_TOOL_DEFAULTS, execute_activity
 
 from ._state import Pause
 from ._types import IS_PENDING, NOTIFY_ACTIVITY, PENDING, SETUP_ACTIVITY, PendingApproval, Setup, shown

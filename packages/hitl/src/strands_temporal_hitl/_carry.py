@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from strands_temporal import AgentCarry, AgentTypeError, AgentValueError, CarryTooLargeError
-from strands_temporal.activity import decode, encode
+from strands_temporal.extension import decode, encode
 
 from ._state import LedgerState
 from ._types import ApprovalRecord

@@ -5,8 +5,7 @@ from typing import Any
 
 from temporalio.worker import Worker
 
-from strands_temporal import ComposablePlugin
-from strands_temporal.activity import NamedFactories
+from strands_temporal.extension import ComposablePlugin, NamedFactories
 
 from ._activities import HITLActivities
 from ._webhook import Notifier, NotifierFactory

@@ -22,7 +22,7 @@ from strands.types.events import ToolResultEvent
 from strands.types.tools import AgentTool, ToolUse
 from temporalio import workflow
 
-from strands_temporal.workflow import end_waiting
+from strands_temporal.extension import end_waiting
 
 from ._listening import Listener, node_place
 from ._state import Granted, Place

@@ -6,7 +6,7 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from strands_temporal.activity import check_result, heartbeating
+from strands_temporal.extension import check_result, heartbeating
 
 from ._session import MCPSession
 from ._types import (

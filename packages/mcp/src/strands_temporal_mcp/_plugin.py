@@ -8,8 +8,7 @@ from typing import Any, cast
 
 from temporalio.worker import Worker
 
-from strands_temporal import ComposablePlugin
-from strands_temporal.activity import activity_name
+from strands_temporal.extension import ComposablePlugin, activity_name
 
 from ._activities import server_activities
 from ._errors import MCPServersUnavailableError

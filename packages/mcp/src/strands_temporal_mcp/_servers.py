@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from strands_temporal.activity import NamedFactories
+from strands_temporal.extension import NamedFactories
 
 from ._errors import MCPServersUnavailableError
 from ._session import MCPSession

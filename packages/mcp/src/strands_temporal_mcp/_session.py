@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from strands.types.exceptions import MCPClientInitializationError
 from temporalio.exceptions import ApplicationError
 
-from strands_temporal.activity import NamedFactories, decode, encode, note_mcp_errors
+from strands_temporal.extension import NamedFactories, decode, encode, note_mcp_errors
 
 from ._answers import unanswered
 from ._errors import reason

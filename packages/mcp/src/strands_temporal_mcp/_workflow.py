@@ -5,30 +5,37 @@ When an agent gets the tools, and their place among its others, is core's (`Remo
 
 import threading
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
-from strands.types.tools import AgentTool, ToolResult, ToolUse
+from strands.types.events import ToolResultEvent
+from strands.types.tools import AgentTool, ToolGenerator, ToolResult, ToolSpec, ToolUse
+from temporalio.exceptions import FailureError
 from typing_extensions import Unpack, override
 
 from strands_temporal import ActivityOptions, AgentTypeError, AgentValueError
-from strands_temporal.activity import decode, encode
-from strands_temporal.workflow import (
+from strands_temporal.extension import (
     HEARTBEATING_TOOL_DEFAULTS,
+    RemoteTool,
     RemoteTools,
+    decode,
+    encode,
     execute_activity,
     from_tool_activity_error,
     merge_options,
 )
+from strands_temporal.workflow import AgentCancelledError
 
-from ._tools import MCPTool
 from ._types import (
     CalledTool,
     CallTool,
+    ListedTool,
     ListTools,
     ToolListing,
     call_tool_activity,
     list_tools_activity,
 )
+
+_FAILED = "Tool execution failed: "  # Strands' words for the model where a call fails outside the tool
 
 
 class TemporalMCPClient(RemoteTools):
@@ -141,6 +148,42 @@ class TemporalMCPClient(RemoteTools):
         return cast("ToolResult", decode(called.result))
 
 
+class MCPTool(RemoteTool):
+    """One tool of an MCP server, in the workflow; its calls are activities.
+
+    Args:
+        client: The handle of its server.
+        listed: The tool as the server's client offers it.
+    """
+
+    def __init__(self, client: TemporalMCPClient, listed: ListedTool) -> None:
+        super().__init__(client, cast("ToolSpec", decode(listed.spec)))
+        self._client = client
+        self._name = listed.name
+
+    @override
+    async def stream(
+        self, tool_use: ToolUse, invocation_state: dict[str, Any], **kwargs: Any
+    ) -> ToolGenerator:
+        """Call the tool and yield its result.
+
+        A tool that reports an error yields it, for the model. So does a call that failed outside the tool, in
+        Strands' words, with its exception for `AfterToolCallEvent`.
+        """
+        try:
+            signal = getattr(invocation_state.get("agent"), "cancel_signal", None)
+            yield ToolResultEvent(await self._client.call(self._name, tool_use, signal))
+        except AgentCancelledError:
+            yield ToolResultEvent(_cancelled(tool_use))
+        except Exception as error:  # noqa: BLE001  # as Strands' MCP client does: the model gets to know
+            result: ToolResult = {
+                "toolUseId": tool_use["toolUseId"],
+                "status": "error",
+                "content": [{"text": _failed(error)}],
+            }
+            yield ToolResultEvent(result, exception=error)
+
+
 def _check(server: object, cache_tools: object) -> None:
     if not isinstance(server, str):
         raise AgentTypeError(
@@ -153,3 +196,19 @@ def _check(server: object, cache_tools: object) -> None:
         raise AgentTypeError(
             f"TemporalMCPClient({server!r}): cache_tools={cache_tools!r} is none of None, True and False"
         )
+
+
+def _cancelled(tool_use: ToolUse) -> ToolResult:
+    """Return what Strands' MCP client gives for a call that the agent's cancel signal ended."""
+    result = {
+        "toolUseId": tool_use["toolUseId"],
+        "status": "error",
+        "content": [{"text": "Tool execution cancelled locally; remote execution may have continued"}],
+        "cancelled": True,
+    }
+    return cast("ToolResult", result)
+
+
+def _failed(error: Exception) -> str:
+    text = error.message if isinstance(error, FailureError) else str(error)
+    return text if text.startswith(_FAILED) else f"{_FAILED}{text}"

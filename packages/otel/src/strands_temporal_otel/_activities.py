@@ -11,7 +11,7 @@ from strands.types.event_loop import Usage
 from strands.types.streaming import StreamEvent
 from temporalio import activity
 
-from strands_temporal.activity import ModelRequest, ModelStream
+from strands_temporal.extension import ModelRequest, ModelStream
 
 from . import _types as names
 

@@ -7,8 +7,7 @@ from temporalio.client import ClientConfig
 from temporalio.contrib.opentelemetry import OpenTelemetryInterceptor, TracingInterceptor
 from temporalio.worker import ReplayerConfig, Worker, WorkerConfig
 
-from strands_temporal import ComposablePlugin
-from strands_temporal.activity import ModelCallInterceptor
+from strands_temporal.extension import ComposablePlugin, ModelCallInterceptor
 
 from ._activities import ChatTelemetry
 from ._install import check_providers, exporting, set_providers

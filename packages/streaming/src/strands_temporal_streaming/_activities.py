@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from strands.types.streaming import StreamEvent
 
-from strands_temporal.activity import ModelRequest, ModelStream
+from strands_temporal.extension import ModelRequest, ModelStream
 
 from ._publisher import AttemptPublisher
 from ._types import MIDDLEWARE_KEY

@@ -1,7 +1,6 @@
 """`StreamingPlugin`: live output of durable Strands agents, on a Client or Worker."""
 
-from strands_temporal import ComposablePlugin
-from strands_temporal.activity import ModelCallInterceptor, ModelCallMiddleware
+from strands_temporal.extension import ComposablePlugin, ModelCallInterceptor, ModelCallMiddleware
 
 from ._activities import StreamingMiddleware
 

@@ -18,7 +18,7 @@ from temporalio.contrib.workflow_streams import WorkflowStreamClient
 from temporalio.service import RPCError, RPCStatusCode
 from typing_extensions import Self
 
-from strands_temporal.activity import is_cut_short
+from strands_temporal.extension import is_cut_short
 
 from ._plain import plain_event
 from ._types import (

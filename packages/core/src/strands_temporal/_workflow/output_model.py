@@ -1,6 +1,6 @@
 """The class that a model's answer must fit: its schema for the worker, and the object made of the answer."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from strands.tools.structured_output.structured_output_utils import convert_pydantic_to_tool_spec
@@ -9,7 +9,8 @@ from strands.types.exceptions import StructuredOutputException
 
 from .._wire.model_call import OutputSchema
 from .._wire.values import decode
-from .._worker.output_model import T
+
+T = TypeVar("T", bound=BaseModel)
 
 
 def output_schema(model: type[BaseModel]) -> OutputSchema:

@@ -1,0 +1,45 @@
+"""For those who write plugins: what strands-temporal-mcp, -streaming, -otel and -hitl are built with.
+
+from strands_temporal.extension import ComposablePlugin, NamedFactories, RemoteTools
+
+A plugin subclasses `ComposablePlugin`. Its workflow side starts activities with `execute_activity` and offers
+tools with `RemoteTools`; its worker side makes what a name stands for with `NamedFactories`, and takes part
+in model calls with `ModelCallMiddleware`. Users of agents need nothing of this module.
+"""
+
+from ._composable import ComposablePlugin
+from ._upstream.private_api import activity_name, end_waiting, note_mcp_errors
+from ._wire.failures import from_tool_activity_error
+from ._wire.values import decode, encode
+from ._worker.cut_short import is_cut_short
+from ._worker.factories import NamedFactories
+from ._worker.heartbeat import heartbeating
+from ._worker.middleware import ModelCallInterceptor, ModelCallMiddleware, ModelRequest, ModelStream
+from ._worker.results import check_result
+from ._workflow.activities import execute_activity
+from ._workflow.options import HEARTBEATING_TOOL_DEFAULTS, TOOL_DEFAULTS, merge_options
+from ._workflow.remote_tools import RemoteTool, RemoteTools
+
+__all__ = [
+    "HEARTBEATING_TOOL_DEFAULTS",
+    "TOOL_DEFAULTS",
+    "ComposablePlugin",
+    "ModelCallInterceptor",
+    "ModelCallMiddleware",
+    "ModelRequest",
+    "ModelStream",
+    "NamedFactories",
+    "RemoteTool",
+    "RemoteTools",
+    "activity_name",
+    "check_result",
+    "decode",
+    "encode",
+    "end_waiting",
+    "execute_activity",
+    "from_tool_activity_error",
+    "heartbeating",
+    "is_cut_short",
+    "merge_options",
+    "note_mcp_errors",
+]
