@@ -434,5 +434,5 @@ def table() -> list[str]:
 
 
 def test_the_docs_show_this_table() -> None:
-    docs = Path(__file__).parents[3] / "docs" / "errors.md"
+    docs = Path(__file__).parents[4] / "docs" / "errors.md"
     assert "\n".join(table()) in docs.read_text()

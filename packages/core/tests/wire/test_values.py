@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import example, given
 from inline_snapshot import snapshot
-from packages.core.tests.wire_values import tagged_lookalikes, values
+from packages.core.tests.wire.wire_values import tagged_lookalikes, values
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 

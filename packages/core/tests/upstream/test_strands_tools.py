@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
 # The package deprecates one after the other.
 pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
 
-PAGE = Path(__file__).parents[3] / "docs" / "strands-tools.md"
+PAGE = Path(__file__).parents[4] / "docs" / "strands-tools.md"
 MODULES = sorted(
     module.name for module in pkgutil.iter_modules(strands_tools.__path__) if module.name != "utils"
 )

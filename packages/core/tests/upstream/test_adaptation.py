@@ -686,7 +686,7 @@ async def test_a_slow_plain_tool_is_warned_of_once_and_not_on_replay(
 
 
 def test_the_determinism_page_names_every_source_and_every_adapted_name() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "determinism.md").read_text("utf-8")
+    page = (Path(__file__).parents[4] / "docs" / "determinism.md").read_text("utf-8")
     missing = [file for file in USES_OF_CHANCE if f"`{file}`" not in page]
     assert not missing, "Say on the page what these may influence and what we do about it"
     rows = [line for line in page.splitlines() if line.startswith("|")]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
-from packages.core.tests.wire_values import texts
+from packages.core.tests.wire.wire_values import texts
 from strands.event_loop.streaming import process_stream
 from strands.types.streaming import StreamEvent
 

@@ -149,7 +149,7 @@ def test_the_judges_tool_is_that_of_strands() -> None:
         next(node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if is_decision(node))
         for path in (
             STRANDS / "vended_plugins/steering/handlers/llm/llm_handler.py",
-            Path(__file__).parents[1] / "src/strands_temporal/_workflow/steering.py",
+            Path(__file__).parents[2] / "src/strands_temporal/_workflow/steering.py",
         )
     ]
     assert ast.dump(theirs) == ast.dump(ours)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from packages.core.tests.wire_values import values
+from packages.core.tests.wire.wire_values import values
 
 from strands_temporal._wire.values import is_json
 from strands_temporal._worker.invocation_state import changes
