@@ -190,7 +190,7 @@ def agent_parameters() -> set[str]:
 def test_the_agents_options_are_those_of_strands_and_temporal() -> None:
     declared = set(TemporalAgentOptions.__annotations__)
     expected = agent_parameters() | set(get_type_hints(ActivityConfig)) | MODEL_SETTINGS
-    expected |= {"carry", "snapshots"}
+    expected |= {"allow_snapshots", "carry", "snapshots"}
     assert declared - expected == set(), "TemporalAgentOptions declares what neither Strands nor Temporal has"
     assert expected - declared == set(), "add what upstream added to TemporalAgentOptions (_agent_options.py)"
 

@@ -53,7 +53,7 @@ def with_cache(options: dict[str, Any], cache: int | None) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("method", ["take_snapshot", "load_snapshot"])
-@pytest.mark.parametrize("given", [{}, {"snapshots": "refuse"}], ids=["default", "refuse"])
+@pytest.mark.parametrize("given", [{}, {"allow_snapshots": False}, {"snapshots": "refuse"}])
 def test_users_are_refused_with_the_ways_to_go(method: str, given: Any) -> None:
     agent: Any = TemporalAgent("m", **given)
     with pytest.raises(SnapshotsDisabledError, match=r"carry.*snapshots='allow'") as refused:
@@ -67,6 +67,17 @@ def test_users_are_refused_with_the_ways_to_go(method: str, given: Any) -> None:
 def test_another_policy_is_refused(policy: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=rf"snapshots={policy!r}.*'refuse'.*'allow'"):
         TemporalAgent("m", snapshots=policy)
+
+
+@pytest.mark.parametrize("allow", ["allow", None, 1])
+def test_what_is_no_bool_is_refused(allow: Any) -> None:
+    with pytest.raises(AgentTypeError, match=rf"allow_snapshots={allow!r} is not a bool"):
+        TemporalAgent("m", allow_snapshots=allow)
+
+
+def test_both_spellings_at_once_are_refused() -> None:
+    with pytest.raises(AgentValueError, match="allow_snapshots=True and snapshots='refuse'"):
+        TemporalAgent("m", allow_snapshots=True, snapshots="refuse")
 
 
 @workflow.defn
@@ -104,7 +115,7 @@ class TimeTravelWorkflow:
         self.storage = InMemoryStorage()
         self.manager = SnapshotSessionManager("s", storage=self.storage, snapshot_trigger=always)
         self.agent = TemporalAgent(
-            "m", snapshots="allow", session_manager=self.manager, agent_id="a", callback_handler=None
+            "m", allow_snapshots=True, session_manager=self.manager, agent_id="a", callback_handler=None
         )
 
     @workflow.run

@@ -1,7 +1,6 @@
 """`TemporalAgent`: a Strands agent whose loop runs in a workflow."""
 
-import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from types import AsyncGeneratorType
 from typing import Any, NoReturn, TypeVar, cast
 
@@ -13,34 +12,30 @@ from strands.hooks import AfterInvocationEvent, HookOrder
 from strands.models import Model
 from strands.models.routing import ModelRouter
 from strands.types.agent import AgentInput
-from strands.types.tools import ToolResult
 from temporalio import workflow
 from temporalio.exceptions import TemporalError
 from typing_extensions import Unpack, override
 
-from .._errors import AgentTypeError, AgentValueError, SnapshotsDisabledError, SynchronousCallError
+from .._errors import AgentValueError, SnapshotsDisabledError, SynchronousCallError
 from .._upstream.answers import answers_random, go_back_to
 from .._upstream.callers import called_by_strands
-from .._upstream.private_api import call_tool, end_waiting
-from .agent_checks import checked_sandbox, providers_hooks
-from .agent_managers import check_conversation_manager
-from .agent_options import TemporalAgentOptions, snapshots_allowed
-from .agent_plugins import check_plugins
+from .._upstream.private_api import end_waiting
+from .agent_checks import check_conversation_manager, check_plugins, checked_sandbox, providers_hooks
+from .agent_options import TemporalAgentOptions, check_agent_options, snapshots_allowed, split_options
 from .carry import AgentCarry, pack, unpack
 from .failures import construction_error, mark_left_agent
-from .model import MODEL_SETTINGS, TemporalModel, as_durable_model
+from .model import TemporalModel, as_durable_model
 from .model_checks import check_router
-from .options import activity_option_names
+from .tool_caller import AsyncToolCaller, check_agent_in_workflow
 
 T = TypeVar("T", bound=BaseModel)
 
-_AGENT_PARAMETERS = frozenset(inspect.signature(cast("Any", Agent.__init__)).parameters) - {"self"}
-_OWN_PARAMETERS = frozenset({"carry", "snapshots"})
 _SUB_AGENT_CALLS = "strands.agent._agent_as_tool"
 _SNAPSHOT_ADVICE = (
     "Temporal's history already keeps the workflow's state, more finely than a snapshot could. "
     "To go on in another run, use agent.carry() and TemporalAgent(carry=...). To take snapshots all the "
-    "same, to go back within a run for example, build it as TemporalAgent(snapshots='allow')"
+    "same, to go back within a run for example, build it as TemporalAgent(allow_snapshots=True), "
+    "formerly snapshots='allow'"
 )
 
 
@@ -57,7 +52,7 @@ class TemporalAgent(Agent):
             default.
         **options: Activity options for model calls (see `TemporalModel`), the arguments of
             `strands.Agent`, and two of ours. `carry`: what `carry()` returned in the run before this one.
-            `snapshots`: "allow" lets you call `take_snapshot()` and `load_snapshot()`.
+            `allow_snapshots` (bool): lets you call `take_snapshot()` and `load_snapshot()`.
 
     Raises:
         AgentTypeError: If an option is unknown, or the model is a real one.
@@ -68,10 +63,10 @@ class TemporalAgent(Agent):
     def __init__(
         self, model: TemporalModel | ModelRouter | str | None = None, **options: Unpack[TemporalAgentOptions]
     ) -> None:
-        activity_options, agent_options = _split(options)
-        _check_agent_options(agent_options)
+        activity_options, agent_options = split_options(options)
+        check_agent_options(agent_options)
         check_plugins(agent_options.get("plugins"))
-        self._users_may_snapshot = snapshots_allowed(agent_options.pop("snapshots", "refuse"))
+        self._users_may_snapshot = snapshots_allowed(agent_options)
         agent_options["model"] = _model("model", model, activity_options)
         self._activity_options = activity_options
         agent_options["aux_model"] = self._auxiliary(agent_options.get("aux_model"))
@@ -100,7 +95,7 @@ class TemporalAgent(Agent):
             SynchronousCallError: In a workflow, always.
             RuntimeError: Outside of one.
         """
-        _check_in_workflow("agent(...)")
+        check_agent_in_workflow("agent(...)")
         raise SynchronousCallError(
             "agent(...) cannot run in a workflow. Write `await agent.invoke_async(...)`"
         )
@@ -112,7 +107,7 @@ class TemporalAgent(Agent):
         Raises:
             RuntimeError: Outside of a workflow.
         """
-        _check_in_workflow("agent.invoke_async(...)")
+        check_agent_in_workflow("agent.invoke_async(...)")
         if called_by_strands(1, _SUB_AGENT_CALLS) and not _answers(prompt):
             end_waiting(self)  # whoever called it before gave the call up: a stop, a hook that cancelled it
         self._turns_running += 1
@@ -204,7 +199,7 @@ class TemporalAgent(Agent):
         Raises:
             RuntimeError: Outside of a workflow.
         """
-        _check_in_workflow("agent.structured_output_async(...)")
+        check_agent_in_workflow("agent.structured_output_async(...)")
         try:
             return await super().structured_output_async(output_model, prompt)
         except Exception as error:
@@ -219,16 +214,15 @@ class TemporalAgent(Agent):
             SynchronousCallError: In a workflow, always.
             RuntimeError: Outside of one.
         """
-        _check_in_workflow("agent.structured_output(...)")
+        check_agent_in_workflow("agent.structured_output(...)")
         raise SynchronousCallError(
             "agent.structured_output(...) cannot run in a workflow. Give the agent structured_output_model= "
-            "and "
-            "write `await agent.invoke_async(...)`"
+            "and write `await agent.invoke_async(...)`"
         )
 
     @override
     def take_snapshot(self, **kwargs: Any) -> Any:
-        """Refuse users, unless the agent was built with `snapshots="allow"`; Strands' own use of it works.
+        """Refuse users, unless the agent was built with `allow_snapshots=True`; Strands' own use of it works.
 
         Raises:
             SnapshotsDisabledError: If called by anyone but Strands. It is a `NotImplementedError`.
@@ -241,7 +235,7 @@ class TemporalAgent(Agent):
 
     @override
     def load_snapshot(self, snapshot: Any) -> None:
-        """Refuse users, unless the agent was built with `snapshots="allow"`; Strands' own use of it works.
+        """Refuse users, unless the agent was built with `allow_snapshots=True`; Strands' own use of it works.
 
         Raises:
             SnapshotsDisabledError: If called by anyone but Strands. It is a `NotImplementedError`.
@@ -251,82 +245,6 @@ class TemporalAgent(Agent):
                 f"TemporalAgent.load_snapshot() is not supported. {_SNAPSHOT_ADVICE}"
             )
         super().load_snapshot(snapshot)
-
-
-class AsyncToolCaller:
-    """The tools of an agent, each as an attribute: a function that calls it and is awaited."""
-
-    def __init__(self, agent: Agent) -> None:
-        self._agent = agent
-
-    def __getattr__(self, name: str) -> Callable[..., Awaitable[ToolResult]]:
-        """Return what calls the tool `name`; a tool's name with dashes is written with underscores.
-
-        Called, it raises AttributeError if there is no such tool, and ConcurrencyException while an
-        invocation of the agent runs, unless it is given `record_direct_tool_call=False`.
-        """
-        if name.startswith("_"):
-            raise AttributeError(name)
-
-        async def call(**arguments: Any) -> ToolResult:
-            _check_in_workflow(f"agent.tool_async.{name}(...)")
-            try:
-                return await call_tool(self._agent, name, arguments)
-            except Exception as error:
-                mark_left_agent(error)
-                raise
-
-        return call
-
-
-def _check_in_workflow(what: str) -> None:
-    """Refuse a call outside of a workflow, where nothing is durable and no worker runs the model.
-
-    Raises:
-        RuntimeError: Outside of a workflow.
-    """
-    if not workflow.in_workflow():
-        raise RuntimeError(
-            f"TemporalAgent: {what} works inside a Temporal workflow only. Start a workflow that has the "
-            "agent, with client.execute_workflow(...); for an agent without Temporal build "
-            "strands.Agent(model=...) with the model itself, not its name"
-        )
-
-
-def _split(options: TemporalAgentOptions) -> tuple[Any, dict[str, Any]]:
-    """Return the activity options and Strands' own arguments.
-
-    Raises:
-        AgentTypeError: If an option is neither.
-    """
-    activity_names = activity_option_names() | MODEL_SETTINGS
-    activity_options = {name: value for name, value in options.items() if name in activity_names}
-    agent_options = {name: value for name, value in options.items() if name not in activity_names}
-    unknown = sorted(agent_options.keys() - _AGENT_PARAMETERS - _OWN_PARAMETERS)
-    if unknown:
-        known = sorted((_AGENT_PARAMETERS | _OWN_PARAMETERS | activity_names) - {"activity_id"})
-        raise AgentTypeError(f"TemporalAgent: unknown option {', '.join(map(repr, unknown))}. Known: {known}")
-    return activity_options, agent_options
-
-
-def _check_agent_options(options: dict[str, Any]) -> None:
-    if options.get("carry") is not None and options.get("messages"):
-        raise AgentValueError(
-            "TemporalAgent: messages= and carry= both bring a conversation. Give messages= in the first run "
-            "only"
-        )
-    if options.get("retry_strategy") is not None:
-        raise AgentValueError(
-            f"TemporalAgent: retry_strategy={options['retry_strategy']!r} cannot be used: Temporal retries "
-            "model calls. "
-            "Remove it (or pass None) and give retry_policy=RetryPolicy(...)"
-        )
-    if options.get("load_tools_from_directory"):
-        raise AgentValueError(
-            "TemporalAgent: load_tools_from_directory=True reads and reloads files while a workflow runs; a "
-            "replay "
-            "would see other tools. Import the tools and pass them in tools=[...]"
-        )
 
 
 def _model(parameter: str, model: object, activity_options: Any) -> Any:

@@ -1,7 +1,7 @@
-"""What a `TemporalAgent` makes of `tools=` and `sandbox=`: what cannot work is refused, with what to do.
+"""Checks the tools, sandbox, plugins and conversation manager of an agent.
 
-Code of a tool runs in the workflow. One that reads a disk or a network there would do it again at each
-replay, on whatever machine the replay is.
+Refuses what cannot work in a workflow and says what to use instead. A tool's code runs in the workflow: one
+that reads a disk or a network there would do it again at each replay, on whatever machine the replay is.
 """
 
 import os
@@ -9,7 +9,9 @@ from collections.abc import AsyncGenerator
 from typing import Any, NoReturn, cast
 
 from strands import Sandbox
+from strands.agent.conversation_manager import ConversationManager, SummarizingConversationManager
 from strands.hooks import HookProvider
+from strands.models import Model
 from strands.sandbox import ExecutionResult, FileInfo, StreamChunk
 from strands.tools import ToolProvider
 from typing_extensions import override
@@ -174,3 +176,66 @@ def _flat(items: Any) -> list[Any]:
     if isinstance(items, (list, tuple, set)):
         return [inner for item in cast("list[Any]", items) for inner in _flat(item)]
     return [] if items is None else [items]
+
+
+def check_plugins(plugins: object) -> None:
+    """Refuse Strands' `LLMSteeringHandler`, and what is derived from it and keeps its judge.
+
+    It calls its judge synchronously, which a workflow cannot.
+
+    Raises:
+        AgentTypeError: If one is among the plugins.
+    """
+    if not isinstance(plugins, (list, tuple)) or not plugins:
+        return
+    from strands.vended_plugins.steering import LLMSteeringHandler  # most agents have none
+
+    for plugin in cast("list[Any]", plugins):
+        if not isinstance(plugin, LLMSteeringHandler):
+            continue
+        if type(plugin).steer_before_tool is LLMSteeringHandler.steer_before_tool:  # it keeps the judge
+            raise AgentTypeError(
+                f"TemporalAgent(plugins=...): {type(plugin).__name__} calls its judge synchronously, which "
+                "a workflow cannot. Give TemporalLLMSteeringHandler from strands_temporal.workflow, with the "
+                "same arguments: its judge's call is recorded in history"
+            )
+
+
+def check_conversation_manager(owner: str, manager: ConversationManager) -> None:
+    """Refuse Strands' `SummarizingConversationManager`, and a subclass that keeps its way to summarize.
+
+    It calls its model synchronously (1.62: summarizing_conversation_manager.py:293), which a workflow cannot:
+    the run would end at the first overflow, perhaps after days.
+
+    Args:
+        owner: Whose manager it is, for the message: "TemporalAgent(conversation_manager=...)".
+        manager: The manager.
+
+    Raises:
+        AgentTypeError: If it is one.
+    """
+    if not isinstance(manager, SummarizingConversationManager) or _summarizes_by_itself(manager):
+        return
+    raise AgentTypeError(
+        f"{owner}: {type(manager).__name__} calls its model synchronously, which a workflow cannot: the run "
+        "would end at the first overflow. Give the agent context_manager='auto', which summarizes as well "
+        "and waits for the model (declare context_window_limit= on the TemporalModel), or a "
+        "SlidingWindowConversationManager"
+    )
+
+
+def _summarizes_by_itself(manager: SummarizingConversationManager) -> bool:
+    """Tell whether the summary is made without a call that has to wait: by the user's own code or model."""
+    own: set[str] = set()
+    for cls in type(manager).__mro__:
+        if cls is SummarizingConversationManager:
+            break
+        own |= vars(cls).keys()
+    if own & {"reduce_context", "_generate_summary", "_generate_summary_with_model"}:
+        return True
+    agent = manager.summarization_agent
+    return agent is not None and _is_users_own(agent.model)
+
+
+def _is_users_own(model: Model) -> bool:
+    return type(model).__module__.partition(".")[0] not in ("strands", "strands_temporal")

@@ -3,12 +3,13 @@
 At run time any argument of the installed `strands.Agent` is accepted; a test keeps this list in step with it.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel
-from strands import BackgroundTasksConfig, InterventionHandler, Plugin, Sandbox
+from strands import Agent, BackgroundTasksConfig, InterventionHandler, Plugin, Sandbox
 from strands.agent.conversation_manager import ConversationManager
 from strands.agent.state import AgentState
 from strands.hooks import HookCallback, HookProvider
@@ -23,7 +24,11 @@ from temporalio.workflow import ActivityConfig
 
 from .._errors import AgentTypeError, AgentValueError
 from .carry import AgentCarry
-from .model import TemporalModel
+from .model import MODEL_SETTINGS, TemporalModel
+from .options import activity_option_names
+
+_AGENT_PARAMETERS = frozenset(inspect.signature(cast("Any", Agent.__init__)).parameters) - {"self"}
+_OWN_PARAMETERS = frozenset({"allow_snapshots", "carry", "snapshots"})
 
 
 class TemporalAgentOptions(ActivityConfig, total=False):
@@ -32,7 +37,8 @@ class TemporalAgentOptions(ActivityConfig, total=False):
     streaming_topic: str | None
     streaming_batch_interval: timedelta
     carry: AgentCarry | None
-    snapshots: Literal["refuse", "allow"]
+    allow_snapshots: bool
+    snapshots: Literal["refuse", "allow"]  # deprecated: allow_snapshots
     messages: Messages | None
     tools: list[Any] | None
     system_prompt: str | list[SystemContentBlock] | None
@@ -64,16 +70,72 @@ class TemporalAgentOptions(ActivityConfig, total=False):
     background_tasks: bool | BackgroundTasksConfig | None
 
 
-def snapshots_allowed(policy: object) -> bool:
-    """Return whether users may take snapshots of an agent with `snapshots=policy`.
+def snapshots_allowed(options: dict[str, Any]) -> bool:
+    """Return whether users may take snapshots of an agent, and take the option out of `options`.
 
     Raises:
-        AgentTypeError: If the policy is no string.
-        AgentValueError: If it is another than "refuse" and "allow".
+        AgentTypeError: If `allow_snapshots` is not a bool, or `snapshots`, the older spelling, not a string.
+        AgentValueError: If both are given, or `snapshots` is another than "refuse" and "allow".
     """
-    expected = "Give 'refuse' (the default: only Strands' own features take snapshots) or 'allow'"
+    if "snapshots" not in options:
+        allow = options.pop("allow_snapshots", False)
+        if not isinstance(allow, bool):
+            raise AgentTypeError(
+                f"TemporalAgent: allow_snapshots={allow!r} is not a bool. Give False (the default: only "
+                "Strands' own features take snapshots) or True"
+            )
+        return allow
+    policy = options.pop("snapshots")
+    if "allow_snapshots" in options:
+        raise AgentValueError(
+            f"TemporalAgent: allow_snapshots={options['allow_snapshots']!r} and snapshots={policy!r} say the "
+            "same. Give allow_snapshots= only"
+        )
+    expected = (
+        "Give allow_snapshots=True or False instead; of snapshots=, 'refuse' (the default: only Strands' own "
+        "features take snapshots) and 'allow' still work"
+    )
     if not isinstance(policy, str):
         raise AgentTypeError(f"TemporalAgent: snapshots={policy!r} is not a string. {expected}")
     if policy not in ("refuse", "allow"):
         raise AgentValueError(f"TemporalAgent: snapshots={policy!r} is unknown. {expected}")
     return policy == "allow"
+
+
+def split_options(options: TemporalAgentOptions) -> tuple[Any, dict[str, Any]]:
+    """Return the activity options and Strands' own arguments.
+
+    Raises:
+        AgentTypeError: If an option is neither.
+    """
+    activity_names = activity_option_names() | MODEL_SETTINGS
+    activity_options = {name: value for name, value in options.items() if name in activity_names}
+    agent_options = {name: value for name, value in options.items() if name not in activity_names}
+    unknown = sorted(agent_options.keys() - _AGENT_PARAMETERS - _OWN_PARAMETERS)
+    if unknown:
+        known = sorted((_AGENT_PARAMETERS | _OWN_PARAMETERS | activity_names) - {"activity_id"})
+        raise AgentTypeError(f"TemporalAgent: unknown option {', '.join(map(repr, unknown))}. Known: {known}")
+    return activity_options, agent_options
+
+
+def check_agent_options(options: dict[str, Any]) -> None:
+    """Refuse arguments of Strands' agent that a workflow replaces or cannot keep.
+
+    Raises:
+        AgentValueError: If there is one.
+    """
+    if options.get("carry") is not None and options.get("messages"):
+        raise AgentValueError(
+            "TemporalAgent: messages= and carry= both bring a conversation. Give messages= in the first run "
+            "only"
+        )
+    if options.get("retry_strategy") is not None:
+        raise AgentValueError(
+            f"TemporalAgent: retry_strategy={options['retry_strategy']!r} cannot be used: Temporal retries "
+            "model calls. Remove it (or pass None) and give retry_policy=RetryPolicy(...)"
+        )
+    if options.get("load_tools_from_directory"):
+        raise AgentValueError(
+            "TemporalAgent: load_tools_from_directory=True reads and reloads files while a workflow runs; a "
+            "replay would see other tools. Import the tools and pass them in tools=[...]"
+        )

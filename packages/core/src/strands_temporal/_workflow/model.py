@@ -35,7 +35,7 @@ from .._wire.model_call import (
 )
 from .._wire.transcripts import frame_of
 from .._wire.values import decode, encode
-from .agent_managers import check_conversation_manager
+from .agent_checks import check_conversation_manager
 from .gate import check_call
 from .invocation_state import users_state, write_back
 from .model_calls import call_model
