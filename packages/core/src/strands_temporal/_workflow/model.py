@@ -1,7 +1,6 @@
 """`TemporalModel`: Strands' `Model` seam in the workflow, the real provider in an activity."""
 
 import contextlib
-import copy
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -21,7 +20,6 @@ from typing_extensions import Unpack, override
 
 from .._errors import AgentCancelledError, AgentTypeError, AgentValueError
 from .._upstream.answers import work_on
-from .._upstream.private_api import StructuredOutputSupport
 from .._wire.model_call import (
     COUNT_TOKENS_ACTIVITY,
     HELD_VERSION,
@@ -40,7 +38,7 @@ from .gate import check_call
 from .invocation_state import users_state, write_back
 from .model_calls import call_model
 from .model_checks import FACTORY_HINT, check_declared, check_name, check_streaming
-from .model_state import RunStates, checked_overrides
+from .model_state import DescribedModel
 from .options import MODEL_DEFAULTS, ActivityOptions, merge_options
 from .output_model import object_of, output_schema
 from .transcripts import SentTranscripts
@@ -58,7 +56,7 @@ STREAMING_BATCH_INTERVAL = timedelta(milliseconds=100)
 """Time between two batches of a stream, unless the user says otherwise: what the guide promises."""
 
 
-class TemporalModel(StructuredOutputSupport, Model):  # pyright: ignore[reportIncompatibleVariableOverride]  # see StructuredOutputSupport
+class TemporalModel(DescribedModel):
     """A handle of a model that runs on the worker, for agents in a workflow.
 
     Give it to a `TemporalAgent`, or to a plain `strands.Agent` to make that durable too. Its counterpart on
@@ -106,74 +104,13 @@ class TemporalModel(StructuredOutputSupport, Model):  # pyright: ignore[reportIn
         self.streaming_topic = streaming_topic
         self.streaming_batch_interval = streaming_batch_interval
         self.use_native_token_count = use_native_token_count
-        self._stateful = stateful
-        self._declared = dict(config or {})
-        if context_window_limit is not None:
-            self._declared["context_window_limit"] = context_window_limit
+        super().__init__(stateful, context_window_limit, config)
         self._options = merge_options(f"TemporalModel({name!r})", MODEL_DEFAULTS, options)
-        self._runs = RunStates()
         if workflow.in_workflow():
             SentTranscripts.of_this_run()  # by which the run is known as one with agents
 
     def __repr__(self) -> str:
         return f"TemporalModel({self.name!r})"
-
-    @property
-    @override
-    def stateful(self) -> bool:
-        """Whether the model keeps the conversation on its own side; before its first answer as declared."""
-        if self._stateful is not None:
-            return self._stateful
-        facts = self._runs.current.facts
-        return facts is not None and facts.stateful
-
-    @property
-    @override
-    def context_window_limit(self) -> int | None:
-        """Tokens that the model's context window holds; None if nothing told it yet."""
-        limit = self.get_config().get("context_window_limit")
-        return limit if isinstance(limit, int) else None
-
-    @property
-    @override
-    def enforces_structured_output(self) -> bool:
-        """Whether the provider enforces structured output itself; False before its first answer."""
-        facts = self._runs.current.facts
-        return facts is not None and facts.structured_output
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """As `get_config`: where Strands' telemetry finds `model_id`."""
-        return self.get_config()
-
-    @override
-    def update_config(self, **model_config: Any) -> None:
-        """Change the configuration of the model for the calls of this handle in this run.
-
-        The worker makes a model of its own for each configuration; other users of the name keep theirs.
-
-        Raises:
-            AgentTypeError: If a value is neither JSON nor bytes, so that it cannot cross.
-            AgentValueError: If a name says that the value is a secret, which would stand in history.
-        """
-        state = self._runs.current
-        state.overrides.update(checked_overrides(repr(self), model_config))
-        state.outdate()
-
-    @override
-    def get_config(self) -> dict[str, Any]:
-        """Return what the workflow knows of the model's configuration.
-
-        The first answer brings what is harmless of it (no keys, no client arguments); what was declared goes
-        before that, and what `update_config` changed before all.
-        """
-        state = self._runs.current
-        told: dict[str, Any] = {}
-        if state.facts is not None:
-            told = decode(state.facts.config)
-            if state.facts.context_window_limit is not None:
-                told["context_window_limit"] = state.facts.context_window_limit
-        return copy.deepcopy({**told, **self._declared, **state.overrides})
 
     @override
     async def count_tokens(

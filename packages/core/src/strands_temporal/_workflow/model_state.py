@@ -5,17 +5,21 @@ stand in history. Only what is on a short list crosses: a configuration may hold
 """
 
 import asyncio
+import copy
 import dataclasses
 import re
 from collections.abc import Mapping
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
+from strands.models import Model
 from temporalio import workflow
+from typing_extensions import override
 
 from .._errors import AgentTypeError, AgentValueError
+from .._upstream.private_api import StructuredOutputSupport
 from .._wire.model_call import ModelFacts
-from .._wire.values import is_json
+from .._wire.values import decode, is_json
 
 _SECRET = re.compile(
     r"api_?key|secret|password|credential|authorization|client_args|(^|[_-])token$", re.IGNORECASE
@@ -100,6 +104,85 @@ class RunStates:
         """See `__getstate__`."""
         self.__init__()
         self._before = state
+
+
+class DescribedModel(StructuredOutputSupport, Model):  # pyright: ignore[reportIncompatibleVariableOverride]  # see StructuredOutputSupport
+    """What Strands asks of a model without calling it, answered from what the workflow knows.
+
+    Args:
+        stateful: Whether the model keeps the conversation on its own side, if declared.
+        context_window_limit: Tokens that its context window holds, if declared.
+        config: Further declared settings.
+    """
+
+    def __init__(
+        self,
+        stateful: bool | None,
+        context_window_limit: int | None,
+        config: Mapping[str, Any] | None,
+    ) -> None:
+        self._stateful = stateful
+        self._declared = dict(config or {})
+        if context_window_limit is not None:
+            self._declared["context_window_limit"] = context_window_limit
+        self._runs = RunStates()
+
+    @property
+    @override
+    def stateful(self) -> bool:
+        """Whether the model keeps the conversation on its own side; before its first answer as declared."""
+        if self._stateful is not None:
+            return self._stateful
+        facts = self._runs.current.facts
+        return facts is not None and facts.stateful
+
+    @property
+    @override
+    def context_window_limit(self) -> int | None:
+        """Tokens that the model's context window holds; None if nothing told it yet."""
+        limit = self.get_config().get("context_window_limit")
+        return limit if isinstance(limit, int) else None
+
+    @property
+    @override
+    def enforces_structured_output(self) -> bool:
+        """Whether the provider enforces structured output itself; False before its first answer."""
+        facts = self._runs.current.facts
+        return facts is not None and facts.structured_output
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """As `get_config`: where Strands' telemetry finds `model_id`."""
+        return self.get_config()
+
+    @override
+    def update_config(self, **model_config: Any) -> None:
+        """Change the configuration of the model for the calls of this handle in this run.
+
+        The worker makes a model of its own for each configuration; other users of the name keep theirs.
+
+        Raises:
+            AgentTypeError: If a value is neither JSON nor bytes, so that it cannot cross.
+            AgentValueError: If a name says that the value is a secret, which would stand in history.
+        """
+        state = self._runs.current
+        state.overrides.update(checked_overrides(repr(self), model_config))
+        state.outdate()
+
+    @override
+    def get_config(self) -> dict[str, Any]:
+        """Return what the workflow knows of the model's configuration.
+
+        The first answer brings what is harmless of it (no keys, no client arguments); what was declared goes
+        before that, and what `update_config` changed before all.
+        """
+        state = self._runs.current
+        told: dict[str, Any] = {}
+        if state.facts is not None:
+            told = decode(state.facts.config)
+            if state.facts.context_window_limit is not None:
+                told["context_window_limit"] = state.facts.context_window_limit
+        return copy.deepcopy({**told, **self._declared, **state.overrides})
 
 
 def _copy(state: RunState) -> RunState:
