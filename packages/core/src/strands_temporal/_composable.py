@@ -1,4 +1,4 @@
-"""`ComposablePlugin`: the base of all five plugins, safe on client and worker and in any order."""
+"""The base of all five plugins: one plugin may stand on the client, the worker, or both, in any order."""
 
 import dataclasses
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence

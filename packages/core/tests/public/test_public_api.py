@@ -192,7 +192,7 @@ def test_the_agents_options_are_those_of_strands_and_temporal() -> None:
     expected = agent_parameters() | set(get_type_hints(ActivityConfig)) | MODEL_SETTINGS
     expected |= {"allow_snapshots", "carry", "snapshots"}
     assert declared - expected == set(), "TemporalAgentOptions declares what neither Strands nor Temporal has"
-    assert expected - declared == set(), "add what upstream added to TemporalAgentOptions (_agent_options.py)"
+    assert expected - declared == set(), "add what upstream added to TemporalAgentOptions (agent_options.py)"
 
 
 def test_strands_and_temporal_have_no_option_of_the_same_name() -> None:

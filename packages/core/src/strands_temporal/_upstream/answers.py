@@ -1,9 +1,9 @@
-"""Which answer of a model an agent works on. Workflow side.
+"""The random source of the ids that Strands draws while an agent works on one model answer.
 
-The worker gives each answer that asks for tools a random id, which stands in history with the answer. The ids
+The worker gives each answer that asks for tools a random id, which history keeps with the answer. The ids
 that Strands draws next come from it. So the message that asks for tools keeps its `tracking_id` when the
-workflow is reset to the task that took the answer, although the workflow's own random numbers are others from
-there on. An answer that the model gives anew has another id.
+workflow is reset to the task that took the answer, although a reset changes the workflow's own random
+numbers. Another answer of the model has another id.
 """
 
 import random

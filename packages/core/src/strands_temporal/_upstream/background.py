@@ -1,8 +1,8 @@
-"""Strands' background tasks on the workflow's own loop.
+"""Strands' background tasks on the workflow's own event loop.
 
-Outside, Strands runs them on a loop in a thread of its own, which hands their tool calls back to the agent's
-(1.62: background_tasks/_runtime.py, in_process/_manager.py). In a workflow both are the same loop: a
-background task is a task of the workflow, and its tool call's I/O an activity.
+Elsewhere Strands runs them on an event loop in a thread of its own, which passes their tool calls back to the
+agent's loop (1.62: background_tasks/_runtime.py, in_process/_manager.py). In a workflow both are the same
+loop: a background task is a task of the workflow, and the I/O of its tool call is an activity.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Tells by the call stack who calls, and by a traceback who raised."""
+"""Finds out who calls, from the call stack, and who raised, from a traceback."""
 
 import sys
 import types

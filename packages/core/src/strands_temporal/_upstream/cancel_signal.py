@@ -1,9 +1,8 @@
-"""Cancellation of an agent in a workflow: the signal, and how an activity is ended by it.
+"""The cancel signal of an agent in a workflow: a `threading.Event` that can be awaited.
 
 Two things end an activity early. A cancelled workflow (or task) raises `asyncio.CancelledError`, which goes
 through Strands and ends the run. A set signal (`agent.cancel()`, `cancel_signal=`) raises
-`AgentCancelledError`, which becomes what Strands makes of a cancellation: a result with the stop reason
-"cancelled".
+`AgentCancelledError`, which Strands turns into a result with the stop reason "cancelled".
 """
 
 import threading

@@ -1,7 +1,6 @@
-"""What Strands does at each model call for all messages, cheaper, with the same outcome. In workflows.
+"""Faster versions of two things that Strands does on every model call.
 
-A workflow pays for it at each replay again, and in Temporal's sandbox for each `isinstance`. `_adaptation.py`
-puts it in place.
+A workflow pays for them again on every replay, and in Temporal's sandbox for each `isinstance`.
 """
 
 import copy

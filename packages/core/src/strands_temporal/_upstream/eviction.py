@@ -1,7 +1,7 @@
-"""Evicts the workflows that a Worker or Replayer leaves in its cache when it ends. Worker side.
+"""Evicts the workflows that a Worker or Replayer leaves in its cache when it ends.
 
-temporalio (1.35) evicts a workflow whose place in the cache is needed, and none when the Worker ends: the
-garbage collector later closes their coroutines inside whatever workflow runs then.
+temporalio (1.35) evicts a workflow to make room in the cache, but none when the Worker ends. The garbage
+collector later closes their coroutines inside whatever workflow runs at that moment.
 """
 
 import asyncio

@@ -1,8 +1,7 @@
-"""The failure converter: types Strands' exceptions that pass the activity interceptor by.
+"""A failure converter that types Strands' exceptions where no interceptor sees them.
 
-An interrupt that leaves a workflow, or an activity on a worker that has only the client's converter, is typed
-here as the interceptor would have done; so is what a workflow's `__init__` raises, which has no interceptor.
-What the interceptor typed passes through unchanged.
+Those are an interrupt that leaves a workflow, any exception on a worker that has only the client's converter,
+and whatever a workflow's `__init__` raises. Exceptions that the interceptor has typed pass through unchanged.
 """
 
 from temporalio.api.failure.v1 import Failure

@@ -1,7 +1,7 @@
-"""Errors of Strands' code that cannot run in a workflow: a real model, a module that is imported late.
+"""Recognises errors of Strands' code that cannot run in a workflow: a real model, a late import.
 
-Both make the sandbox raise. Temporal takes that for a bug that a deploy mends: the workflow task fails for
-ever, and whoever waits sees nothing. The traceback tells where an error came from.
+Both make the sandbox raise. Temporal takes that for a bug that a deploy will fix, so the workflow task fails
+forever and the client sees nothing. The traceback shows where an error came from.
 """
 
 import traceback

@@ -1,9 +1,9 @@
-"""Lets a process end in order: waits at its exit until temporalio's native threads have ended their calls.
+"""Delays the end of a process until temporalio's native threads have finished their calls.
 
-temporalio 1.35 answers each call by a thread that is not Python's. When the interpreter ends while such a
-thread waits for it, Python 3.11 ends the thread midway, and objects are freed without the interpreter's lock:
-the process aborts ("PyGILState_Release") or crashes. It happens to short programs, after their work is done,
-with temporalio alone too.
+temporalio 1.35 answers each call from a thread that is not Python's. When the interpreter ends while such a
+thread waits for it, Python 3.11 stops the thread midway, and objects are freed without the interpreter's
+lock: the process aborts ("PyGILState_Release") or crashes. It happens to short programs after their work is
+done, also with temporalio alone.
 """
 
 import atexit

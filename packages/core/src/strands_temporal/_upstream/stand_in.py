@@ -1,4 +1,4 @@
-"""What takes the place of a name in one of Strands' modules."""
+"""The base class of everything that replaces a name in one of Strands' modules."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""Where the tools of `strands-agents-tools` run (0.8.10): in the workflow, on the worker, or not at all.
+"""Where each tool of `strands-agents-tools` (0.8.10) runs: in the workflow, on the worker, or nowhere.
 
-The package is optional, and not imported here. `docs/strands-tools.md` says the same as a table; a test
-compares both with the modules that are installed.
+The package is optional and not imported here. `docs/strands-tools.md` shows the same as a table. A test
+compares both with the installed modules.
 """
 
 PACKAGE = "strands_tools"

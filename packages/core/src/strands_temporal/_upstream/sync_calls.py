@@ -1,9 +1,9 @@
-"""Strands' synchronous calls of asynchronous code, in a workflow.
+"""Runs Strands' synchronous calls of asynchronous code inline.
 
-Outside, Strands runs such a coroutine in a thread with an event loop of its own (1.62: _async.py:19, a dozen
-callers: `agent(...)`, `agent.tool.x()`, the hooks of a `Graph` that is being built, ...). A workflow has no
-threads. A coroutine that never has to wait is driven to its end on the spot; one that would start an activity
-or a timer cannot be, and is refused with the awaitable way.
+Elsewhere Strands runs such a coroutine in a thread with an event loop of its own (1.62: _async.py:19, a dozen
+callers: `agent(...)`, `agent.tool.x()`, the hooks of a `Graph` while it is built, ...). A workflow has no
+threads. A coroutine that never waits is run to its end at once. One that would start an activity or a timer
+is refused, and the error names the awaitable way.
 """
 
 import contextlib

@@ -1,8 +1,8 @@
-"""Tells code in a workflow that its workflow is being torn down, where it must do nothing more.
+"""Detects that a workflow is being torn down, when none of its code may do anything more.
 
-Two things run a workflow's code once more when it is over. An eviction cancels all tasks: Strands then calls
-the hooks that come after what was cancelled. And Python's garbage collector closes coroutines and generators
-that nobody finished, wherever it happens to run: the workflow that is current then is another one, or none.
+Two things run a workflow's code after its end. An eviction cancels all tasks, and Strands then calls the
+hooks that come after the cancelled step. And Python's garbage collector closes unfinished coroutines and
+generators wherever it happens to run: the current workflow is then another one, or none.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Says which module keeps a workflow's file from loading in the sandbox, and what to write. Worker side.
+"""Names the module that keeps a workflow's file from loading in the sandbox, and the fix.
 
 Temporal says "Failed validating workflow", with the cause many frames above.
 """

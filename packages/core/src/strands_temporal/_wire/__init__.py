@@ -1,0 +1,1 @@
+"""What crosses between the workflow and its activities. Old histories decode with it."""

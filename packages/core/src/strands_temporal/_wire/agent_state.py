@@ -1,7 +1,4 @@
-"""The agent's state in an activity that serves as a tool: a copy, its changes applied in the workflow.
-
-With them come the changes in the invocation state (see `_invocation_state.py`).
-"""
+"""The agent's state as an activity sees it: a copy, whose changes travel back to the workflow."""
 
 from typing import Any
 

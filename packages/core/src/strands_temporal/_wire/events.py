@@ -1,7 +1,7 @@
-"""A model's stream events on the wire: an answer costs about its text.
+"""The format of a model's stream events: an answer costs about as many bytes as its text.
 
 Adjacent deltas of one content block are merged, and the events that nearly every answer has are written
-briefly. Both ways are lossless: `full(brief(events)) == events` for all events.
+briefly. Both are lossless: `full(brief(events)) == events` for all events.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,7 @@
-"""Failures that Temporal takes: their texts cut, and without causes that are too large.
+"""Cuts failures down to a size that Temporal takes: shorter texts, no causes that are too large.
 
-The server replaces a failure above 2 MiB by a remark about its size. One above 4 MiB never arrives from an
-activity, which then times out; from a workflow, one above 2 MiB fails its task for ever.
+The server replaces a failure above 2 MiB by a remark about its size. A failure above 4 MiB never arrives from
+an activity, which then times out; a workflow's failure above 2 MiB fails its workflow task forever.
 """
 
 from typing import cast

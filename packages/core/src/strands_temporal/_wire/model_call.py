@@ -1,8 +1,8 @@
-"""What crosses the wire between the workflow and its activities, and the names both sides use.
+"""The types of a model call and its result, and the names that both ends use.
 
-Wire types are frozen dataclasses of JSON values: they decode with the plugin's pydantic converter and with
-the SDK's default one. Fields are only ever added, with defaults, so that histories recorded by older releases
-replay. Bytes inside them are tagged (see `_wire.py`).
+Wire types are frozen dataclasses of JSON values. They decode with the plugin's pydantic converter and with
+the SDK's default one. Fields are only added, with defaults, so that histories of older releases replay. Bytes
+inside them are tagged (see `values.py`).
 """
 
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ WIRE_VERSION = 1
 """Version of the layout of `ModelCall` and `ModelResult`; raised when a field changes its meaning."""
 
 MADE_ANEW_PATCH = "strands-temporal-model-call-made-anew"
-"""Temporal's patch id in histories where a model call was cut short and made anew (see `_model_calls.py`)."""
+"""Patch id in histories where a model call was cut short and made again (see `_workflow/model_calls.py`)."""
 
 
 MISSING_EXTRA = "MissingExtra"
@@ -52,7 +52,7 @@ class Transcript:
     """A conversation, against what the same agent sent last: a message crosses into history once.
 
     What a worker puts together from this and from what it kept must have the digest; else, and where it kept
-    nothing, it asks the workflow (see `_transcript_query.py`).
+    nothing, it asks the workflow (see `_worker/transcript_queries.py`).
 
     Attributes:
         call: Number of this call among the agent's, from 1. What it is against is the one before.
@@ -166,7 +166,7 @@ class ModelResult:
 
     Attributes:
         events: Strands `StreamEvent`s in order, adjacent deltas of one content block merged, encoded; on the
-            wire the usual ones are written briefly (see `_events.py`).
+            wire the usual ones are written briefly (see `events.py`).
         answer: Beginning of the digest of the message that Strands makes of the events; empty without one.
         model_state: The model's state after the call, if the call changed it.
         version: Layout of this value.

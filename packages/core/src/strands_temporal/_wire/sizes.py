@@ -1,7 +1,7 @@
-"""How large values are on their way through Temporal, and what is refused before the server refuses it.
+"""How large values are on their way through Temporal.
 
-Above the server's limit a workflow task fails for ever, and an activity's result is lost and its work done
-again. What a workflow sends is checked in `_gate.py`; what an activity returns, here.
+Above the server's limit a workflow task fails forever, and an activity's result is lost and its work done
+again. `_workflow/gate.py` checks what a workflow sends; `_worker/results.py` what an activity returns.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
-"""Arguments of an activity that serves as a tool, on their way from the workflow to the activity's function.
+"""The arguments of an activity that serves as a tool, from the workflow to the activity's function.
 
-Arguments of JSON types cross in their places, as any activity's do. All others cross as the model wrote them,
-in one `ToolArguments`: the JSON that Strands has validated in the workflow. The worker validates it again,
-with Strands' own code against the activity's signature, and gets the same values. No payload converter has to
+Arguments of JSON types cross in their places, as in any activity. All others cross in one `ToolArguments`, as
+the JSON that the model wrote and Strands validated in the workflow. The worker validates it again, with
+Strands' own code against the activity's signature, and gets the same values. So no payload converter has to
 know a Decimal, a secret or half a surrogate pair.
 """
 

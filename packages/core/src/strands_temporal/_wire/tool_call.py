@@ -1,4 +1,4 @@
-"""What crosses for a tool call: activity types, headers, arguments and results."""
+"""The types of a tool call and its result, activity types and headers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""`ToolContext`: what an activity that serves as a tool knows of its call."""
+"""`ToolContext`: what an activity that serves as a tool knows about its call."""
 
 import threading
 from dataclasses import dataclass, field

@@ -1,7 +1,7 @@
-"""Errors of a tool's activity: on the worker as failures that keep the class, in the workflow as exceptions.
+"""The exceptions of a tool's activity: as failures on the worker, as exceptions again in the workflow.
 
 Strands words a failed tool by the class of the exception (`Error: KeyError - 'city'`; a ValueError, and what
-inherits from it, without the class). A failure has the class's name alone, so where that is not enough its
+inherits from it, without the class). A failure has only the class's name. Where that is not enough, its
 details say more.
 """
 

@@ -1,8 +1,7 @@
-"""A conversation, written against the one before it: what is kept, as ranges, and what is new.
+"""Delta encoding of conversations: ranges kept from the previous call, plus new messages.
 
-The two ends are `_transcripts_sent.py` (the workflow, which remembers what it sent) and
-`_transcripts_kept.py` (the worker, which keeps what it got). Both know an item, a message or a tool spec, by
-the digest of its JSON.
+`_workflow/transcripts.py` remembers what it sent, `_worker/transcripts.py` keeps what it got. Both identify
+an item, a message or a tool spec, by the digest of its JSON.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Values on the wire: bytes kept as bytes.
+"""JSON values with bytes in them.
 
 JSON has no bytes. `encode` writes them as `{"$b64": "..."}`, and text that UTF-8 cannot hold (half a
 surrogate pair, as in a file name that is not UTF-8) as `{"$s64": "..."}`. A dict that only looks like that is

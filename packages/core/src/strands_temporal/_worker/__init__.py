@@ -1,0 +1,1 @@
+"""What runs in activities and may do I/O."""

@@ -1,7 +1,7 @@
-"""The ids of the tool calls in one answer of a model, made unequal. On the worker.
+"""Makes the ids of the tool calls in one model answer unequal.
 
 Strands matches results, interrupts and their responses to calls by these ids, and some servers give one id to
-two calls. A call with an empty id Strands leaves out of the message: so it does here.
+two calls. Strands leaves a call with an empty id out of the message, and so does this module.
 """
 
 from typing import Any, cast

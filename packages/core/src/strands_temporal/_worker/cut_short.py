@@ -1,8 +1,8 @@
-"""Attempts that a worker's shutdown, an operator's pause or a reset cut short. On the worker.
+"""Attempts that a worker's shutdown, an operator's pause or a reset cut short.
 
-An activity that honours its cancellation ends early, with what it has by then. When the workflow wants it to
-end, that is its result. In these three cases nobody does: what it returned or raised is no result, and
-Temporal makes the attempt again.
+An activity that honours its cancellation ends early and returns what it has. If the workflow cancelled it,
+that is its result. In these three cases the workflow did not, so the attempt has no result and Temporal makes
+it again.
 """
 
 import asyncio

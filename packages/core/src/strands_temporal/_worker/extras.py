@@ -1,7 +1,7 @@
-"""The one place where core finds a sibling: by entry point, when the user's call needs it.
+"""Loads a sibling's plugin by its entry point when a user's call needs it.
 
 Core imports no sibling. The guide's one-plugin spelling (`StrandsPlugin(mcp_clients=...)`, `streaming_topic=`
-with only `StrandsPlugin` registered) is served through the entry points that siblings declare.
+with only `StrandsPlugin` registered) works through the entry points that siblings declare.
 """
 
 from importlib.metadata import entry_points

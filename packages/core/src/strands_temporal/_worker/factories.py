@@ -1,7 +1,6 @@
 """A name in the workflow, a factory on the worker.
 
-What does I/O is built by a named factory on the worker, when it is first used, and kept for the worker's
-life.
+A named factory on the worker builds what does I/O when it is first used, and keeps it for the worker's life.
 """
 
 import asyncio
@@ -34,7 +33,7 @@ class Variant(Generic[T]):
 
 
 class NamedFactories(Generic[T]):
-    """Factories by name, and what they have made so far. Lives on the worker; one object per plugin.
+    """Factories by name, and what they have made so far. One object per plugin.
 
     Args:
         kind: What the factories make, for messages: "model".

@@ -1,4 +1,4 @@
-"""Heartbeats of an activity, so that a cancellation arrives and a dead worker is noticed."""
+"""Heartbeats of an activity. A cancellation arrives with them, and a dead worker is noticed without them."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Completes a tool's context on the worker with what the workflow held back."""
+"""Completes a tool's context with the parts that the workflow held back."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from .transcript_queries import TranscriptQueries
 async def complete_context(
     context: ToolContext, headers: Mapping[str, Payload], queries: TranscriptQueries
 ) -> None:
-    """Put what the workflow holds into a context that crossed without. Runs on the worker."""
+    """Put what the workflow holds into a context that crossed without."""
     held = headers.get(HELD_HEADER)
     if held is None:
         return

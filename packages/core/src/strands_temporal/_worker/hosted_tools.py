@@ -1,4 +1,4 @@
-"""Tools that live on the worker: what runs there when an agent lists or calls them.
+"""The activities that list and call tools hosted on the worker.
 
 As with models: `StrandsPlugin(tools={name: factory})` here, `TemporalTools(name)` in the workflow.
 """

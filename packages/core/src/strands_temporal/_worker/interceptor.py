@@ -1,4 +1,4 @@
-"""What the plugin puts around every activity and every workflow of its worker."""
+"""The interceptor around every activity: Strands' exceptions leave it as typed failures."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The caller's part of Strands' `invocation_state`: what crosses to activities, and what comes back."""
+"""The caller's `invocation_state` on the worker, and what a tool or a model changed in it."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ _MISSING: Any = object()
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Changes:
-    """Return what leads from one state to the other. Runs on the worker.
+    """Return what leads from one state to the other.
 
     Of two tools at once each changes its own copy. So a change names the innermost mapping's key, and a list
     that grew names the new items.
@@ -63,7 +63,7 @@ def models_state(sent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def written(sent: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return what a model wrote into its state, encoded, and the keys it took out. Runs on the worker.
+    """Return what a model wrote into its state, encoded, and the keys it took out.
 
     Args:
         sent: What came from the workflow, encoded.

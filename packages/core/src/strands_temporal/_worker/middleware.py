@@ -1,8 +1,7 @@
-"""The seam around a model call on the worker: middleware that siblings contribute.
+"""Middleware around a model call, which siblings contribute.
 
 A sibling's plugin adds `ModelCallInterceptor(middleware)` to its interceptors. The interceptor puts the
-middleware into a context variable for the time of a model activity; the activity's body composes what it
-finds there.
+middleware into a context variable for the time of a model activity, whose body composes what it finds there.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""The model activities: what runs on the worker when an agent calls its model, or has it count tokens."""
+"""The activities that call a model or have it count tokens."""
 
 import contextlib
 import dataclasses

@@ -1,7 +1,7 @@
-"""Describes a model on the worker to the workflow that calls it.
+"""Describes a model to the workflow that calls it.
 
-The description comes back with the first answer of a run and so stands in history. Only settings on a short
-list cross: a configuration may hold keys.
+The description comes back with the first answer of a run, so history keeps it. Only settings on a short list
+cross: a configuration may hold keys.
 """
 
 from collections.abc import Mapping
@@ -49,7 +49,7 @@ _LONGEST_TEXT = 500
 
 
 def facts_of(model: Model) -> ModelFacts:
-    """Return what a workflow may know of `model`. Runs on the worker."""
+    """Return what a workflow may know of `model`."""
     try:
         config: Any = model.get_config()
         limit: Any = model.context_window_limit

@@ -1,8 +1,8 @@
-"""What a failed model call means: is it worth another attempt, and when?
+"""Decides whether a failed model call is worth another attempt, and when.
 
-Strands turns throttling and overflow into classes of its own; everything else reaches us as the provider
-SDK's exception (httpx, openai, anthropic, botocore, ollama, ...). They are told apart by what they carry, an
-HTTP status, not by their classes: a worker has one SDK installed, not all of them.
+Strands turns throttling and overflow into classes of its own. Everything else reaches us as an exception of
+the provider's SDK (httpx, openai, anthropic, botocore, ollama, ...). They are told apart by the HTTP status
+that they carry, not by their classes: a worker has one SDK installed, not all of them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -72,7 +72,7 @@ _BUGS = (
 
 
 def model_failure(error: Exception) -> FailureError:
-    """Return the typed failure for what a provider raised, retryable or not. Runs on the worker.
+    """Return the typed failure for what a provider raised, retryable or not.
 
     The type is the exception's class name and the message its text. A delay that the provider asked for
     becomes the next retry delay. `error` should be its cause.
@@ -93,7 +93,7 @@ def model_failure(error: Exception) -> FailureError:
 
 
 def require_whole(events: Sequence[StreamEvent]) -> None:
-    """Raise a retryable failure for a message that began and never ended. Runs on the worker.
+    """Raise a retryable failure for a message that began and never ended.
 
     boto3 takes a lost connection for the end of a stream (where the response has a length), and Strands'
     Anthropic model says no more when its stream is over: the rest of the answer would be missing unnoticed.

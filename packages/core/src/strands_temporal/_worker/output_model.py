@@ -1,7 +1,6 @@
-"""The class that a model's answer must fit, on its way to the provider on the worker.
+"""Classes that make a provider ask its API for an answer of a given JSON schema.
 
-`output_schema` describes it in the workflow. `OutputModels` gives the provider on the worker a class that
-asks the provider's API for the same; the answer is validated in the workflow, by the class itself.
+The workflow validates the answer with the user's own class (`_workflow/output_model.py`).
 """
 
 import copy

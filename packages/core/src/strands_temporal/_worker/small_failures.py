@@ -1,8 +1,7 @@
-"""Failures of an agent's activities, small enough for the server to show. On the worker.
+"""Keeps the failures of agents' activities small enough for the server to show.
 
-The server keeps at most 4 KB of the failure after which it tries an activity again. Of a larger one operators
-read `Failure exceeds size limit.`, and a provider SDK's exception is larger: with a stack trace for each of
-its causes.
+The server keeps at most 4 KB of the failure after which it retries an activity. For a larger one operators
+read `Failure exceeds size limit.`; a provider SDK's exception is larger, with a stack trace for each cause.
 """
 
 import json

@@ -1,8 +1,8 @@
-"""Activities that answer tool calls, on the worker: their context, heartbeats, progress and result.
+"""The interceptor around activities that answer tool calls: context, heartbeats, progress and result.
 
 The workflow marks the activity behind a tool call with a header. For such a call, and for no other, the
-interceptor here gives `tool_context()`, heartbeats by itself, and returns the answer that `_tool_results.py`
-makes of what the activity returned. For a hook's activity, which has a header of its own, it only heartbeats.
+interceptor provides `tool_context()`, heartbeats automatically, and returns the answer that `tool_results.py`
+makes of the activity's result. For a hook's activity, which has a header of its own, it only heartbeats.
 """
 
 import asyncio

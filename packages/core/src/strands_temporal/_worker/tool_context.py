@@ -1,4 +1,4 @@
-"""The `ToolContext` of the activity that runs now."""
+"""The `ToolContext` of the running activity."""
 
 import copy
 from contextvars import ContextVar
@@ -58,7 +58,7 @@ def remember_context(args: Any) -> None:
 def begin_call(args: Any, call: ToolCall, tool_use: dict[str, Any]) -> ToolContext:
     """Return the context of a tool call: the one among the activity's arguments, or a smaller one.
 
-    Either way `tool_context()` returns it from now on. Runs on the worker.
+    Either way `tool_context()` returns it from now on.
     """
     remember_context(args)
     context = _current.get() or _CallOnly(tool_use)

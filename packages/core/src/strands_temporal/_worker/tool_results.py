@@ -1,7 +1,7 @@
-"""What an activity returned, as the result of a tool call.
+"""Turns the value that an activity returned into the result of a tool call.
 
-On the worker Strands itself makes the tool result, from the very object that the activity returned: what its
-decorator does with a string, a dict, a Pydantic model or a complete tool result is done by its decorator.
+Strands' own decorator makes the result from the object itself, so a string, a dict, a Pydantic model or a
+complete tool result becomes what it becomes in a plain agent.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ async def _returned(tool_context: "ToolContext[Any]") -> Any:
 
 
 async def tool_answer(value: Any, state: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the answer that crosses to the workflow for what a tool's activity returned. On the worker.
+    """Return the answer that crosses to the workflow for what a tool's activity returned.
 
     Args:
         value: What the activity returned.

@@ -1,8 +1,8 @@
-"""The query by which a worker gets what a call is about: the workflow's pages, and how a worker asks.
+"""Asks a workflow, by query, for what did not cross with a call.
 
-A query leaves no trace in history. A worker asks for a conversation of which it kept nothing (it is new, or
-the conversation was evicted), and for what is too large to go with the call: what is new in a conversation,
-the agent's state, the caller's invocation state.
+A query leaves no trace in history. A worker asks for a conversation that it does not have (it is new, or the
+conversation was evicted), and for what is too large to go with the call: the new part of a conversation, the
+agent's state, the caller's invocation state.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ _TIMED_OUT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 
 
 class TranscriptQueries:
-    """Asks workflows for conversations. Lives on the worker.
+    """Asks workflows for conversations.
 
     One query at a time per run: without the cache each replays the run, and most of many at once get lost.
     """

@@ -1,7 +1,7 @@
-"""The conversations that a worker keeps, so that a call brings only what is new. Runs on the worker.
+"""An LRU cache, bounded in bytes, of each agent's latest conversation.
 
-At most one per agent of a run, the latest; bounded in bytes, the one used longest ago goes first. What is put
-together must have the call's digest: else, and on a miss, the workflow is asked.
+A rebuilt conversation must match the call's digest. On a mismatch or a miss the worker fetches it from the
+workflow by query.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Activities as the agent loop in a workflow sees them: one place where they are started and awaited."""
+"""The one place where agents' activities are started and awaited."""
 
 import asyncio
 import threading
@@ -45,17 +45,17 @@ async def execute_activity(
     hook: bool = False,
     headers: Mapping[str, Payload] | None = None,
 ) -> Any:
-    """Run an activity and return its result, errors restored for Strands. Runs in the workflow.
+    """Run an activity and return its result, errors restored for Strands.
 
     Args:
         activity: Activity type, or a function decorated with `@activity.defn`.
         args: Positional arguments.
-        options: Merged and checked options (see `_options.py`).
+        options: Merged and checked options (see `options.py`).
         result_type: Type of the result, where `activity` is a name.
         restore: Turns the activity's failure into what Strands should see.
         cancel_signal: Set, it cancels the activity; set before, the activity is not started. For a tool
             `tool_context.cancel_signal`.
-        tool_header: Tells the worker that the activity answers a tool call (see `_idempotency.py`).
+        tool_header: Tells the worker that the activity answers a tool call (see `idempotency.py`).
         hook: Tell the worker that the activity runs in a hook's place.
         headers: Further headers of the activity.
 

@@ -1,4 +1,4 @@
-"""An activity in place of an agent's hook."""
+"""Wraps an activity in a hook callback."""
 
 import inspect
 from collections.abc import Callable

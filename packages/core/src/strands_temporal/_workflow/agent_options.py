@@ -1,6 +1,6 @@
 """The keyword arguments of `TemporalAgent`, for type checkers and editors.
 
-At run time any argument of the installed `strands.Agent` is accepted; a test keeps this list in step with it.
+At run time it takes any argument of the installed `strands.Agent`. A test keeps this list in step with it.
 """
 
 import inspect

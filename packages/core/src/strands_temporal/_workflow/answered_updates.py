@@ -1,4 +1,4 @@
-"""Answers of recent updates, kept over continue-as-new."""
+"""Makes updates idempotent across continue-as-new."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar, cast

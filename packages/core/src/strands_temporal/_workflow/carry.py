@@ -1,7 +1,4 @@
-"""Carrying an agent from one run of a workflow to the next, over continue-as-new.
-
-Strands' own session snapshot, and what that lacks: usage and metrics, counted over all runs.
-"""
+"""Carries an agent over continue-as-new: Strands' session snapshot, plus usage and metrics."""
 
 import base64
 import json

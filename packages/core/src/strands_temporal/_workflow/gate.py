@@ -1,11 +1,11 @@
-"""What a workflow sends, and how much of it at once. Every activity that an agent starts passes here.
+"""Limits how much a workflow sends in one workflow task. Every activity of an agent passes here.
 
-Temporal takes 2 MiB for one input and 4 MiB for all that one workflow task sends. Above the first limit the
-workflow task fails for ever; above the second the server ends the run. So an input that is too large is
-refused, and one for which this workflow task has no room waits for the next task.
+Temporal takes 2 MiB for one input and 4 MiB for everything that one workflow task sends. Above the first
+limit the workflow task fails forever; above the second the server ends the run. So an input that is too large
+is refused, and one that does not fit into this workflow task waits for the next.
 
-Both change what the workflow does next, so a patch marker keeps each in the history. A replay asks for the
-marker and not for the size: another release, converter, codec or limit changes nothing in a run that goes on.
+Both change the workflow's next steps, so a patch marker records each in history. A replay checks the marker,
+not the size: another release, converter, codec or limit does not change a run that is under way.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
-"""The large parts of a tool's context: held in the workflow, and asked for by the worker that runs the tool.
+"""Holds the large parts of a tool's context in the workflow; the worker asks for them by query.
 
-Agent state and invocation state may be large, and each tool call would bring them into history again.
+Agent state and invocation state may be large, and each tool call would write them into history again.
 """
 
 from collections.abc import Generator, Mapping

@@ -1,4 +1,4 @@
-"""`TemporalTools`: tools hosted on the worker, in the workflow. Each call is an activity."""
+"""`TemporalTools`: tools hosted on the worker. Each call is an activity."""
 
 from collections.abc import Sequence
 from typing import Any, cast

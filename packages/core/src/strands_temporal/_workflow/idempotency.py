@@ -1,8 +1,8 @@
-"""The idempotency key of a tool call, and the headers of agents' activities. Workflow side.
+"""The idempotency key of a tool call, and the headers of agents' activities.
 
-A call is known by the message that asks for it and its place in that message, never by the provider's id
-alone: servers number the calls of each answer anew. The message's `tracking_id` stays what it is over an
-activity's retries, a resume and continue-as-new, and over a reset, for which `_answers.py` sees to it.
+The key comes from the message that asks for the call and the call's place in it, never from the provider's id
+alone: servers number the calls of each answer from the start. The message's `tracking_id` stays the same over
+retries, a resume and continue-as-new, and over a reset thanks to `_upstream/answers.py`.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The caller's `invocation_state`: its JSON values go to activities, and what those changed comes back."""
+"""The caller's `invocation_state`: which of its values cross, and how the changes come back."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -27,7 +27,7 @@ conversation once more. They never cross to the activity."""
 
 
 def users_state(owner: str, state: dict[str, Any], warned: set[str]) -> dict[str, Any]:
-    """Return the caller's JSON values in `state`, encoded; name once what cannot cross. Runs in the workflow.
+    """Return the caller's JSON values in `state`, encoded; name once what cannot cross.
 
     Args:
         owner: Whose call it is, for the warning: "TemporalModel('claude')".
@@ -53,7 +53,7 @@ def users_state(owner: str, state: dict[str, Any], warned: set[str]) -> dict[str
 
 
 def apply_changes(state: dict[str, Any], changed: Changes) -> None:
-    """Change the caller's state, in place, as a tool did its own. Runs in the workflow."""
+    """Change the caller's state, in place, as a tool did its own."""
     for kind, (*way, last), *values in changed:
         inner: Any = state
         for key in way:
@@ -69,7 +69,7 @@ def apply_changes(state: dict[str, Any], changed: Changes) -> None:
 
 
 def write_back(state: dict[str, Any], changed: Mapping[str, Any], removed: list[str]) -> None:
-    """Bring the caller's state to where the model left its own. Runs in the workflow.
+    """Bring the caller's state to where the model left its own.
 
     Dicts and lists are changed in place, as the model would have done: the caller may hold them.
     """

@@ -1,4 +1,4 @@
-"""`TemporalModel`: Strands' `Model` seam in the workflow, the real provider in an activity."""
+"""`TemporalModel`: a Strands `Model` in the workflow whose calls are activities."""
 
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping

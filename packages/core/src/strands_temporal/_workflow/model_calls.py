@@ -1,7 +1,7 @@
-"""A model call's activity, made anew where its attempts ended for no fault of the model's. Workflow side.
+"""Starts a model call's activity, and again where its attempts ended through no fault of the model's.
 
 A worker's shutdown and an operator's pause or reset use up an attempt. With few attempts, such as the one
-that a router gives each candidate, they would pass for the model's failure.
+that a router gives each candidate, they would count as the model's failure.
 """
 
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What a user may give to a `TemporalModel`, checked where it is given: it would fail later and elsewhere."""
+"""Argument checks for `TemporalModel`: a bad value fails where it is passed, not later in an activity."""
 
 from collections.abc import Mapping
 from datetime import timedelta

@@ -1,8 +1,4 @@
-"""What a workflow knows of a model on the worker: its facts, and what `update_config` changed.
-
-`facts_of` reads them on the worker, once per run and handle; they come back with the first answer and so
-stand in history. Only what is on a short list crosses: a configuration may hold keys.
-"""
+"""What a workflow knows about a model without calling it, and what `update_config` changed."""
 
 import asyncio
 import copy
@@ -27,7 +23,7 @@ _SECRET = re.compile(
 
 
 def checked_overrides(owner: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a user gave to `update_config` if it may cross to the worker. Runs in the workflow.
+    """Return what a user gave to `update_config` if it may cross to the worker.
 
     Raises:
         AgentTypeError: If a value is neither JSON nor bytes.

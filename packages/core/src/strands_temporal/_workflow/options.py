@@ -1,4 +1,4 @@
-"""Activity options: one value, merged and checked in one place."""
+"""Activity options: checked and merged with the defaults."""
 
 from collections.abc import Mapping
 from datetime import timedelta

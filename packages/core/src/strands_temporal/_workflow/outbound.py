@@ -1,7 +1,7 @@
-"""What a workflow sends by itself or through our activities, seen by an interceptor: headers, and sizes.
+"""The interceptor for what a workflow sends: the headers of agents' activities, and size checks.
 
-A workflow with agents often hands on what they said: to its caller, its next run, a child workflow. If that
-is too large, the run or the update fails with a reason; Temporal would fail the workflow task for ever.
+A workflow with agents often passes on what they said: to its caller, its next run, a child workflow. If that
+is too large, the run or the update fails with a reason. Temporal would fail the workflow task forever.
 """
 
 from collections.abc import Sequence

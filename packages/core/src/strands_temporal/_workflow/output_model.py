@@ -14,7 +14,7 @@ T = TypeVar("T", bound=BaseModel)
 
 
 def output_schema(model: type[BaseModel]) -> OutputSchema:
-    """Return what crosses for `model`. Runs in the workflow."""
+    """Return what crosses for `model`."""
     return OutputSchema(
         name=model.__name__,
         description=model.__doc__,
@@ -24,7 +24,7 @@ def output_schema(model: type[BaseModel]) -> OutputSchema:
 
 
 def object_of(owner: str, output: Any, message: Message, output_model: type[T]) -> T:
-    """Return the object that a model's own `structured_output` gave. Runs in the workflow.
+    """Return the object that a model's own `structured_output` gave.
 
     Args:
         owner: Whose call it is, for the error.

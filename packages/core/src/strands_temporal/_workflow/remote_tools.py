@@ -1,8 +1,8 @@
-"""Tools that live elsewhere, in a workflow: how an agent gets them, and the place they take among its tools.
+"""Tools that run on the worker: how an agent gets them, and their place among its other tools.
 
-Strands loads a tool provider while an agent is built, where nothing can be awaited. `RemoteTools` is a hook
-provider as well: it gives the agent its tools at `BeforeInvocationEvent` (or before each model call), when an
-activity can be awaited; Strands reads the tools after that.
+Strands loads a tool provider while an agent is built, when nothing can be awaited. `RemoteTools` is also a
+hook provider: it gives the agent its tools at `BeforeInvocationEvent` (or before each model call), when an
+activity can be awaited. Strands reads the tools after that.
 """
 
 import asyncio

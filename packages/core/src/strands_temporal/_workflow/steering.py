@@ -1,4 +1,4 @@
-"""`TemporalLLMSteeringHandler`: a judge model over the tool calls of an agent in a workflow."""
+"""`TemporalLLMSteeringHandler`: a judge model decides on an agent's tool calls."""
 
 from typing import Any, Literal
 

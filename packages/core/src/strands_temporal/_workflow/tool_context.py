@@ -1,4 +1,4 @@
-"""The context of a tool call, from Strands' own to what crosses; and the changes that come back."""
+"""Turns Strands' tool context into what crosses to an activity, and applies the changes that come back."""
 
 import inspect
 import uuid
@@ -34,7 +34,7 @@ def takes_context(function: Callable[..., Any]) -> bool:
 
 
 def wire_context(context: "StrandsToolContext[Any]", users_state: dict[str, Any]) -> dict[str, Any]:
-    """Return what crosses to the activity: the values of a `ToolContext`. Runs in the workflow."""
+    """Return what crosses to the activity: the values of a `ToolContext`."""
     use = context.tool_use
     crossing = {
         "tool_use": {"toolUseId": use["toolUseId"], "name": use["name"], "input": encode_any(use["input"])},
@@ -48,7 +48,7 @@ def wire_context(context: "StrandsToolContext[Any]", users_state: dict[str, Any]
 def answer(
     context: "StrandsToolContext[Any]", error: InterruptException, answers: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return `answers` with the one to an interrupt that an activity raised. Runs in the workflow.
+    """Return `answers` with the one to an interrupt that an activity raised.
 
     Those to a call's interrupts go with it; but a background task keeps its own, and tells them only to who
     asks.
@@ -104,7 +104,7 @@ def state_of(context: "StrandsToolContext[Any]") -> AgentState | None:
 
 
 def apply_state(context: "StrandsToolContext[Any]", patch: dict[str, Any]) -> None:
-    """Change the agent's state, and the invocation state, as an activity did. Runs in the workflow.
+    """Change the agent's state, and the invocation state, as an activity did.
 
     A tool on the worker may also have called `agent.cancel(...)`.
     """

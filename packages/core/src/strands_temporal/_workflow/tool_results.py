@@ -1,4 +1,4 @@
-"""What Strands gets for a tool's activity that has answered."""
+"""The value that Strands gets for a tool whose activity has answered."""
 
 from typing import Any
 
@@ -12,8 +12,6 @@ from .._wire.values import decode
 
 def tool_value(answer: ToolAnswer) -> Any:
     """Return what the tool's function returns to Strands for an answer: a text or a whole tool result.
-
-    Runs in the workflow.
 
     Raises:
         ApplicationError: If a newer release made the answer.
@@ -31,7 +29,7 @@ def tool_value(answer: ToolAnswer) -> Any:
 def bare_value(value: Any, hint: Any) -> Any:
     """Return the value of an activity on a worker without the plugin, of the type that it is declared to be.
 
-    Runs in the workflow. Strands words a Pydantic model otherwise than the dict it crosses as.
+    Strands words a Pydantic model otherwise than the dict it crosses as.
     """
     if hint is None or hint is Any:
         return value

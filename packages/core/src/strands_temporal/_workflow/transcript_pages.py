@@ -1,4 +1,4 @@
-"""The pages of a conversation, for a worker that asks for it by query."""
+"""A conversation in pages, for a worker that asks for it by query."""
 
 import base64
 import dataclasses
@@ -14,7 +14,7 @@ from .._wire.values import encode, set_fields
 
 
 class Pages:
-    """What a call is about, for as long as the call is under way. Lives in the workflow.
+    """What a call is about, for as long as the call is under way.
 
     Serialised and compressed only when a worker asks.
 

@@ -1,7 +1,7 @@
-"""The conversations that a run has sent to models, so that each message is sent once. Runs in the workflow.
+"""Remembers which conversations a run has sent to models, so that each message is sent once.
 
-One `SentTranscripts` serves all agents of a run. It is the query handler by which a worker that kept nothing
-gets the conversation of a call that the workflow waits for, and what else is too large to go with the call.
+One `SentTranscripts` serves all agents of a run. It handles the query by which a worker that kept nothing
+gets the conversation of a pending call, and whatever else is too large to go with the call.
 """
 
 import operator

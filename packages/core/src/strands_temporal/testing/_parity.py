@@ -1,4 +1,4 @@
-"""Parity: the same scenario in a plain `strands.Agent` and in a workflow, and what a user sees of both."""
+"""Runs the same scenario in a plain `strands.Agent` and in a workflow, and compares what a user sees."""
 
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A real Temporal dev server for tests, demos and examples: found, started, and always ended."""
+"""A real Temporal dev server for tests, demos and examples. It always ends with its process."""
 
 from __future__ import annotations
 
