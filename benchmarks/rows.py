@@ -57,20 +57,21 @@ Rows: TypeAlias = list[Row]
 
 async def history(lab: Lab) -> Rows:
     """History bytes of plain turns."""
-    return await _history(lab, "history", f"history, {lab.sizes.turns} plain turns", calls=0)
+    return await _history(lab, "history", f"history, {lab.sizes.turns} plain turns", calls=0, limit=1.07)
 
 
 async def tools(lab: Lab) -> Rows:
     """History bytes of turns with a tool call, of all subjects at once: bytes do not depend on time."""
     loads = [(subject, _long(lab, subject, window, 1)) for window in (True, False) for subject in lab.pythons]
     await asyncio.gather(*(lab.conversation(subject, load) for subject, load in dict.fromkeys(loads)))
-    return await _history(lab, "tools", f"history, {lab.sizes.turns} turns with a 4 KB tool result", calls=1)
+    measure = f"history, {lab.sizes.turns} turns with a 4 KB tool result"
+    return await _history(lab, "tools", measure, calls=1, limit=1.07)
 
 
-async def _history(lab: Lab, key: str, measure: str, calls: int) -> Rows:
+async def _history(lab: Lab, key: str, measure: str, *, calls: int, limit: float) -> Rows:
     rows: Rows = []
     for window in (True, False):
-        row = Row(key, f"{measure}, {_window(window)}", "KB", 1.3)
+        row = Row(key, f"{measure}, {_window(window)}", "KB", limit)
         for subject in lab.pythons:
             result = await lab.conversation(subject, _long(lab, subject, window, calls))
             row.figures[subject] = _figure(result, "bytes", 1000)

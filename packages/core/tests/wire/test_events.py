@@ -6,80 +6,15 @@ from typing import Any, cast
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
-from inline_snapshot import snapshot
-from packages.core.tests.wire.wire_values import texts
+from packages.core.tests.wire.event_streams import delta, streams
 from strands.event_loop.streaming import process_stream
 from strands.types.streaming import StreamEvent
 
-from strands_temporal._wire.events import brief, full, merge_deltas
+from strands_temporal._wire.events import merge_deltas
 from strands_temporal._wire.values import decode, encode
 from strands_temporal.testing import say, use_tools
 
 # Merging --------------------------------------------------------------------------------------------------
-
-
-def delta(content: dict[str, Any], **others: Any) -> StreamEvent:
-    return cast("StreamEvent", {"contentBlockDelta": {"delta": content, **others}})
-
-
-text_deltas = texts.map(lambda text: delta({"text": text}))
-indexed_deltas = st.tuples(texts, st.integers(0, 1)).map(
-    lambda pair: delta({"text": pair[0]}, contentBlockIndex=pair[1])
-)
-# Some providers send a tool's id and name with a delta instead of at the start of the block.
-tool_deltas = st.one_of(
-    texts.map(lambda text: delta({"toolUse": {"input": text}})),
-    st.sampled_from(['{"a": ', "1}", "{}", ""]).map(lambda text: delta({"toolUse": {"input": text}})),
-    st.just(delta({"toolUse": {"input": "", "toolUseId": "late-id", "name": "late_name"}})),
-    st.just(delta({"toolUse": {}})),
-)
-reasoning_deltas = st.one_of(
-    texts.map(lambda text: delta({"reasoningContent": {"text": text}})),
-    texts.map(lambda text: delta({"reasoningContent": {"signature": text}})),
-    st.binary(max_size=5).map(lambda data: delta({"reasoningContent": {"redactedContent": data}})),
-    st.just(delta({"reasoningContent": {"redactedContent": None}})),
-    st.just(delta({"reasoningContent": {"text": "both", "signature": "lost"}})),
-    st.just(delta({"reasoningContent": {}})),
-)
-citation_deltas = st.one_of(
-    texts.map(lambda title: delta({"citation": {"title": title, "location": {}}})),
-    texts.map(lambda title: delta({"text": title})),
-)
-any_deltas = text_deltas | indexed_deltas | tool_deltas | reasoning_deltas | citation_deltas
-
-
-def one_event_of(*choices: Any) -> st.SearchStrategy[StreamEvent]:
-    return st.sampled_from([cast("StreamEvent", choice) for choice in choices])
-
-
-starts = one_event_of(
-    {"contentBlockStart": {"start": {}}},
-    {"contentBlockStart": {"start": {"toolUse": {"name": "weather", "toolUseId": "t1"}}}},
-    {
-        "contentBlockStart": {
-            "start": {"toolUse": {"name": "signed", "toolUseId": "t2", "reasoningSignature": "s"}}
-        }
-    },
-)
-stops = one_event_of({"contentBlockStop": {}})
-endings = one_event_of(
-    {"messageStop": {"stopReason": "end_turn"}},
-    {"messageStop": {"stopReason": "max_tokens"}},
-    {"metadata": {"usage": {"inputTokens": 3, "outputTokens": 4, "totalTokens": 7}}},
-    {"redactContent": {"redactAssistantContentMessage": "[redacted]"}},
-)
-kinds_of_deltas = [text_deltas, tool_deltas, reasoning_deltas, any_deltas]
-
-
-@st.composite
-def streams(draw: st.DrawFn) -> list[StreamEvent]:
-    stream = [cast("StreamEvent", {"messageStart": {"role": "assistant"}})]
-    for _ in range(draw(st.integers(0, 4))):
-        stream += draw(st.lists(starts, max_size=1))
-        stream += draw(st.lists(draw(st.sampled_from(kinds_of_deltas)), max_size=6))
-        stream += draw(st.lists(stops, max_size=1))
-    return stream + draw(st.lists(endings, max_size=3))
 
 
 async def built_by_strands(events: list[StreamEvent]) -> list[Any]:
@@ -165,78 +100,3 @@ def test_citations_and_deltas_of_another_index_stay_apart() -> None:
         delta({"text": "b"}, contentBlockIndex=1),
     ]
     assert merge_deltas(events) == events
-
-
-# Brief ----------------------------------------------------------------------------------------------------
-
-
-def test_the_usual_answer_is_written_as_its_text_and_a_few_numbers() -> None:
-    # On the wire for ever: what is written here is in histories.
-    events = encode(merge_deltas(say("Hello.").events))
-    assert brief(events) == snapshot([0, 1, "Hello.", 2, ["end_turn"], [10, 5, 15, 1]])
-    calls = encode(merge_deltas(use_tools([("add", {"a": 1}, "t1")]).events))
-    assert brief(calls) == snapshot(
-        [
-            0,
-            {"contentBlockStart": {"start": {"toolUse": {"name": "add", "toolUseId": "t1"}}}},
-            {"contentBlockDelta": {"delta": {"toolUse": {"input": '{"a": 1}'}}}},
-            2,
-            ["tool_use"],
-            [20, 10, 30, 1],
-        ]
-    )
-
-
-@given(streams())
-def test_what_is_written_briefly_comes_back_whole(events: list[StreamEvent]) -> None:
-    encoded = encode(events)
-    assert full(json.loads(json.dumps(brief(encoded)))) == encoded
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        {"messageStart": {"role": "assistant", "more": 1}},
-        {"messageStart": {"role": "user"}},
-        {"contentBlockStart": {"start": {}, "contentBlockIndex": 0}},
-        {"contentBlockStop": {"contentBlockIndex": 0}},
-        {"contentBlockDelta": {"delta": {"text": "a", "more": 1}}},
-        {"contentBlockDelta": {"delta": {"text": {"$s64": "7bOp"}}}},
-        {"contentBlockDelta": {"delta": {}}},
-        {"messageStop": {"stopReason": "end_turn", "additionalModelResponseFields": {}}},
-        {"messageStop": {"stopReason": None}},
-        {"metadata": {}},
-        {"metadata": {"usage": {}, "metrics": {"latencyMs": 1}}},
-        {"metadata": {"usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2}}},
-        {
-            "metadata": {
-                "usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2},
-                "metrics": {"latencyMs": 1.5},
-            }
-        },
-        {
-            "metadata": {
-                "usage": {"inputTokens": True, "outputTokens": 1, "totalTokens": 2},
-                "metrics": {"latencyMs": 1},
-            }
-        },
-        {
-            "metadata": {
-                "usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2, "cacheReadInputTokens": 1},
-                "metrics": {"latencyMs": 1, "timeToFirstByteMs": 1},
-            }
-        },
-        {"metadata": {"usage": None, "metrics": None}},
-        {},
-    ],
-    ids=repr,
-)
-def test_an_event_that_is_not_quite_usual_stays_as_it_is(event: Any) -> None:
-    assert brief([event]) == [event]
-    assert full([event]) == [event]
-
-
-def test_events_that_come_back_are_no_ones_but_the_caller_s() -> None:
-    first, second = full([1]), full([1])
-    first[0]["contentBlockStart"]["start"]["toolUse"] = {}
-    assert second == [{"contentBlockStart": {"start": {}}}]

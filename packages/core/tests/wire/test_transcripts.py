@@ -118,9 +118,9 @@ async def test_a_conversation_crosses_once_and_an_answer_not_at_all(
         )
         messages += [{"role": "assistant", "content": [{"text": f"answer {number}"}]}, user(f"and {number}")]
     assert [(crossed.messages, crossed.tools, crossed.frame) for crossed in run.crossed] == [
-        (["one"], SPECS, frame),
-        ([[0, 1], None, "and 0"], None, {}),
-        ([[0, 3], None, "and 1"], None, {}),
+        ([{"user": "one"}], SPECS, frame),
+        ([{"kept": [0, 1]}, {"answer": 1}, {"user": "and 0"}], None, {}),
+        ([{"kept": [0, 3]}, {"answer": 2}, {"user": "and 1"}], None, {}),
     ]
     assert run.queries == 0
 
@@ -141,11 +141,11 @@ async def test_a_tool_call_that_the_model_asked_for_does_not_cross_again(
     messages: list[Any] = [user("go"), asked]
     resolved = await run.call(worker, messages, SPECS)
     assert json_of(resolved.messages) == json_of(messages)
-    assert run.crossed[-1].messages == [[0, 1], None]
+    assert run.crossed[-1].messages == [{"kept": [0, 1]}, {"answer": 1}]
     edited = copy.deepcopy(messages)
     edited[1]["content"][0]["text"] = "redacted"
     assert json_of((await run.call(worker, edited, SPECS)).messages) == json_of(edited)
-    assert run.crossed[-1].messages == [[0, 1], edited[1]]
+    assert run.crossed[-1].messages == [{"kept": [0, 1]}, edited[1]]
 
 
 async def test_trimming_summaries_and_edits_cross_as_what_is_new(run: Run, worker: KeptTranscripts) -> None:
@@ -161,10 +161,10 @@ async def test_trimming_summaries_and_edits_cross_as_what_is_new(run: Run, worke
     messages.append(user("0"))  # known before, but no longer kept
     await run.call(worker, messages)
     assert [crossed.messages for crossed in run.crossed[1:]] == [
-        [[2, 6]],
-        ["summary", [2, 4]],
-        [[0, 1], "edited in place", [2, 3]],
-        [[0, 3], "0"],
+        [{"kept": [2, 6]}],
+        [{"user": "summary"}, {"kept": [2, 4]}],
+        [{"kept": [0, 1]}, {"user": "edited in place"}, {"kept": [2, 3]}],
+        [{"kept": [0, 3]}, {"user": "0"}],
     ]
     assert run.queries == 0
 
@@ -186,8 +186,8 @@ async def test_tools_and_frame_cross_when_they_change(run: Run, worker: KeptTran
             frame.get("session_id"),
         )
     assert [(crossed.tools, crossed.frame) for crossed in run.crossed[1:4]] == [
-        ([[0, 2], SPECS[2]], {"session_id": "s"}),
-        ([[1, 3]], {"system_prompt": None}),
+        ([{"kept": [0, 2]}, SPECS[2]], {"session_id": "s"}),
+        ([{"kept": [1, 3]}], {"system_prompt": None}),
         ([], {"session_id": None}),
     ]
     assert run.queries == 0
@@ -345,7 +345,7 @@ def test_a_delta_rebuilds_the_list_and_brings_only_what_is_new(
     new = delta(old.items, now)
     assert rebuilt([encode(message) for message in before], new.parts, None, lambda part: part) == encode(now)
     known = {json_of(message) for message in before}
-    brought = [part for part in new.parts if not isinstance(part, list)]
+    brought = [part for part in new.parts if "kept" not in part]
     assert len(brought) == sum(json_of(message) not in known for message in now)
 
 
@@ -372,5 +372,5 @@ async def test_what_is_equal_but_not_the_same_crosses(
 def test_an_answer_is_known_by_the_beginning_of_its_digest() -> None:
     message = {"role": "assistant", "content": [{"text": "hi"}]}
     (item,), _, size = delta([], [message])
-    assert delta([], [message], item.digest.hex()[:ANSWER_DIGITS]).parts == [None]
+    assert delta([], [message], item.digest.hex()[:ANSWER_DIGITS], 7).parts == [{"answer": 7}]
     assert size == len(json_of(message).replace(" ", ""))

@@ -210,7 +210,11 @@ async def test_the_layout_on_the_wire(converter: DataConverter) -> None:
     assert await as_json(converter, FULL_RESULT) == snapshot(
         {
             "answer": "01234567",
-            "events": [0, 1, "hello", 2, ["end_turn"], [10, 5, 15, 1]],
+            "events": {
+                "content": [{"text": "hello"}],
+                "latencyMs": 1,
+                "usage": {"inputTokens": 10, "outputTokens": 5},
+            },
             "facts": {
                 "config": {"model_id": "m"},
                 "context_window_limit": 8000,

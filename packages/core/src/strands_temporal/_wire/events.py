@@ -1,8 +1,4 @@
-"""The format of a model's stream events: an answer costs about as many bytes as its text.
-
-Adjacent deltas of one content block are merged, and the events that nearly every answer has are written
-briefly. Both are lossless: `full(brief(events)) == events` for all events.
-"""
+"""A model's stream events: adjacent deltas of one content block are merged, so an answer costs its text."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
@@ -16,16 +12,15 @@ _BY_NUMBER: tuple[Any, ...] = (
     {"contentBlockStart": {"start": {}}},
     {"contentBlockStop": {}},
 )
-"""Events that are written as their number here. On the wire for ever: only ever added to."""
+"""Events that older histories write as their number here."""
 
 
-def brief(events: Sequence[Any]) -> list[Any]:
-    """Return encoded events as they are written in history."""
-    return [_brief(event) for event in events]
+def events_by_number(written: Sequence[Any]) -> list[Any]:
+    """Return the events of an answer in a history older than `answers.py`.
 
-
-def full(written: Sequence[Any]) -> list[Any]:
-    """Return the events that `brief` was given."""
+    There a number stands for one of `_BY_NUMBER`, a text for a delta of text, a list for a stop reason or for
+    token counts and latency.
+    """
     return [_full(event) for event in written]
 
 
@@ -47,32 +42,6 @@ def merge_deltas(events: Iterable[StreamEvent]) -> list[StreamEvent]:
     return merged + _joined(run, place)
 
 
-def _brief(event: Any) -> Any:
-    """Return a number, a text for a delta of text, a list for a stop or for usage; else the event."""
-    for number, usual in enumerate(_BY_NUMBER):
-        if event == usual:
-            return number
-    text = _only(_only(_only(event, "contentBlockDelta"), "delta"), "text")
-    if isinstance(text, str):
-        return text
-    reason = _only(_only(event, "messageStop"), "stopReason")
-    if isinstance(reason, str):
-        return [reason]
-    return _brief_usage(event)
-
-
-def _brief_usage(event: Any) -> Any:
-    """Return usage and latency as a list of four numbers, if `event` is these and no more."""
-    metadata = _only(event, "metadata")
-    if not isinstance(metadata, dict) or tuple(cast("dict[str, Any]", metadata)) != ("usage", "metrics"):
-        return event
-    usage: Any = metadata["usage"]
-    if not isinstance(usage, dict) or tuple(cast("dict[str, Any]", usage)) != _USAGE:
-        return event
-    numbers: list[Any] = [*cast("dict[str, Any]", usage).values(), _only(metadata["metrics"], "latencyMs")]
-    return numbers if all(type(number) is int for number in numbers) else event
-
-
 def _full(written: Any) -> Any:
     if isinstance(written, int):
         return _copy(_BY_NUMBER[written])
@@ -85,11 +54,6 @@ def _full(written: Any) -> Any:
         return {"messageStop": {"stopReason": values[0]}}
     *usage, latency = values
     return {"metadata": {"usage": dict(zip(_USAGE, usage, strict=True)), "metrics": {"latencyMs": latency}}}
-
-
-def _only(value: Any, key: str) -> Any:
-    """Return what a dict has under `key`, if it has nothing else; else None."""
-    return value[key] if isinstance(value, dict) and len(cast("Any", value)) == 1 and key in value else None
 
 
 def _copy(event: Any) -> Any:

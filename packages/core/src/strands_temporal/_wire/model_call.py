@@ -8,7 +8,7 @@ inside them are tagged (see `values.py`).
 from dataclasses import dataclass, field
 from typing import Any
 
-from .events import brief, full
+from .answers import answer_of, events_of
 from .values import known_fields, set_fields
 
 MODEL_ACTIVITY = "invoke_model"
@@ -58,10 +58,8 @@ class Transcript:
         call: Number of this call among the agent's, from 1. What it is against is the one before.
         digest: Of the whole conversation, tools and frame included.
         agent: Number of the agent in its run, from 1.
-        messages: Parts of the conversation, in order. A part is `[start, stop]` for messages of the call
-            before, null for its answer, text for a user message of one text block, or a Strands message
-            (`role` and `content`), encoded. None: the worker is to ask.
-        tools: Parts of the tools in the same way, specs encoded; None if they are as before.
+        messages: Parts of the conversation, in order (see `transcripts.py`). None: the worker is to ask.
+        tools: Parts of the tools in the same way; None if they are as before.
         frame: What else is not as before, by the names of `Frame`; null for what is no more.
     """
 
@@ -165,8 +163,8 @@ class ModelResult:
     It crosses as the dict of `to_wire`, only what is set.
 
     Attributes:
-        events: Strands `StreamEvent`s in order, adjacent deltas of one content block merged, encoded; on the
-            wire the usual ones are written briefly (see `events.py`).
+        events: Strands `StreamEvent`s in order, adjacent deltas of one content block merged, encoded; in
+            history an answer (see `answers.py`).
         answer: Beginning of the digest of the message that Strands makes of the events; empty without one.
         model_state: The model's state after the call, if the call changed it.
         version: Layout of this value.
@@ -190,7 +188,7 @@ class ModelResult:
 
     def to_wire(self) -> dict[str, Any]:
         """Return what crosses to the workflow."""
-        wire = {**set_fields(self), "events": brief(self.events)}
+        wire = {**set_fields(self), "events": answer_of(self.events)}
         return wire if self.facts is None else {**wire, "facts": set_fields(self.facts)}
 
     @classmethod
@@ -199,7 +197,7 @@ class ModelResult:
         known = known_fields(cls, wire)
         if "facts" in known:
             known["facts"] = ModelFacts(**known_fields(ModelFacts, known["facts"]))
-        known["events"] = full(known.get("events", []))
+        known["events"] = events_of(known.get("events", []))
         return cls(**known)
 
 

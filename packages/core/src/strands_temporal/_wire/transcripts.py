@@ -2,6 +2,15 @@
 
 `_workflow/transcripts.py` remembers what it sent, `_worker/transcripts.py` keeps what it got. Both identify
 an item, a message or a tool spec, by the digest of its JSON.
+
+A list crosses in parts, as a person reads them in history:
+
+    {"kept": [0, 4]}      items 0 to 3 of the call before
+    {"answer": 2}         the answer to call 2, which is the call before
+    {"user": "Hello."}    a user message that is this text
+    {"role": ...}         another message, or a tool's spec, encoded
+
+Older histories have `[0, 4]`, null and a bare text in place of the first three.
 """
 
 import json
@@ -117,13 +126,14 @@ def digest_of_all(messages: Sequence[bytes], tools: Sequence[bytes], frame: byte
     return whole.hexdigest()
 
 
-def delta(before: Sequence[Item], values: Sequence[Any], answer: str = "") -> Delta:
+def delta(before: Sequence[Item], values: Sequence[Any], answer: str = "", call: int = 0) -> Delta:
     """Write a list against the one before it. Looks at what is unchanged without serialising it.
 
     Args:
         before: The list before.
         values: The list now, as Strands has it.
         answer: Beginning of the digest of the answer to the call before, if a worker told it.
+        call: Number of the call before.
 
     Raises:
         TypeError: If something new in it is neither JSON nor bytes.
@@ -146,8 +156,11 @@ def delta(before: Sequence[Item], values: Sequence[Any], answer: str = "") -> De
             if found is None:
                 copied = _copy(value)
                 items.append(Item(copied, digest, _is_only_text(copied)))
-                parts.append(None if digest.hex()[:ANSWER_DIGITS] == answer else _brief(encoded))
-                size += len(data) if parts[-1] is not None else 0
+                if digest.hex()[:ANSWER_DIGITS] == answer:
+                    parts.append({"answer": call})
+                else:
+                    parts.append(_part_of(encoded))
+                    size += len(data)
                 kept = None
                 continue
             place = found
@@ -157,7 +170,7 @@ def delta(before: Sequence[Item], values: Sequence[Any], answer: str = "") -> De
             kept[1] = at
         else:
             kept = [place, at]
-            parts.append(kept)
+            parts.append({"kept": kept})
     return Delta(items, parts, size)
 
 
@@ -174,18 +187,20 @@ def rebuilt(before: Sequence[T], parts: Sequence[Any], answer: T | None, make: C
         LookupError: If the parts are against something else than `before` and `answer`.
     """
     items: list[T] = []
-    for part in parts:
-        if isinstance(part, list):
-            start, stop = cast("list[int]", part)
-            if stop > len(before):
-                raise LookupError(f"{stop} items are kept of {len(before)}")
-            items += before[start:stop]
-        elif part is None:
-            if answer is None:
-                raise LookupError("the answer to the call before is not known")
-            items.append(answer)
-        else:
-            items.append(make(_full(part)))
+    for part in map(_named, parts):
+        match part:
+            case {"kept": [start, stop], **more} if not more:
+                if stop > len(before):
+                    raise LookupError(f"{stop} items are kept of {len(before)}")
+                items += before[start:stop]
+            case {"answer": int(), **more} if not more:
+                if answer is None:
+                    raise LookupError("the answer to the call before is not known")
+                items.append(answer)
+            case {"user": str(text), **more} if not more:
+                items.append(make({"role": "user", "content": [{"text": text}]}))
+            case _:
+                items.append(make(part))
     return items
 
 
@@ -240,19 +255,24 @@ def _is_only_text(copied: Any) -> bool:
     return kind is str
 
 
-def _brief(encoded: Any) -> Any:
-    """Return the text of a user message that is one text block and nothing else; else what was given."""
-    if isinstance(encoded, dict) and tuple(message := cast("dict[str, Any]", encoded)) == ("role", "content"):
-        content = message["content"]
-        if message["role"] == "user" and isinstance(content, list) and len(cast("list[Any]", content)) == 1:
-            (block,) = cast("list[Any]", content)
-            if isinstance(block, dict) and tuple(cast("dict[str, Any]", block)) == ("text",):
-                return block["text"] if isinstance(block["text"], str) else message
-    return cast("Any", encoded)
+def _part_of(encoded: Any) -> Any:
+    """Return a new item as it crosses."""
+    match encoded:
+        case {"role": "user", "content": [{"text": str(text), **more_of_block}], **more} if not (
+            more or more_of_block or next(iter(encoded)) != "role"  # the order of the keys crosses too
+        ):
+            return {"user": text}
+        case _:
+            return encoded
 
 
-def _full(part: Any) -> Any:
-    return {"role": "user", "content": [{"text": part}]} if isinstance(part, str) else part
+def _named(part: Any) -> Any:
+    """Return a part of an older history as it is written now."""
+    if isinstance(part, list):
+        return {"kept": part}
+    if part is None:
+        return {"answer": 0}
+    return {"user": part} if isinstance(part, str) else part
 
 
 PAGE_BYTES = 360 * 1024

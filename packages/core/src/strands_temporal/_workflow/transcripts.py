@@ -164,7 +164,7 @@ def _next(
     A worker asks for what is large: it stands in history already, as the input or the result that brought it
     to the workflow.
     """
-    new_messages = delta(sent.messages, messages, sent.answer)
+    new_messages = delta(sent.messages, messages, sent.answer, sent.call)
     new_tools = delta(sent.tools, tools)
     changed: dict[str, Any] = {}
     if not same(sent.frame, frame):

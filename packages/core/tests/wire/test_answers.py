@@ -1,0 +1,152 @@
+"""An answer as it stands in history: what a person reads there, and every event comes back."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from inline_snapshot import snapshot
+from packages.core.tests.wire.event_streams import streams
+from strands.types.streaming import StreamEvent
+
+from strands_temporal._wire.answers import answer_of, events_of
+from strands_temporal._wire.events import merge_deltas
+from strands_temporal._wire.transcripts import rebuilt
+from strands_temporal._wire.values import encode
+from strands_temporal.testing import say, use_tools
+
+
+def test_the_usual_answer_reads_as_its_text_and_what_it_cost() -> None:
+    # On the wire forever: what is written here is in histories.
+    assert answer_of(encode(merge_deltas(say("Hello.").events))) == snapshot(
+        {
+            "content": [{"text": "Hello."}],
+            "usage": {"inputTokens": 10, "outputTokens": 5},
+            "latencyMs": 1,
+        }
+    )
+    calls = merge_deltas(use_tools([("add", {"a": 1}, "t1"), ("now", {}, "t2")]).events)
+    assert answer_of(encode(calls)) == snapshot(
+        {
+            "content": [
+                {"toolUse": {"name": "add", "toolUseId": "t1", "input": '{"a": 1}'}},
+                {"toolUse": {"name": "now", "toolUseId": "t2", "input": "{}"}},
+            ],
+            "usage": {"inputTokens": 20, "outputTokens": 10},
+            "latencyMs": 1,
+            "stopReason": "tool_use",
+        }
+    )
+
+
+@given(streams())
+def test_every_event_comes_back(events: list[StreamEvent]) -> None:
+    encoded = encode(events)
+    assert events_of(json.loads(json.dumps(answer_of(encoded)))) == encoded
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"messageStart": {"role": "assistant", "more": 1}},
+        {"messageStart": {"role": "user"}},
+        {"contentBlockStart": {"start": {}, "contentBlockIndex": 0}},
+        {"contentBlockStop": {"contentBlockIndex": 0}},
+        {"contentBlockDelta": {"delta": {"text": "a", "more": 1}}},
+        {"contentBlockDelta": {"delta": {"text": {"$s64": "7bOp"}}}},
+        {"contentBlockDelta": {"delta": {}}},
+        {"messageStop": {"stopReason": "end_turn", "additionalModelResponseFields": {}}},
+        {"messageStop": {"stopReason": None}},
+        {"metadata": {}},
+        {"metadata": {"usage": {}, "metrics": {"latencyMs": 1}}},
+        {"metadata": {"usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2}}},
+        {
+            "metadata": {
+                "usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2},
+                "metrics": {"latencyMs": 1.5},
+            }
+        },
+        {
+            "metadata": {
+                "usage": {"inputTokens": True, "outputTokens": 1, "totalTokens": 2},
+                "metrics": {"latencyMs": 1},
+            }
+        },
+        {
+            "metadata": {
+                "usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2, "cacheReadInputTokens": 1},
+                "metrics": {"latencyMs": 1, "timeToFirstByteMs": 1},
+            }
+        },
+        {"metadata": {"usage": None, "metrics": None}},
+        {},
+    ],
+    ids=repr,
+)
+def test_an_event_that_is_not_quite_usual_comes_back_as_it_was(event: Any) -> None:
+    for events in (
+        [event],
+        [START, event, *END],
+        [START, *BLOCK, *BLOCK[:1], event, *BLOCK[2:], *END],
+        [START, *BLOCK, END[0], event],
+        [START, *BLOCK, event, END[1]],
+    ):
+        assert events_of(json.loads(json.dumps(answer_of(events)))) == events
+
+
+START = {"messageStart": {"role": "assistant"}}
+BLOCK = [
+    {"contentBlockStart": {"start": {}}},
+    {"contentBlockDelta": {"delta": {"text": "a"}}},
+    {"contentBlockStop": {}},
+]
+END = [
+    {"messageStop": {"stopReason": "end_turn"}},
+    {
+        "metadata": {
+            "usage": {"inputTokens": 1, "outputTokens": 2, "totalTokens": 4},  # the sum is not the total
+            "metrics": {"latencyMs": 5},
+        }
+    },
+]
+
+
+def test_a_total_that_is_not_the_sum_is_written() -> None:
+    assert answer_of([START, *BLOCK, *END]) == {
+        "content": [{"text": "a"}],
+        "usage": {"inputTokens": 1, "outputTokens": 2, "totalTokens": 4},
+        "latencyMs": 5,
+    }
+
+
+def test_a_block_of_another_kind_is_its_events_beside_named_ones() -> None:
+    thought = [{"contentBlockDelta": {"delta": {"reasoningContent": {"text": "hm"}}}}, BLOCK[2]]
+    answer = answer_of([START, *thought, *BLOCK, *END[:1]])
+    assert answer == {"content": [{"events": thought}, {"text": "a"}]}
+    assert events_of(answer) == [START, *thought, *BLOCK, *END[:1]]
+
+
+# Histories of before ----------------------------------------------------------------------------------------
+
+
+def test_an_answer_in_numbers_is_read() -> None:
+    assert events_of([0, 1, "Hello.", 2, ["end_turn"], [10, 5, 15, 1]]) == encode(
+        merge_deltas(say("Hello.").events)
+    )
+
+
+def test_parts_without_names_are_read() -> None:
+    parts = [[0, 2], None, "hi", {"role": "assistant", "content": []}]
+    assert rebuilt(["a", "b", "c"], parts, "answer", str) == [
+        "a",
+        "b",
+        "answer",
+        str({"role": "user", "content": [{"text": "hi"}]}),
+        str({"role": "assistant", "content": []}),
+    ]
+
+
+def test_events_that_come_back_are_no_ones_but_the_callers() -> None:
+    first, second = events_of([1]), events_of([1])
+    first[0]["contentBlockStart"]["start"]["toolUse"] = {}
+    assert second == [{"contentBlockStart": {"start": {}}}]
