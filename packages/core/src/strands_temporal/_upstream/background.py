@@ -1,8 +1,8 @@
 """Strands' background tasks on the workflow's own event loop.
 
-Elsewhere Strands runs them on an event loop in a thread of its own, which passes their tool calls back to the
-agent's loop (1.62: background_tasks/_runtime.py, in_process/_manager.py). In a workflow both are the same
-loop: a background task is a task of the workflow, and the I/O of its tool call is an activity.
+Outside a workflow Strands runs them on an event loop in a separate thread, which passes their tool calls back
+to the agent's loop (1.62: background_tasks/_runtime.py, in_process/_manager.py). In a workflow both are the
+same loop: a background task is a task of the workflow, and the I/O of its tool call is an activity.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ T = TypeVar("T")
 
 
 class BackgroundRuntime:
-    """Stands in for Strands' runtime: what it is to do on its loop is done on the workflow's."""
+    """Stands in for Strands' runtime. Runs its operations on the workflow's loop."""
 
     async def run(self, operation: Callable[[], Any]) -> Any:
-        """Do it, and wait for it and for what it called back, which comes first from another thread too."""
+        """Run `operation` and wait for it. Its callbacks run before this returns, as with Strands' thread."""
         result = operation()
         if inspect.isawaitable(result):
             result = await result
@@ -32,7 +32,7 @@ class BackgroundRuntime:
 
 
 class OneLoop:
-    """The workflow's loop, with what Strands asks of a loop that belongs to another thread."""
+    """The workflow's loop, plus the methods that Strands calls on a loop in another thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -41,29 +41,30 @@ class OneLoop:
         return getattr(self._loop, name)
 
     def is_closed(self) -> bool:
-        """Return False: code that runs on the loop asks."""
+        """Return False: the caller runs on this loop, so it is open."""
         return False
 
     def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any) -> asyncio.Handle:
-        """Call back on the next turn of the loop."""
+        """Schedule the callback for the loop's next iteration."""
         return self._loop.call_soon(callback, *args)
 
 
 def start(coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
-    """Start what Strands would hand to the agent's loop from another thread."""
+    """Start a coroutine that Strands would pass to the agent's loop from another thread."""
     try:
         check_not_torn_down()
     except BaseException:
-        coroutine.close()  # dropped as it is, Python warns that it was never awaited
+        coroutine.close()  # else Python warns that it was never awaited
         raise
     return asyncio.create_task(coroutine)
 
 
 def on_this_loop(future: "concurrent.futures.Future[T]") -> "asyncio.Future[T]":
-    """Return what to await for a thread's future that this workflow itself completes.
+    """Return an asyncio future for a `concurrent.futures.Future` that this workflow itself completes.
 
-    An invocation with an `idempotency_token` that runs already is waited for so (1.62:
-    agent/_concurrency.py:55); asyncio would wake the loop in the way of another thread, which it has not.
+    Strands waits this way for an invocation with the same `idempotency_token` that already runs (1.62:
+    agent/_concurrency.py:55). `asyncio.wrap_future` would wake the loop from another thread, which a
+    workflow's loop does not support.
     """
     here: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
@@ -85,7 +86,7 @@ async def settled(
 ) -> tuple[set[Any], set[Any]]:
     """Wait until one of `waiters` is done or `signal` is set; return the done ones and the others.
 
-    Strands looks after the signal every 50 ms instead: each look would be a timer in history.
+    Strands polls the signal every 50 ms instead. Each poll would be a timer in history.
     """
     cancelled = asyncio.create_task(workflow.wait_condition(signal.is_set))
     try:

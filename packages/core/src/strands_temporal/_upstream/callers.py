@@ -1,25 +1,25 @@
-"""Finds out who calls, from the call stack, and who raised, from a traceback."""
+"""Finds the calling module from the call stack, and the raising module from a traceback."""
 
 import sys
 import types
 
 
 def called_by_strands(depth: int, package: str = "strands") -> bool:
-    """Tell whether the code `depth` frames above the caller belongs to Strands, or to a package of it.
+    """Tell whether the code `depth` frames above the caller belongs to `package`, by default all of Strands.
 
-    Strands takes snapshots itself, through the methods that a `TemporalAgent` refuses to users (1.62:
+    Strands itself takes snapshots, through the methods that a `TemporalAgent` refuses to users (1.62:
     agent/_agent_as_tool.py:382, vended_plugins/goal/plugin.py:322, the session managers).
     """
-    # Nothing public tells who calls.
+    # No public API names the caller.
     caller = module_of(sys._getframe(depth + 1))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return caller == package or caller.startswith(f"{package}.")
 
 
 def raised_by_multi_agent(error: BaseException) -> bool:
-    """Tell whether `error` was raised by Strands' own code for graphs and swarms: a node's time-out, say.
+    """Tell whether Strands' own code for graphs and swarms raised `error`, for example a node's time-out.
 
-    Nothing of ours stands around a `Graph`, so such an error is not marked as one that left an agent, and
-    Temporal would retry the workflow task on it for ever.
+    We do not wrap a `Graph`, so such an error is not marked as one that left an agent. Temporal would retry
+    the workflow task forever.
     """
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:

@@ -1,6 +1,6 @@
 """Faster versions of two things that Strands does on every model call.
 
-A workflow pays for them again on every replay, and in Temporal's sandbox for each `isinstance`.
+A workflow repeats that work on every replay. In Temporal's sandbox each `isinstance` adds to the cost.
 """
 
 import copy
@@ -24,7 +24,7 @@ def copied(value: Any, memo: dict[int, Any]) -> Any:
 
     Args:
         value: Anything.
-        memo: Copies by the ids of what they are copies of, as `copy.deepcopy` has it.
+        memo: Copies by the id of the original, as in `copy.deepcopy`.
     """
     number = id(value)
     if number in memo:
@@ -48,10 +48,10 @@ def copied(value: Any, memo: dict[int, Any]) -> Any:
 
 
 class QuietTracer(Tracer):
-    """Strands' tracer, which writes no conversation for a span that records nothing.
+    """Strands' tracer, without the conversation for a span that does not record.
 
-    Without a tracer provider, the usual case, all spans are such; Strands writes all messages as JSON for
-    two of them at each model call, and drops what it wrote.
+    Without a tracer provider, which is the usual case, no span records. Strands still serialises all messages
+    as JSON for two spans at each model call, and discards the result.
     """
 
     def __init__(self, tracer: Tracer) -> None:  # pyright: ignore[reportMissingSuperCall]  # state is shared
@@ -76,5 +76,5 @@ class WorkflowCopy(StandIn):
 class WorkflowTracer(StandIn):
     def __call__(self) -> Tracer:
         tracer = self._original()
-        # One of a user's own, set in the place of Strands', stays as it is.
+        # A user's own tracer, set in place of Strands', stays as it is.
         return QuietTracer(tracer) if type(tracer) is Tracer and workflow.in_workflow() else tracer

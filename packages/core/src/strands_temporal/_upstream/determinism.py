@@ -1,6 +1,6 @@
-"""Strands' clock, ids and random numbers, read from the workflow.
+"""Gives Strands the workflow's clock, ids and random numbers.
 
-Strands passes through the sandbox, so Temporal's seeded clock and random numbers do not reach it.
+Strands is a passthrough module of the sandbox, so it does not see Temporal's deterministic replacements.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ _LAST_UUID7 = "__strands_temporal_uuid7__"
 
 
 def workflow_random() -> random.Random:
-    """Return this run's named random stream, so that our ids leave the user's own sequence alone."""
+    """Return this run's named random stream: drawing our ids does not change the user's random sequence."""
     loop = asyncio.get_running_loop()
     stream: random.Random | None = getattr(loop, _RUN_STATE, None)
     if stream is None:
@@ -62,12 +62,12 @@ class WorkflowDatetime(StandIn):
     def now(self, tz: tzinfo | None = None) -> datetime:
         if not workflow.in_workflow():
             return self._original.now(tz)
-        # Workers may be in several time zones: a time without one is UTC.
+        # Workers may be in several time zones, so a naive time is UTC.
         return workflow.now().astimezone(tz) if tz else workflow.now().replace(tzinfo=None)
 
 
 class WorkflowUuid7(StandIn):
-    """Strands' ids of snapshots, whose order is that of their making; its own counter is the process's."""
+    """Strands' snapshot ids, which sort by creation order. Strands' own counter is one for the process."""
 
     def __call__(self) -> str:
         if not _may_draw():
@@ -86,7 +86,7 @@ class WorkflowRandom(StandIn):
 
 
 class WorkflowSwarmState(StandIn):
-    """The class of a swarm's state; in a workflow a swarm starts at the workflow's time."""
+    """The class of a swarm's state. In a workflow its start time is the workflow's time."""
 
     def __call__(self, **values: Any) -> Any:
         if workflow.in_workflow():
@@ -99,5 +99,5 @@ def _uuid4(source: random.Random) -> uuid.UUID:
 
 
 def _may_draw() -> bool:
-    """Only code that replays may draw: a query or a validator would move the stream for the run."""
+    """Tell whether this code replays. A draw in a query or a validator would advance the run's stream."""
     return workflow.in_workflow() and not workflow.unsafe.is_read_only()

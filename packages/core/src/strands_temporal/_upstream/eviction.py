@@ -1,7 +1,7 @@
 """Evicts the workflows that a Worker or Replayer leaves in its cache when it ends.
 
-temporalio (1.35) evicts a workflow to make room in the cache, but none when the Worker ends. The garbage
-collector later closes their coroutines inside whatever workflow runs at that moment.
+temporalio (1.35) evicts a workflow to make room in the cache, but not when the Worker ends. The garbage
+collector later closes the coroutines of those left, inside whatever workflow runs at that moment.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from .unloadable import load_errors_explained
 
 logger = logging.getLogger(__name__)
 
-_SECONDS = 5.0  # for one workflow; temporalio complains of an eviction after two
+_SECONDS = 5.0  # per workflow; temporalio logs an error for an eviction that takes longer than two
 _ATTEMPTS = 3  # a task may swallow a cancellation
 
 
@@ -35,8 +35,8 @@ class CachedWorkflows:
     """The workflow instances that one running Worker or Replayer has in its cache.
 
     Args:
-        weak: Whether to forget an instance that nobody else knows. For a Worker that does not say when it
-            evicts one (`disable_safe_workflow_eviction`).
+        weak: Hold only weak references to the instances. For a Worker that does not report its evictions
+            (`disable_safe_workflow_eviction`).
     """
 
     def __init__(self, *, weak: bool = False) -> None:
@@ -56,12 +56,12 @@ class CachedWorkflows:
         setattr(instance, "activate", activate_and_note)  # noqa: B010  # typed as a method
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of cached instances."""
         return len(self._cached)
 
     @contextmanager
     def collecting(self) -> Generator[None]:
-        """Remember the instances that a Worker makes whose tasks are started in the block."""
+        """Remember the instances that a Worker creates, if it starts its tasks in the block."""
         token = _running.set(self)
         try:
             yield
@@ -69,7 +69,7 @@ class CachedWorkflows:
             _running.reset(token)
 
     async def evict(self) -> None:
-        """Evict all, each on a thread of its own: it has an event loop that runs where no other does."""
+        """Evict all, each in its own thread: an instance's event loop needs a thread without another one."""
         for instance in list(self._cached):
             self._cached.discard(instance)
             workflow_id = instance.get_info().workflow_id
@@ -82,7 +82,7 @@ class CachedWorkflows:
                     workflow_id,
                     _SECONDS,
                 )
-            except Exception:  # of one workflow; the others are to be evicted too
+            except Exception:  # go on with the other workflows
                 logger.exception("workflow_id=<%s> | a workflow could not be evicted", workflow_id)
 
 
@@ -91,7 +91,7 @@ _running: ContextVar[CachedWorkflows | None] = ContextVar("strands_temporal_cach
 
 @asynccontextmanager
 async def evicting(*, weak: bool = False) -> AsyncGenerator[None]:
-    """Evict at the end of the block what the Worker that ran in it left in its cache.
+    """Evict, at the end of the block, the workflows that the Worker in it left in its cache.
 
     Args:
         weak: As for `CachedWorkflows`.
@@ -105,10 +105,10 @@ async def evicting(*, weak: bool = False) -> AsyncGenerator[None]:
 
 
 def tracked(runner: WorkflowRunner) -> WorkflowRunner:
-    """Return a copy of `runner` that tells `CachedWorkflows` of the instances that it makes.
+    """Return a copy of `runner` that reports each instance it creates to `CachedWorkflows`.
 
-    It is of a subclass of the runner's own class: Temporal and other plugins look for
-    `SandboxedWorkflowRunner`, and change it by `dataclasses.replace`.
+    Its class is a subclass of the runner's class: Temporal and other plugins check for
+    `SandboxedWorkflowRunner`, and change it with `dataclasses.replace`.
     """
     if isinstance(runner, _Tracked):
         return runner
@@ -118,7 +118,7 @@ def tracked(runner: WorkflowRunner) -> WorkflowRunner:
 
 
 class _Tracked(WorkflowRunner):
-    """Mixin of a workflow runner, which also says why a workflow's file cannot be loaded."""
+    """Mixin for a workflow runner. Also explains why a workflow's file cannot be loaded."""
 
     __slots__ = ()
 
@@ -142,7 +142,7 @@ def _tracked_class(cls: type[WorkflowRunner]) -> type[WorkflowRunner]:
 
 
 def _evict(instance: WorkflowInstance) -> None:
-    """Have `instance` cancel all its tasks, as temporalio does where it needs the place."""
+    """Have `instance` cancel all its tasks, as temporalio does to make room in the cache."""
     job = WorkflowActivationJob(remove_from_cache=RemoveFromCache(message="The worker has ended"))
     activation = WorkflowActivation(run_id=instance.get_info().run_id, jobs=[job])
     for left in reversed(range(_ATTEMPTS)):
@@ -156,14 +156,14 @@ def _evict(instance: WorkflowInstance) -> None:
 
 
 def _in_thread(function: Callable[[], None]) -> "asyncio.Future[None]":
-    """Run `function` in a daemon thread: one that hangs must not keep the program from ending."""
+    """Run `function` in a daemon thread: a thread that hangs must not keep the program from exiting."""
     future: Future[None] = Future()
-    future.set_running_or_notify_cancel()  # who waits no longer does not stop it
+    future.set_running_or_notify_cancel()  # cancelling the waiter does not cancel it
 
     def run() -> None:
         try:
             future.set_result(function())
-        except BaseException as error:  # noqa: BLE001  # for whoever waits
+        except BaseException as error:  # noqa: BLE001  # for the waiter
             future.set_exception(error)
 
     threading.Thread(target=run, name="strands-temporal eviction", daemon=True).start()

@@ -1,7 +1,8 @@
 """A failure converter that types Strands' exceptions where no interceptor sees them.
 
-Those are an interrupt that leaves a workflow, any exception on a worker that has only the client's converter,
-and whatever a workflow's `__init__` raises. Exceptions that the interceptor has typed pass through unchanged.
+It handles an interrupt that leaves a workflow, any exception on a worker that has only the client's
+converter, and exceptions of a workflow's `__init__`. Exceptions that the interceptor has typed pass through
+unchanged.
 """
 
 from temporalio.api.failure.v1 import Failure
@@ -12,15 +13,16 @@ from .misplaced import misplaced_error
 
 
 def with_typed_errors(wrapped: type[FailureConverter]) -> type[FailureConverter]:
-    """Return `wrapped`, the user's failure converter or Temporal's, with Strands' exceptions typed before it.
+    """Return a subclass of `wrapped`, the user's failure converter or Temporal's, that types exceptions first.
 
-    What it does to failures (encoding their attributes, for example) stays. Wrapping twice changes nothing.
+    It keeps what `wrapped` does to failures (encoding their attributes, for example). Wrapping it twice
+    changes nothing.
     """
     if getattr(wrapped, "types_strands_errors", False):
         return wrapped
 
     class StrandsFailureConverter(wrapped):
-        """Types Strands' exceptions, and leaves the rest to the wrapped converter."""
+        """Types Strands' exceptions. The wrapped converter does the rest."""
 
         types_strands_errors = True
 
@@ -32,7 +34,7 @@ def with_typed_errors(wrapped: type[FailureConverter]) -> type[FailureConverter]
             if typed is not None:
                 typed.__traceback__, typed.__cause__ = exception.__traceback__, exception.__cause__
                 exception = typed
-            # `wrapped` is a concrete class; its type says only that it is a failure converter.
+            # `wrapped` is a concrete class, but its declared type is the abstract one.
             super().to_failure(exception, payload_converter, failure)  # pyright: ignore[reportAbstractUsage]
 
     return StrandsFailureConverter

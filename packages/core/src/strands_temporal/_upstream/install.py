@@ -1,14 +1,14 @@
-"""Installs what a workflow needs of Strands and has no public API: stand-ins for names in Strands' modules.
+"""Replaces names in Strands' modules by stand-ins, where a workflow needs a change that has no public API.
 
-Each acts only inside a workflow and behaves as the original elsewhere. Its file says why it is there:
+Each stand-in acts only inside a workflow and behaves as the original elsewhere. Each file has its reason:
 
     determinism.py   clock, ids and random numbers must give the same values at every replay
     waiting.py       threads and polls, which a workflow does not have
-    loop.py          plain tools, which Strands gives to a thread
-    cost.py          work for all messages at each model call, paid again at each replay
+    loop.py          plain tools, which Strands runs in a thread
+    cost.py          work for all messages at each model call, repeated at each replay
     teardown.py      hooks that Strands calls while a workflow is being evicted
     steering.py      errors of guards that Strands only logs
-    misplaced.py     the Bedrock model that Strands makes where it is given none
+    misplaced.py     the Bedrock model that Strands creates when no model is given
 
 `tests/upstream` walks the installed Strands and fails when a name moves or a new one appears.
 """
@@ -75,29 +75,31 @@ ADAPTED_NAMES: dict[str, tuple[str, ...]] = {
     "strands.vended_plugins.steering.core.handler": ("logger",),
     "strands_tools.current_time": ("datetime",),
 }
-"""Modules of Strands whose clock, ids, threads and polls reach messages, metrics, decisions or history, or
-whose work per message is paid at each replay, and the names they take them from."""
+"""Names to replace, by the Strands module that uses them. The modules are those with a clock, ids, threads or
+polls that affect messages, metrics, decisions or history, and those that repeat work for each message at each
+replay."""
 
 NEEDS_AN_EXTRA = frozenset(
     {"strands.vended_interventions.cedar.cedar_authorization", "strands_tools.current_time"}
 )
-"""Modules among them that are there only with an extra of Strands, or with strands-agents-tools. They are
-imported at once where they are there: a workflow may be the first to import them."""
+"""Modules among them that exist only with an extra of Strands, or with strands-agents-tools. If they exist,
+they are imported at once: a workflow may otherwise be the first to import them."""
 
 CANCEL_WATCHER = ("strands.agent.agent", "_link_cancel_signal")
-"""Where Strands polls a caller's cancel signal, every 50 ms (1.62: agent.py:132). An agent as a tool has one
-for each call."""
+"""Where Strands polls a caller's cancel signal, every 50 ms (1.62: agent.py:132). An agent used as a tool has
+a watcher for each call."""
 
 SWARM_STATE = ("strands.multiagent.swarm", "SwarmState")
-"""Where a swarm's start is `time.time` as it was when the class was made (1.62: swarm.py:186)."""
+"""Where a swarm's start time defaults to `time.time`, bound when the class was created (1.62:
+swarm.py:186)."""
 
 
 IDS_OF_AN_ANSWER = ("strands.types.content", "strands.background_tasks.in_process._engine")
-"""Modules of Strands that draw the ids of messages and of background tasks. Tool calls are known by them."""
+"""Modules of Strands that draw the ids of messages and background tasks. These ids identify tool calls."""
 
 
 def adapt_strands() -> None:
-    """Let the modules in `ADAPTED_NAMES` read clock, ids and chance from the workflow while inside one.
+    """Install the stand-ins: inside a workflow, the modules in `ADAPTED_NAMES` use its clock, ids and loop.
 
     Idempotent. Outside a workflow the modules behave as before.
     """

@@ -1,4 +1,4 @@
-"""Lets a workflow's event loop run Strands' plain tools, which it gives to a thread elsewhere."""
+"""Runs Strands' plain tools inline on a workflow's event loop. Elsewhere Strands runs them in a thread."""
 
 import asyncio
 import functools
@@ -23,8 +23,8 @@ T = TypeVar("T")
 
 TOOL_CALL_SITES = frozenset({"strands.tools.decorator", "strands.tools.tools"})
 """Modules of Strands that run a tool's plain function through `asyncio.to_thread` (1.62: decorator.py:654,
-tools.py:286). Only these may run inline: any other use of a thread would do I/O in the workflow, again at
-each replay."""
+tools.py:286). Only these may run inline: any other code that uses a thread would do I/O in the workflow, and
+again at each replay."""
 
 
 _SLOW_TOOL_SECONDS = 0.5  # Temporal's deadlock detector ends the workflow task at 2 s
@@ -33,8 +33,8 @@ _SLOW_TOOL_SECONDS = 0.5  # Temporal's deadlock detector ends the workflow task 
 def adapt_loop() -> None:
     """Give the running workflow's event loop a `run_in_executor` that runs Strands' plain tools inline.
 
-    Called by the workflow interceptor where the workflow's own loop is running. Temporal's loop raises
-    NotImplementedError there, which Strands would hand to the model as the tool's answer.
+    The workflow interceptor calls it while the workflow's own loop is running. Temporal's own
+    `run_in_executor` raises NotImplementedError, which Strands would give to the model as the tool's answer.
     """
     loop = asyncio.get_running_loop()
     if not workflow.in_workflow() or getattr(loop.run_in_executor, "__func__", None) is _run_inline:
@@ -45,7 +45,7 @@ def adapt_loop() -> None:
 def _run_inline(
     loop: asyncio.AbstractEventLoop, executor: object, function: Callable[..., T], *args: Any
 ) -> "asyncio.Future[T]":
-    """Stand in for a workflow loop's `run_in_executor`: run a tool's function now, return a done future."""
+    """Replace a workflow loop's `run_in_executor`: run a tool's function now and return a done future."""
     caller = sys._getframe(1)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     through_to_thread = caller.f_code is asyncio.to_thread.__code__
     site = module_of(caller.f_back if through_to_thread else caller)
@@ -61,7 +61,7 @@ def _run_inline(
     try:
         _refuse_io(function)
         future.set_result(run_or_give_up(loop, function, *args))
-    except StopIteration as error:  # a future cannot hold it; Python's own thread pool says the same
+    except StopIteration as error:  # a future cannot hold it; Python's own thread pool does the same
         future.set_exception(RuntimeError(f"StopIteration: {error}"))
     except Exception as error:  # noqa: BLE001  # as a thread does: the future carries the tool's error
         future.set_exception(error)
@@ -73,7 +73,7 @@ def _refuse_io(function: Callable[..., object]) -> None:
     """Refuse a tool of strands-agents-tools that does I/O. A plain `strands.Agent` has no other check.
 
     Raises:
-        AgentTypeError: The function that `asyncio.to_thread` wrapped is of such a tool.
+        AgentTypeError: The function that `asyncio.to_thread` wrapped belongs to such a tool.
     """
     given = function.args if isinstance(function, functools.partial) else ()
     advice = remedy(str(getattr(given[0], "__module__", ""))) if given else None

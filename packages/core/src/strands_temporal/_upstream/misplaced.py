@@ -1,6 +1,6 @@
 """Recognises errors of Strands' code that cannot run in a workflow: a real model, a late import.
 
-Both make the sandbox raise. Temporal takes that for a bug that a deploy will fix, so the workflow task fails
+Both make the sandbox raise. Temporal treats that as a bug that a deploy will fix, so the workflow task fails
 forever and the client sees nothing. The traceback shows where an error came from.
 """
 
@@ -17,7 +17,7 @@ from .._wire.failures import STRANDS_EXCEPTIONS
 from .stand_in import StandIn
 
 _NO_PROVIDERS = frozenset({"model", "routing"})
-"""Modules in `strands.models` that do no I/O; so do those whose name begins with an underscore."""
+"""Modules in `strands.models` that do no I/O. Modules with a leading underscore do none either."""
 
 MODEL_HINT = (
     "Write TemporalAgent(model='name'), or strands.Agent(model=TemporalModel('name')), and on the worker "
@@ -28,12 +28,12 @@ NO_MODEL = (
     "A model would do its I/O inside the workflow: strands.Agent(...) without a model, or with a model's id, "
     f"makes a BedrockModel. {MODEL_HINT}"
 )
-"""Where Strands' default model was made in a workflow."""
+"""Message for a workflow that created Strands' default model."""
 
 
 def misplaced(error: BaseException) -> str | None:
-    """Return what to do about an error that came through code which cannot run in a workflow, else None."""
-    # Temporal asks about what `__init__` raised when its workflow is no longer the current one.
+    """Return the advice for an error that passed through code which cannot run in a workflow, else None."""
+    # Temporal asks about an error of `__init__` when the workflow is no longer the current one.
     if activity.in_activity() or isinstance(error, FailureError):
         return None
     for module, _ in _modules(error, with_causes=True):
@@ -55,7 +55,7 @@ def _is_provider(module: str) -> bool:
 
 
 def _modules(error: BaseException, *, with_causes: bool) -> Iterator[tuple[str, bool]]:
-    """Yield the module of each frame that an error went through, and whether it was loading."""
+    """Yield the module of each frame that an error passed through, and whether it was being imported."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
@@ -66,7 +66,7 @@ def _modules(error: BaseException, *, with_causes: bool) -> Iterator[tuple[str, 
 
 
 class _FailsWorkflow(ABCMeta):
-    """Adds what misplaced code of Strands raised. It is all that stands around a workflow's `__init__`."""
+    """Counts errors of misplaced Strands code as instances. Nothing else can catch those of `__init__`."""
 
     def __instancecheck__(cls, instance: Any) -> bool:
         """See base class."""
@@ -76,9 +76,9 @@ class _FailsWorkflow(ABCMeta):
 
 
 class StrandsError(Exception, metaclass=_FailsWorkflow):
-    """Any exception of Strands, for `isinstance`: what fails a workflow instead of its task.
+    """Any exception of Strands, for `isinstance`: these fail the workflow instead of its task.
 
-    One class for all: the sandbox imports each type that it is given again for each workflow.
+    One class stands for all of them: the sandbox imports each type that it gets again for each workflow.
     """
 
 
@@ -87,13 +87,13 @@ for _class in STRANDS_EXCEPTIONS.values():
 
 
 def misplaced_error(error: BaseException) -> AgentTypeError | None:
-    """Return the failure for an error of Strands' code that a workflow cannot run, or None for another."""
+    """Return the failure for an error of Strands code that cannot run in a workflow, else None."""
     text = misplaced(error)
     return None if text is None else AgentTypeError(text)
 
 
 class WorkflowBoto3(StandIn):
-    """boto3 as Strands' Bedrock model takes it, which an agent makes that is given no model."""
+    """The module `boto3` of Strands' Bedrock model, which an agent without a model creates."""
 
     @property
     def Session(self) -> Any:  # noqa: N802  # the module's name

@@ -1,6 +1,6 @@
 """Facts and switches of Strands and Temporal that have no public name.
 
-Each docstring says where upstream has it. `tests/upstream` fails when that changes.
+Each docstring says where upstream defines it. `tests/upstream` fails when that changes.
 """
 
 from collections.abc import Callable
@@ -12,23 +12,23 @@ from temporalio import workflow
 from .sync_calls import capture
 
 ENDS_WAITING = "strands-temporal-ends-waiting"
-"""Patch of workflows: in histories of releases before it an agent that was stopped waited on, and the next
+"""Patch id. In histories of earlier releases an agent that was stopped kept waiting for answers, and the next
 prompt raised TypeError."""
 
 
 def background_task(context: object) -> str | None:
     """Return the id of the background task that a tool call runs as, or None in the foreground.
 
-    Its context has the id only in an attribute (1.62: background_tasks/in_process/_manager.py:62).
+    Its context has the id only in a private attribute (1.62: background_tasks/in_process/_manager.py:62).
     """
     return getattr(context, "_task_id", None)
 
 
 def end_waiting(agent: Agent) -> None:
-    """End an agent's waiting for answers to its interrupts, if it waits.
+    """Stop an agent from waiting for answers to its interrupts, if it waits.
 
-    Strands ends it only where a tool cycle was not stopped (1.62: event_loop.py:995). The public way is to
-    load a snapshot without interrupts, which Strands refuses while background tasks run.
+    Strands does so only if the tool cycle was not stopped (1.62: event_loop.py:995). The public way is to
+    load a snapshot without interrupts, but Strands refuses that while background tasks run.
     """
     state: Any = getattr(agent, "_interrupt_state")  # noqa: B009  # private
     if state.activated and workflow.patched(ENDS_WAITING):
@@ -38,12 +38,12 @@ def end_waiting(agent: Agent) -> None:
 async def call_tool(agent: Agent, name: str, arguments: dict[str, Any]) -> Any:
     """Call a tool as `agent.tool.<name>(**arguments)` does, and wait for it.
 
-    Strands' own caller (1.62: tools/_caller.py) makes the call and its record; only where it would run them
-    in a thread they are awaited, under the same lock.
+    Strands' own caller (1.62: tools/_caller.py) makes the call and records it. It would run the coroutine in
+    a thread; this awaits it instead, under the same lock.
     """
     recorded = arguments.get("record_direct_tool_call")
     locked = agent.record_direct_tool_call if recorded is None else recorded
-    # Strands takes the lock to find the tool, and gives it back as the call is taken out of it: here again.
+    # Strands takes the lock to find the tool and releases it when `capture` leaves, so take it again.
     call = capture(lambda: getattr(agent.tool, name)(**arguments))
     lock: Any = getattr(agent, "_concurrency")  # noqa: B009  # private
     if locked:
@@ -58,7 +58,7 @@ async def call_tool(agent: Agent, name: str, arguments: dict[str, Any]) -> Any:
 
 
 def sub_agents_that_remember(agent: Agent) -> dict[str, Agent]:
-    """Return the agents among an agent's tools that keep their conversation from call to call, by tool name.
+    """Return the sub-agents that keep their conversation from call to call, by tool name.
 
     Strands keeps `preserve_context` private (1.62: _agent_as_tool.py:102).
     """
@@ -72,7 +72,7 @@ def sub_agents_that_remember(agent: Agent) -> dict[str, Agent]:
 def activity_name(function: Callable[..., Any]) -> str | None:
     """Return the activity type that `@activity.defn` gave `function`, or None if it is not an activity.
 
-    temporalio offers no public look-up; `execute_activity` finds out only when the model calls the tool.
+    temporalio has no public look-up; `execute_activity` would notice only when the model calls the tool.
     """
     definition: Any = getattr(function, "__temporal_activity_definition", None)
     if definition is None:
@@ -81,10 +81,10 @@ def activity_name(function: Callable[..., Any]) -> str | None:
 
 
 def note_mcp_errors(client: Any, note: Callable[[Exception], None]) -> None:
-    """Let Strands' MCP client tell each exception for which it answers a call with a failed result.
+    """Call `note` with each exception that Strands' MCP client turns into a failed result. On a worker.
 
-    Strands keeps its text alone (1.62: mcp_client.py:1385), which does not tell an error that the server
-    answered with from a connection that was lost. `note` runs in the task that made the call. On a worker.
+    Strands keeps only its text (1.62: mcp_client.py:1385), which does not distinguish an error that the
+    server returned from a lost connection. `note` runs in the task that made the call.
     """
     result_of = client._handle_tool_execution_error  # noqa: SLF001
 
@@ -101,7 +101,7 @@ def enforces_structured_output(model: object) -> bool:
 
 
 class StructuredOutputSupport:
-    """Base of a model that says so of the provider behind it; the agent loop asks it (event_loop.py:742)."""
+    """Base of a model that reports it for the provider behind it. The agent loop asks (event_loop.py:742)."""
 
     @property
     def enforces_structured_output(self) -> bool:
@@ -109,5 +109,5 @@ class StructuredOutputSupport:
         return False
 
     @property
-    def _supports_structured_output(self) -> bool:  # in the place of Model's class attribute
+    def _supports_structured_output(self) -> bool:  # replaces Model's class attribute
         return self.enforces_structured_output

@@ -1,10 +1,10 @@
 """Ends the retries of a workflow task in which a plain tool computes for too long.
 
-After two seconds Temporal interrupts a workflow task, drops all that it did and tries it again, with the same
+After two seconds Temporal interrupts a workflow task, discards its progress and retries it, with the same
 tool call: the run would never end. A model chooses what a tool computes, so nobody can rule that out.
 
 The worker's process remembers the call. The next attempt does not run the tool: the call fails, and a patch
-marker keeps that in the history for replays. Nothing remains of what the tool did before it was interrupted.
+marker records that in history for replays. The tool's progress before the interruption is lost.
 """
 
 import asyncio
@@ -22,30 +22,31 @@ from .._errors import SlowToolError
 T = TypeVar("T")
 
 LIMIT = 1.5
-"""Seconds that one tool may compute, of its thread's own time: a busy machine counts for nothing."""
+"""Seconds of its thread's CPU time that one tool may use. Time spent waiting for a busy core does not
+count."""
 
 ATTEMPTS = 3
-"""Attempts of a call that is interrupted though it computed for less: calls before it did, or the machine is
-busy."""
+"""Attempts of a call that is interrupted although it computed for less: earlier calls used up the time, or
+the machine is busy."""
 
 REMEMBERED = 1000
-"""Calls that a process remembers. An older one is tried, and remembered, once more."""
+"""Calls that a process remembers. An older call is tried once more, and then remembered again."""
 
 _numbers: WeakKeyDictionary[asyncio.AbstractEventLoop, Iterator[int]] = WeakKeyDictionary()
 
 
 class SlowCalls:
-    """The calls that were interrupted, of all workers of this process."""
+    """The interrupted calls of all workers in this process."""
 
     def __init__(self) -> None:
-        self._attempts: dict[tuple[str, int], int] = {}  # that are left
-        self._lock = threading.Lock()  # each workflow runs in a thread of its own
+        self._attempts: dict[tuple[str, int], int] = {}  # attempts left
+        self._lock = threading.Lock()  # each workflow runs in its own thread
 
     def note(self, call: tuple[str, int], *, for_good: bool) -> None:
-        """Note that a call was interrupted.
+        """Record that a call was interrupted.
 
         Args:
-            call: Run id, and the call's number in the run.
+            call: Run id and the call's number in the run.
             for_good: Do not try it again.
         """
         with self._lock:
@@ -55,7 +56,7 @@ class SlowCalls:
                 del self._attempts[next(iter(self._attempts))]
 
     def is_given_up(self, call: tuple[str, int]) -> bool:
-        """Tell whether a call is not to be tried again."""
+        """Tell whether a call must not be tried again."""
         return self._attempts.get(call, ATTEMPTS) <= 0
 
 
@@ -63,7 +64,7 @@ _slow_calls = SlowCalls()
 
 
 def run_or_give_up(loop: asyncio.AbstractEventLoop, function: Callable[..., T], *args: object) -> T:
-    """Return what a plain tool returns, or raise what it raises.
+    """Call a plain tool, unless an earlier attempt of the workflow task was interrupted in this call.
 
     Args:
         loop: The event loop of this run of the workflow.
@@ -71,7 +72,8 @@ def run_or_give_up(loop: asyncio.AbstractEventLoop, function: Callable[..., T], 
         *args: Its arguments.
 
     Raises:
-        SlowToolError: If an earlier attempt of the workflow task was interrupted in this call.
+        SlowToolError: If the call is given up.
+        Exception: Whatever the tool raises.
     """
     call = (workflow.info().run_id, next(_numbers.setdefault(loop, count(1))))
     replaying = workflow.unsafe.is_replaying()
@@ -85,7 +87,7 @@ def run_or_give_up(loop: asyncio.AbstractEventLoop, function: Callable[..., T], 
         return function(*args)
     except Exception:
         raise
-    except BaseException:  # as temporalio interrupts it; the tool may have caught that
+    except BaseException:  # temporalio's interruption; the tool may have caught it
         interrupted = True
         raise
     finally:

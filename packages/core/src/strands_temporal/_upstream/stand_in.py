@@ -4,10 +4,10 @@ from typing import Any
 
 
 class StandIn:
-    """A module (or what else has a name) seen through a few changed functions; all else is its own."""
+    """Wraps a module, class or function. A subclass changes some of its names; the rest is the original's."""
 
     of_an_answer = False
-    """Whether what it draws belongs to the answer of a model that is being worked on."""
+    """Whether the ids that it draws belong to the model answer that the agent works on."""
 
     def __init__(self, original: Any) -> None:
         self._original = original

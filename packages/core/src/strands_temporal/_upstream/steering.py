@@ -1,6 +1,6 @@
-"""Errors of Strands' steering plugin, which only logs them.
+"""Raises the errors that Strands' steering plugin only logs.
 
-A guard that cannot run must not let pass what it guards.
+If a guard cannot run, the tool call or answer that it guards must not go through.
 """
 
 from typing import Any
@@ -10,15 +10,12 @@ from temporalio import workflow
 from .stand_in import StandIn
 
 STEERING_FAILED = "guidance failed"
-"""How the steering plugin's message ends on an error that it swallows (1.62: steering/core/handler.py:100
+"""End of the steering plugin's log message for an error that it swallows (1.62: steering/core/handler.py:100
 and 147)."""
 
 
 class SteeringLogger(StandIn):
-    """The log of Strands' steering plugin, which in a workflow raises what the plugin only logs.
-
-    A guard that cannot run must not let pass what it guards.
-    """
+    """The logger of Strands' steering plugin. In a workflow it raises the errors that the plugin only logs."""
 
     def debug(self, message: str, *args: Any) -> None:
         self._original.debug(message, *args)

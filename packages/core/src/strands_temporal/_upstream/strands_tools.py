@@ -1,6 +1,6 @@
 """Where each tool of `strands-agents-tools` (0.8.10) runs: in the workflow, on the worker, or nowhere.
 
-The package is optional and not imported here. `docs/strands-tools.md` shows the same as a table. A test
+The package is optional and not imported here. `docs/strands-tools.md` has the same facts as a table. A test
 compares both with the installed modules.
 """
 
@@ -11,10 +11,10 @@ IN_WORKFLOW = frozenset({"calculator", "current_time", "stop"})
 
 PASSTHROUGH_MODULES = (
     "strands_tools.calculator",  # computes, with sympy
-    "strands_tools.current_time",  # its clock is changed once, in the module that is imported outside
-    "sympy",  # the sandbox cannot load it; it imports parts of itself at their first use
+    "strands_tools.current_time",  # its clock is replaced once, in the module as imported outside
+    "sympy",  # the sandbox cannot load it; it imports parts of itself on first use
     "mpmath",  # the same, for sympy
-    "rich",  # the calculator draws tables with it, into nothing unless asked; imports parts of itself late
+    "rich",  # the calculator's tables, shown only on request; it imports parts of itself on first use
 )
 
 _SUB_AGENTS = "give the agent another TemporalAgent as a tool (`.as_tool()`), or use Strands' Graph or Swarm"
@@ -33,7 +33,7 @@ INSTEAD = {
     "use_llm": _SUB_AGENTS,
     "workflow": _SUB_AGENTS,
 }
-"""Tools that ask at the terminal, block, or run an agent inside a call, and what to use in their place."""
+"""Tools that prompt at the terminal, block, or run an agent inside a call, and what to use instead."""
 
 
 MADE_BY = {
@@ -45,14 +45,14 @@ MADE_BY = {
     "browser": ("LocalChromiumBrowser", "().browser"),
     "code_interpreter": ("AgentCoreCodeInterpreter", "(region=...).code_interpreter"),
 }
-"""Modules that hold no tool but a class that makes it: the class, and how it gives the tool."""
+"""Modules with a class that provides the tools, not a tool itself: the class, and how to get tools from it."""
 
 
 def remedy(module: str) -> str | None:
-    """Return what to do about a tool of the package that cannot run in a workflow, None for any other tool.
+    """Return the advice for a tool of the package that cannot run in a workflow, None for any other tool.
 
     Args:
-        module: Name of the module that it is from, "strands_tools.http_request".
+        module: Name of the tool's module, "strands_tools.http_request".
     """
     package, _, rest = module.partition(".")
     name = rest.partition(".")[0]

@@ -1,9 +1,9 @@
 """Runs Strands' synchronous calls of asynchronous code inline.
 
-Elsewhere Strands runs such a coroutine in a thread with an event loop of its own (1.62: _async.py:19, a dozen
+Elsewhere Strands runs such a coroutine in a thread with its own event loop (1.62: _async.py:19, a dozen
 callers: `agent(...)`, `agent.tool.x()`, the hooks of a `Graph` while it is built, ...). A workflow has no
-threads. A coroutine that never waits is run to its end at once. One that would start an activity or a timer
-is refused, and the error names the awaitable way.
+threads. A coroutine that never waits runs to its end at once. One that would start an activity or a timer is
+refused, and the error names the awaitable alternative.
 """
 
 import contextlib
@@ -26,14 +26,14 @@ _ADVICE = (
 
 
 class _Drive:
-    """One coroutine that is driven to its end at once."""
+    """One coroutine that runs to its end at once."""
 
     def __init__(self) -> None:
         self.refused: SynchronousCallError | None = None
 
 
-class CapturedCall(BaseException):  # no error: it takes a coroutine out of synchronous code
-    """Carries out the coroutine of a synchronous call that `capturing` is to give to its caller."""
+class CapturedCall(BaseException):  # no error: it carries a coroutine out of synchronous code
+    """Carries the coroutine of a synchronous call out of Strands, for a caller in the `capturing` block."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         super().__init__()
@@ -45,10 +45,10 @@ _capture: ContextVar[bool] = ContextVar("strands_temporal_capture", default=Fals
 
 
 def check_may_wait(what: str) -> None:
-    """Refuse to start what a synchronous call would have to wait for.
+    """Refuse to start something that a synchronous call would have to wait for.
 
     Raises:
-        SynchronousCallError: Below a synchronous call. Whatever Strands makes of it, that call raises it too.
+        SynchronousCallError: Inside a synchronous call. That call raises it too, even if Strands swallows it.
     """
     drive = _drive.get()
     if drive is not None:
@@ -57,11 +57,11 @@ def check_may_wait(what: str) -> None:
 
 
 def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Drive a coroutine to its end; the stand-in for `asyncio.run` in a workflow.
+    """Run a coroutine to its end. Stands in for `asyncio.run` in a workflow.
 
     Raises:
         SynchronousCallError: If it must wait.
-        CapturedCall: In the block of `capturing`, with the coroutine.
+        CapturedCall: In the block of `capturing`; it holds the coroutine.
     """
     if _capture.get():
         raise CapturedCall(coroutine)
@@ -85,7 +85,7 @@ def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
 
 @contextlib.contextmanager
 def capturing() -> Generator[None]:
-    """Let a synchronous call of Strands raise `CapturedCall` where it would run its coroutine."""
+    """Make a synchronous call of Strands raise `CapturedCall` instead of running its coroutine."""
     token = _capture.set(True)
     try:
         yield
@@ -94,7 +94,7 @@ def capturing() -> Generator[None]:
 
 
 class InlineExecutor:
-    """Stands in for Strands' `ThreadPoolExecutor` of one call: runs it at once, where it is."""
+    """Stands in for Strands' `ThreadPoolExecutor` of one call: runs it at once, in the same thread."""
 
     def __enter__(self) -> Self:
         return self
@@ -103,7 +103,7 @@ class InlineExecutor:
         pass
 
     def submit(self, function: Callable[..., T], *args: Any) -> "Future[T]":
-        """Return a future that is done; what is raised is raised here."""
+        """Call `function` and return a done future. An exception is raised here, not by the future."""
         future: Future[T] = Future()
         future.set_result(function(*args))
         return future

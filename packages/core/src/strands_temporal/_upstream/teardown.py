@@ -1,7 +1,7 @@
-"""Detects that a workflow is being torn down, when none of its code may do anything more.
+"""Detects that a workflow is being torn down: none of its code may do anything more.
 
 Two things run a workflow's code after its end. An eviction cancels all tasks, and Strands then calls the
-hooks that come after the cancelled step. And Python's garbage collector closes unfinished coroutines and
+hooks that come after the cancelled step. Python's garbage collector closes unfinished coroutines and
 generators wherever it happens to run: the current workflow is then another one, or none.
 """
 
@@ -25,7 +25,7 @@ _collector = _Collector()
 
 
 def watch_collector() -> None:
-    """Note from now on when the garbage collector runs. Idempotent."""
+    """Track from now on when the garbage collector runs. Idempotent."""
     if _note not in gc.callbacks:
         gc.callbacks.append(_note)
 
@@ -33,11 +33,11 @@ def watch_collector() -> None:
 def check_not_torn_down() -> None:
     """Stop the running code if its workflow is being torn down. Outside a teardown it does nothing.
 
-    Call it before what starts something, or calls users' code, and may be reached from a `finally`.
+    Call it before code that starts something or calls users' code, if a `finally` may reach that code.
 
     Raises:
-        GeneratorExit: In a garbage collection: what is being closed ends without a word.
-        asyncio.CancelledError: In an eviction: the cancellation that is under way goes on.
+        GeneratorExit: In a garbage collection. It ends the coroutine or generator silently.
+        asyncio.CancelledError: In an eviction. It continues the eviction's own cancellation.
     """
     if _collector.running:
         raise GeneratorExit
@@ -50,9 +50,9 @@ def _note(phase: str, _info: object) -> None:
 
 
 def _is_evicted() -> bool:
-    """Tell whether the current workflow is being evicted: temporalio then refuses what is asked of it."""
+    """Tell whether the current workflow is being evicted: temporalio then refuses all workflow calls."""
     try:
-        workflow.random()  # asks for nothing that would be missed
+        workflow.random()  # a call without a side effect
     except workflow.ReadOnlyContextError:  # a query or a validator
         return False
     except BaseException:  # noqa: BLE001  # its class has no public name
@@ -63,8 +63,8 @@ def _is_evicted() -> bool:
 class HooksInspect(StandIn):
     """The module `inspect` of Strands' hook registry, which asks it about each callback before the call.
 
-    In a teardown the answer is that nothing more is called: neither for an eviction, which is no event of the
-    agent's, nor by the garbage collector, which may run in another workflow or in none.
+    In a teardown it raises, so that no hook runs: an eviction is no event of the agent, and the garbage
+    collector may run in another workflow or in none.
     """
 
     def iscoroutinefunction(self, callback: Any) -> bool:

@@ -14,17 +14,17 @@ from .._errors import UnloadableModuleError
 from .strands_tools import remedy
 
 _SANDBOXED_MAIN = "__temporal_main__"
-"""What the sandbox calls the script that was run, which Python calls `__main__`."""
+"""The sandbox's name for the script that was run; Python's is `__main__`."""
 
 _INSTALLED = tuple(
     str(Path(sysconfig.get_path(key))) for key in ("stdlib", "platstdlib", "purelib", "platlib")
 )
-"""Folders of modules that are not the user's own."""
+"""Folders of the standard library and of installed packages."""
 
 
 @dataclass(frozen=True)
 class _Loading:
-    """A module whose import had begun when the error came."""
+    """A module that was being imported when the error occurred."""
 
     name: str
     file: str
@@ -35,7 +35,7 @@ class _Loading:
 
     @property
     def shown(self) -> str:
-        """Its name for a message: of the script that was run, the file's."""
+        """Its name for a message; the file's name for the script that was run."""
         return (
             f"{Path(self.file).name} (the script that was run)" if self.name == _SANDBOXED_MAIN else self.name
         )
@@ -43,7 +43,7 @@ class _Loading:
 
 @contextmanager
 def load_errors_explained(workflow_module: str) -> Generator[None]:
-    """Turn what loading a workflow's file raises into an error that names the module and the remedy.
+    """Turn an error of loading a workflow's file into one that names the module and the remedy.
 
     Args:
         workflow_module: Module of the workflow.
@@ -61,7 +61,7 @@ def load_errors_explained(workflow_module: str) -> Generator[None]:
 
 
 def _explained(workflow_module: str, error: Exception) -> UnloadableModuleError | None:
-    """Return the error that says so, None where the fault is in the user's own package."""
+    """Return the error that names module and remedy, or None if the fault is in the user's own package."""
     if workflow_module == "__main__":
         workflow_module = _SANDBOXED_MAIN
     loading = _loading(error)
@@ -86,7 +86,7 @@ def _loading(error: Exception) -> list[_Loading]:
 
 
 def _message(chain: Sequence[_Loading], foreign: int, error: Exception) -> str:
-    """Return what to say of `chain`: the workflow's file, what it imports, and so on to where it failed."""
+    """Return the message for `chain`: the workflow's file, the module it imports, and so on to the failure."""
     module = chain[foreign].name
     importer = chain[foreign - 1]
     through = "" if foreign == 1 else f"{importer.shown}, which "

@@ -1,8 +1,8 @@
-"""Strands' threads and polls, on the workflow's event loop.
+"""Replaces Strands' threads and polls by the workflow's event loop.
 
-Strands' cancel signals are `threading.Event`s, which nothing can await: Strands polls them, and a queue in
-`Graph`. Each tick would be a timer in history. What Strands runs in a thread with a loop of its own runs
-inline (`sync_calls.py`) or on the workflow's loop (`background.py`).
+Strands' cancel signals are `threading.Event`s, which cannot be awaited, so Strands polls them. It also polls
+a queue in `Graph`. Each tick would be a timer in history. Code that Strands runs in a thread with its own
+loop runs inline (`sync_calls.py`) or on the workflow's loop (`background.py`).
 """
 
 import sys
@@ -22,12 +22,12 @@ T = TypeVar("T")
 
 
 QUEUE_POLLER = "_execute_nodes_parallel"
-"""Where `Graph` waits 0.1 s at a time for its nodes' events (1.62: graph.py:855), lest it misses that all
-have ended. Each node's last event is None, which wakes it, so it need not look."""
+"""Where `Graph` waits 0.1 s at a time for its nodes' events (1.62: graph.py:855), to notice that all nodes
+have ended. Each node's last event is None, which wakes it, so the poll is not needed."""
 
 
 SETTLEMENT_POLLER = "_await_next_settlement"
-"""Where background tasks wait 50 ms at a time for one to end, lest they miss a cancellation (1.62:
+"""Where Strands waits 50 ms at a time for a background task to end, to notice a cancellation (1.62:
 background_tasks/_background_tasks.py:355)."""
 
 
@@ -47,7 +47,7 @@ class WorkflowAsyncio(StandIn):
         return run_now(coroutine) if workflow.in_workflow() else self._original.run(coroutine)
 
     def wait_for(self, awaitable: Awaitable[T], timeout: float | None) -> Coroutine[Any, Any, T]:
-        # Only for the poll: `node_timeout` goes through here as well, and is meant.
+        # Only the poll loses its time-out: `node_timeout` comes through here too and must stay.
         caller = sys._getframe(1).f_code.co_name  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         if caller == QUEUE_POLLER and workflow.in_workflow():
             timeout = None
@@ -81,7 +81,7 @@ class WorkflowBackgroundRuntime(StandIn):
 
 
 class WorkflowCancelWatcher(StandIn):
-    """Strands' watcher of a caller's cancel signal; in a workflow it waits without a timer."""
+    """Strands' watcher of a caller's cancel signal. In a workflow it waits without a timer."""
 
     async def __call__(self, external: threading.Event, internal: threading.Event) -> None:
         if not workflow.in_workflow():
