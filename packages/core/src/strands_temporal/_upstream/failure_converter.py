@@ -13,10 +13,10 @@ from .misplaced import misplaced_error
 
 
 def with_typed_errors(wrapped: type[FailureConverter]) -> type[FailureConverter]:
-    """Return a subclass of `wrapped`, the user's failure converter or Temporal's, that types exceptions first.
+    """Return a subclass of `wrapped`, the user's failure converter or Temporal's, that types exceptions.
 
-    It keeps what `wrapped` does to failures (encoding their attributes, for example). Wrapping it twice
-    changes nothing.
+    `wrapped` still does its part, for example encodes the failures' attributes. Wrapping twice changes
+    nothing.
     """
     if getattr(wrapped, "types_strands_errors", False):
         return wrapped

@@ -15,7 +15,7 @@ and 147)."""
 
 
 class SteeringLogger(StandIn):
-    """The logger of Strands' steering plugin. In a workflow it raises the errors that the plugin only logs."""
+    """The logger of Strands' steering plugin. In a workflow it raises the errors that the plugin swallows."""
 
     def debug(self, message: str, *args: Any) -> None:
         self._original.debug(message, *args)

@@ -45,7 +45,7 @@ MADE_BY = {
     "browser": ("LocalChromiumBrowser", "().browser"),
     "code_interpreter": ("AgentCoreCodeInterpreter", "(region=...).code_interpreter"),
 }
-"""Modules with a class that provides the tools, not a tool itself: the class, and how to get tools from it."""
+"""Modules that have no tool, but a class that provides tools: the class, and how to get tools from it."""
 
 
 def remedy(module: str) -> str | None:

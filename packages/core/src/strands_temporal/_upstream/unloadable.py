@@ -86,7 +86,7 @@ def _loading(error: Exception) -> list[_Loading]:
 
 
 def _message(chain: Sequence[_Loading], foreign: int, error: Exception) -> str:
-    """Return the message for `chain`: the workflow's file, the module it imports, and so on to the failure."""
+    """Return the message for `chain`: the workflow's file, the module it imports, ... the one that failed."""
     module = chain[foreign].name
     importer = chain[foreign - 1]
     through = "" if foreign == 1 else f"{importer.shown}, which "

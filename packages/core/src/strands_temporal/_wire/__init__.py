@@ -1,1 +1,1 @@
-"""What crosses between the workflow and its activities. Old histories decode with it."""
+"""The data that crosses between the workflow and its activities. Histories of old releases decode with it."""

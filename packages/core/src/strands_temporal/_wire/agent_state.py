@@ -1,4 +1,4 @@
-"""The agent's state as an activity sees it: a copy, whose changes travel back to the workflow."""
+"""The agent's state as an activity sees it: a copy. Changes travel back to the workflow."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from .values import encode_any
 
 
 class ActivityAgentState(AgentState):
-    """The agent's state as an activity sees it: a copy, whose changes travel back with the result."""
+    """The agent's state as an activity sees it: a copy. Changes travel back with the result."""
 
     def __init__(self, state: dict[str, Any], *, writable: bool) -> None:
         super().__init__(state)
@@ -18,20 +18,20 @@ class ActivityAgentState(AgentState):
 
     @override
     def set(self, key: str, value: Any) -> None:
-        """Set a value, here at once and in the agent's state when the activity has succeeded."""
+        """Set a value: at once here, and in the agent's state when the activity has succeeded."""
         self._check_writable()
         super().set(key, value)
         self._changed[key] = None
 
     @override
     def delete(self, key: str) -> None:
-        """Delete a key, here at once and in the agent's state when the activity has succeeded."""
+        """Delete a key: at once here, and in the agent's state when the activity has succeeded."""
         self._check_writable()
         super().delete(key)
         self._changed[key] = None
 
     def patch(self) -> dict[str, Any] | None:
-        """Return what changed, as in `ToolAnswer.state`; None if nothing did."""
+        """Return the changes, as in `ToolAnswer.state`; None if there are none."""
         state: dict[str, Any] = self.get()
         changed = {key: encode_any(state[key]) for key in self._changed if key in state}
         removed = [key for key in self._changed if key not in state]

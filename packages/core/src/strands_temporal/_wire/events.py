@@ -25,10 +25,10 @@ def events_by_number(written: Sequence[Any]) -> list[Any]:
 
 
 def merge_deltas(events: Iterable[StreamEvent]) -> list[StreamEvent]:
-    """Merge adjacent deltas of one content block, so that an answer costs its text and not its chunks.
+    """Merge adjacent deltas of one content block: an answer then costs its text, not its chunks.
 
-    What Strands builds from the events (text, tool input, reasoning and its signature, redacted reasoning) is
-    concatenation, so it is unchanged. Citations are a list and stay apart. Takes time linear in the events.
+    Strands concatenates the deltas (text, tool input, reasoning and its signature, redacted reasoning), so
+    the message stays the same. Citations are a list and are not merged. Takes time linear in the events.
     """
     merged: list[StreamEvent] = []
     run: list[StreamEvent] = []
@@ -61,9 +61,9 @@ def _copy(event: Any) -> Any:
 
 
 def _place(event: StreamEvent) -> Any:
-    """Return what is equal for two deltas that may become one, None for what must stay alone.
+    """Return a key that is equal for deltas that may be merged; None for an event that must stay alone.
 
-    The path to the part of the delta that grows, the part's type, and all else in the event.
+    The key is the path to the part of the delta that grows, the part's type, and the rest of the event.
     """
     block = cast("dict[str, Any] | None", event.get("contentBlockDelta"))
     delta = cast("dict[str, Any]", block.get("delta") or {}) if block is not None else {}
@@ -83,7 +83,7 @@ def _place(event: StreamEvent) -> Any:
 
 
 def _joined(run: list[StreamEvent], place: Any) -> list[StreamEvent]:
-    """Return one delta event for a run of deltas with the same place; another run as it is."""
+    """Return one delta event for a run of deltas with the same place; a run of one event stays as it is."""
     if len(run) < 2:  # nothing to join
         return run
     path, kind, rest = place

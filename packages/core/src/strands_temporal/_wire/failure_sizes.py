@@ -1,7 +1,7 @@
-"""Cuts failures down to a size that Temporal takes: shorter texts, no causes that are too large.
+"""Cuts failures down to a size that Temporal accepts: shorter texts, no causes that are too large.
 
-The server replaces a failure above 2 MiB by a remark about its size. A failure above 4 MiB never arrives from
-an activity, which then times out; a workflow's failure above 2 MiB fails its workflow task forever.
+The server replaces an activity's failure above 2 MiB by a remark about its size. One above 4 MiB never
+arrives, and the activity times out. A workflow's failure above 2 MiB fails its workflow task forever.
 """
 
 from typing import cast
@@ -11,24 +11,25 @@ from temporalio.exceptions import ApplicationError
 from .values import json_size
 
 LONGEST_TEXT = 100_000
-"""Characters of an error's text. A failure holds it more than once, for its causes."""
+"""Characters of an error's text at most. A failure may hold it more than once, in its causes."""
 
 LARGEST_FAILURE = 4 * LONGEST_TEXT
-"""Characters of a failure with its causes and details. The rest is for stack traces, escapes and a codec."""
+"""Characters of a failure with its causes and details at most. Temporal's limit leaves room beyond that for
+stack traces, escapes and a codec."""
 
 
 def text_of(error: BaseException) -> str:
-    """Return the text of `error`, or its class name: what UTF-8 (so Temporal) cannot hold escaped, cut."""
+    """Return the text of `error`, or its class name if it is empty. Cuts it, and escapes non-UTF-8 parts."""
     return cut((str(error) or type(error).__name__).encode("utf-8", "backslashreplace").decode())
 
 
 def origin_of(error: BaseException) -> BaseException | None:
-    """Return what led to `error`, as Python and Temporal tell it: its cause, else what was being handled."""
+    """Return the cause of `error`, else its context, as Python and Temporal show it."""
     return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def is_sendable(error: BaseException) -> bool:
-    """Tell whether Temporal takes `error`, with its causes, as a failure."""
+    """Tell whether Temporal accepts `error`, with its causes, as a failure."""
     size, link, seen = 0, cast("BaseException | None", error), set[int]()
     while link is not None and id(link) not in seen:
         seen.add(id(link))
@@ -40,7 +41,7 @@ def is_sendable(error: BaseException) -> bool:
 
 
 def shortened(error: Exception) -> ApplicationError:
-    """Return `error` as a failure of the same type that Temporal takes: its text cut, without its causes."""
+    """Return `error` as a failure of the same type that Temporal accepts: text cut, causes left out."""
     if not isinstance(error, ApplicationError):
         return ApplicationError(text_of(error), type=type(error).__name__)
     return with_text(error, cut(error.message), keep_details=json_size(error.details) <= LONGEST_TEXT)

@@ -1,4 +1,4 @@
-"""Strands' exceptions as Temporal failures, and back.
+"""Converts Strands' exceptions to Temporal failures, and back.
 
 An activity's interceptor calls `to_application_error`; the workflow calls `from_activity_error` and
 `from_tool_activity_error`.
@@ -26,15 +26,15 @@ STRANDS_EXCEPTIONS: dict[str, type[Exception]] = {
     for name, cls in vars(strands_exceptions).items()
     if inspect.isclass(cls) and issubclass(cls, Exception) and cls.__module__ == strands_exceptions.__name__
 } | {InterruptException.__name__: InterruptException}
-"""Strands' exception classes by name: what is typed when it leaves an activity and restored in the
-workflow."""
+"""Strands' exception classes by name. An exception of these leaves an activity as a typed failure, and the
+workflow restores it."""
 
 
 def to_application_error(error: BaseException, *, next_retry_delay: Any = None) -> ApplicationError | None:
     """Return `error` as the typed failure that crosses an activity's boundary, or None if it is not Strands'.
 
-    Throttling may be retried; every other exception of Strands says something that another attempt would only
-    say again. An interrupt carries its payload. Runs on the worker; its counterpart is `from_activity_error`.
+    Only throttling is retryable: every other exception of Strands would occur again in another attempt. An
+    interrupt carries its payload. Runs on the worker; its counterpart is `from_activity_error`.
     """
     name = next((c.__name__ for c in type(error).__mro__ if STRANDS_EXCEPTIONS.get(c.__name__) is c), None)
     if name is None:
@@ -47,7 +47,7 @@ def to_application_error(error: BaseException, *, next_retry_delay: Any = None) 
             type=PAYLOAD_TOO_LARGE,
             non_retryable=True,
         )
-    # A question is no failure: the worker neither logs it as a warning nor counts it.
+    # A question is no failure: BENIGN keeps the worker from logging it as a warning and from counting it.
     category = ApplicationErrorCategory.BENIGN if details else ApplicationErrorCategory.UNSPECIFIED
     retryable = isinstance(error, strands_exceptions.ModelThrottledException)
     return ApplicationError(
@@ -61,11 +61,11 @@ def to_application_error(error: BaseException, *, next_retry_delay: Any = None) 
 
 
 def from_activity_error(error: ActivityError) -> Exception:
-    """Return the exception that a failed activity means to the agent loop in the workflow.
+    """Return the exception to raise in the agent loop for a failed activity. Runs in the workflow.
 
-    An exception of Strands is that exception. Another typed failure stays an `ApplicationError` with its type
-    and message, as a workflow cannot import a provider SDK's classes. What has no type (a time-out) is
-    returned as the `ActivityError` it is.
+    Restores an exception of Strands. Another typed failure stays an `ApplicationError` with its type and
+    message, as a workflow cannot import a provider SDK's classes. Without a typed cause (a time-out, for
+    example) the `ActivityError` itself is returned.
     """
     cause = error.cause
     if not isinstance(cause, ApplicationError):
@@ -78,10 +78,10 @@ def from_activity_error(error: ActivityError) -> Exception:
 
 
 def from_tool_activity_error(error: ActivityError) -> Exception:
-    """Return the exception that a failed tool activity means to Strands' tool machinery.
+    """Return the exception to give to Strands for a failed tool activity.
 
-    As `from_activity_error`, and Python's own exceptions come back too: Strands words a tool's error by its
-    class.
+    As `from_activity_error`, but also restores Python's own exceptions and returns a time-out as itself:
+    Strands words a tool's error by its class.
     """
     if isinstance(error.cause, temporal_exceptions.TimeoutError):
         return error.cause
@@ -92,12 +92,12 @@ def from_tool_activity_error(error: ActivityError) -> Exception:
 
 
 def cause_of(error: Exception) -> Exception | None:
-    """Return `error` if Temporal can take it as a cause, else None: the failure's text says the same."""
+    """Return `error` if Temporal accepts it as a cause, else None: the failure's text says the same."""
     return error if text_of(error) == (str(error) or type(error).__name__) and is_sendable(error) else None
 
 
 def in_place_of(error: Exception, failure: T) -> T:
-    """Return `failure`, which says the same, with the stack trace and causes of `error`: one, not two."""
+    """Return `failure` with the stack trace and causes of `error`, which it replaces."""
     if failure is not error:
         cause = origin_of(error)
         failure.__traceback__ = error.__traceback__
@@ -138,19 +138,19 @@ def _builtin_exception(failure: ApplicationError) -> Exception | None:
         return None
     try:
         restored = _key_error(failure.message) if cls is KeyError else cls(failure.message)
-    except TypeError:  # UnicodeDecodeError and its like take more than a message
+    except TypeError:  # UnicodeDecodeError, for example, takes more than a message
         return None
     restored.__cause__ = failure.__cause__
     return restored
 
 
 def _key_error(text: str) -> KeyError:
-    """Return a KeyError of that text, which is its key's repr."""
+    """Return a KeyError for a text that is the repr of its key."""
     if not text:
         return KeyError()
     try:
         key = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):  # the repr of something that is no literal
+    except (ValueError, SyntaxError, MemoryError, RecursionError):  # the key's repr is no literal
         return KeyError(_Verbatim(text))
     return KeyError(key if repr(key) == text else _Verbatim(text))
 

@@ -12,19 +12,20 @@ from .answers import answer_of, events_of
 from .values import known_fields, set_fields
 
 MODEL_ACTIVITY = "invoke_model"
-"""Activity type of a model call whose output is wanted whole."""
+"""Activity type of a model call that returns its output only as a whole."""
 
 STREAMING_MODEL_ACTIVITY = "invoke_model_streaming"
-"""Activity type of a model call whose output also goes to a stream as it arrives: the same body."""
+"""Activity type of a model call that also sends its output to a stream as it arrives. It has the same
+implementation."""
 
 COUNT_TOKENS_ACTIVITY = "count_model_tokens"
 """Activity type of a token count by the model itself."""
 
 WIRE_VERSION = 1
-"""Version of the layout of `ModelCall` and `ModelResult`; raised when a field changes its meaning."""
+"""Version of the layout of `ModelCall` and `ModelResult`. It increases when a field changes its meaning."""
 
 MADE_ANEW_PATCH = "strands-temporal-model-call-made-anew"
-"""Patch id in histories where a model call was cut short and made again (see `_workflow/model_calls.py`)."""
+"""Patch id in histories where a model call was cut short and repeated (see `_workflow/model_calls.py`)."""
 
 
 MISSING_EXTRA = "MissingExtra"
@@ -36,27 +37,27 @@ TRANSCRIPT_GONE = "TranscriptGone"
 TRANSCRIPT_UNAVAILABLE = "TranscriptUnavailable"
 
 TRANSCRIPT_QUERY = "strands_transcript"
-"""Query by which a worker asks a workflow for the conversation of a call that it waits for, or for what else
-it holds for the call."""
+"""Query by which a worker asks a workflow for the conversation of a pending call, or for a value that the
+workflow holds for the call."""
 
 HELD = 0
-"""In that query, in the place of an agent's number: the call is the number of a value that the run holds."""
+"""Agent number in that query when it asks for a held value. The call number is then the value's number."""
 
 HELD_VERSION = 2
-"""Version of a `ModelCall` that leaves values in the workflow. A worker that cannot ask for them fails the
-attempt."""
+"""Version of a `ModelCall` that leaves values in the workflow. A worker of an older release, which cannot ask
+for them, fails the attempt."""
 
 
 @dataclass(frozen=True)
 class Transcript:
-    """A conversation, against what the same agent sent last: a message crosses into history once.
+    """A conversation as a delta against the same agent's previous call: history gets each message once.
 
-    What a worker puts together from this and from what it kept must have the digest; else, and where it kept
-    nothing, it asks the workflow (see `_worker/transcript_queries.py`).
+    The worker rebuilds the conversation from this and its cache. On a miss, or if the result does not have
+    the digest, it asks the workflow (see `_worker/transcript_queries.py`).
 
     Attributes:
-        call: Number of this call among the agent's, from 1. What it is against is the one before.
-        digest: Of the whole conversation, tools and frame included.
+        call: Number of this call among the agent's, from 1. The delta is against the call before.
+        digest: Digest of the whole conversation, including tools and frame.
         agent: Number of the agent in its run, from 1.
         messages: Parts of the conversation, in order (see `transcripts.py`). None: the worker is to ask.
         tools: Parts of the tools in the same way; None if they are as before.
@@ -79,7 +80,7 @@ class OutputSchema:
         name: Name of the class.
         description: Its docstring.
         schema: Its JSON schema.
-        nested: Fields whose type is another such class: Strands words tools by them.
+        nested: Fields that have another pydantic class as their type. Strands describes tools by them.
     """
 
     name: str
@@ -90,12 +91,12 @@ class OutputSchema:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What a workflow knows of a model without asking it.
+    """Facts about a model that a workflow knows without a call.
 
     Attributes:
         stateful: Whether the model keeps the conversation on its own side.
-        context_window_limit: Tokens that its context window holds, if known.
-        config: The part of its configuration that is harmless in a history: no key, no client argument.
+        context_window_limit: Size of its context window in tokens, if known.
+        config: The part of its configuration that may appear in history: no key, no client argument.
         structured_output: Whether it enforces structured output itself.
     """
 
@@ -109,25 +110,24 @@ class ModelFacts:
 class ModelCall:
     """One call of a model: the argument of `invoke_model`, `invoke_model_streaming`, `count_model_tokens`.
 
-    It crosses as the dict of `to_wire`, only what is set.
+    It crosses as the dict of `to_wire`, which has only the fields that are set.
 
     Attributes:
         model: Name of the model in `StrandsPlugin(models=...)`; None is the plugin's default model.
         transcript: The conversation, the tools and the system prompt.
         tool_choice: Strands `ToolChoice`, or None.
-        invocation_state: The caller's own JSON values; Strands' keys (`agent`, `messages`, ...) are not in
-            it.
-        model_state: What a stateful model keeps between calls (for example a response id); None where no
+        invocation_state: The caller's own JSON values, without Strands' keys (`agent`, `messages`, ...).
+        model_state: State that a stateful model keeps between calls (for example a response id); None if no
             agent keeps it.
         dynamic_trailing_blocks: How many trailing blocks of the last user message are rebuilt at every call.
-        streaming_topic: Topic of the workflow's stream to which the output goes as it arrives; None for none.
+        streaming_topic: Topic of the workflow's stream that gets the output as it arrives, or None.
         streaming_batch_ms: Milliseconds between two batches to that topic.
         version: Layout of this value.
-        config: What `update_config` changed, encoded; None when it changed nothing.
+        config: Settings that `update_config` changed, encoded; None if it changed nothing.
         facts: Whether the workflow still needs the model's facts.
-        own_structured_output: Ask by the model's own `structured_output`, which returns an object.
-        held: Number and digest of what the workflow holds of `invocation_state`, `model_state` and `config`,
-            too large to go along; None if they go along.
+        own_structured_output: Whether to call the model's own `structured_output`, which returns an object.
+        held: Number and digest of the values of `invocation_state`, `model_state` and `config` that the
+            workflow holds because they are too large to send; None if they are sent.
     """
 
     model: str | None
@@ -145,7 +145,7 @@ class ModelCall:
     held: list[Any] | None = None
 
     def to_wire(self) -> dict[str, Any]:
-        """Return what crosses to the worker."""
+        """Return the dict that crosses to the worker."""
         return {**set_fields(self), "transcript": set_fields(self.transcript)}
 
     @classmethod
@@ -158,9 +158,9 @@ class ModelCall:
 
 @dataclass(frozen=True)
 class ModelResult:
-    """What a model answered: the result of `invoke_model` and `invoke_model_streaming`.
+    """A model's answer: the result of `invoke_model` and `invoke_model_streaming`.
 
-    It crosses as the dict of `to_wire`, only what is set.
+    It crosses as the dict of `to_wire`, which has only the fields that are set.
 
     Attributes:
         events: Strands `StreamEvent`s in order, adjacent deltas of one content block merged, encoded; in
@@ -168,12 +168,12 @@ class ModelResult:
         answer: Beginning of the digest of the message that Strands makes of the events; empty without one.
         model_state: The model's state after the call, if the call changed it.
         version: Layout of this value.
-        facts: The model's facts, where the call asked for them.
-        invocation_state: What the model wrote into the caller's `invocation_state`, by key, encoded.
-        invocation_state_removed: Keys that it took out.
+        facts: The model's facts, if the call asked for them.
+        invocation_state: Values that the model wrote into the caller's `invocation_state`, by key, encoded.
+        invocation_state_removed: Keys that the model removed from it.
         output: The object that the model's own `structured_output` returned, as JSON values.
-        id: Drawn by the worker for an answer that asks for tools; else empty. It tells the answer's calls
-            from equal ones of another answer.
+        id: Random id, drawn by the worker for an answer that asks for tools; else empty. It distinguishes the
+            answer's calls from equal calls of another answer.
     """
 
     events: list[Any] = field(default_factory=list[Any])
@@ -203,7 +203,7 @@ class ModelResult:
 
 @dataclass(frozen=True)
 class TokenCount:
-    """How many tokens a call's input has: the result of `count_model_tokens`.
+    """The number of tokens in a call's input: the result of `count_model_tokens`.
 
     Attributes:
         tokens: The model's own count.
@@ -215,4 +215,4 @@ class TokenCount:
 
 
 REQUEST_STATE = "request_state"
-"""Key under which Strands keeps a mapping for hooks, tools and models; there from the start, mostly empty."""
+"""Key of a mapping that Strands keeps for hooks, tools and models. It always exists and is mostly empty."""

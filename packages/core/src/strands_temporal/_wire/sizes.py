@@ -1,7 +1,7 @@
-"""How large values are on their way through Temporal.
+"""Computes how large values are as payloads.
 
-Above the server's limit a workflow task fails forever, and an activity's result is lost and its work done
-again. `_workflow/gate.py` checks what a workflow sends; `_worker/results.py` what an activity returns.
+Above the server's limit a workflow task fails forever; an activity's result is lost and the activity runs
+again. `_workflow/gate.py` checks what a workflow sends, and `_worker/results.py` what an activity returns.
 """
 
 import asyncio
@@ -15,26 +15,28 @@ from temporalio.client import Client
 from temporalio.converter import DataConverter, PayloadCodec, PayloadConverter
 
 LARGEST_PAYLOAD = 2 * 1024 * 1024 - 4096
-"""Bytes that a Temporal server takes as one input or result by default (`limit.blobSize.error`), less room
-for what goes with it."""
+"""Bytes that a Temporal server by default accepts as one input or result (`limit.blobSize.error`), less some
+room for metadata."""
 
 LARGEST_PROGRESS = LARGEST_PAYLOAD // 2
-"""Bytes of JSON that one progress value may have: a heartbeat that is too large fails its activity."""
+"""Bytes of JSON that one progress value may have. A heartbeat that is too large fails its activity."""
 
 _MOST_GROWTH = 3
-"""By how much a converter of a user's own may at most exceed plain JSON for its sizes to be seen in time."""
+"""Largest factor by which a user's converter may exceed plain JSON. Beyond it, a value that is too large may
+go unnoticed."""
 
 _USUAL_GROWTH = (4, 3)
-"""What a codec is taken to do to a payload where it cannot be asked: base64, as encryption is often sent."""
+"""Growth that is assumed for a codec that cannot be asked: that of base64, which encryption codecs often
+use."""
 
 CODEC_SECONDS = 1.0
-"""How long a workflow waits for the codec in one workflow task, over all that it sends there: Temporal takes
-two seconds for a deadlock."""
+"""Seconds that a workflow waits for the codec in one workflow task, in total. Temporal reports a deadlock
+after two."""
 
 
 @dataclass(frozen=True)
 class WireFormat:
-    """What a worker's client does to payloads: how large what a workflow sends is in the end.
+    """The payload conversion of a worker's client. Tells how large a workflow's payloads are when sent.
 
     Attributes:
         converter: The client's data converter, with its codec and external storage.
@@ -48,17 +50,17 @@ class WireFormat:
 
     @classmethod
     def of(cls, client: Client) -> "WireFormat":
-        """Return a client's. Called while a worker is made."""
+        """Return the wire format of a client. Call it while the worker is created."""
         try:
             loop = asyncio.get_running_loop()
-        except RuntimeError:  # made before there is a loop
+        except RuntimeError:  # created before there is a loop
             loop = None
         return cls(client.config(active_config=True)["data_converter"], loop, threading.get_ident())
 
     def size(self, payloads: Sequence[Payload], seconds: float) -> int:
-        """Return how many bytes payloads have as the client sends them, 0 if they go elsewhere.
+        """Return the bytes of payloads as the client sends them, 0 if they go to external storage.
 
-        For a workflow: waits `seconds` for a codec, at most.
+        Call it in a workflow. It waits at most `seconds` for a codec.
         """
         plain = Payloads(payloads=payloads).ByteSize()
         if self.converter.external_storage is not None:
@@ -76,18 +78,18 @@ class WireFormat:
         encoding = asyncio.run_coroutine_threadsafe(codec.encode(payloads), loop)
         try:
             return Payloads(payloads=encoding.result(seconds)).ByteSize()
-        except Exception:  # noqa: BLE001  # a time-out; what else is wrong the client says where it encodes
+        except Exception:  # noqa: BLE001  # a time-out; the client reports any other error when it encodes
             encoding.cancel()
             return None
 
 
 def may_fit(size: int) -> bool:
-    """Tell whether a value with so many bytes of JSON fits, whatever becomes of it on the way."""
+    """Tell whether a value of `size` bytes of JSON fits, even with a converter or codec that enlarges it."""
     return 0 < size <= LARGEST_PAYLOAD // _MOST_GROWTH
 
 
 def payloads_of(values: Sequence[Any], converter: PayloadConverter) -> Sequence[Payload]:
-    """Return the payloads of values; none where the converter refuses one, as Temporal will say."""
+    """Return the payloads of values; none if the converter refuses one, which Temporal reports later."""
     try:
         return converter.to_payloads(values)
     except Exception:  # noqa: BLE001  # the user's converter and objects

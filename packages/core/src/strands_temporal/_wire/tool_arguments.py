@@ -1,9 +1,9 @@
-"""The arguments of an activity that serves as a tool, from the workflow to the activity's function.
+"""Transports the arguments of a tool's activity from the workflow to the activity's function.
 
-Arguments of JSON types cross in their places, as in any activity. All others cross in one `ToolArguments`, as
-the JSON that the model wrote and Strands validated in the workflow. The worker validates it again, with
-Strands' own code against the activity's signature, and gets the same values. So no payload converter has to
-know a Decimal, a secret or half a surrogate pair.
+Arguments of JSON types cross one by one, as in any activity. All others cross in one `ToolArguments`, as the
+JSON that the model wrote and Strands validated in the workflow. The worker validates it again, with Strands'
+own code against the activity's signature, and gets the same values. So the payload converter does not have to
+support a Decimal, a secret or half a surrogate pair.
 """
 
 import functools
@@ -33,8 +33,8 @@ class ActivityParameters:
 
     Args:
         function: The function.
-        elsewhere: Whether its calls have a task queue of their own, whose workers may lack the plugin. Those
-            get each argument in its place if the payload converter knows the types.
+        elsewhere: Whether its calls go to another task queue. The workers there may lack the plugin, so they
+            get the arguments one by one if the payload converter knows the types.
     """
 
     def __init__(self, function: Callable[..., Any], *, elsewhere: bool) -> None:
@@ -56,11 +56,11 @@ class ActivityParameters:
 
         Args:
             given: The model's JSON.
-            validated: What Strands made of it, with defaults.
+            validated: The arguments as Strands validated them, with defaults.
             context: The tool context as it crosses; None for an activity without one.
 
         Raises:
-            TypeError: If a direct call has an argument that JSON has no form for.
+            TypeError: If a direct call has an argument that JSON cannot represent.
         """
         in_place = self._in_place(given, validated, context is not None)
         if in_place is None:
@@ -70,7 +70,7 @@ class ActivityParameters:
     def _in_place(
         self, given: Mapping[str, Any], validated: Mapping[str, Any], with_context: bool
     ) -> Mapping[str, Any] | None:
-        """Return each argument for its own place, or None if they must cross as the model wrote them."""
+        """Return the arguments to send one by one, or None if they must cross as the model wrote them."""
         if self._elsewhere:
             as_given = {name: plain_json(given.get(name, validated[name])) for name in self._typed}
             if not all(_converts(value, self._typed[name]) for name, value in as_given.items()):
@@ -84,15 +84,16 @@ class ActivityParameters:
 
 
 def given_arguments(function: Callable[..., Any], args: Sequence[Any]) -> Sequence[Any]:
-    """Return the arguments for an activity's function, made of the types that it declares. On the worker.
+    """Return the arguments for an activity's function, in the types that it declares. Runs on the worker.
 
     Args:
-        function: What the worker calls.
-        args: What crossed: arguments in their places, which are returned as they are, or `ToolArguments`.
+        function: The function, method or object that the worker calls.
+        args: The arguments as they crossed. One by one, they are returned unchanged; `ToolArguments` are
+            validated.
 
     Raises:
-        ApplicationError: If a newer release made the arguments.
-        ValueError: If they do not fit the function: the workflow knew another version of it.
+        ApplicationError: If a newer release sent the arguments.
+        ValueError: If they do not fit the function: the workflow has another version of it.
     """
     crossed = ToolArguments.from_args(args)
     if crossed is None:
@@ -122,14 +123,14 @@ def function_of(activity: Callable[..., Any]) -> Callable[..., Any]:
 
 @functools.lru_cache(maxsize=256)
 def _declared(function: Callable[..., Any]) -> tuple[Sequence[str], type[BaseModel]]:
-    """Return a function's parameters and the model by which Strands validates what is given for them."""
+    """Return a function's parameters and the Pydantic model with which Strands validates their values."""
     metadata = FunctionToolMetadata(function, CONTEXT_PARAMETER)
     names = [name for name in metadata.signature.parameters if name not in _BOUND_ON_THE_WORKER]
     return names, metadata.input_model
 
 
 def _without_input(context: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return the context as it crosses beside the model's JSON, which is its input."""
+    """Return the context without its input, which crosses as the model's JSON."""
     if context is None:
         return None
     use = {key: value for key, value in context["tool_use"].items() if key != "input"}
@@ -137,7 +138,7 @@ def _without_input(context: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _is_plain(value: Any) -> bool:
-    """Tell whether a value is JSON that every payload converter keeps as it is."""
+    """Tell whether a value is JSON that every payload converter leaves unchanged."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError):
@@ -146,17 +147,17 @@ def _is_plain(value: Any) -> bool:
 
 
 def _converts(value: Any, hint: Any) -> bool:
-    """Tell whether the payload converter makes of JSON what Pydantic makes of it. Runs in the workflow."""
+    """Tell whether the payload converter decodes JSON to the same value as Pydantic. Runs in the workflow."""
     converter = workflow.payload_converter()
     try:
         (made,) = converter.from_payloads(converter.to_payloads([value]), [hint])
-    except Exception:  # noqa: BLE001  # whatever a user's converter raises: it does not
+    except Exception:  # noqa: BLE001  # whatever a user's converter raises means no
         return False
     return made == TypeAdapter(hint).validate_python(value)
 
 
 def _is_json_type(hint: Any) -> bool:
-    """Tell whether JSON keeps each value of a type, with any payload converter at both ends."""
+    """Tell whether JSON preserves each value of a type, with any payload converter at both ends."""
     if hint is Any or hint in _JSON_SCALARS or hint in (list, dict):
         return True
     origin, inner = get_origin(hint), get_args(hint)

@@ -1,4 +1,4 @@
-"""The types of a tool call and its result, activity types and headers."""
+"""The types of a tool call and its result, the activity types and the headers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,43 +8,44 @@ from typing import Any, TypeAlias, cast
 from .model_call import WIRE_VERSION
 
 TOOL_HEADER = "strands-temporal-tool"
-"""Header of the activity behind a tool call: a JSON list of the idempotency key, the tool use id and, where
-it is not the activity type, the tool's name. It tells the worker that the activity answers a tool call."""
+"""Header of a tool call's activity: a JSON list of the idempotency key, the tool use id and the tool's name
+if it differs from the activity type. It tells the worker that the activity answers a tool call."""
 
 
 HOOK_HEADER = "strands-temporal-hook"
-"""Header of the activity that runs in a hook's place. It tells the worker that an agent waits for it."""
+"""Header of a hook's activity. It tells the worker that an agent waits for the activity."""
 
 
 HELD_HEADER = "strands-temporal-held"
-"""Header of the activity behind a tool call whose context is not all there: a JSON list of the number and the
-digest by which the worker asks for the rest."""
+"""Header of a tool call's activity if the workflow holds a part of the context: a JSON list of the number and
+the digest by which the worker asks for that part."""
 
 
 TOOL_HEARTBEAT_TIMEOUT = timedelta(seconds=15)
-"""Heartbeat time-out of the activity of a tool or a hook where the user chose none. The worker heartbeats by
-itself; a cancel arrives with a heartbeat, which the SDK passes on after at most 80 % of this."""
+"""Heartbeat time-out of a tool's or a hook's activity if the user set none. The worker heartbeats
+automatically. A cancellation arrives with the response to a heartbeat, and the SDK sends heartbeats at
+intervals of at most 80 % of this time-out."""
 
 
 TOOL_ANSWER_VERSION = 1
-"""Version of the layout of `ToolAnswer`; raised when a field changes its meaning."""
+"""Version of the layout of `ToolAnswer`. It increases when a field changes its meaning."""
 
 
 TOOL_ARGUMENTS_VERSION = 1
-"""Version of the layout of `ToolArguments`; raised when a field changes its meaning."""
+"""Version of the layout of `ToolArguments`. It increases when a field changes its meaning."""
 
 
 @dataclass(frozen=True)
 class ToolArguments:
-    """Arguments of the activity behind a tool call, as the model wrote them.
+    """Arguments of a tool call's activity, as the model wrote them.
 
-    They cross as the list of `to_args`, in place of the activity's own arguments. It never has as many items
-    as the activity has parameters: only then does the SDK leave the parameters' types alone and hand over the
+    They cross as the list of `to_args`, in place of the activity's own arguments. The list never has as many
+    items as the activity has parameters: only then does the SDK ignore the parameters' types and pass the
     JSON.
 
     Attributes:
         input: The model's JSON, encoded.
-        context: What a `ToolContext` is made of, without its input; None for an activity that takes none.
+        context: The fields of the `ToolContext`, without its input; None for an activity that takes none.
         version: Layout of this value.
     """
 
@@ -53,7 +54,7 @@ class ToolArguments:
     version: int = TOOL_ARGUMENTS_VERSION
 
     def to_args(self, parameters: int) -> list[Any]:
-        """Return what crosses to an activity with that many parameters."""
+        """Return the list that crosses to an activity with that many parameters."""
         wire = {_ARGUMENTS_KEY: self.version, "input": self.input}
         if self.context is not None:
             wire["context"] = self.context
@@ -61,7 +62,7 @@ class ToolArguments:
 
     @classmethod
     def from_args(cls, args: Sequence[Any]) -> "ToolArguments | None":
-        """Return the arguments that crossed so, or None for an activity's own arguments."""
+        """Return the arguments if they crossed in this form, or None for an activity's own arguments."""
         wire = cast("dict[str, Any]", args[0]) if args and isinstance(args[0], dict) else {}
         version = wire.get(_ARGUMENTS_KEY)
         if not isinstance(version, int) or not isinstance(wire.get("input"), dict):
@@ -74,17 +75,17 @@ _ARGUMENTS_KEY = "strands_arguments"
 
 @dataclass(frozen=True)
 class ToolAnswer:
-    """What the activity behind a tool call answered: made on the worker, with the real object in hand.
+    """The answer of a tool call's activity. The worker builds it from the real object that the tool returned.
 
-    It crosses as the dict of `to_wire`, only what is set, as most answers are one text. A worker without the
-    plugin answers with the activity's bare value instead.
+    It crosses as the dict of `to_wire`, which has only the fields that are set: most answers are one text. A
+    worker without the plugin answers with the activity's bare value instead.
 
     Attributes:
-        text: The whole result, where it is one text block with status "success".
-        result: Else the Strands `ToolResult` without its `toolUseId`, encoded.
-        state: What the activity changed in the agent's state: new values by key, encoded, in "set", removed
-            keys in "delete"; in the invocation state: a list of changes in "invocation_state"; and the
-            arguments of `agent.cancel` in "cancel", where a tool called it.
+        text: The whole result, if it is one text block with status "success".
+        result: Otherwise the Strands `ToolResult` without its `toolUseId`, encoded.
+        state: Changes by the activity. For the agent's state: new values by key, encoded, in "set", and
+            removed keys in "delete". For the invocation state: a list of changes in "invocation_state". If a
+            tool called `agent.cancel`: its arguments in "cancel".
         version: Layout of this value.
     """
 
@@ -94,13 +95,13 @@ class ToolAnswer:
     version: int = TOOL_ANSWER_VERSION
 
     def to_wire(self) -> dict[str, Any]:
-        """Return what crosses to the workflow."""
+        """Return the dict that crosses to the workflow."""
         fields = {"text": self.text, "result": self.result, "state": self.state}
         return {_ANSWER_KEY: self.version, **{k: v for k, v in fields.items() if v is not None}}
 
     @classmethod
     def from_wire(cls, value: Any) -> "ToolAnswer | None":
-        """Return the answer that `value` is, or None for an activity's bare value."""
+        """Return the answer that crossed as `value`, or None for an activity's bare value."""
         if not isinstance(value, dict):
             return None
         wire = cast("dict[str, Any]", value)
@@ -117,18 +118,18 @@ _ANSWER_FIELDS = {_ANSWER_KEY, "text", "result", "state"}
 
 
 LIST_TOOLS_ACTIVITY = "list_hosted_tools"
-"""Activity type of a listing of the tools that a worker hosts."""
+"""Activity type that lists the tools hosted on a worker."""
 
 
 INVOKE_TOOL_ACTIVITY = "invoke_tool"
-"""Activity type of a call of a tool that a worker hosts."""
+"""Activity type that calls a tool hosted on a worker."""
 
 
 TOOL_FACTORY_FAILED = "ToolFactoryFailed"
 
 
 HOSTED_TOOL_RESULT = "strands_tool_result"
-"""Key, in the details of a failed `invoke_tool`, of the error result that Strands worded, encoded."""
+"""Key of the error result as Strands worded it, encoded, in the details of a failed `invoke_tool`."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ class HostedToolSpec:
     """One tool that a worker hosts.
 
     Attributes:
-        hosted_as: Name in `StrandsPlugin(tools=...)`; one name may stand for several tools.
+        hosted_as: Name in `StrandsPlugin(tools=...)`. One name may provide several tools.
         spec: Strands tool spec, encoded.
     """
 
@@ -146,7 +147,7 @@ class HostedToolSpec:
 
 @dataclass(frozen=True)
 class HostedToolListing:
-    """The tools that a handle's names stand for: the result of `list_hosted_tools`.
+    """The tools behind a handle's names: the result of `list_hosted_tools`.
 
     Attributes:
         tools: The tools, in the order of the names.
@@ -158,5 +159,5 @@ class HostedToolListing:
 
 
 Changes: TypeAlias = Sequence[Sequence[Any]]
-"""What a tool changed, in order: "set", "extend" or "delete", the keys on the way there, and the value or
-items, encoded."""
+"""Changes by a tool, in order. Each is "set", "extend" or "delete", the path of keys, and the value or items,
+encoded."""

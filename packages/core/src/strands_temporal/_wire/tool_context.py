@@ -1,4 +1,4 @@
-"""`ToolContext`: what an activity that serves as a tool knows about its call."""
+"""`ToolContext`: the call that an activity answers as a tool."""
 
 import threading
 from dataclasses import dataclass, field
@@ -12,11 +12,11 @@ from .sizes import LARGEST_PROGRESS
 from .values import decode, is_json, json_size
 
 CONTEXT_PARAMETER = "tool_context"
-"""Name of the parameter by which an activity asks for its context, as in Strands."""
+"""Name of the parameter with which an activity asks for its context, as in Strands."""
 
 
 class ToolCall(Protocol):
-    """What the worker knows of a tool call that one of its activities answers."""
+    """The worker's side of a tool call that one of its activities answers."""
 
     key: str
     attempt: int
@@ -36,18 +36,17 @@ class ToolCall(Protocol):
 class ToolContext:
     """The call that an activity answers as a tool: the serialisable counterpart of `strands.ToolContext`.
 
-    An activity gets it by a parameter `tool_context: ToolContext`, which the model does not see. Anywhere
-    below an activity that is called as a tool `strands_temporal.activity.tool_context()` returns it; where
-    the activity has no such parameter, only what needs no argument is in it: the call's id and name, the key,
-    the attempt, the cancel signal and progress.
+    An activity gets it with a parameter `tool_context: ToolContext`, which the model does not see. In any
+    code that the activity calls, `strands_temporal.activity.tool_context()` returns it too. If the activity
+    does not have the parameter, that context has only the call's id and name, the key, the attempt, the
+    cancel signal and progress.
 
     Attributes:
         tool_use: The call as the model made it: `toolUseId`, `name` and `input`.
         invocation_state: The caller's JSON values, as passed to `invoke_async(..., invocation_state=...)`,
-            and Strands' `request_state`. What the activity changes in it travels back, as the agent's state
-            does.
+            and Strands' `request_state`. Changes by the activity travel back, as for the agent's state.
         answers: Answers to this call's interrupts, by name.
-        state: The agent's state when the activity was scheduled; read and change it by `agent_state`.
+        state: The agent's state when the activity was scheduled. Use `agent_state` to read and change it.
     """
 
     tool_use: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -68,9 +67,9 @@ class ToolContext:
     def agent_state(self) -> ActivityAgentState:
         """The agent's state, with Strands' own `get`, `set` and `delete`.
 
-        It is what the state was when the activity was scheduled. What the activity changes is in the agent's
-        state before Strands sees the result; what a failed attempt changed is dropped. Of two tools at once
-        each keeps its own changes; of one key the later result's.
+        It is a copy from when the activity was scheduled. The activity's changes reach the agent's state
+        before Strands sees the result; changes by a failed attempt are dropped. If two tools run at once, the
+        changes of both are kept; for the same key the later result wins.
         """
         if self._agent_state is None:
             writable = self._call is None or self._call.same_process
@@ -79,9 +78,9 @@ class ToolContext:
 
     @property
     def idempotency_key(self) -> str:
-        """A text that names this tool call: the same over retries, worker restarts, resets, continue-as-new.
+        """A text that identifies this tool call over retries, worker restarts, resets and continue-as-new.
 
-        Give it to what must not happen twice (a payment, a message). Another call has another key.
+        Pass it to operations that must not happen twice (a payment, a message). Another call has another key.
 
         Raises:
             RuntimeError: If the activity was not called as a tool, or its worker lacks `StrandsPlugin`.
@@ -95,7 +94,7 @@ class ToolContext:
 
     @property
     def cancel_signal(self) -> threading.Event:
-        """Set when the activity is cancelled: with the workflow, by `agent.cancel()`, by a time-out.
+        """Set when the activity is cancelled: with the workflow, by `agent.cancel()` or by a time-out.
 
         Raises:
             RuntimeError: If the activity was not called as a tool, or its worker lacks `StrandsPlugin`.
@@ -103,10 +102,10 @@ class ToolContext:
         return self._known_call().cancel_signal
 
     def report_progress(self, value: Any) -> None:
-        """Tell how far the activity is, from any thread.
+        """Report how far the activity is, from any thread.
 
-        The value is the activity's heartbeat detail (a retry finds the last one in
-        `activity.info().heartbeat_details`), and goes to whoever listens (see `forward_progress`).
+        The value becomes the activity's heartbeat detail (a retry finds the last one in
+        `activity.info().heartbeat_details`) and goes to all listeners (see `forward_progress`).
 
         Args:
             value: JSON values and bytes.
@@ -128,15 +127,15 @@ class ToolContext:
     def interrupt(self, name: str, reason: Any = None) -> Any:
         """Return the answer to the interrupt `name`, or pause the agent until there is one.
 
-        On resume the activity runs again from its start, with the answer; so interrupt before any side
+        On resume the activity runs again from its start, with the answer. So interrupt before any side
         effect.
 
         Args:
             name: The interrupt's name, unique within the tool call.
-            reason: What to tell the person who answers; JSON values.
+            reason: JSON values for the person who answers.
 
         Raises:
-            InterruptException: If there is no answer yet. Let it pass: it is what pauses the agent.
+            InterruptException: If there is no answer yet. Do not catch it: it pauses the agent.
         """
         if name in self.answers:
             return self.answers[name]

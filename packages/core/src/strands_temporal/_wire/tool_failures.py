@@ -1,8 +1,8 @@
-"""The exceptions of a tool's activity: as failures on the worker, as exceptions again in the workflow.
+"""Converts exceptions of a tool's activity to failures on the worker, and back in the workflow.
 
-Strands words a failed tool by the class of the exception (`Error: KeyError - 'city'`; a ValueError, and what
-inherits from it, without the class). A failure has only the class's name. Where that is not enough, its
-details say more.
+Strands words a failed tool by the class of the exception (`Error: KeyError - 'city'`; without the class for a
+ValueError and its subclasses). A failure has only the class's name. If that is not enough, its details have
+the rest.
 """
 
 import builtins
@@ -16,12 +16,12 @@ from .failure_sizes import text_of
 from .failures import STRANDS_EXCEPTIONS, from_tool_activity_error, to_application_error
 
 _CLASS = "strands_tool_error"
-"""Key of the details: module, name and nearest rebuildable builtin class of the exception, and its text where
-that is empty, which Temporal would replace."""
+"""Key in the details: module, name and nearest rebuildable builtin class of the exception, and its text if
+that is empty, because Temporal would replace an empty text."""
 
 
 class ToolActivityError(ApplicationError):
-    """An exception of a tool's activity whose class the workflow cannot import, under that class's name."""
+    """Stands in for an exception class of a tool's activity that the workflow cannot import."""
 
     def __str__(self) -> str:
         """Return the exception's own text."""
@@ -29,13 +29,13 @@ class ToolActivityError(ApplicationError):
 
 
 class ToolResultError(ValueError):
-    """What a tool's activity returned cannot cross. Another attempt would do its work again."""
+    """A tool's activity returned a value that cannot cross. Another attempt would repeat its work."""
 
 
 def tool_failure(error: Exception) -> ApplicationError | None:
-    """Return the failure that keeps what Strands must know of `error`; None if it is kept anyway.
+    """Return a failure with all that Strands needs from `error`; None if Temporal's own has enough.
 
-    Runs on the worker. Retries are what they would be without it: the type is the class's name.
+    Runs on the worker. It does not change retries: the type is the class's name, as in Temporal's failure.
     """
     if isinstance(error, (TemporalError, InterruptException)):
         return None
@@ -54,13 +54,14 @@ def tool_failure(error: Exception) -> ApplicationError | None:
 
 
 def from_tool_failure(error: ActivityError) -> Exception:
-    """Return the exception that a failed tool activity means to Strands, worded as in a plain agent.
+    """Return the exception to give to Strands for a failed tool activity, worded as in a plain agent.
 
-    Runs in the workflow. Another class of the user's is an `ApplicationError` of that name, which is also an
-    instance of the nearest builtin class: `isinstance(event.exception, ValueError)` holds where it would.
+    Runs in the workflow. A user's own class becomes an `ApplicationError` of that name, which is also an
+    instance of the nearest builtin class: `isinstance(event.exception, ValueError)` works as in a plain
+    agent.
     """
     cause = error.cause
-    if isinstance(cause, ServerError):  # what the server says of a result that is too large
+    if isinstance(cause, ServerError):  # the server's failure for a result that is too large
         return cause
     kept = _kept_class(cause)
     if kept is None or not isinstance(cause, ApplicationError):
@@ -89,7 +90,7 @@ def _kept_class(cause: BaseException | None) -> list[str] | None:
 
 
 def _rebuilds(cls: type[Any]) -> bool:
-    """Tell whether `cls` is a builtin exception that its text alone makes again."""
+    """Tell whether `cls` is a builtin exception that can be rebuilt from its text alone."""
     if getattr(builtins, cls.__name__, None) is not cls or not issubclass(cls, Exception):
         return False
     if issubclass(cls, (StopIteration, StopAsyncIteration)):  # a coroutine cannot raise them

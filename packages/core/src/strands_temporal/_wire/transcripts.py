@@ -29,17 +29,17 @@ WHOLE_DIGITS = 16
 """Digits of the digest of a whole conversation."""
 
 ANSWER_DIGITS = 8
-"""Digits of a message's digest by which the workflow knows the answer again that a worker gave."""
+"""Digits of a message's digest by which the workflow recognises an answer that a worker returned."""
 
 
 class Frame(TypedDict, total=False):
-    """What a conversation has beside messages and tools. It crosses when it changes.
+    """The parts of a conversation besides messages and tools. They cross when they change.
 
     Attributes:
-        system_prompt: System prompt as text, only where `system_blocks` does not already say it.
+        system_prompt: System prompt as text, only if `system_blocks` does not give the same text.
         system_blocks: System prompt as Strands content blocks, encoded.
-        session_id: Session id of the agent, from which providers derive prompt cache keys.
-        output: Class that the answer must fit, where Strands asks for that: an `OutputSchema` as a dict.
+        session_id: Session id of the agent. Providers derive prompt cache keys from it.
+        output: Class that the answer must fit, if Strands asks for one: an `OutputSchema` as a dict.
     """
 
     system_prompt: str
@@ -52,9 +52,9 @@ class Item(NamedTuple):
     """A message or tool spec as it was sent.
 
     Attributes:
-        value: A copy of its dicts and lists: Strands changes messages in place. Texts are shared.
+        value: A copy of its dicts and lists, because Strands changes messages in place. Texts are shared.
         digest: Digest of its JSON.
-        only_text: Whether all its leaves are text: then equal is the same, and Python compares it itself.
+        only_text: Whether all its leaves are text: then `==` is exact, and faster than `same`.
     """
 
     value: Any
@@ -62,17 +62,17 @@ class Item(NamedTuple):
     only_text: bool
 
     def is_still(self, value: Any) -> bool:
-        """Tell whether a value has the JSON that this one had when it was sent."""
+        """Tell whether a value has the same JSON as this item when it was sent."""
         return bool(self.value == value) if self.only_text else same(self.value, value)
 
 
 class Delta(NamedTuple):
-    """A list, written against the one before it.
+    """A list as a delta against the previous one.
 
     Attributes:
         items: The list.
         parts: Its parts as they cross (see `Transcript`).
-        size: Bytes of JSON of what is new in it.
+        size: Bytes of JSON of its new items.
     """
 
     items: list[Item]
@@ -86,7 +86,7 @@ def frame_of(
     session_id: str | None,
     output: dict[str, Any] | None,
 ) -> Frame:
-    """Return the frame of a call; what is not set has no key."""
+    """Return the frame of a call. A value that is not set has no key."""
     said_by_blocks, _ = split_system_prompt(list(system_blocks) if system_blocks is not None else None)
     frame = {
         "system_prompt": None if said_by_blocks == system_prompt else system_prompt,
@@ -105,7 +105,7 @@ def system_prompt_of(frame: Frame) -> tuple[str | None, list[SystemContentBlock]
 
 
 def canonical(encoded: Any) -> bytes:
-    """Return the JSON of an encoded value as both ends write it, whatever the converter did to its keys."""
+    """Return the canonical JSON of an encoded value: equal at both ends even if a converter reorders keys."""
     return json.dumps(encoded, separators=(",", ":"), ensure_ascii=False, sort_keys=True).encode()
 
 
@@ -120,7 +120,7 @@ def digest_of_frame(frame: Frame) -> bytes:
 
 
 def digest_of_all(messages: Sequence[bytes], tools: Sequence[bytes], frame: bytes) -> str:
-    """Return the digest of a conversation, from those of its parts, as `WHOLE_DIGITS` digits."""
+    """Return the digest of a conversation, `WHOLE_DIGITS` digits, from the digests of its parts."""
     whole = blake2b(b"".join(messages), digest_size=WHOLE_DIGITS // 2)
     whole.update(b"tools" + b"".join(tools) + b"frame" + frame)
     return whole.hexdigest()
@@ -130,20 +130,20 @@ def delta(before: Sequence[Item], values: Sequence[Any], answer: str = "", call:
     """Write a list against the one before it. Looks at what is unchanged without serialising it.
 
     Args:
-        before: The list before.
+        before: The previous list.
         values: The list now, as Strands has it.
         answer: Beginning of the digest of the answer to the call before, if a worker told it.
         call: Number of the call before.
 
     Raises:
-        TypeError: If something new in it is neither JSON nor bytes.
+        TypeError: If a new item contains something that is neither JSON nor bytes.
     """
     items: list[Item] = []
     parts: list[Any] = []
-    kept: list[int] | None = None  # the last of the parts, if it is a range
+    kept: list[int] | None = None  # the last part, if it is a range
     size = 0
     places: dict[bytes, int] | None = None
-    at = 0  # where what was kept last goes on
+    at = 0  # where the last kept range may continue
     for value in values:
         place = at
         if at >= len(before) or not before[at].is_still(value):
@@ -175,16 +175,16 @@ def delta(before: Sequence[Item], values: Sequence[Any], answer: str = "", call:
 
 
 def rebuilt(before: Sequence[T], parts: Sequence[Any], answer: T | None, make: Callable[[Any], T]) -> list[T]:
-    """Return the list that `parts` write against the one before it.
+    """Return the list that `parts` describes as a delta against the previous one.
 
     Args:
-        before: The list before.
-        parts: What `delta` returned.
-        answer: The answer to the call before, if it is known.
-        make: Makes an item of an encoded value.
+        before: The previous list.
+        parts: The parts that `delta` returned.
+        answer: The answer to the previous call, if it is known.
+        make: Makes an item from an encoded value.
 
     Raises:
-        LookupError: If the parts are against something else than `before` and `answer`.
+        LookupError: If the parts do not refer to `before` and `answer`.
     """
     items: list[T] = []
     for part in map(_named, parts):
@@ -205,7 +205,7 @@ def rebuilt(before: Sequence[T], parts: Sequence[Any], answer: T | None, make: C
 
 
 def same(kept: Any, value: Any) -> bool:
-    """Tell whether a value has the JSON that its copy had. Texts that are the same object cost nothing."""
+    """Tell whether a value has the same JSON as its copy. Texts that are the same object cost nothing."""
     if kept is value:  # no dict or list: those were copied
         return True
     kind: Any = type(value)
@@ -234,7 +234,7 @@ _PLAIN = (str, int, bool, bytes, type(None))
 
 
 def _copy(value: Any) -> Any:
-    """Return a value with dicts and lists of its own, as `same` compares it; texts and bytes are shared."""
+    """Return a copy of a value's dicts and lists, for `same` to compare. Texts and bytes are shared."""
     if type(value) in _PLAIN:
         return value
     if isinstance(value, Mapping):
@@ -276,11 +276,11 @@ def _named(part: Any) -> Any:
 
 
 PAGE_BYTES = 360 * 1024
-"""Compressed bytes of one page, which crosses as base64, as not every converter of a user knows bytes. The
+"""Compressed bytes of one page. It crosses as base64, because a user's converter may not support bytes. The
 server warns of results above 512 KiB and fails those above 2 MiB."""
 
 
-PAGE_HEADER = struct.Struct(f">I{WHOLE_DIGITS}s")  # how many pages there are, and the conversation's digest
+PAGE_HEADER = struct.Struct(f">I{WHOLE_DIGITS}s")  # number of pages, and the conversation's digest
 
 
 def held_digest(value: Any) -> str:

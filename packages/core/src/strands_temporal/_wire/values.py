@@ -1,8 +1,9 @@
 """JSON values with bytes in them.
 
-JSON has no bytes. `encode` writes them as `{"$b64": "..."}`, and text that UTF-8 cannot hold (half a
-surrogate pair, as in a file name that is not UTF-8) as `{"$s64": "..."}`. A dict that only looks like that is
-marked, so that `decode(encode(value)) == value` for every JSON value with bytes in it, with any converter.
+JSON has no bytes. `encode` writes them as `{"$b64": "..."}`, and text that UTF-8 cannot encode (half a
+surrogate pair, as in a file name that is not UTF-8) as `{"$s64": "..."}`. A dict that only looks like one of
+these is escaped. So `decode(encode(value)) == value` for every JSON value with bytes in it, with any
+converter.
 """
 
 import base64
@@ -25,12 +26,12 @@ _LOOKS_TAGGED = re.compile(r"\$+[bs]64")
 
 
 def encode(value: Any) -> Any:
-    """Return `value` as plain JSON values, bytes tagged and mappings and sequences copied.
+    """Return `value` as plain JSON values. Tags bytes, and copies mappings and sequences.
 
     Raises:
         TypeError: If something in `value` is neither JSON nor bytes, or a key is not a string.
     """
-    kind: Any = type(value)  # first the usual kinds: in a workflow's sandbox an `isinstance` is not cheap
+    kind: Any = type(value)  # the usual types first: in a workflow's sandbox an `isinstance` is not cheap
     if kind is str:
         return _encoded_text(value)
     if kind is dict:
@@ -51,7 +52,7 @@ def encode(value: Any) -> Any:
 
 
 def encode_any(value: Any) -> Any:
-    """Return `value` as `encode` does, with other objects in it as the JSON that Pydantic reads them from.
+    """Encode `value` as `encode` does. Also converts other objects to JSON from which Pydantic restores them.
 
     Raises:
         TypeError: If something in `value` has no form in JSON.
@@ -63,9 +64,9 @@ def encode_any(value: Any) -> Any:
 
 
 def plain_json(value: Any) -> Any:
-    """Return `value` as JSON values and bytes, from which Pydantic makes the same again by the type's hint.
+    """Return `value` as JSON values and bytes, from which Pydantic restores it with its type hint.
 
-    A secret is written out: Pydantic's own JSON has asterisks for it.
+    Writes out the text of a secret, which Pydantic's own JSON replaces by asterisks.
 
     Raises:
         TypeError: If something in `value` has no form in JSON.
@@ -90,7 +91,7 @@ def plain_json(value: Any) -> Any:
 
 
 def decode(value: Any) -> Any:
-    """Return what `encode` was given: the reverse of `encode`."""
+    """Return the value that `encode` encoded."""
     if type(value) is str:  # as above
         return value
     if isinstance(value, dict):
@@ -109,7 +110,7 @@ def decode(value: Any) -> Any:
 
 
 def is_json(value: Any) -> bool:
-    """Tell whether `value` can cross to an activity: JSON values and bytes; a tuple arrives as a list."""
+    """Tell whether `value` is JSON values and bytes, so it can cross to an activity. Tuples become lists."""
     try:
         json.dumps(encode(value), allow_nan=False)
     except (TypeError, ValueError, RecursionError):
@@ -118,19 +119,19 @@ def is_json(value: Any) -> bool:
 
 
 def json_size(value: Any) -> int:
-    """Return the bytes of a value's JSON where all that is not ASCII is escaped.
+    """Return the bytes of a value's JSON, with non-ASCII characters escaped; 0 if JSON cannot hold it.
 
-    Neither of the usual converters writes more. The same data always has the same size, with any converter:
-    what depends on it is the same at each replay. 0 for what JSON cannot hold.
+    Neither of the usual converters writes more. The same data always has the same size, with any converter,
+    so decisions that depend on it are the same at each replay.
     """
     try:
         return len(json.dumps(value, default=_shaped, skipkeys=True))
-    except Exception:  # noqa: BLE001  # the user's own objects; a converter says what is wrong with them
+    except Exception:  # noqa: BLE001  # the user's own objects; a converter reports what is wrong with them
         return 0
 
 
 def _shaped(value: Any) -> Any:
-    """Return something whose JSON is about as large as that of an object which `json` does not know."""
+    """Return a JSON value that is about as large as the JSON of an object that `json` does not support."""
     if isinstance(value, (bytes, bytearray, memoryview)):
         return "=" * (len(bytes(cast("bytes", value))) * 4 // 3)
     if isinstance(value, Enum):
@@ -167,7 +168,7 @@ def _is_utf8(text: str) -> bool:
 
 
 def _plain_key(key: Any) -> str:
-    """Return a mapping's key as JSON has it: text, and else the text of a number or a constant."""
+    """Return a mapping's key as JSON writes it: as text, or as the text of a number or a constant."""
     plain = plain_json(key)
     return plain if isinstance(plain, str) else json.dumps(plain)
 
@@ -187,7 +188,7 @@ def _escaped(mapping: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def set_fields(value: Any) -> dict[str, Any]:
-    """Return the fields of a wire type that are not as by default: each byte of a call stands in history."""
+    """Return the fields of a wire type that differ from the defaults: history stores each byte of a call."""
     return {
         name: getattr(value, name)
         for name, default in _defaults(cast("type[object]", type(value))).items()
@@ -196,7 +197,7 @@ def set_fields(value: Any) -> dict[str, Any]:
 
 
 def known_fields(cls: type[Any], wire: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields that this release knows; a newer one may have added some."""
+    """Return the fields that this release knows. A newer release may have added more."""
     return {name: wire[name] for name in _defaults(cls) if name in wire}
 
 
