@@ -2,7 +2,7 @@
 
 from strands_temporal.activity import ToolContext, tool_context
 
-The names that plugins use (`NamedFactories`, `ModelCallMiddleware`, `check_result`, ...) have moved to
+The names for plugins (`NamedFactories`, `ModelCallMiddleware`, `check_result`, ...) have moved to
 `strands_temporal.extension`. They stay here until 1.0.
 """
 

@@ -1,10 +1,10 @@
-"""For those who write plugins: what strands-temporal-mcp, -streaming, -otel and -hitl are built with.
+"""For plugin authors: the API that strands-temporal-mcp, -streaming, -otel and -hitl are built with.
 
 from strands_temporal.extension import ComposablePlugin, NamedFactories, RemoteTools
 
 A plugin subclasses `ComposablePlugin`. Its workflow side starts activities with `execute_activity` and offers
-tools with `RemoteTools`; its worker side makes what a name stands for with `NamedFactories`, and takes part
-in model calls with `ModelCallMiddleware`. Users of agents need nothing of this module.
+tools with `RemoteTools`. Its worker side creates named objects with `NamedFactories`, and takes part in model
+calls with `ModelCallMiddleware`. Users of agents do not need this module.
 """
 
 from ._composable import ComposablePlugin

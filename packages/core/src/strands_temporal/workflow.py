@@ -1,4 +1,4 @@
-"""For workflows: activities as tools and hooks of an agent, and what else its code needs.
+"""For workflows: activities as tools and hooks of an agent, and the other names that workflow code needs.
 
 from strands_temporal.workflow import activity_as_hook, activity_as_tool
 """

@@ -1,21 +1,21 @@
 """Makes the ids of the tool calls in one model answer unequal.
 
-Strands matches results, interrupts and their responses to calls by these ids, and some servers give one id to
-two calls. Strands leaves a call with an empty id out of the message, and so does this module.
+Strands matches results, interrupts and their responses to calls by these ids, but some servers give two calls
+the same id. Strands leaves a call with an empty id out of the message, and so does this module.
 """
 
 from typing import Any, cast
 
 from strands.types.streaming import StreamEvent
 
-_LONGEST = 64  # what Amazon Bedrock takes; other providers take more, or have ids of their own length
+_LONGEST = 64  # Amazon Bedrock's limit; other providers accept more, or have their own length
 _NO_CALL = object()
 
 
 class UnequalIds:
     """Makes the ids of one answer's tool calls unequal, event by event, so that a stream shows them too.
 
-    The first call of an id keeps it; a later one gets `_2`, `_3`, ... behind it.
+    The first call with an id keeps it; later ones get a suffix `_2`, `_3`, ...
 
     Attributes:
         calls: How many calls had an id so far.
@@ -24,10 +24,10 @@ class UnequalIds:
     def __init__(self) -> None:
         self.calls = 0
         self._used: set[str] = set()
-        self._open: Any = _NO_CALL  # id of the call whose block is under way
+        self._open: Any = _NO_CALL  # id of the call in the current block
 
     def __call__(self, event: StreamEvent) -> StreamEvent:
-        """Return the event with the id that its call has; the same object where that is the one it had."""
+        """Return the event with its call's unique id; the same object if the id does not change."""
         if "contentBlockStop" in event:
             self._open = _NO_CALL
         for kind, part in (("contentBlockStart", "start"), ("contentBlockDelta", "delta")):
@@ -57,7 +57,7 @@ class UnequalIds:
             return given
         self.calls += 1
         number, candidate = 1, given
-        while str(candidate) in self._used:  # as text: ids of interrupts are made of it
+        while str(candidate) in self._used:  # as text: interrupt ids contain it
             number += 1
             suffix = f"_{number}"
             candidate = f"{str(given)[: _LONGEST - len(suffix)]}{suffix}"

@@ -1,8 +1,8 @@
-"""Attempts that a worker's shutdown, an operator's pause or a reset cut short.
+"""Handles attempts that a worker's shutdown, an operator's pause or a reset cut short.
 
 An activity that honours its cancellation ends early and returns what it has. If the workflow cancelled it,
-that is its result. In these three cases the workflow did not, so the attempt has no result and Temporal makes
-it again.
+that is its result. In these three cases the workflow did not cancel it: the attempt has no result, and
+Temporal makes another one.
 """
 
 import asyncio
@@ -14,10 +14,11 @@ from temporalio import activity
 
 @contextlib.contextmanager
 def whole_or_again() -> Generator[None]:
-    """End the activity's attempt as cut short, if it is, whatever the block did.
+    """Report the attempt as cut short, if it is, instead of the result or error of the block.
 
     Raises:
-        asyncio.CancelledError: If the attempt was cut short. The SDK reports it as such, to be made again.
+        asyncio.CancelledError: If the attempt was cut short. The SDK reports it, and Temporal makes another
+            attempt.
     """
     try:
         yield
@@ -30,10 +31,10 @@ def whole_or_again() -> Generator[None]:
 
 
 def is_cut_short() -> bool:
-    """Tell whether a shutdown, a pause or a reset ends this attempt, which Temporal then makes again."""
+    """Tell whether a shutdown, a pause or a reset ends this attempt. Temporal then makes another one."""
     details = activity.cancellation_details()
     return (
         details is not None
         and (details.worker_shutdown or details.paused or details.reset)
-        and not details.cancel_requested  # then the workflow takes what there is
+        and not details.cancel_requested  # then the workflow takes the partial result
     )

@@ -1,6 +1,7 @@
 """The activities that list and call tools hosted on the worker.
 
-As with models: `StrandsPlugin(tools={name: factory})` here, `TemporalTools(name)` in the workflow.
+They have names, as models do: `StrandsPlugin(tools={name: factory})` on the worker, `TemporalTools(name)` in
+the workflow.
 """
 
 import asyncio
@@ -40,11 +41,11 @@ from .results import check_result
 from .tool_context import note_cancel
 
 HostedTool = Any
-"""A tool, a module of tools, or a factory that makes one or several, as `Agent(tools=...)` takes them."""
+"""A tool, a module of tools, or a factory that returns one or several, as `Agent(tools=...)` takes them."""
 
 
 class ToolSet:
-    """The tools that one factory made, by name."""
+    """The tools that one factory returned, by name."""
 
     def __init__(self, made: Any) -> None:
         registry = ToolRegistry()
@@ -61,7 +62,7 @@ class HostedTools:
         tools: Tools, modules or factories by name.
 
     Raises:
-        TypeError: If a name is not a string, or a value is neither a tool nor can be called.
+        TypeError: If a name is not a string, or a value is neither a tool nor callable.
         ValueError: If a name is empty.
     """
 
@@ -82,16 +83,16 @@ class HostedTools:
 
     @property
     def functions(self) -> Sequence[Callable[..., Any]]:
-        """The activities; none without tools."""
+        """The activities; none if there are no tools."""
         return [self.list_hosted_tools, self.invoke_tool] if self.given else []
 
     def forget(self) -> None:
-        """Drop what was made. Called when the worker ends."""
+        """Drop the tools that factories returned. Called when the worker ends."""
         self._sets.forget()
 
     @activity.defn(name=LIST_TOOLS_ACTIVITY)
     async def list_hosted_tools(self, patterns: list[str]) -> HostedToolListing:
-        """Return the specs of the tools whose names here match `patterns`, in the order of the patterns."""
+        """Return the specs of the tools under the names that match `patterns`, in the patterns' order."""
         with heartbeating():
             names = [name for pattern in patterns for name in self._matching(pattern)]
             listed = [
@@ -138,7 +139,7 @@ class HostedTools:
 
 
 def _factory(name: str, tool: object) -> Callable[[], ToolSet]:
-    """Return the factory of a set for what the user gave; a tool may itself be callable."""
+    """Return the factory of a tool set for the user's value, which is a tool, a module or a factory."""
     if isinstance(tool, (AgentTool, types.ModuleType)):
         return lambda: ToolSet(tool)
     if not callable(tool):
@@ -150,9 +151,9 @@ def _factory(name: str, tool: object) -> Callable[[], ToolSet]:
 
 
 async def _result(tool: AgentTool, agent: Agent, context: ToolContext) -> dict[str, Any]:
-    """Stream the tool as Strands' executor does, its events as progress, and return the last one's result.
+    """Stream the tool as Strands' executor does: report its events as progress, return the last one's result.
 
-    An event that no heartbeat can carry is not passed on.
+    An event that does not fit into a heartbeat is not reported.
     """
     use: Any = context.tool_use
     state: dict[str, Any] = {
@@ -183,9 +184,9 @@ async def _result(tool: AgentTool, agent: Agent, context: ToolContext) -> dict[s
 
 
 def _fail(result: ToolResult, exception: Exception) -> NoReturn:
-    """Raise what failed the tool, with the result that Strands worded, for the retry policy to decide.
+    """Raise the tool's exception together with the error result that Strands worded.
 
-    A ValueError is about the arguments: the same call would fail again.
+    The retry policy applies, except to a ValueError: it is about the arguments, so the call would fail again.
     """
     details = {HOSTED_TOOL_RESULT: encode(result)} if is_json(result) else {}
     if json_size(details) > LONGEST_TEXT:
@@ -206,24 +207,24 @@ class _Host(Agent):
 
     @override
     def cancel(self, *, message: str | None = None, after_current_tools: bool = False) -> None:
-        """Remember that the tool ends the agent's loop, for the agent in the workflow."""
+        """Remember for the agent in the workflow that the tool ends its loop."""
         super().cancel(message=message, after_current_tools=after_current_tools)
         self.asked_to_cancel = {"message": message, "after_current_tools": after_current_tools}
 
 
 def _host(tools: Mapping[str, AgentTool], context: ToolContext) -> _Host:
-    """Return the agent that a tool finds on the worker: with the real one's state, and no conversation."""
+    """Return the agent that a tool finds on the worker. It has the agent's state, but no conversation."""
     agent = _Host(
         model=_NoModel(), tools=list(tools.values()), state=context.agent_state, callback_handler=None
     )
     strands_context = StrandsToolContext[Any](cast("Any", context.tool_use), agent, {})
     for name, answer in context.answers.items():
-        _ask(strands_context, name).response = answer  # which the tool finds when it asks
+        _ask(strands_context, name).response = answer  # the tool finds it when it asks
     return agent
 
 
 def _ask(context: "StrandsToolContext[Any]", name: str) -> Interrupt:
-    """Return the interrupt that the agent now knows."""
+    """Raise an interrupt in the agent, and return it."""
     try:
         context.interrupt(name)
     except InterruptException as asked:
@@ -232,7 +233,7 @@ def _ask(context: "StrandsToolContext[Any]", name: str) -> Interrupt:
 
 
 class _NoModel(Model):
-    """The model of the agent that a hosted tool finds: there is none on the worker."""
+    """The model of the agent that a hosted tool finds. It refuses calls: there is no model on the worker."""
 
     @override
     def update_config(self, **model_config: Any) -> None:

@@ -1,4 +1,4 @@
-"""The caller's `invocation_state` on the worker, and what a tool or a model changed in it."""
+"""The caller's `invocation_state` on the worker, and the changes that a tool or a model made to it."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,10 +14,10 @@ _MISSING: Any = object()
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Changes:
-    """Return what leads from one state to the other.
+    """Return the changes that lead from one state to the other.
 
-    Of two tools at once each changes its own copy. So a change names the innermost mapping's key, and a list
-    that grew names the new items.
+    If two tools run at once, each changes its own copy. So a change names the key in the innermost mapping,
+    and the change of a list that grew has only the new items.
     """
     return list(_changes((), before, after))
 
@@ -56,18 +56,18 @@ def _same(old: Any, new: Any) -> bool:
 
 
 def models_state(sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a model on the worker gets: what was sent, and the mapping that Strands always keeps."""
+    """Return the state for a model on the worker: the sent values, and the mapping Strands always keeps."""
     state = cast("dict[str, Any]", decode(sent))
     state.setdefault(REQUEST_STATE, {})
     return state
 
 
 def written(sent: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return what a model wrote into its state, encoded, and the keys it took out.
+    """Return the values that a model wrote into its state, encoded, and the keys that it removed.
 
     Args:
-        sent: What came from the workflow, encoded.
-        state: What `models_state` returned, after the call.
+        sent: The state that came from the workflow, encoded.
+        state: The mapping that `models_state` returned, after the call.
     """
     before = {REQUEST_STATE: {}, **sent}
     changed: dict[str, Any] = {}

@@ -1,7 +1,8 @@
-"""Middleware around a model call, which siblings contribute.
+"""Middleware around a model call, contributed by sibling packages.
 
-A sibling's plugin adds `ModelCallInterceptor(middleware)` to its interceptors. The interceptor puts the
-middleware into a context variable for the time of a model activity, whose body composes what it finds there.
+A sibling's plugin adds `ModelCallInterceptor(middleware)` to its interceptors. During a model activity the
+interceptor puts the middleware into a context variable. The activity composes the middleware that it finds
+there.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -23,23 +24,23 @@ from .._wire.model_call import MODEL_ACTIVITY, STREAMING_MODEL_ACTIVITY
 
 @dataclass
 class ModelRequest:
-    """A model call on the worker, decoded: what `Model.stream` is about to get.
+    """A model call on the worker, decoded: the arguments of `Model.stream`.
 
     Attributes:
         model_name: Name of the model in `StrandsPlugin(models=...)`, None for the default model.
-        model: The provider that the worker made for that name.
+        model: The provider that the worker created for that name.
         messages: The conversation.
         tool_specs: Specs of the tools that the model may call.
         system_prompt: The system prompt as text.
         system_prompt_content: The system prompt as content blocks.
         tool_choice: Which tool the model must call, if any.
         invocation_state: The caller's JSON values.
-        model_state: What a stateful model keeps between calls; the model writes to it.
+        model_state: State that a stateful model keeps between calls. The model writes to it.
         session_id: The agent's session id.
         dynamic_trailing_blocks: How many trailing blocks of the last user message are rebuilt at every call.
-        streaming_topic: Topic of the workflow's stream to which the output goes as it arrives, if any.
+        streaming_topic: Topic of the workflow's stream that gets the output as it arrives, if any.
         streaming_batch_interval: Time between two batches to that topic.
-        structured_output_model: Class that the answer must fit, where the agent asks for that.
+        structured_output_model: Class that the answer must fit, if the agent asks for one.
     """
 
     model_name: str | None
@@ -66,8 +67,8 @@ class ModelCallMiddleware(Protocol):
     """An async generator around a model's event stream, on the worker.
 
     Attributes:
-        key: Identity. The same key twice counts once: a plugin may stand on client and worker.
-        rank: Position, lowest outermost, so that the order of plugins does not matter.
+        key: Identity. Middleware with the same key runs once: a plugin may be on both client and worker.
+        rank: Position, lowest outermost. The order of plugins does not matter.
     """
 
     @property
@@ -86,7 +87,7 @@ class ModelCallMiddleware(Protocol):
 
 
 STREAMING_MIDDLEWARE = "strands_temporal_streaming"
-"""Key of the streaming package's middleware, which core adds where a call has a topic and no plugin brought
+"""Key of the streaming package's middleware. Core adds it if a call has a topic and no plugin has added
 it."""
 
 _active: ContextVar[tuple[ModelCallMiddleware, ...]] = ContextVar("strands_temporal_middleware", default=())
@@ -100,7 +101,7 @@ class ModelCallInterceptor(worker.Interceptor):
 
     @property
     def identity(self) -> object:
-        """What makes two of these the same for a worker: the middleware's key."""
+        """Equal for two interceptors that are the same for a worker: it has the middleware's key."""
         return ModelCallInterceptor, self._middleware.key
 
     def intercept_activity(

@@ -1,7 +1,7 @@
 """Describes a model to the workflow that calls it.
 
-The description comes back with the first answer of a run, so history keeps it. Only settings on a short list
-cross: a configuration may hold keys.
+The description comes back with the first answer of a run, so it is in history. Only settings on a short list
+cross: a configuration may contain keys.
 """
 
 from collections.abc import Mapping
@@ -38,11 +38,11 @@ HARMLESS_SETTINGS = frozenset(
         "use_native_token_count",
     }
 )
-"""Settings of Strands' providers that say how the model answers, and no more. All others stay there."""
+"""Settings of Strands' providers that only say how the model answers. All others stay on the worker."""
 
 
 _GROUPS = ("params", "options")
-"""Where OpenAI, Anthropic and Ollama keep settings of the request: the same list holds inside."""
+"""Keys under which OpenAI, Anthropic and Ollama keep request settings. The same list applies inside."""
 
 
 _LONGEST_TEXT = 500
@@ -53,7 +53,7 @@ def facts_of(model: Model) -> ModelFacts:
     try:
         config: Any = model.get_config()
         limit: Any = model.context_window_limit
-    except Exception as error:  # noqa: BLE001  # the answer is paid for; a plain agent would not have asked
+    except Exception as error:  # noqa: BLE001  # keep the answer: a plain agent would not have asked
         activity.logger.warning(
             "model=<%s>, error=<%r> | no configuration to tell", type(model).__name__, error
         )
@@ -67,7 +67,7 @@ def facts_of(model: Model) -> ModelFacts:
 
 
 def harmless(config: object) -> dict[str, Any]:
-    """Return the part of a model's configuration that may stand in a history."""
+    """Return the part of a model's configuration that may appear in history."""
     if isinstance(config, Mapping):
         settings = cast("Mapping[str, Any]", config)
     else:

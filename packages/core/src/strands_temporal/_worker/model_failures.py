@@ -1,8 +1,8 @@
 """Decides whether a failed model call is worth another attempt, and when.
 
-Strands turns throttling and overflow into classes of its own. Everything else reaches us as an exception of
-the provider's SDK (httpx, openai, anthropic, botocore, ollama, ...). They are told apart by the HTTP status
-that they carry, not by their classes: a worker has one SDK installed, not all of them.
+Strands has its own classes for throttling and overflow. Everything else reaches us as an exception of the
+provider's SDK (httpx, openai, anthropic, botocore, ollama, ...). The HTTP status decides, not the class: a
+worker does not have all SDKs installed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,13 +18,13 @@ from .._wire.failure_sizes import text_of
 from .._wire.failures import to_application_error
 
 _RETRYABLE_STATUS = frozenset({408, 409, 425, 429})
-"""Request time-out, lock conflict, too early, throttled: another attempt may succeed. So may any status from
-500."""
+"""Request time-out, lock conflict, too early, throttled: another attempt may succeed. The same holds for any
+status from 500."""
 
 _CLIENT_ERRORS, _SERVER_ERRORS = 400, 500
 
 INCOMPLETE_STREAM = "IncompleteModelStream"
-"""Type of the failure for an answer that was cut without anybody's raising an error."""
+"""Type of the failure for an answer that was cut off without an error."""
 
 _FINAL_CODES = frozenset(
     {
@@ -38,8 +38,8 @@ _FINAL_CODES = frozenset(
         "validationexception",
     }
 )
-"""Codes of Amazon's and Anthropic's streams that no retry helps; an error in mid-stream has no HTTP
-status."""
+"""Error codes of Amazon's and Anthropic's streams for which a retry does not help. An error in mid-stream has
+no HTTP status."""
 
 _FINAL_CLASSES = frozenset(
     {
@@ -51,11 +51,10 @@ _FINAL_CLASSES = frozenset(
         "UnknownServiceError",
     }
 )
-"""botocore's complaints about configuration and arguments: exceptions of its own without a status."""
+"""botocore's exceptions for a wrong configuration or argument. They do not have a status."""
 
 _LONGEST_DELAY = timedelta(minutes=10)
-"""A `Retry-After` beyond this is cut: a quota that renews tomorrow must not hide behind one silent
-activity."""
+"""Upper limit for `Retry-After`: an activity must not wait in silence until a quota renews tomorrow."""
 
 _BUGS = (
     ArithmeticError,
@@ -68,14 +67,14 @@ _BUGS = (
     TypeError,
     ValueError,
 )
-"""Python's own complaints about code and values: the next attempt would only repeat them."""
+"""Python's own exceptions for wrong code and values: the next attempt would only repeat them."""
 
 
 def model_failure(error: Exception) -> FailureError:
-    """Return the typed failure for what a provider raised, retryable or not.
+    """Return the typed failure for a provider's exception, retryable or not.
 
-    The type is the exception's class name and the message its text. A delay that the provider asked for
-    becomes the next retry delay. `error` should be its cause.
+    The type is the exception's class name and the message is its text. A delay that the provider asked for
+    becomes the next retry delay. The caller should make `error` its cause.
     """
     if isinstance(error, FailureError):
         return error
@@ -93,10 +92,11 @@ def model_failure(error: Exception) -> FailureError:
 
 
 def require_whole(events: Sequence[StreamEvent]) -> None:
-    """Raise a retryable failure for a message that began and never ended.
+    """Raise a retryable failure for a message that began but did not end.
 
-    boto3 takes a lost connection for the end of a stream (where the response has a length), and Strands'
-    Anthropic model says no more when its stream is over: the rest of the answer would be missing unnoticed.
+    boto3 treats a lost connection as the end of a stream (if the response has a length), and Strands'
+    Anthropic model just stops when its stream is over. Nobody would notice that the rest of the answer is
+    missing.
     """
     if any("messageStart" in event for event in events) and not any("messageStop" in e for e in events):
         raise ApplicationError(
@@ -108,7 +108,7 @@ def _worth_retrying(error: Exception) -> bool:
     status = next((status for link in _chain(error) if (status := _status(link)) is not None), None)
     if status is not None:
         return status >= _SERVER_ERRORS or status in _RETRYABLE_STATUS
-    if isinstance(error, JSONDecodeError):  # a stream that was cut may end in half a JSON document
+    if isinstance(error, JSONDecodeError):  # a stream that was cut off may end in half a JSON document
         return True
     if any(cls.__name__ in _FINAL_CLASSES for cls in type(error).__mro__):
         return False
@@ -116,7 +116,7 @@ def _worth_retrying(error: Exception) -> bool:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield `error` and what it came from: Strands wraps a provider's exception and keeps it as the cause."""
+    """Yield `error` and its causes: Strands wraps a provider's exception and keeps it as the cause."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
@@ -126,13 +126,13 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _translated(error: BaseException) -> Iterator[BaseException]:
-    """Yield what `error` stands for: ollama drops the response's headers and raises `from None`."""
+    """Yield the error that `error` replaced: ollama drops the response's headers and raises `from None`."""
     if error.__suppress_context__ and error.__context__ and _status(error.__context__) == _status(error):
         yield error.__context__
 
 
 def _status(error: BaseException) -> int | None:
-    """Return the HTTP status in `error`, wherever the provider's SDK keeps it."""
+    """Return the HTTP status in `error`, from the attribute that the provider's SDK uses."""
     response: Any = getattr(error, "response", None)
     if isinstance(response, Mapping):  # botocore.exceptions.ClientError
         status = cast("Mapping[str, Any]", response).get("ResponseMetadata", {}).get("HTTPStatusCode")
@@ -141,7 +141,7 @@ def _status(error: BaseException) -> int | None:
         fields = [getattr(error, name, None) for name in ("status_code", "status", "code")]
         fields.append(getattr(response, "status_code", None))
         status = next((field for field in fields if isinstance(field, int)), None)
-    # An error in mid-stream has the status of a stream that began well (anthropic), or -1 (ollama).
+    # An error in mid-stream has the status of the response that began well (anthropic), or -1 (ollama).
     return status if isinstance(status, int) and status >= _CLIENT_ERRORS else None
 
 
@@ -157,7 +157,7 @@ def _code(error: BaseException) -> str:
 
 
 def _retry_after(error: BaseException) -> timedelta | None:
-    """Return the delay of a `Retry-After` header (RFC 9110, 10.2.3), or of OpenAI's `retry-after-ms`, cut."""
+    """Return the delay of a `Retry-After` header (RFC 9110, 10.2.3) or OpenAI's `retry-after-ms`, limited."""
     for link in (*_chain(error), *_translated(error)):
         response: Any = getattr(link, "response", None)
         headers: Any
@@ -188,6 +188,6 @@ def _seconds(value: object, unit: float) -> timedelta | None:
 def _until(value: object) -> timedelta | None:
     try:
         delay = parsedate_to_datetime(str(value)) - datetime.now(timezone.utc)
-    except (ValueError, TypeError, OverflowError):  # no date: the provider said nothing that we understand
+    except (ValueError, TypeError, OverflowError):  # no date: we do not understand the header
         return None
     return delay if delay > timedelta(0) else None

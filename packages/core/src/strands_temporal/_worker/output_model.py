@@ -1,4 +1,4 @@
-"""Classes that make a provider ask its API for an answer of a given JSON schema.
+"""Builds classes with which a provider asks its API for an answer of a given JSON schema.
 
 The workflow validates the answer with the user's own class (`_workflow/output_model.py`).
 """
@@ -17,12 +17,12 @@ _KEPT = 256
 
 
 def dump(answer: BaseModel) -> Any:
-    """Return a provider's object as JSON values from which the workflow's own class is built again."""
+    """Return a provider's object as JSON values, from which the workflow rebuilds it with its own class."""
     return answer.model_dump(mode="json", by_alias=True, round_trip=True, exclude_unset=True)
 
 
 class OutputModels:
-    """Classes by schema, on the worker. One schema is one class: Strands remembers what was refused."""
+    """Classes by schema, on the worker. Each schema has one class: Strands remembers what was refused."""
 
     def __init__(self) -> None:
         self._classes: dict[str, type[BaseModel]] = {}
@@ -38,13 +38,13 @@ class OutputModels:
 
 
 class _Anything(BaseModel):
-    """Base of classes made of a schema: keeps what the provider parsed; the workflow's class validates it."""
+    """Base of classes built from a schema. Keeps all that the provider parsed; the workflow validates it."""
 
     model_config = ConfigDict(extra="allow")
 
 
 def _made(schema: OutputSchema) -> type[BaseModel]:
-    """Return a class that looks like the one of `schema` to Strands and to the providers' SDKs."""
+    """Return a class that Strands and the providers' SDKs treat like the original class of `schema`."""
 
     def model_json_schema(cls: type[BaseModel], *args: Any, **kwargs: Any) -> dict[str, Any]:
         return copy.deepcopy(schema.schema)
@@ -56,7 +56,7 @@ def _made(schema: OutputSchema) -> type[BaseModel]:
         for name in schema.nested
         if (nested := _made_nested(schema.schema, name)) is not None
     }
-    # One base's `Any` hides that the result is a class of models.
+    # The `Any` in a base hides that the result is a model class.
     made: Any = create_model(schema.name, __base__=base, __doc__=schema.description, **fields)
     return made
 

@@ -13,16 +13,16 @@ from .client import worker_client
 
 
 async def check_result(what: str, result: Any, failure_type: str, advice: str) -> None:
-    """Refuse a result that the server refuses without a word. Runs in the activity.
+    """Refuse a result that the server would refuse without an error. Runs in the activity.
 
     Args:
-        what: What is too large, for the message.
-        result: What the activity is about to return.
+        what: Name of the result, for the message.
+        result: The value that the activity is about to return.
         failure_type: Type of the failure.
         advice: How to make it smaller, as the beginning of a sentence.
 
     Raises:
-        ApplicationError: Not retryable, as another attempt costs as much and its result may be as large.
+        ApplicationError: Not retryable: another attempt costs as much, and its result may be as large.
     """
     size = await result_size(result)
     if size > LARGEST_PAYLOAD:
@@ -35,17 +35,17 @@ async def check_result(what: str, result: Any, failure_type: str, advice: str) -
 
 
 async def result_size(value: Any) -> int:
-    """Return how many bytes an activity's result has on its way to the server; 0 where they go elsewhere."""
+    """Return the bytes of an activity's result as sent to the server; 0 if they go to external storage."""
     least = json_size(value)
     if may_fit(least):
         return least
     payloads = payloads_of([value], activity.payload_converter())
     try:
         converter = worker_client().config(active_config=True)["data_converter"]
-    except RuntimeError:  # a plain activity that no worker of ours runs
+    except RuntimeError:  # a plain activity, on a worker without the plugin
         converter = DataConverter.default
     if converter.external_storage is not None:
         return 0
-    if converter.payload_codec is not None:  # one that compresses may make it fit
+    if converter.payload_codec is not None:  # a codec that compresses may make it fit
         payloads = await converter.payload_codec.encode(payloads)
     return Payloads(payloads=payloads).ByteSize()

@@ -17,7 +17,7 @@ _ASK_FOR_IT = (
 
 
 class _CallOnly(ToolContext):
-    """The context of an activity without the parameter: what the call's header says, and no more."""
+    """The context for an activity without the parameter. It has only the data of the call's header."""
 
     def __init__(self, tool_use: dict[str, Any]) -> None:
         object.__setattr__(self, "tool_use", tool_use)
@@ -38,8 +38,8 @@ _current: ContextVar[ToolContext | None] = ContextVar("strands_temporal_tool_con
 def tool_context() -> ToolContext:
     """Return the context of the tool call that this activity answers.
 
-    Below an activity without a parameter `tool_context: ToolContext`, what would have to be sent for it
-    (input, invocation state, agent state, answers) raises a RuntimeError that says so.
+    If the activity does not have a parameter `tool_context: ToolContext`, the workflow does not send its
+    input, invocation state, agent state and answers. Reading those raises a RuntimeError that says so.
 
     Raises:
         RuntimeError: Outside of an activity that is called as a tool.
@@ -51,14 +51,14 @@ def tool_context() -> ToolContext:
 
 
 def remember_context(args: Any) -> None:
-    """Make the context among an activity's arguments what `tool_context()` returns in that activity."""
+    """Make `tool_context()` return the context among an activity's arguments in that activity."""
     _current.set(next((arg for arg in args if isinstance(arg, ToolContext)), None))
 
 
 def begin_call(args: Any, call: ToolCall, tool_use: dict[str, Any]) -> ToolContext:
     """Return the context of a tool call: the one among the activity's arguments, or a smaller one.
 
-    Either way `tool_context()` returns it from now on.
+    `tool_context()` returns it from now on.
     """
     remember_context(args)
     context = _current.get() or _CallOnly(tool_use)
@@ -68,7 +68,7 @@ def begin_call(args: Any, call: ToolCall, tool_use: dict[str, Any]) -> ToolConte
 
 
 def remember_state(context: ToolContext) -> None:
-    """Remember the invocation state of a whole context, against which `changed_state` tells what changed."""
+    """Remember the invocation state of a whole context, for `changed_state` to compare with."""
     if not isinstance(context, _CallOnly):
         context.invocation_state.setdefault(REQUEST_STATE, {})
         object.__setattr__(context, "_invocation_state_before", copy.deepcopy(context.invocation_state))
@@ -81,7 +81,7 @@ def current_call() -> ToolCall | None:
 
 
 def changed_state(context: ToolContext) -> dict[str, Any] | None:
-    """Return what the activity changed for the agent, as in `ToolAnswer.state`."""
+    """Return the activity's changes for the agent, as in `ToolAnswer.state`."""
     state = context._agent_state  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # ours, in this module
     before = context._invocation_state_before  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # as above
     changed = changes(before, context.invocation_state) if before is not None else []
@@ -90,5 +90,5 @@ def changed_state(context: ToolContext) -> dict[str, Any] | None:
 
 
 def note_cancel(context: ToolContext, asked: dict[str, Any] | None) -> None:
-    """Note that a tool ends the loop of its agent: the arguments of `Agent.cancel`."""
+    """Remember that a tool ends its agent's loop: `asked` is the arguments of `Agent.cancel`."""
     object.__setattr__(context, "_cancel", asked)

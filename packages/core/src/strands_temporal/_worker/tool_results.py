@@ -1,7 +1,7 @@
 """Turns the value that an activity returned into the result of a tool call.
 
-Strands' own decorator makes the result from the object itself, so a string, a dict, a Pydantic model or a
-complete tool result becomes what it becomes in a plain agent.
+Strands' own decorator makes the result from the object itself. So a string, a dict, a Pydantic model or a
+complete tool result gives the same result as in a plain agent.
 """
 
 from typing import Any
@@ -18,20 +18,20 @@ from .results import result_size
 
 @tool(context=True)
 async def _returned(tool_context: "ToolContext[Any]") -> Any:
-    """Return what it is given: through it Strands' decorator words a value as a tool's result."""
+    """Return the given value. Strands' decorator around it turns the value into a tool's result."""
     return tool_context.invocation_state["value"]
 
 
 async def tool_answer(value: Any, state: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the answer that crosses to the workflow for what a tool's activity returned.
+    """Return the answer that crosses to the workflow, for the value that a tool's activity returned.
 
     Args:
-        value: What the activity returned.
-        state: What it changed in the agent's and the invocation state, as in `ToolAnswer.state`.
+        value: The value that the activity returned.
+        state: Its changes to the agent's state and the invocation state, as in `ToolAnswer.state`.
 
     Raises:
-        ToolResultError: If `value` is a complete tool result with something in it that cannot cross, or too
-            large.
+        ToolResultError: If `value` is a complete tool result that contains something that cannot cross, or is
+            too large.
     """
     result = await _strands_result(value)
     try:

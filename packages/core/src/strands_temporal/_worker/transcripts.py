@@ -33,11 +33,11 @@ from .._wire.values import decode, encode, known_fields
 from .transcript_queries import TranscriptQueries
 
 DEFAULT_CACHE_BYTES = 64 * 1024 * 1024
-"""Bytes of conversations that a worker keeps: a few hundred long ones."""
+"""Bytes of conversations that a worker keeps: enough for a few hundred long ones."""
 
 
 class Resolved(NamedTuple):
-    """What a model call is about, decoded and the caller's own."""
+    """The conversation of a model call, decoded. The caller may change it."""
 
     messages: Messages
     tool_specs: list[ToolSpec] | None
@@ -80,14 +80,14 @@ class KeptTranscripts:
     """The conversations of this worker's model calls. One object per plugin.
 
     Args:
-        max_bytes: Bytes of JSON that are kept at most.
+        max_bytes: Largest number of bytes of JSON to keep.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
         self._bytes = 0
-        self._lock = threading.Lock()  # workers with loops of their own may share a plugin
+        self._lock = threading.Lock()  # workers with different event loops may share a plugin
         self.queries = TranscriptQueries()
 
     @property
@@ -96,10 +96,10 @@ class KeptTranscripts:
         return self._bytes
 
     async def resolve(self, transcript: Transcript) -> Resolved:
-        """Return the conversation of a call, from what is kept or from the workflow. Runs in an activity.
+        """Return the conversation of a call, from the cache or from the workflow. Runs in an activity.
 
         Raises:
-            ApplicationError: If the workflow did not give it (see `TranscriptQueries.ask`).
+            ApplicationError: If the workflow did not return it (see `TranscriptQueries.ask`).
         """
         key = _key(transcript)
         before = self._kept.get(key)
@@ -113,10 +113,10 @@ class KeptTranscripts:
         return _resolved(kept)
 
     async def answered(self, transcript: Transcript, events: Sequence[Any]) -> str:
-        """Keep the answer to a call, and return the beginning of its digest; empty if it has no message.
+        """Keep the answer to a call and return the first digits of its digest; empty if it has no message.
 
         Args:
-            transcript: The call's.
+            transcript: The call's transcript.
             events: The answer's events, encoded.
         """
         message = await _message(events)
@@ -131,20 +131,20 @@ class KeptTranscripts:
         return answer.digest.hex()[:ANSWER_DIGITS]
 
     def forget(self) -> None:
-        """Drop all. Called when the worker ends."""
+        """Drop all conversations. Called when the worker ends."""
         with self._lock:
             self._kept.clear()
             self._bytes = 0
 
     async def _asked(self, before: _Kept | None, transcript: Transcript) -> _Kept:
-        """Return the conversation as the workflow tells it, only what is new where that is enough."""
+        """Ask the workflow for the conversation; only for the new items if that is enough."""
         kept = None
         if before is not None and transcript.messages is None and before.call == transcript.call - 1:
             kept = _put_together(before, await self.queries.ask(transcript, news=True))
         if kept is None:
             kept = _rebuilt(_NOTHING, await self.queries.ask(transcript, news=False))
         if kept.digest != transcript.digest:
-            # Content with a clock or a random id differs after each replay. What the run has now counts.
+            # Content with a time or a random id differs after each replay. The workflow's current one counts.
             activity.logger.warning(
                 "agent=<%s>, call=<%s> | the conversation is another after a replay; the workflow's is taken",
                 transcript.agent,
@@ -165,7 +165,7 @@ class KeptTranscripts:
 
 
 def _put_together(before: _Kept | None, transcript: Transcript) -> _Kept | None:
-    """Return the conversation of a call, or None if what is kept is not what the call is against."""
+    """Return the conversation of a call, or None if the call's delta is not against the cached one."""
     if before is not None and (before.call, before.digest) == (transcript.call, transcript.digest):
         return before
     if transcript.messages is None:
@@ -209,17 +209,17 @@ def _resolved(kept: _Kept) -> Resolved:
 
 
 async def _message(events: Sequence[Any]) -> Message | None:
-    """Return the message that Strands makes of an answer's encoded events, None if it makes none."""
+    """Return the message that Strands builds from an answer's encoded events, None if it builds none."""
 
     async def stream() -> AsyncGenerator[StreamEvent]:
         for event in events:
-            yield cast("StreamEvent", decode(event))  # Strands writes into what it is given
+            yield cast("StreamEvent", decode(event))  # Strands changes the events it gets
 
     try:
         async for event in process_stream(stream()):
             if "stop" in event:
                 return cast("Message", event["stop"][1])
-    except Exception as error:  # noqa: BLE001  # the workflow gets the events, and says it there
+    except Exception as error:  # noqa: BLE001  # the workflow gets the events too, and reports it
         activity.logger.debug("error=<%r> | the answer makes no message", error)
     return None
 
