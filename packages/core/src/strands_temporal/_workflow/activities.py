@@ -1,4 +1,4 @@
-"""The one place where agents' activities are started and awaited."""
+"""Starts and awaits all activities of agents."""
 
 import asyncio
 import threading
@@ -45,33 +45,33 @@ async def execute_activity(
     hook: bool = False,
     headers: Mapping[str, Payload] | None = None,
 ) -> Any:
-    """Run an activity and return its result, errors restored for Strands.
+    """Run an activity and return its result. Restores errors for Strands.
 
     Args:
         activity: Activity type, or a function decorated with `@activity.defn`.
         args: Positional arguments.
         options: Merged and checked options (see `options.py`).
-        result_type: Type of the result, where `activity` is a name.
-        restore: Turns the activity's failure into what Strands should see.
-        cancel_signal: Set, it cancels the activity; set before, the activity is not started. For a tool
-            `tool_context.cancel_signal`.
+        result_type: Type of the result, if `activity` is a name.
+        restore: Turns the activity's failure into the exception for Strands.
+        cancel_signal: Cancels the activity when it is set. If it is set before, the activity does not start.
+            For a tool it is `tool_context.cancel_signal`.
         tool_header: Tells the worker that the activity answers a tool call (see `idempotency.py`).
-        hook: Tell the worker that the activity runs in a hook's place.
+        hook: Tell the worker that the activity runs for a hook.
         headers: Further headers of the activity.
 
-    Where agents start more at once than one request to the server may have, the rest starts in the next
+    If agents start more at once than one request to the server may contain, the rest starts in the next
     workflow task.
 
     Raises:
-        PayloadTooLargeError: If the input is larger than Temporal takes. Nothing is started.
+        PayloadTooLargeError: If the input is too large for Temporal. Nothing is started.
         asyncio.CancelledError: If the activity was cancelled with the workflow. Temporal raises an ordinary
-            exception for that, which Strands' tool executors would take for a failed tool and go on. Also if
+            exception for that; Strands' tool executors would treat it as a failed tool and continue. Also if
             the workflow is being evicted.
         GeneratorExit: In a garbage collection, which must not start anything.
         RuntimeError: Outside of a workflow.
-        SynchronousCallError: Below a synchronous call of Strands, such as `agent.tool.name()`.
-        AgentCancelledError: If `cancel_signal` was set and the activity gave no result.
-        Exception: What `restore` makes of a failed activity.
+        SynchronousCallError: Inside a synchronous call of Strands, such as `agent.tool.name()`.
+        AgentCancelledError: If `cancel_signal` was set and the activity returned no result.
+        Exception: The exception that `restore` returns for a failed activity.
     """
     name = activity if isinstance(activity, str) else activity_name(activity) or activity.__name__
     check_not_torn_down()
@@ -85,7 +85,7 @@ async def execute_activity(
     if hook:
         own[HOOK_HEADER] = hook_header()
     await Gate.of_this_run().enter(f"Activity {name!r}", args)
-    # The overloads of temporalio know a name or a function, not either.
+    # temporalio's overloads accept a name or a function, but not a union of both.
     with with_headers(own):
         handle = workflow.start_activity(cast("str", activity), args=args, result_type=result_type, **options)
     by_signal = await ended(handle, cancel_signal)
@@ -102,11 +102,11 @@ async def execute_activity(
 
 
 def check_activity(owner: str, function: object) -> None:
-    """Refuse what is not an activity.
+    """Refuse an object that is not an activity.
 
     Args:
-        owner: Who was given it, for messages: "activity_as_tool".
-        function: What was given.
+        owner: Name of the function that got it, for messages: "activity_as_tool".
+        function: The object.
 
     Raises:
         AgentTypeError: If it is not a function that `@activity.defn` decorates.
@@ -130,28 +130,28 @@ def name_of(function: object) -> str:
 async def ended(handle: "asyncio.Task[Any]", signal: threading.Event | None) -> bool:
     """Wait until an activity has ended, and cancel it when `signal` is set or the waiting task is cancelled.
 
-    A cancelled activity has ended when its `cancellation_type` says so: at once, unless it is
+    The activity's `cancellation_type` decides when a cancelled activity has ended: at once, unless it is
     WAIT_CANCELLATION_COMPLETED.
 
     Args:
-        handle: What `workflow.start_activity` returned.
-        signal: A signal to watch. No timer does it: the workflow looks whenever something happened in it.
+        handle: The handle that `workflow.start_activity` returned.
+        signal: A signal to watch. It costs no timer: the workflow checks it whenever something happens in it.
 
     Returns:
         Whether the signal ended it. The handle is done either way.
 
     Raises:
-        asyncio.CancelledError: If the waiting task was cancelled, however the activity then ended: its result
-            or its failure would else take the cancellation's place.
+        asyncio.CancelledError: If the waiting task was cancelled, however the activity then ended. Otherwise
+            the activity's result or failure would replace the cancellation.
     """
-    # Nobody may be left to ask: an exception that was never retrieved is logged as an error.
+    # Retrieve the exception: else asyncio logs "exception was never retrieved" if the waiting task is gone.
     handle.add_done_callback(lambda done: done.cancelled() or done.exception())
     waiting: list[asyncio.Task[Any]] = [handle]
     if signal is not None:
         waiting.append(asyncio.create_task(workflow.wait_condition(signal.is_set)))
     try:
-        # Not the handle itself is awaited: a cancellation of this task would only be one of the handle's, and
-        # could not be told from the signal's.
+        # Do not await the handle itself: cancelling this task would then cancel only the handle, which looks
+        # the same as the signal's cancellation.
         await workflow.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if handle.done():
             return False

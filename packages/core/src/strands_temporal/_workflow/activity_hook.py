@@ -24,23 +24,23 @@ def activity_as_hook(
 ) -> HookCallback[TEvent]:
     """Return a hook callback that runs `activity` on a worker.
 
-    The agent waits for the activity. If it fails, after the last attempt, the callback raises: the run of a
-    `TemporalAgent` ends, and what a hook before it guards does not happen. Register the activity on the
-    Worker.
+    The agent waits for the activity. If the activity fails after its last attempt, the callback raises: the
+    run of a `TemporalAgent` ends, and a step that a `Before...` hook guards does not happen. Register the
+    activity on the Worker.
 
     Args:
         activity: A function or method decorated with `temporalio.activity.defn`.
-        activity_input: Makes the activity's one argument from the event, which itself cannot cross to an
-            activity: use a dataclass or a Pydantic model for several values. Runs in the workflow, so it must
+        activity_input: Makes the activity's one argument from the event, because the event cannot cross to an
+            activity. Use a dataclass or a Pydantic model for several values. Runs in the workflow, so it must
             be deterministic. None calls the activity without an argument.
-        apply: Gets the event and what the activity returned, and writes to the event: `cancel_tool`,
-            `result`, `retry`, ... Runs in the workflow; may be async.
+        apply: Gets the event and the activity's result, and writes to the event: `cancel_tool`, `result`,
+            `retry`, ... Runs in the workflow; may be async.
         **options: Activity options: the keys of `temporalio.workflow.ActivityConfig` without `activity_id`.
-            Not given, the activity may take 1 minute and is tried 3 times; one on the workflow's own task
-            queue also has a heartbeat time-out of 15 seconds, and the worker heartbeats by itself.
+            By default the activity may take 1 minute and is tried 3 times. On the workflow's own task queue
+            it also has a heartbeat time-out of 15 seconds, and the worker heartbeats automatically.
 
     Raises:
-        AgentTypeError: If `activity` is not an activity, `activity_input` or `apply` cannot be called, or an
+        AgentTypeError: If `activity` is not an activity, `activity_input` or `apply` is not callable, or an
             option is unknown or of a wrong type.
         AgentValueError: If an option has a value that cannot work.
     """
@@ -51,7 +51,7 @@ def activity_as_hook(
     merged = merge_options(owner, tool_defaults(options), options)
 
     async def callback(event: TEvent) -> None:
-        check_not_torn_down()  # before the user's own function
+        check_not_torn_down()  # before we call the user's function
         args = [] if activity_input is None else [activity_input(event)]
         result = await execute_activity(activity, args, merged, hook=True)
         applied = None if apply is None else apply(event, result)

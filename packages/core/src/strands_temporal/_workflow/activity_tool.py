@@ -40,11 +40,11 @@ def activity_as_tool(
     """Return a tool whose call runs `activity` on a worker.
 
     Name, description and parameters of the tool come from the function, its docstring and its hints, as with
-    `strands.tool`; arguments are validated in the workflow, with Strands' own messages, before anything is
-    scheduled. An activity with a parameter `tool_context: strands_temporal.activity.ToolContext` gets what it
-    may know of its call, and can pause the agent. What the activity returns becomes the tool's result as with
-    `strands.tool`; what it raises, after the last attempt, becomes the tool's error. Register the activity on
-    the Worker.
+    `strands.tool`. The arguments are validated in the workflow, with Strands' own messages, before an
+    activity is scheduled. An activity with a parameter `tool_context: strands_temporal.activity.ToolContext`
+    gets the context of its call, and can pause the agent. The activity's return value becomes the tool's
+    result as with `strands.tool`; its exception, after the last attempt, becomes the tool's error. Register
+    the activity on the Worker.
 
     Args:
         activity: A function or method decorated with `temporalio.activity.defn`.
@@ -52,8 +52,9 @@ def activity_as_tool(
         description: Description of the tool, instead of the docstring's.
         inputSchema: JSON schema that the model sees, instead of the one made from the hints.
         **options: Activity options of every call: the keys of `temporalio.workflow.ActivityConfig` without
-            `activity_id`. Not given, a call may take 1 minute and is tried 3 times; a call on the workflow's
-            own task queue also has a heartbeat time-out of 15 seconds, and the worker heartbeats by itself.
+            `activity_id`. By default a call may take 1 minute and is tried 3 times. On the workflow's own
+            task queue it also has a heartbeat time-out of 15 seconds, and the worker heartbeats
+            automatically.
 
     Raises:
         AgentTypeError: If `activity` is not an activity, has a parameter that cannot be filled, or an option
@@ -76,11 +77,11 @@ def activity_as_tool(
 
 
 def activity_call(owner: str, activity: Callable[..., Any], options: ActivityOptions) -> Callable[..., Any]:
-    """Return a function that Strands takes for the activity's, with the tool context beside.
+    """Return a function with the activity's signature plus Strands' tool context. It runs the activity.
 
     Args:
-        owner: Whose it is, for messages: "activity_as_tool(fetch)".
-        activity: What `@activity.defn` decorated: a function, a method, or a class or object with `__call__`.
+        owner: Name of the caller, for messages: "activity_as_tool(fetch)".
+        activity: The decorated activity: a function, a method, or a class or object with `__call__`.
         options: Options of the activity.
 
     Raises:
@@ -91,7 +92,7 @@ def activity_call(owner: str, activity: Callable[..., Any], options: ActivityOpt
     signature = inspect.signature(function)
     _check_signature(owner, function, signature)
     with_context = takes_context(function)
-    elsewhere = options.get("task_queue") is not None  # there a worker may lack the plugin
+    elsewhere = options.get("task_queue") is not None  # a worker there may lack the plugin
     parameters = ActivityParameters(function, elsewhere=elsewhere)
     returns = get_type_hints(function).get("return")
     warned: set[str] = set()
@@ -144,9 +145,9 @@ def activity_call(owner: str, activity: Callable[..., Any], options: ActivityOpt
 
 
 def _result(value: Any, context: "ToolContext[Any]", hint: Any) -> Any:
-    """Return what Strands gets as the function's value, the agent's state changed before."""
+    """Apply the activity's state changes, and return the function's value for Strands."""
     answer = ToolAnswer.from_wire(value)
-    if answer is None:  # of a worker without the plugin, or in a history older than the answers
+    if answer is None:  # from a worker without the plugin, or in a history older than `ToolAnswer`
         return bare_value(value, hint)
     result = tool_value(answer)
     if answer.state:

@@ -40,18 +40,18 @@ _SNAPSHOT_ADVICE = (
 
 
 class TemporalAgent(Agent):
-    """A Strands agent for workflows: model calls, and what you wrap, run as activities; the loop replays.
+    """A Strands agent for workflows. Model calls and wrapped tools run as activities; the loop replays.
 
     It is `strands.Agent` with the same arguments and these differences: `model` is a name or a
-    `TemporalModel`, activity options of the model calls may be given beside Strands' arguments, retries are
-    Temporal's (`retry_policy`), and what leaves a call uncaught ends the workflow as a typed failure. Call it
+    `TemporalModel`; activity options of the model calls may be given beside Strands' arguments; retries are
+    Temporal's (`retry_policy`); an uncaught error of a call ends the workflow as a typed failure. Call it
     with `await agent.invoke_async(...)`. Its counterpart on the worker is `StrandsPlugin`.
 
     Args:
         model: Name of a model in `StrandsPlugin(models=...)`, a `TemporalModel`, or None for the plugin's
             default.
         **options: Activity options for model calls (see `TemporalModel`), the arguments of
-            `strands.Agent`, and two of ours. `carry`: what `carry()` returned in the run before this one.
+            `strands.Agent`, and two of ours. `carry`: the value that `carry()` returned in the previous run.
             `allow_snapshots` (bool): lets you call `take_snapshot()` and `load_snapshot()`.
 
     Raises:
@@ -89,7 +89,7 @@ class TemporalAgent(Agent):
 
     @override
     def __call__(self, prompt: AgentInput = None, **kwargs: Any) -> NoReturn:
-        """Refuse: a synchronous call needs a thread of its own, which a workflow has not.
+        """Refuse: a synchronous call needs its own thread, which a workflow does not have.
 
         Raises:
             SynchronousCallError: In a workflow, always.
@@ -102,25 +102,25 @@ class TemporalAgent(Agent):
 
     @override
     async def stream_async(self, prompt: AgentInput = None, **kwargs: Any) -> AsyncIterator[Any]:
-        """Run the agent and yield its events; `invoke_async` runs through here too.
+        """Run the agent and yield its events. `invoke_async` calls this too.
 
         Raises:
             RuntimeError: Outside of a workflow.
         """
         check_agent_in_workflow("agent.invoke_async(...)")
         if called_by_strands(1, _SUB_AGENT_CALLS) and not _answers(prompt):
-            end_waiting(self)  # whoever called it before gave the call up: a stop, a hook that cancelled it
+            end_waiting(self)  # its previous caller gave up: a stop, or a hook that cancelled the call
         self._turns_running += 1
-        callers = answers_random()  # a tool, or a hook of another agent, may have called
+        callers = answers_random()  # the caller may be another agent's tool or hook
         try:
-            # Closed here: a workflow's loop closes no generator that its reader left, and the agent's lock
-            # would stay taken.
+            # Close the generator explicitly: a workflow's event loop never finalizes an abandoned async
+            # generator, and it would keep the agent's invocation lock.
             events = cast("AsyncGeneratorType[Any, None]", super().stream_async(prompt, **kwargs))
             try:
                 async for event in events:
                     yield event
             finally:
-                # It runs where a worker drops the workflow: the collector then ends this in mid-step.
+                # `ag_running` if the worker dropped the workflow: the garbage collector ends it in mid-step.
                 if not events.ag_running:
                     await events.aclose()
             go_back_to(callers)
@@ -133,7 +133,7 @@ class TemporalAgent(Agent):
 
     @property
     def conversation_manager(self) -> ConversationManager:
-        """What keeps the conversation within the model's limits. May be set.
+        """The manager that keeps the conversation within the model's limits. May be set.
 
         Raises:
             AgentTypeError: If it is set to one that cannot work in a workflow.
@@ -148,7 +148,7 @@ class TemporalAgent(Agent):
     @property
     @override
     def aux_model(self) -> Model:
-        """Model of the calls that Strands makes beside the conversation. Set it to a name or a handle."""
+        """Model for Strands' calls outside of the conversation. Set it to a name or a handle."""
         return super().aux_model
 
     @aux_model.setter
@@ -165,16 +165,16 @@ class TemporalAgent(Agent):
     def carry(self) -> AgentCarry:
         """Return this agent, between two turns, for the next run of the workflow.
 
-        It holds the messages, the agent's state, pending interrupts, the conversation manager's state, a
-        stateful model's state, the system prompt, and usage and metrics counted over all runs; and the same
-        of each sub-agent that is a tool with `preserve_context=True`. Not in it: tools, hooks, plugins, the
-        structured output model and invocation state, which the next run gives again.
+        It contains the messages, the agent's state, pending interrupts, the conversation manager's state, a
+        stateful model's state, the system prompt, and usage and metrics counted over all runs. It contains
+        the same for each sub-agent that is a tool with `preserve_context=True`. It does not contain tools,
+        hooks, plugins, the structured output model and invocation state: the next run passes them again.
 
         Raises:
             AgentValueError: If a turn is running: finish it first (`workflow.all_handlers_finished`); or if
                 the agent is its own sub-agent.
-            CarryTooLargeError: If the server would refuse it, or end the workflow for it.
-            AgentTypeError: If the agent's state holds something that is neither JSON nor bytes.
+            CarryTooLargeError: If the server would refuse it, or end the workflow because of it.
+            AgentTypeError: If the agent's state contains something that is neither JSON nor bytes.
         """
         if self._turns_running:
             raise AgentValueError(
@@ -187,14 +187,14 @@ class TemporalAgent(Agent):
     def tool_async(self) -> "AsyncToolCaller":
         """Call a tool directly, and wait for it: `await agent.tool_async.name(argument=...)`.
 
-        As `agent.tool.name(...)` of Strands, with the same arguments, record in the conversation and errors;
-        a tool whose call is an activity (`activity_as_tool`, `TemporalTools`, an MCP tool) needs this one.
+        It has the same arguments, record in the conversation and errors as Strands' `agent.tool.name(...)`. A
+        tool that runs as an activity (`activity_as_tool`, `TemporalTools`, an MCP tool) needs this one.
         """
         return AsyncToolCaller(self)
 
     @override
     async def structured_output_async(self, output_model: type[T], prompt: AgentInput = None) -> T:
-        """Return structured output by the deprecated way of Strands; prefer `structured_output_model=`.
+        """Return structured output with Strands' deprecated method. Prefer `structured_output_model=`.
 
         Raises:
             RuntimeError: Outside of a workflow.
@@ -266,17 +266,17 @@ def _answers(prompt: AgentInput) -> bool:
 
 
 def _end_waiting(event: AfterInvocationEvent) -> None:
-    """End the waiting for people together with a turn that ended in another way.
+    """Stop waiting for answers when a turn ended without an interrupt.
 
     A turn that is stopped around an approved tool leaves the agent waiting, and the next prompt would fail.
-    Before session managers write down the agent.
+    Runs before session managers store the agent.
     """
     if event.result is not None and event.result.stop_reason != "interrupt":
         end_waiting(event.agent)
 
 
 def _print_unless_replaying(handler: PrintingCallbackHandler) -> Any:
-    """Return Strands' default handler, silent where a replay would print the same again."""
+    """Return Strands' default handler, but silent during a replay, which would print the same text again."""
 
     def callback_handler(**kwargs: Any) -> None:
         if not (workflow.in_workflow() and workflow.unsafe.is_replaying()):

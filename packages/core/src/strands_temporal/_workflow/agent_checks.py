@@ -1,7 +1,7 @@
 """Checks the tools, sandbox, plugins and conversation manager of an agent.
 
-Refuses what cannot work in a workflow and says what to use instead. A tool's code runs in the workflow: one
-that reads a disk or a network there would do it again at each replay, on whatever machine the replay is.
+Refuses what cannot work in a workflow and says what to use instead. A tool's code runs in the workflow. If it
+reads a disk or a network there, it does so again at each replay, on whatever machine that replay runs.
 """
 
 import os
@@ -22,7 +22,7 @@ from .._upstream.strands_tools import remedy
 _VENDED = "strands.vended_tools"
 _VENDED_WITH_IO = frozenset({"a2a_client", "http_request", "mcp_router", "web_fetch"})
 _VENDED_WITH_SANDBOX = frozenset({"file_editor", "python_repl", "shell"})
-"""Packages in `strands.vended_tools` whose tools touch a network or, through a sandbox, a machine."""
+"""Packages in `strands.vended_tools` with tools that access a network or, through a sandbox, a machine."""
 
 _HOST_IT = (
     "Host it on the worker: StrandsPlugin(tools={{{name!r}: lambda: the_tool}}), and give the agent "
@@ -33,8 +33,8 @@ _HOST_IT = (
 def providers_hooks(tools: Any, *, sandbox: Sandbox | None) -> list[Any]:
     """Return the tool providers in `tools` that are hook providers too, and refuse what cannot work.
 
-    Strands loads a tool provider in a thread, which a workflow has not; one for workflows loads its tools by
-    an activity, from a hook.
+    Strands loads a tool provider in a thread, which a workflow does not have. A provider for workflows loads
+    its tools with an activity, from a hook.
 
     Raises:
         AgentTypeError: If a real MCP client, a vended tool that does I/O, or a path is among the tools.
@@ -50,10 +50,10 @@ def providers_hooks(tools: Any, *, sandbox: Sandbox | None) -> list[Any]:
 
 
 def checked_sandbox(sandbox: object) -> Sandbox:
-    """Return the agent's sandbox: the user's, or one that refuses where Strands' default is the host itself.
+    """Return the user's sandbox. Without one, return `NoSandbox`: Strands' default would run on the host.
 
     Raises:
-        AgentTypeError: If it is one of Strands' own, which run commands from where they are.
+        AgentTypeError: If it is one of Strands' own, which would run commands from the workflow's worker.
     """
     if sandbox is None:
         return NoSandbox()
@@ -69,9 +69,9 @@ def checked_sandbox(sandbox: object) -> Sandbox:
 
 
 class NoSandbox(Sandbox):
-    """The sandbox of a `TemporalAgent` that was given none: each operation says where it belongs.
+    """The sandbox of a `TemporalAgent` without one. Each operation raises and says where it belongs.
 
-    Strands' default is the machine itself, which workflow code must not touch.
+    Strands' default is the host machine, which workflow code must not access.
     """
 
     @override
@@ -154,15 +154,15 @@ def _check_tool(item: object, sandbox: Sandbox | None) -> None:
 
 
 def _vended(item: object) -> str:
-    """Return the package in `strands.vended_tools` that a tool, or a module of one, comes from, or ""."""
+    """Return the package in `strands.vended_tools` of a tool or a tool's module, or ""."""
     parts = _module_of(item).split(".")
     return parts[2] if parts[:2] == ["strands", "vended_tools"] and len(parts) > 2 else ""
 
 
 def _module_of(item: object) -> str:
-    """Return the name of the module that a tool comes from, or that it is.
+    """Return the name of a tool's module; for a module, its own name.
 
-    Strands takes a module's name, one with a tool in it ("module:tool"), and a dict with either as its path.
+    Strands also accepts a module's name, "module:tool", and a dict with either as its `path`.
     """
     if isinstance(item, dict):
         item = cast("dict[str, Any]", item).get("path")
@@ -179,9 +179,9 @@ def _flat(items: Any) -> list[Any]:
 
 
 def check_plugins(plugins: object) -> None:
-    """Refuse Strands' `LLMSteeringHandler`, and what is derived from it and keeps its judge.
+    """Refuse Strands' `LLMSteeringHandler`, and a subclass that keeps its call of the judge.
 
-    It calls its judge synchronously, which a workflow cannot.
+    It calls its judge synchronously, which a workflow cannot do.
 
     Raises:
         AgentTypeError: If one is among the plugins.
@@ -204,11 +204,11 @@ def check_plugins(plugins: object) -> None:
 def check_conversation_manager(owner: str, manager: ConversationManager) -> None:
     """Refuse Strands' `SummarizingConversationManager`, and a subclass that keeps its way to summarize.
 
-    It calls its model synchronously (1.62: summarizing_conversation_manager.py:293), which a workflow cannot:
-    the run would end at the first overflow, perhaps after days.
+    It calls its model synchronously (1.62: summarizing_conversation_manager.py:293), which a workflow cannot
+    do: the run would end at the first overflow, perhaps after days.
 
     Args:
-        owner: Whose manager it is, for the message: "TemporalAgent(conversation_manager=...)".
+        owner: The manager's place, for the message: "TemporalAgent(conversation_manager=...)".
         manager: The manager.
 
     Raises:
@@ -225,7 +225,7 @@ def check_conversation_manager(owner: str, manager: ConversationManager) -> None
 
 
 def _summarizes_by_itself(manager: SummarizingConversationManager) -> bool:
-    """Tell whether the summary is made without a call that has to wait: by the user's own code or model."""
+    """Tell whether the user's own code or model makes the summary, without a call that has to wait."""
     own: set[str] = set()
     for cls in type(manager).__mro__:
         if cls is SummarizingConversationManager:

@@ -71,11 +71,11 @@ class TemporalAgentOptions(ActivityConfig, total=False):
 
 
 def snapshots_allowed(options: dict[str, Any]) -> bool:
-    """Return whether users may take snapshots of an agent, and take the option out of `options`.
+    """Remove the snapshot option from `options`, and return whether users may take snapshots of an agent.
 
     Raises:
-        AgentTypeError: If `allow_snapshots` is not a bool, or `snapshots`, the older spelling, not a string.
-        AgentValueError: If both are given, or `snapshots` is another than "refuse" and "allow".
+        AgentTypeError: If `allow_snapshots` is not a bool, or its older form `snapshots` is not a string.
+        AgentValueError: If both are given, or `snapshots` is neither "refuse" nor "allow".
     """
     if "snapshots" not in options:
         allow = options.pop("allow_snapshots", False)

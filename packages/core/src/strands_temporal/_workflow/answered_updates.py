@@ -11,19 +11,20 @@ T = TypeVar("T")
 
 
 class AnsweredUpdates:
-    """Answers a request that is sent again with what it was answered, instead of doing it again.
+    """Answers a repeated update with its first answer, and does not run it again.
 
     A client that lost an answer sends its update again, with the same update id. Within a run the server
-    answers it; but update ids are unique per run only, and after continue-as-new the same id is a new update.
-    This keeps the ids and answers of the last updates, and goes into the next run beside the agent's carry.
+    answers it. But update ids are unique per run only: after continue-as-new the same id is a new update.
+    This object keeps the ids and answers of the last updates, and goes into the next run beside the agent's
+    carry.
 
         @workflow.update
         async def turn(self, prompt: str) -> str:
             return await self._updates.once(lambda: self._answer(prompt))
 
     Args:
-        carried: What `carry()` returned in the run before.
-        keep: How many answers are kept, the latest.
+        carried: The value that `carry()` returned in the previous run.
+        keep: How many of the latest answers to keep.
 
     Raises:
         AgentValueError: If `keep` is not positive.
@@ -36,9 +37,9 @@ class AnsweredUpdates:
         self._keep = keep
 
     async def once(self, answer: Callable[[], Awaitable[T]]) -> T:
-        """Return what `answer` returns, or returned when this update came before. Call it in an update.
+        """Return the result of `answer`, or its earlier result for the same update id. Call it in an update.
 
-        An update that failed is not kept: sent again it is tried again.
+        A failed update is not kept: if it is sent again, it runs again.
         """
         update = workflow.current_update_info()
         if update is None:
@@ -50,5 +51,5 @@ class AnsweredUpdates:
         return cast("T", self._answers[update.id])
 
     def carry(self) -> dict[str, Any]:
-        """Return the ids and answers, JSON values, for the next run's `AnsweredUpdates(carried=...)`."""
+        """Return the ids and answers as JSON values, for the next run's `AnsweredUpdates(carried=...)`."""
         return dict(self._answers)

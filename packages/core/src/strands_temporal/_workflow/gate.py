@@ -1,6 +1,6 @@
 """Limits how much a workflow sends in one workflow task. Every activity of an agent passes here.
 
-Temporal takes 2 MiB for one input and 4 MiB for everything that one workflow task sends. Above the first
+Temporal accepts 2 MiB for one input and 4 MiB for everything that one workflow task sends. Above the first
 limit the workflow task fails forever; above the second the server ends the run. So an input that is too large
 is refused, and one that does not fit into this workflow task waits for the next.
 
@@ -28,23 +28,23 @@ from .._wire.sizes import CODEC_SECONDS, LARGEST_PAYLOAD, WireFormat, may_fit, p
 from .._wire.values import json_size
 
 TASK_BYTES = 5 * 512 * 1024
-"""Bytes that agents send in one workflow task at most, unless one input has more: what a codec adds, and the
-commands of the user's own workflow code, have the rest of 4 MiB."""
+"""Bytes that agents send in one workflow task at most, unless one input alone is larger. The rest of the
+4 MiB is for the codec and for the commands of the user's own workflow code."""
 
 INLINE_BYTES = 64 * 1024
-"""Bytes of what a worker can ask for that go with a call all the same."""
+"""Largest size of data that goes with a call although a worker could ask for it."""
 
-_COMMAND_BYTES = 512  # what a command has beside its input
+_COMMAND_BYTES = 512  # of a command, besides its input
 _TICK = timedelta(milliseconds=1)
 
 BY_REFERENCE = "Give it less, or large data by reference: a path, a URL, a key"
 
 
 class Gate:
-    """What one run has sent, and what it may send.
+    """Counts how much one run has sent, and decides how much it may send.
 
     Attributes:
-        wire: What the worker's client does to payloads; None where nothing is known of it.
+        wire: The payload conversion of the worker's client; None if it is not known.
     """
 
     def __init__(self) -> None:
@@ -53,11 +53,11 @@ class Gate:
         self._at = -1  # length of the history at this workflow task
         self._sent = 0
         self._patience = CODEC_SECONDS  # for the codec, in this workflow task
-        self._order = asyncio.Lock()  # who waits is not overtaken: the order is that of the replay
+        self._order = asyncio.Lock()  # first come, first served: a replay has the same order
 
     @classmethod
     def of_this_run(cls) -> "Gate":
-        """Return the run's own: each run, and each replay of it, has a loop of its own."""
+        """Return the gate of this run. Each run, and each replay of it, has its own event loop."""
         loop = asyncio.get_running_loop()
         if loop not in _gates:
             _gates[loop] = cls()
@@ -67,7 +67,7 @@ class Gate:
         """Check the input of an activity, and wait while this workflow task has no room for it.
 
         Args:
-            what: The activity, for messages.
+            what: Name of the activity, for messages.
             values: Its arguments.
 
         Raises:
@@ -81,13 +81,13 @@ class Gate:
             self._sent += size + _COMMAND_BYTES
 
     def check(self, kind: str, values: Sequence[Any], text: str, advice: str) -> None:
-        """Refuse what the workflow is about to send by itself, if it is too large.
+        """Refuse a value that the user's workflow code is about to send, if it is too large.
 
         Args:
-            kind: What it is, the same at each replay: "signal done".
+            kind: Kind of command, the same at each replay: "signal done".
             values: The arguments of a command, or its one value.
-            text: What it is, for the message: "The workflow's result".
-            advice: What to do, as a sentence without its stop.
+            text: Name of the value, for the message: "The workflow's result".
+            advice: What to do, as a sentence without its full stop.
 
         Raises:
             PayloadTooLargeError: If the client would send more than `LARGEST_PAYLOAD` for it.
@@ -95,7 +95,7 @@ class Gate:
         self._check(kind, values, text, advice)
 
     def _check(self, kind: str, values: Sequence[Any], text: str, advice: str) -> tuple[int, int]:
-        """Return the number of what is sent among its kind, and about how many bytes it has; or refuse it."""
+        """Return the number of these values within their kind and their approximate size, or refuse them."""
         self._passed[kind] += 1
         number, size = self._passed[kind], json_size(values)
         if not self._decide(
@@ -129,13 +129,13 @@ class Gate:
         return bool(self._sent) and self._sent + size > TASK_BYTES
 
     def _note_task(self) -> None:
-        """Forget what the workflow tasks before this one sent and waited for."""
+        """Reset the counters if a new workflow task has begun."""
         at = workflow.info().get_current_history_length()
         if at != self._at:
             self._at, self._sent, self._patience = at, 0, CODEC_SECONDS
 
     def _decide(self, marker: str, now: Callable[[], bool]) -> bool:
-        """Return what `now` says the first time, and what it said then at each replay."""
+        """Return the result of `now` the first time, and the recorded result at each replay."""
         if workflow.unsafe.is_replaying():
             return workflow.patched(marker)
         return now() and workflow.patched(marker)
@@ -145,7 +145,7 @@ _gates: WeakKeyDictionary[asyncio.AbstractEventLoop, Gate] = WeakKeyDictionary()
 
 
 def check_call(owner: str, call: ModelCall) -> None:
-    """Refuse a model call that is too large, whatever the client does to payloads.
+    """Refuse a model call that is too large before the client encodes it.
 
     Raises:
         ModelCallTooLargeError: If its payload is larger than `LARGEST_PAYLOAD`.

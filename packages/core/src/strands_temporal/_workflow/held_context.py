@@ -1,6 +1,6 @@
 """Holds the large parts of a tool's context in the workflow; the worker asks for them by query.
 
-Agent state and invocation state may be large, and each tool call would write them into history again.
+Agent state and invocation state may be large. Otherwise each tool call would write them into history again.
 """
 
 from collections.abc import Generator, Mapping
@@ -19,8 +19,8 @@ class CrossingContext(NamedTuple):
     """A tool's context as it crosses.
 
     Attributes:
-        wire: The values of a `ToolContext`, what is held left out. Answers may be put into it.
-        headers: Headers for the activity: by what the worker asks for the rest.
+        wire: The values of a `ToolContext`, without those held in the workflow. Answers may be added to it.
+        headers: Headers for the activity. They tell the worker how to ask for the held values.
     """
 
     wire: dict[str, Any]
@@ -29,11 +29,12 @@ class CrossingContext(NamedTuple):
 
 @contextmanager
 def crossing_context(context: Mapping[str, Any], *, complete: bool = True) -> Generator[CrossingContext]:
-    """Yield a tool's context as it crosses; the worker asks for what is large of it in the block.
+    """Yield a tool's context as it crosses. During the block the worker can ask for the large values.
 
     Args:
-        context: What `wire_context` returned.
-        complete: The worker has `StrandsPlugin`, which completes the context; else all goes along.
+        context: The mapping that `wire_context` returned.
+        complete: Whether the worker has `StrandsPlugin`, which completes the context. Otherwise all values
+            are sent.
     """
     large = {name: context[name] for name in HELD_PARTS if context.get(name)} if complete else {}
     with SentTranscripts.of_this_run().hold(large) as held:

@@ -32,24 +32,24 @@ from .tool_results import tool_value
 
 
 class TemporalTools(RemoteTools):
-    """Tools that a worker hosts, for agents in a workflow: any Strands tool that does I/O, without a wrapper.
+    """Tools hosted on a worker, for agents in a workflow: any Strands tool that does I/O, without a wrapper.
 
     Give it to a `TemporalAgent` in `tools=`, or to a plain `strands.Agent` in `hooks=`. The agent gets the
-    tools when it is first invoked; the list is recorded in the workflow's history. Each call is an activity
-    `invoke_tool`: what the tool raises is retried by `retry_policy` (but for a ValueError, which is about the
-    arguments) and then is the tool's error, worded as in Strands. Its counterpart on the worker is
+    tools when it is first invoked; history records the list. Each call is an activity `invoke_tool`. If the
+    tool raises, `retry_policy` decides about a retry (a ValueError is about the arguments and not retried).
+    After that the exception is the tool's error, worded as in Strands. Its counterpart on the worker is
     `StrandsPlugin(tools={name: factory})`.
 
-    On the worker a tool finds an agent with this agent's state, whose changes travel back, the caller's
+    On the worker a tool finds an agent with a copy of this agent's state (changes travel back), the caller's
     invocation state, answers to its interrupts, a cancel signal, and `tool_context()` of
-    `strands_temporal.activity`; it does not find the conversation or a model.
+    `strands_temporal.activity`. It does not find the conversation or a model.
 
     Args:
-        *names: Names in `StrandsPlugin(tools=...)`, or patterns of them (`"files_*"`).
+        *names: Names in `StrandsPlugin(tools=...)`, or patterns for them (`"files_*"`).
         **options: Activity options of the listing and of every call: the keys of
-            `temporalio.workflow.ActivityConfig` without `activity_id`. Not given, each may take 1 minute,
-            heartbeats within 15 seconds, and is tried 3 times; a call's summary is the name of its tool. For
-            other options of other tools give the agent another `TemporalTools`.
+            `temporalio.workflow.ActivityConfig` without `activity_id`. By default each may take 1 minute,
+            has a heartbeat time-out of 15 seconds, and is tried 3 times. A call's summary is the name of its
+            tool. If tools need different options, give the agent another `TemporalTools`.
 
     Raises:
         AgentTypeError: If a name is not a string, or an option is unknown or of a wrong type.
@@ -69,7 +69,7 @@ class TemporalTools(RemoteTools):
     @property
     @override
     def owner(self) -> str:
-        """Whose tools they are, for messages."""
+        """Display name of the tools' owner, for error messages."""
         return f"{self!r}, hosted on the worker,"
 
     @property
@@ -80,7 +80,7 @@ class TemporalTools(RemoteTools):
 
     @override
     async def list_tools(self, known: bool) -> Sequence[AgentTool] | None:
-        """List the tools by an activity.
+        """List the tools with an activity.
 
         Raises:
             AgentValueError: If no worker hosts tools, or none matches a name.
@@ -97,7 +97,7 @@ class TemporalTools(RemoteTools):
 
 
 _TASKS_CONTEXT = "_tool_context"
-"""The keyword by which Strands gives a tool the context of a background task (1.62: _executor.py:672)."""
+"""The keyword with which Strands gives a tool the context of a background task (1.62: _executor.py:672)."""
 
 
 class _HostedTool(RemoteTool):
@@ -123,7 +123,7 @@ class _HostedTool(RemoteTool):
             yield ToolResultEvent(_error_result(tool_use, str(error)))
         except InterruptException:
             raise
-        except Exception as error:  # noqa: BLE001  # as Strands' own tools do: the model gets to know
+        except Exception as error:  # noqa: BLE001  # as Strands' own tools do: the model sees the error
             result = _worded(error) or _error_result(tool_use, f"Error: {type(error).__name__} - {error}")
             yield ToolResultEvent(_with_id(result, tool_use), exception=error)
 
@@ -157,7 +157,7 @@ def _success(text: str) -> ToolResult:
 
 
 def _result(value: Any, context: "ToolContext[Any]") -> ToolResult:
-    """Return Strands' result of what the activity returned, the agent's state changed before."""
+    """Apply the activity's state changes, and return its result for Strands."""
     answered = ToolAnswer.from_wire(value)
     if answered is None:
         return cast("ToolResult", decode(value))

@@ -1,8 +1,8 @@
 """The idempotency key of a tool call, and the headers of agents' activities.
 
-The key comes from the message that asks for the call and the call's place in it, never from the provider's id
-alone: servers number the calls of each answer from the start. The message's `tracking_id` stays the same over
-retries, a resume and continue-as-new, and over a reset thanks to `_upstream/answers.py`.
+The key comes from the message that asks for the call and the call's place in it. The provider's id alone is
+not enough: some servers number the calls of each answer from the start. The message's `tracking_id` stays the
+same over retries, a resume and continue-as-new, and over a reset thanks to `_upstream/answers.py`.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _headers: ContextVar[Mapping[str, Payload]] = ContextVar("strands_temporal_heade
 
 
 def idempotency_key(context: "ToolContext[Any]", arguments: Mapping[str, Any]) -> str:
-    """Return the key of the tool call: the same each time this call is made, another for another call.
+    """Return the key of the tool call. It is the same for all repetitions of this call, and unique to it.
 
     Args:
         context: The call, as Strands gives it to a tool.
@@ -44,7 +44,7 @@ def idempotency_key(context: "ToolContext[Any]", arguments: Mapping[str, Any]) -
 def tool_header(key: str, context: "ToolContext[Any]", activity_type: str) -> Payload:
     """Return the header of the activity that answers the call.
 
-    Always plain JSON, whatever converter the user has: the worker reads it in an interceptor.
+    It is always plain JSON, with any converter of the user, because the worker reads it in an interceptor.
     """
     use = context.tool_use
     value = [key, use["toolUseId"]] + ([use["name"]] if use["name"] != activity_type else [])
@@ -52,13 +52,13 @@ def tool_header(key: str, context: "ToolContext[Any]", activity_type: str) -> Pa
 
 
 def hook_header() -> Payload:
-    """Return the header of an activity that runs in a hook's place."""
+    """Return the header of an activity that runs for a hook."""
     return PayloadConverter.default.to_payload(1)
 
 
 @contextlib.contextmanager
 def with_headers(headers: Mapping[str, Payload]) -> Generator[None]:
-    """Give `headers` to the activities that are started in the block; nothing may be awaited in it."""
+    """Add `headers` to the activities that the block starts. The block must not await."""
     token = _headers.set(headers)
     try:
         yield
@@ -67,7 +67,7 @@ def with_headers(headers: Mapping[str, Payload]) -> Generator[None]:
 
 
 class ActivityHeaders(worker.WorkflowOutboundInterceptor):
-    """Adds the headers of a tool call or a hook to the activity that is started for it."""
+    """Adds the headers of a tool call or a hook to its activity."""
 
     def start_activity(self, input: worker.StartActivityInput) -> "workflow.ActivityHandle[Any]":
         """See base class."""
@@ -80,7 +80,7 @@ class ActivityHeaders(worker.WorkflowOutboundInterceptor):
 class _DirectCalls:
     """The calls of one run that no message asked for, such as `agent.tool_async.pay(...)`.
 
-    Strands draws an id for each, which is another after a reset. So they are numbered, equal ones apart.
+    Strands draws an id for each, which changes after a reset. So equal calls are numbered.
     """
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class _DirectCalls:
 
     @classmethod
     def of_this_run(cls) -> "_DirectCalls":
-        """Return the run's own, which its loop keeps."""
+        """Return the calls of this run, which are stored on its event loop."""
         loop = asyncio.get_running_loop()
         calls: _DirectCalls | None = getattr(loop, _DIRECT_CALLS, None)
         if calls is None:
@@ -98,10 +98,10 @@ class _DirectCalls:
         return calls
 
     def asked(self, tool_use_id: str, what: str) -> list[Any]:
-        """Return what tells a call from all others: of this run, and of the runs before it.
+        """Return a value that identifies a call among all calls of this run and of the runs before it.
 
         Args:
-            tool_use_id: The id that Strands drew; a call that a hook has made again keeps it.
+            tool_use_id: The id that Strands drew. It stays the same if a hook repeats the call.
             what: Digest of tool and arguments.
         """
         if (tool_use_id, what) not in self._numbers:
@@ -111,9 +111,9 @@ class _DirectCalls:
 
 
 def _asked(context: "ToolContext[Any]") -> list[Any] | None:
-    """Return what the call was asked by; None if no message asked for it.
+    """Return a value that identifies the message and the place that asked for the call, None without one.
 
-    A background task may begin when the agent has other messages, so it is known by its own id.
+    A background task may begin when the agent has other messages, so its own id identifies it.
     """
     task = background_task(context)
     if task is not None:
@@ -126,16 +126,16 @@ def _asked(context: "ToolContext[Any]") -> list[Any] | None:
             if "toolUse" in block and block["toolUse"]["toolUseId"] == use["toolUseId"]
         ]
         if asked:
-            # A model that is no `TemporalModel` may have given one id twice: the input tells which it is.
+            # A model that is no `TemporalModel` may use the same id twice. The input then tells them apart.
             places = [place for place, block in asked if block["input"] is use["input"]]
             return ["message", message.get("tracking_id"), (places or [asked[0][0]])[0]]
     return None
 
 
 def _asking_messages(agent: Any) -> Generator[Any]:
-    """Yield the message with which the agent waited, if it resumes, then the last one that asks for tools.
+    """Yield the message for which a resumed agent waited, if any, then the last one that asks for tools.
 
-    The first is the second, unless it was taken out of the conversation meanwhile.
+    Both are the same, unless the message was removed from the conversation in the meantime.
     """
     if isinstance(agent, Agent):
         state = Agent.take_snapshot(agent, include=["interrupt_state"]).data["interrupt_state"]
@@ -150,7 +150,7 @@ def _asking_messages(agent: Any) -> Generator[Any]:
 def _digest(value: Any) -> str:
     try:
         text = _text(value)
-    except TypeError:  # a key that JSON has no form for, or keys that have no order
+    except TypeError:  # a key that JSON cannot represent, or keys that cannot be sorted
         text = _text(_with_text_keys(value))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -169,7 +169,7 @@ def _with_text_keys(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return a stand-in for an argument that is not JSON; a set's order differs from process to process."""
+    """Return a stand-in for an argument that is not JSON. Sort a set: its order differs between processes."""
     if isinstance(value, (set, frozenset)):
         return sorted(map(repr, cast("set[Any]", value)))
     return str(value)

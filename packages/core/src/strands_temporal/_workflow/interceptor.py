@@ -1,4 +1,4 @@
-"""Prepares each workflow run for agents, and ends it on an error that left one."""
+"""Prepares each workflow run for agents, and ends it on an error that left an agent."""
 
 from typing import Any, ClassVar
 
@@ -62,7 +62,7 @@ def _end_run_on(error: Exception) -> None:
     """Raise the failure that ends the run or the update if `error` left an agent; else do nothing."""
     wrong_place = misplaced_error(error)
     if wrong_place is not None:
-        # Without its traceback, by which the failure converter would type the cause as well.
+        # Drop the cause's traceback: the failure converter would otherwise type the cause as well.
         raise wrong_place.with_traceback(error.__traceback__) from error.with_traceback(None)
     left = left_agent(error) or raised_by_multi_agent(error)
     if isinstance(error, FailureError) and (left or has_agents()) and not is_sendable(error):
@@ -72,5 +72,5 @@ def _end_run_on(error: Exception) -> None:
     workflow.logger.debug("type=<%s> | an error left the agent and ends the run", type(error).__name__)
     reason = unwrapped(error)
     if isinstance(reason, TemporalError) and not isinstance(reason, ApplicationError) and is_sendable(reason):
-        raise reason  # a time-out, say: it has its own causes
+        raise reason  # for example a time-out: it has its own causes
     raise as_workflow_failure(error) from cause_of(reason)

@@ -1,4 +1,4 @@
-"""The caller's `invocation_state`: which of its values cross, and how the changes come back."""
+"""The caller's `invocation_state`: selects the values that cross, and applies the changes that come back."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -22,17 +22,17 @@ STRANDS_STATE_KEYS = frozenset(
         "tool_config",
     }
 )
-"""Keys that Strands itself puts into `invocation_state` (1.62): the agent and, after a tool call, the
-conversation once more. They never cross to the activity."""
+"""Keys that Strands itself adds to `invocation_state` (1.62): the agent and, after a tool call, another copy
+of the conversation. They never cross to the activity."""
 
 
 def users_state(owner: str, state: dict[str, Any], warned: set[str]) -> dict[str, Any]:
-    """Return the caller's JSON values in `state`, encoded; name once what cannot cross.
+    """Return the caller's JSON values in `state`, encoded. Warn once about each value that cannot cross.
 
     Args:
-        owner: Whose call it is, for the warning: "TemporalModel('claude')".
+        owner: Name of the caller, for the warning: "TemporalModel('claude')".
         state: Strands' `invocation_state`.
-        warned: Keys that were named before; added to.
+        warned: Keys that a warning has already named. Gets the new ones.
     """
     crossing: dict[str, Any] = {}
     for key, value in state.items():
@@ -53,7 +53,7 @@ def users_state(owner: str, state: dict[str, Any], warned: set[str]) -> dict[str
 
 
 def apply_changes(state: dict[str, Any], changed: Changes) -> None:
-    """Change the caller's state, in place, as a tool did its own."""
+    """Apply a tool's changes to the caller's state, in place."""
     for kind, (*way, last), *values in changed:
         inner: Any = state
         for key in way:
@@ -62,16 +62,16 @@ def apply_changes(state: dict[str, Any], changed: Changes) -> None:
         old, new = inner.get(last), decode(values[0]) if values else None
         if kind == "delete":
             inner.pop(last, None)
-        elif isinstance(old, list) and isinstance(new, list):  # the caller may hold it
+        elif isinstance(old, list) and isinstance(new, list):  # in place: the caller may hold it
             old[len(cast("list[Any]", old)) if kind == "extend" else 0 :] = new
         else:
             inner[last] = new
 
 
 def write_back(state: dict[str, Any], changed: Mapping[str, Any], removed: list[str]) -> None:
-    """Bring the caller's state to where the model left its own.
+    """Apply a model's changes to the caller's state.
 
-    Dicts and lists are changed in place, as the model would have done: the caller may hold them.
+    Changes dicts and lists in place, as the model would have done: the caller may hold them.
     """
     for key in removed:
         state.pop(key, None)

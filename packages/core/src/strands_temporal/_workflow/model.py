@@ -46,14 +46,14 @@ from .transcripts import SentTranscripts
 T = TypeVar("T", bound=BaseModel)
 
 MODEL_SETTINGS = frozenset({"streaming_topic", "streaming_batch_interval"})
-"""Settings of a `TemporalModel` that are no activity options; a `TemporalAgent` takes them for its model."""
+"""Settings of a `TemporalModel` that are no activity options. A `TemporalAgent` passes them to its model."""
 
 STREAM_SIGNAL = "__temporal_workflow_stream_publish"
-"""Signal that a `WorkflowStream` handles, named in the docstring of temporalio's class: how to see that there
-is one."""
+"""Signal that a `WorkflowStream` handles, named in the docstring of temporalio's class. A handler for it
+means that the workflow has a stream."""
 
 STREAMING_BATCH_INTERVAL = timedelta(milliseconds=100)
-"""Time between two batches of a stream, unless the user says otherwise: what the guide promises."""
+"""Default time between two batches of a stream, as the guide promises."""
 
 
 class TemporalModel(DescribedModel):
@@ -62,23 +62,24 @@ class TemporalModel(DescribedModel):
     Give it to a `TemporalAgent`, or to a plain `strands.Agent` to make that durable too. Its counterpart on
     the worker is `StrandsPlugin(models={name: factory})`.
 
-    What Strands asks of a model without calling it (`stateful`, `context_window_limit`, `config`) the first
-    answer of a run brings, and so stands in history. Declare it where it must be known before.
+    Strands reads some facts of a model without calling it: `stateful`, `context_window_limit`, `config`. They
+    come back with the first answer of a run, so they are in history. Declare those that must be known before.
 
     Args:
         name: Name of the model in `StrandsPlugin(models=...)`; None is the plugin's default model.
-        streaming_topic: Topic of the workflow's `WorkflowStream` to which the model's events go as they
-            arrive. Needs the extra `streaming`.
-        streaming_batch_interval: Time between two batches to that topic; the first event goes at once.
-        stateful: Whether the model keeps the conversation on its own side. Known before the first answer it
-            also lets Strands refuse a conversation manager, as it does for the model itself.
-        context_window_limit: Tokens that its context window holds, by which conversations are compressed.
-        config: What `get_config` returns, `model_id` for telemetry among it. Stays in the workflow.
-        use_native_token_count: Have the model itself count tokens, in an activity for each count, where
-            Strands would estimate. As the setting of that name of Strands' providers, which must be on too.
+        streaming_topic: Topic of the workflow's `WorkflowStream` that gets the model's events as they arrive.
+            Needs the extra `streaming`.
+        streaming_batch_interval: Time between two batches to that topic. The first event is sent at once.
+        stateful: Whether the model keeps the conversation on its own side. If you declare it, Strands can
+            refuse a conversation manager, as it does for the model itself.
+        context_window_limit: Size of its context window in tokens. Strands compresses conversations by it.
+        config: Settings that `get_config` returns, for example `model_id` for telemetry. They stay in the
+            workflow.
+        use_native_token_count: Have the model itself count tokens instead of Strands' estimate, with an
+            activity for each count. Strands' providers have the same setting, which must also be on.
         **options: Activity options of every call: the keys of `temporalio.workflow.ActivityConfig` without
-            `activity_id`. Not given, a call may take 10 minutes, heartbeats within 15 seconds, and is tried
-            10 times over about five minutes.
+            `activity_id`. By default a call may take 10 minutes, has a heartbeat time-out of 15 seconds, and
+            is tried 10 times over about five minutes.
 
     Raises:
         AgentTypeError: If the name is not a string, or an option is unknown or of a wrong type.
@@ -107,7 +108,7 @@ class TemporalModel(DescribedModel):
         super().__init__(stateful, context_window_limit, config)
         self._options = merge_options(f"TemporalModel({name!r})", MODEL_DEFAULTS, options)
         if workflow.in_workflow():
-            SentTranscripts.of_this_run()  # by which the run is known as one with agents
+            SentTranscripts.of_this_run()  # marks the run as one with agents
 
     def __repr__(self) -> str:
         return f"TemporalModel({self.name!r})"
@@ -122,7 +123,8 @@ class TemporalModel(DescribedModel):
     ) -> int:
         """Estimate the tokens of an input as Strands does, or have the model count them.
 
-        The model counts, in an activity, with `use_native_token_count`. A count that fails is an estimate.
+        With `use_native_token_count` the model counts in an activity. If that fails, the result is an
+        estimate.
         """
         if self.use_native_token_count and workflow.in_workflow():
             frame = frame_of(system_prompt, system_prompt_content, None, None)
@@ -162,8 +164,8 @@ class TemporalModel(DescribedModel):
             RuntimeError: Outside a workflow.
             ModelThrottledException: If the provider throttled the last attempt.
             ContextWindowOverflowException: If the conversation is too long for the model.
-            ModelCallTooLargeError: If it is too long for Temporal.
-            ApplicationError: If the provider raised anything else; its type is the name of that class.
+            ModelCallTooLargeError: If the call is too large for Temporal.
+            ApplicationError: If the provider raised anything else. Its type is the exception's class name.
             ActivityError: If the activity timed out.
             asyncio.CancelledError: If the activity was cancelled with the workflow. When `cancel_signal` is
                 set, the activity is cancelled and the stream ends without an event.
@@ -180,7 +182,7 @@ class TemporalModel(DescribedModel):
             vars(output_schema(structured_output_model)) if structured_output_model else None,
         )
         agent = users.get("agent")
-        if isinstance(agent, Agent):  # a TemporalAgent's was checked; a plain agent's can be only here
+        if isinstance(agent, Agent):  # a plain agent's manager can only be checked here
             check_conversation_manager("Agent(conversation_manager=...)", agent.conversation_manager)
         owner = agent if isinstance(agent, Agent) else self
         with SentTranscripts.of_this_run().send(owner, messages, tool_specs or (), frame) as sent:
@@ -194,7 +196,7 @@ class TemporalModel(DescribedModel):
             try:
                 result = await self._ask(call, cancel_signal)
             except AgentCancelledError:
-                return  # a stream that ends without a stop is what Strands takes for cancelled
+                return  # Strands treats a stream without a `messageStop` as cancelled
             sent.answered(result.answer)
         if state is not None and result.model_state is not None:
             state.clear()
@@ -208,14 +210,14 @@ class TemporalModel(DescribedModel):
     async def structured_output(
         self, output_model: type[T], prompt: Messages, system_prompt: str | None = None, **kwargs: Any
     ) -> AsyncGenerator[dict[str, T | Any], None]:
-        """Call the model's own `structured_output` in an activity; yield its events, last the object.
+        """Call the model's own `structured_output` in an activity. Yield its events, then the object.
 
-        Strands calls it for the deprecated `Agent.structured_output_async` and for a `ClassifierStrategy`;
-        otherwise prefer `structured_output_model=`.
+        Strands calls this for the deprecated `Agent.structured_output_async` and for a `ClassifierStrategy`.
+        Prefer `structured_output_model=`.
 
         Raises:
             ValidationError: If the answer does not fit `output_model`.
-            StructuredOutputException: If the model gave no object.
+            StructuredOutputException: If the model returned no object.
         """
         self._check_use()
         self._name_unknown(kwargs)
@@ -233,7 +235,7 @@ class TemporalModel(DescribedModel):
         yield {"output": object_of(repr(self), result.output, message, output_model)}
 
     def _call(self, transcript: Transcript, **fields: Any) -> ModelCall:
-        """Return a call of this handle's model, with what all its calls have."""
+        """Return a call of this handle's model, with the fields that all its calls share."""
         state, topic = self._runs.current, self.streaming_topic
         return ModelCall(
             model=self.name,
@@ -248,10 +250,10 @@ class TemporalModel(DescribedModel):
 
     @contextlib.contextmanager
     def _crossing(self, call: ModelCall) -> Generator[dict[str, Any]]:
-        """Yield what crosses for a call; what is large of its states the worker asks for in the block.
+        """Yield the dict that crosses for a call. During the block the worker can ask for large states.
 
         Raises:
-            ModelCallTooLargeError: If it is too large for Temporal all the same.
+            ModelCallTooLargeError: If it is still too large for Temporal.
         """
         check_call(repr(self), call)
         states = {
@@ -269,7 +271,7 @@ class TemporalModel(DescribedModel):
     async def _ask(self, call: ModelCall, cancel_signal: Event | None) -> ModelResult:
         activity = STREAMING_MODEL_ACTIVITY if self.streaming_topic else MODEL_ACTIVITY
         with self._crossing(call) as wire:
-            # Without a result type: pydantic's adapter of one costs each workflow 7 KB and its time.
+            # No result type: a pydantic adapter for it would cost each workflow time and 7 KB.
             answer = await call_model(activity, [wire], self._options, cancel_signal=cancel_signal)
         result = ModelResult.from_wire(answer)
         state = self._runs.current
@@ -278,9 +280,9 @@ class TemporalModel(DescribedModel):
         return result
 
     def _check_use(self) -> None:
-        """Refuse to be called outside a workflow, and a topic where the workflow has no stream.
+        """Refuse a call outside of a workflow, and a topic if the workflow has no stream.
 
-        The events for a topic without a stream would be buffered for ever.
+        The events for a topic without a stream would be buffered forever.
         """
         if not workflow.in_workflow():
             raise RuntimeError(
@@ -294,7 +296,7 @@ class TemporalModel(DescribedModel):
             )
 
     def _name_unknown(self, arguments: Mapping[str, Any]) -> None:
-        """Warn once of each argument that a newer Strands passes and that does not cross."""
+        """Warn once about each argument that a newer Strands passes and that does not cross."""
         warned = self._runs.current.warned
         for name in arguments:
             if f"argument {name}" not in warned:
@@ -313,10 +315,10 @@ async def _replayed(result: ModelResult) -> AsyncGenerator[StreamEvent, None]:
 
 
 def as_durable_model(owner: str, model: object, make: Callable[[str | None], TemporalModel]) -> Model:
-    """Return the handle for what a user gave as a model: a handle, a name, or None for the default.
+    """Return the handle for a user's `model` argument: a handle, a name, or None for the default.
 
     Raises:
-        AgentTypeError: If it is a real model, or nothing that names one.
+        AgentTypeError: If it is a real model, or not a name.
     """
     if isinstance(model, TemporalModel):
         return model

@@ -1,7 +1,7 @@
-"""Starts a model call's activity, and again where its attempts ended through no fault of the model's.
+"""Starts a model call's activity. Starts it again if the last attempt ended for a reason outside the model.
 
-A worker's shutdown and an operator's pause or reset use up an attempt. With few attempts, such as the one
-that a router gives each candidate, they would count as the model's failure.
+A worker's shutdown and an operator's pause or reset use up an attempt. With few attempts (a router gives each
+candidate only one) they would count as the model's failure.
 """
 
 from datetime import datetime
@@ -17,9 +17,9 @@ from .activities import execute_activity
 from .options import ActivityOptions
 
 CUT_SHORT = frozenset({"ActivityPause", "ActivityReset", "WorkerShutdown"})
-"""Temporal's types of failure for attempts that were cut short (1.35: worker/_activity.py, and its core)."""
+"""Temporal's failure types for attempts that were cut short (1.35: worker/_activity.py, and its core)."""
 
-_AT_MOST = 10  # times that a call is made anew: every run ends, however often workers are replaced
+_AT_MOST = 10  # repetitions of a call: every run ends, however often workers are replaced
 
 
 class _CutShortError(Exception):
@@ -38,7 +38,7 @@ async def call_model(
     result_type: type[Any] | None = None,
     cancel_signal: Event | None = None,
 ) -> Any:
-    """Run a model's activity as `execute_activity` does, anew while its last attempt was cut short."""
+    """Run a model's activity as `execute_activity` does. Repeat it if its last attempt was cut short."""
     began, left = workflow.now(), _AT_MOST
     while True:
         try:
@@ -51,7 +51,7 @@ async def call_model(
                 cancel_signal=cancel_signal,
             )
         except _CutShortError as cut:  # noqa: PERF203  # a try for each activity
-            # Histories of releases that took it for the model's failure must replay.
+            # Histories of older releases, which treated it as the model's failure, must replay.
             if not left or not _has_time(options, began) or not workflow.patched(MADE_ANEW_PATCH):
                 raise from_activity_error(cut.error)  # noqa: B904  # it sets the cause itself
             left -= 1
@@ -75,7 +75,7 @@ def _has_time(options: ActivityOptions, began: datetime) -> bool:
 
 
 def _with_time_left(options: ActivityOptions, began: datetime) -> ActivityOptions:
-    """Return the options with what is left of the time that the user gave the call as a whole."""
+    """Return the options with the time that is left of the whole call's `schedule_to_close_timeout`."""
     limit = options.get("schedule_to_close_timeout")
     if limit is None:
         return options

@@ -1,4 +1,4 @@
-"""What a workflow knows about a model without calling it, and what `update_config` changed."""
+"""A model's facts as a workflow knows them without a call, and the settings that `update_config` changed."""
 
 import asyncio
 import copy
@@ -23,11 +23,11 @@ _SECRET = re.compile(
 
 
 def checked_overrides(owner: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a user gave to `update_config` if it may cross to the worker.
+    """Return the settings for `update_config` if they may cross to the worker.
 
     Raises:
         AgentTypeError: If a value is neither JSON nor bytes.
-        AgentValueError: If a name says that the value is a secret.
+        AgentValueError: If a setting's name looks like that of a secret.
     """
     for name, value in settings.items():
         secret = _secret_name({name: value})
@@ -47,13 +47,13 @@ def checked_overrides(owner: str, settings: Mapping[str, Any]) -> dict[str, Any]
 
 @dataclasses.dataclass
 class RunState:
-    """What one handle has learned in one run.
+    """The state of one handle in one run.
 
     Attributes:
-        overrides: What `update_config` changed.
-        facts: The model's facts, once an answer brought them.
-        asks: Whether the next call is to bring them.
-        warned: What was named in a warning before.
+        overrides: Settings that `update_config` changed.
+        facts: The model's facts, once an answer has returned them.
+        asks: Whether the next call asks for them.
+        warned: Names that a warning has already mentioned.
     """
 
     overrides: dict[str, Any] = dataclasses.field(default_factory=dict[str, Any])
@@ -62,7 +62,7 @@ class RunState:
     warned: set[str] = dataclasses.field(default_factory=set[str])
 
     def outdate(self) -> None:
-        """Note that the configuration has changed: another model id has another context window."""
+        """Ask for the facts again after a change: another model id has another context window."""
         self.asks = True
         if self.facts is not None:
             config = {
@@ -72,10 +72,10 @@ class RunState:
 
 
 class RunStates:
-    """The state of a handle, for each run its own.
+    """The state of a handle, separate for each run.
 
-    A handle may be made at import and shared by the runs of a worker (unsandboxed, or in a module that passes
-    through the sandbox). What one run learned must not reach another: a replay would not know it.
+    A handle may be created at import and shared by the runs of a worker (unsandboxed, or in a passthrough
+    module). State of one run must not reach another, because a replay would not have it.
     """
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class RunStates:
 
     @property
     def current(self) -> RunState:
-        """The state of this run; outside a workflow what every run begins with."""
+        """The state of this run. Outside of a workflow, the state with which every run begins."""
         if not workflow.in_workflow():
             return self._before
         loop = asyncio.get_running_loop()  # the run's own
@@ -93,7 +93,7 @@ class RunStates:
         return self._runs[loop]
 
     def __getstate__(self) -> RunState:
-        """Return what a copy begins with: deepcopy and pickle come here."""
+        """Return the state with which a copy begins. deepcopy and pickle call this."""
         return _copy(self.current)
 
     def __setstate__(self, state: RunState) -> None:
@@ -103,11 +103,11 @@ class RunStates:
 
 
 class DescribedModel(StructuredOutputSupport, Model):  # pyright: ignore[reportIncompatibleVariableOverride]  # see StructuredOutputSupport
-    """What Strands asks of a model without calling it, answered from what the workflow knows.
+    """A model with the facts that Strands reads without a call, as the workflow knows them.
 
     Args:
         stateful: Whether the model keeps the conversation on its own side, if declared.
-        context_window_limit: Tokens that its context window holds, if declared.
+        context_window_limit: Size of its context window in tokens, if declared.
         config: Further declared settings.
     """
 
@@ -126,7 +126,7 @@ class DescribedModel(StructuredOutputSupport, Model):  # pyright: ignore[reportI
     @property
     @override
     def stateful(self) -> bool:
-        """Whether the model keeps the conversation on its own side; before its first answer as declared."""
+        """Whether the model keeps the conversation on its own side, as declared or from its first answer."""
         if self._stateful is not None:
             return self._stateful
         facts = self._runs.current.facts
@@ -135,7 +135,7 @@ class DescribedModel(StructuredOutputSupport, Model):  # pyright: ignore[reportI
     @property
     @override
     def context_window_limit(self) -> int | None:
-        """Tokens that the model's context window holds; None if nothing told it yet."""
+        """Size of the model's context window in tokens; None if it is not known yet."""
         limit = self.get_config().get("context_window_limit")
         return limit if isinstance(limit, int) else None
 
@@ -148,18 +148,18 @@ class DescribedModel(StructuredOutputSupport, Model):  # pyright: ignore[reportI
 
     @property
     def config(self) -> dict[str, Any]:
-        """As `get_config`: where Strands' telemetry finds `model_id`."""
+        """The same as `get_config()`. Strands' telemetry reads `model_id` here."""
         return self.get_config()
 
     @override
     def update_config(self, **model_config: Any) -> None:
         """Change the configuration of the model for the calls of this handle in this run.
 
-        The worker makes a model of its own for each configuration; other users of the name keep theirs.
+        The worker creates a separate model for each configuration. Other users of the name keep theirs.
 
         Raises:
-            AgentTypeError: If a value is neither JSON nor bytes, so that it cannot cross.
-            AgentValueError: If a name says that the value is a secret, which would stand in history.
+            AgentTypeError: If a value is neither JSON nor bytes, so it cannot cross.
+            AgentValueError: If a setting's name looks like that of a secret: it would be in history.
         """
         state = self._runs.current
         state.overrides.update(checked_overrides(repr(self), model_config))
@@ -167,10 +167,10 @@ class DescribedModel(StructuredOutputSupport, Model):  # pyright: ignore[reportI
 
     @override
     def get_config(self) -> dict[str, Any]:
-        """Return what the workflow knows of the model's configuration.
+        """Return the part of the model's configuration that the workflow knows.
 
-        The first answer brings what is harmless of it (no keys, no client arguments); what was declared goes
-        before that, and what `update_config` changed before all.
+        The first answer returns the harmless settings (no keys, no client arguments). Declared settings
+        override those, and settings from `update_config` override both.
         """
         state = self._runs.current
         told: dict[str, Any] = {}

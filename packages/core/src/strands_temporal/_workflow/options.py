@@ -14,15 +14,15 @@ from .._wire.tool_call import TOOL_HEARTBEAT_TIMEOUT
 ActivityOptions = ActivityConfig
 """Options of the activities behind a model, a tool, a hook: the keys of `temporalio.workflow.ActivityConfig`.
 
-`activity_id` is refused: one handle may be called twice at once, and a second activity with the same id would
-make the workflow task fail for ever.
+`activity_id` is refused: a handle may be called twice at once, and a second activity with the same id would
+make the workflow task fail forever.
 """
 
 MODEL_DEFAULTS: ActivityOptions = {
-    # Ten minutes is what the SDKs of OpenAI and Anthropic allow one request by default.
+    # The SDKs of OpenAI and Anthropic also allow ten minutes for one request by default.
     "start_to_close_timeout": timedelta(minutes=10),
-    # The activity heartbeats by itself, so that a cancelled workflow stops a call in flight: the SDK passes a
-    # heartbeat on after at most 80 % of this, here 12 s. A dead worker is noticed as fast.
+    # The activity heartbeats automatically, so a cancelled workflow stops a call in flight: the SDK sends a
+    # heartbeat after at most 80 % of this, here 12 s. A dead worker is noticed as fast.
     "heartbeat_timeout": timedelta(seconds=15),
     # About five minutes of provider trouble. Strands' own strategy gives up after two.
     "retry_policy": RetryPolicy(
@@ -31,22 +31,22 @@ MODEL_DEFAULTS: ActivityOptions = {
 }
 
 TOOL_DEFAULTS: ActivityOptions = {
-    # Most tools are one request; what takes longer knows its own time.
+    # Most tools make one request. Users set a longer time where they need one.
     "start_to_close_timeout": timedelta(minutes=1),
-    # A tool that fails for good must reach the model as an error while it still matters.
+    # The model must see a permanent failure of a tool while it still matters.
     "retry_policy": RetryPolicy(maximum_attempts=3),
 }
 
 
 HEARTBEATING_TOOL_DEFAULTS: ActivityOptions = {
     **TOOL_DEFAULTS,
-    # An activity of ours heartbeats by itself: a cancelled workflow stops it, and a dead worker is noticed.
+    # Our activities heartbeat automatically: a cancelled workflow stops them, and a dead worker is noticed.
     "heartbeat_timeout": TOOL_HEARTBEAT_TIMEOUT,
 }
 
 
 def tool_defaults(options: ActivityOptions) -> ActivityOptions:
-    """Return the defaults of a user's activity as a tool or hook; on another queue nothing may heartbeat."""
+    """Return the defaults of a user's activity as a tool or hook. On another queue it may not heartbeat."""
     if options.get("task_queue") is not None:
         return TOOL_DEFAULTS
     return HEARTBEATING_TOOL_DEFAULTS
@@ -77,12 +77,12 @@ def activity_option_names() -> frozenset[str]:
 def merge_options(owner: str, defaults: ActivityOptions, given: Mapping[str, Any]) -> ActivityOptions:
     """Return `given` over `defaults`, checked.
 
-    A default time-out stands back when the other overall time-out is given, and the default retry policy when
-    `schedule_to_close_timeout` bounds the retries: what the user chose decides alone.
+    The user's choice decides alone: a default time-out does not apply if the other overall time-out is given,
+    and the default retry policy does not apply if `schedule_to_close_timeout` bounds the retries.
 
     Args:
-        owner: What the options belong to, for messages: "TemporalModel('claude')".
-        defaults: Options for what is not given.
+        owner: Owner of the options, for messages: "TemporalModel('claude')".
+        defaults: Values for options that are not given.
         given: Activity options as the user gave them; a value of None counts as not given.
 
     Raises:
@@ -131,5 +131,5 @@ def _check(owner: str, name: str, value: Any) -> None:
             value.apply_to_proto(RetryPolicyProto())
         except ValueError as error:
             raise AgentValueError(f"{owner}: {value!r} cannot work: {error}") from error
-        except (TypeError, AttributeError) as error:  # the class takes anything and finds out here
+        except (TypeError, AttributeError) as error:  # the class accepts anything and raises here
             raise AgentTypeError(f"{owner}: a value in {value!r} has a wrong type: {error}") from error

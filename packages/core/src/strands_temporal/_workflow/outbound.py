@@ -1,7 +1,7 @@
 """The interceptor for what a workflow sends: the headers of agents' activities, and size checks.
 
-A workflow with agents often passes on what they said: to its caller, its next run, a child workflow. If that
-is too large, the run or the update fails with a reason. Temporal would fail the workflow task forever.
+A workflow with agents often passes on their answers: to its caller, its next run, a child workflow. If such a
+value is too large, the run or the update fails with a reason. Temporal would fail the workflow task forever.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _TRIM = (
 
 
 class Outbound(ActivityHeaders):
-    """Checks what a workflow with agents hands on by itself, and adds headers to activities of ours."""
+    """Checks the size of values that workflow code with agents sends. Adds headers to our activities."""
 
     def continue_as_new(self, input: worker.ContinueAsNewInput) -> NoReturn:
         """See base class."""
@@ -46,12 +46,12 @@ class Outbound(ActivityHeaders):
 
 
 def has_agents() -> bool:
-    """Tell whether this run has an agent: what a run without one sends is its own affair."""
+    """Tell whether this run has an agent. A run without one may send anything."""
     return workflow.get_query_handler(TRANSCRIPT_QUERY) is not None
 
 
 def check_sent(kind: str, values: Sequence[Any], text: str, advice: str) -> None:
-    """Refuse what a run with agents sends by itself, if it is too large.
+    """Refuse a value that the workflow code of a run with agents sends, if it is too large.
 
     Raises:
         PayloadTooLargeError: See `Gate.check`.

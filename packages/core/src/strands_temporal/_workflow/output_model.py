@@ -1,4 +1,4 @@
-"""The class that a model's answer must fit: its schema for the worker, and the object made of the answer."""
+"""Makes the schema of the class that an answer must fit, and the object of that class from the answer."""
 
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ T = TypeVar("T", bound=BaseModel)
 
 
 def output_schema(model: type[BaseModel]) -> OutputSchema:
-    """Return what crosses for `model`."""
+    """Return the schema that crosses for `model`."""
     return OutputSchema(
         name=model.__name__,
         description=model.__doc__,
@@ -24,12 +24,12 @@ def output_schema(model: type[BaseModel]) -> OutputSchema:
 
 
 def object_of(owner: str, output: Any, message: Message, output_model: type[T]) -> T:
-    """Return the object that a model's own `structured_output` gave.
+    """Return the object that a model's own `structured_output` returned.
 
     Args:
-        owner: Whose call it is, for the error.
-        output: What `dump` returned; None from a worker of a release that asked by a forced tool call.
-        message: What the model said.
+        owner: Name of the caller, for the error.
+        output: The value that `dump` returned; None from a worker of a release that used a forced tool call.
+        message: The model's message.
         output_model: The class of the object.
 
     Raises:

@@ -1,8 +1,8 @@
-"""Tools that run on the worker: how an agent gets them, and their place among its other tools.
+"""Gives an agent the tools that run on the worker, at their place among its other tools.
 
-Strands loads a tool provider while an agent is built, when nothing can be awaited. `RemoteTools` is also a
-hook provider: it gives the agent its tools at `BeforeInvocationEvent` (or before each model call), when an
-activity can be awaited. Strands reads the tools after that.
+Strands loads a tool provider while an agent is built, and then nothing can be awaited. `RemoteTools` is also
+a hook provider: it gives the agent its tools at `BeforeInvocationEvent` (or before each model call), when it
+can await an activity. Strands reads the tools after that.
 """
 
 import asyncio
@@ -34,13 +34,13 @@ T = TypeVar("T")
 
 
 class RemoteTools(ToolProvider, HookProvider):
-    """Tools whose list a worker knows, for agents in workflows.
+    """Tools that a worker lists, for agents in workflows.
 
-    The base of `TemporalTools` and of the mcp package's `TemporalMCPClient`. A subclass says how they are
-    listed (`list_tools`, by an activity, so that a replay sees the same tools).
+    The base of `TemporalTools` and of the mcp package's `TemporalMCPClient`. A subclass lists them in
+    `list_tools`, with an activity, so that a replay sees the same tools.
 
     Args:
-        each_call: List before each model call; else once for this handle.
+        each_call: Whether to list before each model call; otherwise once for this handle.
     """
 
     def __init__(self, *, each_call: bool = False) -> None:
@@ -52,7 +52,7 @@ class RemoteTools(ToolProvider, HookProvider):
     @property
     @abstractmethod
     def owner(self) -> str:
-        """Whose tools they are, for messages: "MCP server 'search'"."""
+        """Display name of the tools' owner, for error messages: "MCP server 'search'"."""
         ...
 
     @property
@@ -63,57 +63,57 @@ class RemoteTools(ToolProvider, HookProvider):
 
     @property
     def repeated_hint(self) -> str:
-        """What to do when the agent has these tools by another handle, as a sentence."""
+        """What to do when the agent has these tools from another handle, as a sentence."""
         return "Give the agent one handle for them, or tools with different names"
 
     @property
     def outside_hint(self) -> str:
-        """What an agent outside of workflows gets in place of this handle, as the end of a sentence."""
+        """What to give an agent outside of workflows instead of this handle, as the end of a sentence."""
         return "give the agent the tools themselves"
 
     @abstractmethod
     async def list_tools(self, known: bool) -> Sequence[AgentTool] | None:
-        """Return the tools, in a workflow; None, if `known`, when they are the ones returned before."""
+        """Return the tools, in a workflow. If `known`, return None when they have not changed."""
         ...
 
     async def listing(
         self, activity: str, argument: Any, options: ActivityOptions, result_type: type[T], unknown: str
     ) -> T:
-        """Return what an activity of the worker lists.
+        """Return the listing of a worker's activity.
 
         Args:
             activity: Activity type.
             argument: The activity's argument.
             options: Activity options.
             result_type: Type of the listing.
-            unknown: What to say, in whole sentences, when the worker lacks the activity.
+            unknown: Error message, in whole sentences, if the worker does not have the activity.
 
         Raises:
-            AgentValueError: If the worker lacks the activity.
+            AgentValueError: If the worker does not have the activity.
             ApplicationError: If the activity failed.
         """
         try:
             return await execute_activity(activity, [argument], options, result_type=result_type)
         except ApplicationError as error:
-            if error.type != "NotFoundError":  # what the SDK says of an activity that the worker lacks
+            if error.type != "NotFoundError":  # the SDK's type for an activity that the worker does not have
                 raise
             raise AgentValueError(f"{unknown} {error.message}") from error
 
     def __iter__(self) -> Iterator[AgentTool]:
-        """Yield what stands for the tools while an agent is built: Strands takes an iterable apart."""
+        """Yield a placeholder for the tools while an agent is built: Strands unpacks an iterable."""
         yield Placeholder(self)
 
     @override
     async def load_tools(self, **kwargs: Any) -> Sequence[AgentTool]:
-        """Return the tools. In a workflow; elsewhere only what stands for them.
+        """Return the tools in a workflow, elsewhere only the placeholder.
 
-        An agent that has this handle does it by itself.
+        An agent with this handle calls it automatically.
         """
         if not workflow.in_workflow():
             return list(self)
         async with self._lock:
             loop = asyncio.get_running_loop()  # each workflow, and each replay of it, has its own
-            if self._loop is not loop:  # a handle kept outside of workflows must list in each
+            if self._loop is not loop:  # a handle shared by workflows must list in each
                 self._loop, self._tools = loop, None
             if self._tools is None or self._each_call:
                 listed = await self.list_tools(known=self._tools is not None)
@@ -136,16 +136,16 @@ class RemoteTools(ToolProvider, HookProvider):
             registry.add_callback(BeforeModelCallEvent, membership.refresh, order=HookOrder.SDK_FIRST)
         else:
             registry.add_callback(BeforeInvocationEvent, membership.join, order=HookOrder.SDK_FIRST)
-        # An agent that resumes from an interrupt in a new run calls tools before any model.
+        # An agent that resumes from an interrupt in a new run calls tools before it calls a model.
         registry.add_callback(BeforeToolsEvent, membership.join, order=HookOrder.SDK_FIRST)
 
 
 class RemoteTool(AgentTool):
-    """One tool of a `RemoteTools`, in the workflow. A subclass says how it is called (`stream`).
+    """One tool of a `RemoteTools`, in the workflow. A subclass calls it in `stream`.
 
     Args:
         provider: The handle it came from.
-        spec: Its spec; the name in it is the model's.
+        spec: Its spec, with the name that the model sees.
     """
 
     def __init__(self, provider: RemoteTools, spec: ToolSpec) -> None:
@@ -168,12 +168,12 @@ class RemoteTool(AgentTool):
     @property
     @override
     def tool_type(self) -> str:
-        """The same as of Strands' own tools."""
+        """The same as for Strands' own tools."""
         return "python"
 
 
 class Placeholder(AgentTool):
-    """Stands among an agent's tools, while it is built, where the tools of a `RemoteTools` will be."""
+    """Marks the place of a `RemoteTools`' tools among an agent's tools while the agent is built."""
 
     def __init__(self, provider: RemoteTools) -> None:
         super().__init__()
@@ -182,14 +182,14 @@ class Placeholder(AgentTool):
     @property
     @override
     def tool_name(self) -> str:
-        return f"{self.provider!r} {id(self)}"  # the same for no two
+        return f"{self.provider!r} {id(self)}"  # unique
 
     @property
     @override
     def tool_spec(self) -> ToolSpec:
-        """Refuse: whoever asks has an agent that will never get the tools.
+        """Refuse: an agent that reads the placeholder's spec will never get the tools.
 
-        Background tasks look at all schemas while the agent is built: the tools' come with the tools.
+        Background tasks read all schemas while the agent is built, so they get an empty one.
         """
         if called_by_strands(1, "strands.background_tasks"):
             return {"name": self.tool_name, "description": "", "inputSchema": {"json": {}}}
@@ -214,11 +214,11 @@ class Membership:
 
     def __init__(self, provider: RemoteTools) -> None:
         self._provider = provider
-        self._following: set[str] = set()  # tools that were given to the agent after these
+        self._following: set[str] = set()  # tools that the agent got after these
         self._own: list[str] | None = None  # these tools in the agent; None before the first listing
 
     def take_place(self, event: AgentInitializedEvent) -> None:
-        """Take the placeholder out and remember its place."""
+        """Remove the placeholder and remember its place."""
         registry = event.agent.tool_registry.registry
         for name, tool in list(registry.items()):
             if isinstance(tool, Placeholder) and tool.provider is self._provider:
@@ -227,12 +227,12 @@ class Membership:
                 del registry[name]
 
     async def join(self, event: Any) -> None:
-        """Give the agent the tools if it has none yet."""
+        """Give the agent the tools if it does not have them yet."""
         if self._own is None:
             await self.refresh(event)
 
     async def refresh(self, event: Any) -> None:
-        """Give the agent the tools that the handle has now, in the place of those that it had."""
+        """Replace the agent's tools from this handle by those that the handle has now."""
         tools = await self._provider.load_tools()
         registry: dict[str, AgentTool] = event.agent.tool_registry.registry
         own = set(self._own or ())
@@ -247,10 +247,10 @@ class Membership:
 
 
 def _check_names(provider: RemoteTools, tools: Sequence[AgentTool], others: Mapping[str, AgentTool]) -> None:
-    """Refuse tools whose names the agent has already; to Strands `-` and `_` are one.
+    """Refuse tools if the agent already has their names. Strands treats `-` and `_` as the same.
 
     Raises:
-        AgentValueError: Naming both owners and what to do.
+        AgentValueError: If a name is taken. The message names both owners and what to do.
     """
     taken = {_normal(name): tool for name, tool in others.items()}
     for tool in tools:

@@ -1,4 +1,4 @@
-"""`TemporalLLMSteeringHandler`: a judge model decides on an agent's tool calls."""
+"""`TemporalLLMSteeringHandler`: a judge model decides about an agent's tool calls."""
 
 from typing import Any, Literal
 
@@ -36,18 +36,18 @@ class TemporalLLMSteeringHandler(LLMSteeringHandler):
 
     Give it to an agent: `TemporalAgent(..., plugins=[TemporalLLMSteeringHandler("...")])`. For each tool call
     the judge says proceed, guide (the call is cancelled, the model reads why) or interrupt (a person is
-    asked). A judge that fails, or does not decide, ends the run and the tool does not run; Strands' own
-    handler lets the tool run then.
+    asked). If the judge fails or does not decide, the run ends and the tool does not run. Strands' own
+    handler would let the tool run.
 
     Args:
-        system_prompt: What the judge goes by.
-        prompt_mapper: Makes the judge's prompt; Strands' default one when not given.
-        model: The judge: name of a model in `StrandsPlugin(models=...)`, or a `TemporalModel`. Not given, it
-            is the agent's `aux_model`.
-        context_providers: What the judge learns of the run; `[LedgerProvider()]` when not given.
+        system_prompt: The judge's instructions.
+        prompt_mapper: Makes the judge's prompt. By default Strands' own.
+        model: The judge: name of a model in `StrandsPlugin(models=...)`, or a `TemporalModel`. By default the
+            agent's `aux_model`.
+        context_providers: Providers of the judge's context. By default `[LedgerProvider()]`.
 
     Raises:
-        AgentTypeError: If `model` is a real one.
+        AgentTypeError: If `model` is a real model.
     """
 
     def __init__(

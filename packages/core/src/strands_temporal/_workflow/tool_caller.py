@@ -1,4 +1,4 @@
-"""Direct calls of an agent's tools that are awaited, and the refusal of agents outside of a workflow."""
+"""Direct tool calls with `await`, and the check that refuses a `TemporalAgent` outside of a workflow."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -12,16 +12,16 @@ from .failures import mark_left_agent
 
 
 class AsyncToolCaller:
-    """The tools of an agent, each as an attribute: a function that calls it and is awaited."""
+    """The tools of an agent as attributes. Each is an async function that calls the tool."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[ToolResult]]:
-        """Return what calls the tool `name`; a tool's name with dashes is written with underscores.
+        """Return a function that calls the tool `name`. Write underscores for dashes in a tool's name.
 
-        Called, it raises AttributeError if there is no such tool, and ConcurrencyException while an
-        invocation of the agent runs, unless it is given `record_direct_tool_call=False`.
+        The function raises AttributeError if there is no such tool. It raises ConcurrencyException while an
+        invocation of the agent runs, unless it gets `record_direct_tool_call=False`.
         """
         if name.startswith("_"):
             raise AttributeError(name)

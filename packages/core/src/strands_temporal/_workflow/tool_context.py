@@ -1,4 +1,4 @@
-"""Turns Strands' tool context into what crosses to an activity, and applies the changes that come back."""
+"""Converts Strands' tool context to the values that cross, and applies the changes that come back."""
 
 import inspect
 import uuid
@@ -20,7 +20,7 @@ def takes_context(function: Callable[..., Any]) -> bool:
     """Tell whether an activity's function has a parameter for its tool context.
 
     Raises:
-        TypeError: If that parameter is annotated as Strands' own class, which cannot cross to an activity.
+        TypeError: If that parameter is annotated with Strands' own class, which cannot cross to an activity.
     """
     parameter = inspect.signature(function, eval_str=True).parameters.get(CONTEXT_PARAMETER)
     if parameter is None:
@@ -34,7 +34,7 @@ def takes_context(function: Callable[..., Any]) -> bool:
 
 
 def wire_context(context: "StrandsToolContext[Any]", users_state: dict[str, Any]) -> dict[str, Any]:
-    """Return what crosses to the activity: the values of a `ToolContext`."""
+    """Return the values of a `ToolContext` that cross to the activity."""
     use = context.tool_use
     crossing = {
         "tool_use": {"toolUseId": use["toolUseId"], "name": use["name"], "input": encode_any(use["input"])},
@@ -48,18 +48,18 @@ def wire_context(context: "StrandsToolContext[Any]", users_state: dict[str, Any]
 def answer(
     context: "StrandsToolContext[Any]", error: InterruptException, answers: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return `answers` with the one to an interrupt that an activity raised.
+    """Return `answers` plus the answer to an interrupt that an activity raised.
 
-    Those to a call's interrupts go with it; but a background task keeps its own, and tells them only to who
-    asks.
+    The answers to a call's interrupts are sent with the call. A background task keeps its answers to itself,
+    and returns one only when asked for it.
 
-    One that `ToolContext.interrupt` raised has no id yet: Strands gives it its own, stable over replay; and
-    that a hosted tool got from Strands on the worker is the call's, and a background task's is another. One
-    that the activity made itself keeps what it has.
+    An interrupt raised by `ToolContext.interrupt` has no id. Strands assigns one here that is stable across
+    replays. An interrupt that a hosted tool got from Strands on the worker has the call's id; in a background
+    task Strands assigns another. An interrupt that the activity built itself keeps its id and is re-raised.
 
     Raises:
-        InterruptException: If there is no answer yet: it pauses the agent.
-        ApplicationError: If the activity had the answer.
+        InterruptException: If there is no answer yet. It pauses the agent.
+        ApplicationError: If the activity already had the answer.
     """
     asked = error.interrupt
     if asked.id and asked.id != _interrupt_id(context, asked.name):
@@ -78,8 +78,8 @@ def answer(
 def _answers(context: "StrandsToolContext[Any]") -> dict[str, Any]:
     """Return the answers to this call's interrupts by name, from Strands' snapshot of its state.
 
-    Only to what the tool itself asked: a hook before it, or a sub-agent's call of the same id, may have asked
-    under the same name.
+    Only the tool's own interrupts count: a hook before it, or a sub-agent's call with the same id, may have
+    asked under the same name.
     """
     agent = context.agent
     if not isinstance(agent, Agent):
@@ -104,7 +104,7 @@ def state_of(context: "StrandsToolContext[Any]") -> AgentState | None:
 
 
 def apply_state(context: "StrandsToolContext[Any]", patch: dict[str, Any]) -> None:
-    """Change the agent's state, and the invocation state, as an activity did.
+    """Apply an activity's changes to the agent's state and the invocation state.
 
     A tool on the worker may also have called `agent.cancel(...)`.
     """

@@ -1,4 +1,4 @@
-"""A conversation in pages, for a worker that asks for it by query."""
+"""Splits a conversation into pages, for a worker that asks for it by query."""
 
 import base64
 import dataclasses
@@ -14,13 +14,13 @@ from .._wire.values import encode, set_fields
 
 
 class Pages:
-    """What a call is about, for as long as the call is under way.
+    """The conversation, or a held value, of a call that is under way.
 
-    Serialised and compressed only when a worker asks.
+    It is serialised and compressed only when a worker asks.
 
     Args:
-        digest: Of what it is, in `WHOLE_DIGITS` digits.
-        told: Returns it as encoded JSON, whole or (True) what is new against the call before.
+        digest: Digest of the content, in `WHOLE_DIGITS` digits.
+        told: Returns the content as encoded JSON: whole or, for True, as a delta against the previous call.
     """
 
     def __init__(self, digest: str, told: Callable[[bool], Any]) -> None:
@@ -35,7 +35,7 @@ class Pages:
         """Return the pages of a conversation.
 
         Args:
-            news: The conversation against the one of the call before.
+            news: The conversation as a delta against the previous call's.
             messages: All messages.
             tools: All tool specs.
             frame: The whole frame.
@@ -58,14 +58,14 @@ class Pages:
         """Return page `number`, from 0: a header and a part of the compressed JSON, as base64.
 
         Args:
-            number: The page.
-            news: Give what is new, for a worker that kept the conversation of the call before.
+            number: The page's number.
+            news: Return only the delta, for a worker that kept the previous call's conversation.
             page_bytes: Compressed bytes of a page.
         """
         packed = self._packed.get(news)
         if packed is None:
-            # The fastest level: a workflow may take two seconds for all it does at once.
-            # Keys in their order: a provider's prompt cache takes another order for another prompt.
+            # The fastest level: a workflow task has two seconds in total.
+            # Keep the order of keys: a provider's prompt cache treats another order as another prompt.
             told = json.dumps(self._told(news), separators=(",", ":"), ensure_ascii=False)
             packed = self._packed[news] = zlib.compress(told.encode(), 1)
         pages = math.ceil(len(packed) / page_bytes)

@@ -1,7 +1,7 @@
 """Remembers which conversations a run has sent to models, so that each message is sent once.
 
-One `SentTranscripts` serves all agents of a run. It handles the query by which a worker that kept nothing
-gets the conversation of a pending call, and whatever else is too large to go with the call.
+One `SentTranscripts` serves all agents of a run. It handles the query by which a worker without a cached
+conversation gets that of a pending call, and other values that are too large to go with the call.
 """
 
 import operator
@@ -35,16 +35,16 @@ NO_FRAME = digest_of_frame({})
 
 @dataclass
 class Sent:
-    """What was sent last for one agent.
+    """The values that were sent last for one agent.
 
     Attributes:
         agent: Number of the agent in its run.
         call: Number of the call that sent it; 0 before the first.
         messages: The conversation.
         tools: The tool specs.
-        frame: What else was sent.
-        frame_digest: Its digest.
-        answer: Beginning of the digest of the call's answer, once it is there.
+        frame: The frame.
+        frame_digest: Digest of the frame.
+        answer: First digits of the digest of the call's answer, once it is known.
     """
 
     agent: int
@@ -60,21 +60,21 @@ class Sending(NamedTuple):
     """A call that is under way.
 
     Attributes:
-        transcript: What crosses.
-        sent: What its agent has sent, this call included.
+        transcript: The transcript that crosses.
+        sent: The values that its agent has sent, including this call.
     """
 
     transcript: Transcript
     sent: Sent
 
     def answered(self, answer: str) -> None:
-        """Note the answer, by the beginning of its digest: sent on, it need not cross again."""
+        """Remember the first digits of the answer's digest: the next call then need not send the answer."""
         if self.sent.call == self.transcript.call:
             self.sent.answer = answer
 
 
 class SentTranscripts:
-    """What the agents of one run have sent, and the calls that are under way."""
+    """The conversations that the agents of one run have sent, and the calls that are under way."""
 
     def __init__(self) -> None:
         self._sent: WeakKeyDictionary[object, Sent] = WeakKeyDictionary()
@@ -84,13 +84,13 @@ class SentTranscripts:
 
     @classmethod
     def of_this_run(cls) -> "SentTranscripts":
-        """Return the run's own, made and registered as query handler at first use.
+        """Return the object of this run. The first use creates it and registers its query handler.
 
-        It is found through its handler: this module passes through the sandbox, so a global would be shared
-        by all workflows of the worker.
+        The handler leads back to the object. A global would not do: this is a passthrough module of the
+        sandbox, so all workflows of the worker would share it.
 
         Raises:
-            AgentValueError: If the workflow has a query of that name.
+            AgentValueError: If the workflow already has a query of that name.
         """
         handler = workflow.get_query_handler(TRANSCRIPT_QUERY)
         if handler is None:
@@ -109,16 +109,16 @@ class SentTranscripts:
     def send(
         self, owner: object, messages: Sequence[Any], tools: Sequence[Any], frame: Frame
     ) -> "Generator[Sending]":
-        """Yield what crosses for a call, and answer queries for it meanwhile.
+        """Yield the transcript of a call, and answer queries for it during the block.
 
         Args:
-            owner: Whose conversation it is: the agent, or the handle where no agent calls.
+            owner: Owner of the conversation: the agent, or the handle if no agent calls.
             messages: Strands messages.
             tools: Strands tool specs.
-            frame: What else goes with them.
+            frame: The rest of the conversation.
 
         Raises:
-            TypeError: If something new in them is neither JSON nor bytes.
+            TypeError: If a new item contains something that is neither JSON nor bytes.
         """
         sent = self._sent.get(owner)
         if sent is None:
@@ -134,12 +134,12 @@ class SentTranscripts:
 
     @contextmanager
     def hold(self, value: Any) -> "Generator[list[Any] | None]":
-        """Hold an encoded value for a worker to ask for in the block, if it is too large to go along.
+        """Hold an encoded value during the block if it is too large to send. A worker can ask for it.
 
         Yields:
-            By what the worker asks for it: its number and digest. None: it is to go along.
+            Number and digest with which the worker asks for it; None if it must be sent with the call.
         """
-        self._values += 1  # whether it is held or not: a release that decides otherwise counts the same
+        self._values += 1  # even if not held: a release with another limit must count the same
         if json_size(value) <= INLINE_BYTES:
             yield None
             return
@@ -151,7 +151,7 @@ class SentTranscripts:
             del self._under_way[key]
 
     def page(self, agent: int, call: int, number: int, news: bool, page_bytes: int = PAGE_BYTES) -> str:
-        """Return a page of a call's conversation; nothing if the call is not under way. The query."""
+        """Answer the query: return a page of a call's conversation, or "" if the call is not under way."""
         pages = self._under_way.get((agent, call))
         return "" if pages is None else pages.page(number, news, page_bytes)
 
@@ -159,10 +159,10 @@ class SentTranscripts:
 def _next(
     sent: Sent, messages: Sequence[Any], tools: Sequence[Any], frame: Frame
 ) -> tuple[Transcript, Pages]:
-    """Return the next call's transcript, and note that it was sent.
+    """Return the next call's transcript and its pages, and remember it as sent.
 
-    A worker asks for what is large: it stands in history already, as the input or the result that brought it
-    to the workflow.
+    A large transcript is left out, and the worker asks for it. Its content is already in history, as the
+    input or the result that brought it to the workflow.
     """
     new_messages = delta(sent.messages, messages, sent.answer, sent.call)
     new_tools = delta(sent.tools, tools)
