@@ -1,4 +1,4 @@
-"""A client and a worker for tests of agents, and the proof that what they did replays."""
+"""A client and a worker for tests of agents, and a check that their workflows replay."""
 
 import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -23,15 +23,15 @@ async def assert_replays(
     *,
     plugins: Sequence[WorkerPlugin] | None = None,
 ) -> None:
-    """Replay a workflow's history and raise what the replay raises.
+    """Replay a workflow's history and raise the error of the replay, if any.
 
     Args:
-        history: A history, or the handle of a workflow whose history is fetched.
-        workflows: The workflow classes that it may be of.
-        plugins: Plugins of the worker that ran it; `StrandsPlugin()` when not given. No model is called.
+        history: A history, or a workflow's handle, which fetches it.
+        workflows: The workflow classes that may have run.
+        plugins: Plugins of the worker that ran it. By default `StrandsPlugin()`. No model is called.
 
     Raises:
-        temporalio.workflow.NondeterminismError: If the code does other things than the history says.
+        temporalio.workflow.NondeterminismError: If the code does not do the same as in the history.
     """
     if isinstance(history, WorkflowHandle):
         history = await history.fetch_history()
@@ -43,13 +43,13 @@ async def assert_replays(
 
 @dataclass
 class AgentEnvironment:
-    """A client and a running worker on one task queue. Made by `agent_environment`.
+    """A client and a running worker on one task queue. `agent_environment` creates it.
 
     Attributes:
         client: Client with the environment's plugins.
         worker: The running worker.
         workflows: Workflow classes of the worker.
-        plugins: Plugins of the client and so of the worker.
+        plugins: Plugins of the client, which also apply to the worker.
         timeout: How long one workflow may run before the server ends it.
     """
 
@@ -84,7 +84,7 @@ class AgentEnvironment:
             await self.assert_replays(handle)
 
     async def assert_replays(self, handle: "WorkflowHandle[Any, Any]") -> None:
-        """Replay the history that the workflow has so far."""
+        """Replay the workflow's history up to now."""
         await assert_replays(handle, self.workflows, plugins=self.plugins)
 
 
@@ -102,15 +102,15 @@ async def agent_environment(
     """Connect to a Temporal server and run a worker while the block runs.
 
     Args:
-        address: `host:port` of the server, or a client to take the connection of.
+        address: `host:port` of the server, or a client with a connection to use.
         workflows: Workflow classes.
         models: Model factories for a `StrandsPlugin`; not with `plugins`.
         tools: Tools that this `StrandsPlugin` hosts on the worker; not with `plugins`.
         activities: Activity functions; plain ones run in a thread pool.
-        plugins: Plugins for the client, and so for the worker; `[StrandsPlugin(models=models, tools=tools)]`
-            when not given.
-        **worker_options: Further arguments of `temporalio.worker.Worker`. Not given, the worker waits for no
-            activity when the block ends.
+        plugins: Plugins for the client, which also apply to the worker. By default
+            `[StrandsPlugin(models=models, tools=tools)]`.
+        **worker_options: Further arguments of `temporalio.worker.Worker`. By default the worker does not wait
+            for activities when the block ends.
     """
     if plugins is None:
         plugins = [StrandsPlugin(models=models, tools=tools)]
@@ -120,7 +120,7 @@ async def agent_environment(
         client = await Client.connect(address, plugins=plugins)
     with ThreadPoolExecutor(8) as executor:
         worker_options.setdefault("activity_executor", executor)
-        # A test that leaves calls under way does not want to wait for them; a 0 would mean the default.
+        # A test does not want to wait for calls that still run. 0 would mean the default.
         worker_options.setdefault("graceful_shutdown_timeout", timedelta(microseconds=1))
         worker_options.setdefault("task_queue", f"test-{uuid.uuid4()}")
         worker = Worker(client, workflows=workflows, activities=activities, **worker_options)

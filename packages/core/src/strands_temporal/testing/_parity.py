@@ -1,4 +1,4 @@
-"""Runs the same scenario in a plain `strands.Agent` and in a workflow, and compares what a user sees."""
+"""Runs the same scenario in a plain `strands.Agent` and in a workflow, and compares the results."""
 
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -35,10 +35,10 @@ _MODEL = "scripted"
 class MakeAgent:
     """Builds the agent of a scenario: plain, or durable in a workflow.
 
-    Call it with the arguments that both take (`tools=`, `hooks=`, ...); the model is the scenario's.
+    Call it with arguments that both agents take (`tools=`, `hooks=`, ...). The scenario has the model.
 
     Attributes:
-        durable: Whether this run is the one in the workflow, for tools that differ (`activity_as_tool`).
+        durable: Whether this is the run in the workflow, for tools that differ (`activity_as_tool`).
     """
 
     def __init__(self, model: ScriptedModel | None, record: "_Recorder") -> None:
@@ -59,9 +59,9 @@ class Scenario:
     """One run of an agent, described once and run twice.
 
     Attributes:
-        script: Makes the scripted model; called once for each of the two runs.
-        build: Makes the agent: `lambda make: make(tools=[letter_counter])`.
-        drive: Calls the agent and returns the last result; one prompt is `drive=prompts("Hello")`.
+        script: Returns the scripted model. Called once for each of the two runs.
+        build: Returns the agent: `lambda make: make(tools=[letter_counter])`.
+        drive: Calls the agent and returns the last result. For one prompt: `drive=prompts("Hello")`.
         activities: Activities of the worker.
         tools: Tools hosted on the worker, for `TemporalTools` in the durable run.
     """
@@ -75,11 +75,11 @@ class Scenario:
 
 @dataclass
 class Seen:
-    """What a user sees of one run.
+    """The results of one run that a user can see.
 
     Attributes:
         messages: The conversation at the end, without ids and timings.
-        hook_events: Hook events in order, with what distinguishes them.
+        hook_events: Hook events in order, with the values that distinguish them.
         tool_results: Results of the tools, in order.
         stop_reason: Why the last invocation ended.
         text: The last result as text.
@@ -88,7 +88,7 @@ class Seen:
         cycles: Cycles of the event loop.
         tool_calls: Number of calls, and of failures, by tool.
         error: Class name and message of the exception that left the agent.
-        given: What the model was given, call by call: messages, tool names, system prompt, tool choice.
+        given: The model's input, call by call: messages, tool names, system prompt, tool choice.
     """
 
     messages: list[Any] = field(default_factory=list[Any])
@@ -106,13 +106,13 @@ class Seen:
 
 @dataclass(frozen=True)
 class Parity:
-    """Both runs of a scenario. `plain` and `durable` are equal where the promise of parity holds."""
+    """Both runs of a scenario. If parity holds, `plain` and `durable` are equal."""
 
     plain: Seen
     durable: Seen
 
     def assert_equal(self) -> None:
-        """Raise an AssertionError that names the first thing in which the runs differ."""
+        """Raise an AssertionError that names the first difference between the runs, if there is one."""
         for name in self.plain.__dataclass_fields__:
             plain, durable = getattr(self.plain, name), getattr(self.durable, name)
             if plain != durable:
@@ -134,12 +134,12 @@ def prompts(*texts: Any, **arguments: Any) -> Callable[[Agent], Awaitable[AgentR
 
 
 async def run_parity(address: "str | Client", scenario: Scenario, **worker_options: Any) -> Parity:
-    """Run `scenario` in a plain agent and in a workflow, replay the workflow, and return what was seen.
+    """Run `scenario` in a plain agent and in a workflow, replay the workflow, and return both results.
 
     Args:
         address: `host:port` of a Temporal server, or a client.
         scenario: The scenario.
-        **worker_options: Further arguments of the Worker, `max_cached_workflows=0` for example.
+        **worker_options: Further arguments of the Worker, for example `max_cached_workflows=0`.
     """
     plain_model = scenario.script()
     plain = await _observe(scenario, plain_model)
@@ -164,7 +164,7 @@ async def run_parity(address: "str | Client", scenario: Scenario, **worker_optio
 
 
 _running: dict[str, Scenario] = {}
-"""Scenarios under way, by key: the workflow, in the same process, finds its scenario here."""
+"""Running scenarios, by key. The workflow is in the same process and finds its scenario here."""
 
 
 @workflow.defn
@@ -173,7 +173,7 @@ class ParityWorkflow:
 
     @workflow.run
     async def run(self, key: str) -> dict[str, Any]:
-        """Run the scenario `key` and return what was seen, as JSON values."""
+        """Run the scenario `key` and return its results as JSON values."""
         return vars(await _observe(_running[key], None))
 
 
@@ -184,7 +184,7 @@ async def _observe(scenario: Scenario, model: ScriptedModel | None) -> Seen:
     result: AgentResult | None = None
     try:
         result = await scenario.drive(agent)
-    except Exception as error:  # noqa: BLE001  # the exception is part of what is compared
+    except Exception as error:  # noqa: BLE001  # the exception is part of the comparison
         seen.error = [type(error).__name__, str(error)]
     if result is not None:
         seen.stop_reason = result.stop_reason
@@ -198,14 +198,14 @@ async def _observe(scenario: Scenario, model: ScriptedModel | None) -> Seen:
         name: {"calls": tool.call_count, "errors": tool.error_count}
         for name, tool in metrics.tool_metrics.items()
     }
-    # JSON values, bytes tagged: as such the workflow's arrive, and as such both are compared.
+    # JSON values with tagged bytes: the workflow's results arrive in this form, so compare both in it.
     for name, value in vars(seen).items():
         setattr(seen, name, encode(value))
     return seen
 
 
 class _Recorder(HookProvider):
-    """Writes down every hook event, in order."""
+    """Records every hook event, in order."""
 
     def __init__(self) -> None:
         self.events: list[Any] = []

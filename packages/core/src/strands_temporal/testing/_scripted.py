@@ -1,4 +1,4 @@
-"""`ScriptedModel`: a Strands model that plays a script, and remembers what it was given."""
+"""`ScriptedModel`: a Strands model that plays a script and records its calls."""
 
 import asyncio
 import copy
@@ -23,13 +23,13 @@ T = TypeVar("T", bound=BaseModel)
 class ScriptedModel(Model):
     """A model for tests: each call takes the next step of a script.
 
-    A step is a `Reply`, a text that is said, or a function, async or not, that looks at the call and returns
-    one of these; one function alone answers every call. What the model was given is in `calls`. A call after
-    the last step fails, and says so.
+    A step is a `Reply`, a text to say, or a function (async or not) that gets the call and returns one of
+    these. A script of one function answers every call with it. `calls` has the input of each call. A call
+    after the last step fails and says so.
 
     Args:
         *script: The steps, or one function.
-        config: What `get_config` returns.
+        config: The configuration that `get_config` returns.
 
     Raises:
         TypeError: If something else is given as a step.
@@ -44,7 +44,7 @@ class ScriptedModel(Model):
 
     @override
     def update_config(self, **model_config: Any) -> None:
-        """Change what `get_config` returns."""
+        """Change the configuration that `get_config` returns."""
         self.config.update(model_config)
 
     @override
@@ -96,7 +96,7 @@ class ScriptedModel(Model):
     async def structured_output(
         self, output_model: type[T], prompt: Messages, system_prompt: str | None = None, **kwargs: Any
     ) -> AsyncGenerator[dict[str, T | Any], None]:
-        """Play the next step, which is to call the tool named as `output_model`; as Bedrock's model does."""
+        """Play the next step, which must call the tool with the name of `output_model`, as for Bedrock."""
         spec = convert_pydantic_to_tool_spec(output_model)
         chunks = self.stream(prompt, [spec], system_prompt, tool_choice={"any": {}}, **kwargs)
         content: list[Any] = []

@@ -21,27 +21,27 @@ from ._supervisor import Supervised
 
 _IP = "127.0.0.1"
 _START_TIMEOUT = 60.0  # seconds; a second is usual, a loaded CI machine takes longer
-_REACH_TIMEOUT = 5.0  # seconds for a server that is said to run
+_REACH_TIMEOUT = 5.0  # seconds, for a server that should already run
 _PORT_TRIES = 5
 
 
 class DevServer:
-    """A Temporal dev server for as long as an `async with` block runs.
+    """A Temporal dev server that runs during an `async with` block.
 
-    With the environment variable `TEMPORAL_ADDRESS` that server is used as it is; nothing is started.
-    Otherwise the Temporal CLI is looked up (see `find_server_binary`) and started on free ports of 127.0.0.1.
-    It ends with the block, and no later than this process, even when that is killed.
+    If the environment variable `TEMPORAL_ADDRESS` is set, it uses that server and starts nothing. Otherwise
+    it finds the Temporal CLI (see `find_server_binary`) and starts it on free ports of 127.0.0.1. The server
+    ends with the block, and no later than this process, even if the process is killed.
 
         async with DevServer() as server:
             client = await Client.connect(server.address)
 
-    `start` and `stop` may also run in different event loops: nothing here is bound to one.
+    `start` and `stop` may also run in different event loops.
 
     Args:
-        ui: Serve Temporal's Web UI as well, at `ui_url`.
+        ui: Also serve Temporal's Web UI, at `ui_url`.
         db_filename: SQLite file that keeps the workflows between two starts. In memory by default.
         namespace: Namespace to create and to wait for.
-        extra_args: More arguments for `temporal server start-dev`; they win over ours.
+        extra_args: More arguments for `temporal server start-dev`. They override ours.
         progress: Called with a line about every ten seconds while the CLI is downloaded. Default: stderr.
     """
 
@@ -63,17 +63,17 @@ class DevServer:
 
     @property
     def address(self) -> str:
-        """Where clients connect, as host:port."""
+        """The address for clients, as host:port."""
         return self._require_running().address
 
     @property
     def ui_url(self) -> str | None:
-        """The Web UI, None without one. With `TEMPORAL_ADDRESS` it is what `TEMPORAL_UI_ADDRESS` says."""
+        """The Web UI, None without one. With `TEMPORAL_ADDRESS` it is the value of `TEMPORAL_UI_ADDRESS`."""
         return self._require_running().ui_url
 
     @property
     def pid(self) -> int | None:
-        """The server's process id, None where `TEMPORAL_ADDRESS` is used."""
+        """The server's process id, None with `TEMPORAL_ADDRESS`."""
         process = self._require_running().process
         return process.pid if process else None
 
@@ -86,8 +86,8 @@ class DevServer:
         """Find and start the server, and wait until it answers for its namespace.
 
         Raises:
-            DevServerError: It cannot be found, started or reached; the message says what to do.
-            RuntimeError: It already runs.
+            DevServerError: If it cannot be found, started or reached. The message says what to do.
+            RuntimeError: If it already runs.
         """
         if self._running:
             raise RuntimeError(f"The dev server already runs at {self._running.address}. Call stop() first.")
@@ -98,7 +98,7 @@ class DevServer:
             self._running = await self._launch(binary, source)
 
     async def stop(self) -> None:
-        """End the server and wait until its process is gone. Without a running server this does nothing."""
+        """End the server and wait until its process is gone. Do nothing if no server runs."""
         running, self._running = self._running, None
         if running and running.process:
             await asyncio.to_thread(running.process.end)
@@ -131,7 +131,7 @@ class DevServer:
         try:
             return await asyncio.to_thread(lookup.find)
         except asyncio.CancelledError:
-            lookup.cancel()  # else its thread, and so the end of the event loop, waits for the whole download
+            lookup.cancel()  # else its thread, and so the event loop's end, waits for the whole download
             raise
 
     async def _launch(self, binary: Path, source: str) -> _Running:
@@ -140,7 +140,7 @@ class DevServer:
         log = ""
         for _ in range(_PORT_TRIES):
             port, ui_port = _free_port(), _free_port() if self._ui else None
-            # Blocks for some 50 ms. In a thread, a cancelled start would lose sight of it.
+            # Blocks for about 50 ms. In a thread, a cancelled start would lose the process.
             process = Supervised(self._command(binary, port, ui_port))
             try:
                 fault = await _wait_ready(f"{_IP}:{port}", self._namespace, _START_TIMEOUT, process)
@@ -152,7 +152,7 @@ class DevServer:
                 return _Running(f"{_IP}:{port}", ui_url, source, process)
             log = process.tail()
             await asyncio.to_thread(process.end)
-            if "address already in use" not in log:  # Go's words for EADDRINUSE on Linux and macOS
+            if "address already in use" not in log:  # Go's text for EADDRINUSE on Linux and macOS
                 raise DevServerError(
                     f"The Temporal dev server {binary} ({source}) did not start: {fault}. Its last words:\n"
                     f"{log or '(none)'}"
@@ -192,7 +192,7 @@ class _Running:
 async def _wait_ready(
     address: str, namespace: str, timeout: float, process: Supervised | None = None
 ) -> str | None:
-    """Wait until the server answers for its namespace; else say why not: too slow, or its process died."""
+    """Wait until the server answers for its namespace. Return None, or why it failed: too slow or dead."""
     deadline = time.monotonic() + timeout
     while True:
         fault = await _ask(address, namespace)
@@ -206,33 +206,28 @@ async def _wait_ready(
 
 
 async def _ask(address: str, namespace: str) -> str | None:
-    """Ask once; return why there was no good answer, or None. A server that only listens gets two seconds."""
+    """Ask once. Return None, or why there was no good answer. A server that only listens gets two seconds."""
     try:
         client = await asyncio.wait_for(Client.connect(address, namespace=namespace), 2)
         request = DescribeNamespaceRequest(namespace=namespace)
         await client.workflow_service.describe_namespace(request, timeout=timedelta(seconds=2))
     except asyncio.TimeoutError:
         return "it does not answer"
-    except (
-        RPCError,
-        RuntimeError,
-        ValueError,
-    ) as error:  # what the SDK raises for refused, unknown and malformed
+    except (RPCError, RuntimeError, ValueError) as error:  # refused, unknown or malformed
         return str(error)
     return None
 
 
 def _free_port() -> int:
-    """Return a port that was free a moment ago; the start is tried again when it was taken since."""
+    """Return a port that was free a moment ago. If it is taken by then, the caller starts again."""
     with socket.socket() as listener:
-        listener.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # else nobody may bind during TIME_WAIT
+        # Otherwise nobody may bind during TIME_WAIT.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((_IP, 0))
         port = listener.getsockname()[1]
         if sys.platform == "linux":
-            # A connection closed from the listening side leaves the port in TIME_WAIT. The kernel then gives
-            # it to nobody who asks for any port, while the server, which asks for this one, may have it.
+            # A connection closed by the listening side leaves the port in TIME_WAIT. The kernel then does not
+            # give it to a process that asks for any port, but the server, which asks for this one, gets it.
             listener.listen()
             with socket.create_connection((_IP, port)) as client:
                 listener.accept()[0].close()

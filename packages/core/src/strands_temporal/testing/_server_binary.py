@@ -1,7 +1,7 @@
-"""Finds the Temporal CLI's binary, which is the dev server.
+"""Finds the Temporal CLI's binary, which contains the dev server.
 
 The order: `temporal` beside the running interpreter (the extra `dev` installs it there), `temporal` on PATH,
-the Temporal SDK's own download, kept in a cache folder. The first file that starts wins.
+the Temporal SDK's own download, kept in a cache folder. The first file that starts is used.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PROGRESS_EVERY = 10.0
 _PROBE_TIMEOUT = 5.0
 _DOWNLOAD_TIMEOUT = 300.0
 
-_DOWNLOAD_HOST = "https://temporal.download/"  # where the Temporal SDK gets its dev server from
+_DOWNLOAD_HOST = "https://temporal.download/"  # the Temporal SDK downloads its dev server from here
 
 _REMEDIES = {
     "environment": 'pip install "strands-temporal[dev]"',
@@ -33,7 +33,7 @@ _REMEDIES = {
     "SDK download": f"Let this machine reach {_DOWNLOAD_HOST}.",
 }
 
-# Any answer will do, even a refused certificate: the SDK brings its own. Proxies come from the environment.
+# Any answer is good, even a refused certificate: the SDK has its own. Proxies come from the environment.
 _PROBE = """
 import ssl, sys, urllib.error, urllib.request
 try:
@@ -46,8 +46,9 @@ except OSError as error:
         sys.exit(f"{sys.argv[1]} is out of reach: {reason}")
 """
 
-# Runs in its own process, which can be ended. It waits at its exit for the SDK's threads, as `_process_end`
-# says, without the cost of that import. The SDK lets one process download at a time and keeps the file.
+# Runs in its own process, which can be ended. At its exit it waits for the SDK's threads, as in
+# `_upstream/process_end.py`, without the cost of that import. The SDK lets one process download at a time and
+# keeps the file.
 _DOWNLOAD = f"""
 import asyncio, atexit, sys, time
 atexit.register(time.sleep, {SETTLE_SECONDS})
@@ -69,7 +70,7 @@ class DevServerError(RuntimeError):
 
 
 class _NotFoundError(Exception):
-    """One place has no binary that starts; the next one is tried."""
+    """One place does not have a binary that starts. The next place is tried."""
 
 
 def print_progress(line: str) -> None:
@@ -79,10 +80,10 @@ def print_progress(line: str) -> None:
 
 
 def find_server_binary(*, progress: Callable[[str], None] | None = None) -> tuple[Path, str]:
-    """Find the Temporal CLI's binary: beside the running interpreter, on PATH, else by the SDK's download.
+    """Find the Temporal CLI's binary: beside the running interpreter, on PATH, or with the SDK's download.
 
-    Blocks: for milliseconds where the binary is installed, for seconds where the machine is offline, else for
-    as long as 100 MB take to download. The download is kept in `$STRANDS_TEMPORAL_CACHE`, by default
+    Blocks for milliseconds if the binary is installed, for seconds if the machine is offline, otherwise for
+    the download of 100 MB. The download is kept in `$STRANDS_TEMPORAL_CACHE`, by default
     `$XDG_CACHE_HOME/strands-temporal` or `~/.cache/strands-temporal`.
 
     Args:
@@ -92,7 +93,7 @@ def find_server_binary(*, progress: Callable[[str], None] | None = None) -> tupl
         The binary, and where it was found: "environment", "PATH" or "SDK download".
 
     Raises:
-        DevServerError: Nothing worked; the message lists what was tried, why it failed, and what to do.
+        DevServerError: If nothing worked. The message lists what was tried, why it failed, and what to do.
     """
     return BinaryLookup(progress or print_progress).find()
 
@@ -105,7 +106,7 @@ class BinaryLookup:
         self._cancelled = threading.Event()
 
     def cancel(self) -> None:
-        """End what runs, soon; `find` then raises."""
+        """End the search soon. `find` then raises."""
         self._cancelled.set()
 
     def find(self) -> tuple[Path, str]:
@@ -161,7 +162,7 @@ class BinaryLookup:
 
 
 def _environment_folders() -> Iterator[Path]:
-    """Yield where pip puts the scripts of packages that this interpreter imports."""
+    """Yield the folders into which pip puts the scripts of packages that this interpreter imports."""
     yield Path(sys.executable).parent
     yield Path(sysconfig.get_path("scripts"))
     user = sysconfig.get_preferred_scheme("user")
@@ -176,7 +177,7 @@ def _first_in(folders: Iterable[Path]) -> Path:
     """Return the first `temporal` that starts.
 
     Raises:
-        _NotFoundError: There is none; names those that do not start.
+        _NotFoundError: If there is none. The message names those that do not start.
     """
     faults: list[str] = []
     for folder in dict.fromkeys(folders):
@@ -202,7 +203,7 @@ def _downloaded(folder: Path) -> Path | None:
 
 
 def _fault(file: Path) -> str | None:
-    """Say why `file` is of no use, or None. `--version` must end well; its output varies with the build."""
+    """Return why `file` cannot be used, or None. `--version` must succeed; its output varies by build."""
     if not os.access(file, os.X_OK):
         return "is not executable."
     try:

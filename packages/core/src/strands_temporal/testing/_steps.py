@@ -1,4 +1,4 @@
-"""The steps of a `ScriptedModel`: how a test writes them, checked where they are written."""
+"""The steps of a `ScriptedModel`. A bad step fails where the test writes it."""
 
 import inspect
 import json
@@ -16,18 +16,18 @@ _KNOWN = "say(...), use_tool(...), use_tools(...), fail(...), a text, or a funct
 
 @dataclass(frozen=True)
 class ScriptedCall:
-    """One call of a `ScriptedModel`, copied as it came.
+    """A copy of one call of a `ScriptedModel`.
 
     Attributes:
-        messages: The conversation that the model was given.
-        tool_specs: The tools that it could have called.
+        messages: The conversation.
+        tool_specs: The tools that the model could have called.
         system_prompt: The system prompt as text.
         system_prompt_content: The system prompt as content blocks.
         tool_choice: The tool that it had to call, if any.
         invocation_state: The caller's values.
-        agent_metadata: Who called.
+        agent_metadata: Metadata of the agent that called.
         other: Further keyword arguments of `Model.stream`.
-        number: How many calls the model had before this one.
+        number: Number of calls of the model before this one.
     """
 
     messages: Messages
@@ -42,25 +42,25 @@ class ScriptedCall:
 
     @property
     def text(self) -> str:
-        """Text of the last message, tool results included: what the model would answer to."""
+        """Text of the last message, including tool results. The model would answer it."""
         return "\n".join(_texts(self.messages[-1]["content"])) if self.messages else ""
 
     @property
     def tool_names(self) -> list[str]:
-        """Names of the tools that the model was offered."""
+        """Names of the tools that the model could have called."""
         return [spec["name"] for spec in self.tool_specs]
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a `ScriptedModel` answers.
+    """An answer of a `ScriptedModel`.
 
     Attributes:
         events: The events of the stream.
         error: Raised after the events.
         delay: Seconds before the first event.
         gap: Seconds between two events.
-        wait_for: Called before the first event; awaited, for steps that wait on the test.
+        wait_for: Called before the first event, and its result awaited, for steps that wait for the test.
     """
 
     events: tuple[StreamEvent, ...] = ()
@@ -81,10 +81,10 @@ class Reply:
         return replace(self, delay=delay, gap=gap)
 
     def when(self, wait_for: Callable[[], Any]) -> "Reply":
-        """Return this reply, sent when what `wait_for` returns has been awaited.
+        """Return this reply, but send it only after awaiting the result of `wait_for`.
 
         Raises:
-            TypeError: If `wait_for` cannot be called.
+            TypeError: If `wait_for` is not callable.
         """
         if not callable(wait_for):
             raise TypeError(
@@ -94,7 +94,7 @@ class Reply:
 
 
 Step = Reply | str | Callable[[ScriptedCall], Reply | str | Awaitable[Reply | str]]
-"""What a script consists of; a function may be an async one."""
+"""One step of a script. A function may be async."""
 
 
 def say(text: str, *, chunk: int | None = None, usage: tuple[int, int] = (10, 5)) -> Reply:
@@ -125,13 +125,13 @@ def use_tool(
 
     Args:
         name: The tool.
-        arguments: Its arguments, or raw text where a model would send broken JSON.
-        tool_use_id: Id of the call; made from the name when not given.
+        arguments: Its arguments, or raw text as from a model that sends broken JSON.
+        tool_use_id: Id of the call. By default it is made from the name.
         text: Said before the call.
         chunk: Characters of the arguments' JSON per chunk.
 
     Raises:
-        TypeError: If the name or the arguments are of another type, or the arguments are no JSON.
+        TypeError: If the name or the arguments have a wrong type, or the arguments are not JSON.
         ValueError: If `chunk` is less than 1.
     """
     tool_use_id = f"{name}-1" if tool_use_id is None else tool_use_id
@@ -148,7 +148,7 @@ def use_tools(
     """Ask for several tool calls at once, each given as name, arguments and id.
 
     Raises:
-        TypeError: If a call is no such triple, or its arguments are no JSON.
+        TypeError: If a call is no such triple, or its arguments are not JSON.
         ValueError: If there is no call, or `chunk` is less than 1.
     """
     if not isinstance(calls, (list, tuple)):
@@ -165,7 +165,7 @@ def use_tools(
 
 
 def fail(error: Exception, *, after: Reply | None = None) -> Reply:
-    """Raise `error`; with `after`, when that reply's events have been sent (a stream that is cut).
+    """Raise `error`. With `after`, first send that reply's events (a stream that is cut off).
 
     Raises:
         TypeError: If `error` is not an exception, or `after` not a `Reply`.
@@ -179,14 +179,14 @@ def fail(error: Exception, *, after: Reply | None = None) -> Reply:
 
 
 def checked_step(step: object, number: int) -> Reply | Callable[[ScriptedCall], Any]:
-    """Return the reply, or the function, that a step of a script is.
+    """Return a step of a script as a reply or a function.
 
     Args:
-        step: What a test gave.
+        step: The test's step.
         number: Its place in the script, from 1.
 
     Raises:
-        TypeError: If it is something else.
+        TypeError: If it is not a step.
     """
     if isinstance(step, Reply):
         return step
@@ -208,7 +208,7 @@ def checked_step(step: object, number: int) -> Reply | Callable[[ScriptedCall], 
 
 
 async def reply_of(step: Reply | Callable[[ScriptedCall], Any], call: ScriptedCall) -> Reply:
-    """Return what a step answers to `call`; a text that a function returns is said.
+    """Return a step's reply to `call`. If a function returns text, say it.
 
     Raises:
         TypeError: If the function returns something else.
@@ -232,7 +232,7 @@ _A_CALL = 'A call is a name, its arguments and an id: ("get_weather", {"city": "
 
 
 def _check_call(function: str, call: object) -> None:
-    """Raise if `call`, given to `function`, is not a name, arguments and an id."""
+    """Raise if `call`, an argument of `function`, is not a name, arguments and an id."""
     if not isinstance(call, (tuple, list)) or len(cast("Sequence[object]", call)) != 3:
         raise TypeError(f"{function}: {call!r} is no call. {_A_CALL}")
     name, arguments, tool_use_id = cast("Sequence[object]", call)
@@ -268,7 +268,7 @@ def _holds_steps(value: object) -> bool:
 
 
 def _is_error(value: object) -> bool:
-    """Tell whether `raise` takes it: an exception, or a class of exceptions."""
+    """Tell whether `raise` accepts it: an exception, or an exception class."""
     return isinstance(value, BaseException) or (isinstance(value, type) and issubclass(value, BaseException))
 
 

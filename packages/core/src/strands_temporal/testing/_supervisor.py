@@ -1,11 +1,11 @@
-"""Runs a command that must not outlive the process that asked for it.
+"""Runs a command that must not outlive the process that starts it.
 
-Two halves of one protocol. `Supervised` stands in the caller. It runs this same file as a small process of
-its own, the *supervisor*, which is the command's parent and holds the reading end of a pipe from the caller.
-However the caller ends (in order, by Ctrl+C, by SIGKILL), the system closes that pipe, and the supervisor
-ends the command.
+There are two halves. `Supervised` is in the caller. It runs this same file as a small separate process, the
+*supervisor*, which is the command's parent and holds the reading end of a pipe from the caller. However the
+caller ends (normally, by Ctrl+C, by SIGKILL), the system closes that pipe, and the supervisor ends the
+command.
 
-The supervisor runs under `python -I` by its file's path: it imports the standard library and nothing else.
+The supervisor runs with `python -I` and this file's path: it imports only the standard library.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from types import FrameType
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL for the command."""
 
-_CALLER_CHECK = (
-    2.0  # a fork of the caller may hold the pipe open after the caller died: look at the parent as well
-)
+_CALLER_CHECK = 2.0
+"""Seconds between two checks of the parent process. A fork of the caller may hold the pipe open after the
+caller has died."""
 
 
 class Supervised:
     """A running command that ends no later than this process.
 
-    It stands in a session of its own, so a terminal's Ctrl+C reaches the caller only, which then ends it in
-    order. Its output goes to an unnamed temporary file: no pipe that fills, nothing left after a crash.
+    It runs in its own session, so a terminal's Ctrl+C reaches only the caller, which then ends it properly.
+    Its output goes to an unnamed temporary file: no pipe can fill up, and nothing is left after a crash.
 
     Args:
         command: Program and arguments; never a shell.
-        cwd: Working folder, the caller's own by default.
-        env: Environment, the caller's own by default.
+        cwd: Working folder. By default the caller's.
+        env: Environment. By default the caller's.
 
     Raises:
-        OSError: The command could not be started.
+        OSError: If the command could not be started.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Supervised:
             on_failure.pop_all()  # it runs: from here on `end` cleans up
 
     def wait(self, timeout: float) -> int | None:
-        """Return the command's exit code, or None when it still runs after `timeout` seconds."""
+        """Return the command's exit code, or None if it still runs after `timeout` seconds."""
         try:
             return self._process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -72,12 +72,12 @@ class Supervised:
     def tail(self, lines: int = 20) -> str:
         """Return the last lines of the command's output."""
         size = os.fstat(self._log.fileno()).st_size
-        # pread: the file's position is shared with the command, and must not move.
+        # pread: the command shares the file's position, which must not move.
         end = os.pread(self._log.fileno(), 16_384, max(0, size - 16_384)).decode(errors="replace")
         return "\n".join(end.strip().splitlines()[-lines:])
 
     def end(self) -> None:
-        """End the command and wait until it is gone. Ending it twice does nothing."""
+        """End the command and wait until it is gone. Idempotent."""
         self._end_supervisor()
         self._log.close()
 
@@ -97,14 +97,13 @@ class Supervised:
     def _end_supervisor(self) -> None:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe:
-                pipe.close()  # closing stdin is the sign to end
-        # The supervisor's SIGKILL comes at GRACE; it is late only where it was itself stopped or killed.
+                pipe.close()  # closing stdin tells the supervisor to end
+        # The supervisor sends SIGKILL after GRACE. It is late only if it was itself stopped or killed.
         if self.wait(GRACE * 2) in (None, -signal.SIGKILL):
             self._process.kill()
             self._process.wait()
-            with contextlib.suppress(
-                AttributeError, ProcessLookupError
-            ):  # no pid: it never ran; or it is gone
+            # No pid if it never ran; or it is already gone.
+            with contextlib.suppress(AttributeError, ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
 
 
@@ -137,7 +136,7 @@ def _supervise(caller: int, command: Sequence[str]) -> int:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """End the child with what it started: it leads a process group of its own, known by its process id."""
+    """End the child and all its processes: it leads its own process group, with its process id."""
     if child.poll() is not None:
         return
     os.killpg(child.pid, signal.SIGTERM)
