@@ -127,7 +127,7 @@ def digest_of_all(messages: Sequence[bytes], tools: Sequence[bytes], frame: byte
 
 
 def delta(before: Sequence[Item], values: Sequence[Any], answer: str = "", call: int = 0) -> Delta:
-    """Write a list against the one before it. Looks at what is unchanged without serialising it.
+    """Return a list as a delta against the previous one. Does not serialise unchanged items.
 
     Args:
         before: The previous list.
