@@ -14,11 +14,11 @@ from strands_temporal_hitl._cli import main
 
 
 async def command(
-    client: Client, *arguments: str, typed: str = "", **variables: str
+    client: Client, *arguments: str, typed: str = "", encoding: str = "utf-8", **variables: str
 ) -> tuple[int | None, str, str]:
     """Run the command line in a thread of this process: an interpreter takes two seconds to start."""
     address = client.service_client.config.target_host
-    out, err = io.StringIO(), io.StringIO()
+    out, err = io.TextIOWrapper(io.BytesIO(), encoding, newline="\n"), io.StringIO()
     with (
         pytest.MonkeyPatch.context() as patched,
         contextlib.redirect_stdout(out),
@@ -30,7 +30,8 @@ async def command(
         # As `approver_for` waits; a test's own --timeout, which comes later, wins.
         patient = ["--timeout", "30", *arguments]
         code = await asyncio.wait_for(asyncio.to_thread(exit_code, patient), 60)
-    return code, out.getvalue(), err.getvalue()
+    out.seek(0)
+    return code, out.read(), err.getvalue()
 
 
 def exit_code(arguments: Sequence[str]) -> int:

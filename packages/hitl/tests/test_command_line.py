@@ -129,6 +129,20 @@ async def test_what_a_model_wrote_cannot_command_the_terminal(environments: Open
         await handle.terminate()
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+async def test_a_terminal_that_lacks_characters_shows_what_it_can(
+    environments: Opened, client: Client, encoding: str
+) -> None:
+    async with environments(HITLPlugin(), lambda: one("/für/支付")) as env:
+        handle = await env.start(AskingWorkflow.run)
+        await paused(approver_for(client), handle)
+        code, out, err = await command(client, "show", handle.id, encoding=encoding)
+        assert (code, err) == (0, "")
+        path = "/für/支付" if encoding == "utf-8" else r"/f\xfcr/\u652f\u4ed8"
+        assert f"    Remove {path}?\n" in out
+        await handle.terminate()
+
+
 async def test_mistakes_at_the_terminal_are_told_in_a_line(client: Client, bare: Client) -> None:
     cases: Sequence[tuple[list[str], str]] = (
         (["show", "no-such"], "Workflow 'no-such' cannot be asked: "),

@@ -270,7 +270,8 @@ def _time(text: str) -> str:
 
 
 def _say(line: str) -> None:
-    sys.stdout.write(_plain(line) + "\n")
+    encoding = sys.stdout.encoding or "utf-8"  # of a pipe or an old console it may lack a model's characters
+    sys.stdout.write(_plain(line).encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
 def _plain(text: str) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -38,11 +37,19 @@ from ._types import (
     PendingApproval,
 )
 from ._visibility import WAITING, is_known
-from ._workflows import ListedWorkflow, WorkflowState, open_workflows, tells_of_a_pause, workflow_state
+from ._workflows import (
+    ListedWorkflow,
+    WorkflowState,
+    open_workflows,
+    quoted,
+    tells_of_a_pause,
+    workflow_state,
+)
 
 T = TypeVar("T")
 
-_AT_ONCE = 10  # workflows asked at the same time
+_AT_ONCE = 50
+"""Workflows asked at the same time. Each one without a worker is waited for until the time-out."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,7 @@ class ApprovalsClient:
                 "registered: by a worker with HITLPlugin(), or with "
                 f"`temporal operator search-attribute create --name {PENDING.name} --type Keyword`"
             )
-        types = " OR ".join(f"WorkflowType = {json.dumps(name)}" for name in workflow_types)
+        types = " OR ".join(f"WorkflowType = {quoted(name)}" for name in workflow_types)
         found: dict[str, ListedWorkflow] = {}
         async for listed in open_workflows(self._client, types or WAITING):
             # One that was just continued as new may still be listed with its run before.

@@ -72,6 +72,12 @@ async def open_workflows(client: Client, query: str) -> AsyncIterator[ListedWork
         request.next_page_token = page.next_page_token
 
 
+def quoted(text: str) -> str:
+    """Return a text as a visibility query has it. In JSON the server would not find what is not ASCII."""
+    escaped = text.replace("\\", "\\\\").replace("'", "''")
+    return f"'{escaped}'"
+
+
 def _listed(info: WorkflowExecutionInfo) -> ListedWorkflow:
     started_at = info.start_time.ToDatetime(timezone.utc)
     return ListedWorkflow(info.execution.workflow_id, info.execution.run_id, info.type.name, started_at)
