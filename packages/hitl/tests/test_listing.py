@@ -10,7 +10,7 @@ import pytest
 from packages.hitl.tests.approvals_support import TYPE, until
 from temporalio.client import Client
 
-from strands_temporal_hitl import ApprovalsClient, PendingApproval, _client
+from strands_temporal_hitl import ApprovalsClient, PendingApproval
 from strands_temporal_hitl._workflows import ListedWorkflow
 
 pytestmark = pytest.mark.server
@@ -49,6 +49,6 @@ async def test_workflows_without_workers_are_waited_for_together(
         await asyncio.wait_for(all_asked.wait(), 5)
         return [PendingApproval("id", "name")]
 
-    monkeypatch.setattr(_client, "open_workflows", listed)
+    monkeypatch.setattr("strands_temporal_hitl._client.open_workflows", listed)
     monkeypatch.setattr(ApprovalsClient, "pending", pending)
     assert len(await ApprovalsClient(client).list(workflow_types=[TYPE])) == many

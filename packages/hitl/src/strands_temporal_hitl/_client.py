@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import shlex
+import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -28,10 +30,13 @@ from ._errors import (
     ApprovalsUnreachableError,
 )
 from ._types import (
+    ANSWER_QUERY,
+    DECIDE_SIGNAL,
     DECIDE_UPDATE,
     PENDING,
     PENDING_QUERY,
     RECORDS_QUERY,
+    Answer,
     ApprovalRecord,
     Decision,
     PendingApproval,
@@ -50,6 +55,11 @@ T = TypeVar("T")
 
 _AT_ONCE = 50
 """Workflows asked at the same time. Each one without a worker is waited for until the time-out."""
+
+_NO_ROOM = (RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.FAILED_PRECONDITION)
+"""What the server says where ten updates wait in a run, and where it has had two thousand."""
+
+_PAUSE = 0.1  # seconds between two questions for the answer to a decision
 
 
 @dataclass(frozen=True)
@@ -204,6 +214,8 @@ class ApprovalsClient:
     ) -> ApprovalRecord:
         """Send a decision and return its record.
 
+        Where the run has no room for another update the decision goes by signal.
+
         Args:
             workflow_id: The workflow, in whichever run it is now.
             decision: The decision.
@@ -217,11 +229,12 @@ class ApprovalsClient:
             ApprovalsUnreachableError: If it cannot be asked.
         """
         handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
+        request = update_id or str(uuid.uuid4())
         try:
             return await handle.execute_update(
                 DECIDE_UPDATE,
                 decision.to_wire(),
-                id=update_id,
+                id=request,
                 result_type=ApprovalRecord,
                 rpc_timeout=self._timeout,
             )
@@ -234,12 +247,49 @@ class ApprovalsClient:
                 f"{self._silence(workflow_id)}. The decision may still arrive: look at the records"
             ) from error
         except RPCError as error:
+            if error.status in _NO_ROOM:
+                return await self._decide_by_signal(handle, decision, request, error)
             raise await self._undecided(handle, error) from error
         except Exception as error:  # a user's converter or codec may raise anything
             raise ApprovalsUnreachableError(
                 f"{self._unreadable(workflow_id, error)}. The decision may have been taken: look at the "
                 "records"
             ) from error
+
+    async def _decide_by_signal(
+        self, handle: "WorkflowHandle[Any, Any]", decision: Decision, request: str, refusal: RPCError
+    ) -> ApprovalRecord:
+        """Send a decision that the server did not take as an update, and ask for its answer."""
+
+        async def answer() -> Answer:
+            return await self._query(
+                handle.id, handle.run_id, ANSWER_QUERY, Answer, args=[request], closed=True
+            )
+
+        try:
+            told = await answer()
+        except ApprovalsUnreachableError:  # it is paused, or its workers are of a release before this one
+            raise await self._undecided(handle, refusal) from refusal
+        try:
+            await handle.signal(
+                DECIDE_SIGNAL,
+                {"decision": decision.to_wire(), "request": request},
+                rpc_timeout=self._timeout,
+            )
+        except RPCError as error:
+            raise await self._undecided(handle, error) from error
+        until = time.monotonic() + self._timeout.total_seconds()
+        while not (told.record or told.refused):
+            if time.monotonic() > until:
+                raise ApprovalsUnreachableError(
+                    f"{self._silence(handle.id)}. The decision may still arrive: look at the records"
+                ) from refusal
+            await asyncio.sleep(_PAUSE)
+            with contextlib.suppress(ApprovalsUnreachableError):  # one lost question is not the last
+                told = await answer()
+        if told.record is None:
+            raise ApprovalRefusedError(told.refused, told.kind) from refusal
+        return told.record
 
     async def _undecided(self, handle: "WorkflowHandle[Any, Any]", error: RPCError) -> ApprovalsError:
         """Return why no decision arrived: the workflow has ended, is paused, or cannot be asked now."""
@@ -267,13 +317,20 @@ class ApprovalsClient:
         return WaitingWorkflow(listed.id, listed.run_id, listed.type, pending, problem)
 
     async def _query(
-        self, workflow_id: str, run_id: str | None, query: str, type_: type[T], *, closed: bool = False
+        self,
+        workflow_id: str,
+        run_id: str | None,
+        query: str,
+        type_: type[T],
+        *,
+        args: Sequence[Any] = (),
+        closed: bool = False,
     ) -> T:
         handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(workflow_id, run_id=run_id)
         condition = QueryRejectCondition.NONE if closed else QueryRejectCondition.NOT_OPEN
         try:
             return await handle.query(
-                query, result_type=type_, reject_condition=condition, rpc_timeout=self._timeout
+                query, args=args, result_type=type_, reject_condition=condition, rpc_timeout=self._timeout
             )
         except WorkflowQueryFailedError as error:
             raise ApprovalsUnreachableError(

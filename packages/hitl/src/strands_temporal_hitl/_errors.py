@@ -14,7 +14,7 @@ class ApprovalsError(Exception):
 
 
 class ApprovalRefusedError(ApprovalsError):
-    """The workflow refused a decision. Nothing of it is in its history.
+    """The workflow refused a decision, which changed nothing in it.
 
     Attributes:
         kind: Why: "UnknownApproval", "AlreadyDecided", "PastDeadline", "MalformedDecision" or

@@ -173,6 +173,11 @@ class Ledger:
             return record
         return self._write(question, _about(question, record))
 
+    def record_of(self, update_id: str) -> ApprovalRecord | None:
+        """Return the record of the decision that came in this update, or by signal under its id."""
+        early = [each.record for each in self.state.early.values()]
+        return next((r for r in [*reversed(self.records), *early] if r.update_id == update_id), None)
+
     def close(self, pause: Pause, outcome: Outcome, reason: str, now: datetime) -> None:
         """Close what is still open of a pause with a rejection that nobody spoke."""
         for question in pause.questions:

@@ -16,6 +16,16 @@ from temporalio.common import SearchAttributeKey
 DECIDE_UPDATE = "decide_approval"
 """Update that takes a `Decision` (as a JSON object) and returns its `ApprovalRecord`."""
 
+DECIDE_SIGNAL = "decide_approval_by_signal"
+"""Signal that takes `{"decision": ..., "request": id}`, for a run that has no room for another update.
+
+The server lets ten updates wait in one run (chat turns that wait for people, readers that poll by update),
+and takes two thousand in all.
+"""
+
+ANSWER_QUERY = "approval_answer"
+"""Query that takes the id of such a request and returns its `Answer`; an empty one if there is none yet."""
+
 PENDING_QUERY = "pending_approvals"
 """Query that returns the `PendingApproval`s of a workflow, the oldest first."""
 
@@ -116,7 +126,7 @@ class ApprovalRecord:
         digest: Digest of tool and arguments.
         response: What the interrupt's response became in Strands.
         early: Whether the decision was there before the question.
-        update_id: Temporal's id of the update that carried the decision.
+        update_id: Temporal's id of the update that carried the decision, or the request's id if a signal did.
         agent: Name of the agent that asked; of a node of a graph or swarm, the node's id.
     """
 
@@ -189,6 +199,21 @@ class Decision:
         if _wire_fault(given.get("response")):
             raise ValueError("response cannot be kept: it is not JSON, or text in it is not UTF-8")
         return cls(**given)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a decision was answered that came by signal.
+
+    Attributes:
+        record: Its record, if it was taken.
+        refused: Why it was refused, if it was.
+        kind: The same as `ApprovalRefusedError.kind`.
+    """
+
+    record: ApprovalRecord | None = None
+    refused: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True)

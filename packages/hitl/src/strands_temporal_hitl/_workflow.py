@@ -22,6 +22,7 @@ from ._agents import Invoked, interrupt_ids, invoke, paused_result
 from ._announcing import Announcer
 from ._carry import ApprovalsCarry, pack, unpack
 from ._ledger import NO_DECISION, Ledger
+from ._signalled import SignalledDecisions
 from ._state import Pause
 from ._turn import Turn
 from ._types import (
@@ -89,6 +90,7 @@ class Approvals:
         carried = unpack(carry)
         self._ledger = Ledger(approved, rejected, carried.state)
         self._answered = AnsweredUpdates(carried.answered)
+        self._signalled = SignalledDecisions(self._ledger)
         self._announcer = Announcer()
         self._watches = Watches(approved)
         self._not_carried: list[str] = []  # graphs and swarms that wait
@@ -305,12 +307,14 @@ class Approvals:
 
     def _check(self, decision: Any) -> None:
         info = workflow.current_update_info()
-        if info is None or info.id not in self._answered.carry():
+        if info is None or not (info.id in self._answered.carry() or self._ledger.record_of(info.id)):
             self._ledger.check(decision, workflow.now())
 
     async def _decide(self, decision: Any) -> ApprovalRecord:
         async def decide() -> ApprovalRecord:
             info = workflow.current_update_info()
+            if info and (taken := self._ledger.record_of(info.id)):  # a signal brought it before
+                return taken
             # In a replay it was accepted; a release before this one may have shown another digest.
             seen = workflow.unsafe.is_replaying()
             return self._ledger.decide(decision, workflow.now(), info.id if info else None, seen=seen)

@@ -1,0 +1,61 @@
+"""Decisions that come by signal, because the run has no room for another update. Workflow side.
+
+The server (1.32) lets ten updates wait in one run. Ten chat turns that wait for a person, or ten of
+temporalio's own stream readers, would keep the decision out that they wait for.
+"""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from ._ledger import Ledger
+from ._types import ANSWER_QUERY, DECIDE_SIGNAL, Answer
+
+_KEPT = 100  # refusals, the latest
+
+_TAKEN = "strands-temporal-hitl-taken"
+"""Beginning of a patch of workflows: a replay takes those decisions by signal that were taken."""
+
+
+class SignalledDecisions:
+    """Takes decisions from signals, and answers the query what became of them.
+
+    Args:
+        ledger: The workflow's ledger.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._refusals: dict[str, Answer] = {}
+        self._came = 0
+        workflow.set_signal_handler(DECIDE_SIGNAL, self._decide)
+        workflow.set_query_handler(ANSWER_QUERY, self._answer)
+
+    def _decide(self, *given: Any) -> None:
+        """Take a decision. Nothing is raised: it would end the workflow, or have its task fail for ever."""
+        message = cast("Mapping[str, Any]", given[0]) if given and isinstance(given[0], Mapping) else {}
+        request = message.get("request")
+        if not isinstance(request, str) or self._ledger.record_of(request):
+            return
+        decision, now = message.get("decision"), workflow.now()
+        self._came += 1
+        marker = f"{_TAKEN}-{self._came}"
+        seen = workflow.unsafe.is_replaying() and workflow.patched(marker)
+        try:
+            self._ledger.check(decision, now, seen=seen)
+        except ApplicationError as refusal:
+            self._refuse(request, refusal)
+            return
+        if workflow.patched(marker):
+            self._ledger.decide(decision, now, request, seen=seen)
+
+    def _refuse(self, request: str, refusal: ApplicationError) -> None:
+        self._refusals[request] = Answer(refused=refusal.message, kind=refusal.type or "")
+        for oldest in list(self._refusals)[:-_KEPT]:
+            del self._refusals[oldest]
+
+    def _answer(self, request: str) -> Answer:
+        record = self._ledger.record_of(request)
+        return Answer(record) if record else self._refusals.get(request, Answer())
