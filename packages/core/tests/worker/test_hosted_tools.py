@@ -348,6 +348,32 @@ async def test_patterns_pick_tools_and_an_unknown_name_ends_the_run(agents: Agen
     assert "['math_flaky', 'math_strict', 'who_asks']" in cause.message
 
 
+async def test_a_list_too_large_for_temporal_is_made_once_and_ends_the_run(agents: Agents) -> None:
+    @tool(description="x" * 3_000_000)
+    def talkative() -> str:
+        return "never"
+
+    plugins = [
+        StrandsPlugin(models={"m": lambda: ScriptedModel(say("never"))}, tools={"talkative": talkative})
+    ]
+    async with agents(workflows=[ToolsWorkflow], plugins=plugins) as env:
+        handle = await env.start(ToolsWorkflow.run, ["talkative"])
+        with pytest.raises(WorkflowFailureError) as failure:
+            await handle.result()
+        history = await handle.fetch_history()
+        await env.assert_replays(handle)
+    cause: Any = failure.value.cause
+    assert cause.type == "ResultTooLarge"
+    assert "The list of tools ['talkative'] is too large for Temporal: 3,000," in cause.message
+    assert "Name fewer in one TemporalTools" in cause.message
+    started = [
+        event.activity_task_started_event_attributes.attempt
+        for event in history.events
+        if event.HasField("activity_task_started_event_attributes")
+    ]
+    assert started == [1]
+
+
 @workflow.defn
 class NobodyHostsWorkflow:
     @workflow.run
