@@ -40,6 +40,7 @@ from ._types import (
     ApprovalRecord,
     Decision,
     PendingApproval,
+    is_full,
 )
 from ._visibility import WAITING, is_known
 from ._workflows import (
@@ -137,10 +138,20 @@ class ApprovalsClient:
     async def records(self, workflow_id: str, *, run_id: str | None = None) -> "list[ApprovalRecord]":
         """Return a workflow's decisions so far; of a closed workflow too, while its history is kept.
 
+        Of a response above some 500,000 characters it is the beginning, as text.
+
         Raises:
             ApprovalsUnreachableError: If it cannot be asked.
         """
-        return await self._query(workflow_id, run_id, RECORDS_QUERY, list[ApprovalRecord], closed=True)
+        records: list[ApprovalRecord] = []
+        while True:
+            args = [len(records)] if records else []
+            page = await self._query(
+                workflow_id, run_id, RECORDS_QUERY, list[ApprovalRecord], args=args, closed=True
+            )
+            records += page
+            if not is_full(page):
+                return records
 
     async def approve(
         self,
@@ -333,8 +344,9 @@ class ApprovalsClient:
                 query, args=args, result_type=type_, reject_condition=condition, rpc_timeout=self._timeout
             )
         except WorkflowQueryFailedError as error:
+            why = f"it has no Approvals ({error.message})" if query in error.message else error.message
             raise ApprovalsUnreachableError(
-                f"Workflow {workflow_id!r} does not answer {query!r}: it has no Approvals ({error.message})"
+                f"Workflow {workflow_id!r} does not answer {query!r}: {why}"
             ) from error
         except RPCError as error:
             raise self._unreachable(workflow_id, error) from error

@@ -11,7 +11,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from ._ledger import Ledger
-from ._types import ANSWER_QUERY, DECIDE_SIGNAL, Answer
+from ._types import ANSWER_QUERY, DECIDE_SIGNAL, Answer, page_of
 
 _KEPT = 100  # refusals, the latest
 
@@ -58,4 +58,4 @@ class SignalledDecisions:
 
     def _answer(self, request: str) -> Answer:
         record = self._ledger.record_of(request)
-        return Answer(record) if record else self._refusals.get(request, Answer())
+        return Answer(page_of([record], 0)[0]) if record else self._refusals.get(request, Answer())

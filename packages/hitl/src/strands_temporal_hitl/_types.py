@@ -30,7 +30,8 @@ PENDING_QUERY = "pending_approvals"
 """Query that returns the `PendingApproval`s of a workflow, the oldest first."""
 
 RECORDS_QUERY = "approval_records"
-"""Query that returns the `ApprovalRecord`s of a workflow, in the order of the decisions."""
+"""Query that returns the `ApprovalRecord`s of a workflow, in the order of the decisions: a page of them, from
+the number on that it is given."""
 
 SETUP_ACTIVITY = "hitl-setup"
 """Activity that tells a workflow, once, what its workers offer: its history then knows it for ever."""
@@ -280,6 +281,32 @@ def shown(pending: list[PendingApproval]) -> list[PendingApproval]:
         )
         for each in pending
     ]
+
+
+def page_of(records: Sequence[ApprovalRecord], start: int) -> list[ApprovalRecord]:
+    """Return the records from `start` on, as many as one answer holds; of a very large text the beginning."""
+    page: list[ApprovalRecord] = []
+    size = 0
+    for record in map(_shortened, records[start:]):
+        page.append(record)
+        size += _size(record)
+        if size >= _SHOWN:
+            break
+    return page
+
+
+def is_full(page: Sequence[ApprovalRecord]) -> bool:
+    """Tell whether a page of records may have another behind it."""
+    return sum(map(_size, page)) >= _SHOWN
+
+
+def _size(record: ApprovalRecord) -> int:
+    return len(json.dumps(asdict(record)))
+
+
+def _shortened(record: ApprovalRecord) -> ApprovalRecord:
+    reason, response = (_beginning(value, _SHOWN) for value in (record.reason, record.response))
+    return replace(record, reason=reason, response=response)
 
 
 def _beginnings(calls: list[ShownCall], size: int) -> list[ShownCall]:

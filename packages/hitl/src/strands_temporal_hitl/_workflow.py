@@ -31,6 +31,7 @@ from ._types import (
     RECORDS_QUERY,
     ApprovalRecord,
     PendingApproval,
+    page_of,
     shown,
 )
 from ._watch import BINDS_WHAT_RUNS, Watches
@@ -324,8 +325,8 @@ class Approvals:
     def _pending_query(self) -> list[PendingApproval]:
         return shown(self.pending)
 
-    def _records_query(self) -> list[ApprovalRecord]:
-        return self.records
+    def _records_query(self, start: int = 0) -> list[ApprovalRecord]:
+        return page_of(self._ledger.records, start)
 
 
 def _stop_of(agent: Agent | MultiAgentBase, signal: threading.Event | None) -> Callable[[], bool]:
