@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import IntEnum
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from packages.hitl.tests.approvals_support import (
     until,
 )
 from packages.hitl.tests.command_support import command
-from temporalio.client import Client, WorkflowHandle, WorkflowQueryRejectedError
+from temporalio.client import Client, WorkflowHandle
 
 from strands_temporal_hitl import (
     ApprovalsClient,
@@ -29,7 +28,6 @@ from strands_temporal_hitl import (
     PendingApproval,
     WaitingWorkflow,
 )
-from strands_temporal_hitl._workflows import tells_of_a_pause
 
 pytestmark = pytest.mark.server
 
@@ -123,11 +121,3 @@ async def test_a_paused_workflow_that_is_terminated_has_ended(environments: Open
         with pytest.raises(ApprovalsEndedError) as caught:
             await approver.approve(handle.id, pending, by=BY)
         assert caught.value.status == "TERMINATED"
-
-
-def test_a_later_temporalio_may_know_the_status() -> None:
-    known: Any = IntEnum("WorkflowExecutionStatus", {"COMPLETED": 2, "PAUSED": 8})
-    assert tells_of_a_pause(WorkflowQueryRejectedError(known.PAUSED))
-    assert not tells_of_a_pause(WorkflowQueryRejectedError(known.COMPLETED))
-    assert not tells_of_a_pause(WorkflowQueryRejectedError(None))
-    assert not tells_of_a_pause(ValueError("sealed with another key"))

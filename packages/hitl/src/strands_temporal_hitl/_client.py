@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.client import (
     Client,
     WorkflowHandle,
     WorkflowQueryFailedError,
-    WorkflowQueryRejectedError,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import QueryRejectCondition
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from ._asking import QueryRejectedError, ask
 from ._errors import (
     ApprovalRefusedError,
     ApprovalsEndedError,
@@ -48,7 +48,6 @@ from ._workflows import (
     WorkflowState,
     open_workflows,
     quoted,
-    tells_of_a_pause,
     workflow_state,
 )
 
@@ -132,7 +131,7 @@ class ApprovalsClient:
         """
         try:
             return await self._query(workflow_id, run_id, PENDING_QUERY, list[PendingApproval])
-        except WorkflowQueryRejectedError:  # it has ended
+        except QueryRejectedError:  # it has ended
             return []
 
     async def records(self, workflow_id: str, *, run_id: str | None = None) -> "list[ApprovalRecord]":
@@ -337,11 +336,10 @@ class ApprovalsClient:
         args: Sequence[Any] = (),
         closed: bool = False,
     ) -> T:
-        handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(workflow_id, run_id=run_id)
-        condition = QueryRejectCondition.NONE if closed else QueryRejectCondition.NOT_OPEN
+        execution = WorkflowExecution(workflow_id=workflow_id, run_id=run_id or "")
         try:
-            return await handle.query(
-                query, args=args, result_type=type_, reject_condition=condition, rpc_timeout=self._timeout
+            return await ask(
+                self._client, execution, query, args, type_, closed=closed, timeout=self._timeout
             )
         except WorkflowQueryFailedError as error:
             why = f"it has no Approvals ({error.message})" if query in error.message else error.message
@@ -350,11 +348,11 @@ class ApprovalsClient:
             ) from error
         except RPCError as error:
             raise self._unreachable(workflow_id, error) from error
-        except Exception as error:  # a user's converter or codec may raise anything
-            if tells_of_a_pause(error):
+        except QueryRejectedError as error:
+            if error.is_paused:
                 raise ApprovalsUnreachableError(await self._paused(workflow_id, run_id)) from error
-            if isinstance(error, WorkflowQueryRejectedError):
-                raise
+            raise
+        except Exception as error:  # a user's converter or codec may raise anything
             raise ApprovalsUnreachableError(self._unreadable(workflow_id, error)) from error
 
     async def _paused(self, workflow_id: str, run_id: str | None) -> str:

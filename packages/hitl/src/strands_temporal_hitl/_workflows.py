@@ -1,6 +1,6 @@
 """Workflows as the server lists and describes them, with those that are paused.
 
-temporalio 1.35's own list, describe and query raise ValueError where an operator has paused a workflow
+temporalio 1.35's own list and describe raise ValueError where an operator has paused a workflow
 (server 1.32 and later, `temporal workflow pause`): its enumeration does not know that status.
 """
 
@@ -15,7 +15,7 @@ from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionRequest,
     ListWorkflowExecutionsRequest,
 )
-from temporalio.client import Client, WorkflowQueryRejectedError
+from temporalio.client import Client
 
 OPEN = "CloseTime IS NULL"
 """Visibility query for what has not ended. `ExecutionStatus = 'Running'` would leave out paused workflows."""
@@ -99,10 +99,3 @@ async def workflow_state(
     status = WorkflowExecutionStatus.Name(answer.workflow_execution_info.status)
     pause = answer.workflow_extended_info.pause_info
     return WorkflowState(status.removeprefix("WORKFLOW_EXECUTION_STATUS_"), pause.identity, pause.reason)
-
-
-def tells_of_a_pause(error: Exception) -> bool:
-    """Tell whether a query failed because the workflow is paused, as temporalio says or may say later."""
-    if isinstance(error, WorkflowQueryRejectedError):
-        return "PAUSED" in repr(error.status)
-    return isinstance(error, ValueError) and "WorkflowExecutionStatus" in str(error)

@@ -1,0 +1,112 @@
+"""Queries to workflows, asked again until one is answered. In the process of an approver.
+
+Not `WorkflowHandle.query`: of several that meet a workflow task the server lets one wait for its end and
+refuses the others, and the SDK comes again five times in twelve seconds. Beside readers of a stream that is
+too seldom. And it raises ValueError where a workflow is paused (temporalio 1.35).
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import QueryRejectCondition, WorkflowExecutionStatus
+from temporalio.api.query.v1 import WorkflowQuery
+from temporalio.api.workflowservice.v1 import QueryWorkflowRequest, QueryWorkflowResponse
+from temporalio.client import Client, WorkflowQueryFailedError
+from temporalio.converter import WorkflowSerializationContext
+from temporalio.service import RPCError, RPCStatusCode
+
+T = TypeVar("T")
+
+_QUERY_SECONDS = 3.0  # of the first; a query that meets a worker's end is lost
+_PAUSE = 0.1  # seconds between two
+_TIMED_OUT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
+_TRANSIENT = (
+    *_TIMED_OUT,
+    RPCStatusCode.ABORTED,
+    RPCStatusCode.INTERNAL,
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.UNKNOWN,
+)
+
+
+class QueryRejectedError(Exception):
+    """The server asks no worker: the workflow is paused, or has ended.
+
+    Attributes:
+        is_paused: Which of the two.
+    """
+
+    def __init__(self, *, is_paused: bool) -> None:
+        super().__init__()
+        self.is_paused = is_paused
+
+
+async def ask(
+    client: Client,
+    execution: WorkflowExecution,
+    query: str,
+    args: Sequence[Any],
+    type_: type[T],
+    *,
+    closed: bool,
+    timeout: timedelta,
+) -> T:
+    """Return what a workflow answers to a query.
+
+    Args:
+        client: A client with the workflow's data converter.
+        execution: The workflow.
+        query: Name of the query.
+        args: Its arguments.
+        type_: Type of the answer.
+        closed: Whether one that has ended is asked too.
+        timeout: How long to ask.
+
+    Raises:
+        QueryRejectedError: If it is paused, or has ended.
+        WorkflowQueryFailedError: If the query fails in the workflow.
+        RPCError: If nobody answered in time, or the server refuses.
+        Exception: What the data converter raises.
+    """
+    context = WorkflowSerializationContext(namespace=client.namespace, workflow_id=execution.workflow_id)
+    converter = client.data_converter.with_context(context)
+    condition = QueryRejectCondition.QUERY_REJECT_CONDITION_NOT_OPEN
+    request = QueryWorkflowRequest(
+        namespace=client.namespace,
+        execution=execution,
+        query=WorkflowQuery(query_type=query),
+        query_reject_condition=QueryRejectCondition.QUERY_REJECT_CONDITION_NONE if closed else condition,
+    )
+    if args:
+        request.query.query_args.payloads.extend(await converter.encode(args))
+    answer = await _answer(client, request, timeout.total_seconds())
+    if answer.HasField("query_rejected"):
+        status = answer.query_rejected.status
+        paused = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED
+        raise QueryRejectedError(is_paused=status == paused)
+    (value,) = await converter.decode(answer.query_result.payloads, [type_])
+    return value
+
+
+async def _answer(client: Client, request: QueryWorkflowRequest, seconds: float) -> QueryWorkflowResponse:
+    until, longest = time.monotonic() + seconds, _QUERY_SECONDS
+    while True:
+        left = max(until - time.monotonic(), _PAUSE)
+        try:
+            return await client.workflow_service.query_workflow(
+                request, timeout=timedelta(seconds=min(longest, left))
+            )
+        except RPCError as error:
+            if error.status == RPCStatusCode.INVALID_ARGUMENT:
+                raise WorkflowQueryFailedError(error.message) from error
+            if error.status not in _TRANSIENT or time.monotonic() >= until:
+                raise
+            if error.status in _TIMED_OUT:  # a long history may take longer to replay
+                longest *= 2
+        await asyncio.sleep(_PAUSE * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
