@@ -22,6 +22,7 @@ from temporalio.api.workflowservice.v1 import (
     UnpauseActivityRequest,
 )
 from temporalio.client import Client, WorkflowHandle
+from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from strands_temporal import StrandsPlugin, TemporalAgent
@@ -94,7 +95,7 @@ def count_or_fail() -> list[int]:
     """Count to eight; what is cut short is an error that no retry would help."""
     done = work(tool_context().cancel_signal)
     if len(done) < STEPS:
-        raise ValueError(f"only {done}")
+        raise ApplicationError(f"only {done}", non_retryable=True)
     return done
 
 
@@ -186,7 +187,14 @@ async def workers(
     with ThreadPoolExecutor(4) as executor:
 
         def activity_worker() -> Worker:
-            return Worker(client, activities=ACTIVITIES, activity_executor=executor, **own)
+            at_once = timedelta(milliseconds=1)  # by default a worker waits for what is under way
+            return Worker(
+                client,
+                activities=ACTIVITIES,
+                activity_executor=executor,
+                graceful_shutdown_timeout=at_once,
+                **own,
+            )
 
         async with Worker(client, workflows=[CountingWorkflow], no_remote_activities=True, **own, **options):
             yield (

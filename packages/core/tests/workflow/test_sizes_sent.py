@@ -240,6 +240,9 @@ class SendingWorkflow:
             return await workflow.execute_child_workflow(SendingWorkflow.run, args=["nothing", large])
         if what == "child's result":
             return await workflow.execute_child_workflow(SendingWorkflow.run, "result")
+        if what == "child's signal":
+            child = await workflow.start_child_workflow(SendingWorkflow.run, "update")
+            await child.signal("any", large)
         if what == "signal":
             await workflow.get_external_workflow_handle("nobody").signal("any", large)
         if what == "update":
@@ -259,6 +262,7 @@ class SendingWorkflow:
         ("continue", "continue_as_new: an input of 3,000,0"),
         ("child", "Child workflow 'SendingWorkflow': an input of 3,000,0"),
         ("signal", "Signal 'any': an input of 3,000,0"),
+        ("child's signal", "Signal 'any': an input of 3,000,0"),
     ],
 )
 async def test_what_a_workflow_with_agents_sends_too_large_fails_it_with_a_reason(
