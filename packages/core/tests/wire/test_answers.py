@@ -94,13 +94,13 @@ def test_an_event_that_is_not_quite_usual_comes_back_as_it_was(event: Any) -> No
         assert events_of(json.loads(json.dumps(answer_of(events)))) == events
 
 
-START = {"messageStart": {"role": "assistant"}}
-BLOCK = [
+START: Any = {"messageStart": {"role": "assistant"}}
+BLOCK: list[Any] = [
     {"contentBlockStart": {"start": {}}},
     {"contentBlockDelta": {"delta": {"text": "a"}}},
     {"contentBlockStop": {}},
 ]
-END = [
+END: list[Any] = [
     {"messageStop": {"stopReason": "end_turn"}},
     {
         "metadata": {
@@ -120,7 +120,7 @@ def test_a_total_that_is_not_the_sum_is_written() -> None:
 
 
 def test_a_block_of_another_kind_is_its_events_beside_named_ones() -> None:
-    thought = [{"contentBlockDelta": {"delta": {"reasoningContent": {"text": "hm"}}}}, BLOCK[2]]
+    thought: list[Any] = [{"contentBlockDelta": {"delta": {"reasoningContent": {"text": "hm"}}}}, BLOCK[2]]
     answer = answer_of([START, *thought, *BLOCK, *END[:1]])
     assert answer == {"content": [{"events": thought}, {"text": "a"}]}
     assert events_of(answer) == [START, *thought, *BLOCK, *END[:1]]
@@ -136,7 +136,7 @@ def test_an_answer_in_numbers_is_read() -> None:
 
 
 def test_parts_without_names_are_read() -> None:
-    parts = [[0, 2], None, "hi", {"role": "assistant", "content": []}]
+    parts: list[Any] = [[0, 2], None, "hi", {"role": "assistant", "content": []}]
     assert rebuilt(["a", "b", "c"], parts, "answer", str) == [
         "a",
         "b",
