@@ -1,6 +1,6 @@
 """Traces and metrics of durable Strands agents on Temporal.
 
-On the client and its workers, beside `strands_temporal.StrandsPlugin`:
+On the client and its workers, together with `strands_temporal.StrandsPlugin`:
 
     client = await Client.connect(address, plugins=[OTelPlugin(), StrandsPlugin()])
 """

@@ -1,4 +1,4 @@
-"""The model call's span and metrics, on the worker."""
+"""Records the span and metrics of a model call, on the worker."""
 
 import time
 from collections.abc import AsyncIterator
@@ -21,11 +21,11 @@ _SCOPE = "strands_temporal_otel"
 class ChatTelemetry:
     """Model call middleware: one `chat {model}` span per attempt around the provider's stream, and metrics.
 
-    It records in the activity, which runs once per attempt, never in the workflow, which replays.
+    It records in the activity, which runs once per attempt. The workflow would record again at each replay.
     """
 
     key = "strands_temporal_otel"
-    rank = 200  # inside streaming (100): its forwarding is not the provider's time
+    rank = 200  # inside streaming (100): the time of its forwarding does not count
 
     def __init__(self) -> None:
         self.tracer = trace.get_tracer(_SCOPE)
@@ -50,13 +50,13 @@ class ChatTelemetry:
         )
 
     async def __call__(self, request: ModelRequest, next: ModelStream) -> AsyncIterator[StreamEvent]:
-        """Yield the provider's events unchanged, and record what they say."""
+        """Yield the provider's events unchanged, and record them."""
         call = _Call(self, request)
         events = next(request)
         try:
             while True:
-                # The span is current for the provider's own code only. Across a `yield` it would be current
-                # for whoever consumes the events, and a generator may be closed in another context.
+                # The span is current only for the provider's own code. Across a `yield` it would be current
+                # for the consumer of the events, and a generator may be closed in another context.
                 with trace.use_span(call.span, record_exception=False, set_status_on_exception=False):
                     try:
                         event = await anext(events)
@@ -64,7 +64,7 @@ class ChatTelemetry:
                         return
                 call.saw(event)
                 yield event
-        except GeneratorExit:  # nobody wants the rest; the call did not fail
+        except GeneratorExit:  # the consumer does not want the rest; the call did not fail
             raise
         except BaseException as error:
             call.failed(error)
@@ -74,7 +74,7 @@ class ChatTelemetry:
 
 
 class _Call:
-    """One attempt of a model call: its span, and what its events said."""
+    """One attempt of a model call: its span, and the values from its events."""
 
     def __init__(self, telemetry: ChatTelemetry, request: ModelRequest) -> None:
         self._telemetry = telemetry
@@ -96,7 +96,7 @@ class _Call:
         self._first_chunk: float | None = None
 
     def saw(self, event: StreamEvent) -> None:
-        """Note what an event says."""
+        """Take the values from an event."""
         if self._first_chunk is None and ("contentBlockStart" in event or "contentBlockDelta" in event):
             self._first_chunk = time.perf_counter() - self._started
             self._telemetry.first_chunk.record(self._first_chunk, self._common, self._context())
@@ -108,7 +108,7 @@ class _Call:
             self._used(usage)
 
     def failed(self, error: BaseException) -> None:
-        """Note how the attempt ended."""
+        """Record the error that ended the attempt."""
         self._common[names.ERROR_TYPE] = _class_name(error)
         self.span.set_attribute(names.ERROR_TYPE, self._common[names.ERROR_TYPE])
         if isinstance(error, Exception):  # a cancellation is no error
@@ -116,7 +116,7 @@ class _Call:
             self.span.set_status(Status(StatusCode.ERROR, str(error)))
 
     def end(self) -> None:
-        """End the span and record how long it took."""
+        """End the span and record its duration."""
         seconds = time.perf_counter() - self._started
         self._telemetry.duration.record(seconds, self._common, self._context())
         self.span.end()
@@ -133,12 +133,12 @@ class _Call:
             self._telemetry.token_usage.record(tokens[name], attributes, self._context())
 
     def _context(self) -> Context:
-        """The context whose span an exemplar names."""
+        """Return the context with the span that exemplars refer to."""
         return trace.set_span_in_context(self.span)
 
 
 def _input_tokens(usage: Usage) -> int:
-    """Return the whole prompt's tokens. Providers count cached ones inside or beside `inputTokens`."""
+    """Return the whole prompt's tokens. `inputTokens` includes cached tokens for some providers only."""
     tokens = usage["inputTokens"]
     if tokens + usage["outputTokens"] == usage["totalTokens"]:
         return tokens

@@ -1,4 +1,4 @@
-"""The process's OpenTelemetry providers: ours where there are none, the application's where there are."""
+"""Sets the process's OpenTelemetry providers to ours, if the application has not set its own."""
 
 import asyncio
 import logging
@@ -20,13 +20,13 @@ Export = SpanExport | MetricExport
 
 
 def set_providers() -> None:
-    """Set the process's tracer and meter provider where the application has set none.
+    """Set the process's tracer and meter provider, unless the application has set them.
 
-    Strands takes both from OpenTelemetry's globals, so ours must stand there. What the application set
-    stays, and exports as the application told it.
+    Strands takes both from OpenTelemetry's globals, so ours must be there. A provider that the application
+    set stays, and exports as the application configured it.
 
     Raises:
-        ValueError: If the OTEL_* variables ask for an exporter that is not ours.
+        ValueError: If the OTEL_* variables ask for an exporter that we do not have.
     """
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         exports("traces")  # a wrong variable is an error here, not in a workflow
@@ -39,7 +39,7 @@ def set_providers() -> None:
 
 
 def check_providers() -> None:
-    """Refuse a tracer provider with which a workflow's spans would be new ones at every replay.
+    """Refuse a tracer provider that would create new spans for a workflow at every replay.
 
     Raises:
         ValueError: If the application set a tracer provider that is not replay-safe.
@@ -67,7 +67,7 @@ def check_providers() -> None:
 
 @asynccontextmanager
 async def exporting() -> AsyncGenerator[None]:
-    """Export while the block runs; when the last such block of the process ends, send what is left."""
+    """Export while the block runs. At the end of the process's last such block, send the rest."""
     tracer, meter = trace.get_tracer_provider(), metrics.get_meter_provider()
     entered: list[Export] = []
     try:
@@ -83,13 +83,13 @@ async def exporting() -> AsyncGenerator[None]:
 
 
 async def _close(exports: list[Export]) -> None:
-    """Close side by side, in threads of their own: it waits for a network, and the loop must go on."""
+    """Close in parallel, in threads: closing waits for the network, and must not block the event loop."""
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(len(exports), thread_name_prefix="otel-close") as threads:
         await asyncio.gather(*(loop.run_in_executor(threads, export.close) for export in exports))
 
 
 def is_unset(provider: MeterProvider) -> bool:
-    """Tell whether `provider` is what stands there before anybody has set one."""
-    # OpenTelemetry has a public name for the tracers' stand-in (ProxyTracerProvider), but none for this one.
+    """Tell whether `provider` is OpenTelemetry's placeholder for a provider that has not been set."""
+    # OpenTelemetry has a public name for the tracers' placeholder, ProxyTracerProvider, but not for this one.
     return type(provider).__name__ == "_ProxyMeterProvider"

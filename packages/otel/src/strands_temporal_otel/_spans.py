@@ -1,9 +1,9 @@
-"""A tracer provider whose spans may be made by Strands inside a workflow.
+"""A tracer provider for spans that Strands creates inside a workflow.
 
-`temporalio.contrib.opentelemetry.create_tracer_provider` gives spans with the same ids at every replay, and
-ends none while replaying. Three things it does not do for an agent, and this one does: a span whose error
-was handled in the workflow (a tool that failed, a hook that raised) is exported all the same; a workflow
-task that is tried again exports nothing twice; and Strands' spans hold no content unless that is asked for.
+`temporalio.contrib.opentelemetry.create_tracer_provider` gives spans the same ids at every replay, and does
+not end spans while replaying. This provider does three more things for an agent. It also exports a span with
+an error that the workflow handled (a tool that failed, a hook that raised). It exports nothing twice if a
+workflow task is tried again. And Strands' spans contain no content unless the environment allows it.
 """
 
 import asyncio
@@ -30,16 +30,16 @@ _REMEMBERED = 4096  # spans; a workflow task that fails is tried again within se
 
 
 class AgentTracerProvider(ReplaySafeTracerProvider):
-    """The tracer provider that `OTelPlugin` sets where the application has set none.
+    """The tracer provider that `OTelPlugin` sets if the application has not set one.
 
     Attributes:
-        export: Its exporter, which comes with the first span and goes with the last worker.
+        export: Its exporter. It starts with the first span and stops with the last worker.
     """
 
     def __init__(self) -> None:
-        # The public way to contrib's id generator: ids from the workflow's own randomness.
+        # The public way to get contrib's id generator, which draws ids from the workflow's random source.
         ids = create_tracer_provider(resource=Resource.get_empty(), shutdown_on_exit=False).id_generator()
-        # The resource, sampler and limits are the SDK's reading of the OTEL_* variables.
+        # The SDK reads resource, sampler and limits from the OTEL_* variables.
         self._sdk = TracerProvider(id_generator=ids, shutdown_on_exit=False)
         super().__init__(self._sdk, ids)
         self._ended = _Ended()
@@ -90,7 +90,7 @@ class _AgentTracer(Tracer):
 
 
 class _CurrentSpan:
-    """A span that is one block of code, or one call of the function that it decorates."""
+    """A span for one block of code, or for each call of a function that it decorates."""
 
     def __init__(self, start: Callable[[], "_AgentSpan"], options: dict[str, Any], end_on_exit: bool) -> None:
         self._start = start
@@ -133,7 +133,7 @@ class _CurrentSpan:
 
 
 class _AgentSpan(Span):
-    """A span that ends once, however often the workflow replays, and drops content if it must."""
+    """A span that ends once, however often the workflow replays. Drops content unless it is allowed."""
 
     def __init__(self, span: Span, ended: "_Ended", *, content: bool) -> None:
         self._span = span
@@ -191,11 +191,11 @@ class _AgentSpan(Span):
         return self._content or attribute not in CONTENT_ATTRIBUTES
 
     def _is_over(self) -> bool:
-        """Tell whether the span, which a workflow started, ends for good.
+        """Tell whether a span that a workflow started ends for good.
 
-        It goes on if the workflow replays or is evicted, and if what ends it is the garbage collector: it
-        finalizes what an evicted workflow left of Strands' generators in no workflow, or in another one. A
-        block that an error left goes on if the error fails the workflow task, which is tried again.
+        It does not if the workflow replays or is evicted. It does not if the garbage collector ends it, which
+        closes the generators of an evicted workflow outside of a workflow or in another one. And it does not
+        if an error that left the block fails the workflow task, because the task is tried again.
         """
         home = self._home and self._home()
         if not workflow.in_workflow() or asyncio.get_running_loop() is not home or _replaying():
@@ -204,14 +204,14 @@ class _AgentSpan(Span):
 
 
 class _Ended:
-    """The spans that ended in workflows lately: a workflow task that is tried again ends them again."""
+    """The spans that recently ended in workflows. A workflow task that is tried again ends them again."""
 
     def __init__(self) -> None:
         self._spans: OrderedDict[tuple[int, int], None] = OrderedDict()
         self._lock = threading.Lock()
 
     def first(self, span: SpanContext) -> bool:
-        """Remember `span`, and tell whether it is new."""
+        """Remember `span`, and return whether it is new."""
         key = (span.trace_id, span.span_id)
         with self._lock:
             new = key not in self._spans
@@ -223,5 +223,5 @@ class _Ended:
 
 
 def _replaying() -> bool:
-    """Tell whether a workflow repeats what it did before; its eviction counts as such for temporalio."""
+    """Tell whether a workflow is replaying. temporalio also counts an eviction as replaying."""
     return workflow.in_workflow() and workflow.unsafe.is_replaying_history_events()

@@ -1,7 +1,7 @@
 """Names of OpenTelemetry's GenAI conventions, and the standard variables that choose between them.
 
-Source: https://opentelemetry.io/docs/specs/semconv/gen-ai/. Instrumentations keep the names of version 1.36
-unless `OTEL_SEMCONV_STABILITY_OPT_IN` holds `gen_ai_latest_experimental`, as Strands' own tracer does.
+Source: https://opentelemetry.io/docs/specs/semconv/gen-ai/. Like Strands' own tracer, instrumentations keep
+the names of version 1.36 unless `OTEL_SEMCONV_STABILITY_OPT_IN` contains `gen_ai_latest_experimental`.
 """
 
 import os
@@ -33,7 +33,7 @@ TOKEN_USAGE = "gen_ai.client.token.usage"  # noqa: S105  # a metric's name
 OPERATION_DURATION = "gen_ai.client.operation.duration"
 TIME_TO_FIRST_CHUNK = "gen_ai.client.operation.time_to_first_chunk"
 
-# The conventions' own bucket boundaries: what the SDK takes by default is made for milliseconds.
+# The conventions' own bucket boundaries: the SDK's defaults are for milliseconds.
 TOKEN_BUCKETS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864)
 SECOND_BUCKETS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 
@@ -47,8 +47,8 @@ CONTENT_ATTRIBUTES = frozenset(
         "gen_ai.tool.call.result",
     }
 )
-"""Attributes in which Strands' tracer records what people, models and tools said (strands 1.62,
-telemetry/tracer.py). All its events but exceptions do."""
+"""Attributes in which Strands' tracer records the content of people, models and tools (strands 1.62,
+telemetry/tracer.py). All its events except exceptions contain content too."""
 
 _PROVIDERS = {
     "anthropic": "anthropic",
@@ -64,7 +64,7 @@ _PROVIDERS = {
     "sagemaker": "aws.sagemaker",
     "writer": "writer",
 }
-"""The conventions' name of a provider, by Strands' module for it."""
+"""The conventions' names of providers, by Strands' modules for them."""
 
 _SETTINGS = {
     "temperature": "gen_ai.request.temperature",
@@ -74,12 +74,12 @@ _SETTINGS = {
 
 
 def latest_conventions() -> bool:
-    """Tell whether the environment asks for the newest names."""
+    """Tell whether the environment asks for the latest names."""
     return LATEST in {token.strip() for token in os.environ.get(SEMCONV_OPT_IN, "").split(",")}
 
 
 def captures_content() -> bool:
-    """Tell whether the environment allows to record what people, models and tools said."""
+    """Tell whether the environment allows recording the content of people, models and tools."""
     return os.environ.get(CAPTURE_CONTENT, "").strip().lower() in {
         "1",
         "true",
@@ -90,7 +90,7 @@ def captures_content() -> bool:
 
 
 def provider_name(model: Model) -> str:
-    """Return the conventions' name of `model`'s provider; its class's name for one that they do not know."""
+    """Return the conventions' name of `model`'s provider; the class name if they do not have one."""
     for cls in type(model).__mro__:
         package, _, module = cls.__module__.rpartition(".")
         if package == "strands.models" and module in _PROVIDERS:
@@ -99,7 +99,7 @@ def provider_name(model: Model) -> str:
 
 
 def request_attributes(model: Model) -> dict[str, Any]:
-    """Return what the model's configuration says of a call: its id and the usual settings."""
+    """Return a call's attributes from the model's configuration: the model id and the usual settings."""
     config: object = model.get_config()
     if not isinstance(config, Mapping):
         return {}
