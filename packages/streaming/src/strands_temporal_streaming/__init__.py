@@ -5,7 +5,7 @@ In a workflow:
     self.stream = WorkflowStream()
     self.agent = TemporalAgent(streaming_topic="events", hooks=[StreamHooks(self.stream, "events")])
 
-On the worker or its client: `StreamingPlugin()`, beside `strands_temporal.StrandsPlugin`.
+On the worker or its client: `StreamingPlugin()`, together with `strands_temporal.StrandsPlugin`.
 
 Anywhere: temporalio's `WorkflowStreamClient.create(client, workflow_id).subscribe(["events"], ...)` for plain
 Strands `StreamEvent`s, or `async for event in AgentStream(client, workflow_id)` for typed events.

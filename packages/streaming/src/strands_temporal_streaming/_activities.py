@@ -1,4 +1,4 @@
-"""The worker's side: what a model says goes to its workflow's stream while it speaks."""
+"""The worker's side: sends a model's output to its workflow's stream as it arrives."""
 
 from collections.abc import AsyncIterator
 
@@ -14,15 +14,15 @@ class StreamingMiddleware:
     """Publishes the events of calls that carry a topic, and passes all events on unchanged.
 
     Attributes:
-        key: Identity, by which core knows that streaming is taken care of.
-        rank: Outside of other middleware: what goes out is what the agent gets.
+        key: Identity. It tells core that the middleware is there.
+        rank: Outside of other middleware: the stream gets the same events as the agent.
     """
 
     key = MIDDLEWARE_KEY
     rank = 100
 
     async def __call__(self, request: ModelRequest, next: ModelStream) -> AsyncIterator[StreamEvent]:
-        """Yield the events of `next(request)`, each published on its way; all are sent before this ends."""
+        """Yield and publish the events of `next(request)`. All are sent before this ends."""
         topic = request.streaming_topic
         if topic is None:
             async for event in next(request):

@@ -1,4 +1,4 @@
-"""What the items of a stream say: events of model calls, of which the newest attempt counts."""
+"""Converts the items of a stream to events of model calls. Only a call's newest attempt counts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,8 +31,8 @@ class _Attempt:
     """One attempt of a call.
 
     Attributes:
-        number: Temporal's number. Not an order: it is 1 again after an operator has reset the activity.
-        started_at: When it started, by the server's clock. Workers of older releases do not say it.
+        number: Temporal's number. It gives no order: it is 1 again after an operator's reset of the activity.
+        started_at: When it started, by the server's clock. Empty from workers of older releases.
     """
 
     number: int
@@ -47,8 +47,8 @@ class _Attempt:
 class Calls:
     """Turns the items of a stream into events.
 
-    Of several events at once it knows those as told whose next one was asked for: a reader who stops between
-    two of them gets the second when it comes back.
+    One item may give several events. An event counts as read when the reader asks for the next one. So a
+    reader who stops between two of them gets the second one when it continues.
 
     Args:
         topic: The agent's topic.
@@ -61,10 +61,10 @@ class Calls:
         self._newest: dict[str, _Attempt] = {}
         self._unfinished: set[str] = set()
         self._is_after_gap = False
-        self._accounted: set[str] = set()  # calls that began after the last gap, or whose loss was told
+        self._accounted: set[str] = set()  # calls that began after the last gap, or with a reported loss
 
     def gap(self, start: int, stop: int) -> Iterator[AgentEvent]:
-        """Yield what a reader must know where the items from `start` to `stop` are missing."""
+        """Yield the events that tell a reader that the items from `start` to before `stop` are missing."""
         self._is_after_gap = True
         self._accounted.clear()
         yield StreamGap(start, stop, stop - 1)
@@ -74,7 +74,7 @@ class Calls:
             self._unfinished.discard(call)
 
     def events(self, item: Item) -> Iterator[AgentEvent]:
-        """Yield the events of an item; none of another topic, and none of an attempt that was given up."""
+        """Yield the events of an item; none for another topic or for an attempt that was given up."""
         if item.topic == self._topic:
             yield from self._from_model(item)
         elif item.topic == control_topic(self._topic):
@@ -114,7 +114,7 @@ class Calls:
         if known is None or known == attempt:
             self._begin(event.call, attempt)
             yield event
-        elif attempt.is_newer_than(known):  # counted from 1 again: an operator has reset the activity
+        elif attempt.is_newer_than(known):  # numbers start at 1 again: an operator has reset the activity
             yield from self._from_restart(
                 AttemptRestarted(
                     event.call, 1, event.model, event.activity_id, event.offset, started_at=event.started_at
@@ -143,12 +143,12 @@ class Calls:
         self._accounted.add(call)
 
     def _is_given_up(self, call: str, attempt: _Attempt) -> bool:
-        """Tell whether a newer attempt of the call has spoken: one that was given up may speak on."""
+        """Tell whether the call has a newer attempt. An attempt that was given up may still publish."""
         known = self._newest.setdefault(call, attempt)
         return known.is_newer_than(attempt)
 
     def _restarts(self, call: str, attempt: _Attempt, offset: int) -> Iterator[AgentEvent]:
-        """Yield the mark of an attempt that is the newest from here on, where its own mark was lost."""
+        """Yield an `AttemptRestarted` for an attempt that is now the newest, if its own event was lost."""
         if attempt.is_newer_than(self._newest[call]):
             yield AttemptRestarted(call, attempt.number, offset=offset, started_at=attempt.started_at)
             self._newest[call] = attempt
@@ -160,13 +160,13 @@ def _incomplete(call: str, attempt: _Attempt, offset: int) -> OutputLost:
 
 
 def _identity(payload: Payload) -> tuple[str, _Attempt]:
-    """Return the call and the attempt that an event of a model belongs to."""
+    """Return the call and the attempt of a model's event."""
     call, _, number = payload.metadata.get(CALL_METADATA, b"").decode().rpartition("/")
     return call, _Attempt(int(number or 0), payload.metadata.get(STARTED_METADATA, b"").decode())
 
 
 def from_model(event: Any, call: str, offset: int) -> AgentEvent | None:
-    """Return what a reader sees of a model's event, if anything."""
+    """Return the reader's event for a model's event, None if there is none."""
     if text := _at(event, "contentBlockDelta", "delta", "text"):
         return TextDelta(text, call, offset)
     if text := _at(event, "contentBlockDelta", "delta", "reasoningContent", "text"):
@@ -179,7 +179,7 @@ def from_model(event: Any, call: str, offset: int) -> AgentEvent | None:
 
 
 def _at(value: Any, *path: str) -> str:
-    """Return the text at `path` in nested dicts, empty where there is none."""
+    """Return the text at `path` in nested dicts, or "" if there is none."""
     for key in path:
         value = cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None
     return value if isinstance(value, str) else ""

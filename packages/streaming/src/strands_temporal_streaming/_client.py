@@ -20,29 +20,29 @@ class AgentStream:
                 case TextDelta(text=text):
                     print(text, end="", flush=True)
                 case AttemptRestarted() | AttemptFailed():
-                    print(" (once more)")  # what this call said does not count
+                    print(" (once more)")  # discard this call's text
 
     Works in any process with a client. Keeps reading across worker restarts, resets, workflow retries and
-    continue-as-new with the stream's state. Waits while the workflow is paused. Ends with the workflow, after
-    `End`. Iterating again goes on from `offset`.
+    continue-as-new with the stream's state. Waits while the workflow is paused. Ends when the workflow
+    closes, after `End`. Iterating again continues from `offset`.
 
-    Any number of readers may read at once: it asks by describe and query, which cost the workflow neither
-    history nor one of the updates that it may have in progress.
+    Any number of readers may read at once. They use describe and query, which neither add to history nor
+    count as one of the workflow's updates in progress.
 
     Args:
-        client: A client; its data converter must decode what the workers encode.
+        client: A client with a data converter that can decode the workers' payloads.
         workflow_id: Id of the workflow.
         topic: The agent's `streaming_topic`.
-        from_offset: Where to begin; 0 is the beginning. To go on later, store `offset`.
-        poll_cooldown: Least time between two looks while something is said. In silence it looks less often,
-            down to twice a second.
-        patience: How long the server may be away at a time, and for the rest of a workflow that has ended the
-            workers, before the error is raised. While a workflow runs, its workers are waited for without
-            limit.
+        from_offset: Where to begin; 0 is the beginning. To continue later, store `offset`.
+        poll_cooldown: Shortest time between two polls while there is output. Without output it polls less
+            often, down to twice a second.
+        patience: How long to retry while the server is unreachable, before the error is raised. Once the
+            workflow has ended, also how long to retry while no worker answers; as long as it runs, the reader
+            waits for its workers without limit.
 
     Raises:
-        RPCError: If the workflow is not known, or trouble outlasted `patience`.
-        ValueError: If the workflow has no `WorkflowStream`, or the client cannot decode what it says.
+        RPCError: If the workflow is not known, or an outage lasted longer than `patience`.
+        ValueError: If the workflow has no `WorkflowStream`, or the client cannot decode the stream.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class AgentStream:
 
     @property
     def offset(self) -> int:
-        """Where the next event will be looked for: `from_offset` of a stream that goes on from here."""
+        """Where the next event will be read: the `from_offset` for a stream that continues here."""
         return self._offset
 
     async def __aiter__(self) -> AsyncIterator[AgentEvent]:
@@ -82,9 +82,8 @@ class AgentStream:
                     if before is not None:
                         yield before
                     before = event
-                self._offset = max(
-                    page.asked, after
-                )  # who stops before has the rest of this step before them
+                # A reader who stops earlier gets the rest of this step again.
+                self._offset = max(page.asked, after)
                 if before is not None:
                     yield before
             self._offset = max(page.asked, page.stop)

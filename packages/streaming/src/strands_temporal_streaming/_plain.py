@@ -1,4 +1,4 @@
-"""A model's events as Strands' types describe them, so that every reader can decode them."""
+"""Converts a model's events to the form of Strands' types, so that every reader can decode them."""
 
 from collections.abc import Mapping
 from typing import Any, cast, get_args
@@ -12,10 +12,10 @@ _STOP_REASONS = frozenset(get_args(StopReason))
 def plain_event(event: StreamEvent) -> dict[str, Any]:
     """Return `event` in JSON values that `subscribe(result_type=StreamEvent)` accepts with any converter.
 
-    Two things would end a subscriber's loop with a conversion error. Bytes, which JSON has not: in a stream
-    they are reasoning that the provider encrypted, of no use to a reader, and become None, which the type
-    allows. And a stop reason that Strands' type does not list (a provider's newest): it becomes `end_turn`,
-    which it is for Strands' loop. The agent itself gets both as they are.
+    Two things would end a subscriber's loop with a conversion error. One is bytes, which JSON does not have.
+    In a stream they are reasoning that the provider encrypted, which a reader cannot use; they become None,
+    which the type allows. The other is a new stop reason that Strands' type does not list. It becomes
+    `end_turn`, as Strands' loop treats it. The agent itself gets both unchanged.
     """
     values = _plain(event)
     stop = values.get("messageStop")
@@ -26,7 +26,7 @@ def plain_event(event: StreamEvent) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()  # half a surrogate pair is no JSON
+        return value.encode("utf-8", "replace").decode()  # half a surrogate pair is not JSON
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, (bytes, bytearray, memoryview)):

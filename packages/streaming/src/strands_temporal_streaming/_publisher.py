@@ -1,7 +1,7 @@
-"""One attempt of a model call, on its way to the workflow's stream.
+"""Publishes one attempt of a model call to the workflow's stream.
 
-The answer is paid for, so nothing that happens here fails the activity: passing trouble is waited out beside
-the model; what cannot be sent is logged and counted, and the agent has it all the same.
+No error here fails the activity, because the answer is paid for. Transient errors are retried while the model
+goes on. Events that cannot be sent are logged and counted; the agent still gets them.
 """
 
 import asyncio
@@ -33,18 +33,18 @@ from ._types import (
     to_control,
 )
 
-MAX_EVENT_BYTES = 1024 * 1024  # base64 makes 1.4 MB of it; Temporal refuses a payload above 2 MB
-MAX_BATCH_BYTES = 320 * 1024  # in base64 below the 512 KiB at which Temporal warns
+MAX_EVENT_BYTES = 1024 * 1024  # 1.4 MB in base64; Temporal refuses a payload above 2 MB
+MAX_BATCH_BYTES = 320 * 1024  # in base64 less than the 512 KiB at which Temporal warns
 
 FINISH_PATIENCE = timedelta(seconds=10)
-"""How long an answer that is complete waits for the rest of its stream to be taken."""
+"""How long a complete answer waits until the server has accepted the rest of its stream."""
 
 CANCEL_PATIENCE = timedelta(seconds=2)
-"""The same for a call that was cancelled: what was said goes out if that is quick."""
+"""The same for a cancelled call: the output so far is sent if that is quick."""
 
-_RETRY_DELAY = 0.5  # seconds; the SDK has retried with a backoff of its own before
+_RETRY_DELAY = 0.5  # seconds; the SDK has already retried with its own backoff
 
-# To try again would give the same: the workflow is closed, or the server's limit of signals is reached.
+# A retry would get the same error: the workflow is closed, or the server's limit of signals is reached.
 _DEFINITIVE = frozenset(
     {
         RPCStatusCode.FAILED_PRECONDITION,
@@ -60,7 +60,7 @@ _DEFINITIVE = frozenset(
 class AttemptPublisher:
     """Sends the events of this activity's attempt, in order: the first content at once, then in batches.
 
-    An async context manager, used in an activity. Leaving it sends the rest.
+    An async context manager for an activity. It sends the rest at its exit.
 
     Args:
         topic: Topic of the workflow's stream.
@@ -73,16 +73,16 @@ class AttemptPublisher:
         self._topic = topic
         self._model = model
         self._interval = interval.total_seconds()
-        # Activity ids count from 1 in each run; the run's id, which ends at random, tells runs apart.
+        # Activity ids count from 1 in each run. The end of the run's id is random and distinguishes runs.
         self._call = f"{(self._info.workflow_run_id or '')[-8:]}-{self._info.activity_id}"
-        # Tells attempts apart and in their order, which their numbers do not where an operator resets one.
+        # Identifies and orders attempts. Their numbers do not, if an operator resets the activity.
         self._started_at = self._info.started_time.astimezone(timezone.utc).isoformat(timespec="microseconds")
         self._metadata = {
             CALL_METADATA: f"{self._call}/{self._info.attempt}".encode(),
             STARTED_METADATA: self._started_at.encode(),
         }
         self._queue: deque[tuple[str, Payload]] = deque()
-        self._in_flight = 0  # events of the batch that is on its way
+        self._in_flight = 0  # events of the batch that is being sent
         self._filled = asyncio.Event()
         self._urgent = asyncio.Event()
         self._said_something = False
@@ -95,12 +95,12 @@ class AttemptPublisher:
     async def __aenter__(self) -> Self:
         self._sender = asyncio.create_task(self._send_until_closed())
         info = self._info
-        # A reset activity is at attempt 1 again, but was scheduled once more.
+        # A reset activity is at attempt 1 again, but its current attempt was scheduled later.
         if info.attempt == 1 and info.current_attempt_scheduled_time == info.scheduled_time:
             self._put_control(
                 CallStarted(self._call, self._model, info.activity_id, started_at=self._started_at)
             )
-        else:  # at once: somebody is reading what the attempt before said
+        else:  # at once: readers still show the text of the attempt before
             self._put_control(
                 AttemptRestarted(
                     self._call, info.attempt, self._model, info.activity_id, started_at=self._started_at
@@ -127,7 +127,7 @@ class AttemptPublisher:
         self._report()
 
     def publish(self, event: StreamEvent) -> None:
-        """Take an event; it is sent in the background."""
+        """Queue an event. It is sent in the background."""
         if self._gave_up:
             self._lost += 1
             return
@@ -146,7 +146,7 @@ class AttemptPublisher:
         if "contentBlockDelta" in event and not self._said_something:
             self._said_something = True
             self._urgent.set()
-        if self._said_something:  # what comes before the first content has no reader to hurry for
+        if self._said_something:  # events before the first content are not urgent
             self._filled.set()
 
     def _put_control(self, event: ControlEvent) -> None:
@@ -158,11 +158,11 @@ class AttemptPublisher:
             return
         try:
             await asyncio.wait([self._sender], timeout=seconds)
-        finally:  # not taken in time, or this call is cancelled once more
+        finally:  # not accepted in time, or this call is cancelled again
             self._sender.cancel()
 
     async def _send_until_closed(self) -> None:
-        # Ends by a flag and not by a cancellation, which `wait_for` may swallow before Python 3.12.
+        # A flag ends it, not a cancellation, which `wait_for` may swallow before Python 3.12.
         while not self._closing:
             await self._filled.wait()
             self._filled.clear()
@@ -191,10 +191,10 @@ class AttemptPublisher:
         return batch
 
     async def _confirm(self) -> None:
-        """Return when the server has what was published, or when there is no use in trying on."""
+        """Return when the server has the published events, or when a retry does not help."""
         while self._in_flight:
             try:
-                # Sends the same batch under the same number until it is taken: the workflow counts it once.
+                # Sends the same batch with the same number until it is accepted: the workflow counts it once.
                 await self._stream.flush()
             except Exception as error:  # noqa: BLE001 - see the head of this module
                 if isinstance(error, RPCError) and error.status not in _DEFINITIVE:
@@ -206,7 +206,7 @@ class AttemptPublisher:
             self._in_flight = 0
 
     def _patience(self) -> float:
-        """Return the seconds to wait at the end: never so long that the call times out and is paid twice."""
+        """Return the seconds to wait at the end. It must not make the call time out and be paid for twice."""
         timeout = self._info.start_to_close_timeout
         if timeout is None:
             return FINISH_PATIENCE.total_seconds()
@@ -215,7 +215,7 @@ class AttemptPublisher:
 
     def _connect(self) -> WorkflowStreamClient:
         client = activity.client()
-        # Pinned to the run: a late attempt must not speak into the next run of the same workflow id.
+        # Pinned to the run: a late attempt must not publish to the next run of the same workflow id.
         handle = client.get_workflow_handle(self._info.workflow_id or "", run_id=self._info.workflow_run_id)
         return WorkflowStreamClient(handle, client=client)
 

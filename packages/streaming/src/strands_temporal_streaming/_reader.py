@@ -1,4 +1,4 @@
-"""Follows a workflow's stream to its end: when to look for more, over outages and into which run."""
+"""Follows a workflow's stream to its end. Decides when to poll, retries outages, and finds the next run."""
 
 import asyncio
 import random
@@ -18,7 +18,7 @@ T = TypeVar("T")
 _FIRST_RETRY, _LONGEST_RETRY = 0.05, 1.0  # seconds
 
 _LONGEST_PAUSE = 0.5
-"""Seconds between two looks at a workflow that has been silent for long."""
+"""Seconds between two polls of a workflow without output for a long time."""
 
 _PAUSE_PER_SILENCE = 0.1
 _LONGEST_DEFERRAL = 0.3  # seconds
@@ -27,18 +27,19 @@ _LONGEST_DEFERRAL = 0.3  # seconds
 class StreamReader:
     """Reads a workflow's stream, through all runs of the workflow.
 
-    It asks the server whether the history has grown, and a worker for the stream only if it has.
+    It asks the server whether the history has grown. Only then does it ask a worker for the stream.
 
     Args:
         log: The stream.
-        cooldown: Least seconds between two looks.
+        cooldown: Shortest time between two polls, in seconds.
         patience: Seconds to try again while the server is unreachable, and, once the workflow has ended,
             while no worker answers.
         run: The run that was read before, if any.
 
     Attributes:
-        run: The run that is read; None before the first look.
-        status: Temporal's name for how the workflow ended. Empty if the server no longer knows.
+        run: The run that is read; None before the first poll.
+        status: Temporal's name for the status with which the workflow ended. Empty if the server no longer
+            knows it.
     """
 
     def __init__(self, log: SharedLog, cooldown: float, patience: float, run: Run | None = None) -> None:
@@ -79,26 +80,29 @@ class StreamReader:
             await asyncio.sleep(pace.pause)
 
     async def _finish(self, run: Run, latest: Run) -> AsyncIterator[Page]:
-        """Yield the rest of a run that has ended; then turn to the next run, or note that there is none."""
+        """Yield the rest of a run that has ended. Then switch to the next run, or record the end."""
         if latest.id != run.id and latest.chain == run.chain:
             async for page in self._change(run, latest):
                 yield page
             return
         async for page in self._rest(run):
             yield page
-        if latest.chain != run.chain:  # another workflow has the id now
+        if latest.chain != run.chain:  # another workflow now has the id
             self._is_over, self.status = True, await self._last_status(run)
-        elif (await self._latest()).id == run.id:  # nobody has reset it meanwhile
+        elif (await self._latest()).id == run.id:  # not reset in the meantime
             self._is_over, self.status = True, run.status
 
     async def _change(self, run: Run, latest: Run) -> AsyncIterator[Page]:
-        """Yield what only the run before has, and turn to the latest one; later, if no worker answers."""
+        """Yield the items that only the previous run has, and switch to the latest run.
+
+        If no worker answers, do not switch yet.
+        """
         origin = await self._ask(partial(self._log.origin, latest.id))
         if origin is Origin.CONTINUED:
             agreed = await self._agreed(latest, self._offset - 1)
             if agreed is None:
                 return
-            if agreed == self._offset:  # it was given the stream's state, with the rest of it
+            if agreed == self._offset:  # it has the stream's state, including the rest
                 self.run = latest
                 return
         async for page in self._rest(run):
@@ -109,9 +113,9 @@ class StreamReader:
             self.run = latest
 
     async def _agreed(self, run: Run, since: int) -> int | None:
-        """Return up to where another run's stream is what was read of this one; None if no worker answers.
+        """Return the offset up to which another run's stream equals what was read; None if no worker answers.
 
-        A reset run begins with what was said up to the reset, and may have said something else since.
+        A reset run begins with the items up to the reset, and may have different ones after it.
         """
         offset = max(since, self._told.start)
         while True:
@@ -125,7 +129,7 @@ class StreamReader:
             offset = page.stop
 
     async def _rest(self, run: Run) -> AsyncIterator[Page]:
-        """Yield what is unread of a run that has ended, as long as the server keeps it."""
+        """Yield the unread items of a run that has ended, if the server still keeps the run."""
         try:
             closed = await self._ask(partial(self._log.describe, run.id)) if run.is_open else run
             more = True
@@ -139,7 +143,7 @@ class StreamReader:
                 raise
 
     async def _page(self, run: Run) -> Page | None:
-        """Return the next page, None if no worker answers now."""
+        """Return the next page, or None if no worker answers now."""
         page = await self._answer(lambda: self._log.next_page(run, self._offset))
         if page is not None:
             self._told.add(page)
@@ -150,7 +154,7 @@ class StreamReader:
         self._offset, self._told = offset, _Told(offset)
 
     async def _answer(self, ask: Callable[[], Awaitable[T]]) -> T | None:
-        """Return what a worker answers, None if none does now. While the workflow goes on, one is awaited."""
+        """Return a worker's answer, or None if none answers now. No time limit while the workflow runs."""
         try:
             answer = await ask()
         except NoAnswerError as error:
@@ -173,7 +177,7 @@ class StreamReader:
             return ""
 
     async def _ask(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Return what the server says, over its outages."""
+        """Return the server's answer, with retries during outages."""
         while (answer := await self._try(ask)) is None:
             await self._server.wait()
         return answer
@@ -190,7 +194,7 @@ class StreamReader:
 
 
 class _Told:
-    """Remembers what was read of a run, one number for each item, to see how far another run agrees with it.
+    """Remembers a hash of each item read from a run, to see up to where another run has the same items.
 
     Args:
         start: Offset of the first item to remember.
@@ -202,12 +206,12 @@ class _Told:
 
     def add(self, page: Page) -> None:
         """Remember the items of a page."""
-        if page.items and page.start != self.start + len(self._hashes):  # behind a gap
+        if page.items and page.start != self.start + len(self._hashes):  # after a gap
             self.start, self._hashes = page.start, array("q")
         self._hashes.extend(_hash(item) for item in page.items)
 
     def differs(self, page: Page) -> int | None:
-        """Return the offset of the first item of the page that is another one than was read there."""
+        """Return the offset of the first item of the page that differs from the item read there, or None."""
         for item in page.items:
             place = item.offset - self.start
             if 0 <= place < len(self._hashes) and self._hashes[place] != _hash(item):
@@ -221,7 +225,7 @@ def _hash(item: Item) -> int:
 
 
 class _Outage:
-    """Tracks for how long something has not answered, and how long to wait before it is asked again."""
+    """Tracks how long something has not answered, and how long to wait before the next retry."""
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
@@ -229,46 +233,46 @@ class _Outage:
         self._delay = _FIRST_RETRY
 
     def ends(self) -> None:
-        """Note an answer."""
+        """Record an answer."""
         self._since, self._delay = None, _FIRST_RETRY
 
     def is_borne(self) -> bool:
-        """Note that there was no answer; return whether to try again."""
+        """Record that there was no answer, and return whether to retry."""
         now = time.monotonic()
         if self._since is None:
             self._since = now
         return now - self._since <= self._patience
 
     async def wait(self) -> None:
-        """Wait, each time longer; and by chance, so that many that were refused at once come back singly."""
+        """Wait longer each time. Jitter keeps many readers that failed at once from retrying at once."""
         await asyncio.sleep(self._delay * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
         self._delay = min(2 * self._delay, _LONGEST_RETRY)
 
 
 class _Pace:
-    """How often to look.
+    """Decides how often to poll.
 
-    The pause is a tenth of the silence so far, at most half a second: who speaks again is soon heard, and a
-    workflow that waits for days is not asked all the time. It is no less than a look takes, so that many
-    readers leave the server and the workers time to work.
+    The pause is a tenth of the time without output, at most half a second: new output arrives soon, and a
+    workflow that waits for days is not polled all the time. The pause is at least as long as a poll takes, so
+    that many readers do not overload the server and the workers.
     """
 
     def __init__(self, cooldown: float) -> None:
         self._cooldown = cooldown
         self._began_at = self._heard_at = time.monotonic()
         self._deferred_at: float | None = None
-        self.pause = 0.0  # the first look is a fresh one
+        self.pause = 0.0  # the first poll uses no cached answer
 
     def begin(self) -> float:
-        """Note that a look begins. Return how many seconds old what it finds may be."""
+        """Begin a poll. Return how many seconds old its answer may be."""
         self._began_at = time.monotonic()
         return self.pause
 
     def allows(self, run: Run) -> bool:
-        """Note that something has changed. Return whether to ask a worker now.
+        """Record that something has changed, and return whether to ask a worker now.
 
-        Not in the midst of a workflow task, if it does not last: what it changes is not there yet, and the
-        server lets only one query wait for its end.
+        Do not ask during a workflow task, unless it takes long: its changes are not there yet, and the server
+        lets only one query wait for its end.
         """
         self._heard_at = time.monotonic()
         if not run.is_at_work:
@@ -279,7 +283,7 @@ class _Pace:
         return self._heard_at - self._deferred_at > _LONGEST_DEFERRAL
 
     def end(self) -> None:
-        """Note that the look ended, and choose the next pause."""
+        """End a poll, and choose the next pause."""
         now = time.monotonic()
         wanted = max(_PAUSE_PER_SILENCE * (now - self._heard_at), now - self._began_at)
         self.pause = max(self._cooldown, min(wanted, _LONGEST_PAUSE))

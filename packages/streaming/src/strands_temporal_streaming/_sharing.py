@@ -1,4 +1,4 @@
-"""One set of questions for all readers of a stream in this process."""
+"""Shares requests between all readers of a stream in this process."""
 
 import asyncio
 import time
@@ -16,9 +16,9 @@ _PAGES_KEPT = 4  # of at most about 1 MB
 
 
 class SharedLog(StreamLog):
-    """A stream that answers many readers, who follow it at the same place, with one query.
+    """A stream that sends one query for all readers at the same place.
 
-    Made by `shared_log`. Used on one event loop.
+    `shared_log` creates it. It is bound to one event loop.
     """
 
     def __init__(self, client: Client, workflow_id: str) -> None:
@@ -28,13 +28,13 @@ class SharedLog(StreamLog):
         self._pages: dict[tuple[str, int], tuple[int, Page]] = {}
 
     async def latest(self, max_age: float = 0.0) -> Run:
-        """Return the latest run, as it was at most `max_age` seconds ago. Raises what `describe` raises."""
+        """Return the latest run, at most `max_age` seconds old. Raises the same errors as `describe`."""
         if self._latest is not None and time.monotonic() - self._latest[0] <= max_age:
             return self._latest[1]
         return await self._once("latest", self._describe_latest)
 
     async def next_page(self, run: Run, offset: int) -> Page:
-        """Return what the run's stream has from `offset` on, not older than `run`. Raises as `page` does."""
+        """Return the run's stream from `offset` on, not older than `run`. Raises the errors of `page`."""
         key = (run.id, offset)
         events, page = self._pages.get(key, (-1, None))
         if page is not None and events >= run.events:
@@ -56,7 +56,7 @@ class SharedLog(StreamLog):
         return page
 
     async def _once(self, key: Hashable, ask: Callable[[], Awaitable[T]]) -> T:
-        """Return the answer to a question, which is asked once for all who want it at the same time."""
+        """Return the answer to a request. Callers with the same `key` at the same time share one request."""
         flight = self._flights.get(key)
         if flight is None or flight.is_over:
             flight = self._flights[key] = _Flight(ask)
@@ -68,7 +68,7 @@ class SharedLog(StreamLog):
 
 
 class _Flight:
-    """A question that is under way. It ends early if all who waited for the answer have gone."""
+    """A request that is under way. It is cancelled if nobody waits for the answer any more."""
 
     def __init__(self, ask: Callable[[], Awaitable[Any]]) -> None:
         self._task = asyncio.ensure_future(ask())
@@ -81,13 +81,13 @@ class _Flight:
         return self._task.done() or self._is_given_up
 
     async def answer(self) -> Any:
-        """Return the answer, or raise what the question raised."""
+        """Return the answer, or raise the request's error."""
         self._waiting += 1
         try:
             return await asyncio.shield(self._task)
         finally:
             self._waiting -= 1
-            if not self._waiting:  # of a task that is done, nothing is left to cancel
+            if not self._waiting:  # no effect on a task that is done
                 self._is_given_up = True
                 self._task.cancel()
 
@@ -96,7 +96,7 @@ _logs: WeakValueDictionary[Hashable, SharedLog] = WeakValueDictionary()
 
 
 def shared_log(client: Client, workflow_id: str) -> SharedLog:
-    """Return the log that all readers with this client share, on one event loop, while any of them reads."""
+    """Return the log that all readers with this client and event loop share while any of them reads."""
     key = (client, asyncio.get_running_loop(), workflow_id)
     log = _logs.get(key)
     if log is None:

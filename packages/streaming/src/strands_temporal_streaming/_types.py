@@ -1,9 +1,9 @@
-"""What crosses the stream, and what a subscriber gets.
+"""The events that cross the stream, and those that a subscriber gets.
 
-The topic that the user names carries Strands' own `StreamEvent`s and nothing else. Which model call an event
-belongs to stands in the metadata of its payload, where a reader of plain events does not see it. Everything
-else goes to a second topic, `control_topic(topic)`, as JSON objects `{"type": <class name>, <its fields>}` of
-the events below. Fields are only ever added, with defaults; readers skip types and fields they do not know.
+The user's topic carries only Strands' own `StreamEvent`s. The metadata of an event's payload names its model
+call; a reader of plain events does not see it. Everything else goes to a second topic,
+`control_topic(topic)`, as JSON objects `{"type": <class name>, <its fields>}` of the events below. Fields are
+only added, with defaults. Readers skip types and fields that they do not know.
 """
 
 from collections.abc import Mapping
@@ -11,21 +11,21 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeAlias, cast
 
 MIDDLEWARE_KEY = "strands_temporal_streaming"
-"""Key of the middleware, by which core knows that the plugin is there."""
+"""Key of the middleware. It tells core that the plugin is there."""
 
 CALL_METADATA = "strands-call"
 """Payload metadata of each event of a model: `<call>/<attempt>`."""
 
 STARTED_METADATA = "strands-attempt-started"
-"""Payload metadata beside it: when the attempt started, as `started_at` of the events below."""
+"""Payload metadata with the attempt's start time, as `started_at` of the events below."""
 
 
 DEFAULT_TOPIC = "events"
-"""What readers and hooks take where no topic is named; the guide's."""
+"""Default topic of readers and hooks. The guide uses it too."""
 
 
 def control_topic(topic: str) -> str:
-    """Return the topic beside `topic` that carries what is not the model's own stream."""
+    """Return the second topic for `topic`, which carries all events besides the model's own stream."""
     return f"{topic}.control"
 
 
@@ -49,7 +49,7 @@ class ReasoningDelta:
 
 @dataclass(frozen=True)
 class TextRedacted:
-    """A guardrail replaced the whole text of the call by `text`."""
+    """A guardrail replaced the whole text of the call with `text`."""
 
     text: str = ""
     call: str = ""
@@ -58,7 +58,7 @@ class TextRedacted:
 
 @dataclass(frozen=True)
 class MessageEnd:
-    """The model ended its message. With the stop reason `tool_use`, tools run and it is called again."""
+    """The model ended its message. With the stop reason `tool_use`, tools run and another call follows."""
 
     stop_reason: str = ""
     call: str = ""
@@ -86,10 +86,10 @@ class CallStarted:
 
 @dataclass(frozen=True)
 class AttemptFailed:
-    """An attempt of a call failed: drop the call's text. Another attempt may follow.
+    """An attempt of a call failed. Discard the call's text. Another attempt may follow.
 
-    `error` is the name of the exception's class. A killed worker cannot say this: then `AttemptRestarted`
-    comes alone. For `attempt` and `started_at` see `AttemptRestarted`.
+    `error` is the name of the exception's class. A killed worker cannot send this event: then only
+    `AttemptRestarted` comes. For `attempt` and `started_at` see `AttemptRestarted`.
     """
 
     call: str = ""
@@ -101,17 +101,17 @@ class AttemptFailed:
 
 @dataclass(frozen=True)
 class AttemptRestarted:
-    """Temporal tries a call again: drop the call's text, it is told anew.
+    """Temporal is retrying a call. Discard its text so far; the stream repeats it from the start.
 
     Attributes:
         call: Identity of the call.
-        attempt: Temporal's number of the attempt. It is no order: after an operator has reset the activity it
-            is 1 again.
+        attempt: Temporal's number of the attempt. It gives no order: it is 1 again after an operator's reset
+            of the activity.
         model: Name of the model; None is the plugin's default.
         activity_id: Id of the activity in the workflow's history.
         offset: Offset of this item in the workflow's stream.
-        started_at: When the attempt started, ISO 8601 in UTC, which is an order of a call's attempts; empty
-            from workers of older releases.
+        started_at: When the attempt started, ISO 8601 in UTC. It orders a call's attempts. Empty from workers
+            of older releases.
     """
 
     call: str = ""
@@ -126,8 +126,8 @@ class AttemptRestarted:
 class OutputLost:
     """Events of the call are missing, so its text here is not the whole answer. The agent has them all.
 
-    `events` of them were too large for the stream. 0 means that a part of the call lies in a `StreamGap`. For
-    `attempt` and `started_at` see `AttemptRestarted`.
+    `events` is how many were too large for the stream. 0 means that a part of the call is in a `StreamGap`.
+    For `attempt` and `started_at` see `AttemptRestarted`.
     """
 
     call: str = ""
@@ -141,9 +141,9 @@ class OutputLost:
 class StreamGap:
     """The stream no longer has its items from `start` to before `stop`: the workflow has truncated it.
 
-    `OutputLost` follows for each call of which this reader missed a part: at once for those that were being
-    told, and when it is heard next for one that began in the gap. Tool calls, ends of turns and whole calls
-    may be in the gap too. `offset` is that of the last missing item.
+    `OutputLost` follows for each call of which this reader missed a part: at once for calls that were being
+    streamed, and with its next event for a call that began in the gap. Tool calls, ends of turns and whole
+    calls may be in the gap too. `offset` is that of the last missing item.
     """
 
     start: int = 0
@@ -158,10 +158,10 @@ class ToolCall:
     Attributes:
         name: Name of the tool.
         tool_use_id: Id of the call.
-        input: What the model asks, in JSON values; if `truncated`, the beginning of its JSON text.
+        input: The model's arguments, in JSON values; if `truncated`, the beginning of their JSON text.
         agent: Name of the agent.
         offset: Offset of this item in the workflow's stream.
-        truncated: Whether only the beginning of the input is here.
+        truncated: Whether `input` is only the beginning.
     """
 
     name: str = ""
@@ -180,8 +180,8 @@ class ToolResult:
         name: Name of the tool.
         tool_use_id: Id of the call.
         status: `success` or `error`.
-        text: What the model gets, as text.
-        truncated: Whether only the beginning of it is here.
+        text: The result that the model gets, as text.
+        truncated: Whether `text` is only the beginning.
         agent: Name of the agent.
         offset: Offset of this item in the workflow's stream.
     """
@@ -197,7 +197,7 @@ class ToolResult:
 
 @dataclass(frozen=True)
 class PendingInterrupt:
-    """What a paused agent waits for. If `truncated`, `reason` is the beginning of its JSON text."""
+    """An interrupt that an agent waits for. If `truncated`, `reason` is the beginning of its JSON text."""
 
     id: str = ""
     name: str = ""
@@ -211,7 +211,7 @@ class TurnEnd:
 
     Attributes:
         stop_reason: Strands' stop reason; None if the call failed.
-        interrupts: What the agent waits for, with the stop reason `interrupt`.
+        interrupts: The interrupts that the agent waits for, with the stop reason `interrupt`.
         agent: Name of the agent.
         offset: Offset of this item in the workflow's stream.
     """
@@ -224,9 +224,9 @@ class TurnEnd:
 
 @dataclass(frozen=True)
 class End:
-    """The workflow ended; `status` is Temporal's name for how: `COMPLETED`, `FAILED`, `TERMINATED`.
+    """The workflow ended. `status` is Temporal's name for its status: `COMPLETED`, `FAILED`, `TERMINATED`.
 
-    It is empty if the server does not know any more: another workflow runs under the same id.
+    It is empty if the server no longer knows it, because another workflow runs under the same id.
     """
 
     status: str = ""
@@ -248,12 +248,12 @@ AgentEvent: TypeAlias = (
     | TurnEnd
     | End
 )
-"""What an `AgentStream` yields. A `match` statement over it can be checked for completeness."""
+"""An event that an `AgentStream` yields. A `match` statement over it can be checked for completeness."""
 
 ControlEvent: TypeAlias = (
     CallStarted | AttemptFailed | AttemptRestarted | OutputLost | ToolCall | ToolResult | TurnEnd
 )
-"""What the control topic carries."""
+"""An event on the control topic."""
 
 _CONTROL: dict[str, type[ControlEvent]] = {
     cls.__name__: cls
@@ -262,14 +262,14 @@ _CONTROL: dict[str, type[ControlEvent]] = {
 
 
 def to_control(event: ControlEvent) -> dict[str, Any]:
-    """Return the JSON object that stands for `event` on the control topic."""
+    """Return the JSON object for `event` on the control topic."""
     values = asdict(event)
-    del values["offset"]  # the stream gives it
+    del values["offset"]  # the stream has it
     return {"type": type(event).__name__, **values}
 
 
 def from_control(message: object, offset: int) -> ControlEvent | None:
-    """Return the event of a JSON object of the control topic; None for one that is not known here."""
+    """Return the event of a JSON object of the control topic; None for a type that this release lacks."""
     if not isinstance(message, Mapping):
         return None
     values = dict(cast("Mapping[str, Any]", message))

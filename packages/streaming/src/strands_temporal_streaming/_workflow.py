@@ -1,4 +1,4 @@
-"""The workflow's side: what the model's own stream does not say."""
+"""The workflow's side: publishes what the model's own stream does not contain."""
 
 import json
 from typing import Any
@@ -28,12 +28,13 @@ from ._types import (
 )
 
 RESULT_CHARACTERS = 2000
-"""What of a tool's result goes to subscribers: each of them costs the history what it reads."""
+"""Characters of a tool's result that subscribers get. Temporal's own reader gets it as an update's result, so
+each such subscriber adds it to history."""
 
 INPUT_CHARACTERS = 16_000
-"""The same for what a tool is asked, and for what an interrupt asks, in JSON.
+"""The same for a tool's input and an interrupt's reason, in JSON.
 
-Without a bound the server ends the workflow: what answers a poll may have 2 MiB.
+Without a limit the server ends the workflow: the answer to a poll may have at most 2 MiB.
 """
 
 
@@ -45,8 +46,8 @@ class StreamHooks(HookProvider):
 
     Args:
         stream: The workflow's stream.
-        topic: What `AgentStream` is given; the agent's own `streaming_topic` if None, and `events` if the
-            agent has none.
+        topic: The topic of the `AgentStream`. If None, the agent's own `streaming_topic`; `events` if the
+            agent does not have one.
     """
 
     def __init__(self, stream: WorkflowStream, topic: str | None = None) -> None:
@@ -88,7 +89,7 @@ class StreamHooks(HookProvider):
         )
 
     def _turn_ended(self, event: AfterInvocationEvent) -> None:
-        if event.resume is not None:  # the turn goes on
+        if event.resume is not None:  # the turn continues
             return
         result = event.result
         asked = (result.interrupts if result else None) or ()
@@ -120,7 +121,7 @@ def _block_text(block: Any) -> str:
 
 
 def _json(value: Any, characters: int) -> tuple[Any, bool]:
-    """Return `value` in JSON values, or the beginning of its JSON text, and whether it is only that."""
+    """Return `value` in JSON values, or the beginning of its JSON text, and whether it was truncated."""
     text = _dumped(value)
     if len(text) > characters:
         return text[:characters], True
@@ -128,7 +129,7 @@ def _json(value: Any, characters: int) -> tuple[Any, bool]:
 
 
 def _dumped(value: Any) -> str:
-    """Return `value` as JSON, with text in place of what is none: what raises here harms the agent."""
+    """Return `value` as JSON, with text in place of other objects. An error here would harm the agent."""
     try:
         text = json.dumps(value, ensure_ascii=False, default=str, skipkeys=True)
     except (TypeError, ValueError, RecursionError):  # it contains itself, or its `__str__` does not work
@@ -137,4 +138,4 @@ def _dumped(value: Any) -> str:
 
 
 def _encodable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()  # half a surrogate pair is no JSON
+    return text.encode("utf-8", "replace").decode()  # half a surrogate pair is not JSON
