@@ -1,1 +1,1 @@
-"""What runs in activities and may do I/O."""
+"""The code that runs in activities and may do I/O."""

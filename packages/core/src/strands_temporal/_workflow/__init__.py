@@ -1,1 +1,1 @@
-"""What runs in a workflow and replays."""
+"""The code that runs in a workflow and replays."""
