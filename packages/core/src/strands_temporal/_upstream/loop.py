@@ -52,9 +52,8 @@ def _run_inline(
     if not (through_to_thread and site in TOOL_CALL_SITES):
         raise RuntimeError(
             f"{site or 'Code'} wants to run in a thread, which a workflow has not: it would do its work "
-            "again at "
-            "every replay. Do it in an activity: `strands_temporal.workflow.activity_as_tool` for a tool, "
-            "`activity_as_hook` for a hook"
+            "again at every replay. Do it in an activity: `strands_temporal.workflow.activity_as_tool` for a "
+            "tool, `activity_as_hook` for a hook"
         )
     future: asyncio.Future[T] = loop.create_future()
     started = time.perf_counter()
@@ -85,7 +84,6 @@ def _warn_if_slow(seconds: float) -> None:
     if seconds > _SLOW_TOOL_SECONDS and not workflow.unsafe.is_replaying():
         logger.warning(
             "seconds=<%.1f> | a plain tool ran that long inside the workflow; at 2 s Temporal takes it for a "
-            "deadlock; "
-            "make it an activity and use activity_as_tool",
+            "deadlock; make it an activity and use activity_as_tool",
             seconds,
         )

@@ -104,9 +104,8 @@ def _check(owner: str, name: str, value: Any) -> None:
     if name == "activity_id":
         raise AgentValueError(
             f"{owner}: activity_id={value!r} cannot be set: {owner} may run twice at once, and a second "
-            "activity with "
-            "the same id makes the workflow task fail for ever. Leave it out; use `summary` to label the "
-            "activity"
+            "activity with the same id makes the workflow task fail for ever. Leave it out; use `summary` to "
+            "label the activity"
         )
     if name not in _KNOWN:
         raise AgentTypeError(f"{owner}: unknown option {name!r}. Known: {sorted(_KNOWN - {'activity_id'})}")
