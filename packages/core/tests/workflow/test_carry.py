@@ -8,28 +8,26 @@ from typing import Any
 
 import pytest
 from conftest import Agents
-from strands import Agent, tool
-from strands import ToolContext as StrandsToolContext
+from packages.core.tests.workflow.carry_scenes import (
+    CarriedInput,
+    CarriedWorkflow,
+    delete_file,
+    hand_over,
+    next_run,
+)
+from strands import Agent
 from strands.agent.conversation_manager import SlidingWindowConversationManager
 from strands.types.content import Messages
-from temporalio import activity, workflow
-from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio import workflow
+from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from strands_temporal import AgentCarry, AgentValueError, CarryTooLargeError, TemporalAgent
 from strands_temporal._workflow.activity_tool import activity_as_tool
-from strands_temporal._workflow.carry import pack
-from strands_temporal.activity import ToolContext
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool
 from strands_temporal.workflow import AnsweredUpdates
 
 pytestmark = pytest.mark.server
-
-
-@activity.defn
-async def delete_file(path: str, tool_context: ToolContext) -> str:
-    """Delete a file, if a person agrees."""
-    return f"deleted {path}: {tool_context.interrupt('approval', reason=path)}"
 
 
 # --- The guide's chat, which carries its messages
@@ -79,16 +77,6 @@ class ChatWorkflow:
             workflow.continue_as_new(ChatInput(messages=self._agent.messages))
 
 
-async def next_run(handle: "WorkflowHandle[Any, Any]", run_id: str | None) -> str:
-    """Wait until the workflow has gone on in another run, and return its id; ten seconds at most."""
-    for _ in range(1000):
-        current = (await handle.describe()).run_id
-        if current != run_id:
-            return current
-        await asyncio.sleep(0.01)
-    raise AssertionError("there was no other run")
-
-
 async def test_the_guides_chat_goes_on_over_continue_as_new(agents: Agents) -> None:
     model = ScriptedModel(lambda call: say(f"{call.text} of {len(call.messages)}"))
     async with agents(workflows=[ChatWorkflow], models={"m": lambda: model}) as env:
@@ -109,76 +97,10 @@ async def test_the_guides_chat_goes_on_over_continue_as_new(agents: Agents) -> N
 # --- An agent that is carried
 
 
-@dataclass
-class CarriedInput:
-    carry: AgentCarry | None = None
-    updates: dict[str, Any] = field(default_factory=dict[str, Any])
-
-
-@workflow.defn
-class CarriedWorkflow:
-    @workflow.init
-    def __init__(self, input: CarriedInput) -> None:
-        self._updates = AnsweredUpdates(input.updates)
-        self._handover = False
-        self._agent = TemporalAgent(
-            "m",
-            carry=input.carry,
-            tools=[activity_as_tool(delete_file)],
-            conversation_manager=SlidingWindowConversationManager(window_size=4),
-            system_prompt="Be brief.",
-            state={"turns": 0},
-            callback_handler=None,
-        )
-
-    @workflow.update
-    async def turn(self, prompt: str) -> dict[str, Any]:
-        return await self._updates.once(lambda: self._turn(prompt))
-
-    @workflow.update
-    async def resume(self, response: str) -> dict[str, Any]:
-        result = self._pending
-        return await self._turn(
-            [{"interruptResponse": {"interruptId": i, "response": response}} for i in result]
-        )
-
-    @property
-    def _pending(self) -> list[str]:
-        return list(self._agent.state.get("pending") or [])
-
-    async def _turn(self, prompt: Any) -> dict[str, Any]:
-        result = await self._agent.invoke_async(prompt)
-        self._agent.state.set("turns", self._agent.state.get("turns") + 1)
-        self._agent.state.set("pending", [interrupt.id for interrupt in result.interrupts or ()])
-        return {
-            "text": str(result).strip(),
-            "stop": result.stop_reason,
-            "turns": self._agent.state.get("turns"),
-            "tokens": result.metrics.accumulated_usage["totalTokens"],
-            "cycles": result.metrics.cycle_count,
-        }
-
-    @workflow.signal
-    def hand_over(self) -> None:
-        self._handover = True
-
-    @workflow.run
-    async def run(self, input: CarriedInput) -> None:
-        await workflow.wait_condition(lambda: self._handover)
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        workflow.continue_as_new(CarriedInput(self._agent.carry(), self._updates.carry()))
-
-
 def answer(call: ScriptedCall) -> Reply:
     if call.text == "delete it":
         return use_tool("delete_file", {"path": "x"}, tool_use_id=f"t{call.number}")
     return say(f"{call.text} | {len(call.messages)} | {call.system_prompt}")
-
-
-async def hand_over(chat: Any) -> None:
-    run_id = (await chat.describe()).run_id
-    await chat.signal(CarriedWorkflow.hand_over)
-    await next_run(chat, run_id)
 
 
 async def test_conversation_state_usage_and_window_are_carried_over_three_runs(agents: Agents) -> None:
@@ -250,120 +172,6 @@ def test_answered_updates_keep_the_latest() -> None:
     assert AnsweredUpdates({"a": 1, "b": 2}).carry() == {"a": 1, "b": 2}
     with pytest.raises(AgentValueError, match="keep=0"):
         AnsweredUpdates(keep=0)
-
-
-# --- Sub-agents that keep their conversation
-
-
-def as_a_chain(make: Any, tool: Any) -> Agent:
-    """Return a host with a sub-agent, which has one of its own with the tool; both keep their context."""
-    archive = make(name="archive", system_prompt="archive", tools=[tool])
-    clerk = make(name="clerk", system_prompt="clerk", tools=[archive.as_tool(preserve_context=True)])
-    return make(system_prompt="host", tools=[clerk.as_tool(preserve_context=True)])
-
-
-def in_a_chain(call: ScriptedCall) -> Reply:
-    """Hand what is asked for down the chain, and say up the chain what came of it."""
-    if "toolResult" in call.messages[-1]["content"][0]:
-        return say(f"{call.system_prompt}({len(call.messages)}) {call.text}".replace("\n", ""))
-    below = {"host": "clerk", "clerk": "archive"}.get(str(call.system_prompt))
-    if below:
-        return use_tool(below, {"input": call.text}, tool_use_id=f"{below}-{len(call.messages)}")
-    if call.text == "delete it":
-        return use_tool("delete_file", {"path": "x"}, tool_use_id="delete")
-    return say(f"archive({len(call.messages)}) read {call.text}")
-
-
-@workflow.defn
-class ChainWorkflow:
-    @workflow.init
-    def __init__(self, input: CarriedInput) -> None:
-        self._handover = False
-        made: list[TemporalAgent] = []
-
-        def make(**arguments: Any) -> TemporalAgent:
-            outermost = arguments["system_prompt"] == "host"
-            carry = input.carry if outermost else None
-            made.append(TemporalAgent("m", callback_handler=None, carry=carry, **arguments))
-            return made[-1]
-
-        self._agent: Any = as_a_chain(make, activity_as_tool(delete_file))
-
-    @workflow.update
-    async def turn(self, prompt: str) -> str:
-        return str(await self._agent.invoke_async(prompt)).strip()
-
-    @workflow.update
-    async def answer(self, ids: list[str]) -> str:
-        answers = [{"interruptResponse": {"interruptId": i, "response": "yes"}} for i in ids]
-        return str(await self._agent.invoke_async(answers)).strip()
-
-    @workflow.update
-    async def ask(self, prompt: str) -> list[str]:
-        result = await self._agent.invoke_async(prompt)
-        return [interrupt.id for interrupt in result.interrupts or ()]
-
-    @workflow.signal
-    def hand_over(self) -> None:
-        self._handover = True
-
-    @workflow.run
-    async def run(self, input: CarriedInput) -> None:
-        await workflow.wait_condition(lambda: self._handover)
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        workflow.continue_as_new(CarriedInput(self._agent.carry()))
-
-
-def test_an_agent_that_is_its_own_sub_agent_is_not_carried() -> None:
-    inner = Agent(ScriptedModel("hi"), name="inner")
-    outer = Agent(ScriptedModel("hi"), name="outer", tools=[inner.as_tool(preserve_context=True)])
-    inner.tool_registry.process_tools([outer.as_tool(preserve_context=True)])
-    with pytest.raises(AgentValueError, match="its own sub-agent \\('outer' -> 'inner' -> 'outer'\\)"):
-        pack(outer)
-
-
-@tool(name="delete_file", context=True)
-async def plain_delete_file(path: str, tool_context: StrandsToolContext) -> str:
-    """Delete a file, if a person agrees."""
-    return f"deleted {path}: {tool_context.interrupt('approval', reason=path)}"
-
-
-async def test_sub_agents_that_remember_go_on_and_answer_what_they_asked(agents: Agents) -> None:
-    plain_model = ScriptedModel(in_a_chain)
-
-    def make(**arguments: Any) -> Agent:
-        return Agent(plain_model, callback_handler=None, **arguments)
-
-    plain = as_a_chain(make, plain_delete_file)
-    model = ScriptedModel(in_a_chain)
-    async with agents(
-        workflows=[ChainWorkflow], activities=[delete_file], models={"m": lambda: model}
-    ) as env:
-        handle = await env.start(ChainWorkflow.run, CarriedInput())
-        chat: Any = env.client.get_workflow_handle(handle.id)
-        assert (
-            await chat.execute_update(ChainWorkflow.turn, "one")
-            == str(await plain.invoke_async("one")).strip()
-        )
-        await hand_over(chat)
-        asked = await chat.execute_update(
-            ChainWorkflow.ask, "delete it"
-        )  # in a run of its own, and answered in the next
-        paused = await plain.invoke_async("delete it")
-        assert asked == [interrupt.id for interrupt in paused.interrupts or ()]
-        await hand_over(chat)
-        answers: Any = [{"interruptResponse": {"interruptId": i, "response": "yes"}} for i in asked]
-        answered = await chat.execute_update(ChainWorkflow.answer, asked)
-        assert answered == str(await plain.invoke_async(answers)).strip()
-        assert "archive(5) deleted x: yes" in answered
-        assert (
-            await chat.execute_update(ChainWorkflow.turn, "two")
-            == str(await plain.invoke_async("two")).strip()
-        )
-        await env.assert_replays(handle)
-        await env.assert_replays(chat)
-        await chat.terminate()
-    assert len(model.calls) == len(plain_model.calls)
 
 
 # --- What cannot be carried
