@@ -2,92 +2,38 @@
 
 import asyncio
 import copy
-import uuid
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import pytest
 from conftest import Agents
+from packages.core.tests.workflow.call_identity_scenes import (
+    ACTIVITIES,
+    BOB,
+    TurnsWorkflow,
+    agent_of,
+    numbers_anew,
+    pay,
+    pay_if_agreed,
+    pay_when_open,
+)
+from packages.core.tests.workflow.call_identity_scenes import forget_payments as forget_payments
+from packages.core.tests.workflow.key_scenes import keys
 from strands import Agent, tool
 from strands.agent.conversation_manager import SlidingWindowConversationManager
-from strands.hooks import AfterModelCallEvent, AfterToolCallEvent, BeforeToolCallEvent
+from strands.hooks import AfterToolCallEvent, BeforeToolCallEvent
 from strands.middleware import InvokeModelContext, InvokeModelStage
 from strands.multiagent import GraphBuilder, Swarm
 from strands.types.events import ModelStopReason
-from temporalio import activity, workflow
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
-from temporalio.client import WorkflowHandle
+from temporalio import workflow
 
-from strands_temporal import AgentCarry, StrandsPlugin, TemporalAgent, TemporalModel
+from strands_temporal import AgentCarry, StrandsPlugin, TemporalModel
 from strands_temporal._workflow.activity_tool import activity_as_tool
-from strands_temporal.activity import ToolContext, tool_context
-from strands_temporal.testing import (
-    AgentEnvironment,
-    Reply,
-    ScriptedCall,
-    ScriptedModel,
-    say,
-    use_tools,
-)
+from strands_temporal.activity import tool_context
+from strands_temporal.testing import ScriptedModel
 from strands_temporal.workflow import TemporalTools
 
 pytestmark = pytest.mark.server
-
-keys: list[str] = []
-"""Keys that the activities of a test saw, in order."""
-shop_open = asyncio.Event()
-
-
-@pytest.fixture(autouse=True)
-def _forget() -> None:
-    keys.clear()
-    shop_open.clear()
-
-
-@activity.defn
-async def pay(amount: int, to: str) -> str:
-    """Pay somebody."""
-    keys.append(tool_context().idempotency_key)
-    return f"paid {amount} to {to}"
-
-
-@activity.defn
-async def pay_if_agreed(amount: int, to: str, tool_context: ToolContext) -> str:
-    """Pay somebody if a person agrees."""
-    keys.append(tool_context.idempotency_key)
-    return f"paid {amount} to {to}, said {tool_context.interrupt('agree')}"
-
-
-@activity.defn
-async def pay_when_open(amount: int, to: str) -> str:
-    """Pay when the shop opens."""
-    keys.append(tool_context().idempotency_key)
-    await asyncio.wait_for(shop_open.wait(), 30)
-    return f"paid {amount} to {to}"
-
-
-ACTIVITIES = [pay, pay_if_agreed, pay_when_open]
-BOB = {"amount": 5, "to": "bob"}
-CALL = ("pay", BOB, "call_0")
-
-
-def numbers_anew(*calls: Any) -> Callable[[ScriptedCall], Reply]:
-    """Return a model that asks for these calls once in each turn, as a server does that counts from 0."""
-
-    def answer(call: ScriptedCall) -> Reply:
-        if "toolResult" in call.messages[-1]["content"][-1]:
-            return say(call.text)
-        if call.text == "open":
-            return say("opened").when(open_the_shop)
-        return use_tools(list(calls or [CALL]))
-
-    return answer
-
-
-async def open_the_shop() -> None:
-    shop_open.set()
 
 
 @tool(name="pay")
@@ -95,10 +41,6 @@ def hosted_pay(amount: int, to: str) -> str:
     """Pay somebody."""
     keys.append(tool_context().idempotency_key)
     return f"paid {amount} to {to}"
-
-
-def agent_of(tools: Any = None, **options: Any) -> TemporalAgent:
-    return TemporalAgent("m", tools=tools or [activity_as_tool(pay)], callback_handler=None, **options)
 
 
 # --- Another key for each call ------------------------------------------------------------------------------
@@ -198,14 +140,6 @@ async def test_equal_calls_of_one_id_have_a_key_each(agents: Agents, way: str) -
         await env.run(WaysWorkflow.run, way)
     assert len(keys) == 4
     assert len(set(keys)) == 4
-
-
-@workflow.defn
-class TurnsWorkflow:
-    @workflow.run
-    async def run(self, prompts: list[str]) -> list[str]:
-        agent = agent_of()
-        return [str(await agent.invoke_async(prompt)).strip() for prompt in prompts]
 
 
 @pytest.mark.parametrize("ids", [("call_0", "call_1"), ("call_0", "call_0")])
@@ -320,100 +254,3 @@ async def test_the_same_over_a_resume_and_continue_as_new(agents: Agents, forget
     assert first == again
     assert second == carried
     assert first != second
-
-
-# --- Resets -------------------------------------------------------------------------------------------------
-
-
-async def reset_to(env: AgentEnvironment, handle: WorkflowHandle[Any, Any], task: int) -> Any:
-    """Reset the workflow to the workflow task that ended with event `task`; return its new result."""
-    started = (await handle.fetch_history()).events[0].workflow_execution_started_event_attributes
-    request = ResetWorkflowExecutionRequest(
-        namespace=env.client.namespace,
-        workflow_execution=WorkflowExecution(workflow_id=handle.id, run_id=started.original_execution_run_id),
-        reason="test",
-        request_id=str(uuid.uuid4()),
-        workflow_task_finish_event_id=task,
-    )
-    response = await env.client.workflow_service.reset_workflow_execution(request)
-    new = env.client.get_workflow_handle(handle.id, run_id=response.run_id)
-    result = await asyncio.wait_for(new.result(), 30)
-    await env.assert_replays(new)
-    return result
-
-
-async def scheduling(handle: WorkflowHandle[Any, Any], activity_type: str, number: int = 0) -> int:
-    """Return the event of the workflow task that scheduled the activity."""
-    scheduled = [
-        event.activity_task_scheduled_event_attributes
-        for event in (await handle.fetch_history()).events
-        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
-    ]
-    fitting = [each for each in scheduled if each.activity_type.name == activity_type]
-    return fitting[number].workflow_task_completed_event_id
-
-
-@pytest.mark.parametrize("way", ["a TemporalAgent", "a plain agent"])
-async def test_calls_asked_before_the_point_of_a_reset_keep_their_keys(agents: Agents, way: str) -> None:
-    model = ScriptedModel(numbers_anew(CALL, CALL, ("pay", {"amount": 7, "to": "eve"}, "call_1")))
-    async with agents(workflows=[ResetWorkflow], activities=ACTIVITIES, models={"m": lambda: model}) as env:
-        handle = await env.start(ResetWorkflow.run, way == "a plain agent")
-        assert await handle.result() == "paid 5 to bob\npaid 5 to bob\npaid 7 to eve"
-        before = set(keys)
-        keys.clear()
-        # The second turn's: the first turn's are kept with their results.
-        await reset_to(env, handle, await scheduling(handle, "pay", 3))
-    assert len(before) == 6
-    assert len(keys) == len(set(keys)) == 3
-    assert set(keys) < before
-
-
-@workflow.defn
-class ResetWorkflow:
-    @workflow.run
-    async def run(self, plain: bool) -> str:
-        agent = agent_of()
-        if plain:
-            agent = Agent(TemporalModel("m"), tools=[activity_as_tool(pay)], callback_handler=None)
-        # Another agent's answers, between the model's answer and the calls it asks for.
-        judge = TemporalAgent("m", name="judge", tools=[activity_as_tool(pay)], callback_handler=None)
-
-        async def judged(event: AfterModelCallEvent) -> None:
-            if not plain:
-                await judge.invoke_async("open")
-
-        agent.add_hook(judged, AfterModelCallEvent)
-        await agent.invoke_async("go")
-        return str(await agent.invoke_async("go")).strip()
-
-
-async def test_calls_that_the_model_makes_anew_after_a_reset_have_new_keys(agents: Agents) -> None:
-    model = ScriptedModel(numbers_anew())
-    async with agents(workflows=[TurnsWorkflow], activities=ACTIVITIES, models={"m": lambda: model}) as env:
-        handle = await env.start(TurnsWorkflow.run, ["go"])
-        await handle.result()
-        await reset_to(env, handle, await scheduling(handle, "invoke_model"))
-    assert len(keys) == 2
-    assert len(set(keys)) == 2
-
-
-async def test_direct_calls_keep_their_keys_over_a_reset(agents: Agents) -> None:
-    async with agents(workflows=[DirectWorkflow], activities=ACTIVITIES, models={"m": ScriptedModel}) as env:
-        handle = await env.start(DirectWorkflow.run)
-        await handle.result()
-        before = list(keys)
-        keys.clear()
-        await reset_to(env, handle, await scheduling(handle, "pay"))
-    assert len(set(before)) == 4  # two equal ones in each of two runs
-    assert keys == before[2:]  # the last run was reset
-
-
-@workflow.defn
-class DirectWorkflow:
-    @workflow.run
-    async def run(self, again: bool = True) -> None:
-        agent = agent_of()
-        await agent.tool_async.pay(amount=5, to="bob")
-        await agent.tool_async.pay(amount=5, to="bob")
-        if again and not workflow.info().continued_run_id:
-            workflow.continue_as_new(False)

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 from conftest import Agents
+from packages.core.tests.workflow.key_scenes import forget_keys as forget_keys
+from packages.core.tests.workflow.key_scenes import keys, reset_to, scheduling
 from strands import Agent, tool
 from strands.types.tools import ToolUse
 from temporalio import activity, workflow
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
@@ -32,14 +31,6 @@ from strands_temporal.testing import (
 )
 
 pytestmark = pytest.mark.server
-
-keys: list[str] = []
-"""Keys that the activities of a test saw, in order."""
-
-
-@pytest.fixture(autouse=True)
-def _forget_keys() -> None:
-    keys.clear()
 
 
 def echo(call: ScriptedCall) -> Reply:
@@ -229,28 +220,7 @@ async def test_the_same_on_another_worker_after_the_first_one_ended(
 
 async def reset_before_the_tool(env: AgentEnvironment, handle: WorkflowHandle[Any, Any]) -> Any:
     """Reset the workflow to the workflow task that scheduled `pay`, and return its new result."""
-    history = await handle.fetch_history()
-    events = list(history.events)
-    scheduled = next(
-        event
-        for event in events
-        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
-        and event.activity_task_scheduled_event_attributes.activity_type.name == "pay"
-    )
-    task = scheduled.activity_task_scheduled_event_attributes.workflow_task_completed_event_id
-    started = events[0].workflow_execution_started_event_attributes
-    request = ResetWorkflowExecutionRequest(
-        namespace=env.client.namespace,
-        workflow_execution=WorkflowExecution(workflow_id=handle.id, run_id=started.original_execution_run_id),
-        reason="test",
-        request_id=str(uuid.uuid4()),
-        workflow_task_finish_event_id=task,
-    )
-    response = await env.client.workflow_service.reset_workflow_execution(request)
-    new = env.client.get_workflow_handle(handle.id, run_id=response.run_id)
-    result = await asyncio.wait_for(new.result(), 30)
-    await env.assert_replays(new)
-    return result
+    return await reset_to(env, handle, await scheduling(handle, "pay"))
 
 
 async def test_the_same_over_a_reset(agents: Agents) -> None:

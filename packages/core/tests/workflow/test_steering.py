@@ -1,22 +1,18 @@
-"""Guards that ask a model: steering, the classifier of HumanInTheLoop, GoalLoop, Cedar. None fails open."""
+"""Steering: a model judges the calls of an agent. A judge that cannot run never lets a call through."""
 
 import ast
 import asyncio
 import json
-import sys
-from datetime import timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 import strands
 from conftest import Agents
-from strands import Agent, tool
+from packages.core.tests.workflow.guard_scenes import delete_table, failure_of, host, ran, steered, tools_of
+from strands import Agent
 from strands.agent.agent_result import AgentResult
-from strands.interventions import InterventionHandler, OnError
 from strands.types.exceptions import ModelThrottledException
-from strands.vended_interventions.hitl import HumanInTheLoop, LLMClassifierConfig
-from strands.vended_plugins.goal import GoalLoop
 from strands.vended_plugins.steering import (
     Guide,
     LLMSteeringHandler,
@@ -25,23 +21,20 @@ from strands.vended_plugins.steering import (
     SteeringHandler,
     ToolSteeringAction,
 )
-from temporalio import activity, workflow
-from temporalio.client import Client, WorkflowFailureError
+from temporalio import workflow
+from temporalio.client import Client
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ApplicationError
 
 from strands_temporal import AgentTypeError, TemporalAgent, TemporalModel
 from strands_temporal._upstream.steering import STEERING_FAILED
 from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import (
-    AgentEnvironment,
     MakeAgent,
     Reply,
     Scenario,
     ScriptedCall,
     ScriptedModel,
     fail,
-    prompts,
     run_parity,
     say,
     use_tool,
@@ -51,35 +44,9 @@ from strands_temporal.workflow import TemporalLLMSteeringHandler
 STRANDS = Path(next(iter(strands.__path__)))
 DECISION = "_LLMSteering"  # the judge's tool, as Strands names it
 
-ran: list[str] = []
-"""What the guarded tool did. Activities only: workflow code runs again at each replay."""
-
-
-@activity.defn
-async def delete_table(table: str) -> str:
-    """Delete a table."""
-    ran.append(table)
-    return f"deleted {table}"
-
-
-@tool(name="delete_table")
-async def plain_delete_table(table: str) -> str:
-    """Delete a table."""
-    return f"deleted {table}"
-
 
 def judged(decision: str, reason: str) -> Reply:
     return use_tool(DECISION, {"decision": decision, "reason": reason})
-
-
-def host(call: ScriptedCall) -> Reply:
-    if len(call.messages) == 1:
-        return use_tool("delete_table", {"table": "users"})
-    return say(f"read: {call.text}")
-
-
-def tools_of(make: MakeAgent) -> list[Any]:
-    return [activity_as_tool(delete_table) if make.durable else plain_delete_table]
 
 
 # --- The same judge as in a plain agent
@@ -225,22 +192,11 @@ class Undecided(TemporalLLMSteeringHandler):
     """Nothing of its own: a class derived from ours is as safe."""
 
 
-def steered(**arguments: Any) -> TemporalAgent:
-    return TemporalAgent("host", tools=[activity_as_tool(delete_table)], callback_handler=None, **arguments)
-
-
 @workflow.defn
 class UndecidedWorkflow:
     @workflow.run
     async def run(self) -> str:
         return str(await steered(plugins=[Undecided("No deletes.", model="judge")]).invoke_async("go"))
-
-
-async def failure_of(env: AgentEnvironment, run: Any, *args: Any) -> ApplicationError:
-    with pytest.raises(WorkflowFailureError) as failure:
-        await env.run(run, *args)
-    assert isinstance(failure.value.cause, ApplicationError)
-    return failure.value.cause
 
 
 @workflow.defn
@@ -425,154 +381,3 @@ async def test_the_refusal_ends_the_workflow(agents: Agents) -> None:
     async with agents(workflows=[RefusedWorkflow], models={"host": ScriptedModel}) as env:
         error = await failure_of(env, RefusedWorkflow.run)
     assert error.type == "AgentTypeError"
-
-
-# --- The other guards
-
-
-class Policy(InterventionHandler):
-    """A policy that cannot be read."""
-
-    @property
-    def name(self) -> str:
-        return "policy"
-
-    def __init__(self, on_error: OnError) -> None:
-        self._on_error: OnError = on_error
-
-    @property
-    def on_error(self) -> OnError:
-        return self._on_error
-
-    async def before_tool_call(self, event: Any, **kwargs: Any) -> Any:
-        raise LookupError("no such policy")
-
-
-@workflow.defn
-class OtherGuardsWorkflow:
-    @workflow.run
-    async def run(self, guard: str) -> list[Any]:
-        once = RetryPolicy(maximum_attempts=1)
-        loop = GoalLoop("Be kind.", max_attempts=2)
-        arguments: dict[str, Any] = {
-            "classifier": {"interventions": [HumanInTheLoop(classifier=LLMClassifierConfig())]},
-            "stdio": {"interventions": [HumanInTheLoop(ask="stdio")]},
-            "throw": {"interventions": [Policy("throw")]},
-            "deny": {"interventions": [Policy("deny")]},
-            "goal": {"plugins": [loop]},
-        }[guard]
-        aux = TemporalModel("judge", retry_policy=once)
-        agent = steered(aux_model=aux, **arguments)
-        result = await agent.invoke_async("go")
-        goal = loop.last_result(agent)
-        if goal is not None:
-            return [str(result).strip(), goal.stop_reason, goal.passed]
-        return [str(result).strip(), result.stop_reason, len(result.interrupts or ())]
-
-
-def other_guards(agents: Agents) -> Any:
-    models: dict[str, Any] = {
-        "host": lambda: ScriptedModel(host),
-        "judge": lambda: ScriptedModel(lambda call: fail(RuntimeError("no GPU"))),
-    }
-    return agents(workflows=[OtherGuardsWorkflow], activities=[delete_table], models=models)
-
-
-@pytest.mark.server
-@pytest.mark.parametrize(
-    ("guard", "error_type", "text"),
-    [
-        ("stdio", "RuntimeError", "wants to run in a thread, which a workflow has not"),
-        ("throw", "LookupError", "no such policy"),
-    ],
-)
-async def test_an_intervention_that_cannot_run_ends_the_run(
-    agents: Agents, guard: str, error_type: str, text: str
-) -> None:
-    ran.clear()
-    async with other_guards(agents) as env:
-        error = await failure_of(env, OtherGuardsWorkflow.run, guard)
-    assert error.type == error_type
-    assert text in error.message
-    assert ran == []
-
-
-@pytest.mark.server
-async def test_a_classifier_that_cannot_run_asks_a_person(agents: Agents) -> None:
-    ran.clear()
-    async with other_guards(agents) as env:
-        _, reason, asked = await env.run(OtherGuardsWorkflow.run, "classifier")
-    assert [reason, asked] == ["interrupt", 1]
-    assert ran == []
-
-
-@pytest.mark.server
-async def test_an_intervention_may_deny_when_it_cannot_run(agents: Agents) -> None:
-    ran.clear()
-    async with other_guards(agents) as env:
-        said, _, _ = await env.run(OtherGuardsWorkflow.run, "deny")
-    assert said == "read: DENIED: Handler threw: no such policy"
-    assert ran == []
-
-
-@pytest.mark.server
-async def test_a_goal_whose_judge_cannot_run_is_not_reached(agents: Agents) -> None:
-    async with other_guards(agents) as env:
-        _, reason, passed = await env.run(OtherGuardsWorkflow.run, "goal")
-    assert [reason, passed] == ["max_attempts", False]
-
-
-@workflow.defn
-class CedarClockWorkflow:
-    @workflow.run
-    async def run(self) -> bool:
-        clock: Any = vars(sys.modules["strands.vended_interventions.cedar.cedar_authorization"])["dt"]
-        await workflow.sleep(0.01)
-        return clock.now(timezone.utc) == workflow.now()
-
-
-POLICIES = """
-permit(principal, action == Action::"delete_table", resource)
-when { context.input.table != "users" && context.session.call_count < 3 };
-"""
-
-
-@pytest.mark.server
-@pytest.mark.parametrize(
-    ("policies", "principal", "expected"),
-    [
-        (POLICIES, {"type": "User", "id": "ana"}, "Access denied by Cedar policy"),
-        (POLICIES.replace("!=", "=="), {"type": "User", "id": "ana"}, "read: deleted users"),
-        (POLICIES.replace("input.table", "no_such"), {"type": "User", "id": "ana"}, "DENIED"),
-        (POLICIES, None, "DENIED"),
-    ],
-    ids=["denied", "allowed", "cannot evaluate", "nobody"],
-)
-async def test_cedar_decides_as_in_a_plain_agent_and_denies_what_it_cannot_decide(
-    client: Client, worker_options: dict[str, Any], policies: str, principal: Any, expected: str
-) -> None:
-    pytest.importorskip("cedarpy", reason="strands-agents[cedar] is not installed")
-    from strands.vended_interventions import CedarAuthorization
-
-    def resolve(state: dict[str, Any]) -> Any:
-        return principal
-
-    scenario = Scenario(
-        lambda: ScriptedModel(host),
-        lambda make: make(
-            tools=tools_of(make),
-            interventions=[CedarAuthorization(policies=policies, principal_resolver=resolve)],
-        ),
-        prompts("go"),
-        [delete_table],
-    )
-    parity = await run_parity(client, scenario, **worker_options)
-    parity.assert_equal()
-    assert expected in (parity.durable.text or "")
-
-
-@pytest.mark.server
-async def test_cedars_clock_is_the_workflows(agents: Agents) -> None:
-    pytest.importorskip("cedarpy", reason="strands-agents[cedar] is not installed")
-    async with agents(workflows=[CedarClockWorkflow], models={"m": ScriptedModel}) as env:
-        assert await env.run(CedarClockWorkflow.run) is True

@@ -21,13 +21,10 @@ from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
-from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 from typing_extensions import TypedDict
 
 from strands_temporal import StrandsPlugin, TemporalAgent
-from strands_temporal._wire.tool_arguments import given_arguments
-from strands_temporal._wire.tool_call import ToolArguments
 from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import ToolContext
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, assert_replays, say, use_tools
@@ -396,44 +393,3 @@ async def test_direct_calls_take_objects(agents: Agents, kind: str) -> None:
         got = await env.run(DirectWorkflow.run, kind)
     assert "A object cannot cross to an activity" in got.pop("odd")
     assert got == expected
-
-
-# --- On the wire --------------------------------------------------------------------------------------------
-
-
-async def takes_one(amount: Decimal) -> str:
-    """Take one."""
-    return str(amount)
-
-
-async def takes_three(amount: Decimal, tool_context: ToolContext, note: str = "none") -> str:
-    """Take three."""
-    return f"{amount} {note}"
-
-
-def test_the_sdk_leaves_the_types_alone_only_where_the_counts_differ() -> None:
-    for parameters in range(1, 5):
-        args = ToolArguments({"amount": "1"}).to_args(parameters)
-        assert len(args) != parameters
-        assert ToolArguments.from_args(args) == ToolArguments({"amount": "1"})
-
-
-@pytest.mark.parametrize("args", [[Decimal(1)], [{"amount": "1"}], [{"strands_arguments": "x"}], []])
-def test_what_an_older_release_scheduled_is_left_as_it_is(args: list[Any]) -> None:
-    assert given_arguments(takes_one, args) is args
-
-
-def test_the_context_has_the_input_that_crossed_once() -> None:
-    use = {"toolUseId": "t1", "name": "takes_three"}
-    args = ToolArguments({"amount": "1.0"}, {"tool_use": use, "state": {"seen": 1}}).to_args(3)
-    amount, context, note = given_arguments(takes_three, args)
-    assert (amount, note) == (Decimal("1.0"), "none")
-    assert context.tool_use == {**use, "input": {"amount": "1.0"}}
-    assert context.agent_state.get("seen") == 1
-
-
-def test_arguments_of_a_newer_release_wait_for_a_newer_worker() -> None:
-    with pytest.raises(ApplicationError, match=r"wire version 9.*knows 1") as raised:
-        given_arguments(takes_one, ToolArguments({}, version=9).to_args(1))
-    assert raised.value.type == "WireVersionUnknown"
-    assert not raised.value.non_retryable

@@ -1,0 +1,50 @@
+"""What guards guard: a tool that must not run unjudged, and the model that asks for it."""
+
+from typing import Any
+
+import pytest
+from strands import tool
+from temporalio import activity
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+
+from strands_temporal import TemporalAgent
+from strands_temporal._workflow.activity_tool import activity_as_tool
+from strands_temporal.testing import AgentEnvironment, MakeAgent, Reply, ScriptedCall, say, use_tool
+
+ran: list[str] = []
+"""What the guarded tool did. Activities only: workflow code runs again at each replay."""
+
+
+@activity.defn
+async def delete_table(table: str) -> str:
+    """Delete a table."""
+    ran.append(table)
+    return f"deleted {table}"
+
+
+@tool(name="delete_table")
+async def plain_delete_table(table: str) -> str:
+    """Delete a table."""
+    return f"deleted {table}"
+
+
+def host(call: ScriptedCall) -> Reply:
+    if len(call.messages) == 1:
+        return use_tool("delete_table", {"table": "users"})
+    return say(f"read: {call.text}")
+
+
+def tools_of(make: MakeAgent) -> list[Any]:
+    return [activity_as_tool(delete_table) if make.durable else plain_delete_table]
+
+
+def steered(**arguments: Any) -> TemporalAgent:
+    return TemporalAgent("host", tools=[activity_as_tool(delete_table)], callback_handler=None, **arguments)
+
+
+async def failure_of(env: AgentEnvironment, run: Any, *args: Any) -> ApplicationError:
+    with pytest.raises(WorkflowFailureError) as failure:
+        await env.run(run, *args)
+    assert isinstance(failure.value.cause, ApplicationError)
+    return failure.value.cause
