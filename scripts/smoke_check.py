@@ -16,7 +16,7 @@ from temporalio import activity, workflow
 from temporalio.worker import Replayer
 
 from strands_temporal import ComposablePlugin, StrandsPlugin, TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
+from strands_temporal.workflow import activity_as_tool
 
 
 @tool

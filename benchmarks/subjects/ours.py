@@ -7,7 +7,7 @@ from strands.agent.conversation_manager import NullConversationManager
 from temporalio import workflow
 
 from strands_temporal import StrandsPlugin, TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
+from strands_temporal.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():  # Temporal's advice for what holds no state of a workflow
     from benchmarks.backend import look_up

@@ -5,8 +5,8 @@ from datetime import timedelta
 from temporalio import activity, workflow
 
 from strands_temporal import TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import ToolContext
+from strands_temporal.workflow import activity_as_tool
 from strands_temporal_hitl import Approvals
 
 TASK_QUEUE = "strands-activity-interrupt"

@@ -13,7 +13,7 @@ from temporalio.common import RetryPolicy
 from temporalio.contrib.workflow_streams import WorkflowStream, WorkflowStreamState
 
 from strands_temporal import TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
+from strands_temporal.workflow import activity_as_tool
 from strands_temporal_streaming import StreamHooks
 
 MODEL = "demo"

@@ -11,7 +11,7 @@ from strands.types.exceptions import MaxTokensReachedException
 from temporalio import activity, workflow
 
 from strands_temporal import TemporalAgent
-from strands_temporal._workflow.activity_hook import activity_as_hook
+from strands_temporal.workflow import activity_as_hook
 
 TASK_QUEUE = "strands-hooks"
 MODEL = "chosen"

@@ -10,7 +10,7 @@ from strands.types.exceptions import MaxTokensReachedException
 from temporalio import activity, workflow
 
 from strands_temporal import TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
+from strands_temporal.workflow import activity_as_tool
 
 TASK_QUEUE = "strands-tools"
 MODEL = "chosen"

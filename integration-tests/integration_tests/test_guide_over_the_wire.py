@@ -20,8 +20,8 @@ from temporalio.worker import Worker
 
 from strands_temporal import StrandsPlugin, TemporalAgent
 from strands_temporal._plugin import default_model
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import assert_replays
+from strands_temporal.workflow import activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
     from integration_tests.bedrock_stand_in import Reply, Request, bedrock_stand_in

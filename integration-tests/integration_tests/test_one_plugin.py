@@ -12,8 +12,7 @@ from strands.tools.mcp import MCPClient
 from temporalio import workflow
 from temporalio.contrib.workflow_streams import WorkflowStream
 
-from strands_temporal import StrandsPlugin, TemporalAgent
-from strands_temporal._errors import MissingExtraError
+from strands_temporal import MissingExtraError, StrandsPlugin, TemporalAgent
 from strands_temporal._worker.extras import load_plugin
 from strands_temporal.testing import ScriptedModel, say, use_tool
 from strands_temporal_mcp import TemporalMCPClient

@@ -19,8 +19,6 @@ from strands.hooks import AfterModelCallEvent, AfterToolCallEvent, BeforeToolCal
 from temporalio import activity, workflow
 
 from strands_temporal import AgentCarry, StrandsPlugin, TemporalAgent, TemporalModel
-from strands_temporal._workflow.activity_hook import activity_as_hook
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import (
     DevServer,
     Reply,
@@ -31,6 +29,7 @@ from strands_temporal.testing import (
     use_tool,
     use_tools,
 )
+from strands_temporal.workflow import activity_as_hook, activity_as_tool
 
 HISTORIES = Path(__file__).parent / "histories"
 

@@ -26,8 +26,8 @@ from temporalio.common import RetryPolicy
 from strands_temporal import AgentCarry, TemporalAgent
 from strands_temporal._wire.model_call import TRANSCRIPT_QUERY
 from strands_temporal._wire.values import encode
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import Reply, ScriptedCall, say, use_tool
+from strands_temporal.workflow import activity_as_tool
 
 Make: TypeAlias = Callable[..., Agent]
 

@@ -15,9 +15,8 @@ from temporalio.worker import Worker
 from typing_extensions import assert_type
 
 from strands_temporal import StrandsPlugin, TemporalAgent, TemporalModel
-from strands_temporal._workflow.activity_hook import activity_as_hook
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import Parity, Scenario, ScriptedModel, prompts, run_parity, say
+from strands_temporal.workflow import activity_as_hook, activity_as_tool
 
 
 class Person(BaseModel):

@@ -10,12 +10,12 @@ from strands.vended_interventions.hitl import HumanInTheLoop
 from temporalio import activity, workflow
 
 from strands_temporal import TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import ToolContext as ActivityToolContext
 from strands_temporal.testing import (
     ScriptedModel,
     use_tool,
 )
+from strands_temporal.workflow import activity_as_tool
 from strands_temporal_hitl import (
     Approvals,
 )

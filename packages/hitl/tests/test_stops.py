@@ -10,9 +10,8 @@ from strands.hooks import BeforeToolCallEvent, BeforeToolsEvent
 from temporalio import activity, workflow
 
 from strands_temporal import TemporalAgent, TemporalModel
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tools
-from strands_temporal.workflow import CancelSignal
+from strands_temporal.workflow import CancelSignal, activity_as_tool
 from strands_temporal_hitl import Approvals
 
 pytestmark = pytest.mark.server

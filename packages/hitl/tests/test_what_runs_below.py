@@ -14,9 +14,9 @@ from temporalio import activity, workflow
 from temporalio.client import WorkflowFailureError
 
 from strands_temporal import TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import ToolContext
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tools
+from strands_temporal.workflow import activity_as_tool
 from strands_temporal_hitl import Approvals, ShownCall, digest_of
 
 pytestmark = pytest.mark.server

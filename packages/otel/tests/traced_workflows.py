@@ -11,7 +11,7 @@ from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
 
 from strands_temporal import TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
+from strands_temporal.workflow import activity_as_tool
 
 QUICK = RetryPolicy(initial_interval=timedelta(milliseconds=10), maximum_attempts=3)
 

@@ -15,9 +15,8 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
 from strands_temporal import StrandsPlugin, TemporalAgent, TemporalModel
-from strands_temporal._workflow.activity_hook import activity_as_hook
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import ScriptedCall, ScriptedModel, fail, say, use_tool, use_tools
+from strands_temporal.workflow import activity_as_hook, activity_as_tool
 
 with workflow.unsafe.imports_passed_through():
     from strands import Agent

@@ -15,8 +15,8 @@ from temporalio import activity, workflow
 from temporalio.client import WorkflowHandle
 
 from strands_temporal import TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import AgentEnvironment, ScriptedModel, say, use_tool, use_tools
+from strands_temporal.workflow import activity_as_tool
 
 pytestmark = pytest.mark.server
 

@@ -28,7 +28,6 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.common import RetryPolicy
 
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import (
     MakeAgent,
     Reply,
@@ -43,6 +42,7 @@ from strands_temporal.testing import (
     use_tool,
     use_tools,
 )
+from strands_temporal.workflow import activity_as_tool
 
 pytestmark = pytest.mark.server
 

@@ -279,8 +279,8 @@ async def test_a_tool_that_takes_a_thread_itself_gets_an_error_that_names_the_ac
     models = {"claude": lambda: calling(name, {})}
     async with agents(workflows=[ToolWorkflow], models=models) as env:
         answer = await env.run(ToolWorkflow.run)
-    assert "test_adaptation wants to run in a thread, which a workflow has not" in answer
-    assert "strands_temporal._workflow.activity_tool.activity_as_tool" in answer
+    assert "test_adaptation_in_workflows wants to run in a thread, which a workflow has not" in answer
+    assert "strands_temporal.workflow.activity_as_tool" in answer
 
 
 @workflow.defn
@@ -302,7 +302,7 @@ async def test_a_thread_in_the_users_own_workflow_code_is_refused_and_keeps_temp
                 message = event.workflow_task_failed_event_attributes.failure.message
                 break
         await handle.terminate()
-    assert "test_adaptation wants to run in a thread" in message
+    assert "test_adaptation_in_workflows wants to run in a thread" in message
     assert "activity_as_tool" in message
 
 

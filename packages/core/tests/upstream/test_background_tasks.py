@@ -28,7 +28,6 @@ from temporalio.common import RetryPolicy
 
 from strands_temporal import StrandsPlugin
 from strands_temporal._upstream.waiting import SETTLEMENT_POLLER
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import ToolContext as ActivityToolContext
 from strands_temporal.testing import (
     MakeAgent,
@@ -42,7 +41,7 @@ from strands_temporal.testing import (
     use_tool,
     use_tools,
 )
-from strands_temporal.workflow import TemporalTools
+from strands_temporal.workflow import TemporalTools, activity_as_tool
 
 pytestmark = pytest.mark.server
 

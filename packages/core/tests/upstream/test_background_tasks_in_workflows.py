@@ -17,8 +17,8 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import CancelledError
 
 from strands_temporal import TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import ScriptedModel, say, use_tool, use_tools
+from strands_temporal.workflow import activity_as_tool
 
 pytestmark = pytest.mark.server
 

@@ -20,9 +20,8 @@ from temporalio.api.enums.v1 import EventType
 
 from strands_temporal._upstream.install import CANCEL_WATCHER, SWARM_STATE, adapt_strands
 from strands_temporal._upstream.waiting import QUEUE_POLLER
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import ScriptedModel, say, use_tool
-from strands_temporal.workflow import CancelSignal
+from strands_temporal.workflow import CancelSignal, activity_as_tool
 
 STRANDS = Path(next(iter(strands.__path__)))
 

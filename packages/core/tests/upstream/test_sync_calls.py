@@ -18,8 +18,8 @@ from temporalio import activity, workflow
 from temporalio.client import WorkflowFailureError
 
 from strands_temporal import TemporalAgent, TemporalModel
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import ScriptedModel, say
+from strands_temporal.workflow import activity_as_tool
 
 pytestmark = pytest.mark.server
 

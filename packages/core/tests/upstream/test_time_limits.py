@@ -15,8 +15,8 @@ from temporalio import workflow
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import ScriptedModel, say, use_tool
+from strands_temporal.workflow import activity_as_tool
 
 # --- Time limits fire in the run, with Strands' own errors, and replay
 

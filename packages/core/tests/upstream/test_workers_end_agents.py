@@ -32,8 +32,7 @@ from typing_extensions import override
 from strands_temporal import StrandsPlugin
 from strands_temporal._upstream import background
 from strands_temporal._upstream.teardown import check_not_torn_down, watch_collector
-from strands_temporal._workflow.activity_hook import activity_as_hook
-from strands_temporal.workflow import execute_activity
+from strands_temporal.workflow import activity_as_hook, execute_activity
 
 
 @workflow.defn(name="BusySandboxed")

@@ -23,9 +23,8 @@ from temporalio import activity, workflow
 from typing_extensions import override
 
 from strands_temporal import TemporalAgent
-from strands_temporal._workflow.activity_hook import activity_as_hook
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import ScriptedCall, ScriptedModel, say, use_tool, use_tools
+from strands_temporal.workflow import activity_as_hook, activity_as_tool
 
 SOON = 30
 LONG: Any = {"start_to_close_timeout": timedelta(minutes=5)}

@@ -19,11 +19,9 @@ from temporalio.worker import Worker
 
 from strands_temporal import PayloadTooLargeError, StrandsPlugin, TemporalAgent
 from strands_temporal._errors import PAYLOAD_TOO_LARGE
-from strands_temporal._workflow.activity_hook import activity_as_hook
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import ToolContext
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool, use_tools
-from strands_temporal.workflow import TemporalTools
+from strands_temporal.workflow import TemporalTools, activity_as_hook, activity_as_tool
 
 pytestmark = pytest.mark.server
 

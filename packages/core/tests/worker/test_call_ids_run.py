@@ -11,7 +11,6 @@ from temporalio import activity, workflow
 from temporalio.client import Client
 
 from strands_temporal import TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import ToolContext as ActivityToolContext
 from strands_temporal.testing import (
     MakeAgent,
@@ -24,6 +23,7 @@ from strands_temporal.testing import (
     use_tool,
     use_tools,
 )
+from strands_temporal.workflow import activity_as_tool
 
 pytestmark = pytest.mark.server
 

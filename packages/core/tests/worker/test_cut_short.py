@@ -26,11 +26,9 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from strands_temporal import StrandsPlugin, TemporalAgent
-from strands_temporal._workflow.activity_hook import activity_as_hook
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import ToolContext, tool_context
 from strands_temporal.testing import ScriptedModel, assert_replays, say, use_tool
-from strands_temporal.workflow import TemporalTools
+from strands_temporal.workflow import TemporalTools, activity_as_hook, activity_as_tool
 
 pytestmark = pytest.mark.server
 

@@ -15,9 +15,9 @@ from temporalio.worker import Worker
 
 from strands_temporal import ComposablePlugin, StrandsPlugin, TemporalAgent
 from strands_temporal._worker.middleware import compose
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import ModelCallInterceptor, ModelRequest, ModelStream
 from strands_temporal.testing import ScriptedModel, fail, say, use_tool
+from strands_temporal.workflow import activity_as_tool
 
 
 @dataclass

@@ -24,10 +24,8 @@ from strands_temporal import StrandsPlugin, TemporalAgent
 from strands_temporal._wire.failures import in_place_of, to_application_error
 from strands_temporal._worker.model_failures import model_failure
 from strands_temporal._worker.small_failures import small_failure
-from strands_temporal._workflow.activity_hook import activity_as_hook
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import AgentEnvironment, ScriptedModel, say, use_tool
-from strands_temporal.workflow import TemporalTools
+from strands_temporal.workflow import TemporalTools, activity_as_hook, activity_as_tool
 
 KEPT = 4096
 """Bytes that the server keeps of a pending activity's failure."""

@@ -9,9 +9,9 @@ from packages.core.tests.workflow.key_scenes import keys
 from temporalio import activity, workflow
 
 from strands_temporal import TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import ToolContext, tool_context
 from strands_temporal.testing import Reply, ScriptedCall, say, use_tools
+from strands_temporal.workflow import activity_as_tool
 
 shop_open = asyncio.Event()
 

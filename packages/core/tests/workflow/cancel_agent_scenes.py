@@ -10,10 +10,9 @@ from strands import Agent, ToolContext, tool
 from strands.hooks import BeforeToolCallEvent, HookProvider, HookRegistry
 from temporalio import activity, workflow
 
-from strands_temporal._workflow.activity_hook import activity_as_hook
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import heartbeating
 from strands_temporal.testing import MakeAgent, Reply, ScriptedCall, ScriptedModel, say, use_tool, use_tools
+from strands_temporal.workflow import activity_as_hook, activity_as_tool
 
 # --- In which order things happen, plain and in a workflow: no time decides
 

@@ -31,10 +31,9 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.workflow import ActivityCancellationType
 
 from strands_temporal import TemporalAgent
-from strands_temporal._workflow.activity_hook import activity_as_hook
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import heartbeating
 from strands_temporal.testing import Reply, ScriptedCall, say
+from strands_temporal.workflow import activity_as_hook, activity_as_tool
 
 
 @activity.defn

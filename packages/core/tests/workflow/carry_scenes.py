@@ -9,9 +9,8 @@ from temporalio import activity, workflow
 from temporalio.client import WorkflowHandle
 
 from strands_temporal import AgentCarry, TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import ToolContext
-from strands_temporal.workflow import AnsweredUpdates
+from strands_temporal.workflow import AnsweredUpdates, activity_as_tool
 
 
 @activity.defn

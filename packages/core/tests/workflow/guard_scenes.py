@@ -9,8 +9,8 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from strands_temporal import TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import AgentEnvironment, MakeAgent, Reply, ScriptedCall, say, use_tool
+from strands_temporal.workflow import activity_as_tool
 
 ran: list[str] = []
 """What the guarded tool did. Activities only: workflow code runs again at each replay."""

@@ -10,9 +10,8 @@ from strands import tool
 from strands.agent.agent_result import AgentResult
 from temporalio import activity, workflow
 
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import MakeAgent, Reply, ScriptedCall, ScriptedModel, say, use_tool
-from strands_temporal.workflow import execute_activity
+from strands_temporal.workflow import activity_as_tool, execute_activity
 
 CACHES = pytest.mark.parametrize("cache", [None, 0], ids=["cached", "no cache"])
 

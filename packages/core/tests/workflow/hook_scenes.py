@@ -21,8 +21,8 @@ from strands.hooks import (
 )
 from temporalio import activity
 
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import MakeAgent, ScriptedCall, say
+from strands_temporal.workflow import activity_as_tool
 
 
 @activity.defn

@@ -16,9 +16,8 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
 from strands_temporal import TemporalAgent, TemporalModel
-from strands_temporal._workflow.activity_hook import activity_as_hook
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import ScriptedModel, say, use_tool
+from strands_temporal.workflow import activity_as_hook, activity_as_tool
 
 
 @activity.defn

@@ -28,10 +28,9 @@ from strands.types.events import ModelStopReason
 from temporalio import workflow
 
 from strands_temporal import AgentCarry, StrandsPlugin, TemporalModel
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import tool_context
 from strands_temporal.testing import ScriptedModel
-from strands_temporal.workflow import TemporalTools
+from strands_temporal.workflow import TemporalTools, activity_as_tool
 
 pytestmark = pytest.mark.server
 

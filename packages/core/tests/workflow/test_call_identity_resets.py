@@ -17,8 +17,8 @@ from strands.hooks import AfterModelCallEvent
 from temporalio import workflow
 
 from strands_temporal import TemporalAgent, TemporalModel
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import ScriptedModel
+from strands_temporal.workflow import activity_as_tool
 
 pytestmark = pytest.mark.server
 

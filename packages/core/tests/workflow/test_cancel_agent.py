@@ -34,10 +34,9 @@ from temporalio.worker import UnsandboxedWorkflowRunner
 from temporalio.workflow import ActivityCancellationType
 
 from strands_temporal import TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import heartbeating
 from strands_temporal.testing import Reply, ScriptedModel, say, use_tool
-from strands_temporal.workflow import CancelSignal
+from strands_temporal.workflow import CancelSignal, activity_as_tool
 
 # --- In a workflow: who cancels, how fast, and what is left in history
 

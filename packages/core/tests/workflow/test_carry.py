@@ -23,9 +23,8 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from strands_temporal import AgentCarry, AgentValueError, CarryTooLargeError, TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool
-from strands_temporal.workflow import AnsweredUpdates
+from strands_temporal.workflow import AnsweredUpdates, activity_as_tool
 
 pytestmark = pytest.mark.server
 

@@ -10,9 +10,9 @@ from strands import ToolContext as StrandsToolContext
 from temporalio import workflow
 
 from strands_temporal import AgentValueError, TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal._workflow.carry import pack
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool
+from strands_temporal.workflow import activity_as_tool
 
 pytestmark = pytest.mark.server
 

@@ -19,8 +19,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from strands_temporal import StrandsPlugin, TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, fail, say, use_tool
+from strands_temporal.workflow import activity_as_tool
 
 pytestmark = pytest.mark.server
 ONCE = RetryPolicy(maximum_attempts=1)

@@ -17,7 +17,6 @@ from temporalio import workflow
 from temporalio.client import Client
 
 from strands_temporal import TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import (
     MakeAgent,
     Scenario,
@@ -28,6 +27,7 @@ from strands_temporal.testing import (
     use_tool,
     use_tools,
 )
+from strands_temporal.workflow import activity_as_tool
 
 pytestmark = pytest.mark.server
 

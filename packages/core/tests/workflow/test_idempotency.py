@@ -17,7 +17,6 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
 from strands_temporal import AgentCarry, StrandsPlugin, TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import ToolContext, tool_context
 from strands_temporal.testing import (
     AgentEnvironment,
@@ -29,6 +28,7 @@ from strands_temporal.testing import (
     use_tool,
     use_tools,
 )
+from strands_temporal.workflow import activity_as_tool
 
 pytestmark = pytest.mark.server
 

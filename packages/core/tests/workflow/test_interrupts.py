@@ -20,7 +20,6 @@ from temporalio.worker import Worker
 
 from strands_temporal import AgentTypeError, StrandsPlugin, TemporalAgent
 from strands_temporal import activity as tool_activity
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import (
     MakeAgent,
     Reply,
@@ -32,6 +31,7 @@ from strands_temporal.testing import (
     use_tool,
     use_tools,
 )
+from strands_temporal.workflow import activity_as_tool
 
 pytestmark = pytest.mark.server
 

@@ -13,7 +13,6 @@ from strands.middleware import ExecuteToolContext, ExecuteToolStage
 from temporalio.client import Client
 
 from strands_temporal import StrandsPlugin
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import (
     MakeAgent,
     Parity,
@@ -26,7 +25,7 @@ from strands_temporal.testing import (
     use_tool,
     use_tools,
 )
-from strands_temporal.workflow import TemporalTools
+from strands_temporal.workflow import TemporalTools, activity_as_tool
 
 pytestmark = pytest.mark.server
 

@@ -23,8 +23,8 @@ from typing_extensions import override
 
 from strands_temporal import StrandsPlugin, TemporalAgent, TemporalModel
 from strands_temporal._wire.model_call import HELD_VERSION
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, assert_replays, fail, say, use_tool
+from strands_temporal.workflow import activity_as_tool
 
 pytestmark = pytest.mark.server
 

@@ -180,7 +180,7 @@ class BigCallWorkflow:
         """Make a call whose payload has `size` bytes, where a character is one byte."""
         model = TemporalModel("model")
         state = {"big": ""}
-        transcript = Transcript(1, WHOLE_DIGITS * "0", messages=["go"])
+        transcript = Transcript(1, WHOLE_DIGITS * "0", messages=[{"user": "go"}])
         call = ModelCall("model", transcript, invocation_state=state, facts=True)
         (payload,) = workflow.payload_converter().to_payloads([call.to_wire()])
         less = Payloads(payloads=[payload]).ByteSize()

@@ -10,8 +10,6 @@ from temporalio.common import Priority, RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityConfig, VersioningIntent
 
 from strands_temporal import AgentTypeError, AgentValueError, TemporalAgent, TemporalModel
-from strands_temporal._workflow.activity_hook import activity_as_hook
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal._workflow.options import (
     MODEL_DEFAULTS,
     TOOL_DEFAULTS,
@@ -19,6 +17,7 @@ from strands_temporal._workflow.options import (
     activity_option_names,
     merge_options,
 )
+from strands_temporal.workflow import activity_as_hook, activity_as_tool
 
 VALUES: dict[str, Any] = {
     "task_queue": "gpu",

@@ -9,9 +9,7 @@ from strands import Agent, tool
 from temporalio import activity
 
 from strands_temporal import TemporalAgent, TemporalModel
-from strands_temporal._workflow.activity_hook import activity_as_hook
-from strands_temporal._workflow.activity_tool import activity_as_tool
-from strands_temporal.workflow import TemporalTools, execute_activity
+from strands_temporal.workflow import TemporalTools, activity_as_hook, activity_as_tool, execute_activity
 
 
 class Answer(BaseModel):

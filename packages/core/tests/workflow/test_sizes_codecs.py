@@ -17,8 +17,8 @@ from temporalio.converter import DataConverter, PayloadCodec
 from temporalio.worker import Replayer, Worker
 
 from strands_temporal import StrandsPlugin, TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import ScriptedModel
+from strands_temporal.workflow import activity_as_tool
 
 pytestmark = pytest.mark.server
 

@@ -14,10 +14,9 @@ from temporalio.exceptions import ApplicationError, ChildWorkflowError
 
 from strands_temporal import PayloadTooLargeError, TemporalAgent
 from strands_temporal._errors import PAYLOAD_TOO_LARGE
-from strands_temporal._workflow.activity_hook import activity_as_hook
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import ToolContext
 from strands_temporal.testing import ScriptedModel, say
+from strands_temporal.workflow import activity_as_hook, activity_as_tool
 
 pytestmark = pytest.mark.server
 

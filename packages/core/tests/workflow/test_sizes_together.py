@@ -19,9 +19,8 @@ from temporalio.exceptions import ApplicationError
 
 from strands_temporal import AgentCarry, StrandsPlugin, TemporalAgent
 from strands_temporal._errors import PAYLOAD_TOO_LARGE
-from strands_temporal._workflow.activity_hook import activity_as_hook
 from strands_temporal.testing import ScriptedCall, ScriptedModel, say, use_tools
-from strands_temporal.workflow import TemporalTools
+from strands_temporal.workflow import TemporalTools, activity_as_hook
 
 pytestmark = pytest.mark.server
 

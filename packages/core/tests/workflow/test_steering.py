@@ -27,7 +27,6 @@ from temporalio.common import RetryPolicy
 
 from strands_temporal import AgentTypeError, TemporalAgent, TemporalModel
 from strands_temporal._upstream.steering import STEERING_FAILED
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import (
     MakeAgent,
     Reply,
@@ -39,7 +38,7 @@ from strands_temporal.testing import (
     say,
     use_tool,
 )
-from strands_temporal.workflow import TemporalLLMSteeringHandler
+from strands_temporal.workflow import TemporalLLMSteeringHandler, activity_as_tool
 
 STRANDS = Path(next(iter(strands.__path__)))
 DECISION = "_LLMSteering"  # the judge's tool, as Strands names it

@@ -25,10 +25,9 @@ from temporalio.worker import Worker
 from typing_extensions import TypedDict
 
 from strands_temporal import StrandsPlugin, TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import ToolContext
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, assert_replays, say, use_tools
-from strands_temporal.workflow import TemporalTools
+from strands_temporal.workflow import TemporalTools, activity_as_tool
 
 pytestmark = pytest.mark.server
 

@@ -18,9 +18,9 @@ from temporalio.client import Client
 from temporalio.worker import SharedStateManager
 
 from strands_temporal import TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import ToolContext, tool_context
 from strands_temporal.testing import MakeAgent, Scenario, ScriptedModel, run_parity, use_tool, use_tools
+from strands_temporal.workflow import activity_as_tool
 
 pytestmark = pytest.mark.server
 

@@ -16,9 +16,9 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import CancelledError
 
 from strands_temporal import ComposablePlugin, StrandsPlugin, TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import ToolContext, ToolProgress, forward_progress, tool_context
 from strands_temporal.testing import ScriptedModel, use_tool
+from strands_temporal.workflow import activity_as_tool
 
 pytestmark = pytest.mark.server
 

@@ -10,9 +10,9 @@ from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
 
 from strands_temporal import TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import ToolContext
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool
+from strands_temporal.workflow import activity_as_tool
 
 pytestmark = pytest.mark.server
 

@@ -36,9 +36,8 @@ from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowFailureError
 
 from strands_temporal import TemporalAgent
-from strands_temporal._workflow.activity_hook import activity_as_hook
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import MakeAgent, Scenario, ScriptedModel, prompts, run_parity, say, use_tool
+from strands_temporal.workflow import activity_as_hook, activity_as_tool
 
 pytestmark = pytest.mark.server
 

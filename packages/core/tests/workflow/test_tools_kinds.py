@@ -13,7 +13,6 @@ from strands.types.tools import AgentTool, ToolGenerator, ToolSpec, ToolUse
 from temporalio import activity
 from temporalio.client import Client
 
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import (
     MakeAgent,
     Parity,
@@ -28,6 +27,7 @@ from strands_temporal.testing import (
     use_tool,
     use_tools,
 )
+from strands_temporal.workflow import activity_as_tool
 
 pytestmark = pytest.mark.server
 

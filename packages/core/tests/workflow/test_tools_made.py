@@ -21,8 +21,8 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from strands_temporal import AgentTypeError, StrandsPlugin
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import Scenario, ScriptedModel, prompts, run_parity, use_tool
+from strands_temporal.workflow import activity_as_tool
 
 pytestmark = pytest.mark.server
 

@@ -17,7 +17,6 @@ from temporalio.client import Client
 from temporalio.common import RetryPolicy
 
 from strands_temporal import StrandsPlugin, TemporalAgent
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.activity import ToolContext
 from strands_temporal.testing import (
     MakeAgent,
@@ -30,7 +29,7 @@ from strands_temporal.testing import (
     use_tool,
     use_tools,
 )
-from strands_temporal.workflow import TemporalTools
+from strands_temporal.workflow import TemporalTools, activity_as_tool
 
 pytestmark = pytest.mark.server
 

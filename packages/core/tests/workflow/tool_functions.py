@@ -13,8 +13,8 @@ from pydantic import BaseModel, Field, ValidationError
 from strands.types.exceptions import ModelThrottledException
 from temporalio import activity
 
-from strands_temporal._workflow.activity_tool import activity_as_tool
 from strands_temporal.testing import MakeAgent, Parity
+from strands_temporal.workflow import activity_as_tool
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\xff"
 
