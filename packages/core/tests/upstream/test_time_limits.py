@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import Agents
+from packages.core.tests.upstream import time_limits_scenes
 from packages.core.tests.upstream.time_limits_scenes import NODE_LIMITS_OF_SWARMS, agent, graph, takes
 from strands import Agent
 from strands.hooks import AfterToolCallEvent, HookProvider, HookRegistry
@@ -82,6 +83,7 @@ async def test_a_time_limit_ends_as_in_a_plain_run(
             return Agent(models[name](), name=name, callback_handler=None)
 
         patch.setitem(globals(), "agent", plain_agent)
+        patch.setattr(time_limits_scenes, "agent", plain_agent)  # that of graphs
         plain = await Limited().run(case)
     assert durable == plain
     assert (
