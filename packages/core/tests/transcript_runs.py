@@ -39,7 +39,7 @@ from strands_temporal._wire.model_call import MODEL_ACTIVITY, TRANSCRIPT_QUERY
 from strands_temporal._wire.values import encode
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, assert_replays
 
-SOON = 60
+SOON = 120
 """Seconds that a test waits for a workflow at most."""
 
 

@@ -93,7 +93,7 @@ async def test_the_worker_restarts_between_any_two_calls(runs: Runs, name: str) 
     assert len(watch.asked) >= len(runs.model.calls) - 2  # the first of each agent is against nothing
 
 
-@pytest.mark.parametrize("cached", [None, 1, 0])
+@pytest.mark.parametrize("cached", [None, pytest.param(1, marks=pytest.mark.slow), 0])
 async def test_calls_land_on_any_of_three_workers(server: DevServer, runs: Runs, cached: int | None) -> None:
     landed: dict[str, list[int]] = {}
 
