@@ -12,51 +12,23 @@ from typing import Any
 
 import pytest
 from conftest import Agents
+from packages.core.tests.worker.hosted_scenes import ToolsWorkflow
 from strands import Agent, ToolContext, tool
-from strands.hooks import AfterToolCallEvent
 from strands.types.tools import AgentTool, ToolGenerator, ToolSpec, ToolUse
-from strands.vended_tools import file_editor, http_request, make_shell, notebook, shell
+from strands.vended_tools import file_editor, http_request, notebook, shell
 from strands.vended_tools.python_repl import python_repl
 from temporalio import workflow
 from temporalio.client import WorkflowFailureError
 from temporalio.common import RetryPolicy
 
 from strands_temporal import StrandsPlugin, TemporalAgent
-from strands_temporal.activity import decode, encode
+from strands_temporal.activity import decode
 from strands_temporal.activity import tool_context as activity_context
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool, use_tools
 from strands_temporal.workflow import TemporalTools
 
 pytestmark = pytest.mark.server
 THRICE = RetryPolicy(maximum_attempts=3)
-
-
-@workflow.defn
-class ToolsWorkflow:
-    """Runs an agent with hosted tools; answers each interrupt with "yes"."""
-
-    @workflow.run
-    async def run(self, names: list[str], state: dict[str, Any] | None = None) -> dict[str, Any]:
-        failed: list[str] = []
-
-        def remember(event: AfterToolCallEvent) -> None:
-            if event.exception is not None:
-                failed.append(type(event.exception).__name__)
-
-        agent = TemporalAgent("m", tools=[TemporalTools(*names)], state=state, hooks=[remember])
-        result = await agent.invoke_async("go", invocation_state={"user": "Ada"})
-        while result.stop_reason == "interrupt":
-            answers: Any = [
-                {"interruptResponse": {"interruptId": interrupt.id, "response": f"yes, {interrupt.reason}"}}
-                for interrupt in result.interrupts or ()
-            ]
-            result = await agent.invoke_async(answers)
-        return {
-            "messages": encode(agent.messages),
-            "state": agent.state.get(),
-            "tools": agent.tool_names,
-            "failed": failed,
-        }
 
 
 async def hosted(
@@ -348,89 +320,6 @@ async def test_patterns_pick_tools_and_an_unknown_name_ends_the_run(agents: Agen
     assert "['math_flaky', 'math_strict', 'who_asks']" in cause.message
 
 
-async def test_a_list_too_large_for_temporal_is_made_once_and_ends_the_run(agents: Agents) -> None:
-    @tool(description="x" * 3_000_000)
-    def talkative() -> str:
-        return "never"
-
-    plugins = [
-        StrandsPlugin(models={"m": lambda: ScriptedModel(say("never"))}, tools={"talkative": talkative})
-    ]
-    async with agents(workflows=[ToolsWorkflow], plugins=plugins) as env:
-        handle = await env.start(ToolsWorkflow.run, ["talkative"])
-        with pytest.raises(WorkflowFailureError) as failure:
-            await handle.result()
-        history = await handle.fetch_history()
-        await env.assert_replays(handle)
-    cause: Any = failure.value.cause
-    assert cause.type == "ResultTooLarge"
-    assert "The list of tools ['talkative'] is too large for Temporal: 3,000," in cause.message
-    assert "Name fewer in one TemporalTools" in cause.message
-    started = [
-        event.activity_task_started_event_attributes.attempt
-        for event in history.events
-        if event.HasField("activity_task_started_event_attributes")
-    ]
-    assert started == [1]
-
-
-@workflow.defn
-class NobodyHostsWorkflow:
-    @workflow.run
-    async def run(self) -> str:
-        return str(await TemporalAgent("m", tools=[TemporalTools("shell")]).invoke_async("go"))
-
-
-async def test_a_worker_without_tools_is_named(agents: Agents) -> None:
-    models = {"m": lambda: ScriptedModel(say("no"))}
-    async with agents(workflows=[NobodyHostsWorkflow], models=models) as env:
-        with pytest.raises(WorkflowFailureError) as failure:
-            await env.run(NobodyHostsWorkflow.run)
-    cause: Any = failure.value.cause
-    assert "No worker hosts tools for TemporalTools('shell')" in cause.message
-
-
-@workflow.defn
-class RefusedWorkflow:
-    @workflow.run
-    async def run(self, name: str) -> str:
-        tools: dict[str, Any] = {"shell": shell, "http_request": http_request, "path": "./tools/some.py"}
-        return TemporalAgent("m", tools=[tools[name]], callback_handler=None).name
-
-
-@pytest.mark.parametrize("name", ["shell", "http_request", "path"])
-async def test_a_tool_that_does_its_io_in_the_workflow_is_refused(agents: Agents, name: str) -> None:
-    models = {"m": lambda: ScriptedModel(say("no"))}
-    async with agents(workflows=[RefusedWorkflow], models=models) as env:
-        with pytest.raises(WorkflowFailureError) as failure:
-            await env.run(RefusedWorkflow.run, name)
-    cause: Any = failure.value.cause
-    assert cause.type == "AgentTypeError"
-    assert ("would be read by the workflow" if name == "path" else "StrandsPlugin(tools=") in cause.message
-
-
-@tool(context=True)
-async def own_sandbox_tool(tool_context: ToolContext) -> str:
-    """Read a file through the agent's sandbox."""
-    return str(await tool_context.agent.sandbox.read_file("/etc/passwd"))
-
-
-@workflow.defn
-class SandboxWorkflow:
-    @workflow.run
-    async def run(self) -> str:
-        agent = TemporalAgent("m", tools=[own_sandbox_tool], callback_handler=None)
-        return str(await agent.invoke_async("go"))
-
-
-async def test_the_default_sandbox_is_not_the_machine(agents: Agents) -> None:
-    model = ScriptedModel(use_tool("own_sandbox_tool", {}), lambda call: say(call.text))
-    async with agents(workflows=[SandboxWorkflow], models={"m": lambda: model}) as env:
-        result = await env.run(SandboxWorkflow.run)
-    assert "A tool wants to read '/etc/passwd' from inside the workflow" in result
-    assert "TemporalTools(name)" in result
-
-
 watching = threading.Event()
 stopped = threading.Event()
 
@@ -469,17 +358,3 @@ async def test_agent_cancel_reaches_a_hosted_tool_in_its_thread(agents: Agents) 
         assert await asyncio.to_thread(stopped.wait, 25)
         await env.assert_replays(handle)
     assert len(model.calls) == 1
-
-
-def test_bad_tools_are_named() -> None:
-    models = {"m": lambda: ScriptedModel()}
-    with pytest.raises(TypeError, match="'shell' is 3, neither a tool nor a factory"):
-        StrandsPlugin(models=models, tools={"shell": 3})
-    with pytest.raises(TypeError, match="is not a mapping"):
-        StrandsPlugin(models=models, tools=[shell])  # pyright: ignore[reportArgumentType]
-    with pytest.raises(ValueError, match="a tool name is empty"):
-        StrandsPlugin(models=models, tools={"": make_shell()})
-    with pytest.raises(ValueError, match="no name"):
-        TemporalTools()
-    with pytest.raises(TypeError, match="is not a string"):
-        TemporalTools(shell)  # pyright: ignore[reportArgumentType]

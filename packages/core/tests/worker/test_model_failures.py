@@ -1,9 +1,6 @@
-"""What a provider's failure means: its type, whether another attempt may help, and when."""
+"""What a provider's failure means: its type, and whether another attempt may help."""
 
-import json
 from collections.abc import AsyncIterator, Callable
-from datetime import datetime, timedelta, timezone
-from email.utils import format_datetime
 from functools import partial
 from typing import Any
 
@@ -13,7 +10,6 @@ import ollama
 import openai
 import pytest
 from botocore.exceptions import (
-    ClientError,
     ConnectTimeoutError,
     EndpointConnectionError,
     EventStreamError,
@@ -24,98 +20,30 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 from botocore.response import StreamingBody
-from google.genai import errors as genai_errors
-from hypothesis import given
-from hypothesis import strategies as st
+from packages.core.tests.worker.provider_errors import (
+    FINAL,
+    REQUEST,
+    RETRY,
+    anthropic_error,
+    bedrock_error,
+    failure_of,
+    gemini_error,
+    http_error,
+    json_error,
+    ollama_error,
+    openai_error,
+    response,
+    throttled,
+)
 from strands.models.anthropic import AnthropicModel
 from strands.types.content import Messages
-from strands.types.exceptions import ContextWindowOverflowException, ModelThrottledException
+from strands.types.exceptions import ContextWindowOverflowException
 from strands.types.streaming import StreamEvent
 from temporalio.exceptions import ApplicationError, FailureError
 
 from strands_temporal._worker.model_failures import INCOMPLETE_STREAM, model_failure, require_whole
 
 HELLO: Messages = [{"role": "user", "content": [{"text": "hello"}]}]
-REQUEST = httpx.Request("POST", "https://provider.example/v1/messages")
-TEN_MINUTES = timedelta(minutes=10)
-
-
-def response(status: int, **headers: str) -> httpx.Response:
-    headers = {name.replace("_", "-"): value for name, value in headers.items()}
-    return httpx.Response(status, headers=headers, json={"error": {"message": "no"}}, request=REQUEST)
-
-
-def http_error(status: int, **headers: str) -> httpx.HTTPStatusError:
-    try:
-        response(status, **headers).raise_for_status()
-    except httpx.HTTPStatusError as error:
-        return error
-    raise AssertionError(f"{status} is no error")
-
-
-def answering(status: int, **headers: str) -> httpx.Client:
-    return httpx.Client(transport=httpx.MockTransport(lambda _: response(status, **headers)))
-
-
-def openai_error(status: int, **headers: str) -> openai.APIStatusError:
-    """Return what the SDK itself raises on such a response."""
-    with answering(status, **headers) as http:
-        client = openai.OpenAI(api_key="none", http_client=http, max_retries=0)
-        try:
-            client.models.list()
-        except openai.APIStatusError as error:
-            return error
-    raise AssertionError(f"{status} is no error")
-
-
-def anthropic_error(status: int, **headers: str) -> anthropic.APIStatusError:
-    """Return what the SDK itself raises on such a response."""
-    with answering(status, **headers) as http:
-        client = anthropic.Anthropic(api_key="none", http_client=http, max_retries=0)
-        try:
-            client.models.list()
-        except anthropic.APIStatusError as error:
-            return error
-    raise AssertionError(f"{status} is no error")
-
-
-def bedrock_error(code: str, status: int, **headers: str) -> ClientError:
-    parsed: Any = {
-        "Error": {"Code": code, "Message": "no"},
-        "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": dict(headers)},
-    }
-    return ClientError(parsed, "ConverseStream")
-
-
-def ollama_error(status: int) -> ollama.ResponseError:
-    return ollama.ResponseError("no", status)
-
-
-def gemini_error(status: int, **headers: str) -> genai_errors.APIError:
-    """Return what the SDK itself raises on such a response."""
-    answer = response(status, **headers)
-    try:
-        genai_errors.APIError.raise_for_response(answer)
-    except genai_errors.APIError as error:
-        return error
-    raise AssertionError(f"{status} is no error")
-
-
-def json_error() -> Exception:
-    try:
-        json.loads('{"half": ')
-    except json.JSONDecodeError as error:
-        return error
-    raise AssertionError
-
-
-def failure_of(error: Exception) -> ApplicationError:
-    failure = model_failure(error)
-    assert isinstance(failure, ApplicationError)
-    return failure
-
-
-RETRY, FINAL = False, True  # values of non_retryable
 
 STATUSES = {
     400: FINAL,
@@ -351,17 +279,6 @@ def test_a_failure_that_is_temporals_already_stays_what_it_is(non_retryable: boo
     assert isinstance(error, FailureError)
 
 
-# Strands' own classes -------------------------------------------------------------------------------------
-
-
-def throttled(cause: Exception | None) -> ModelThrottledException:
-    """Return what Strands' providers raise on throttling: its own class, from the SDK's."""
-    try:
-        raise ModelThrottledException("slow down") from cause
-    except ModelThrottledException as error:
-        return error
-
-
 def test_strands_throttling_may_be_retried_and_an_overflow_may_not() -> None:
     failure = failure_of(throttled(None))
     assert (failure.type, failure.message) == ("ModelThrottledException", "slow down")
@@ -375,98 +292,3 @@ def test_an_overflow_stays_final_whatever_status_it_came_from() -> None:
     error = ContextWindowOverflowException("too long")
     error.__cause__ = http_error(500)
     assert failure_of(error).non_retryable is FINAL
-
-
-# Retry-After ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("header", "delay"),
-    [
-        ("7", timedelta(seconds=7)),
-        ("0.25", timedelta(seconds=0.25)),
-        (" 3 ", timedelta(seconds=3)),
-        ("600", TEN_MINUTES),
-        ("601", TEN_MINUTES),  # cut
-        ("86400", TEN_MINUTES),
-        ("99999999999", TEN_MINUTES),
-        ("0", None),
-        ("-5", None),
-        ("soon", None),
-        ("", None),
-        ("nan", None),
-        ("inf", None),
-        ("Wed, 21 Oct 99999999999999999999 07:28:00 GMT", None),
-        ("Wed, 21 Oct 2099 07:28:00 +9999999999999", None),
-        ("Fri, 99 Foo 2026 99:99:99 GMT", None),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", None),  # over
-        ("Wed, 21 Oct 2099 07:28:00 GMT", TEN_MINUTES),
-    ],
-)
-@pytest.mark.parametrize(
-    "make",
-    [http_error, openai_error, anthropic_error, gemini_error],
-    ids=["httpx", "openai", "anthropic", "gemini"],
-)
-def test_retry_after_becomes_the_next_retry_delay(make: Any, header: str, delay: timedelta | None) -> None:
-    error = make(429, retry_after=header)
-    for thrown in (error, throttled(error)):
-        failure = failure_of(thrown)
-        assert failure.next_retry_delay == delay
-        assert failure.non_retryable is RETRY
-
-
-def test_retry_after_as_a_date_counts_from_now() -> None:
-    date = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=120), usegmt=True)
-    delay = failure_of(throttled(http_error(429, Retry_After=date))).next_retry_delay
-    assert delay is not None
-    assert timedelta(seconds=60) < delay <= timedelta(seconds=120)
-
-
-def test_retry_after_of_bedrock_is_read_from_its_headers() -> None:
-    error = bedrock_error("ThrottlingException", 429, **{"retry-after": "9"})
-    assert failure_of(throttled(error)).next_retry_delay == timedelta(seconds=9)
-
-
-def test_retry_after_in_milliseconds_as_openai_sends_it() -> None:
-    error = openai_error(429, retry_after_ms="1500", retry_after="2")
-    assert failure_of(throttled(error)).next_retry_delay == timedelta(seconds=1.5)
-
-
-async def test_retry_after_of_ollama_is_read_from_what_its_sdk_dropped() -> None:
-    """The SDK raises its own error `from None`, without the response; the status tells that they are one."""
-    refused = httpx.MockTransport(lambda _: response(429, retry_after="9"))
-    client = ollama.AsyncClient(transport=refused)
-    with pytest.raises(ollama.ResponseError) as raised:
-        [part async for part in await client.generate("m", "hello", stream=True)]
-    assert failure_of(raised.value).next_retry_delay == timedelta(seconds=9)
-
-
-def test_retry_after_of_another_failure_that_was_being_handled_is_not_taken() -> None:
-    error = ollama.ResponseError("the fallback is down", 503)
-    error.__context__, error.__suppress_context__ = http_error(429, retry_after="9"), True
-    assert failure_of(error).next_retry_delay is None
-
-
-def test_retry_after_is_found_behind_several_causes() -> None:
-    outer = RuntimeError("the provider's wrapper")
-    outer.__cause__ = throttled(http_error(503, retry_after="4"))
-    failure = failure_of(outer)
-    assert failure.next_retry_delay == timedelta(seconds=4)
-    assert failure.non_retryable is RETRY
-
-
-def test_retry_after_of_a_final_failure_is_not_passed_on() -> None:
-    assert failure_of(http_error(400, retry_after="4")).next_retry_delay is None
-
-
-def test_causes_that_go_round_in_a_circle_end() -> None:
-    one, two = RuntimeError("one"), RuntimeError("two")
-    one.__cause__, two.__cause__ = two, one
-    assert failure_of(one).non_retryable is RETRY
-
-
-@given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40))
-def test_no_header_makes_the_classification_itself_fail(header: str) -> None:
-    delay = failure_of(http_error(429, retry_after=header)).next_retry_delay
-    assert delay is None or timedelta(0) < delay <= TEN_MINUTES

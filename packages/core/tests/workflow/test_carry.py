@@ -10,7 +10,7 @@ import pytest
 from conftest import Agents
 from packages.core.tests.workflow.carry_scenes import (
     CarriedInput,
-    CarriedWorkflow,
+    HandsOver,
     delete_file,
     hand_over,
     next_run,
@@ -94,6 +94,54 @@ async def test_the_guides_chat_goes_on_over_continue_as_new(agents: Agents) -> N
 
 
 # --- An agent that is carried
+
+
+@workflow.defn
+class CarriedWorkflow(HandsOver):
+    @workflow.init
+    def __init__(self, input: CarriedInput) -> None:
+        self._updates = AnsweredUpdates(input.updates)
+        self._agent = TemporalAgent(
+            "m",
+            carry=input.carry,
+            tools=[activity_as_tool(delete_file)],
+            conversation_manager=SlidingWindowConversationManager(window_size=4),
+            system_prompt="Be brief.",
+            state={"turns": 0},
+            callback_handler=None,
+        )
+
+    @workflow.update
+    async def turn(self, prompt: str) -> dict[str, Any]:
+        return await self._updates.once(lambda: self._turn(prompt))
+
+    @workflow.update
+    async def resume(self, response: str) -> dict[str, Any]:
+        result = self._pending
+        return await self._turn(
+            [{"interruptResponse": {"interruptId": i, "response": response}} for i in result]
+        )
+
+    @property
+    def _pending(self) -> list[str]:
+        return list(self._agent.state.get("pending") or [])
+
+    async def _turn(self, prompt: Any) -> dict[str, Any]:
+        result = await self._agent.invoke_async(prompt)
+        self._agent.state.set("turns", self._agent.state.get("turns") + 1)
+        self._agent.state.set("pending", [interrupt.id for interrupt in result.interrupts or ()])
+        return {
+            "text": str(result).strip(),
+            "stop": result.stop_reason,
+            "turns": self._agent.state.get("turns"),
+            "tokens": result.metrics.accumulated_usage["totalTokens"],
+            "cycles": result.metrics.cycle_count,
+        }
+
+    @workflow.run
+    async def run(self, input: CarriedInput) -> None:
+        await self.until_handed_over()
+        workflow.continue_as_new(CarriedInput(self._agent.carry(), self._updates.carry()))
 
 
 def answer(call: ScriptedCall) -> Reply:

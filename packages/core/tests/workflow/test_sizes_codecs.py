@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from packages.core.tests.wire.size_scenes import KB, MB
 from temporalio import activity, workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
@@ -21,8 +22,6 @@ from strands_temporal.testing import ScriptedModel
 from strands_temporal.workflow import activity_as_tool
 
 pytestmark = pytest.mark.server
-
-KB, MB = 1_000, 1_000_000
 
 
 # --- Codecs ------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import Agents
+from packages.core.tests.wire.size_scenes import KB, MB
 from strands import tool
 from strands.hooks import BeforeInvocationEvent
 from temporalio import activity, workflow
@@ -19,8 +20,6 @@ from strands_temporal.testing import ScriptedModel, say
 from strands_temporal.workflow import activity_as_hook, activity_as_tool
 
 pytestmark = pytest.mark.server
-
-KB, MB = 1_000, 1_000_000
 
 
 def failure_of(error: BaseException) -> ApplicationError:

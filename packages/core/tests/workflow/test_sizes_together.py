@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from conftest import Agents
+from packages.core.tests.wire.size_scenes import KB, MB, failure_of
 from strands import tool
 from strands.hooks import BeforeInvocationEvent
 from strands.multiagent import GraphBuilder
 from temporalio import activity, workflow
 from temporalio.client import WorkflowFailureError
-from temporalio.exceptions import ApplicationError
 
 from strands_temporal import AgentCarry, StrandsPlugin, TemporalAgent
 from strands_temporal._errors import PAYLOAD_TOO_LARGE
@@ -23,13 +23,6 @@ from strands_temporal.testing import ScriptedCall, ScriptedModel, say, use_tools
 from strands_temporal.workflow import TemporalTools, activity_as_hook
 
 pytestmark = pytest.mark.server
-
-KB, MB = 1_000, 1_000_000
-
-
-def failure_of(error: WorkflowFailureError) -> ApplicationError:
-    assert isinstance(error.cause, ApplicationError)
-    return error.cause
 
 
 # --- Hosted tools, many at once ----------------------------------------------------------------------------

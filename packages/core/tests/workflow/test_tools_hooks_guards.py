@@ -11,7 +11,6 @@ from packages.core.tests.workflow.tool_hook_scenes import (
     drop,
     judge_activity,
     ran,
-    scheduled,
     table_of,
 )
 from packages.core.tests.workflow.tool_hook_scenes import nothing_ran as nothing_ran
@@ -20,6 +19,7 @@ from strands import Agent
 from strands.hooks import BeforeToolCallEvent, HookProvider, HookRegistry
 from strands.tools.executors import ConcurrentToolExecutor, SequentialToolExecutor
 from temporalio import activity, workflow
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
@@ -107,6 +107,14 @@ async def test_a_guard_that_fails_ends_the_run_and_the_tool_does_not_run(
     assert ran == []
     assert scheduled(history, "drop") == 0
     assert len(model.calls) == 1
+
+
+def scheduled(history: Any, name: str) -> int:
+    return sum(
+        event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+        and event.activity_task_scheduled_event_attributes.activity_type.name == name
+        for event in history.events
+    )
 
 
 async def test_of_two_tools_only_the_one_that_was_guarded_in_vain_does_not_run(agents: Agents) -> None:

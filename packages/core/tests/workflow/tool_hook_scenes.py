@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from strands.hooks import BeforeToolCallEvent
 from temporalio import activity
-from temporalio.api.enums.v1 import EventType
 
 ran: list[str] = []
 """What the tools did, in this process: they are activities, so a replay adds nothing."""
@@ -51,11 +50,3 @@ def cancel_unless_allowed(event: BeforeToolCallEvent[Any], verdict: Verdict) -> 
     assert isinstance(verdict, Verdict)  # decoded by the activity's hints
     if not verdict.allowed:
         event.cancel_tool = verdict.why
-
-
-def scheduled(history: Any, name: str) -> int:
-    return sum(
-        event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
-        and event.activity_task_scheduled_event_attributes.activity_type.name == name
-        for event in history.events
-    )
