@@ -1,5 +1,6 @@
 """The base of all five plugins: one plugin may stand on the client, the worker, or both, in any order."""
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -24,6 +25,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from ._upstream import strands_tools as _strands_tools
 from ._upstream.eviction import CachedWorkflows, evicting, tracked
 from ._upstream.teardown import watch_collector
+from ._worker.lifetime import SharedLifetime
 from ._worker.small_failures import SmallFailures
 
 TConfig = TypeVar("TConfig", WorkerConfig, ReplayerConfig)
@@ -68,8 +70,8 @@ class ComposablePlugin(SimplePlugin):
     """A `SimplePlugin` that appends and never replaces, and whose second appearance changes nothing.
 
     The same plugin may stand on the client and on its workers: the worker then sees it twice. Activities and
-    interceptors that are already there are not added again. What a subclass opens, it opens in `run_worker`:
-    a Replayer runs `configure_replayer` and `run_context`, and must dial nobody.
+    interceptors that are already there are not added again. A subclass opens its connections in `open` and
+    closes them in `close`. Only Workers call these; a Replayer must dial nobody.
 
     A Worker that was given no `graceful_shutdown_timeout` waits 20 seconds for its activities when it ends,
     so that calls that are under way are not made and paid for twice. The workflows that a Worker or Replayer
@@ -99,6 +101,7 @@ class ComposablePlugin(SimplePlugin):
     ) -> None:
         watch_collector()
         self._own_interceptors = interceptors
+        self._lifetime = SharedLifetime(self.open, self.close)
         super().__init__(
             name,
             activities=activities if callable(activities) else _appending(activities),
@@ -120,8 +123,36 @@ class ComposablePlugin(SimplePlugin):
         """See base class."""
         return _track_unsandboxed(self._add_interceptors(super().configure_replayer(config), None))
 
+    async def open(self) -> None:
+        """Open what the workers of this plugin share: override it. Called before the first of them starts.
+
+        A Worker does not start if this raises, and the next one tries again. `close` is not called then, so
+        leave nothing open behind.
+        """
+
+    async def close(self) -> None:
+        """Close what the workers of this plugin share: override it. Called after the last of them ended."""
+
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
-        """See base class. What the Worker leaves in its cache is evicted before this returns."""
+        """See base class. What the Worker leaves in its cache is evicted before this returns.
+
+        Raises:
+            Exception: What `open` raised: the Worker did not start.
+        """
+        try:
+            await self._lifetime.enter()
+        except Exception:
+            # Start the worker and stop it at once: `async with worker` would hang on one that never started.
+            ending = asyncio.ensure_future(worker.shutdown())
+            await self._run(worker, next)
+            await ending
+            raise
+        try:
+            await self._run(worker, next)
+        finally:
+            await self._lifetime.leave()
+
+    async def _run(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
         async with evicting(weak=_evicts_in_silence(worker.config(active_config=True))):
             await super().run_worker(worker, next)
 

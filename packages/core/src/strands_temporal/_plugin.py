@@ -96,7 +96,6 @@ class StrandsPlugin(ComposablePlugin):
             "model", "StrandsPlugin(models=...)", factories, Model, MODEL_FACTORY_FAILED
         )
         self._tools = HostedTools(_checked_tools(tools))
-        self._running = 0
         self._transcripts = KeptTranscripts(_checked_bytes(max_cached_transcript_bytes))
         self._activities = ModelActivities(
             self._models, DEFAULT_MODEL if models is None else None, self._transcripts
@@ -132,22 +131,15 @@ class StrandsPlugin(ComposablePlugin):
         return self._mcp.configure_replayer(config) if self._mcp else config
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
-        """See base class. The models live until the last worker of this plugin has ended."""
-        self._running += 1
-        try:
-            await self._run(worker, next)
-        finally:
-            self._running -= 1
-            if not self._running:
-                self._models.forget()
-                self._tools.forget()
-                self._transcripts.forget()
+        """See base class. Runs the plugin of the MCP servers inside this one."""
+        mcp = self._mcp
+        await super().run_worker(worker, (lambda worker: mcp.run_worker(worker, next)) if mcp else next)
 
-    async def _run(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
-        if self._mcp:
-            await self._mcp.run_worker(worker, next)
-        else:
-            await super().run_worker(worker, next)
+    async def close(self) -> None:
+        """See base class. Drops the models, the tools and the conversations that were kept."""
+        self._models.forget()
+        self._tools.forget()
+        self._transcripts.forget()
 
     def _add_activities(self, existing: Activities | None) -> Activities:
         """Return the worker's activities with ours, once for all plugins that are configured alike."""

@@ -2,9 +2,10 @@
 
 from strands_temporal.extension import ComposablePlugin, NamedFactories, RemoteTools
 
-A plugin subclasses `ComposablePlugin`. Its workflow side starts activities with `execute_activity` and offers
-tools with `RemoteTools`. Its worker side creates named objects with `NamedFactories`, and takes part in model
-calls with `ModelCallMiddleware`. Users of agents do not need this module.
+A plugin subclasses `ComposablePlugin`, and overrides `open` and `close` for what its workers share. Its
+workflow side starts activities with `execute_activity` and offers tools with `RemoteTools`. Its worker side
+creates named objects with `NamedFactories`, and takes part in model calls with `ModelCallMiddleware`. Users
+of agents do not need this module.
 """
 
 from ._composable import ComposablePlugin
@@ -14,6 +15,7 @@ from ._wire.values import decode, encode
 from ._worker.cut_short import is_cut_short
 from ._worker.factories import NamedFactories
 from ._worker.heartbeat import heartbeating
+from ._worker.lifetime import SharedLifetime
 from ._worker.middleware import ModelCallInterceptor, ModelCallMiddleware, ModelRequest, ModelStream
 from ._worker.results import check_result
 from ._workflow.activities import execute_activity
@@ -31,6 +33,7 @@ __all__ = [
     "NamedFactories",
     "RemoteTool",
     "RemoteTools",
+    "SharedLifetime",
     "activity_name",
     "check_result",
     "decode",

@@ -105,6 +105,7 @@ def test_the_public_names() -> None:
                 "NamedFactories",
                 "RemoteTool",
                 "RemoteTools",
+                "SharedLifetime",
                 "activity_name",
                 "check_result",
                 "decode",

@@ -42,7 +42,6 @@ class HITLPlugin(ComposablePlugin):
             "NotifierFactoryFailed",
         )
         self._hitl = HITLActivities(factories, register=register)
-        self._running = 0
         super().__init__(
             "strands_temporal_hitl.HITLPlugin",
             activities=self._add_activities,
@@ -51,14 +50,16 @@ class HITLPlugin(ComposablePlugin):
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
         """See base class. Looks the search attribute up meanwhile; the worker does not wait for it."""
-        self._running += 1
-        self._hitl.look_up(worker.client)
-        try:
-            await super().run_worker(worker, next)
-        finally:
-            self._running -= 1
-            if not self._running:
-                await self._hitl.forget()
+
+        async def look_up_and_run(worker: Worker) -> None:
+            self._hitl.look_up(worker.client)
+            await next(worker)
+
+        await super().run_worker(worker, look_up_and_run)
+
+    async def close(self) -> None:
+        """See base class. Ends the looking up, and drops what was found out and made."""
+        await self._hitl.forget()
 
     def _add_activities(self, existing: Activities | None) -> Activities:
         """Return the worker's activities with ours, once for all plugins that are configured alike."""

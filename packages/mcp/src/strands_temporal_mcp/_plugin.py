@@ -1,17 +1,15 @@
 """`MCPPlugin`: MCP servers for durable Strands agents, on a Client or Worker."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import timedelta
 from typing import Any, cast
 
-from temporalio.worker import Worker
-
 from strands_temporal.extension import ComposablePlugin, activity_name
 
 from ._activities import server_activities
-from ._errors import MCPServersUnavailableError
 from ._servers import MCPClientFactory, MCPServers
 from ._threads import in_thread
 
@@ -63,27 +61,12 @@ class MCPPlugin(ComposablePlugin):
             passthrough_modules=("strands_temporal_mcp",),
         )
 
-    async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
-        """See base class. The sessions are open from here until the last worker of this plugin has ended.
+    async def open(self) -> None:
+        """Connect to the servers. The worker does not start before.
 
         Raises:
             MCPServersUnavailableError: If servers are unavailable.
         """
-        try:
-            await self._open()
-        except MCPServersUnavailableError:
-            # `async with worker:` waits until a worker has ended, for ever if it never began: it begins, told
-            # to end.
-            ending = asyncio.ensure_future(worker.shutdown())
-            await super().run_worker(worker, next)
-            await ending
-            raise
-        try:
-            await super().run_worker(worker, next)
-        finally:
-            await asyncio.wrap_future(in_thread(self._servers.close))
-
-    async def _open(self) -> None:
         ending: Future[None] = Future()
         opening = in_thread(lambda: self._servers.open(ending))
         try:
@@ -95,8 +78,15 @@ class MCPPlugin(ComposablePlugin):
                 if opening.exception() is None:
                     self._servers.close()
 
-            await asyncio.wrap_future(in_thread(close_if_open))
+            closing = asyncio.wrap_future(in_thread(close_if_open))
+            while not closing.done():  # also told to end once more: the next worker waits for this
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([closing])
             raise
+
+    async def close(self) -> None:
+        """End the sessions."""
+        await asyncio.wrap_future(in_thread(self._servers.close))
 
     def _add_activities(self, existing: Sequence[Callable[..., Any]] | None) -> Sequence[Callable[..., Any]]:
         """Return the worker's activities with the servers', once.

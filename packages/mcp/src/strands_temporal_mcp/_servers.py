@@ -38,11 +38,10 @@ class MCPServers:
     ) -> None:
         self._clients = _named_clients(factories)
         self.sessions = [MCPSession(name, self._clients, startup_timeout, idle_timeout) for name in factories]
-        self._lock = threading.Lock()
-        self._workers = 0
+        self._lock = threading.Lock()  # who is cancelled leaves a thread behind that opens or closes
 
     def open(self, ending: "Future[None]") -> None:
-        """Connect to every server and list its tools, unless another worker did. Blocks.
+        """Connect to every server and list its tools. Blocks.
 
         Args:
             ending: Done, it ends the attempt: the worker is told to end while it starts.
@@ -51,20 +50,16 @@ class MCPServers:
             MCPServersUnavailableError: If servers are unavailable: all of them are named, none stays open.
         """
         with self._lock:
-            if not self._workers:
-                opening = {s.name: in_thread(partial(s.open, ending)) for s in self.sessions}
-                failures = {name: error for name, future in opening.items() if (error := future.exception())}
-                if failures:
-                    self._close()
-                    raise MCPServersUnavailableError(failures, len(opening))
-            self._workers += 1
+            opening = {s.name: in_thread(partial(s.open, ending)) for s in self.sessions}
+            failures = {name: error for name, future in opening.items() if (error := future.exception())}
+            if failures:
+                self._close()
+                raise MCPServersUnavailableError(failures, len(opening))
 
     def close(self) -> None:
-        """End the sessions if no other worker uses them. Blocks."""
+        """End the sessions. Blocks."""
         with self._lock:
-            self._workers -= 1
-            if not self._workers:
-                self._close()
+            self._close()
 
     def _close(self) -> None:
         for future in [in_thread(session.close) for session in self.sessions]:

@@ -15,9 +15,9 @@ def in_thread(function: Callable[[], T]) -> "Future[T]":
     Not `asyncio.to_thread`: the event loop's pool outlives the worker, and a server that hangs would fill it.
     """
     future: Future[T] = Future()
+    future.set_running_or_notify_cancel()  # who waits cannot cancel it
 
     def run() -> None:
-        future.set_running_or_notify_cancel()
         try:
             result = function()
         except BaseException as error:  # noqa: BLE001  # as in a thread pool: the future carries it

@@ -9,7 +9,6 @@ import os
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -28,32 +27,10 @@ milliseconds; one that is not must not hold up a shutdown."""
 _PROTOCOL = "http/protobuf"
 
 
-class _Users:
-    """Counts the workers that export, and opens with the first."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def enter(self) -> None:
-        """Open for one more worker."""
-        self.open()
-        self._count += 1
-
-    def leave(self) -> bool:
-        """Note that a worker ended, and tell whether it was the last one: then `close` is due."""
-        self._count -= 1
-        return self._count == 0
-
-    def open(self) -> Any:
-        """Start what sends, unless it runs."""
-        raise NotImplementedError
-
-
-class SpanExport(_Users, SpanProcessor):
+class SpanExport(SpanProcessor):
     """Sends ended spans in batches while it is open; a span that ends while it is closed opens it."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._lock = threading.Lock()
         self._batches: BatchSpanProcessor | None = None
         self._exporter: _SpanExporter | None = None
@@ -119,11 +96,10 @@ class AgentMeterProvider(ReplaySafeMeterProvider):
         self.export = MetricExport(provider)
 
 
-class MetricExport(_Users):
+class MetricExport:
     """Sends metrics at intervals while it is open."""
 
     def __init__(self, provider: MeterProvider) -> None:
-        super().__init__()
         self._provider = provider
         self._reader: _Reader | None = None
 

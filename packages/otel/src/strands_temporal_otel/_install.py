@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import MeterProvider
 from temporalio.contrib.opentelemetry import ReplaySafeMeterProvider, ReplaySafeTracerProvider
+
+from strands_temporal.extension import SharedLifetime
 
 from ._export import AgentMeterProvider, MetricExport, SpanExport, exports
 from ._spans import AgentTracerProvider
@@ -65,28 +65,34 @@ def check_providers() -> None:
         )
 
 
-@asynccontextmanager
-async def exporting() -> AsyncGenerator[None]:
-    """Export while the block runs. At the end of the process's last such block, send the rest."""
-    tracer, meter = trace.get_tracer_provider(), metrics.get_meter_provider()
-    entered: list[Export] = []
-    try:
-        for provider in (tracer, meter):
-            if isinstance(provider, (AgentTracerProvider, AgentMeterProvider)):
-                provider.export.enter()
-                entered.append(provider.export)
-        yield
-    finally:
-        last = [export for export in entered if export.leave()]
-        if last:
-            await _close(last)
+class _Exports:
+    """The exports of those of the process's providers that are ours."""
+
+    def __init__(self) -> None:
+        self._open: list[Export] = []
+
+    async def open(self) -> None:
+        try:
+            for provider in (trace.get_tracer_provider(), metrics.get_meter_provider()):
+                if isinstance(provider, (AgentTracerProvider, AgentMeterProvider)):
+                    provider.export.open()
+                    self._open.append(provider.export)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Close in parallel, in threads: closing waits for the network, and must not block the event loop."""
+        exports, self._open = self._open, []
+        if exports:
+            loop = asyncio.get_running_loop()
+            with ThreadPoolExecutor(len(exports), thread_name_prefix="otel-close") as threads:
+                await asyncio.gather(*(loop.run_in_executor(threads, export.close) for export in exports))
 
 
-async def _close(exports: list[Export]) -> None:
-    """Close in parallel, in threads: closing waits for the network, and must not block the event loop."""
-    loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(len(exports), thread_name_prefix="otel-close") as threads:
-        await asyncio.gather(*(loop.run_in_executor(threads, export.close) for export in exports))
+_exports = _Exports()
+exporting = SharedLifetime(_exports.open, _exports.close)
+"""Of all plugins of the process, as its providers are: what is left is sent when the last worker ends."""
 
 
 def is_unset(provider: MeterProvider) -> bool:

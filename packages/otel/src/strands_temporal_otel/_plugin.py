@@ -1,11 +1,11 @@
 """`OTelPlugin`: traces and metrics of durable Strands agents, on a Client or Worker."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from temporalio.client import ClientConfig
 from temporalio.contrib.opentelemetry import OpenTelemetryInterceptor, TracingInterceptor
-from temporalio.worker import ReplayerConfig, Worker, WorkerConfig
+from temporalio.worker import ReplayerConfig, WorkerConfig
 
 from strands_temporal.extension import ComposablePlugin, ModelCallInterceptor
 
@@ -70,10 +70,13 @@ class OTelPlugin(ComposablePlugin):
         config["interceptors"] = self._outermost(config.get("interceptors") or ())
         return config
 
-    async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
-        """See base class. What the last worker of the process leaves is sent when it ends."""
-        async with exporting():
-            await super().run_worker(worker, next)
+    async def open(self) -> None:
+        """Export what workers record. See base class."""
+        await exporting.enter()
+
+    async def close(self) -> None:
+        """Send what is left, if this was the process's last plugin with a worker."""
+        await exporting.leave()
 
     def _outermost(self, interceptors: Any) -> list[Any]:
         """Put the tracing in front, unless it is there: its spans then see the errors that others make."""
