@@ -2,10 +2,12 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
+from weakref import WeakSet
 
 from temporalio import worker
 from temporalio.client import Client, WorkflowHistory
@@ -24,6 +26,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from ._upstream import strands_tools as _strands_tools
 from ._upstream.eviction import CachedWorkflows, evicting, tracked
+from ._upstream.private_api import activity_name
 from ._upstream.teardown import watch_collector
 from ._worker.lifetime import SharedLifetime
 from ._worker.small_failures import SmallFailures
@@ -65,13 +68,16 @@ again elsewhere. Twenty seconds are time for most calls, and leave time to repor
 kills the process at thirty.
 """
 
+ONE_PLUGIN = "Pass one plugin object to the client, to the worker, or to both"
+
 
 class ComposablePlugin(SimplePlugin):
     """A `SimplePlugin` that appends and never replaces, and whose second appearance changes nothing.
 
     The same plugin may stand on the client and on its workers: the worker then sees it twice. Activities and
-    interceptors that are already there are not added again. A subclass opens its connections in `open` and
-    closes them in `close`. Only Workers call these; a Replayer must dial nobody.
+    interceptors that are already there are not added again. Two plugins of one class that are configured
+    differently are refused. A subclass opens its connections in `open` and closes them in `close`; only
+    Workers call these, as a Replayer must dial nobody.
 
     A Worker that was given no `graceful_shutdown_timeout` waits 20 seconds for its activities when it ends,
     so that calls that are under way are not made and paid for twice. The workflows that a Worker or Replayer
@@ -82,6 +88,8 @@ class ComposablePlugin(SimplePlugin):
         name: The plugin's name, unique: "strands_temporal.StrandsPlugin".
         activities: Activity functions that the worker runs for this plugin, or a function that returns the
             worker's activities with them.
+        configuration: What tells plugins of this class apart, by the argument it came from. A second plugin
+            with an equal one shares the activities of the first; without any it is refused.
         interceptors: Worker interceptors, or a function that makes them for a worker from its client (None
             for a Replayer). Two of one class count as the same, unless their `identity` tells them apart.
         passthrough_modules: Modules that workflow code sees unsandboxed, beside Strands and this package.
@@ -94,6 +102,7 @@ class ComposablePlugin(SimplePlugin):
         name: str,
         *,
         activities: Activities | AppendActivities = (),
+        configuration: Mapping[str, object] | None = None,
         interceptors: Sequence[worker.Interceptor] | MakeInterceptors = (),
         passthrough_modules: Sequence[str] = (),
         workflow_failure_exception_types: Sequence[type[BaseException]] = (),
@@ -101,10 +110,13 @@ class ComposablePlugin(SimplePlugin):
     ) -> None:
         watch_collector()
         self._own_interceptors = interceptors
+        self._own_activities: Activities = () if callable(activities) else tuple(activities)
+        self.configuration = configuration
         self._lifetime = SharedLifetime(self.open, self.close)
+        _remember(self)
         super().__init__(
             name,
-            activities=activities if callable(activities) else _appending(activities),
+            activities=activities if callable(activities) else self._add_activities,
             workflow_runner=lambda runner: _prepared(runner, (*PASSTHROUGH_MODULES, *passthrough_modules)),
             workflow_failure_exception_types=_appending(workflow_failure_exception_types),
             data_converter=data_converter,
@@ -122,6 +134,28 @@ class ComposablePlugin(SimplePlugin):
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
         """See base class."""
         return _track_unsandboxed(self._add_interceptors(super().configure_replayer(config), None))
+
+    def brings(self, activity: Callable[..., Any]) -> bool:
+        """Tell whether an activity of a worker is this plugin's."""
+        return activity in self._own_activities
+
+    def conflict(self, other: "ComposablePlugin", activity: str) -> str | None:
+        """Say why `other` cannot serve for this plugin, which is of the same class; None if it can.
+
+        Args:
+            other: The plugin that the worker has already.
+            activity: Name of an activity of both.
+        """
+        if self.configuration is None or other.configuration is None:
+            return f"Two {type(self).__name__}s on one worker have an activity {activity!r}. {ONE_PLUGIN}"
+        for argument, given in self.configuration.items():
+            before = other.configuration[argument]
+            if before != given:
+                return (
+                    f"Two {type(self).__name__}s with different {argument} meet on one worker: "
+                    f"{_shown(before)} and {_shown(given)}. {ONE_PLUGIN}"
+                )
+        return None
 
     async def open(self) -> None:
         """Open what the workers of this plugin share: override it. Called before the first of them starts.
@@ -174,6 +208,31 @@ class ComposablePlugin(SimplePlugin):
                 results = await stack.enter_async_context(super().run_replayer(replayer, histories, next))
             yield results
 
+    def _add_activities(self, existing: Activities | None) -> Activities:
+        """Return the worker's activities with ours, once for all plugins that are configured alike.
+
+        Raises:
+            ValueError: If an activity of such a name is there that cannot serve for ours.
+        """
+        present = list(existing or ())
+        named = {activity_name(function): function for function in present}
+        added: list[Callable[..., Any]] = []
+        for function in self._own_activities:
+            name = activity_name(function)
+            other = named.get(name) if name else None
+            if other is None:
+                added.append(function)
+            elif other != function and (conflict := self._conflict_with(other, str(name))):
+                raise ValueError(conflict)
+        return present + added
+
+    def _conflict_with(self, function: Callable[..., Any], name: str) -> str | None:
+        plugin = _plugin_of(function)
+        if plugin is not None and type(plugin) is type(self):
+            return self.conflict(plugin, name)
+        owner = type(self).__name__
+        return f"The worker already has an activity {name!r}: {function!r}. {owner} needs that name"
+
     def _add_interceptors(self, config: TConfig, client: Client | None) -> TConfig:
         own = self._own_interceptors
         existing = list(config.get("interceptors") or ())
@@ -184,6 +243,26 @@ class ComposablePlugin(SimplePlugin):
             if _identity(interceptor) not in present
         ]
         return config
+
+
+_plugins: "WeakSet[ComposablePlugin]" = WeakSet()
+_plugins_lock = threading.Lock()
+
+
+def _remember(plugin: ComposablePlugin) -> None:
+    with _plugins_lock:
+        _plugins.add(plugin)
+
+
+def _plugin_of(function: Callable[..., Any]) -> ComposablePlugin | None:
+    """Return the plugin that brought an activity; None for an activity of the user's."""
+    with _plugins_lock:
+        return next((plugin for plugin in _plugins if plugin.brings(function)), None)
+
+
+def _shown(given: object) -> str:
+    """Return what a message says of an argument: of a mapping, its names."""
+    return repr(sorted(cast("Mapping[str, object]", given)) if isinstance(given, Mapping) else given)
 
 
 def _track_unsandboxed(config: TConfig) -> TConfig:

@@ -16,17 +16,11 @@ from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter, DefaultPayloadConverter
 from temporalio.worker import ReplayerConfig, Worker, WorkerConfig
 
-from ._composable import Activities, ComposablePlugin
+from ._composable import ComposablePlugin
 from ._upstream.failure_converter import with_typed_errors
 from ._upstream.install import adapt_strands
 from ._upstream.misplaced import StrandsError
-from ._upstream.private_api import activity_name
-from ._wire.model_call import (
-    COUNT_TOKENS_ACTIVITY,
-    MODEL_ACTIVITY,
-    MODEL_FACTORY_FAILED,
-    STREAMING_MODEL_ACTIVITY,
-)
+from ._wire.model_call import MODEL_FACTORY_FAILED
 from ._wire.sizes import WireFormat
 from ._worker.extras import load_plugin
 from ._worker.factories import NamedFactories
@@ -97,12 +91,13 @@ class StrandsPlugin(ComposablePlugin):
         )
         self._tools = HostedTools(_checked_tools(tools))
         self._transcripts = KeptTranscripts(_checked_bytes(max_cached_transcript_bytes))
-        self._activities = ModelActivities(
+        activities = ModelActivities(
             self._models, DEFAULT_MODEL if models is None else None, self._transcripts
         )
         super().__init__(
             "strands_temporal.StrandsPlugin",
-            activities=self._add_activities,
+            activities=[*activities.functions, *self._tools.functions],
+            configuration={"models": self._models.factories, "tools": self._tools.given},
             interceptors=lambda client: [StrandsInterceptor(self._transcripts.queries, client)],
             workflow_failure_exception_types=[StrandsError],
             data_converter=_data_converter,
@@ -140,26 +135,6 @@ class StrandsPlugin(ComposablePlugin):
         self._models.forget()
         self._tools.forget()
         self._transcripts.forget()
-
-    def _add_activities(self, existing: Activities | None) -> Activities:
-        """Return the worker's activities with ours, once for all plugins that are configured alike."""
-        present = list(existing or ())
-        other = next(filter(None, map(_model_activities, present)), None)
-        if other is None:
-            return [*present, *self._activities.functions, *self._tools.functions]
-        if other.models.factories != self._models.factories:
-            raise ValueError(
-                f"Two StrandsPlugins with different models meet on one worker: {other.models.names} and "
-                f"{self._models.names}. Pass one plugin object to the client, to the worker, or to both"
-            )
-        hosted = next(filter(None, map(_hosted_tools, present)), None)
-        if (hosted.given if hosted else {}) != self._tools.given:
-            raise ValueError(
-                "Two StrandsPlugins with different tools meet on one worker: "
-                f"{hosted.names if hosted else []} and {self._tools.names}. Pass one plugin object to the "
-                "client, to the worker, or to both"
-            )
-        return present
 
 
 def _brings_a_converter_later(plugin: StrandsPlugin, plugins: Sequence[Plugin]) -> bool:
@@ -239,24 +214,6 @@ def _checked_tools(tools: object) -> Mapping[str, HostedTool]:
             "Write tools={'name': lambda: some_tool}"
         )
     return tools  # pyright: ignore[reportUnknownVariableType]  # HostedTools checks names and tools
-
-
-def _hosted_tools(function: Callable[..., Any]) -> HostedTools | None:
-    owner = getattr(function, "__self__", None)
-    return owner if isinstance(owner, HostedTools) else None
-
-
-def _model_activities(function: Callable[..., Any]) -> ModelActivities | None:
-    """Return the model activities that `function` belongs to; None for another activity."""
-    owner = getattr(function, "__self__", None)
-    if isinstance(owner, ModelActivities):
-        return owner
-    if activity_name(function) in (MODEL_ACTIVITY, STREAMING_MODEL_ACTIVITY, COUNT_TOKENS_ACTIVITY):
-        raise ValueError(
-            f"The worker already has an activity {activity_name(function)!r}: {function!r}. StrandsPlugin "
-            "needs that name"
-        )
-    return None
 
 
 def _data_converter(converter: DataConverter | None) -> DataConverter:

@@ -2,15 +2,11 @@
 
 import asyncio
 import threading
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from temporalio import workflow
-from temporalio.client import Client
-from temporalio.worker import Worker
 
-from strands_temporal.extension import ComposablePlugin, SharedLifetime
+from strands_temporal.extension import SharedLifetime
 
 SOON = 10
 
@@ -141,64 +137,3 @@ def test_a_loop_that_waits_goes_on() -> None:
         asyncio.run(wait_and_work())
         opened.result(SOON)
     assert resource.log == ["open"]
-
-
-# --- Plugins
-
-
-@workflow.defn
-class Idle:
-    @workflow.run
-    async def run(self) -> None: ...
-
-
-class Opening(ComposablePlugin):
-    """Notes when it opens and closes, and may fail once."""
-
-    def __init__(self, *failures: Exception) -> None:
-        super().__init__("test.Opening")
-        self.log: list[str] = []
-        self.failures = list(failures)
-
-    async def open(self) -> None:
-        if self.failures:
-            raise self.failures.pop()
-        self.log.append("open")
-
-    async def close(self) -> None:
-        self.log.append("close")
-
-
-def worker_of(client: Client, *plugins: ComposablePlugin) -> Worker:
-    return Worker(client, task_queue=f"lifetime-{uuid.uuid4()}", workflows=[Idle], plugins=list(plugins))
-
-
-@pytest.mark.server
-async def test_workers_of_one_plugin_share_what_it_opens(client: Client) -> None:
-    plugin = Opening()
-    async with worker_of(client, plugin):
-        async with worker_of(client, plugin):
-            pass
-        assert plugin.log == ["open"]
-    assert plugin.log == ["open", "close"]
-    async with worker_of(
-        Client(client.service_client, plugins=[plugin]), plugin
-    ):  # it meets the plugin twice
-        pass
-    assert plugin.log == ["open", "close"] * 2
-
-
-@pytest.mark.server
-async def test_a_worker_whose_plugin_cannot_open_says_why_and_the_next_one_starts(client: Client) -> None:
-    outer, plugin = Opening(), Opening(OSError("no such server"))
-
-    async def run_forever() -> None:
-        async with worker_of(client, outer, plugin):
-            await asyncio.Event().wait()
-
-    with pytest.raises(OSError, match="no such server"):
-        await asyncio.wait_for(run_forever(), SOON)
-    assert (outer.log, plugin.log) == (["open", "close"], [])
-    async with worker_of(client, outer, plugin):
-        pass
-    assert (outer.log, plugin.log) == (["open", "close"] * 2, ["open", "close"])

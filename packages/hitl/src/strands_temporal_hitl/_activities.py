@@ -25,10 +25,6 @@ class HITLActivities:
         self.register = register
         self._looked_up: dict[str, asyncio.Task[bool]] = {}
 
-    def is_configured_as(self, other: "HITLActivities") -> bool:
-        """Tell whether two plugins' activities do the same."""
-        return (self.notifiers.factories, self.register) == (other.notifiers.factories, other.register)
-
     @activity.defn(name=SETUP_ACTIVITY)
     async def setup(self) -> Setup:
         """Tell a workflow what this worker offers."""

@@ -1,7 +1,6 @@
 """`HITLPlugin`: human approval for durable Strands agents, on a Client or Worker."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
 
 from temporalio.worker import Worker
 
@@ -9,8 +8,6 @@ from strands_temporal.extension import ComposablePlugin, NamedFactories
 
 from ._activities import HITLActivities
 from ._webhook import Notifier, NotifierFactory
-
-Activities = Sequence[Callable[..., Any]]
 
 
 class HITLPlugin(ComposablePlugin):
@@ -44,7 +41,8 @@ class HITLPlugin(ComposablePlugin):
         self._hitl = HITLActivities(factories, register=register)
         super().__init__(
             "strands_temporal_hitl.HITLPlugin",
-            activities=self._add_activities,
+            activities=[self._hitl.setup, self._hitl.notify],
+            configuration={"notifiers": factories.factories, "register": register},
             passthrough_modules=("strands_temporal_hitl",),
         )
 
@@ -60,22 +58,6 @@ class HITLPlugin(ComposablePlugin):
     async def close(self) -> None:
         """See base class. Ends the looking up, and drops what was found out and made."""
         await self._hitl.forget()
-
-    def _add_activities(self, existing: Activities | None) -> Activities:
-        """Return the worker's activities with ours, once for all plugins that are configured alike."""
-        present = list(existing or ())
-        for function in present:
-            owner = getattr(function, "__self__", None)
-            if not isinstance(owner, HITLActivities):
-                continue
-            if not owner.is_configured_as(self._hitl):
-                raise ValueError(
-                    "Two HITLPlugins with different notifiers or register= meet on one worker: "
-                    f"{owner.notifiers.names} and {self._hitl.notifiers.names}. Pass one plugin object to "
-                    "the client, to the worker, or to both"
-                )
-            return present
-        return [*present, self._hitl.setup, self._hitl.notify]
 
 
 def _checked(notifiers: object) -> Mapping[str, NotifierFactory]:

@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future
 from datetime import timedelta
-from typing import Any, cast
+from typing import cast
 
-from strands_temporal.extension import ComposablePlugin, activity_name
+from strands_temporal.extension import ComposablePlugin
 
 from ._activities import server_activities
 from ._servers import MCPClientFactory, MCPServers
@@ -52,13 +52,18 @@ class MCPPlugin(ComposablePlugin):
         if connection_idle_timeout is not None:
             _check_timeout("connection_idle_timeout", connection_idle_timeout)
         self._servers = MCPServers(_checked(mcp_clients), startup_timeout, connection_idle_timeout)
-        self._own = [
-            function for session in self._servers.sessions for function in server_activities(session)
-        ]
         super().__init__(
             "strands_temporal_mcp.MCPPlugin",
-            activities=self._add_activities,
+            activities=[f for session in self._servers.sessions for f in server_activities(session)],
             passthrough_modules=("strands_temporal_mcp",),
+        )
+
+    def conflict(self, other: ComposablePlugin, activity: str) -> str:
+        """See base class. Plugins whose servers have different names compose."""
+        return (
+            f"The worker already has an activity {activity!r}: two plugins name the same MCP server. "
+            "Pass one plugin object to the client, to the worker, or to both, or give the servers different "
+            "names"
         )
 
     async def open(self) -> None:
@@ -87,24 +92,6 @@ class MCPPlugin(ComposablePlugin):
     async def close(self) -> None:
         """End the sessions."""
         await asyncio.wrap_future(in_thread(self._servers.close))
-
-    def _add_activities(self, existing: Sequence[Callable[..., Any]] | None) -> Sequence[Callable[..., Any]]:
-        """Return the worker's activities with the servers', once.
-
-        Raises:
-            ValueError: If an activity of such a name is there already.
-        """
-        present = list(existing or ())
-        taken = {activity_name(function) for function in present}
-        added = [function for function in self._own if function not in present]
-        for function in added:
-            if activity_name(function) in taken:
-                raise ValueError(
-                    f"The worker already has an activity {activity_name(function)!r}: two plugins name the "
-                    "same MCP server. Pass one plugin object to the client, to the worker, or to both, or "
-                    "give the servers different names"
-                )
-        return present + added
 
 
 def _check_timeout(name: str, timeout: object) -> None:
