@@ -85,11 +85,8 @@ class StrandsPlugin(ComposablePlugin):
     ) -> None:
         adapt_strands()
         self._mcp = _mcp_plugin(mcp_clients, mcp_connection_idle_timeout)
-        factories = {DEFAULT_MODEL: default_model} if models is None else _checked(models)
-        self._models = NamedFactories[Model](
-            "model", "StrandsPlugin(models=...)", factories, Model, MODEL_FACTORY_FAILED
-        )
-        self._tools = HostedTools(_checked_tools(tools))
+        self._models = _named_models(models)
+        self._tools = HostedTools(tools)
         self._transcripts = KeptTranscripts(_checked_bytes(max_cached_transcript_bytes))
         activities = ModelActivities(
             self._models, DEFAULT_MODEL if models is None else None, self._transcripts
@@ -179,18 +176,21 @@ def _mcp_plugin(
     return plugin_class(mcp_clients=mcp_clients, connection_idle_timeout=idle_timeout)
 
 
-def _checked(models: object) -> Mapping[str, ModelFactory]:
-    if not isinstance(models, Mapping):
-        raise TypeError(
-            f"StrandsPlugin: models={models!r} is not a mapping of names to factories. "
-            "Write models={'name': lambda: SomeModel(...)}"
-        )
-    if not models:
+def _named_models(models: Mapping[str, ModelFactory] | None) -> NamedFactories[Model]:
+    named = NamedFactories[Model](
+        "model",
+        "StrandsPlugin(models=...)",
+        {DEFAULT_MODEL: default_model} if models is None else models,
+        Model,
+        MODEL_FACTORY_FAILED,
+        "SomeModel(...)",
+    )
+    if not named.names:
         raise ValueError(
             "StrandsPlugin: models={} names no model. Leave it out for Strands' default, or register a "
             "factory"
         )
-    return models  # pyright: ignore[reportUnknownVariableType]  # NamedFactories checks names and factories
+    return named
 
 
 def _checked_bytes(max_bytes: object) -> int:
@@ -203,17 +203,6 @@ def _checked_bytes(max_bytes: object) -> int:
             f"StrandsPlugin: max_cached_transcript_bytes={max_bytes} is negative. 0 keeps nothing"
         )
     return max_bytes
-
-
-def _checked_tools(tools: object) -> Mapping[str, HostedTool]:
-    if tools is None:
-        return {}
-    if not isinstance(tools, Mapping):
-        raise TypeError(
-            f"StrandsPlugin: tools={tools!r} is not a mapping of names to tools. "
-            "Write tools={'name': lambda: some_tool}"
-        )
-    return tools  # pyright: ignore[reportUnknownVariableType]  # HostedTools checks names and tools
 
 
 def _data_converter(converter: DataConverter | None) -> DataConverter:

@@ -243,6 +243,11 @@ def test_a_subclass_of_what_is_expected_is_welcome() -> None:
         ({"": Product}, ValueError, r"StrandsPlugin\(models=...\): a model name is empty"),
         ({3: Product}, TypeError, "the model name 3 is not a string"),
         ({None: Product}, TypeError, "the model name None is not a string"),
+        (
+            [Product],
+            TypeError,
+            r"StrandsPlugin: models=\[.*\] is not a mapping of names to factories. Write models=",
+        ),
     ],
 )
 def test_misuse_is_refused_at_construction(given: Any, error: type[Exception], message: str) -> None:

@@ -34,9 +34,10 @@ class HITLPlugin(ComposablePlugin):
         factories = NamedFactories[Notifier](
             "notifier",
             "HITLPlugin(notifiers=...)",
-            _checked(notifiers),
+            notifiers,
             Notifier,  # pyright: ignore[reportArgumentType]  # a protocol, of which only isinstance is asked
             "NotifierFactoryFailed",
+            "WebhookNotifier(...)",
         )
         self._hitl = HITLActivities(factories, register=register)
         super().__init__(
@@ -58,14 +59,3 @@ class HITLPlugin(ComposablePlugin):
     async def close(self) -> None:
         """See base class. Ends the looking up, and drops what was found out and made."""
         await self._hitl.forget()
-
-
-def _checked(notifiers: object) -> Mapping[str, NotifierFactory]:
-    if notifiers is None:
-        return {}
-    if not isinstance(notifiers, Mapping):
-        raise TypeError(
-            f"HITLPlugin: notifiers={notifiers!r} is not a mapping of names to factories. "
-            "Write notifiers={'name': lambda: WebhookNotifier(...)}"
-        )
-    return notifiers  # pyright: ignore[reportUnknownVariableType]  # NamedFactories checks names and factories

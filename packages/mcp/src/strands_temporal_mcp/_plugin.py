@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import Mapping
 from concurrent.futures import Future
 from datetime import timedelta
-from typing import cast
 
 from strands_temporal.extension import ComposablePlugin
 
@@ -51,7 +50,7 @@ class MCPPlugin(ComposablePlugin):
         _check_timeout("startup_timeout", startup_timeout)
         if connection_idle_timeout is not None:
             _check_timeout("connection_idle_timeout", connection_idle_timeout)
-        self._servers = MCPServers(_checked(mcp_clients), startup_timeout, connection_idle_timeout)
+        self._servers = MCPServers(mcp_clients, startup_timeout, connection_idle_timeout)
         super().__init__(
             "strands_temporal_mcp.MCPPlugin",
             activities=[f for session in self._servers.sessions for f in server_activities(session)],
@@ -99,14 +98,3 @@ def _check_timeout(name: str, timeout: object) -> None:
         raise TypeError(f"MCPPlugin: {name}={timeout!r} is not a timedelta. Write timedelta(minutes=5)")
     if timeout <= timedelta():
         raise ValueError(f"MCPPlugin: {name}={timeout!r} is not positive")
-
-
-def _checked(mcp_clients: object) -> Mapping[str, MCPClientFactory]:
-    if mcp_clients is None:
-        return {}
-    if not isinstance(mcp_clients, Mapping):
-        raise TypeError(
-            f"MCPPlugin: mcp_clients={mcp_clients!r} is not a mapping of names to factories. "
-            "Write mcp_clients={'name': lambda: MCPClient(...)}"
-        )
-    return cast("Mapping[str, MCPClientFactory]", mcp_clients)  # names and factories are checked where kept

@@ -25,19 +25,21 @@ class MCPServers:
     """The MCP servers of one plugin. Workers that share the plugin share their sessions.
 
     Args:
-        factories: MCP client factories by server name.
+        factories: MCP client factories by server name. None for none.
         startup_timeout: How long a server may take to connect and list its tools.
         idle_timeout: How long a connection may be unused before it is closed; None keeps it open.
     """
 
     def __init__(
         self,
-        factories: Mapping[str, MCPClientFactory],
+        factories: Mapping[str, MCPClientFactory] | None,
         startup_timeout: timedelta,
         idle_timeout: timedelta | None = None,
     ) -> None:
         self._clients = _named_clients(factories)
-        self.sessions = [MCPSession(name, self._clients, startup_timeout, idle_timeout) for name in factories]
+        self.sessions = [
+            MCPSession(name, self._clients, startup_timeout, idle_timeout) for name in self._clients.factories
+        ]
         self._lock = threading.Lock()  # who is cancelled leaves a thread behind that opens or closes
 
     def open(self, ending: "Future[None]") -> None:
@@ -67,12 +69,17 @@ class MCPServers:
         self._clients.forget()
 
 
-def _named_clients(factories: Mapping[str, MCPClientFactory]) -> "NamedFactories[MCPClient]":
+def _named_clients(factories: Mapping[str, MCPClientFactory] | None) -> "NamedFactories[MCPClient]":
     client_class: type[Any] = object
     if factories:
         from strands.tools.mcp import MCPClient
 
         client_class = MCPClient
     return NamedFactories(
-        "MCP server", "MCPPlugin(mcp_clients=...)", factories, client_class, MCP_CLIENT_FACTORY_FAILED
+        "MCP server",
+        "MCPPlugin(mcp_clients=...)",
+        factories,
+        client_class,
+        MCP_CLIENT_FACTORY_FAILED,
+        "MCPClient(...)",
     )

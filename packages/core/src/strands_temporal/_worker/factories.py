@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from temporalio.exceptions import ApplicationError
 
@@ -38,12 +38,13 @@ class NamedFactories(Generic[T]):
     Args:
         kind: What the factories make, for messages: "model".
         option: The plugin's argument that takes them, for messages: "StrandsPlugin(models=...)".
-        factories: Callables without arguments, by name.
+        factories: Callables without arguments, by name. None for none.
         expected: Class that each factory's product must be an instance of.
         failure_type: Type of the `ApplicationError` for a factory that fails.
+        example: What a factory may return, for messages: "SomeModel(...)".
 
     Raises:
-        TypeError: If a name is not a string or a factory is not callable.
+        TypeError: If `factories` is not a mapping, a name is not a string or a factory is not callable.
         ValueError: If a name is empty.
     """
 
@@ -51,10 +52,12 @@ class NamedFactories(Generic[T]):
         self,
         kind: str,
         option: str,
-        factories: Mapping[str, Callable[[], T]],
+        factories: Mapping[str, Callable[[], T]] | None,
         expected: type[T],
         failure_type: str,
+        example: str = "...",
     ) -> None:
+        factories = checked_mapping(option, factories, example)
         for name, factory in factories.items():
             _check(kind, option, name, factory)
         self._kind = kind
@@ -187,6 +190,30 @@ class _Making(Generic[T]):
     key: tuple[str, str]
     product: "Future[T]" = field(default_factory=Future)
     thread: int | None = None
+
+
+def checked_mapping(
+    option: str, given: Mapping[str, T] | None, example: str, values: str = "factories"
+) -> Mapping[str, T]:
+    """Return what an option was given by name; nothing where it is None.
+
+    Args:
+        option: The option, for messages: "StrandsPlugin(models=...)".
+        given: What it was given.
+        example: What one of the values may return, for messages.
+        values: What the values are, for messages.
+
+    Raises:
+        TypeError: If it is not a mapping.
+    """
+    mapping: Any = {} if given is None else given
+    if not isinstance(mapping, Mapping):
+        plugin, _, argument = option.removesuffix("=...)").partition("(")
+        raise TypeError(
+            f"{plugin}: {argument}={given!r} is not a mapping of names to {values}. "
+            f"Write {argument}={{'name': lambda: {example}}}"
+        )
+    return mapping
 
 
 def _check(kind: str, option: str, name: object, factory: object) -> None:

@@ -35,7 +35,7 @@ from .._wire.tool_call import (
 )
 from .._wire.tool_context import ToolContext
 from .._wire.values import encode, is_json, json_size
-from .factories import NamedFactories
+from .factories import NamedFactories, checked_mapping
 from .heartbeat import heartbeating
 from .results import check_result
 from .tool_context import note_cancel
@@ -59,19 +59,21 @@ class HostedTools:
     """`list_hosted_tools` and `invoke_tool`, for the tools of one plugin.
 
     Args:
-        tools: Tools, modules or factories by name.
+        tools: Tools, modules or factories by name. None for none.
 
     Raises:
-        TypeError: If a name is not a string, or a value is neither a tool nor callable.
+        TypeError: If `tools` is not a mapping, a name is not a string, or a value is neither a tool nor
+            callable.
         ValueError: If a name is empty.
     """
 
-    def __init__(self, tools: Mapping[str, HostedTool]) -> None:
-        self.given = dict(tools)
+    def __init__(self, tools: Mapping[str, HostedTool] | None) -> None:
+        option = "StrandsPlugin(tools=...)"
+        self.given = dict(checked_mapping(option, tools, "some_tool", "tools"))
         self._sets = NamedFactories[ToolSet](
             "tool",
-            "StrandsPlugin(tools=...)",
-            {name: _factory(name, tool) for name, tool in tools.items()},
+            option,
+            {name: _factory(name, tool) for name, tool in self.given.items()},
             ToolSet,
             TOOL_FACTORY_FAILED,
         )
