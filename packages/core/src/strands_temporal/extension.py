@@ -10,8 +10,10 @@ of agents do not need this module.
 
 from ._composable import ComposablePlugin
 from ._upstream.private_api import activity_name, end_waiting, note_mcp_errors
-from ._wire.failures import from_tool_activity_error
-from ._wire.values import decode, encode
+from ._wire.carry import CARRY_LIMIT, CarryFormat
+from ._wire.failures import error_leaves, from_tool_activity_error
+from ._wire.values import decode, encode, utf8_text
+from ._wire.versions import check_wire_version
 from ._worker.cut_short import is_cut_short
 from ._worker.factories import NamedFactories
 from ._worker.heartbeat import heartbeating
@@ -23,8 +25,10 @@ from ._workflow.options import HEARTBEATING_TOOL_DEFAULTS, TOOL_DEFAULTS, merge_
 from ._workflow.remote_tools import RemoteTool, RemoteTools
 
 __all__ = [
+    "CARRY_LIMIT",
     "HEARTBEATING_TOOL_DEFAULTS",
     "TOOL_DEFAULTS",
+    "CarryFormat",
     "ComposablePlugin",
     "ModelCallInterceptor",
     "ModelCallMiddleware",
@@ -36,13 +40,16 @@ __all__ = [
     "SharedLifetime",
     "activity_name",
     "check_result",
+    "check_wire_version",
     "decode",
     "encode",
     "end_waiting",
+    "error_leaves",
     "execute_activity",
     "from_tool_activity_error",
     "heartbeating",
     "is_cut_short",
     "merge_options",
     "note_mcp_errors",
+    "utf8_text",
 ]

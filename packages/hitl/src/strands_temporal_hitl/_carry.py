@@ -1,8 +1,5 @@
 """Carrying approvals from one run of a workflow to the next, over continue-as-new."""
 
-import base64
-import json
-import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,7 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from strands_temporal import AgentCarry, AgentTypeError, AgentValueError, CarryTooLargeError
-from strands_temporal.extension import decode, encode
+from strands_temporal.extension import CARRY_LIMIT, CarryFormat
 
 from ._state import LedgerState
 from ._types import ApprovalRecord
@@ -21,9 +18,6 @@ CARRY_VERSION = 1
 INPUT_LIMIT = 2_050_000
 """Bytes that approvals and the agents beside them may have together. The server ends a workflow whose input
 is above 2 MiB (2,097,152 bytes); the rest is for the user's own values."""
-
-LARGEST_AGENT = 1_900_000
-"""Bytes of the largest `AgentCarry` that there is: what is kept free for one that was not shown."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +36,15 @@ class ApprovalsCarry:
 
     def __repr__(self) -> str:
         return f"ApprovalsCarry({len(self.data):,} bytes)"
+
+
+_FORMAT = CarryFormat(
+    ApprovalsCarry,
+    CARRY_VERSION,
+    "Approvals(carry=...)",
+    made_by="approvals.carry()",
+    package="strands-temporal-hitl",
+)
 
 
 @dataclass
@@ -71,8 +74,7 @@ def pack(
         AgentValueError: If two agents that wait could not be told apart in the next run.
     """
     _check_agents(state)
-    text = json.dumps(encode(asdict(Carried(state, dict(answered)))), separators=(",", ":"))
-    data = base64.b64encode(zlib.compress(text.encode())).decode("ascii")
+    data = _FORMAT.pack(asdict(Carried(state, dict(answered))))
     room = INPUT_LIMIT - _size(beside)
     if len(data) > room:
         raise CarryTooLargeError(_too_large(state, len(data), room, beside))
@@ -88,30 +90,20 @@ def unpack(carry: object) -> Carried:
     """
     if carry is None:
         return Carried()
-    if not isinstance(carry, ApprovalsCarry):
-        raise AgentTypeError(
-            f"Approvals(carry=...): {carry!r} is not an ApprovalsCarry. Give what approvals.carry() "
-            "returned, and declare the workflow's argument as ApprovalsCarry, so that it is decoded as one"
-        )
-    if carry.version > CARRY_VERSION:
-        raise AgentValueError(
-            f"Approvals(carry=...): the carry has version {carry.version}, this worker knows "
-            f"{CARRY_VERSION}: a newer strands-temporal-hitl made it. Upgrade this worker"
-        )
     try:
-        content = decode(json.loads(zlib.decompress(base64.b64decode(carry.data))))
-        return _CARRIED.validate_python(content)
-    except (ValueError, zlib.error, ValidationError) as error:
-        raise AgentValueError(f"Approvals(carry=...): the carry is damaged: {error}") from error
+        return _CARRIED.validate_python(_FORMAT.unpack(carry))
+    except ValidationError as error:
+        raise _FORMAT.damaged(error) from error
 
 
 def _size(beside: Sequence[object]) -> int:
+    """Return the bytes of the agents' carries; of the largest one possible if none was shown."""
     for other in beside:
         if not isinstance(other, AgentCarry):
             raise AgentTypeError(
                 f"approvals.carry(...): {other!r} is not an AgentCarry. Give what agent.carry() returned"
             )
-    return sum(len(other.data) for other in beside if isinstance(other, AgentCarry)) or LARGEST_AGENT
+    return sum(len(other.data) for other in beside if isinstance(other, AgentCarry)) or CARRY_LIMIT
 
 
 def _too_large(state: LedgerState, size: int, room: int, beside: Sequence[Any]) -> str:

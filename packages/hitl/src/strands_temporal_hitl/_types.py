@@ -13,6 +13,8 @@ from typing import Any, Literal, cast
 
 from temporalio.common import SearchAttributeKey
 
+from strands_temporal.extension import utf8_text
+
 DECIDE_UPDATE = "decide_approval"
 """Update that takes a `Decision` (as a JSON object) and returns its `ApprovalRecord`."""
 
@@ -321,7 +323,7 @@ def _beginning(value: Any, size: int) -> Any:
 def as_json(value: Any) -> Any:
     """Return a copy of `value` that every converter can carry; as text where there is none."""
     if _wire_fault(value):
-        return str(value).encode("utf-8", "backslashreplace").decode()
+        return utf8_text(str(value))
     return json.loads(json.dumps(value))
 
 

@@ -4,15 +4,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
-from strands_temporal.extension import check_result, heartbeating
+from strands_temporal.extension import check_result, check_wire_version, heartbeating
 
 from ._session import MCPSession
 from ._types import (
     MCP_RESULT_TOO_LARGE,
     WIRE_VERSION,
-    WIRE_VERSION_UNKNOWN,
     CalledTool,
     CallTool,
     ListTools,
@@ -52,9 +50,4 @@ def server_activities(session: MCPSession) -> Sequence[Callable[..., Any]]:
 
 
 def _check_version(version: int) -> None:
-    if version > WIRE_VERSION:
-        raise ApplicationError(
-            f"An MCP request of wire version {version} reached a worker that knows {WIRE_VERSION}: a newer "
-            "strands-temporal-mcp runs the workflow. Upgrade this worker; the request is tried again",
-            type=WIRE_VERSION_UNKNOWN,
-        )
+    check_wire_version("An MCP request", version, WIRE_VERSION, "strands-temporal-mcp")

@@ -6,10 +6,11 @@
 What crosses an activity is an `ApplicationError` whose type is a constant of `_types.py`.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from temporalio.exceptions import ApplicationError
+
+from strands_temporal.extension import error_leaves
 
 
 class MCPServersUnavailableError(RuntimeError):
@@ -32,20 +33,14 @@ def reason(error: BaseException) -> str:
     """Return why a connection failed: what stands behind Strands' and anyio's wrappers."""
     if isinstance(error, ApplicationError):
         return error.message
-    texts = [f"{type(leaf).__name__}: {leaf}" for leaf in _leaves(error)]
+    texts = [f"{type(leaf).__name__}: {leaf}" for leaf in _causes(error)]
     return "; ".join(dict.fromkeys(texts))
 
 
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    inner: Any = getattr(error, "exceptions", ())  # an exception group, also of the backport for Python 3.10
-    if inner:
-        for one in inner:
-            yield from _leaves(one)
-    elif error.__cause__ is not None and _says_something(error.__cause__):
-        yield from _leaves(error.__cause__)
-    else:
-        yield error
-
-
-def _says_something(error: BaseException) -> bool:
-    return bool(str(error) or error.__cause__)
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return what made `error`, through groups and wrappers, as far as it says something."""
+    leaves = error_leaves(error)
+    if leaves != [error]:
+        return [cause for leaf in leaves for cause in _causes(leaf)]
+    cause = error.__cause__
+    return _causes(cause) if cause is not None and (str(cause) or cause.__cause__) else leaves

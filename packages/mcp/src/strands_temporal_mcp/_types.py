@@ -10,7 +10,6 @@ from typing import Any
 WIRE_VERSION = 1
 """Version of the layouts below; raised when a field changes its meaning."""
 
-WIRE_VERSION_UNKNOWN = "WireVersionUnknown"
 MCP_SERVER_UNAVAILABLE = "MCPServerUnavailable"
 MCP_CALL_FAILED = "MCPCallFailed"
 MCP_RESULT_TOO_LARGE = "MCPResultTooLarge"

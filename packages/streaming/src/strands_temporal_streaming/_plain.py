@@ -6,6 +6,8 @@ from typing import Any, cast, get_args
 from strands.types.event_loop import StopReason
 from strands.types.streaming import StreamEvent
 
+from strands_temporal.extension import utf8_text
+
 _STOP_REASONS = frozenset(get_args(StopReason))
 
 
@@ -26,7 +28,7 @@ def plain_event(event: StreamEvent) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()  # half a surrogate pair is not JSON
+        return utf8_text(value, "replace")
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, (bytes, bytearray, memoryview)):

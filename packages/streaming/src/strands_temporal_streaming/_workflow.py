@@ -15,6 +15,7 @@ from strands.types.tools import ToolResult as StrandsToolResult
 from temporalio.contrib.workflow_streams import WorkflowStream
 
 from strands_temporal import TemporalModel
+from strands_temporal.extension import utf8_text
 
 from ._types import (
     DEFAULT_TOPIC,
@@ -109,7 +110,7 @@ class StreamHooks(HookProvider):
 
 
 def _text(result: StrandsToolResult) -> str:
-    return _encodable("\n".join(_block_text(block) for block in result["content"]))
+    return utf8_text("\n".join(_block_text(block) for block in result["content"]), "replace")
 
 
 def _block_text(block: Any) -> str:
@@ -134,8 +135,4 @@ def _dumped(value: Any) -> str:
         text = json.dumps(value, ensure_ascii=False, default=str, skipkeys=True)
     except (TypeError, ValueError, RecursionError):  # it contains itself, or its `__str__` does not work
         text = json.dumps(f"<{type(value).__name__}>")
-    return _encodable(text)
-
-
-def _encodable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()  # half a surrogate pair is not JSON
+    return utf8_text(text, "replace")

@@ -8,7 +8,7 @@ from typing import cast
 
 from temporalio.exceptions import ApplicationError
 
-from .values import json_size
+from .values import json_size, utf8_text
 
 LONGEST_TEXT = 100_000
 """Characters of an error's text at most. A failure may hold it more than once, in its causes."""
@@ -20,7 +20,7 @@ stack traces, escapes and a codec."""
 
 def text_of(error: BaseException) -> str:
     """Return the text of `error`, or its class name if it is empty. Cuts it, and escapes non-UTF-8 parts."""
-    return cut((str(error) or type(error).__name__).encode("utf-8", "backslashreplace").decode())
+    return cut(utf8_text(str(error) or type(error).__name__))
 
 
 def origin_of(error: BaseException) -> BaseException | None:

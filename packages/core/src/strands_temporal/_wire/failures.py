@@ -162,3 +162,9 @@ class _Verbatim(str):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+def error_leaves(error: BaseException) -> list[BaseException]:
+    """Return the errors in an exception group, at any depth; of another error, itself."""
+    inner: Any = getattr(error, "exceptions", ())  # also of the backport for Python 3.10
+    return [leaf for one in inner for leaf in error_leaves(one)] if inner else [error]

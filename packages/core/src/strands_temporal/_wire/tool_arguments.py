@@ -16,12 +16,11 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, TypeAdapter
 from strands.tools.decorator import FunctionToolMetadata
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
 
-from .model_call import WIRE_VERSION_UNKNOWN
 from .tool_call import TOOL_ARGUMENTS_VERSION, ToolArguments
 from .tool_context import CONTEXT_PARAMETER, ToolContext
 from .values import decode, encode_any, plain_json
+from .versions import check_wire_version
 
 _BOUND_ON_THE_WORKER = ("self", "cls")
 _JSON_SCALARS = (str, int, float, bool, types.NoneType)
@@ -98,13 +97,7 @@ def given_arguments(function: Callable[..., Any], args: Sequence[Any]) -> Sequen
     crossed = ToolArguments.from_args(args)
     if crossed is None:
         return args
-    if crossed.version > TOOL_ARGUMENTS_VERSION:
-        raise ApplicationError(
-            f"A tool call of wire version {crossed.version} reached a worker that knows "
-            f"{TOOL_ARGUMENTS_VERSION}: a newer strands-temporal runs the workflow. Upgrade this worker; the "
-            "call is tried again",
-            type=WIRE_VERSION_UNKNOWN,
-        )
+    check_wire_version("A tool call", crossed.version, TOOL_ARGUMENTS_VERSION)
     function = function_of(function)
     names, model = _declared(getattr(function, "__func__", function))
     values: dict[str, Any] = vars(model(**decode(crossed.input)))

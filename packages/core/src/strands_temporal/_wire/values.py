@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import MISSING, fields
 from enum import Enum
 from functools import cache
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
@@ -142,6 +142,16 @@ def _shaped(value: Any) -> Any:
         return list(cast("Collection[Any]", value))
     fields = getattr(value, "__dict__", None)
     return fields if isinstance(fields, dict) and not isinstance(value, type) else str(value)
+
+
+def utf8_text(text: str, half_pairs: Literal["backslashreplace", "replace"] = "backslashreplace") -> str:
+    r"""Return `text` without half surrogate pairs, which UTF-8 (so JSON, so Temporal) cannot hold.
+
+    Args:
+        text: Any text.
+        half_pairs: Show each as its escape ("\ud83d"), or replace it by "?".
+    """
+    return text.encode("utf-8", half_pairs).decode()
 
 
 def _encoded_text(text: str) -> Any:

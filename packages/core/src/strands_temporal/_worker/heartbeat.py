@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Generator
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any
 
 from temporalio import activity
 
@@ -19,17 +20,22 @@ def heartbeating() -> Generator[None]:
         asyncio.CancelledError: If the worker's shutdown, a pause or a reset cut the block short, although it
             ended by itself: the attempt is made again.
     """
+    with whole_or_again(), running(_beat_forever):
+        yield
+
+
+@contextlib.contextmanager
+def running(beat: Callable[[float], Coroutine[Any, Any, None]]) -> Generator[None]:
+    """Run `beat` while the block runs, with a third of the activity's heartbeat time-out in seconds."""
     timeout = activity.info().heartbeat_timeout
-    interval = timeout.total_seconds() / 3 if timeout else _SECONDS
-    task = asyncio.ensure_future(_for_ever(interval))
+    task = asyncio.ensure_future(beat(timeout.total_seconds() / 3 if timeout else _SECONDS))
     try:
-        with whole_or_again():
-            yield
+        yield
     finally:
         task.cancel()
 
 
-async def _for_ever(interval: float) -> None:
+async def _beat_forever(seconds: float) -> None:
     while True:
         activity.heartbeat()
-        await asyncio.sleep(interval)
+        await asyncio.sleep(seconds)

@@ -27,12 +27,12 @@ from .._wire.model_call import (
     MODEL_RESULT_TOO_LARGE,
     STREAMING_MODEL_ACTIVITY,
     WIRE_VERSION,
-    WIRE_VERSION_UNKNOWN,
     ModelCall,
     ModelResult,
     TokenCount,
 )
 from .._wire.values import decode, encode
+from .._wire.versions import check_wire_version
 from .call_ids import UnequalIds
 from .extras import load_plugin
 from .factories import NamedFactories, Variant
@@ -268,13 +268,7 @@ def _request(
 
 def _checked(wire: dict[str, Any]) -> ModelCall:
     """Return the call that crossed, unless only a newer release can read it."""
-    version = wire.get("version", 1)
-    if version > HELD_VERSION:
-        raise ApplicationError(
-            f"A model call of wire version {version} reached a worker that knows {HELD_VERSION}: "
-            "a newer strands-temporal runs the workflow. Upgrade this worker; the call is tried again",
-            type=WIRE_VERSION_UNKNOWN,
-        )
+    check_wire_version("A model call", wire.get("version", 1), HELD_VERSION)
     return ModelCall.from_wire(wire)
 
 

@@ -26,14 +26,13 @@ from .._wire.tool_context import ToolContext
 from .._wire.tool_failures import tool_failure
 from .._wire.values import encode
 from .cut_short import whole_or_again
+from .heartbeat import running
 from .held_context import complete_context
 from .tool_context import begin_call, changed_state, current_call, remember_context, remember_state
 from .tool_results import tool_answer
 from .transcript_queries import TranscriptQueries
 
 logger = logging.getLogger(__name__)
-
-_HEARTBEAT_SECONDS = 10.0  # where no heartbeat time-out asks for more
 
 
 @dataclass(frozen=True)
@@ -186,23 +185,16 @@ class Heartbeats(worker.ActivityOutboundInterceptor):
         else:
             self._loop.call_soon_threadsafe(self._deliver, progress, sinks)
 
-    @contextlib.contextmanager
-    def beating(self) -> Generator[None]:
+    def beating(self) -> contextlib.AbstractContextManager[None]:
         """Heartbeat at a third of the time-out while the block runs.
 
         An activity that heartbeats by itself under a time-out that its user chose is left alone: there a
         missing heartbeat means that it hangs.
         """
-        timeout = activity.info().heartbeat_timeout
-        seconds = timeout.total_seconds() / 3 if timeout else _HEARTBEAT_SECONDS
-        users_own = timeout is not None and timeout != TOOL_HEARTBEAT_TIMEOUT
-        task = asyncio.ensure_future(self._beat(seconds, users_own))
-        try:
-            yield
-        finally:
-            task.cancel()
+        return running(self._beat)
 
-    async def _beat(self, seconds: float, users_own: bool) -> None:
+    async def _beat(self, seconds: float) -> None:
+        users_own = activity.info().heartbeat_timeout not in (None, TOOL_HEARTBEAT_TIMEOUT)
         while True:
             await asyncio.sleep(seconds)  # not at once: most tools are done before
             if users_own and self._by_itself:

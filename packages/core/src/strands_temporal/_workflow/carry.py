@@ -1,8 +1,5 @@
 """Carries an agent over continue-as-new: Strands' session snapshot, plus usage and metrics."""
 
-import base64
-import json
-import zlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,13 +8,9 @@ from strands.telemetry.metrics import ToolMetrics
 
 from .._errors import AgentTypeError, AgentValueError, CarryTooLargeError
 from .._upstream.private_api import sub_agents_that_remember
-from .._wire.values import decode, encode
+from .._wire.carry import CARRY_LIMIT, CarryFormat
 
 CARRY_VERSION = 1
-
-CARRY_LIMIT = 1_900_000
-"""Bytes that a carry may have. The server ends a workflow whose input is above 2 MiB; the rest is for the
-user's own values beside it."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +31,11 @@ class AgentCarry:
         return f"AgentCarry({len(self.data):,} bytes)"
 
 
+_FORMAT = CarryFormat(
+    AgentCarry, CARRY_VERSION, "TemporalAgent(carry=...)", made_by="agent.carry()", package="strands-temporal"
+)
+
+
 def pack(agent: Agent) -> AgentCarry:
     """Return the carry of an agent that is between two turns.
 
@@ -47,12 +45,11 @@ def pack(agent: Agent) -> AgentCarry:
         AgentValueError: If the agent is its own sub-agent.
     """
     try:
-        text = json.dumps(encode(_carried(agent)), separators=(",", ":"))
+        data = _FORMAT.pack(_carried(agent))
     except AgentValueError:
         raise
     except (TypeError, ValueError) as error:
         raise AgentTypeError(f"{agent.name!r} cannot be carried into another run: {error}") from error
-    data = base64.b64encode(zlib.compress(text.encode())).decode("ascii")
     if len(data) > CARRY_LIMIT:
         raise CarryTooLargeError(
             f"The carry of {agent.name!r} has {len(data):,} bytes ({len(agent.messages)} messages), and "
@@ -76,7 +73,7 @@ def unpack(carry: object, agent: Agent, *, keep_system_prompt: bool) -> None:
         AgentValueError: If it is damaged, of a newer release, or holds the question of a sub-agent that the
             agent lacks.
     """
-    _unpack(_content(carry), agent, keep_system_prompt=keep_system_prompt)
+    _unpack(_FORMAT.unpack(carry), agent, keep_system_prompt=keep_system_prompt)
 
 
 def _carried(agent: Agent, *within: Agent) -> dict[str, Any]:
@@ -130,20 +127,3 @@ def _unpack(content: dict[str, Any], agent: Agent, *, keep_system_prompt: bool) 
                 f"agent has no such tool that could take the answer. Known: {sorted(sub_agents)}. Give it "
                 f"the sub-agent's .as_tool(name={name!r}, preserve_context=True) again"
             )
-
-
-def _content(carry: object) -> dict[str, Any]:
-    if not isinstance(carry, AgentCarry):
-        raise AgentTypeError(
-            f"TemporalAgent(carry=...): {carry!r} is not an AgentCarry. Give what agent.carry() returned, "
-            "and declare the workflow's argument as AgentCarry, so that it is decoded as one"
-        )
-    if carry.version > CARRY_VERSION:
-        raise AgentValueError(
-            f"TemporalAgent(carry=...): the carry has version {carry.version}, this worker knows "
-            f"{CARRY_VERSION}: a newer strands-temporal made it. Upgrade this worker"
-        )
-    try:
-        return decode(json.loads(zlib.decompress(base64.b64decode(carry.data))))
-    except (ValueError, zlib.error) as error:
-        raise AgentValueError(f"TemporalAgent(carry=...): the carry is damaged: {error}") from error

@@ -7,7 +7,7 @@ from temporalio.exceptions import ApplicationError, TemporalError
 
 from .._errors import AgentTypeError, AgentValueError
 from .._wire.failure_sizes import cut, is_sendable, shortened, text_of
-from .._wire.failures import to_application_error
+from .._wire.failures import error_leaves, to_application_error
 
 _MARK = "__strands_temporal_left_agent__"
 
@@ -45,7 +45,7 @@ def as_workflow_failure(error: Exception) -> ApplicationError:
     holds.
     """
     error = unwrapped(error)
-    inner = _leaves(error)
+    inner = [_leaf(leaf) for leaf in error_leaves(error)]
     if len(inner) > 1:
         text = "; ".join(f"{type(leaf).__name__}: {text_of(leaf)}" for leaf in inner)
         return ApplicationError(cut(text), type=type(error).__name__, non_retryable=True)
@@ -74,9 +74,7 @@ def construction_error(error: Exception) -> Exception:
     return as_workflow_failure(error)
 
 
-def _leaves(error: BaseException) -> list[Exception]:
-    inner = cast("tuple[BaseException, ...]", getattr(error, "exceptions", ()))
-    if not inner:
-        error = unwrapped(error) if isinstance(error, Exception) else error
-        return [error] if isinstance(error, Exception) else [Exception(text_of(error))]
-    return [leaf for item in inner for leaf in _leaves(item)]
+def _leaf(error: BaseException) -> Exception:
+    if not isinstance(error, Exception):
+        return Exception(text_of(error))
+    return unwrapped(error)

@@ -3,11 +3,10 @@
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
 
-from .._wire.model_call import WIRE_VERSION_UNKNOWN
 from .._wire.tool_call import TOOL_ANSWER_VERSION, ToolAnswer
 from .._wire.values import decode
+from .._wire.versions import check_wire_version
 
 
 def tool_value(answer: ToolAnswer) -> Any:
@@ -16,13 +15,7 @@ def tool_value(answer: ToolAnswer) -> Any:
     Raises:
         ApplicationError: If a newer release made the answer.
     """
-    if answer.version > TOOL_ANSWER_VERSION:
-        raise ApplicationError(
-            f"A tool's answer of wire version {answer.version} reached a workflow that knows "
-            f"{TOOL_ANSWER_VERSION}: a newer strands-temporal ran the activity. Upgrade this worker",
-            type=WIRE_VERSION_UNKNOWN,
-            non_retryable=True,
-        )
+    check_wire_version("A tool's answer", answer.version, TOOL_ANSWER_VERSION, in_workflow=True)
     return decode(answer.result if answer.text is None else answer.text)
 
 

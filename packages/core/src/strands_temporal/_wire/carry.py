@@ -1,0 +1,70 @@
+"""Carries: what one run of a workflow gives the next over continue-as-new, as one compressed text."""
+
+import base64
+import json
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+from .._errors import AgentTypeError, AgentValueError
+from .values import decode, encode
+
+CARRY_LIMIT = 1_900_000
+"""Bytes that a carry may have. The server ends a workflow whose input is above 2 MiB; the rest is for the
+user's own values beside it."""
+
+
+@dataclass(frozen=True)
+class CarryFormat:
+    """How carries of one kind are written and read, in workflows.
+
+    Args:
+        kind: Class of the carries: a frozen dataclass with `data`, which `pack` returned, and `version`.
+        version: The newest layout that is known here.
+        option: The argument that takes a carry, for messages: "TemporalAgent(carry=...)".
+        made_by: The call that returns one, for messages: "agent.carry()".
+        package: The package that a newer layout comes from, for messages.
+    """
+
+    kind: type[Any]
+    version: int
+    option: str
+    made_by: str
+    package: str
+
+    def pack(self, content: object) -> str:
+        """Return JSON values and bytes as compressed text.
+
+        Raises:
+            TypeError: If something in `content` is neither JSON nor bytes.
+            ValueError: If `content` contains itself.
+        """
+        text = json.dumps(encode(content), separators=(",", ":"))
+        return base64.b64encode(zlib.compress(text.encode())).decode("ascii")
+
+    def unpack(self, carry: Any) -> Any:
+        """Return what was packed into `carry`, after its way through a payload converter.
+
+        Raises:
+            AgentTypeError: If it is not a carry of this kind.
+            AgentValueError: If it is damaged, or of a newer release.
+        """
+        if not isinstance(carry, self.kind):
+            name = self.kind.__name__
+            raise AgentTypeError(
+                f"{self.option}: {carry!r} is not an {name}. Give what {self.made_by} returned, and declare "
+                f"the workflow's argument as {name}, so that it is decoded as one"
+            )
+        if carry.version > self.version:
+            raise AgentValueError(
+                f"{self.option}: the carry has version {carry.version}, this worker knows {self.version}: a "
+                f"newer {self.package} made it. Upgrade this worker"
+            )
+        try:
+            return decode(json.loads(zlib.decompress(base64.b64decode(carry.data))))
+        except (ValueError, zlib.error) as error:
+            raise self.damaged(error) from error
+
+    def damaged(self, error: Exception) -> AgentValueError:
+        """Return the error of a carry whose content does not fit."""
+        return AgentValueError(f"{self.option}: the carry is damaged: {error}")
