@@ -19,6 +19,7 @@ from ._worker.factories import NamedFactories
 from ._worker.heartbeat import heartbeating
 from ._worker.lifetime import SharedLifetime
 from ._worker.middleware import ModelCallInterceptor, ModelCallMiddleware, ModelRequest, ModelStream
+from ._worker.paused_workflows import OPEN_STATUSES, workflow_status_name
 from ._worker.results import check_result
 from ._workflow.activities import execute_activity
 from ._workflow.options import HEARTBEATING_TOOL_DEFAULTS, TOOL_DEFAULTS, merge_options
@@ -27,6 +28,7 @@ from ._workflow.remote_tools import RemoteTool, RemoteTools
 __all__ = [
     "CARRY_LIMIT",
     "HEARTBEATING_TOOL_DEFAULTS",
+    "OPEN_STATUSES",
     "TOOL_DEFAULTS",
     "CarryFormat",
     "ComposablePlugin",
@@ -52,4 +54,5 @@ __all__ = [
     "merge_options",
     "note_mcp_errors",
     "utf8_text",
+    "workflow_status_name",
 ]

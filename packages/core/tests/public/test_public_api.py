@@ -97,6 +97,7 @@ def test_the_public_names() -> None:
             "strands_temporal.extension": [
                 "CARRY_LIMIT",
                 "HEARTBEATING_TOOL_DEFAULTS",
+                "OPEN_STATUSES",
                 "TOOL_DEFAULTS",
                 "CarryFormat",
                 "ComposablePlugin",
@@ -122,6 +123,7 @@ def test_the_public_names() -> None:
                 "merge_options",
                 "note_mcp_errors",
                 "utf8_text",
+                "workflow_status_name",
             ],
             "strands_temporal.testing": [
                 "AgentEnvironment",

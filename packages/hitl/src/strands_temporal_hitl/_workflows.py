@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionRequest,
     ListWorkflowExecutionsRequest,
 )
 from temporalio.client import Client
+
+from strands_temporal.extension import OPEN_STATUSES, workflow_status_name
 
 OPEN = "CloseTime IS NULL"
 """Visibility query for what has not ended. `ExecutionStatus = 'Running'` would leave out paused workflows."""
@@ -48,7 +49,7 @@ class WorkflowState:
     @property
     def is_open(self) -> bool:
         """Whether it has not ended."""
-        return self.status in ("RUNNING", "PAUSED")
+        return self.status in OPEN_STATUSES
 
     @property
     def is_paused(self) -> bool:
@@ -96,6 +97,6 @@ async def workflow_state(
         execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id or ""),
     )
     answer = await client.workflow_service.describe_workflow_execution(request, retry=True, timeout=timeout)
-    status = WorkflowExecutionStatus.Name(answer.workflow_execution_info.status)
+    status = workflow_status_name(answer.workflow_execution_info.status)
     pause = answer.workflow_extended_info.pause_info
-    return WorkflowState(status.removeprefix("WORKFLOW_EXECUTION_STATUS_"), pause.identity, pause.reason)
+    return WorkflowState(status, pause.identity, pause.reason)

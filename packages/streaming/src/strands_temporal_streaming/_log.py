@@ -13,7 +13,7 @@ from datetime import timedelta
 from enum import Enum
 
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
-from temporalio.api.enums.v1 import ContinueAsNewInitiator, QueryRejectCondition, WorkflowExecutionStatus
+from temporalio.api.enums.v1 import ContinueAsNewInitiator, QueryRejectCondition
 from temporalio.api.query.v1 import WorkflowQuery
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionRequest,
@@ -24,6 +24,8 @@ from temporalio.client import Client
 from temporalio.contrib.workflow_streams import PollInput, PollResult
 from temporalio.converter import WorkflowSerializationContext
 from temporalio.service import RPCError, RPCStatusCode
+
+from strands_temporal.extension import OPEN_STATUSES, workflow_status_name
 
 _POLL_QUERY = "__temporal_workflow_stream_poll"
 _DESCRIBE_TIMEOUT = timedelta(seconds=10)
@@ -82,7 +84,7 @@ class Run:
     @property
     def is_open(self) -> bool:
         """Whether the run goes on. A paused one does, when it is unpaused."""
-        return self.status in ("RUNNING", "PAUSED")
+        return self.status in OPEN_STATUSES
 
     @property
     def is_paused(self) -> bool:
@@ -157,7 +159,7 @@ class StreamLog:
             timeout=_DESCRIBE_TIMEOUT,
         )
         info = answer.workflow_execution_info
-        status = WorkflowExecutionStatus.Name(info.status).removeprefix("WORKFLOW_EXECUTION_STATUS_")
+        status = workflow_status_name(info.status)
         return Run(
             info.execution.run_id,
             info.first_run_id,

@@ -16,7 +16,6 @@ from weakref import WeakValueDictionary
 
 from temporalio import activity
 from temporalio.client import (
-    WorkflowExecutionStatus,
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
@@ -33,6 +32,7 @@ from .._wire.transcripts import (
 )
 from .._wire.values import known_fields
 from .client import worker_client
+from .paused_workflows import tells_of_a_pause
 
 LARGEST_PAGE_BYTES = 4 * PAGE_BYTES
 """Where pages do not fit together, because the run is replayed for each and holds a clock or a random id."""
@@ -160,7 +160,8 @@ class _Asking:
             if isinstance(error, RPCError) and error.status in _TIMED_OUT:
                 self._rpc_timeout = min(self._rpc_timeout * 2, _LONGEST_RPC_TIMEOUT)
         except (WorkflowQueryRejectedError, ValueError) as error:
-            if not _tells_of_a_pause(error):
+            # Of a query that is put to any workflow, the server rejects only one that meets a pause.
+            if not (isinstance(error, WorkflowQueryRejectedError) or tells_of_a_pause(error)):
                 raise
             self._check_time("the workflow is paused, and the server answers no query to it")
         await asyncio.sleep(_PAUSE)
@@ -188,14 +189,6 @@ class _Asking:
             type=TRANSCRIPT_GONE,
             non_retryable=True,
         )
-
-
-def _tells_of_a_pause(error: Exception) -> bool:
-    """Tell whether the server rejected a query because the workflow is paused, whatever it was asked for.
-
-    temporalio 1.35 does not know the status "paused": it raises the ValueError of its enumeration.
-    """
-    return isinstance(error, WorkflowQueryRejectedError) or WorkflowExecutionStatus.__name__ in str(error)
 
 
 def _patience(info: activity.Info) -> timedelta:
