@@ -3,7 +3,6 @@
 Strands is a passthrough module of the sandbox, so it does not see Temporal's deterministic replacements.
 """
 
-import asyncio
 import random
 import uuid
 from datetime import datetime, tzinfo
@@ -12,29 +11,28 @@ from typing import Any
 from temporalio import workflow
 
 from .answers import answers_random
+from .run_local import run_local
 from .stand_in import StandIn
 
-_RUN_STATE = "__strands_temporal_random__"
 
+class _Ids:
+    """The source of a run's ids.
 
-_LAST_UUID7 = "__strands_temporal_uuid7__"
+    Attributes:
+        random: A named random stream: drawing our ids does not change the user's random sequence.
+        last_uuid7: Milliseconds and counter of the latest snapshot id.
+    """
 
-
-def workflow_random() -> random.Random:
-    """Return this run's named random stream: drawing our ids does not change the user's random sequence."""
-    loop = asyncio.get_running_loop()
-    stream: random.Random | None = getattr(loop, _RUN_STATE, None)
-    if stream is None:
-        stream = workflow.new_random("strands")
-        setattr(loop, _RUN_STATE, stream)
-    return stream
+    def __init__(self) -> None:
+        self.random = workflow.new_random("strands")
+        self.last_uuid7 = 0
 
 
 class _Drawing(StandIn):
     """A stand-in that draws random ids."""
 
     def draw(self) -> random.Random:
-        return (answers_random() if self.of_an_answer else None) or workflow_random()
+        return (answers_random() if self.of_an_answer else None) or run_local(_Ids).random
 
 
 class WorkflowTime(StandIn):
@@ -72,17 +70,16 @@ class WorkflowUuid7(StandIn):
     def __call__(self) -> str:
         if not _may_draw():
             return self._original()
-        loop = asyncio.get_running_loop()
-        last: int = getattr(loop, _LAST_UUID7, 0)
-        ordered = max(int(workflow.time() * 1000) << 12, last + 1)  # 48 bits of milliseconds, 12 of a counter
-        setattr(loop, _LAST_UUID7, ordered)
+        ids = run_local(_Ids)
+        # 48 bits of milliseconds, 12 of a counter
+        ordered = ids.last_uuid7 = max(int(workflow.time() * 1000) << 12, ids.last_uuid7 + 1)
         value = (ordered >> 12) << 80 | 0x7 << 76 | (ordered & 0xFFF) << 64 | 0b10 << 62
-        return str(uuid.UUID(int=value | workflow_random().getrandbits(62)))
+        return str(uuid.UUID(int=value | ids.random.getrandbits(62)))
 
 
 class WorkflowRandom(StandIn):
     def randint(self, a: int, b: int) -> int:
-        return workflow_random().randint(a, b) if _may_draw() else self._original.randint(a, b)
+        return run_local(_Ids).random.randint(a, b) if _may_draw() else self._original.randint(a, b)
 
 
 class WorkflowSwarmState(StandIn):

@@ -59,7 +59,7 @@ def _run_inline(
     started = time.perf_counter()
     try:
         _refuse_io(function)
-        future.set_result(run_or_give_up(loop, function, *args))
+        future.set_result(run_or_give_up(function, *args))
     except StopIteration as error:  # a future cannot hold it; Python's own thread pool does the same
         future.set_exception(RuntimeError(f"StopIteration: {error}"))
     except Exception as error:  # noqa: BLE001  # as a thread does: the future carries the tool's error

@@ -7,17 +7,16 @@ The worker's process remembers the call. The next attempt does not run the tool:
 marker records that in history for replays. The tool's progress before the interruption is lost.
 """
 
-import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from typing import TypeVar
-from weakref import WeakKeyDictionary
 
 from temporalio import workflow
 
 from .._errors import SlowToolError
+from .run_local import run_local
 
 T = TypeVar("T")
 
@@ -31,8 +30,6 @@ the machine is busy."""
 
 REMEMBERED = 1000
 """Calls that a process remembers. An older call is tried once more, and then remembered again."""
-
-_numbers: WeakKeyDictionary[asyncio.AbstractEventLoop, Iterator[int]] = WeakKeyDictionary()
 
 
 class SlowCalls:
@@ -63,11 +60,17 @@ class SlowCalls:
 _slow_calls = SlowCalls()
 
 
-def run_or_give_up(loop: asyncio.AbstractEventLoop, function: Callable[..., T], *args: object) -> T:
+class _Numbers:
+    """Numbers the calls of plain tools in a run, from 1."""
+
+    def __init__(self) -> None:
+        self.next = count(1)
+
+
+def run_or_give_up(function: Callable[..., T], *args: object) -> T:
     """Call a plain tool, unless an earlier attempt of the workflow task was interrupted in this call.
 
     Args:
-        loop: The event loop of this run of the workflow.
         function: The tool.
         *args: Its arguments.
 
@@ -75,7 +78,7 @@ def run_or_give_up(loop: asyncio.AbstractEventLoop, function: Callable[..., T], 
         SlowToolError: If the call is given up.
         Exception: Whatever the tool raises.
     """
-    call = (workflow.info().run_id, next(_numbers.setdefault(loop, count(1))))
+    call = (workflow.info().run_id, next(run_local(_Numbers).next))
     replaying = workflow.unsafe.is_replaying()
     marker = f"strands-temporal-slow-tool-{call[1]}"
     if (replaying or _slow_calls.is_given_up(call)) and workflow.patched(marker):

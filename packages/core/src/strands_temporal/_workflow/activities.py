@@ -11,6 +11,7 @@ from temporalio.exceptions import ActivityError, CancelledError
 
 from .._errors import AgentCancelledError, AgentTypeError
 from .._upstream.private_api import activity_name
+from .._upstream.run_local import run_local
 from .._upstream.sync_calls import check_may_wait
 from .._upstream.teardown import check_not_torn_down
 from .._wire.failures import from_activity_error
@@ -84,7 +85,7 @@ async def execute_activity(
         own[TOOL_HEADER] = tool_header
     if hook:
         own[HOOK_HEADER] = hook_header()
-    await Gate.of_this_run().enter(f"Activity {name!r}", args)
+    await run_local(Gate).enter(f"Activity {name!r}", args)
     # temporalio's overloads accept a name or a function, but not a union of both.
     with with_headers(own):
         handle = workflow.start_activity(cast("str", activity), args=args, result_type=result_type, **options)

@@ -11,10 +11,9 @@ not the size: another release, converter, codec or limit does not change a run t
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from temporalio import workflow
 from temporalio.api.common.v1 import Payloads
@@ -23,7 +22,6 @@ from .._errors import (
     ModelCallTooLargeError,
     PayloadTooLargeError,
 )
-from .._wire.model_call import ModelCall
 from .._wire.sizes import CODEC_SECONDS, LARGEST_PAYLOAD, WireFormat, may_fit, payloads_of
 from .._wire.values import json_size
 
@@ -41,7 +39,7 @@ BY_REFERENCE = "Give it less, or large data by reference: a path, a URL, a key"
 
 
 class Gate:
-    """Counts how much one run has sent, and decides how much it may send.
+    """Counts how much one run has sent, and decides how much it may send. `run_local(Gate)` is the run's.
 
     Attributes:
         wire: The payload conversion of the worker's client; None if it is not known.
@@ -54,14 +52,6 @@ class Gate:
         self._sent = 0
         self._patience = CODEC_SECONDS  # for the codec, in this workflow task
         self._order = asyncio.Lock()  # first come, first served: a replay has the same order
-
-    @classmethod
-    def of_this_run(cls) -> "Gate":
-        """Return the gate of this run. Each run, and each replay of it, has its own event loop."""
-        loop = asyncio.get_running_loop()
-        if loop not in _gates:
-            _gates[loop] = cls()
-        return _gates[loop]
 
     async def enter(self, what: str, values: Sequence[Any]) -> None:
         """Check the input of an activity, and wait while this workflow task has no room for it.
@@ -141,16 +131,16 @@ class Gate:
         return now() and workflow.patched(marker)
 
 
-_gates: WeakKeyDictionary[asyncio.AbstractEventLoop, Gate] = WeakKeyDictionary()
-
-
-def check_call(owner: str, call: ModelCall) -> None:
+def check_call(owner: str, wire: Mapping[str, Any]) -> None:
     """Refuse a model call that is too large before the client encodes it.
+
+    Args:
+        owner: Name of the model's handle, for messages.
+        wire: The call as it crosses.
 
     Raises:
         ModelCallTooLargeError: If its payload is larger than `LARGEST_PAYLOAD`.
     """
-    wire = call.to_wire()
     if may_fit(json_size(wire)):
         return
     size = _plain_size([wire])

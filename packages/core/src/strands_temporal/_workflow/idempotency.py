@@ -5,7 +5,6 @@ not enough: some servers number the calls of each answer from the start. The mes
 same over retries, a resume and continue-as-new, and over a reset thanks to `_upstream/answers.py`.
 """
 
-import asyncio
 import contextlib
 import hashlib
 import json
@@ -20,9 +19,9 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadConverter
 
 from .._upstream.private_api import background_task
+from .._upstream.run_local import run_local
 
 _LENGTH = 32  # hex digits: 128 bits, as in a UUID
-_DIRECT_CALLS = "__strands_temporal_direct_calls__"
 
 _NO_HEADERS: Mapping[str, Payload] = {}
 _headers: ContextVar[Mapping[str, Payload]] = ContextVar("strands_temporal_headers", default=_NO_HEADERS)
@@ -37,7 +36,7 @@ def idempotency_key(context: "ToolContext[Any]", arguments: Mapping[str, Any]) -
     """
     info = workflow.info()
     what = _digest([context.tool_use["name"], arguments])
-    asked = _asked(context) or _DirectCalls.of_this_run().asked(context.tool_use["toolUseId"], what)
+    asked = _asked(context) or run_local(_DirectCalls).asked(context.tool_use["toolUseId"], what)
     return _digest([info.workflow_id, info.first_execution_run_id, *asked, what])[:_LENGTH]
 
 
@@ -86,16 +85,6 @@ class _DirectCalls:
     def __init__(self) -> None:
         self._numbers: dict[tuple[str, str], int] = {}
         self._made: Counter[str] = Counter()
-
-    @classmethod
-    def of_this_run(cls) -> "_DirectCalls":
-        """Return the calls of this run, which are stored on its event loop."""
-        loop = asyncio.get_running_loop()
-        calls: _DirectCalls | None = getattr(loop, _DIRECT_CALLS, None)
-        if calls is None:
-            calls = cls()
-            setattr(loop, _DIRECT_CALLS, calls)
-        return calls
 
     def asked(self, tool_use_id: str, what: str) -> list[Any]:
         """Return a value that identifies a call among all calls of this run and of the runs before it.

@@ -8,6 +8,7 @@ from temporalio.exceptions import ApplicationError, FailureError, TemporalError
 from .._upstream.callers import raised_by_multi_agent
 from .._upstream.loop import adapt_loop
 from .._upstream.misplaced import misplaced_error
+from .._upstream.run_local import run_local
 from .._wire.failure_sizes import is_sendable, shortened
 from .._wire.failures import cause_of
 from .._wire.sizes import WireFormat
@@ -55,7 +56,7 @@ class AgentRunsInterceptor(worker.WorkflowInboundInterceptor):
 
     def _prepare(self) -> None:
         adapt_loop()
-        Gate.of_this_run().wire = self.wire_format
+        run_local(Gate).wire = self.wire_format
 
 
 def _end_run_on(error: Exception) -> None:

@@ -255,7 +255,8 @@ class TemporalModel(DescribedModel):
         Raises:
             ModelCallTooLargeError: If it is still too large for Temporal.
         """
-        check_call(repr(self), call)
+        wire = call.to_wire()
+        check_call(repr(self), wire)
         states = {
             "invocation_state": call.invocation_state,
             "model_state": call.model_state,
@@ -263,10 +264,10 @@ class TemporalModel(DescribedModel):
         }
         with SentTranscripts.of_this_run().hold(states) as held:
             if held is not None:
-                call = replace(
+                wire = replace(
                     call, invocation_state={}, model_state={}, config=None, held=held, version=HELD_VERSION
-                )
-            yield call.to_wire()
+                ).to_wire()
+            yield wire
 
     async def _ask(self, call: ModelCall, cancel_signal: Event | None) -> ModelResult:
         activity = STREAMING_MODEL_ACTIVITY if self.streaming_topic else MODEL_ACTIVITY

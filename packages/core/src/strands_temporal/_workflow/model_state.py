@@ -1,6 +1,5 @@
 """A model's facts as a workflow knows them without a call, and the settings that `update_config` changed."""
 
-import asyncio
 import copy
 import dataclasses
 import re
@@ -14,6 +13,7 @@ from typing_extensions import override
 
 from .._errors import AgentTypeError, AgentValueError
 from .._upstream.private_api import StructuredOutputSupport
+from .._upstream.run_local import run_local
 from .._wire.model_call import ModelFacts
 from .._wire.values import decode, is_json
 
@@ -80,17 +80,16 @@ class RunStates:
 
     def __init__(self) -> None:
         self._before = RunState()
-        self._runs: WeakKeyDictionary[asyncio.AbstractEventLoop, RunState] = WeakKeyDictionary()
 
     @property
     def current(self) -> RunState:
         """The state of this run. Outside of a workflow, the state with which every run begins."""
         if not workflow.in_workflow():
             return self._before
-        loop = asyncio.get_running_loop()  # the run's own
-        if loop not in self._runs:
-            self._runs[loop] = _copy(self._before)
-        return self._runs[loop]
+        states = run_local(_StatesOfRun)
+        if self not in states:
+            states[self] = _copy(self._before)
+        return states[self]
 
     def __getstate__(self) -> RunState:
         """Return the state with which a copy begins. deepcopy and pickle call this."""
@@ -100,6 +99,10 @@ class RunStates:
         """See `__getstate__`."""
         self.__init__()
         self._before = state
+
+
+class _StatesOfRun(WeakKeyDictionary[RunStates, RunState]):
+    """The states of all handles in one run."""
 
 
 class DescribedModel(StructuredOutputSupport, Model):  # pyright: ignore[reportIncompatibleVariableOverride]  # see StructuredOutputSupport

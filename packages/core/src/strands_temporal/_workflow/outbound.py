@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from temporalio import worker, workflow
 
+from .._upstream.run_local import run_local
 from .._wire.model_call import TRANSCRIPT_QUERY
 from .gate import BY_REFERENCE, Gate
 from .idempotency import ActivityHeaders
@@ -57,4 +58,4 @@ def check_sent(kind: str, values: Sequence[Any], text: str, advice: str) -> None
         PayloadTooLargeError: See `Gate.check`.
     """
     if has_agents():
-        Gate.of_this_run().check(kind, values, text, advice)
+        run_local(Gate).check(kind, values, text, advice)

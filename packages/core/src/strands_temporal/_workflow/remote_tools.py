@@ -9,6 +9,7 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from strands.hooks import (
     AgentInitializedEvent,
@@ -27,6 +28,7 @@ from typing_extensions import override
 
 from .._errors import AgentValueError
 from .._upstream.callers import called_by_strands
+from .._upstream.run_local import run_local
 from .activities import execute_activity
 from .options import ActivityOptions
 
@@ -45,9 +47,6 @@ class RemoteTools(ToolProvider, HookProvider):
 
     def __init__(self, *, each_call: bool = False) -> None:
         self._each_call = each_call
-        self._lock = asyncio.Lock()  # two agents that share the handle list once
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._tools: Sequence[AgentTool] | None = None
 
     @property
     @abstractmethod
@@ -111,14 +110,12 @@ class RemoteTools(ToolProvider, HookProvider):
         """
         if not workflow.in_workflow():
             return list(self)
-        async with self._lock:
-            loop = asyncio.get_running_loop()  # each workflow, and each replay of it, has its own
-            if self._loop is not loop:  # a handle shared by workflows must list in each
-                self._loop, self._tools = loop, None
-            if self._tools is None or self._each_call:
-                listed = await self.list_tools(known=self._tools is not None)
-                self._tools = self._tools if listed is None else listed
-            return list(self._tools or ())
+        listing = run_local(_Listings).setdefault(self, _Listing())
+        async with listing.lock:
+            if listing.tools is None or self._each_call:
+                listed = await self.list_tools(known=listing.tools is not None)
+                listing.tools = listing.tools if listed is None else listed
+            return list(listing.tools or ())
 
     @override
     def add_consumer(self, consumer_id: Any, **kwargs: Any) -> None:
@@ -138,6 +135,22 @@ class RemoteTools(ToolProvider, HookProvider):
             registry.add_callback(BeforeInvocationEvent, membership.join, order=HookOrder.SDK_FIRST)
         # An agent that resumes from an interrupt in a new run calls tools before it calls a model.
         registry.add_callback(BeforeToolsEvent, membership.join, order=HookOrder.SDK_FIRST)
+
+
+class _Listing:
+    """The tools of one handle in one run, None before the first listing.
+
+    Two agents that share the handle list once, and runs that share it list in each: an `asyncio.Lock` works
+    on one event loop only.
+    """
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.tools: Sequence[AgentTool] | None = None
+
+
+class _Listings(WeakKeyDictionary[RemoteTools, _Listing]):
+    """The listings of all handles in one run."""
 
 
 class RemoteTool(AgentTool):

@@ -8,12 +8,13 @@ import operator
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from temporalio import workflow
 
 from .._errors import AgentValueError
+from .._upstream.run_local import run_local
 from .._wire.model_call import HELD, TRANSCRIPT_QUERY, Transcript
 from .._wire.transcripts import (
     PAGE_BYTES,
@@ -86,24 +87,19 @@ class SentTranscripts:
     def of_this_run(cls) -> "SentTranscripts":
         """Return the object of this run. The first use creates it and registers its query handler.
 
-        The handler leads back to the object. A global would not do: this is a passthrough module of the
-        sandbox, so all workflows of the worker would share it.
-
         Raises:
             AgentValueError: If the workflow already has a query of that name.
         """
+        transcripts = run_local(cls)
         handler = workflow.get_query_handler(TRANSCRIPT_QUERY)
         if handler is None:
-            transcripts = cls()
             workflow.set_query_handler(TRANSCRIPT_QUERY, transcripts.page)
-            return transcripts
-        owner = getattr(cast("Any", handler), "__self__", None)
-        if not isinstance(owner, cls):
+        elif handler != transcripts.page:
             raise AgentValueError(
                 f"The workflow has a query handler {TRANSCRIPT_QUERY!r}: {handler!r}. Agents need that name; "
                 "give yours another"
             )
-        return owner
+        return transcripts
 
     @contextmanager
     def send(
