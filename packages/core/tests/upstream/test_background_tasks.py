@@ -27,7 +27,7 @@ from temporalio.client import Client
 from temporalio.common import RetryPolicy
 
 from strands_temporal import StrandsPlugin
-from strands_temporal._upstream.waiting import SETTLEMENT_POLLER
+from strands_temporal._upstream.install import SETTLEMENT
 from strands_temporal.activity import ToolContext as ActivityToolContext
 from strands_temporal.testing import (
     MakeAgent,
@@ -283,18 +283,31 @@ async def test_the_model_cancels_a_task(client: Client, options: dict[str, Any],
 # --- What the adaptation counts on
 
 
+SETTLEMENT_BODY = """\
+waiters = [asyncio.ensure_future(self._manager.wait(task['task_id'])) for task in tasks \
+if not is_task_status_terminal(task['status'])]
+try:
+    while waiters and (not self._agent.cancel_signal.is_set()):
+        settled, _ = await asyncio.wait(waiters, timeout=_CANCEL_POLL_INTERVAL, \
+return_when=asyncio.FIRST_COMPLETED)
+        if settled:
+            return
+finally:
+    for waiter in waiters:
+        waiter.cancel()
+    await asyncio.gather(*waiters, return_exceptions=True)"""
+"""What `wait_for_settlement` does in a workflow, without the poll."""
+
+
 def test_strands_polls_for_a_settlement_where_the_adaptation_waits() -> None:
     package = Path(next(iter(strands.__path__))) / "background_tasks"
     tree = ast.parse((package / "_background_tasks.py").read_text("utf-8"))
     (poller,) = [
         node
         for node in ast.walk(tree)
-        if isinstance(node, ast.AsyncFunctionDef) and node.name == SETTLEMENT_POLLER
+        if isinstance(node, ast.AsyncFunctionDef) and node.name == SETTLEMENT[-1]
     ]
-    text = ast.unparse(poller)
-    assert text.count("asyncio.wait(") == 1
-    assert "while waiters and (not self._agent.cancel_signal.is_set())" in text
-    assert "asyncio.wait(waiters, timeout=_CANCEL_POLL_INTERVAL" in text
+    assert "\n".join(map(ast.unparse, poller.body[1:])) == SETTLEMENT_BODY
     assert ast.unparse(tree).count("asyncio.wait(") == 1
     manager = (package / "in_process" / "_manager.py").read_text("utf-8")
     assert manager.count("self._runtime = get_background_task_runtime()") == 1

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
+from strands.background_tasks._types import BackgroundTask, is_task_status_terminal
 from temporalio import workflow
 
 from .teardown import check_not_torn_down
@@ -81,17 +82,34 @@ def on_this_loop(future: "concurrent.futures.Future[T]") -> "asyncio.Future[T]":
     return here
 
 
-async def settled(
-    waiters: Sequence["asyncio.Future[Any]"], signal: threading.Event
-) -> tuple[set[Any], set[Any]]:
-    """Wait until one of `waiters` is done or `signal` is set; return the done ones and the others.
+async def wait_for_settlement(plugin: Any, tasks: Sequence[BackgroundTask]) -> None:
+    """Wait until one of an agent's pending background tasks settles, or the agent is cancelled.
 
-    Strands polls the signal every 50 ms instead. Each poll would be a timer in history.
+    Strands' own method polls the cancel signal every 50 ms (1.62: _background_tasks.py:341). Each poll would
+    be a timer in history.
+
+    Args:
+        plugin: The agent's `_BackgroundTasks`, whose agent and manager have no public name.
+        tasks: Its tasks; those that have ended do not count.
     """
+    manager, signal = plugin._manager, plugin._agent.cancel_signal  # noqa: SLF001
+    waiters = [
+        asyncio.ensure_future(manager.wait(task["task_id"]))
+        for task in tasks
+        if not is_task_status_terminal(task["status"])
+    ]
+    try:
+        if waiters and not signal.is_set():
+            await _one_of(waiters, signal)
+    finally:
+        for waiter in waiters:
+            waiter.cancel()
+        await asyncio.gather(*waiters, return_exceptions=True)
+
+
+async def _one_of(waiters: Sequence["asyncio.Future[Any]"], signal: threading.Event) -> None:
     cancelled = asyncio.create_task(workflow.wait_condition(signal.is_set))
     try:
         await workflow.wait([*waiters, cancelled], return_when=asyncio.FIRST_COMPLETED)
     finally:
         cancelled.cancel()
-    done = {waiter for waiter in waiters if waiter.done()}
-    return done, set(waiters) - done

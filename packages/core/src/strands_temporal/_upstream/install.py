@@ -14,9 +14,8 @@ Each stand-in acts only inside a workflow and behaves as the original elsewhere.
 """
 
 import importlib
-import logging
 import types
-from typing import TypeVar
+from typing import Any
 
 from .cost import WorkflowCopy, WorkflowTracer
 from .determinism import (
@@ -37,20 +36,15 @@ from .waiting import (
     WorkflowBackgroundRuntime,
     WorkflowCancelWatcher,
     WorkflowExecutor,
+    WorkflowSettlement,
     WorkflowThreading,
 )
-
-logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
 
 ADAPTED_NAMES: dict[str, tuple[str, ...]] = {
     "strands._async": ("ThreadPoolExecutor", "asyncio"),
     "strands._identifier": ("time",),
     "strands.agent._concurrency": ("asyncio",),
     "strands.agent.agent": ("threading", "uuid"),
-    "strands.background_tasks._background_tasks": ("asyncio",),
     "strands.background_tasks.in_process._engine": ("datetime", "uuid4"),
     "strands.background_tasks.in_process._manager": ("asyncio", "get_background_task_runtime", "uuid"),
     "strands.event_loop.event_loop": ("copy", "get_tracer", "uuid"),
@@ -89,6 +83,10 @@ CANCEL_WATCHER = ("strands.agent.agent", "_link_cancel_signal")
 """Where Strands polls a caller's cancel signal, every 50 ms (1.62: agent.py:132). An agent used as a tool has
 a watcher for each call."""
 
+SETTLEMENT = ("strands.background_tasks._background_tasks", "_BackgroundTasks", "_await_next_settlement")
+"""Where Strands waits 50 ms at a time for a background task to end, to notice a cancellation (1.62:
+_background_tasks.py:341)."""
+
 SWARM_STATE = ("strands.multiagent.swarm", "SwarmState")
 """Where a swarm's start time defaults to `time.time`, bound when the class was created (1.62:
 swarm.py:186)."""
@@ -111,13 +109,16 @@ def adapt_strands() -> None:
                 raise
             continue
         _adapt(module, names)
-    for (module_name, name), stand_in in {
+    for (module_name, *class_name, name), stand_in in {
         CANCEL_WATCHER: WorkflowCancelWatcher,
+        SETTLEMENT: WorkflowSettlement,
         SWARM_STATE: WorkflowSwarmState,
     }.items():
-        module = importlib.import_module(module_name)
-        if not isinstance(getattr(module, name), StandIn):
-            setattr(module, name, stand_in(getattr(module, name)))
+        holder: Any = importlib.import_module(module_name)
+        for part in class_name:
+            holder = getattr(holder, part)
+        if not isinstance(vars(holder)[name], StandIn):
+            setattr(holder, name, stand_in(vars(holder)[name]))
 
 
 def _adapt(module: types.ModuleType, names: tuple[str, ...]) -> None:

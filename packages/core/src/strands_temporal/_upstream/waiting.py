@@ -5,15 +5,16 @@ a queue in `Graph`. Each tick would be a timer in history. Code that Strands run
 loop runs inline (`sync_calls.py`) or on the workflow's loop (`background.py`).
 """
 
+import functools
 import sys
 import threading
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Future as ThreadsFuture
 from typing import Any, TypeVar, cast
 
 from temporalio import workflow
 
-from .background import BackgroundRuntime, OneLoop, on_this_loop, settled, start
+from .background import BackgroundRuntime, OneLoop, on_this_loop, start, wait_for_settlement
 from .cancel_signal import CancelSignal
 from .stand_in import StandIn
 from .sync_calls import InlineExecutor, run_now
@@ -24,11 +25,6 @@ T = TypeVar("T")
 QUEUE_POLLER = "_execute_nodes_parallel"
 """Where `Graph` waits 0.1 s at a time for its nodes' events (1.62: graph.py:855), to notice that all nodes
 have ended. Each node's last event is None, which wakes it, so the poll is not needed."""
-
-
-SETTLEMENT_POLLER = "_await_next_settlement"
-"""Where Strands waits 50 ms at a time for a background task to end, to notice a cancellation (1.62:
-background_tasks/_background_tasks.py:355)."""
 
 
 class WorkflowThreading(StandIn):
@@ -53,13 +49,6 @@ class WorkflowAsyncio(StandIn):
             timeout = None
         return self._original.wait_for(awaitable, timeout)
 
-    def wait(self, waiters: Any, **options: Any) -> Coroutine[Any, Any, Any]:
-        caller = sys._getframe(1)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        if caller.f_code.co_name == SETTLEMENT_POLLER and workflow.in_workflow():
-            plugin: Any = caller.f_locals["self"]
-            return settled(waiters, plugin._agent.cancel_signal)  # noqa: SLF001
-        return self._original.wait(waiters, **options)
-
     def get_running_loop(self) -> Any:
         loop = self._original.get_running_loop()
         return OneLoop(loop) if workflow.in_workflow() else loop
@@ -78,6 +67,17 @@ class WorkflowAsyncio(StandIn):
 class WorkflowBackgroundRuntime(StandIn):
     def __call__(self) -> Any:
         return BackgroundRuntime() if workflow.in_workflow() else self._original()
+
+
+class WorkflowSettlement(StandIn):
+    """The method that waits for background tasks. In a workflow it waits without a timer."""
+
+    def __get__(self, plugin: Any, owner: object = None) -> Callable[[Sequence[Any]], Awaitable[None]]:
+        return functools.partial(self, plugin)
+
+    async def __call__(self, plugin: Any, tasks: Sequence[Any]) -> None:
+        wait = wait_for_settlement if workflow.in_workflow() else self._original
+        await wait(plugin, tasks)
 
 
 class WorkflowCancelWatcher(StandIn):
