@@ -6,7 +6,7 @@ Each docstring says where upstream defines it. `tests/upstream` fails when that 
 from collections.abc import Callable
 from typing import Any, cast
 
-from strands import Agent
+from strands import Agent, ToolContext
 from temporalio import workflow
 
 from .sync_calls import capture
@@ -22,6 +22,14 @@ def background_task(context: object) -> str | None:
     Its context has the id only in a private attribute (1.62: background_tasks/in_process/_manager.py:62).
     """
     return getattr(context, "_task_id", None)
+
+
+def interrupt_id(context: "ToolContext[Any]", name: str) -> str:
+    """Return the id that Strands gives to a tool's interrupt (1.62: types/tools.py:218).
+
+    `ToolContext.interrupt` is the public way, but it registers the question if it has no answer.
+    """
+    return context._interrupt_id(name)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def end_waiting(agent: Agent) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, Protocol
 
 from strands.interrupt import Interrupt, InterruptException
 from temporalio import activity
@@ -32,7 +32,24 @@ class ToolCall(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass
+class CallRecord:
+    """What a worker notes about a tool call while its activity runs.
+
+    Attributes:
+        call: The worker's side of the call; None on a worker without `StrandsPlugin`.
+        agent_state: The copy of the agent's state, once the activity has used it.
+        invocation_state: A copy of the invocation state at the start, to tell the changes by.
+        cancel: The arguments of `Agent.cancel`, if a hosted tool called it.
+    """
+
+    call: ToolCall | None = None
+    agent_state: ActivityAgentState | None = None
+    invocation_state: dict[str, Any] | None = None
+    cancel: dict[str, Any] | None = None
+
+
+@dataclass
 class ToolContext:
     """The call that an activity answers as a tool: the serialisable counterpart of `strands.ToolContext`.
 
@@ -54,14 +71,12 @@ class ToolContext:
     answers: dict[str, Any] = field(default_factory=dict[str, Any])
     state: dict[str, Any] = field(default_factory=dict[str, Any])
 
-    _call: ClassVar[ToolCall | None] = None  # set on the object, on a worker that has the plugin
-    _agent_state: ClassVar[ActivityAgentState | None] = None
-    _invocation_state_before: ClassVar[dict[str, Any] | None] = None
-    _cancel: ClassVar[dict[str, Any] | None] = None
-
     def __post_init__(self) -> None:
-        for name in ("tool_use", "invocation_state", "answers", "state"):
-            object.__setattr__(self, name, decode(getattr(self, name)))
+        self.tool_use = decode(self.tool_use)
+        self.invocation_state = decode(self.invocation_state)
+        self.answers = decode(self.answers)
+        self.state = decode(self.state)
+        self._record = CallRecord()  # no field: it does not cross
 
     @property
     def agent_state(self) -> ActivityAgentState:
@@ -71,10 +86,11 @@ class ToolContext:
         before Strands sees the result; changes by a failed attempt are dropped. If two tools run at once, the
         changes of both are kept; for the same key the later result wins.
         """
-        if self._agent_state is None:
-            writable = self._call is None or self._call.same_process
-            object.__setattr__(self, "_agent_state", ActivityAgentState(self.state, writable=writable))
-        return cast("ActivityAgentState", self._agent_state)
+        record = self._record
+        if record.agent_state is None:
+            writable = record.call is None or record.call.same_process
+            record.agent_state = ActivityAgentState(self.state, writable=writable)
+        return record.agent_state
 
     @property
     def idempotency_key(self) -> str:
@@ -90,7 +106,8 @@ class ToolContext:
     @property
     def attempt(self) -> int:
         """Temporal's number of this attempt, from 1; from 1 again after an operator's reset."""
-        return self._call.attempt if self._call else activity.info().attempt
+        call = self._record.call
+        return call.attempt if call else activity.info().attempt
 
     @property
     def cancel_signal(self) -> threading.Event:
@@ -142,12 +159,18 @@ class ToolContext:
         raise InterruptException(Interrupt(id="", name=name, reason=reason))
 
     def _known_call(self) -> ToolCall:
-        if self._call is None:
+        call = self._record.call
+        if call is None:
             raise RuntimeError(
                 "This activity was not called as a tool by a TemporalAgent, or its worker has no "
                 "StrandsPlugin: the call's key, cancel signal and progress are not known here"
             )
-        return self._call
+        return call
+
+
+def record_of(context: ToolContext) -> CallRecord:
+    """Return what this worker notes about a call."""
+    return context._record  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # not for users
 
 
 HELD_PARTS = ("invocation_state", "state")

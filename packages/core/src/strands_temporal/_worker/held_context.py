@@ -22,4 +22,4 @@ async def complete_context(
     told: dict[str, Any] = await queries.held(PayloadConverter.default.from_payload(held))
     for name in HELD_PARTS:
         if name in told:
-            object.__setattr__(context, name, decode(told[name]))
+            setattr(context, name, decode(told[name]))

@@ -7,7 +7,7 @@ from typing import Any
 from typing_extensions import override
 
 from .._wire.model_call import REQUEST_STATE
-from .._wire.tool_context import ToolCall, ToolContext
+from .._wire.tool_context import CallRecord, ToolCall, ToolContext, record_of
 from .invocation_state import changes
 
 _ASK_FOR_IT = (
@@ -16,16 +16,19 @@ _ASK_FOR_IT = (
 )
 
 
+class _NotSentError(RuntimeError, AttributeError):
+    """A part of the context did not cross. An AttributeError too, for `hasattr` and `getattr`."""
+
+
 class _CallOnly(ToolContext):
     """The context for an activity without the parameter. It has only the data of the call's header."""
 
     def __init__(self, tool_use: dict[str, Any]) -> None:
-        object.__setattr__(self, "tool_use", tool_use)
+        self.tool_use = tool_use
+        self._record = CallRecord()
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        raise RuntimeError(f"There is no tool context here that knows {name!r}. {_ASK_FOR_IT}")
+        raise _NotSentError(f"There is no tool context here that knows {name!r}. {_ASK_FOR_IT}")
 
     @override
     def __repr__(self) -> str:
@@ -62,7 +65,7 @@ def begin_call(args: Any, call: ToolCall, tool_use: dict[str, Any]) -> ToolConte
     """
     remember_context(args)
     context = _current.get() or _CallOnly(tool_use)
-    object.__setattr__(context, "_call", call)
+    record_of(context).call = call
     _current.set(context)
     return context
 
@@ -71,24 +74,24 @@ def remember_state(context: ToolContext) -> None:
     """Remember the invocation state of a whole context, for `changed_state` to compare with."""
     if not isinstance(context, _CallOnly):
         context.invocation_state.setdefault(REQUEST_STATE, {})
-        object.__setattr__(context, "_invocation_state_before", copy.deepcopy(context.invocation_state))
+        record_of(context).invocation_state = copy.deepcopy(context.invocation_state)
 
 
 def current_call() -> ToolCall | None:
     """Return the tool call that this activity answers, or None."""
     context = _current.get()
-    return None if context is None else context._call  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return None if context is None else record_of(context).call
 
 
 def changed_state(context: ToolContext) -> dict[str, Any] | None:
     """Return the activity's changes for the agent, as in `ToolAnswer.state`."""
-    state = context._agent_state  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # ours, in this module
-    before = context._invocation_state_before  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # as above
+    record = record_of(context)
+    state, before = record.agent_state, record.invocation_state
     changed = changes(before, context.invocation_state) if before is not None else []
-    parts = {**((state and state.patch()) or {}), "invocation_state": changed, "cancel": context._cancel}  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # as above
+    parts = {**((state and state.patch()) or {}), "invocation_state": changed, "cancel": record.cancel}
     return {name: part for name, part in parts.items() if part} or None
 
 
 def note_cancel(context: ToolContext, asked: dict[str, Any] | None) -> None:
     """Remember that a tool ends its agent's loop: `asked` is the arguments of `Agent.cancel`."""
-    object.__setattr__(context, "_cancel", asked)
+    record_of(context).cancel = asked

@@ -7,9 +7,7 @@ from typing import Any, get_type_hints
 
 import strands
 from strands import ToolContext
-from strands.interrupt import InterruptException
 from strands.types.tools import AgentTool
-from temporalio.api.common.v1 import Payload
 from temporalio.exceptions import TemporalError
 from typing_extensions import Unpack
 
@@ -18,14 +16,12 @@ from .._upstream.private_api import activity_name
 from .._wire.tool_arguments import ActivityParameters, function_of
 from .._wire.tool_call import ToolAnswer
 from .._wire.tool_context import CONTEXT_PARAMETER
-from .._wire.tool_failures import from_tool_failure
-from .activities import check_activity, check_in_workflow, execute_activity, name_of
+from .activities import check_activity, check_in_workflow, name_of
 from .failures import construction_error
-from .held_context import crossing_context
-from .idempotency import idempotency_key, tool_header
 from .invocation_state import users_state
 from .options import ActivityOptions, merge_options, tool_defaults
-from .tool_context import answer, apply_state, takes_context, wire_context
+from .tool_calls import call_tool_activity
+from .tool_context import apply_state, takes_context
 from .tool_results import bare_value, tool_value
 
 
@@ -97,47 +93,35 @@ def activity_call(owner: str, activity: Callable[..., Any], options: ActivityOpt
     returns = get_type_hints(function).get("return")
     warned: set[str] = set()
 
-    @functools.wraps(function)
     async def call(*, tool_context: "ToolContext[Any]", **arguments: Any) -> Any:
         check_in_workflow(activity_type)
-        header = tool_header(idempotency_key(tool_context, arguments), tool_context, activity_type)
-        if not with_context:
-            return await run(tool_context, arguments, {"answers": {}}, header, {})
-        state = users_state(owner, tool_context.invocation_state, warned)
-        with crossing_context(wire_context(tool_context, state), complete=not elsewhere) as (
-            crossing,
-            headers,
-        ):
-            return await run(tool_context, arguments, crossing, header, headers)
-
-    async def run(
-        tool_context: "ToolContext[Any]",
-        arguments: dict[str, Any],
-        crossing: dict[str, Any],
-        header: Payload,
-        headers: dict[str, Payload],
-    ) -> Any:
+        state = users_state(owner, tool_context.invocation_state, warned) if with_context else None
         given: Any = tool_context.tool_use["input"]
-        while True:
-            try:
-                value = await execute_activity(
-                    activity_type,
-                    parameters.arguments(given, arguments, crossing if with_context else None),
-                    options,
-                    restore=from_tool_failure,
-                    cancel_signal=tool_context.cancel_signal,
-                    tool_header=header,
-                    headers=headers,
-                )
-                return _result(value, tool_context, returns)
-            except AgentCancelledError as error:  # noqa: PERF203  # a try for each question
-                return {"status": "error", "content": [{"text": str(error)}]}
-            except InterruptException as error:
-                crossing["answers"] = answer(tool_context, error, crossing["answers"])
+        try:
+            value = await call_tool_activity(
+                activity_type,
+                tool_context,
+                arguments,
+                lambda payload: parameters.arguments(given, arguments, payload if with_context else None),
+                options,
+                state=state,
+                complete=not elsewhere,
+            )
+        except AgentCancelledError as error:
+            return {"status": "error", "content": [{"text": str(error)}]}
+        return _result(value, tool_context, returns)
 
+    return _disguised(call, function, activity_type, signature)
+
+
+def _disguised(
+    call: Callable[..., Any], function: Callable[..., Any], activity_type: str, signature: inspect.Signature
+) -> Callable[..., Any]:
+    """Return `call` with what Strands reads of an activity's function, plus Strands' tool context."""
+    call = functools.wraps(function)(call)
     if function.__name__ == "__call__":
         call.__name__ = activity_type
-    if not with_context:
+    if CONTEXT_PARAMETER not in signature.parameters:
         parameter = inspect.Parameter(CONTEXT_PARAMETER, inspect.Parameter.KEYWORD_ONLY)
         signature = signature.replace(parameters=[*signature.parameters.values(), parameter])
     setattr(call, "__signature__", signature)  # noqa: B010  # what `inspect` reads, unknown to type checkers

@@ -19,15 +19,12 @@ from .._wire.tool_call import (
     HostedToolSpec,
     ToolAnswer,
 )
-from .._wire.tool_failures import from_tool_failure
 from .._wire.values import decode
-from .activities import execute_activity
-from .held_context import crossing_context
-from .idempotency import idempotency_key, tool_header
 from .invocation_state import users_state
 from .options import HEARTBEATING_TOOL_DEFAULTS, ActivityOptions, merge_options
 from .remote_tools import RemoteTool, RemoteTools
-from .tool_context import answer, apply_state, wire_context
+from .tool_calls import call_tool_activity
+from .tool_context import apply_state
 from .tool_results import tool_value
 
 
@@ -134,22 +131,15 @@ class _HostedTool(RemoteTool):
         given: Any = use["input"]
         arguments: dict[str, Any] = given if isinstance(given, dict) else {"input": given}
         options = {"summary": use["name"], **handle.options}
-        header = tool_header(idempotency_key(context, arguments), context, INVOKE_TOOL_ACTIVITY)
-        with crossing_context(wire_context(context, state)) as (crossing, headers):
-            while True:
-                try:
-                    value = await execute_activity(
-                        INVOKE_TOOL_ACTIVITY,
-                        [self._hosted_as, crossing],
-                        cast("ActivityOptions", options),
-                        restore=from_tool_failure,
-                        cancel_signal=context.cancel_signal,
-                        tool_header=header,
-                        headers=headers,
-                    )
-                    return _result(value, context)
-                except InterruptException as error:  # noqa: PERF203  # a try for each question
-                    crossing["answers"] = answer(context, error, crossing["answers"])
+        value = await call_tool_activity(
+            INVOKE_TOOL_ACTIVITY,
+            context,
+            arguments,
+            lambda payload: [self._hosted_as, payload],
+            cast("ActivityOptions", options),
+            state=state,
+        )
+        return _result(value, context)
 
 
 def _success(text: str) -> ToolResult:

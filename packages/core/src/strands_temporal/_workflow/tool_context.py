@@ -1,7 +1,6 @@
 """Converts Strands' tool context to the values that cross, and applies the changes that come back."""
 
 import inspect
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ from strands.agent.state import AgentState
 from strands.interrupt import InterruptException
 from temporalio.exceptions import ApplicationError
 
+from .._upstream.private_api import interrupt_id
 from .._wire.tool_context import CONTEXT_PARAMETER, ToolContext
 from .._wire.values import decode, encode, encode_any
 from .invocation_state import apply_changes
@@ -62,7 +62,7 @@ def answer(
         ApplicationError: If the activity already had the answer.
     """
     asked = error.interrupt
-    if asked.id and asked.id != _interrupt_id(context, asked.name):
+    if asked.id and asked.id != interrupt_id(context, asked.name):
         raise error from None
     try:
         given = context.interrupt(asked.name, asked.reason)
@@ -87,14 +87,9 @@ def _answers(context: "StrandsToolContext[Any]") -> dict[str, Any]:
     state: dict[str, Any] = Agent.take_snapshot(agent, include=["interrupt_state"]).data["interrupt_state"]
     return {
         interrupt["name"]: encode(interrupt["response"])
-        for interrupt_id, interrupt in state["interrupts"].items()
-        if interrupt_id == _interrupt_id(context, interrupt["name"]) and interrupt["response"] is not None
+        for id_, interrupt in state["interrupts"].items()
+        if id_ == interrupt_id(context, interrupt["name"]) and interrupt["response"] is not None
     }
-
-
-def _interrupt_id(context: "StrandsToolContext[Any]", name: str) -> str:
-    """Return the id that Strands gives to an interrupt of a tool (1.62: types/tools.py:218)."""
-    return f"v1:tool_call:{context.tool_use['toolUseId']}:{uuid.uuid5(uuid.NAMESPACE_OID, name)}"
 
 
 def state_of(context: "StrandsToolContext[Any]") -> AgentState | None:

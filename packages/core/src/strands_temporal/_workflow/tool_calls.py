@@ -1,0 +1,68 @@
+"""Calls the activity behind a tool, once for each answer to its interrupts."""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from strands import ToolContext
+from strands.interrupt import InterruptException
+
+from .._wire.tool_failures import from_tool_failure
+from .activities import execute_activity
+from .held_context import CrossingContext, crossing_context
+from .idempotency import idempotency_key, tool_header
+from .options import ActivityOptions
+from .tool_context import answer, wire_context
+
+
+async def call_tool_activity(
+    activity_type: str,
+    context: "ToolContext[Any]",
+    given: Mapping[str, Any],
+    arguments: Callable[[dict[str, Any]], list[Any]],
+    options: ActivityOptions,
+    *,
+    state: dict[str, Any] | None,
+    complete: bool = True,
+) -> Any:
+    """Return the value of the activity that answers a tool call.
+
+    If the activity raises an interrupt that has an answer, it is scheduled again with the answer.
+
+    Args:
+        activity_type: Activity type.
+        context: The call, as Strands gives it to a tool.
+        given: The tool's validated arguments, which are part of the idempotency key.
+        arguments: Makes the activity's arguments from the values of its `ToolContext`.
+        options: Activity options.
+        state: The invocation state that crosses; None for an activity without a context.
+        complete: Whether the worker has `StrandsPlugin`, and can ask for a large context.
+
+    Raises:
+        AgentCancelledError: If the agent's cancel signal was set first.
+        InterruptException: If an interrupt has no answer yet.
+        Exception: The activity's failure, as Strands words it.
+    """
+    header = tool_header(idempotency_key(context, given), context, activity_type)
+    with _crossing(context, state, complete) as (payload, headers):
+        while True:
+            try:
+                return await execute_activity(
+                    activity_type,
+                    arguments(payload),
+                    options,
+                    restore=from_tool_failure,
+                    cancel_signal=context.cancel_signal,
+                    tool_header=header,
+                    headers=headers,
+                )
+            except InterruptException as error:  # noqa: PERF203  # a try for each question
+                payload["answers"] = answer(context, error, payload["answers"])
+
+
+def _crossing(
+    context: "ToolContext[Any]", state: dict[str, Any] | None, complete: bool
+) -> "contextlib.AbstractContextManager[CrossingContext]":
+    if state is None:  # the answers are kept here, though the activity does not get them
+        return contextlib.nullcontext(CrossingContext({"answers": {}}, {}))
+    return crossing_context(wire_context(context, state), complete=complete)
