@@ -228,9 +228,6 @@ def test_a_time_out_stays_the_activity_error_that_it_is() -> None:
     "error",
     [
         ValueError("bad"),
-        KeyError("city"),
-        KeyError(3),
-        KeyError(("a", 1)),
         LookupError("none"),
         RuntimeError("boom"),
         OSError("disk"),
@@ -246,6 +243,14 @@ def test_a_tools_builtin_exception_comes_back_as_itself(error: Exception) -> Non
     assert str(restored) == str(error)
     assert restored.__cause__ is received
     assert isinstance(from_activity_error(received), ApplicationError)  # for tools only
+
+
+@pytest.mark.parametrize("error", [KeyError("city"), KeyError(3), KeyError(("a", 1))], ids=repr)
+def test_a_tools_key_error_comes_back_with_its_text(error: Exception) -> None:
+    restored = from_tool_activity_error(across(error))
+    assert isinstance(restored, KeyError)
+    assert isinstance(restored, ApplicationError)  # out of an agent it ends the run
+    assert (type(restored).__name__, str(restored)) == ("KeyError", str(error))
 
 
 @pytest.mark.parametrize(

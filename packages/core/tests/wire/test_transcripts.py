@@ -14,6 +14,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from strands_temporal._wire.model_call import TRANSCRIPT_GONE, TRANSCRIPT_QUERY, ModelCall, Transcript
+from strands_temporal._wire.transcript_parts import Answer, New, part_from_wire, part_to_wire
 from strands_temporal._wire.transcripts import (
     ANSWER_DIGITS,
     PAGE_BYTES,
@@ -345,7 +346,8 @@ def test_a_delta_rebuilds_the_list_and_brings_only_what_is_new(
     new = delta(old.items, now)
     assert rebuilt([encode(message) for message in before], new.parts, None, lambda part: part) == encode(now)
     known = {json_of(message) for message in before}
-    brought = [part for part in new.parts if "kept" not in part]
+    assert list(map(part_from_wire, map(part_to_wire, new.parts))) == new.parts
+    brought = [part for part in new.parts if isinstance(part, New)]
     assert len(brought) == sum(json_of(message) not in known for message in now)
 
 
@@ -372,5 +374,5 @@ async def test_what_is_equal_but_not_the_same_crosses(
 def test_an_answer_is_known_by_the_beginning_of_its_digest() -> None:
     message = {"role": "assistant", "content": [{"text": "hi"}]}
     (item,), _, size = delta([], [message])
-    assert delta([], [message], item.digest.hex()[:ANSWER_DIGITS], 7).parts == [{"answer": 7}]
+    assert delta([], [message], item.digest.hex()[:ANSWER_DIGITS], 7).parts == [Answer(7)]
     assert size == len(json_of(message).replace(" ", ""))

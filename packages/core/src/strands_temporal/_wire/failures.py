@@ -4,10 +4,9 @@ An activity's interceptor calls `to_application_error`; the workflow calls `from
 `from_tool_activity_error`.
 """
 
-import ast
 import builtins
 import inspect
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from strands.interrupt import Interrupt, InterruptException
 from strands.types import exceptions as strands_exceptions
@@ -86,8 +85,12 @@ def from_tool_activity_error(error: ActivityError) -> Exception:
     if isinstance(error.cause, temporal_exceptions.TimeoutError):
         return error.cause
     restored = from_activity_error(error)
-    if isinstance(restored, ApplicationError):
-        return _builtin_exception(restored) or restored
+    if not isinstance(restored, ApplicationError):
+        return restored
+    name = restored.type or ""
+    if is_rebuildable(getattr(builtins, name, None)):
+        restored = rebuilt_exception(builtins.__name__, name, name, restored.message)
+        restored.__cause__ = error
     return restored
 
 
@@ -130,38 +133,49 @@ def _restore(failure: ApplicationError) -> Exception | None:
     return cls(failure.message)
 
 
-def _builtin_exception(failure: ApplicationError) -> Exception | None:
-    cls = getattr(builtins, failure.type or "", None)
-    if not (inspect.isclass(cls) and issubclass(cls, Exception)) or issubclass(
-        cls, (StopIteration, StopAsyncIteration)
-    ):
-        return None
+class ToolActivityError(ApplicationError):
+    """Stands in for an exception class of a tool's activity that the workflow cannot import or rebuild."""
+
+    def __str__(self) -> str:
+        """Return the exception's own text."""
+        return self.message
+
+
+def rebuilt_exception(module: str, name: str, base: str, text: str) -> Exception:
+    """Return an exception that Strands words as the one that a tool's activity raised.
+
+    A builtin exception comes back as itself. Another, or one that words its argument (KeyError), becomes an
+    `ApplicationError` of its name, which is also an instance of the builtin class.
+
+    Args:
+        module: Module of its class.
+        name: Name of its class.
+        base: The builtin class that is nearest to it, and that `is_rebuildable`.
+        text: Its text.
+    """
+    parent = cast("type[Exception]", getattr(builtins, base, Exception))
+    if (module, name) == (builtins.__name__, base):
+        same = parent(text) if text else parent()
+        if str(same) == text:
+            return same
+    bases = (ToolActivityError,) if parent is Exception else (ToolActivityError, parent)
+    named = cast("type[ToolActivityError]", type(name, bases, {"__module__": module}))
+    return named(text, type=name, non_retryable=True)
+
+
+def is_rebuildable(cls: object) -> bool:
+    """Tell whether a class is a builtin exception that can be raised again from its text alone."""
+    if not (inspect.isclass(cls) and issubclass(cls, Exception)):
+        return False
+    if getattr(builtins, cls.__name__, None) is not cls:
+        return False
+    if issubclass(cls, (StopIteration, StopAsyncIteration)):  # a coroutine cannot raise them
+        return False
     try:
-        restored = _key_error(failure.message) if cls is KeyError else cls(failure.message)
-    except TypeError:  # UnicodeDecodeError, for example, takes more than a message
-        return None
-    restored.__cause__ = failure.__cause__
-    return restored
-
-
-def _key_error(text: str) -> KeyError:
-    """Return a KeyError for a text that is the repr of its key."""
-    if not text:
-        return KeyError()
-    try:
-        key = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):  # the key's repr is no literal
-        return KeyError(_Verbatim(text))
-    return KeyError(key if repr(key) == text else _Verbatim(text))
-
-
-class _Verbatim(str):
-    """A text that is its own repr."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
+        cls("text")
+    except TypeError:  # UnicodeDecodeError, ExceptionGroup
+        return False
+    return True
 
 
 def error_leaves(error: BaseException) -> list[BaseException]:

@@ -59,7 +59,7 @@ class Transcript:
         call: Number of this call among the agent's, from 1. The delta is against the call before.
         digest: Digest of the whole conversation, including tools and frame.
         agent: Number of the agent in its run, from 1.
-        messages: Parts of the conversation, in order (see `transcripts.py`). None: the worker is to ask.
+        messages: Parts of the conversation, in order (see `transcript_parts.py`). None: the worker is to ask.
         tools: Parts of the tools in the same way; None if they are as before.
         frame: What else is not as before, by the names of `Frame`; null for what is no more.
     """

@@ -1,26 +1,18 @@
 """Delta encoding of conversations: ranges kept from the previous call, plus new messages.
 
 `_workflow/transcripts.py` remembers what it sent, `_worker/transcripts.py` keeps what it got. Both identify
-an item, a message or a tool spec, by the digest of its JSON.
-
-A list crosses in parts, as a person reads them in history:
-
-    {"kept": [0, 4]}      items 0 to 3 of the call before
-    {"answer": 2}         the answer to call 2, which is the call before
-    {"user": "Hello."}    a user message that is this text
-    {"role": ...}         another message, or a tool's spec, encoded
-
-Older histories have `[0, 4]`, null and a bare text in place of the first three.
+an item, a message or a tool spec, by the digest of its JSON. `transcript_parts.py` says how a delta crosses.
 """
 
 import json
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple, TypedDict, TypeVar, cast
 
 from strands.types.content import SystemContentBlock, split_system_prompt
 
+from .transcript_parts import Answer, Kept, New, Part
 from .values import decode, encode
 
 T = TypeVar("T")
@@ -71,12 +63,12 @@ class Delta(NamedTuple):
 
     Attributes:
         items: The list.
-        parts: Its parts as they cross (see `Transcript`).
+        parts: What it takes from the previous list, and what is new.
         size: Bytes of JSON of its new items.
     """
 
     items: list[Item]
-    parts: list[Any]
+    parts: list[Part]
     size: int
 
 
@@ -139,42 +131,53 @@ def delta(before: Sequence[Item], values: Sequence[Any], answer: str = "", call:
         TypeError: If a new item contains something that is neither JSON nor bytes.
     """
     items: list[Item] = []
-    parts: list[Any] = []
-    kept: list[int] | None = None  # the last part, if it is a range
+    parts: list[Part] = []
+    places = _Places(before)
     size = 0
-    places: dict[bytes, int] | None = None
-    at = 0  # where the last kept range may continue
+    at = 0  # where the next item of `before` is expected
     for value in values:
-        place = at
-        if at >= len(before) or not before[at].is_still(value):
+        if at < len(before) and before[at].is_still(value):
+            place: int | None = at
+        else:
             encoded = encode(value)
             data = canonical(encoded)
             digest = digest_of(data)
-            if places is None:
-                places = {item.digest: i for i, item in reversed(list(enumerate(before)))}
-            found = places.get(digest)
-            if found is None:
+            place = places.find(digest)
+            if place is None:
                 copied = _copy(value)
                 items.append(Item(copied, digest, _is_only_text(copied)))
                 if digest.hex()[:ANSWER_DIGITS] == answer:
-                    parts.append({"answer": call})
+                    parts.append(Answer(call))
                 else:
-                    parts.append(_part_of(encoded))
+                    parts.append(New(encoded))
                     size += len(data)
-                kept = None
                 continue
-            place = found
         at = place + 1
         items.append(before[place])
-        if kept is not None and kept[1] == place:
-            kept[1] = at
+        last = parts[-1] if parts else None
+        if isinstance(last, Kept) and last.stop == place:
+            parts[-1] = Kept(last.start, at)
         else:
-            kept = [place, at]
-            parts.append({"kept": kept})
+            parts.append(Kept(place, at))
     return Delta(items, parts, size)
 
 
-def rebuilt(before: Sequence[T], parts: Sequence[Any], answer: T | None, make: Callable[[Any], T]) -> list[T]:
+class _Places:
+    """Finds items by their digests. Indexed at the first search: most calls only append."""
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self._items = items
+        self._places: dict[bytes, int] | None = None
+
+    def find(self, digest: bytes) -> int | None:
+        if self._places is None:
+            self._places = {item.digest: i for i, item in reversed(list(enumerate(self._items)))}
+        return self._places.get(digest)
+
+
+def rebuilt(
+    before: Sequence[T], parts: Iterable[Part], answer: T | None, make: Callable[[Any], T]
+) -> list[T]:
     """Return the list that `parts` describes as a delta against the previous one.
 
     Args:
@@ -187,20 +190,18 @@ def rebuilt(before: Sequence[T], parts: Sequence[Any], answer: T | None, make: C
         LookupError: If the parts do not refer to `before` and `answer`.
     """
     items: list[T] = []
-    for part in map(_named, parts):
+    for part in parts:
         match part:
-            case {"kept": [start, stop], **more} if not more:
+            case Kept(start, stop):
                 if stop > len(before):
                     raise LookupError(f"{stop} items are kept of {len(before)}")
                 items += before[start:stop]
-            case {"answer": int(), **more} if not more:
+            case Answer():
                 if answer is None:
                     raise LookupError("the answer to the call before is not known")
                 items.append(answer)
-            case {"user": str(text), **more} if not more:
-                items.append(make({"role": "user", "content": [{"text": text}]}))
-            case _:
-                items.append(make(part))
+            case New(encoded):
+                items.append(make(encoded))
     return items
 
 
@@ -253,26 +254,6 @@ def _is_only_text(copied: Any) -> bool:
     if kind is list:
         return all(map(_is_only_text, copied))
     return kind is str
-
-
-def _part_of(encoded: Any) -> Any:
-    """Return a new item as it crosses."""
-    match encoded:
-        case {"role": "user", "content": [{"text": str(text), **more_of_block}], **more} if not (
-            more or more_of_block or next(iter(encoded)) != "role"  # the order of the keys crosses too
-        ):
-            return {"user": text}
-        case _:
-            return encoded
-
-
-def _named(part: Any) -> Any:
-    """Return a part of an older history as it is written now."""
-    if isinstance(part, list):
-        return {"kept": part}
-    if part is None:
-        return {"answer": 0}
-    return {"user": part} if isinstance(part, str) else part
 
 
 PAGE_BYTES = 360 * 1024

@@ -19,6 +19,7 @@ from strands.types.tools import ToolSpec
 from temporalio import activity
 
 from .._wire.model_call import OutputSchema, Transcript
+from .._wire.transcript_parts import part_from_wire
 from .._wire.transcripts import (
     ANSWER_DIGITS,
     Frame,
@@ -185,11 +186,11 @@ def _rebuilt(before: _Kept, transcript: Transcript) -> _Kept:
     frame: dict[str, Any] = {**before.frame, **transcript.frame}
     tools = before.tools
     if transcript.tools is not None:
-        tools = rebuilt(before.tools, transcript.tools, None, _item)
+        tools = rebuilt(before.tools, map(part_from_wire, transcript.tools), None, _item)
     return _Kept(
         transcript.call,
         transcript.digest,
-        rebuilt(before.messages, transcript.messages or (), before.answer, _item),
+        rebuilt(before.messages, map(part_from_wire, transcript.messages or ()), before.answer, _item),
         tools,
         cast("Frame", {name: value for name, value in frame.items() if value is not None}),
     )

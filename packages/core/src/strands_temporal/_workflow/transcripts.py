@@ -16,6 +16,7 @@ from temporalio import workflow
 from .._errors import AgentValueError
 from .._upstream.run_local import run_local
 from .._wire.model_call import HELD, TRANSCRIPT_QUERY, Transcript
+from .._wire.transcript_parts import part_to_wire
 from .._wire.transcripts import (
     PAGE_BYTES,
     Frame,
@@ -181,8 +182,8 @@ def _next(
         sent.call,
         digest,
         sent.agent,
-        new_messages.parts,
-        None if unchanged_tools else new_tools.parts,
+        list(map(part_to_wire, new_messages.parts)),
+        None if unchanged_tools else list(map(part_to_wire, new_tools.parts)),
         changed,
     )
     pages = Pages.of_conversation(news, sent.messages, sent.tools, frame)

@@ -1,0 +1,92 @@
+"""The parts of a list that is written against the previous one, and how they cross.
+
+A person reads them in history:
+
+    {"kept": [0, 4]}      items 0 to 3 of the call before
+    {"answer": 2}         the answer to call 2, which is the call before
+    {"user": "Hello."}    a user message that is this text
+    {"role": ...}         another message, or a tool's spec, encoded
+
+Older histories have `[0, 4]`, null and a bare text in place of the first three.
+"""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Items of the previous list.
+
+    Attributes:
+        start: Place of the first.
+        stop: Place after the last.
+    """
+
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to the previous call.
+
+    Attributes:
+        call: Number of that call; 0 in older histories, which did not have it.
+    """
+
+    call: int
+
+
+@dataclass(frozen=True)
+class New:
+    """An item that crosses.
+
+    Attributes:
+        encoded: The message or tool spec, encoded.
+    """
+
+    encoded: Any
+
+
+Part: TypeAlias = Kept | Answer | New
+
+
+def part_to_wire(part: Part) -> Any:
+    """Return a part as it crosses."""
+    match part:
+        case Kept(start, stop):
+            return {"kept": [start, stop]}
+        case Answer(call):
+            return {"answer": call}
+        case New(
+            {"role": "user", "content": [{"text": str(text), **more_of_block}], **more} as encoded
+        ) if not (
+            more or more_of_block or next(iter(encoded)) != "role"  # the order of the keys crosses too
+        ):
+            return {"user": text}
+        case New(encoded):
+            return encoded
+
+
+def part_from_wire(wire: Any) -> Part:
+    """Return a part that crossed, also from an older history."""
+    match wire:
+        case [int(start), int(stop)]:
+            return Kept(start, stop)
+        case None:
+            return Answer(0)
+        case str(text):
+            return _user(text)
+        case {"kept": [int(start), int(stop)], **more} if not more:
+            return Kept(start, stop)
+        case {"answer": int(call), **more} if not more:
+            return Answer(call)
+        case {"user": str(text), **more} if not more:
+            return _user(text)
+        case _:
+            return New(wire)
+
+
+def _user(text: str) -> New:
+    return New({"role": "user", "content": [{"text": text}]})
