@@ -10,6 +10,7 @@ of agents do not need this module.
 
 from ._composable import ComposablePlugin
 from ._upstream.private_api import activity_name, end_waiting, note_mcp_errors
+from ._upstream.run_local import run_local
 from ._wire.carry import CARRY_LIMIT, CarryFormat
 from ._wire.failures import error_leaves, from_tool_activity_error
 from ._wire.values import decode, encode, utf8_text
@@ -53,6 +54,7 @@ __all__ = [
     "is_cut_short",
     "merge_options",
     "note_mcp_errors",
+    "run_local",
     "utf8_text",
     "workflow_status_name",
 ]

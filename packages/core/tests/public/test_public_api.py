@@ -122,6 +122,7 @@ def test_the_public_names() -> None:
                 "is_cut_short",
                 "merge_options",
                 "note_mcp_errors",
+                "run_local",
                 "utf8_text",
                 "workflow_status_name",
             ],

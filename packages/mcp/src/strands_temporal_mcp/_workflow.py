@@ -6,6 +6,7 @@ When an agent gets the tools, and their place among its others, is core's (`Remo
 import threading
 from collections.abc import Sequence
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from strands.types.events import ToolResultEvent
 from strands.types.tools import AgentTool, ToolGenerator, ToolResult, ToolSpec, ToolUse
@@ -22,6 +23,7 @@ from strands_temporal.extension import (
     execute_activity,
     from_tool_activity_error,
     merge_options,
+    run_local,
 )
 from strands_temporal.workflow import AgentCancelledError
 
@@ -68,7 +70,6 @@ class TemporalMCPClient(RemoteTools):
         self.server = server
         self.cache_tools = cache_tools
         self._options = merge_options(f"TemporalMCPClient({server!r})", HEARTBEATING_TOOL_DEFAULTS, options)
-        self._digest: str | None = None
 
     def __repr__(self) -> str:
         return f"TemporalMCPClient({self.server!r})"
@@ -110,7 +111,9 @@ class TemporalMCPClient(RemoteTools):
         """
         listing = await self.listing(
             list_tools_activity(self.server),
-            ListTools(fresh=self.cache_tools is not None, known=self._digest if known else None),
+            ListTools(
+                fresh=self.cache_tools is not None, known=run_local(_Digests).get(self) if known else None
+            ),
             self._options,
             ToolListing,
             f"No worker knows the MCP server {self.server!r}. Register its factory in "
@@ -118,7 +121,7 @@ class TemporalMCPClient(RemoteTools):
         )
         if listing.tools is None:
             return None
-        self._digest = listing.digest
+        run_local(_Digests)[self] = listing.digest
         return [MCPTool(self, tool) for tool in listing.tools]
 
     async def call(
@@ -146,6 +149,10 @@ class TemporalMCPClient(RemoteTools):
             cancel_signal=cancel_signal,
         )
         return cast("ToolResult", decode(called.result))
+
+
+class _Digests(WeakKeyDictionary[TemporalMCPClient, str]):
+    """The digest of each handle's latest listing in one run."""
 
 
 class MCPTool(RemoteTool):
