@@ -16,7 +16,7 @@ from temporalio.workflow import ActivityConfig
 
 import strands_temporal
 from strands_temporal import TemporalAgent, TemporalAgentOptions
-from strands_temporal._workflow.model import MODEL_SETTINGS
+from strands_temporal._workflow.options import MODEL_SETTINGS
 
 MODULES = [
     "strands_temporal",

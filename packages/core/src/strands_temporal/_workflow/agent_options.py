@@ -24,8 +24,8 @@ from temporalio.workflow import ActivityConfig
 
 from .._errors import AgentTypeError, AgentValueError
 from .carry import AgentCarry
-from .model import MODEL_SETTINGS, TemporalModel
-from .options import activity_option_names
+from .model import TemporalModel
+from .options import MODEL_SETTINGS, activity_option_names
 
 _AGENT_PARAMETERS = frozenset(inspect.signature(cast("Any", Agent.__init__)).parameters) - {"self"}
 _OWN_PARAMETERS = frozenset({"allow_snapshots", "carry", "snapshots"})

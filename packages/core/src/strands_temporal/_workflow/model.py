@@ -18,7 +18,7 @@ from strands.types.tools import ToolChoice, ToolSpec
 from temporalio import workflow
 from typing_extensions import Unpack, override
 
-from .._errors import AgentCancelledError, AgentTypeError, AgentValueError
+from .._errors import AgentCancelledError, AgentTypeError
 from .._upstream.answers import work_on
 from .._wire.model_call import (
     COUNT_TOKENS_ACTIVITY,
@@ -37,23 +37,20 @@ from .agent_checks import check_conversation_manager
 from .gate import check_call
 from .invocation_state import users_state, write_back
 from .model_calls import call_model
-from .model_checks import FACTORY_HINT, check_declared, check_name, check_streaming
+from .model_checks import (
+    FACTORY_HINT,
+    check_declared,
+    check_name,
+    check_streaming,
+    check_use,
+    warn_of_unknown,
+)
 from .model_state import DescribedModel
-from .options import MODEL_DEFAULTS, ActivityOptions, merge_options
+from .options import MODEL_DEFAULTS, STREAMING_BATCH_INTERVAL, ActivityOptions, merge_options
 from .output_model import object_of, output_schema
 from .transcripts import SentTranscripts
 
 T = TypeVar("T", bound=BaseModel)
-
-MODEL_SETTINGS = frozenset({"streaming_topic", "streaming_batch_interval"})
-"""Settings of a `TemporalModel` that are no activity options. A `TemporalAgent` passes them to its model."""
-
-STREAM_SIGNAL = "__temporal_workflow_stream_publish"
-"""Signal that a `WorkflowStream` handles, named in the docstring of temporalio's class. A handler for it
-means that the workflow has a stream."""
-
-STREAMING_BATCH_INTERVAL = timedelta(milliseconds=100)
-"""Default time between two batches of a stream, as the guide promises."""
 
 
 class TemporalModel(DescribedModel):
@@ -170,10 +167,10 @@ class TemporalModel(DescribedModel):
             asyncio.CancelledError: If the activity was cancelled with the workflow. When `cancel_signal` is
                 set, the activity is cancelled and the stream ends without an event.
         """
-        self._check_use()
+        check_use(repr(self), self.streaming_topic)
         state = cast("dict[str, Any] | None", kwargs.pop("model_state", None))
         trailing = cast("int", kwargs.pop("dynamic_trailing_blocks", 0))
-        self._name_unknown(kwargs)
+        warn_of_unknown(repr(self), kwargs, self._runs.current.warned)
         users = invocation_state if invocation_state is not None else {}
         frame = frame_of(
             system_prompt,
@@ -219,8 +216,8 @@ class TemporalModel(DescribedModel):
             ValidationError: If the answer does not fit `output_model`.
             StructuredOutputException: If the model returned no object.
         """
-        self._check_use()
-        self._name_unknown(kwargs)
+        check_use(repr(self), self.streaming_topic)
+        warn_of_unknown(repr(self), kwargs, self._runs.current.warned)
         frame = frame_of(system_prompt, None, None, vars(output_schema(output_model)))
         with SentTranscripts.of_this_run().send(self, prompt, (), frame) as sent:
             call = self._call(sent.transcript, model_state=None, own_structured_output=True)
@@ -279,35 +276,6 @@ class TemporalModel(DescribedModel):
         if result.facts is not None and call.config == (encode(state.overrides) or None):
             state.facts, state.asks = result.facts, False
         return result
-
-    def _check_use(self) -> None:
-        """Refuse a call outside of a workflow, and a topic if the workflow has no stream.
-
-        The events for a topic without a stream would be buffered forever.
-        """
-        if not workflow.in_workflow():
-            raise RuntimeError(
-                f"{self!r} works inside a Temporal workflow only; outside, use the model itself"
-            )
-        if self.streaming_topic is not None and workflow.get_signal_handler(STREAM_SIGNAL) is None:
-            raise AgentValueError(
-                f"{self!r}: streaming_topic={self.streaming_topic!r} needs a stream on this workflow, and "
-                "there is none. Write `self.stream = WorkflowStream()` in the workflow's __init__ "
-                "(from temporalio.contrib.workflow_streams import WorkflowStream)"
-            )
-
-    def _name_unknown(self, arguments: Mapping[str, Any]) -> None:
-        """Warn once about each argument that a newer Strands passes and that does not cross."""
-        warned = self._runs.current.warned
-        for name in arguments:
-            if f"argument {name}" not in warned:
-                warned.add(f"argument {name}")
-                workflow.logger.warning(
-                    "model=<%r>, argument=<%s> | this release does not know the argument; the model on the "
-                    "worker does not get it",
-                    self,
-                    name,
-                )
 
 
 async def _replayed(result: ModelResult) -> AsyncGenerator[StreamEvent, None]:

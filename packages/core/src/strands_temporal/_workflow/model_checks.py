@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from strands.models import Model
 from strands.models.routing import ModelRouter
+from temporalio import workflow
 
 from .._errors import AgentTypeError, AgentValueError
 
@@ -64,3 +65,46 @@ def check_streaming(name: str | None, topic: object, interval: object) -> None:
         )
     if interval < timedelta(milliseconds=1):
         raise AgentValueError(f"{owner}: streaming_batch_interval={interval!r} is shorter than a millisecond")
+
+
+STREAM_SIGNAL = "__temporal_workflow_stream_publish"
+"""Signal that a `WorkflowStream` handles, named in the docstring of temporalio's class. A handler for it
+means that the workflow has a stream."""
+
+
+def check_use(owner: str, topic: str | None) -> None:
+    """Refuse a call outside of a workflow, and a topic if the workflow has no stream.
+
+    The events for a topic without a stream would be buffered forever.
+
+    Raises:
+        RuntimeError: Outside of a workflow.
+        AgentValueError: If the workflow has no stream.
+    """
+    if not workflow.in_workflow():
+        raise RuntimeError(f"{owner} works inside a Temporal workflow only; outside, use the model itself")
+    if topic is not None and workflow.get_signal_handler(STREAM_SIGNAL) is None:
+        raise AgentValueError(
+            f"{owner}: streaming_topic={topic!r} needs a stream on this workflow, and there is none. Write "
+            "`self.stream = WorkflowStream()` in the workflow's __init__ (from "
+            "temporalio.contrib.workflow_streams import WorkflowStream)"
+        )
+
+
+def warn_of_unknown(owner: str, arguments: Mapping[str, object], warned: set[str]) -> None:
+    """Warn once about each argument that a newer Strands passes and that does not cross.
+
+    Args:
+        owner: The handle, for messages.
+        arguments: The arguments of `Model.stream` that this release does not know.
+        warned: What a warning has already mentioned in this run; gets the new ones.
+    """
+    for name in arguments:
+        if f"argument {name}" not in warned:
+            warned.add(f"argument {name}")
+            workflow.logger.warning(
+                "model=<%s>, argument=<%s> | this release does not know the argument; the model on the "
+                "worker does not get it",
+                owner,
+                name,
+            )

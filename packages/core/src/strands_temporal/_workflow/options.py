@@ -30,6 +30,12 @@ MODEL_DEFAULTS: ActivityOptions = {
     ),
 }
 
+MODEL_SETTINGS = frozenset({"streaming_topic", "streaming_batch_interval"})
+"""Settings of a `TemporalModel` that are no activity options. A `TemporalAgent` passes them to its model."""
+
+STREAMING_BATCH_INTERVAL = timedelta(milliseconds=100)
+"""Default time between two batches of a stream, as the guide promises."""
+
 TOOL_DEFAULTS: ActivityOptions = {
     # Most tools make one request. Users set a longer time where they need one.
     "start_to_close_timeout": timedelta(minutes=1),

@@ -2,10 +2,11 @@
 
 from ._environment import AgentEnvironment, agent_environment, assert_replays
 from ._parity import MakeAgent, Parity, ParityWorkflow, Scenario, Seen, prompts, run_parity
+from ._replies import Reply, fail, say, use_tool, use_tools
 from ._scripted import ScriptedModel
 from ._server import DevServer
 from ._server_binary import DevServerError, find_server_binary
-from ._steps import Reply, ScriptedCall, Step, fail, say, use_tool, use_tools
+from ._steps import ScriptedCall, Step
 
 __all__ = [
     "AgentEnvironment",

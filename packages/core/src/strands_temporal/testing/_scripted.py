@@ -15,7 +15,8 @@ from strands.types.streaming import StreamEvent
 from strands.types.tools import ToolChoice, ToolSpec
 from typing_extensions import override
 
-from ._steps import Reply, ScriptedCall, Step, checked_step, reply_of
+from ._replies import Reply
+from ._steps import ScriptedCall, Step, checked_step, reply_of
 
 T = TypeVar("T", bound=BaseModel)
 
