@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import strands_tools
 from conftest import Agents
+from packages.core.tests.failures import failure_of
 from strands import Agent
 from strands.tools.tools import PythonAgentTool
 from strands_tools import calculator, current_time, stop
@@ -28,6 +29,7 @@ from strands_temporal.workflow import TemporalTools
 
 with workflow.unsafe.imports_passed_through():
     FILE_READ: Any = importlib.import_module("strands_tools.file_read")
+    EXA: Any = importlib.import_module("strands_tools.exa")
 
 # The package deprecates one after the other.
 pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
@@ -220,6 +222,26 @@ async def test_a_plain_agent_is_told_at_the_call_and_nothing_is_read(agents: Age
     assert "strands_tools.file_read does I/O" in said
     assert "TemporalTools('file_read')" in said
     assert "forty-two" not in said
+
+
+@workflow.defn
+class AsyncToolWorkflow:
+    @workflow.run
+    async def run(self) -> str:
+        agent = Agent(model=TemporalModel("m"), tools=[EXA.exa_search], callback_handler=None)
+        return str(await agent.invoke_async("go"))
+
+
+@pytest.mark.server
+async def test_a_plain_agent_with_an_asynchronous_tool_is_refused_at_its_first_model_call(
+    agents: Agents,
+) -> None:
+    model = ScriptedModel(say("never"))
+    async with agents(workflows=[AsyncToolWorkflow], models={"m": lambda: model}) as env:
+        error = await failure_of(env, AsyncToolWorkflow.run)
+    assert "Agent(tools=...): strands_tools.exa does I/O" in str(error)
+    assert "TemporalTools('exa')" in str(error)
+    assert model.calls == []
 
 
 @pytest.mark.parametrize("name", MADE_BY)

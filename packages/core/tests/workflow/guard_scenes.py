@@ -2,14 +2,11 @@
 
 from typing import Any
 
-import pytest
 from strands import tool
 from temporalio import activity
-from temporalio.client import WorkflowFailureError
-from temporalio.exceptions import ApplicationError
 
 from strands_temporal import TemporalAgent
-from strands_temporal.testing import AgentEnvironment, MakeAgent, Reply, ScriptedCall, say, use_tool
+from strands_temporal.testing import MakeAgent, Reply, ScriptedCall, say, use_tool
 from strands_temporal.workflow import activity_as_tool
 
 ran: list[str] = []
@@ -41,10 +38,3 @@ def tools_of(make: MakeAgent) -> list[Any]:
 
 def steered(**arguments: Any) -> TemporalAgent:
     return TemporalAgent("host", tools=[activity_as_tool(delete_table)], callback_handler=None, **arguments)
-
-
-async def failure_of(env: AgentEnvironment, run: Any, *args: Any) -> ApplicationError:
-    with pytest.raises(WorkflowFailureError) as failure:
-        await env.run(run, *args)
-    assert isinstance(failure.value.cause, ApplicationError)
-    return failure.value.cause

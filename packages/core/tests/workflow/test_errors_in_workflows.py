@@ -9,11 +9,12 @@ from typing import Any, cast
 
 import pytest
 from conftest import Agents
+from packages.core.tests import failures
 from pydantic import BaseModel
 from strands import tool
 from strands.hooks import BeforeInvocationEvent
 from temporalio import activity, workflow
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
@@ -30,13 +31,10 @@ needs_groups = pytest.mark.skipif(
 
 
 async def failure_of(env: Any, workflow_class: Any, *args: Any) -> ApplicationError:
-    """Run a workflow that fails, and return its failure."""
-    with pytest.raises(WorkflowFailureError) as failure:
-        await env.run(workflow_class.run, *args)
-    cause = failure.value.cause
-    assert isinstance(cause, ApplicationError)
-    assert cause.non_retryable
-    return cause
+    """Run a workflow that fails for good, and return its failure."""
+    failure = await failures.failure_of(env, workflow_class.run, *args)
+    assert failure.non_retryable
+    return failure
 
 
 def raise_group(event: BeforeInvocationEvent) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from conftest import Agents
-from packages.core.tests.workflow.guard_scenes import delete_table, failure_of, host, ran, steered, tools_of
+from packages.core.tests.failures import failure_of
+from packages.core.tests.workflow.guard_scenes import delete_table, host, ran, steered, tools_of
 from strands.interventions import InterventionHandler, OnError
 from strands.vended_interventions.hitl import HumanInTheLoop, LLMClassifierConfig
 from strands.vended_plugins.goal import GoalLoop

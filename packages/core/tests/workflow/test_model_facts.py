@@ -7,26 +7,17 @@ from typing import Any
 
 import pytest
 from conftest import Agents
+from packages.core.tests.failures import failure_of
 from strands import Agent
 from strands.agent.conversation_manager import SlidingWindowConversationManager
 from strands.models.openai import OpenAIModel
 from temporalio import workflow
-from temporalio.client import WorkflowFailureError
-from temporalio.exceptions import ApplicationError
 from typing_extensions import override
 
 from strands_temporal import AgentTypeError, AgentValueError, TemporalAgent, TemporalModel
 from strands_temporal._upstream.private_api import enforces_structured_output
 from strands_temporal._worker.model_facts import harmless
 from strands_temporal.testing import ScriptedModel, say
-
-
-async def failure_of(env: Any, run: Any, *args: Any) -> ApplicationError:
-    with pytest.raises(WorkflowFailureError) as failure:
-        await env.run(run, *args)
-    assert isinstance(failure.value.cause, ApplicationError)
-    return failure.value.cause
-
 
 # --- Facts
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import strands
 from conftest import Agents
-from packages.core.tests.workflow.guard_scenes import delete_table, failure_of, host, ran, steered, tools_of
+from packages.core.tests.failures import failure_of
+from packages.core.tests.workflow.guard_scenes import delete_table, host, ran, steered, tools_of
 from strands import Agent
 from strands.agent.agent_result import AgentResult
 from strands.types.exceptions import ModelThrottledException

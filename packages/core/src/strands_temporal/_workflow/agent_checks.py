@@ -4,11 +4,12 @@ Refuses what cannot work in a workflow and says what to use instead. A tool's co
 reads a disk or a network there, it does so again at each replay, on whatever machine that replay runs.
 """
 
+import inspect
 import os
 from collections.abc import AsyncGenerator
 from typing import Any, NoReturn, cast
 
-from strands import Sandbox
+from strands import Agent, Sandbox
 from strands.agent.conversation_manager import ConversationManager, SummarizingConversationManager
 from strands.hooks import HookProvider
 from strands.models import Model
@@ -176,6 +177,24 @@ def _flat(items: Any) -> list[Any]:
     if isinstance(items, (list, tuple, set)):
         return [inner for item in cast("list[Any]", items) for inner in _flat(item)]
     return [] if items is None else [items]
+
+
+def check_async_tools(owner: str, agent: Agent) -> None:
+    """Refuse the asynchronous tools of strands-agents-tools that do I/O, in a plain agent.
+
+    Its synchronous tools are refused when they are called, on their way to a thread.
+
+    Args:
+        owner: The place of the tools, for the message: "Agent(tools=...)".
+        agent: The agent.
+
+    Raises:
+        AgentTypeError: If the agent has one.
+    """
+    for tool in agent.tool_registry.registry.values():
+        advice = remedy(_module_of(tool))
+        if advice and inspect.iscoroutinefunction(inspect.unwrap(cast("Any", tool))):
+            raise AgentTypeError(f"{owner}: {advice}")
 
 
 def check_plugins(plugins: object) -> None:

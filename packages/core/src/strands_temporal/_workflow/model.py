@@ -33,7 +33,7 @@ from .._wire.model_call import (
 )
 from .._wire.transcripts import frame_of
 from .._wire.values import decode, encode
-from .agent_checks import check_conversation_manager
+from .agent_checks import check_async_tools, check_conversation_manager
 from .gate import check_call
 from .invocation_state import users_state, write_back
 from .model_calls import call_model
@@ -179,8 +179,9 @@ class TemporalModel(DescribedModel):
             vars(output_schema(structured_output_model)) if structured_output_model else None,
         )
         agent = users.get("agent")
-        if isinstance(agent, Agent):  # a plain agent's manager can only be checked here
+        if isinstance(agent, Agent):  # a plain agent can only be checked here
             check_conversation_manager("Agent(conversation_manager=...)", agent.conversation_manager)
+            check_async_tools("Agent(tools=...)", agent)
         owner = agent if isinstance(agent, Agent) else self
         with SentTranscripts.of_this_run().send(owner, messages, tool_specs or (), frame) as sent:
             call = self._call(
