@@ -37,7 +37,7 @@ def test_core_finds_the_plugin_by_its_entry_point() -> None:
     [
         (AgentTypeError, "server=5 is not a string", {"server": 5}),
         (AgentValueError, "server is empty", {"server": ""}),
-        (AgentTypeError, "cache_tools='yes' is none of None, True and False", {"cache_tools": "yes"}),
+        (AgentTypeError, "cache_tools='yes' is not None, True or False", {"cache_tools": "yes"}),
         (AgentTypeError, "unknown option 'timeout'", {"timeout": 5}),
         (AgentTypeError, "start_to_close_timeout=5 is not a timedelta", {"start_to_close_timeout": 5}),
         (AgentValueError, "activity_id='x' cannot be set", {"activity_id": "x"}),

@@ -1,4 +1,4 @@
-"""The activities of one MCP server: what runs on the worker when an agent lists or calls its tools."""
+"""The activities of one MCP server: they list and call its tools on the worker."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

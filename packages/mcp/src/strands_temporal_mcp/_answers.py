@@ -1,9 +1,9 @@
-"""Has a server answered a call that failed? One that it has answered is not made again: it had its effect.
+"""Tells whether the server answered a failed call. An answered call had its effect, so it is not retried.
 
-The `mcp` package raises one class for what a server answered (a JSON-RPC error) and for what the client says
-in the server's place when no answer comes (the connection is gone, the time is over). The latter are known by
-code and words, on both lines of the package. Everything else in a failed call came after an answer: content
-that Strands cannot map, a result that does not fit its schema.
+The `mcp` package raises the same class for an error that the server answered (a JSON-RPC error) and for one
+that the client reports because no answer came (connection lost, time-out). `_NO_ANSWER` recognizes the latter
+by code and message, for both lines of the package. Any other failure came after an answer: content that
+Strands cannot map, or a result that does not match its schema.
 """
 
 import asyncio
@@ -14,20 +14,18 @@ _NO_ANSWER = (
     (-32000, "SSE stream ended"),  # mcp 2: streamable_http.py:453 and 491
     (-32001, "Request '"),  # REQUEST_TIMEOUT (mcp 2: jsonrpc_dispatcher.py:425)
     (408, "Timed out while waiting for response"),  # mcp 1: session.py:294
-    (-32600, "Session terminated"),  # mcp 2, of an HTTP status: the server does not know the session
+    (-32600, "Session terminated"),  # mcp 2, from an HTTP status: the server does not know the session
     (32600, "Session terminated"),  # mcp 1
-    (
-        -32603,
-        "Server returned an error response",
-    ),  # mcp 2, of another HTTP status; mcp 1 drops the connection
+    # mcp 2, from another HTTP status; mcp 1 drops the connection
+    (-32603, "Server returned an error response"),
 )
 _CONNECTION_CLOSED = "Connection to the MCP server was closed"  # Strands (1.62: mcp_client.py:1888)
 _TRANSPORTS = frozenset({"anyio", "httpcore", "httpx", "httpx2"})
 
 
 def unanswered(error: BaseException) -> bool:
-    """Tell whether a call failed because no answer of the server came."""
-    inner: Any = getattr(error, "exceptions", ())  # an exception group, also of the backport for Python 3.10
+    """Tell whether a call failed because the server did not answer."""
+    inner: Any = getattr(error, "exceptions", ())  # an exception group, or the backport's on Python 3.10
     if inner:
         return any(map(unanswered, inner))
     said: Any = getattr(error, "error", None)

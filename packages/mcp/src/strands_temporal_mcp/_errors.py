@@ -1,9 +1,9 @@
 """Errors of strands-temporal-mcp.
 
     RuntimeError
-    └── MCPServersUnavailableError      a worker does not start: servers that its plugin names do not answer
+    └── MCPServersUnavailableError      a worker does not start: servers of its plugin are unavailable
 
-What crosses an activity is an `ApplicationError` whose type is a constant of `_types.py`.
+Activities raise `ApplicationError`s whose types are constants of `_types.py`.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ class MCPServersUnavailableError(RuntimeError):
     """A worker did not start because MCP servers were unavailable. Raised by the Worker's `run`.
 
     Attributes:
-        failures: What each failed server raised, by its name.
+        failures: The exception of each unavailable server, by the server's name.
     """
 
     def __init__(self, failures: Mapping[str, BaseException], number: int) -> None:
@@ -30,7 +30,7 @@ class MCPServersUnavailableError(RuntimeError):
 
 
 def reason(error: BaseException) -> str:
-    """Return why a connection failed: what stands behind Strands' and anyio's wrappers."""
+    """Return why a connection failed, without the wrappers of Strands and anyio."""
     if isinstance(error, ApplicationError):
         return error.message
     texts = [f"{type(leaf).__name__}: {leaf}" for leaf in _causes(error)]
@@ -38,7 +38,7 @@ def reason(error: BaseException) -> str:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """Return what made `error`, through groups and wrappers, as far as it says something."""
+    """Return the root causes of `error`, through groups and wrappers. Stops before causes without a text."""
     leaves = error_leaves(error)
     if leaves != [error]:
         return [cause for leaf in leaves for cause in _causes(leaf)]

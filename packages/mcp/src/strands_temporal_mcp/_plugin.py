@@ -20,19 +20,19 @@ class MCPPlugin(ComposablePlugin):
     """Run named MCP servers on this worker, for agents in workflows to use.
 
     Put it on the Client (its workers pick it up), on a Worker, or on both, beside
-    `strands_temporal.StrandsPlugin`. When a worker starts, every server is connected to and lists its tools;
-    the worker does not start if one is unavailable. One session for each server lasts as long as the worker.
-    Its counterpart in the workflow is `TemporalMCPClient(server=name)`.
+    `strands_temporal.StrandsPlugin`. A worker that starts connects to every server and lists its tools; it
+    does not start if one is unavailable. Each server has one session, which lasts as long as the worker. The
+    counterpart in the workflow is `TemporalMCPClient(server=name)`.
 
     Args:
         mcp_clients: Factories of `strands.tools.mcp.MCPClient` by server name. The name is part of the
-            activities' types, `{server}-list-tools` and `{server}-call-tool`. Without any, the plugin only
-            lets workflows use servers of other workers, and a Replayer replay them.
+            activities' types, `{server}-list-tools` and `{server}-call-tool`. Without factories, the plugin
+            only lets workflows use the servers of other workers, and lets a Replayer replay them.
         startup_timeout: How long a server may take to connect and list its tools, when a worker starts and
-            after a drop. At least the `startup_timeout` of its client, which ends the attempt for a server
-            that cannot be reached, but not for one that never answers (strands 1.62).
+            after a drop. Choose at least the client's own `startup_timeout`. That one gives up on a server
+            that cannot be reached, but not on one that never answers (strands 1.62).
         connection_idle_timeout: How long a connection may be unused before it is closed; the next call opens
-            another one. None, the default, keeps each open for the worker's life.
+            another one. None, the default, keeps it open until the worker ends.
 
     Raises:
         TypeError: If `mcp_clients` is not a mapping, a name is not a string, a factory cannot be called, or a
@@ -66,7 +66,7 @@ class MCPPlugin(ComposablePlugin):
         )
 
     async def open(self) -> None:
-        """Connect to the servers. The worker does not start before.
+        """Connect to the servers. The worker starts after that.
 
         Raises:
             MCPServersUnavailableError: If servers are unavailable.
@@ -83,7 +83,7 @@ class MCPPlugin(ComposablePlugin):
                     self._servers.close()
 
             closing = asyncio.wrap_future(in_thread(close_if_open))
-            while not closing.done():  # also told to end once more: the next worker waits for this
+            while not closing.done():  # even if cancelled again: the next worker waits for this
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.wait([closing])
             raise

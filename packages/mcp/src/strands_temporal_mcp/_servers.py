@@ -1,4 +1,4 @@
-"""The MCP servers of one plugin: connected when its first worker starts, let go with its last."""
+"""The MCP servers of one plugin: connected before its first worker starts, disconnected after its last."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -40,16 +40,16 @@ class MCPServers:
         self.sessions = [
             MCPSession(name, self._clients, startup_timeout, idle_timeout) for name in self._clients.factories
         ]
-        self._lock = threading.Lock()  # who is cancelled leaves a thread behind that opens or closes
+        self._lock = threading.Lock()  # a cancelled caller leaves its thread opening or closing
 
     def open(self, ending: "Future[None]") -> None:
         """Connect to every server and list its tools. Blocks.
 
         Args:
-            ending: Done, it ends the attempt: the worker is told to end while it starts.
+            ending: Ends the attempt when it is done: the worker was stopped while it started.
 
         Raises:
-            MCPServersUnavailableError: If servers are unavailable: all of them are named, none stays open.
+            MCPServersUnavailableError: If servers are unavailable. Names all of them; no session stays open.
         """
         with self._lock:
             opening = {s.name: in_thread(partial(s.open, ending)) for s in self.sessions}

@@ -1,4 +1,4 @@
-"""One session with one MCP server on a worker: opened when it starts, healed after a drop, closed with it."""
+"""One session with one MCP server: opens when the worker starts, is replaced after a drop, ends with it."""
 
 import asyncio
 import contextvars
@@ -32,29 +32,28 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 PROBE_SECONDS = 10.0
-"""How long a server that is under suspicion may take to list its tools."""
+"""How long a server may take to list its tools when its session is suspect."""
 
 STOP_SECONDS = 10.0
-"""How long a session may take to end: Strands joins its thread, which may wait for the server for ever."""
+"""How long a session may take to end. Strands joins its thread, which may wait for the server forever."""
 
 _errors: ContextVar[list[Exception] | None] = ContextVar("strands_temporal_mcp_errors", default=None)
-"""What made Strands' client fail in the call that this task makes."""
+"""The exceptions that Strands' client met in this task's call."""
 
 
 class NoAnswerError(Exception):
-    """A server did not answer in time, or the worker ended meanwhile."""
+    """A server did not answer in time, or the worker ended first."""
 
 
 class MCPSession:
     """One session with one server, shared by all calls of the worker.
 
-    A call that fails for another reason than the tool's own puts the session under suspicion; before its next
-    use the server is asked for its tools, and a session that cannot say is replaced. The call itself is left
-    to Temporal's retries: it may have had its effect.
+    A call that gets no answer makes the session suspect. Before its next use it must list the server's tools;
+    if it cannot, it is replaced. The failed call is left to Temporal's retries: it may have had its effect.
 
     Args:
         name: The server's name.
-        clients: Makes the client.
+        clients: The factories that make the client.
         startup_timeout: How long the server may take to connect and list its tools.
         idle_timeout: How long the connection may be unused before it is closed; the next call opens another
             one. None keeps it open.
@@ -73,14 +72,14 @@ class MCPSession:
         self._idle_seconds = idle_timeout.total_seconds() if idle_timeout else None
         self._last_used = 0.0  # time.monotonic()
         self._idle_timer: threading.Timer | None = None
-        self._ending: Future[None] = Future()  # done when the worker ends: nothing waits for the server then
-        self._lock = threading.Lock()  # over everything that starts or stops the client
+        self._ending: Future[None] = Future()  # done when the worker ends; ends all waits for the server
+        self._lock = threading.Lock()  # held by everything that starts or stops the client
         self._client: MCPClient | None = None
-        self._noted: MCPClient | None = None  # the one that tells its errors; it outlives its sessions
-        self._listing: ToolListing | None = None  # as it was when the worker started; None when closed
+        self._noted: MCPClient | None = None  # the client whose errors are noted; it outlives its sessions
+        self._listing: ToolListing | None = None  # from when the worker started; None when closed
         self._suspect = False
         self._calls: set[object] = set()
-        self._listings = 0  # under way: they keep the connection open, and do not keep a dead one
+        self._listings = 0  # in progress: an open connection is not idle then; a dead one is replaced anyway
         self._context = contextvars.Context()
 
     def open(self, ending: "Future[None]") -> None:
@@ -106,10 +105,12 @@ class MCPSession:
             self._disconnect()
 
     async def listing(self, *, fresh: bool, known: str | None) -> ToolListing:
-        """Return the tools: those of the worker's start, or, `fresh`, those that the server has now.
+        """Return the tools listed when the worker started or, if `fresh`, those that the server has now.
+
+        Leaves the tools out if their digest is `known`.
 
         Raises:
-            ApplicationError: If the server is unavailable. May be retried.
+            ApplicationError: If the server is unavailable. Retryable.
         """
         listing = self._listing
         if listing is None:
@@ -122,13 +123,13 @@ class MCPSession:
         """Call a tool and return its encoded result: whatever the server answered, errors included.
 
         Raises:
-            ApplicationError: If no answer came. May be retried.
+            ApplicationError: If no answer came. Retryable.
         """
         errors: list[Exception] = []
         token = _errors.set(errors)
         try:
             result = await self._call(await self._usable(), tool, tool_use_id, arguments)
-        except MCPClientInitializationError:  # the session had ended by itself: nothing was sent
+        except MCPClientInitializationError:  # the session had already ended: nothing was sent
             self._suspect = True
             try:
                 result = await self._call(await self._usable(), tool, tool_use_id, arguments)
@@ -139,7 +140,7 @@ class MCPSession:
         if any(map(unanswered, errors)):
             self._suspect = True
             said = str(result["content"][0]["text"]).rstrip()
-            if said.endswith(":"):  # a closed connection has no words of its own
+            if said.endswith(":"):  # the error of a closed connection has no text
                 said += f" the connection to MCP server {self.name!r} is gone"
             raise ApplicationError(said, type=MCP_CALL_FAILED)
         return _encoded(result)
@@ -150,7 +151,7 @@ class MCPSession:
         try:
             return await client.call_tool_async(tool_use_id, tool, decode(arguments))
         except asyncio.CancelledError:
-            self._suspect = True  # perhaps cancelled because the server does not answer
+            self._suspect = True  # perhaps cancelled because the server did not answer
             raise
         finally:
             self._last_used = time.monotonic()
@@ -164,7 +165,7 @@ class MCPSession:
         except asyncio.CancelledError:
             self._suspect = True
             raise
-        except Exception as error:  # whatever the transport raises: the server does not list
+        except Exception as error:  # a transport may raise anything: the server did not list
             self._suspect = True
             raise self._unavailable(error) from error
         finally:
@@ -172,7 +173,7 @@ class MCPSession:
             self._listings -= 1
 
     async def _usable(self) -> "MCPClient":
-        # A connection that may be closed for idleness is taken under the lock, by a thread.
+        # With an idle time-out, take the client under the lock (in a thread): it may be closing.
         client = None if self._suspect or self._idle_seconds else self._client
         try:
             while client is None:
@@ -182,7 +183,7 @@ class MCPSession:
         return client
 
     def _healed(self) -> "MCPClient | None":
-        """Return the client, of a new session if need be; None if it is not known yet whether it need be."""
+        """Return the client, with a new session if the old one is dead; None if that is not known yet."""
         with self._lock:
             if self._listing is None:
                 raise RuntimeError("the worker has ended")
@@ -190,10 +191,10 @@ class MCPSession:
                 try:
                     self._within(PROBE_SECONDS, partial(_list, self._client))
                 except NoAnswerError:
-                    if self._calls:  # it may be busy with these, and replacing it would end them
+                    if self._calls:  # it may be busy with them; replacing it would end them
                         return None
                     self._disconnect()
-                except Exception as error:  # noqa: BLE001  # whatever the transport raises: no answer either
+                except Exception as error:  # noqa: BLE001  # a transport may raise anything: no answer
                     logger.debug("server=<%s>, error=<%s> | does not answer", self.name, error)
                     self._disconnect()
             if self._client is None:
@@ -210,9 +211,9 @@ class MCPSession:
             self._noted = client
 
         def start() -> list[ListedTool]:
-            # The client's thread inherits a context: the worker's, not that of a call that met a dead one.
+            # The client's thread inherits this context: the worker's, not that of the call that reconnects.
             self._context.copy().run(client.start)
-            return _list(client)  # also after a drop: the client learns from it which tools run as tasks
+            return _list(client)  # after a drop too: it tells the client which tools run as tasks
 
         try:
             listed = self._within(self._startup_seconds, start)
@@ -225,7 +226,7 @@ class MCPSession:
         return listed
 
     def _look_after(self, seconds: float) -> None:
-        """Look in so many seconds whether the connection is idle."""
+        """Check after `seconds` whether the connection is idle."""
         self._idle_timer = threading.Timer(seconds, self._close_if_idle)
         self._idle_timer.daemon = True
         self._idle_timer.start()
@@ -240,7 +241,7 @@ class MCPSession:
             if left > 0:
                 self._look_after(left)
             else:
-                logger.info("server=<%s> | its connection is idle, and closed", self.name)
+                logger.info("server=<%s> | closing its idle connection", self.name)
                 self._disconnect()
 
     def _disconnect(self) -> None:
@@ -253,17 +254,17 @@ class MCPSession:
         stopping = in_thread(lambda: client.stop(None, None, None))
         wait([stopping], STOP_SECONDS)
         if not stopping.done():
-            # Strands joins a thread that waits for the server, and knows no way to give it up.
-            logger.warning("server=<%s> | its session does not end, and is left to itself", self.name)
-            self._clients.forget()  # the next one is another client's
-        elif error := stopping.exception():  # it says how the connection ended, which is over anyway
+            # Strands joins a thread that waits for the server, and cannot abandon it.
+            logger.warning("server=<%s> | its session does not end; abandoning it", self.name)
+            self._clients.forget()  # the next session gets a new client
+        elif error := stopping.exception():  # how the connection ended; it is over anyway
             logger.debug("server=<%s>, error=<%s> | ended", self.name, error)
 
     def _within(self, seconds: float, work: Callable[[], T]) -> T:
-        """Return what blocking `work` returns, if it does so in time and before the worker ends.
+        """Run blocking `work` in a thread and return its result.
 
         Raises:
-            NoAnswerError: If it does not.
+            NoAnswerError: If it takes longer than `seconds`, or the worker ends first.
         """
         working = in_thread(work)
         either: list[Future[Any]] = [working, self._ending]
@@ -283,7 +284,7 @@ class MCPSession:
 
 
 def _list(client: "MCPClient") -> list[ListedTool]:
-    """Return every page of the tools, with the client's own prefix and filters."""
+    """Return the tools of all pages, with the client's own prefix and filters."""
     tools: list[ListedTool] = []
     page = client.list_tools_sync()
     while True:
@@ -307,7 +308,7 @@ def _note(error: Exception) -> None:
 
 
 def _encoded(result: Any) -> Any:
-    """Return a result as it crosses; where a client maps content to other values, one that says so."""
+    """Encode a result. If a client mapped its content to other values, return an error that says so."""
     try:
         return encode(result)
     except (TypeError, ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Blocking work beside the event loop: an MCP client of Strands starts, stops and lists synchronously."""
+"""Runs blocking work outside the event loop: Strands' MCP client starts, stops and lists synchronously."""
 
 import contextvars
 import threading
@@ -10,12 +10,12 @@ T = TypeVar("T")
 
 
 def in_thread(function: Callable[[], T]) -> "Future[T]":
-    """Run `function` in a thread of its own, which ends with it, and return its future.
+    """Run `function` in a thread of its own, and return its future.
 
-    Not `asyncio.to_thread`: the event loop's pool outlives the worker, and a server that hangs would fill it.
+    Not `asyncio.to_thread`: the event loop's pool outlives the worker, and hanging servers would fill it.
     """
     future: Future[T] = Future()
-    future.set_running_or_notify_cancel()  # who waits cannot cancel it
+    future.set_running_or_notify_cancel()  # callers cannot cancel it
 
     def run() -> None:
         try:

@@ -1,4 +1,4 @@
-"""What crosses the wire between the workflow and a server's activities, and the names both sides use.
+"""Values that cross between the workflow and a server's activities, and the names that both sides use.
 
 Frozen dataclasses of JSON values, as in core: fields are only ever added, with defaults. Bytes inside them
 (images) are tagged by `strands_temporal.activity.encode`.
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 WIRE_VERSION = 1
-"""Version of the layouts below; raised when a field changes its meaning."""
+"""Version of the layouts below; incremented when a field changes its meaning."""
 
 MCP_SERVER_UNAVAILABLE = "MCPServerUnavailable"
 MCP_CALL_FAILED = "MCPCallFailed"
@@ -31,8 +31,8 @@ class ListTools:
     """Asks for a server's tools: the argument of `{server}-list-tools`.
 
     Attributes:
-        fresh: Ask the server now; else the list that the worker took when it started.
-        known: Digest of the listing that the workflow has, so that it need not enter history again.
+        fresh: Whether to ask the server now. Otherwise the worker returns the list that it got at its start.
+        known: Digest of the listing that the workflow has. The same tools then do not enter history again.
         version: Layout of this value.
     """
 
@@ -59,8 +59,8 @@ class ToolListing:
     """A server's tools: the result of `{server}-list-tools`.
 
     Attributes:
-        tools: The tools, filtered by the client; None if they are those that `known` stands for.
-        digest: Stands for the tools.
+        tools: The tools, filtered by the client; None if `ListTools.known` is their digest.
+        digest: Digest of the tools.
         version: Layout of this value.
     """
 
@@ -88,7 +88,7 @@ class CallTool:
 
 @dataclass(frozen=True)
 class CalledTool:
-    """What a tool answered: the result of `{server}-call-tool`.
+    """A tool's answer: the result of `{server}-call-tool`.
 
     Attributes:
         result: Strands `MCPToolResult`, encoded: content, structured content, metadata, error flag.

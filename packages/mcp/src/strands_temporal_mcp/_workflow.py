@@ -1,6 +1,6 @@
 """`TemporalMCPClient`: an MCP server in the workflow. Each listing and each call is an activity.
 
-When an agent gets the tools, and their place among its others, is core's (`RemoteTools`).
+Core's `RemoteTools` decides when an agent gets the tools, and where they stand among its others.
 """
 
 import threading
@@ -37,11 +37,11 @@ from ._types import (
     list_tools_activity,
 )
 
-_FAILED = "Tool execution failed: "  # Strands' words for the model where a call fails outside the tool
+_FAILED = "Tool execution failed: "  # Strands' words to the model when a call fails outside the tool
 
 
 class TemporalMCPClient(RemoteTools):
-    """A handle of an MCP server that a worker runs, for agents in a workflow.
+    """A handle for an MCP server that a worker runs, for agents in a workflow.
 
     Give it to a `TemporalAgent` in `tools=`, or to a plain `strands.Agent` in `hooks=`. The agent gets the
     server's tools when it is first invoked. Its counterpart on the worker is
@@ -49,12 +49,13 @@ class TemporalMCPClient(RemoteTools):
 
     Args:
         server: Name of the server in `MCPPlugin(mcp_clients=...)`.
-        cache_tools: Which list of tools the agent gets. None, the default: the one that the worker took when
+        cache_tools: Which list of tools the agent gets. None, the default: the one that the worker got when
             it started. True: a fresh one, once for this handle. False: a fresh one before each model call.
-            Either way it is recorded in the workflow's history.
-        **options: Activity options of every listing and call: the keys of
-            `temporalio.workflow.ActivityConfig` without `activity_id`. Not given, each may take 1 minute,
-            heartbeats within 15 seconds, and is tried 3 times; a call's summary is the name of its tool.
+            The workflow's history records the list in each case.
+        **options: Activity options for every listing and call: the keys of
+            `temporalio.workflow.ActivityConfig` without `activity_id`. By default an activity may take
+            1 minute, heartbeats within 15 seconds, and is tried 3 times. A call's default summary is the name
+            of its tool.
 
     Raises:
         AgentTypeError: If the name or `cache_tools` is of a wrong type, or an option is unknown or of a wrong
@@ -77,7 +78,7 @@ class TemporalMCPClient(RemoteTools):
     @property
     @override
     def owner(self) -> str:
-        """Whose tools they are, for messages."""
+        """Display name of the tools' owner, for error messages."""
         return f"MCP server {self.server!r}"
 
     @property
@@ -103,7 +104,7 @@ class TemporalMCPClient(RemoteTools):
 
     @override
     async def list_tools(self, known: bool) -> Sequence[AgentTool] | None:
-        """Return the server's tools, by an activity.
+        """Return the server's tools, from an activity. None if they are `known` and have not changed.
 
         Raises:
             ApplicationError: If the server is unavailable.
@@ -132,11 +133,11 @@ class TemporalMCPClient(RemoteTools):
         Args:
             tool: The tool's name on the server.
             tool_use: The model's request.
-            cancel_signal: Set, it cancels the call.
+            cancel_signal: Cancels the call when it is set.
 
         Raises:
             AgentCancelledError: If `cancel_signal` was set before the call had a result.
-            Exception: What made the call fail outside the tool, after the last attempt.
+            Exception: If the call failed outside the tool, after the last attempt.
             asyncio.CancelledError: If the activity was cancelled.
         """
         options = {"summary": tool_use["name"], **self._options}
@@ -174,15 +175,15 @@ class MCPTool(RemoteTool):
     ) -> ToolGenerator:
         """Call the tool and yield its result.
 
-        A tool that reports an error yields it, for the model. So does a call that failed outside the tool, in
-        Strands' words, with its exception for `AfterToolCallEvent`.
+        The model gets an error that the tool reports as it is. It also gets a failure outside the tool, in
+        Strands' words; `AfterToolCallEvent` then has its exception.
         """
         try:
             signal = getattr(invocation_state.get("agent"), "cancel_signal", None)
             yield ToolResultEvent(await self._client.call(self._name, tool_use, signal))
         except AgentCancelledError:
             yield ToolResultEvent(_cancelled(tool_use))
-        except Exception as error:  # noqa: BLE001  # as Strands' MCP client does: the model gets to know
+        except Exception as error:  # noqa: BLE001  # like Strands' MCP client: the model is told
             result: ToolResult = {
                 "toolUseId": tool_use["toolUseId"],
                 "status": "error",
@@ -194,19 +195,19 @@ class MCPTool(RemoteTool):
 def _check(server: object, cache_tools: object) -> None:
     if not isinstance(server, str):
         raise AgentTypeError(
-            f"TemporalMCPClient: server={server!r} is not a string. Give the name that "
-            "MCPPlugin(mcp_clients=...) on the worker has"
+            f"TemporalMCPClient: server={server!r} is not a string. Give a name in "
+            "MCPPlugin(mcp_clients=...) on the worker"
         )
     if not server:
         raise AgentValueError("TemporalMCPClient: server is empty. Give a name in MCPPlugin(mcp_clients=...)")
     if cache_tools is not None and not isinstance(cache_tools, bool):
         raise AgentTypeError(
-            f"TemporalMCPClient({server!r}): cache_tools={cache_tools!r} is none of None, True and False"
+            f"TemporalMCPClient({server!r}): cache_tools={cache_tools!r} is not None, True or False"
         )
 
 
 def _cancelled(tool_use: ToolUse) -> ToolResult:
-    """Return what Strands' MCP client gives for a call that the agent's cancel signal ended."""
+    """Return the result that Strands' MCP client gives when the agent's cancel signal ends a call."""
     result = {
         "toolUseId": tool_use["toolUseId"],
         "status": "error",
