@@ -55,7 +55,7 @@ async def test_a_person_lists_shows_and_decides_in_a_terminal(environments: Open
         block = out[out.index(f"{handle.id}  ({TYPE})") :]
         assert f"  {by_path['/a'].id}\n" in block
         assert '    remove {"path": "/a"}\n    Remove /a?\n    asked at 20' in block
-        assert "rejected by itself at 20" in block
+        assert "rejected automatically at 20" in block
         assert (await command(client, "list", "--type", TYPE))[1].count(handle.id) == 1
 
         code, out, err = await command(client, "approve", handle.id)
@@ -109,7 +109,7 @@ async def test_broken_json_decides_nothing(environments: Opened, client: Client)
         (pending,) = await paused(approver, handle)
         code, out, err = await command(client, "respond", handle.id, "{bad", "--yes")
         assert (code, out) == (2, "")
-        assert "respond: {bad looks like JSON, and is none (Expecting property name" in err
+        assert "respond: {bad looks like JSON but is not (Expecting property name" in err
         assert err.endswith("For text add --text\n")
         # Not the times: a query in the midst of the workflow task that asks is answered with others.
         assert [(left.id, left.digest) for left in await approver.pending(handle.id)] == [

@@ -176,7 +176,7 @@ async def test_a_codec_endpoint_does_no_harm_to_plain_workflows(
     [
         ("Bearer wrong", None, "answers 401 to decode"),
         (AUTH, (500, b"no"), "answers 500 to decode"),
-        (AUTH, (200, b"<html>"), "answers decode with what are no payloads"),
+        (AUTH, (200, b"<html>"), "answers decode without valid payloads"),
         (AUTH, (200, b"{}"), "answers 1 payloads to decode with 0"),
     ],
 )

@@ -45,8 +45,9 @@ class Paused:
     @property
     def problem(self) -> str:
         return (
-            f"Workflow {self.handle.id!r} is paused by an operator (to look at it): the server lets nobody "
-            f"ask or decide until it goes on (`temporal workflow unpause --workflow-id {self.handle.id}`)"
+            f"Workflow {self.handle.id!r} is paused by an operator (to look at it): the server takes no "
+            "queries or decisions until it is unpaused "
+            f"(`temporal workflow unpause --workflow-id {self.handle.id}`)"
         )
 
 

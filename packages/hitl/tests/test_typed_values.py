@@ -80,7 +80,7 @@ def test_what_looks_like_json_and_is_none_is_refused_before_anything_is_sent(
         main(["--address", "127.0.0.1:1", "respond", "--yes", "--", "wf", mistyped])
     assert ended.value.code == 2
     error = capsys.readouterr().err
-    assert "looks like JSON, and is none (" in error
+    assert "looks like JSON but is not (" in error
     assert "--text" in error
 
 

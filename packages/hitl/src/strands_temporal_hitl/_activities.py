@@ -1,4 +1,4 @@
-"""What `HITLPlugin` runs on the worker: what is known here, and the notifiers."""
+"""The activities of `HITLPlugin`: they tell workflows what the worker offers, and run its notifiers."""
 
 import asyncio
 
@@ -13,11 +13,11 @@ from ._webhook import Notifier
 
 
 class HITLActivities:
-    """The activities of one plugin, and what it found out about its servers.
+    """The activities of one plugin, and which of its servers know the search attribute.
 
     Args:
         notifiers: The worker's notifiers.
-        register: Whether to register the search attribute where it is unknown.
+        register: Whether to register the search attribute if it is unknown.
     """
 
     def __init__(self, notifiers: NamedFactories[Notifier], *, register: bool) -> None:
@@ -48,7 +48,7 @@ class HITLActivities:
             await (await self.notifiers.get_async(name)).notify(notice)
 
     def look_up(self, client: Client) -> "asyncio.Task[bool]":
-        """Start to look the search attribute up, once per server and namespace; a failure is tried anew."""
+        """Start to look up the search attribute, once per server and namespace, and again after a failure."""
         key = f"{client.service_client.config.target_host}/{client.namespace}"
         task = self._looked_up.get(key)
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
@@ -56,7 +56,7 @@ class HITLActivities:
         return task
 
     async def forget(self) -> None:
-        """Drop what was found out and made. Called when the last worker has ended."""
+        """Drop what was looked up, and the notifiers. Called when the last worker has ended."""
         tasks, self._looked_up = list(self._looked_up.values()), {}
         for task in tasks:
             task.cancel()

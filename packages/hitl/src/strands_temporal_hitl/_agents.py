@@ -1,4 +1,4 @@
-"""Agents as approvals run them: how they are called, and what they pause with."""
+"""Calls agents for `Approvals`, and tells what they pause with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ from ._turn import Asked, Turn
 
 @dataclass(frozen=True)
 class Invoked:
-    """How a call of an agent ended.
+    """The outcome of calling an agent.
 
     Attributes:
         result: Its result.
-        questions: What it pauses with, and what that is about; empty if it does not pause.
+        questions: The interrupts that it pauses with, and their subjects; empty if it does not pause.
         stopped: Whether it was cancelled meanwhile.
     """
 
@@ -52,7 +52,7 @@ async def invoke(
 
 
 def interrupt_ids(executor: Agent | MultiAgentBase) -> set[str]:
-    """Return Strands' ids of what an agent waits with; none, if it does not wait."""
+    """Return Strands' ids of the interrupts that an agent waits with; none if it does not wait."""
     if not isinstance(executor, Agent):
         return set()
     # The base class's method: a TemporalAgent refuses snapshots to its users.
@@ -61,7 +61,7 @@ def interrupt_ids(executor: Agent | MultiAgentBase) -> set[str]:
 
 
 def paused_result(agent: Agent, pause: Pause) -> AgentResult:
-    """Return what Strands returned when the agent paused, in an earlier run."""
+    """Return the result that Strands returned when the agent paused in an earlier run."""
     interrupts = [Interrupt(q.interrupt_id, q.pending.name, q.pending.question) for q in pause.questions]
     message: Message = agent.messages[-1] if agent.messages else {"role": "assistant", "content": []}
     return AgentResult("interrupt", message, agent.event_loop_metrics, {}, interrupts)

@@ -1,4 +1,4 @@
-"""How a pause becomes known while it lasts: the search attribute, and the worker's notifiers."""
+"""Makes a pause known while it lasts, by the search attribute and the worker's notifiers."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,13 +15,13 @@ from ._state import Pause
 from ._types import IS_PENDING, NOTIFY_ACTIVITY, PENDING, SETUP_ACTIVITY, PendingApproval, Setup, shown
 
 _NO_PLUGIN = "NotFoundError"
-"""Temporal's type of failure where a worker does not have an activity."""
+"""Type of Temporal's failure when a worker does not have an activity."""
 
 _HEARTBEAT_TIMEOUT = HEARTBEATING_TOOL_DEFAULTS.get("heartbeat_timeout")
-"""As tools have it: a worker that dies is noticed, and a wait that ends cancels what is under way."""
+"""The same as for tools: a dead worker is noticed, and the end of the wait cancels a running activity."""
 
-# Both are tried for as long as the agent waits, and end with the wait: a worker or a receiver that is down
-# for a night must not leave a question unseen.
+# Both activities are retried as long as the agent waits, and end with the wait: nobody may miss a question
+# because a worker or a receiver was down for a night.
 _SETUP_OPTIONS: ActivityOptions = {
     "start_to_close_timeout": timedelta(seconds=30),
     "heartbeat_timeout": _HEARTBEAT_TIMEOUT,
@@ -41,11 +41,14 @@ class Announcer:
 
     def __init__(self) -> None:
         self._setup: asyncio.Task[Setup] | None = None
-        # A run that was continued as new while somebody was asked hands the mark on.
+        # A run that continues as new while a question waits hands the attribute on.
         self._marked = PENDING in workflow.info().typed_search_attributes
 
     async def announce(self, pause: Pause, still_open: Callable[[Pause], list[PendingApproval]]) -> None:
-        """Mark the workflow, and tell each notifier that is not done with the pause. To be cancelled."""
+        """Set the search attribute, and tell each notifier that is not done with the pause.
+
+        The caller cancels it when the wait ends.
+        """
         setup = await self._get_setup()
         if setup.search_attribute and not self._marked:
             self._marked = True
@@ -59,16 +62,16 @@ class Announcer:
         await asyncio.gather(*(tell(name) for name in setup.notifiers if name not in pause.told))
 
     def unmark(self) -> None:
-        """Take the mark away: nothing waits any more."""
+        """Unset the search attribute: nothing waits any more."""
         if self._marked:
             self._marked = False
             workflow.upsert_search_attributes([PENDING.value_unset()])
 
     async def _get_setup(self) -> Setup:
-        """Return what the workers offer, asked once: the history keeps the answer for every replay.
+        """Return what the workers offer. It is asked once: the history keeps the answer for every replay.
 
-        Asked in a task of its own, which outlives the pause: a worker that takes over may see a decision and
-        this answer in the other order than the worker before it, and must go on in the same way.
+        The task that asks outlives the pause. A worker that takes over may see a decision and this answer in
+        another order than the previous worker, and must continue in the same way.
         """
         if self._setup is None:
             self._setup = asyncio.create_task(_ask_worker())
@@ -92,5 +95,5 @@ async def _notify(name: str, waiting: list[PendingApproval], notice_id: str) -> 
         await execute_activity(
             NOTIFY_ACTIVITY, [name, waiting, notice_id], {**_NOTIFY_OPTIONS, "summary": name}
         )
-    except FailureError as error:  # the question waits all the same
+    except FailureError as error:  # the question still waits
         workflow.logger.warning("notifier=<%s>, error=<%s> | nobody was notified", name, error)

@@ -1,8 +1,8 @@
-"""Queries to workflows, asked again until one is answered. In the process of an approver.
+"""Queries a workflow until it answers. Runs in the process of an approver.
 
-Not `WorkflowHandle.query`: of several that meet a workflow task the server lets one wait for its end and
-refuses the others, and the SDK comes again five times in twelve seconds. Beside readers of a stream that is
-too seldom. And it raises ValueError where a workflow is paused (temporalio 1.35).
+`WorkflowHandle.query` does not do this. If several queries meet a workflow task, the server lets one of them
+wait and refuses the others. The SDK then retries five times in twelve seconds, which is too rare beside the
+readers of a stream. It also raises ValueError if the workflow is paused (temporalio 1.35).
 """
 
 import asyncio
@@ -22,8 +22,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 T = TypeVar("T")
 
-_QUERY_SECONDS = 3.0  # of the first; a query that meets a worker's end is lost
-_PAUSE = 0.1  # seconds between two
+_QUERY_SECONDS = 3.0  # time-out of the first query; one that reaches a worker as it ends is lost
+_PAUSE = 0.1  # seconds between two queries
 _TIMED_OUT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 _TRANSIENT = (
     *_TIMED_OUT,
@@ -36,10 +36,10 @@ _TRANSIENT = (
 
 
 class QueryRejectedError(Exception):
-    """The server asks no worker: the workflow is paused, or has ended.
+    """The server does not pass on the query: the workflow is paused, or has ended.
 
     Attributes:
-        is_paused: Which of the two.
+        is_paused: Whether it is paused; otherwise it has ended.
     """
 
     def __init__(self, *, is_paused: bool) -> None:
@@ -57,7 +57,7 @@ async def ask(
     closed: bool,
     timeout: timedelta,
 ) -> T:
-    """Return what a workflow answers to a query.
+    """Return a workflow's answer to a query.
 
     Args:
         client: A client with the workflow's data converter.
@@ -65,14 +65,14 @@ async def ask(
         query: Name of the query.
         args: Its arguments.
         type_: Type of the answer.
-        closed: Whether one that has ended is asked too.
+        closed: Whether to ask it even if it has ended.
         timeout: How long to ask.
 
     Raises:
         QueryRejectedError: If it is paused, or has ended.
         WorkflowQueryFailedError: If the query fails in the workflow.
         RPCError: If nobody answered in time, or the server refuses.
-        Exception: What the data converter raises.
+        Exception: If the data converter fails.
     """
     context = WorkflowSerializationContext(namespace=client.namespace, workflow_id=execution.workflow_id)
     converter = client.data_converter.with_context(context)

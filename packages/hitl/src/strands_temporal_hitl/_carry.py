@@ -16,15 +16,15 @@ from ._types import ApprovalRecord
 CARRY_VERSION = 1
 
 INPUT_LIMIT = 2_050_000
-"""Bytes that approvals and the agents beside them may have together. The server ends a workflow whose input
-is above 2 MiB (2,097,152 bytes); the rest is for the user's own values."""
+"""Bytes that the carries of approvals and agents may have together. The server ends a workflow whose input is
+above 2 MiB (2,097,152 bytes); the rest is for the user's own values."""
 
 
 @dataclass(frozen=True)
 class ApprovalsCarry:
-    """What people were asked and what they decided, as one compressed value for `workflow.continue_as_new`.
+    """A workflow's questions and decisions, as one compressed value for `workflow.continue_as_new`.
 
-    Made by `Approvals.carry()`; the next run goes on with `Approvals(carry=...)`.
+    `Approvals.carry()` makes it; the next run continues with `Approvals(carry=...)`.
 
     Attributes:
         data: Compressed JSON, as text.
@@ -49,11 +49,11 @@ _FORMAT = CarryFormat(
 
 @dataclass
 class Carried:
-    """What is in a carry.
+    """The content of a carry.
 
     Attributes:
         state: Questions, decisions and the audit trail.
-        answered: What recent updates were answered, by their ids.
+        answered: The answers to recent updates, by their ids.
     """
 
     state: LedgerState = field(default_factory=LedgerState)
@@ -69,7 +69,7 @@ def pack(
     """Return the carry of one workflow's approvals.
 
     Raises:
-        CarryTooLargeError: If it has no place in the next run's input, beside the agents.
+        CarryTooLargeError: If it does not fit into the next run's input beside the agents' carries.
         AgentTypeError: If something in `beside` is not an `AgentCarry`.
         AgentValueError: If two agents that wait could not be told apart in the next run.
     """
@@ -82,11 +82,11 @@ def pack(
 
 
 def unpack(carry: object) -> Carried:
-    """Return what is in `carry`; nothing, where it is None.
+    """Return the content of `carry`; an empty one if `carry` is None.
 
     Raises:
         AgentTypeError: If it is not an `ApprovalsCarry`.
-        AgentValueError: If it is damaged, or of a newer release.
+        AgentValueError: If it is damaged, or from a newer release.
     """
     if carry is None:
         return Carried()
@@ -97,7 +97,7 @@ def unpack(carry: object) -> Carried:
 
 
 def _size(beside: Sequence[object]) -> int:
-    """Return the bytes of the agents' carries; of the largest one possible if none was shown."""
+    """Return the size of the agents' carries in bytes; that of the largest possible one if none is given."""
     for other in beside:
         if not isinstance(other, AgentCarry):
             raise AgentTypeError(
@@ -112,7 +112,7 @@ def _too_large(state: LedgerState, size: int, room: int, beside: Sequence[Any]) 
         "Trim the conversation, let tools take large arguments by reference, or end this workflow and begin "
         "another: the audit trail stays in its history"
         if beside
-        else "So much is left beside the largest agent there is. Show yours: approvals.carry(agent.carry())"
+        else "The rest is reserved for the largest possible agent. Pass yours: approvals.carry(agent.carry())"
     )
     return (
         f"The carry of Approvals has {size:,} bytes ({len(state.records)} records, {questions} questions), "

@@ -1,4 +1,4 @@
-"""Approvals by hand, in a terminal: list, show, approve, reject, respond."""
+"""Approvals in a terminal: list, show, approve, reject, respond."""
 
 import argparse
 import asyncio
@@ -23,7 +23,7 @@ from ._types import ApprovalRecord, PendingApproval
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return its exit code: 0 done, 1 refused or not reached, 2 misused."""
+    """Run the command line. Return its exit code: 0 done, 1 refused or not reached, 2 wrong usage."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.command == "respond":
@@ -42,13 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _CommandError(Exception):
-    """What was asked for cannot be done; the text says why."""
+    """A command cannot be done. The text says why."""
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="strands-temporal-hitl",
-        description="See what durable agents ask of people, and decide it.",
+        description="Show and decide the questions that durable agents ask people.",
         epilog="Connects as Temporal's own tools do: TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, "
         "TEMPORAL_TLS..., TEMPORAL_CODEC_ENDPOINT and TEMPORAL_CODEC_AUTH, or the configuration file; the "
         "options here win.",
@@ -65,15 +65,15 @@ def _parser() -> argparse.ArgumentParser:
         "--data-converter", metavar="MODULE:ATTRIBUTE", help="the workers' DataConverter, to be imported"
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    listing = commands.add_parser("list", help="what waits, in all workflows")
+    listing = commands.add_parser("list", help="show the open questions of all workflows")
     listing.add_argument(
         "--type",
         action="append",
         default=[],
         metavar="NAME",
-        help="ask the running workflows of this type (may be repeated); else the search attribute tells",
+        help="ask the open workflows of this type (may be repeated); default: use the search attribute",
     )
-    showing = commands.add_parser("show", help="what waits in one workflow, and what was decided there")
+    showing = commands.add_parser("show", help="show the open questions of a workflow, and its decisions")
     showing.add_argument("workflow", metavar="WORKFLOW_ID")
     for verdict, text in (
         ("approve", "let it happen"),
@@ -89,18 +89,18 @@ def _add_verdict(command: argparse.ArgumentParser, verdict: str) -> None:
     if verdict == "respond":
         command.add_argument("value", metavar="VALUE", help="JSON, or plain words")
         command.add_argument(
-            "--text", action="store_true", help="take VALUE for text, whatever it looks like"
+            "--text", action="store_true", help="take VALUE as text, even if it looks like JSON"
         )
     command.add_argument(
         "approval",
         nargs="?",
         metavar="APPROVAL",
-        help="its id, or a part that no other has; not needed where only one waits",
+        help="id of the question, or a unique part of it; not needed if only one waits",
     )
     command.add_argument("--by", help="who decides (default: your user name)")
-    command.add_argument("--reason", help="why; of a rejection the model reads it too")
+    command.add_argument("--reason", help="why; the model also reads the reason of a rejection")
     if verdict != "reject":
-        command.add_argument("--yes", action="store_true", help="do not ask before what was not named by id")
+        command.add_argument("--yes", action="store_true", help="do not ask for confirmation")
 
 
 async def _run(options: argparse.Namespace) -> None:
@@ -124,7 +124,7 @@ async def _connect(options: argparse.Namespace) -> Client:
         raise _CommandError(str(error)) from error
     try:
         return await Client.connect(**config)
-    except (RuntimeError, ValueError, RPCError) as error:  # what the SDK raises for refused and malformed
+    except (RuntimeError, ValueError, RPCError) as error:  # refused, or malformed settings
         raise _CommandError(f"Cannot connect to Temporal at {config['target_host']}: {error}") from error
 
 
@@ -177,7 +177,7 @@ async def _decide(approvals: ApprovalsClient, options: argparse.Namespace) -> No
 
 
 async def _confirm(pending: PendingApproval, verdict: str) -> None:
-    """Ask before what was not named: it may be another question than the one that was looked at."""
+    """Ask for confirmation if no question was named: it may not be the one that the person looked at."""
     _say_pending(pending)
     sys.stdout.write(f"{verdict.capitalize()}? [y/N] ")
     sys.stdout.flush()
@@ -202,10 +202,10 @@ def _chosen(waiting: list[PendingApproval], options: argparse.Namespace) -> Pend
 def typed_value(text: str) -> Any:
     """Return the JSON value that was typed, or plain words as text.
 
-    A decision is final: what looks like JSON and is none was mistyped, or mangled by a shell.
+    A decision is final, and a text that looks like JSON but is not was mistyped, or mangled by a shell.
 
     Raises:
-        ValueError: If it looks like JSON and is none, or says nothing.
+        ValueError: If the text looks like JSON but is not, is empty, or is null.
     """
     if not text.strip():
         raise ValueError("VALUE is empty")
@@ -213,7 +213,7 @@ def typed_value(text: str) -> Any:
         value = json.loads(text, parse_constant=_refuse)
     except ValueError as error:
         if _LIKE_JSON.search(text.strip()):
-            raise ValueError(f"{text} looks like JSON, and is none ({error}). For text add --text") from None
+            raise ValueError(f"{text} looks like JSON but is not ({error}). For text add --text") from None
         return text
     if value is None:
         raise ValueError("null answers nothing. For the text add --text")
@@ -231,7 +231,7 @@ _LIKE_JSON = re.compile(
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _say_pending(pending: PendingApproval) -> None:
@@ -246,7 +246,7 @@ def _say_pending(pending: PendingApproval) -> None:
         text = pending.question if isinstance(pending.question, str) else _json(pending.question)
         for line in text.splitlines():
             _say(f"    {line}")
-    until = f", rejected by itself at {_time(pending.deadline)}" if pending.deadline else ""
+    until = f", rejected automatically at {_time(pending.deadline)}" if pending.deadline else ""
     _say(f"    asked at {_time(pending.asked_at)}{until}")
 
 
@@ -270,10 +270,10 @@ def _time(text: str) -> str:
 
 
 def _say(line: str) -> None:
-    encoding = sys.stdout.encoding or "utf-8"  # of a pipe or an old console it may lack a model's characters
+    encoding = sys.stdout.encoding or "utf-8"  # a pipe's or old console's may lack a model's characters
     sys.stdout.write(_plain(line).encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
 def _plain(text: str) -> str:
-    """Return `text` without what a terminal obeys: a model wrote some of it, and a person decides by it."""
+    """Escape terminal control characters: a model wrote some of `text`, and a person decides by it."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)

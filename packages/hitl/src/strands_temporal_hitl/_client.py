@@ -1,4 +1,4 @@
-"""`ApprovalsClient`: what waits for people, and their decisions, from any process."""
+"""`ApprovalsClient`: lists questions and sends decisions, from any process."""
 
 import asyncio
 import contextlib
@@ -54,12 +54,12 @@ from ._workflows import (
 T = TypeVar("T")
 
 _AT_ONCE = 50
-"""Workflows asked at the same time. Each one without a worker is waited for until the time-out."""
+"""How many workflows are asked at the same time. One without a worker takes the whole time-out."""
 
 _NO_ROOM = (RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.FAILED_PRECONDITION)
-"""What the server says where ten updates wait in a run, and where it has had two thousand."""
+"""Codes for a run with ten updates in progress, and for one that has had two thousand."""
 
-_PAUSE = 0.1  # seconds between two questions for the answer to a decision
+_PAUSE = 0.1  # seconds between two queries for the answer to a decision
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,12 @@ class WaitingWorkflow:
     """A workflow that waits for a person.
 
     Attributes:
-        workflow_id: Its id, by which it is decided.
-        run_id: Its run when it was listed. It may go on in another one.
+        workflow_id: Its id, which a decision names.
+        run_id: Its run when it was listed. It may have continued in another run since.
         workflow_type: Its type.
-        pending: What it waits for.
-        problem: Why it could not be asked; then `pending` is empty. No worker answers, it is paused, or it
-            has another data converter than the client.
+        pending: The questions that wait.
+        problem: Why it could not be asked; `pending` is empty then. No worker answers, it is paused, or the
+            client has another data converter.
     """
 
     workflow_id: str
@@ -83,13 +83,13 @@ class WaitingWorkflow:
 
 
 class ApprovalsClient:
-    """Lists what waits for a person, and decides it. The client needs no plugin.
+    """Lists the questions that wait for people, and decides them. The Temporal client needs no plugin.
 
-    Whoever may call Temporal may decide, under any name: authenticate people before this.
+    Anyone who may call Temporal may decide, under any name: authenticate people first.
 
     Args:
         client: Client of the workflows' namespace, with their data converter and its codec.
-        timeout: How long a workflow may take to answer. One whose worker is away answers when it is back.
+        timeout: How long a workflow may take to answer. It cannot answer while it has no worker.
     """
 
     def __init__(self, client: Client, *, timeout: timedelta = timedelta(seconds=10)) -> None:
@@ -97,10 +97,10 @@ class ApprovalsClient:
         self._timeout = timeout
 
     async def list(self, *, workflow_types: Sequence[str] = ()) -> list[WaitingWorkflow]:
-        """Return the workflows that wait for a person; those that cannot be asked with their problem.
+        """Return the workflows that wait for a person. Those that cannot be asked have a `problem`.
 
-        Without `workflow_types` they are found by the search attribute, which workflows have whose workers
-        have `HITLPlugin`. With them, each open workflow of these types is asked: slower, on any server.
+        Without `workflow_types`, it finds workflows by the search attribute, which needs `HITLPlugin` on
+        their workers. With them, it asks each open workflow of these types: slower, but on any server.
 
         Raises:
             ApprovalsNotIndexedError: If no types are given and the server does not know the attribute.
@@ -115,7 +115,7 @@ class ApprovalsClient:
         types = " OR ".join(f"WorkflowType = {quoted(name)}" for name in workflow_types)
         found: dict[str, ListedWorkflow] = {}
         async for listed in open_workflows(self._client, types or WAITING):
-            # One that was just continued as new may still be listed with its run before.
+            # A workflow that just continued as new may still be listed with its previous run.
             known = found.setdefault(listed.id, listed)
             if listed.started_at > known.started_at:
                 found[listed.id] = listed
@@ -124,7 +124,7 @@ class ApprovalsClient:
         return [workflow for workflow in asked if workflow.pending or workflow.problem]
 
     async def pending(self, workflow_id: str, *, run_id: str | None = None) -> "list[PendingApproval]":
-        """Return what a workflow waits for, the oldest first; of one that has ended, nothing.
+        """Return a workflow's open questions, oldest first; none if it has ended.
 
         Raises:
             ApprovalsUnreachableError: If it cannot be asked.
@@ -135,9 +135,9 @@ class ApprovalsClient:
             return []
 
     async def records(self, workflow_id: str, *, run_id: str | None = None) -> "list[ApprovalRecord]":
-        """Return a workflow's decisions so far; of a closed workflow too, while its history is kept.
+        """Return a workflow's decisions so far. Works for a closed workflow too, while its history is kept.
 
-        Of a response above some 500,000 characters it is the beginning, as text.
+        A reason or response above some 500,000 characters is cut to its beginning, as text.
 
         Raises:
             ApprovalsUnreachableError: If it cannot be asked.
@@ -161,14 +161,14 @@ class ApprovalsClient:
         reason: str | None = None,
         early: bool = False,
     ) -> ApprovalRecord:
-        """Approve what waits.
+        """Approve a question.
 
         Args:
             workflow_id: The workflow.
-            approval: What was shown to the person, to which the decision is then bound; or an id alone.
+            approval: The question that the person saw, which binds the decision to it; or only its id.
             by: Who decides.
             reason: Why, for the record.
-            early: Keep the decision if the workflow did not ask yet.
+            early: Whether to keep the decision if the workflow did not ask yet.
 
         Raises:
             ApprovalRefusedError: If the workflow refuses the decision.
@@ -189,7 +189,7 @@ class ApprovalsClient:
         reason: str | None = None,
         early: bool = False,
     ) -> ApprovalRecord:
-        """Reject what waits. The reason reaches the model. Else as `approve`."""
+        """Reject a question. The reason reaches the model. Otherwise like `approve`."""
         return await self.decide(
             workflow_id,
             Decision(_id(approval), "reject", by, reason, digest=_digest(approval), early=early),
@@ -205,9 +205,9 @@ class ApprovalsClient:
         reason: str | None = None,
         early: bool = False,
     ) -> ApprovalRecord:
-        """Answer what waits with a value, which Strands gets as the interrupt's response. Else as `approve`.
+        """Answer a question with a value: the interrupt's response in Strands. Otherwise like `approve`.
 
-        What it means is up to who asked: to Strands' `HumanInTheLoop`, "y" and "yes" approve.
+        Its meaning depends on the code that asked. For Strands' `HumanInTheLoop`, "y" and "yes" approve.
         """
         return await self.decide(
             workflow_id,
@@ -224,14 +224,15 @@ class ApprovalsClient:
     ) -> ApprovalRecord:
         """Send a decision and return its record.
 
-        Where the run has no room for another update the decision goes by signal.
+        If the run has no room for another update, the decision goes by signal.
 
         Args:
             workflow_id: The workflow, in whichever run it is now.
             decision: The decision.
-            run_id: Only in this run.
-            update_id: Temporal's id of the update. Sent again with the same id, after a lost connection for
-                example, a decision counts once and gets the same answer, in a later run of the workflow too.
+            run_id: Decide only in this run.
+            update_id: Temporal's id of the update. A decision that is sent again with the same id, for
+                example after a lost connection, counts once and gets the same answer, also in a later run of
+                the workflow.
 
         Raises:
             ApprovalRefusedError: If the workflow refuses the decision.
@@ -269,7 +270,7 @@ class ApprovalsClient:
     async def _decide_by_signal(
         self, handle: "WorkflowHandle[Any, Any]", decision: Decision, request: str, refusal: RPCError
     ) -> ApprovalRecord:
-        """Send a decision that the server did not take as an update, and ask for its answer."""
+        """Send by signal a decision that the server did not take as an update, and query for its answer."""
 
         async def answer() -> Answer:
             return await self._query(
@@ -278,7 +279,7 @@ class ApprovalsClient:
 
         try:
             told = await answer()
-        except ApprovalsUnreachableError:  # it is paused, or its workers are of a release before this one
+        except ApprovalsUnreachableError:  # it is paused, or its workers have an earlier release
             raise await self._undecided(handle, refusal) from refusal
         try:
             await handle.signal(
@@ -295,7 +296,7 @@ class ApprovalsClient:
                     f"{self._silence(handle.id)}. The decision may still arrive: look at the records"
                 ) from refusal
             await asyncio.sleep(_PAUSE)
-            with contextlib.suppress(ApprovalsUnreachableError):  # one lost question is not the last
+            with contextlib.suppress(ApprovalsUnreachableError):  # a query got lost: ask again
                 told = await answer()
         if told.record is None:
             raise ApprovalRefusedError(told.refused, told.kind) from refusal
@@ -303,13 +304,13 @@ class ApprovalsClient:
 
     async def _undecided(self, handle: "WorkflowHandle[Any, Any]", error: RPCError) -> ApprovalsError:
         """Return why no decision arrived: the workflow has ended, is paused, or cannot be asked now."""
-        # The first is said of one that has ended, or was never known, the second of a paused one.
+        # NOT_FOUND: it has ended, or was never known. FAILED_PRECONDITION: it is paused.
         if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION):
             with contextlib.suppress(RPCError):
                 state = await workflow_state(self._client, handle.id, handle.run_id, self._timeout)
                 if not state.is_open:
                     return ApprovalsEndedError(
-                        f"Workflow {handle.id!r} has ended ({state.status}): nothing more is decided in it",
+                        f"Workflow {handle.id!r} has ended ({state.status}) and takes no more decisions",
                         state.status,
                     )
                 if state.is_paused:
@@ -320,7 +321,7 @@ class ApprovalsClient:
         problem, pending = None, list[PendingApproval]()
         async with at_once:
             try:
-                # In whichever run it is by now, not in the one that was listed.
+                # Ask its current run, which may not be the one that was listed.
                 pending = await self.pending(listed.id)
             except ApprovalsUnreachableError as error:
                 problem = str(error)
@@ -356,7 +357,7 @@ class ApprovalsClient:
             raise ApprovalsUnreachableError(self._unreadable(workflow_id, error)) from error
 
     async def _paused(self, workflow_id: str, run_id: str | None) -> str:
-        """Return that the workflow is paused, and by whom if the server says."""
+        """Return a text that says that the workflow is paused, and by whom if the server knows."""
         state = WorkflowState("PAUSED")
         with contextlib.suppress(RPCError):
             state = await workflow_state(self._client, workflow_id, run_id, self._timeout)
@@ -383,8 +384,8 @@ def _pause(workflow_id: str, state: WorkflowState) -> str:
     by = f" by {state.paused_by}" if state.paused_by else ""
     why = f" ({state.pause_reason})" if state.pause_reason else ""
     return (
-        f"Workflow {workflow_id!r} is paused{by}{why}: the server lets nobody ask or decide until it goes on "
-        f"(`temporal workflow unpause --workflow-id {shlex.quote(workflow_id)}`)"
+        f"Workflow {workflow_id!r} is paused{by}{why}: the server takes no queries or decisions until it is "
+        f"unpaused (`temporal workflow unpause --workflow-id {shlex.quote(workflow_id)}`)"
     )
 
 

@@ -1,4 +1,4 @@
-"""The data converter of the command line: a codec behind an address, or a converter of the user's own code.
+"""The data converter of the command line: a remote codec, or a converter from the user's own code.
 
 A codec endpoint speaks the protocol of Temporal's own tools: `POST <endpoint>/encode` and `/decode` with
 `Payloads` in protobuf's JSON (https://docs.temporal.io/codec-server).
@@ -28,7 +28,7 @@ class RemoteCodec(PayloadCodec):
 
     Args:
         endpoint: Its address, http or https; `{namespace}` in it becomes the namespace.
-        namespace: Namespace of the workflows, told to the endpoint in `X-Namespace`.
+        namespace: Namespace of the workflows, sent to the endpoint in `X-Namespace`.
         auth: The `Authorization` header, if it needs one.
 
     Raises:
@@ -57,7 +57,7 @@ class RemoteCodec(PayloadCodec):
         return await self._post("decode", payloads)
 
     async def _post(self, what: str, payloads: Sequence[Payload]) -> list[Payload]:
-        import httpx  # here: most commands need no HTTP client
+        import httpx  # not at the top: most commands need no HTTP client
 
         try:
             async with httpx.AsyncClient(timeout=_TIMEOUT) as http:
@@ -75,7 +75,7 @@ class RemoteCodec(PayloadCodec):
         try:
             answer = Parse(response.text, Payloads(), ignore_unknown_fields=True)
         except ParseError as error:
-            raise CodecEndpointError(f"{self._where} answers {what} with what are no payloads") from error
+            raise CodecEndpointError(f"{self._where} answers {what} without valid payloads") from error
         if len(answer.payloads) != len(payloads):
             raise CodecEndpointError(
                 f"{self._where} answers {len(payloads)} payloads to {what} with {len(answer.payloads)}"
@@ -91,7 +91,7 @@ def _is_port(parts: SplitResult) -> bool:
 
 
 def data_converter(path: str | None, endpoint: str | None, auth: str | None, namespace: str) -> DataConverter:
-    """Return the data converter that command line options ask for; without any, temporalio's default.
+    """Return the data converter that the command line's options choose, by default temporalio's.
 
     Args:
         path: `module:attribute` of a `DataConverter`; modules in the current directory are found.
@@ -100,7 +100,7 @@ def data_converter(path: str | None, endpoint: str | None, auth: str | None, nam
         namespace: Namespace of the workflows.
 
     Raises:
-        ValueError: If the options are malformed, do not fit together, or name what is not there.
+        ValueError: If the options are malformed, do not fit together, or name something that does not exist.
     """
     converter = DataConverter.default if path is None else _imported(path)
     if not endpoint:
@@ -120,7 +120,7 @@ def _imported(path: str) -> DataConverter:
             f"--data-converter {path!r} is not MODULE:ATTRIBUTE, as in my_company.temporal:data_converter"
         )
     here = str(Path.cwd())
-    if here not in sys.path:  # an installed command does not look there by itself
+    if here not in sys.path:  # an installed command does not look there otherwise
         sys.path.insert(0, here)
     try:
         value: object = importlib.import_module(module)

@@ -4,17 +4,17 @@ Exception
 └── ApprovalsError
     ├── ApprovalRefusedError        the workflow did not take the decision
     ├── ApprovalsUnreachableError   the workflow cannot be asked now
-    ├── ApprovalsEndedError         the workflow has ended: no decision reaches it any more
+    ├── ApprovalsEndedError         the workflow has ended and takes no more decisions
     └── ApprovalsNotIndexedError    the server cannot say which workflows wait
 """
 
 
 class ApprovalsError(Exception):
-    """A question to a workflow about its approvals failed."""
+    """A request to a workflow about its approvals failed."""
 
 
 class ApprovalRefusedError(ApprovalsError):
-    """The workflow refused a decision, which changed nothing in it.
+    """The workflow refused a decision. Nothing changed in the workflow.
 
     Attributes:
         kind: Why: "UnknownApproval", "AlreadyDecided", "PastDeadline", "MalformedDecision" or
@@ -27,15 +27,19 @@ class ApprovalRefusedError(ApprovalsError):
 
 
 class ApprovalsUnreachableError(ApprovalsError):
-    """The server does not know the workflow, it has no `Approvals`, or no worker answers for it now."""
+    """A workflow cannot be asked now.
+
+    The server does not know it, it is paused, it has no `Approvals`, no worker answers for it, or the
+    client's data converter cannot read its answer.
+    """
 
 
 class ApprovalsEndedError(ApprovalsError):
-    """The workflow has ended, so that nothing can be decided in it: to try again does not help.
+    """The workflow has ended and takes no more decisions. Trying again does not help.
 
     Attributes:
-        status: How it ended: "COMPLETED", "FAILED", "CANCELED", "TERMINATED", "TIMED_OUT", or, of a run that
-            was asked for by its id, "CONTINUED_AS_NEW".
+        status: How it ended: "COMPLETED", "FAILED", "CANCELED", "TERMINATED", "TIMED_OUT" or, if the call
+            named a run, "CONTINUED_AS_NEW".
     """
 
     def __init__(self, message: str, status: str) -> None:
@@ -44,4 +48,4 @@ class ApprovalsEndedError(ApprovalsError):
 
 
 class ApprovalsNotIndexedError(ApprovalsError):
-    """The server does not know the search attribute, and no workflow types were given to go by."""
+    """The server does not know the search attribute, and no workflow types were given to ask instead."""

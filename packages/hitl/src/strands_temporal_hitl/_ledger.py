@@ -1,6 +1,7 @@
-"""The questions and answers of one workflow, without Temporal: what is asked, who decided, what it means.
+"""The ledger of one workflow: its questions, and the decisions on them.
 
-Times come in as arguments; the same calls give the same ledger, so a replay does too.
+It makes no calls to Temporal. Times are arguments, so that the same calls, in a replay too, give the same
+ledger.
 """
 
 import hashlib
@@ -30,18 +31,18 @@ from ._types import (
 )
 
 NO_DECISION = "Nobody decided in time"
-"""Reason of a rejection by the deadline."""
+"""Reason of a rejection at the deadline."""
 
 _OUTCOMES: Mapping[str, Outcome] = {"approve": "approved", "reject": "rejected", "respond": "responded"}
 
 
 class Ledger:
-    """What was asked and decided in one workflow. Each question is decided once.
+    """The questions and decisions of one workflow. Each question is decided once.
 
     Args:
-        approved: What Strands gets for an approval.
-        rejected: What Strands gets for a rejection.
-        state: What an earlier run knew.
+        approved: The response that Strands gets for an approval.
+        rejected: The response that Strands gets for a rejection.
+        state: The state from an earlier run, if any.
     """
 
     def __init__(self, approved: Any, rejected: Any, state: LedgerState | None = None) -> None:
@@ -51,7 +52,7 @@ class Ledger:
         self._answers = {r.id: r for r in self.state.records if r.outcome != "refused"}
         questions = [question for pause in self.state.pauses for question in pause.questions]
         self._open = {q.pending.id: q for q in questions if q.pending.id not in self._answers}
-        # Pauses that no `run` works on: those of an earlier run, and those that were left.
+        # Pauses that no `Approvals.run` works on: from an earlier run, or given back by `leave`.
         self._left = list(self.state.pauses)
 
     @property
@@ -61,7 +62,7 @@ class Ledger:
 
     @property
     def pending(self) -> list[PendingApproval]:
-        """What waits, the oldest first."""
+        """The questions that wait, oldest first."""
         return [question.pending for question in self._open.values()]
 
     def ask(
@@ -75,17 +76,17 @@ class Ledger:
         granted: Sequence[Granted] = (),
         strict: Callable[[], bool] = lambda: True,
     ) -> Pause:
-        """Open a question for each interrupt; decide those for which an early decision waits.
+        """Open a question for each interrupt, and decide those that have an early decision.
 
         Args:
-            agent_id: Whose they are.
+            agent_id: Id of the agent that asks.
             interrupts: The interrupts, and what they are about.
             now: The time.
-            deadline: How long they wait.
+            deadline: How long the questions wait.
             run_id: The workflow's run.
-            granted: What was granted in this turn before.
-            strict: Whether an early decision must be for what is shown now; called where it is for what
-                former releases showed.
+            granted: The calls that people let happen earlier in this turn.
+            strict: Whether an early decision must be for the call that is shown now. Called only if it fits
+                the call that earlier releases showed.
         """
         until = None if deadline is None else (now + deadline).isoformat()
         asked = [self._question(i, about, now.isoformat(), until) for i, about in interrupts]
@@ -100,7 +101,7 @@ class Ledger:
         return pause
 
     def take(self, agent_id: str, interrupt_ids: Collection[str]) -> Pause | None:
-        """Return the pause of an agent that waits with these interrupts, if nobody works on it."""
+        """Claim the pause of an agent that waits with these interrupts, if nobody works on it."""
         for pause in self._left:
             if pause.agent_id == agent_id and pause.interrupt_ids <= set(interrupt_ids):
                 self._left.remove(pause)
@@ -108,15 +109,15 @@ class Ledger:
         return None
 
     def leave(self, pause: Pause) -> None:
-        """Give a pause back, its questions open: for a later `take`, here or in another run."""
+        """Give a pause back with its questions open, for a later `take` in this run or the next."""
         self._left.append(pause)
 
     def is_left(self, agent_id: str) -> bool:
-        """Tell whether a pause of an agent with this id waits for its `take`."""
+        """Tell whether a pause of an agent with this id can be claimed by `take`."""
         return any(pause.agent_id == agent_id for pause in self._left)
 
     def end(self, pause: Pause) -> list[tuple[Question, ApprovalRecord]]:
-        """Return the answers of a pause that is not open any more, for its agent, and forget it."""
+        """Remove a pause whose questions are all decided, and return its answers for the agent."""
         self.state.pauses.remove(pause)
         return [(question, self._answers[question.pending.id]) for question in pause.questions]
 
@@ -126,10 +127,11 @@ class Ledger:
         Args:
             value: The decision.
             now: The time.
-            seen: Whether it is known to be about what was shown: an accepted one, in a replay.
+            seen: Whether the decision is already known to be about the call that was shown, because it was
+                accepted before a replay. Its digest is not checked then.
 
         Raises:
-            ApplicationError: If not; its type says why, its message to whom.
+            ApplicationError: If it cannot be taken. The type says why, and the message explains it.
         """
         try:
             decision = Decision.from_wire(value)
@@ -145,24 +147,24 @@ class Ledger:
         elif not (seen or _fits(decision, question.pending.digest)):
             raise _refusal(
                 NOT_WHAT_WAS_SEEN,
-                f"The decision on {decision.id!r} is about other arguments than those that wait (digest "
-                f"{decision.digest}, not {question.pending.digest}). Look again, then decide",
+                f"The decision on {decision.id!r} is for other arguments than those that wait now (digest "
+                f"{decision.digest}, not {question.pending.digest}). Look at the question again, then decide",
             )
         return decision
 
     def decide(
         self, value: Any, now: datetime, update_id: str | None, *, seen: bool = False
     ) -> ApprovalRecord:
-        """Take the decision in `value` and return its record; of an early one, what it will be.
+        """Take the decision in `value` and return its record; for an early one, the record so far.
 
         Args:
             value: The decision.
             now: The time.
             update_id: Temporal's id of the update.
-            seen: As for `check`.
+            seen: As in `check`.
 
         Raises:
-            ApplicationError: As `check`.
+            ApplicationError: If it cannot be taken, as in `check`.
         """
         decision = self.check(value, now, seen=seen)
         record = replace(self._taken(decision), at=now.isoformat(), update_id=update_id)
@@ -174,12 +176,12 @@ class Ledger:
         return self._write(question, _about(question, record))
 
     def record_of(self, update_id: str) -> ApprovalRecord | None:
-        """Return the record of the decision that came in this update, or by signal under its id."""
+        """Return the record of the decision that came by update or signal under this id."""
         early = [each.record for each in self.state.early.values()]
         return next((r for r in [*reversed(self.records), *early] if r.update_id == update_id), None)
 
     def close(self, pause: Pause, outcome: Outcome, reason: str, now: datetime) -> None:
-        """Close what is still open of a pause with a rejection that nobody spoke."""
+        """Close the open questions of a pause without a person's decision."""
         for question in pause.questions:
             if question.pending.id in self._open:
                 response = self._rejected if outcome == "expired" else None
@@ -228,8 +230,8 @@ class Ledger:
         if not decision.early:
             raise _refusal(
                 UNKNOWN_APPROVAL,
-                f"Nothing with the id {decision.id!r} waits. Pending: {list(self._open)}. A decision on what "
-                "was not asked yet needs early=True",
+                f"Nothing with the id {decision.id!r} waits. Pending: {list(self._open)}. A decision "
+                "before its question needs early=True",
             )
 
     def _use(
@@ -277,10 +279,10 @@ def _fits(decision: Decision, digest: str | None) -> bool:
 
 
 def _misfit(decision: Decision, digest: str | None) -> str | None:
-    """Return why an early decision does not count for a call of this digest; None if it does."""
+    """Return why an early decision does not count for a call with this digest; None if it does."""
     if not _fits(decision, digest):
         return "Given for other arguments than those that were asked about"
-    # It would let a tool run with whatever arguments the model chose.
+    # It would let a tool run with whatever arguments the model chooses.
     if decision.digest is None and digest is not None and decision.verdict != "reject":
         return "Given without a digest, before anybody could see the arguments"
     return None

@@ -1,4 +1,4 @@
-"""Hears from an agent's events which call each of its interrupts belongs to."""
+"""Finds out from an agent's events which call each of its interrupts belongs to."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,14 +12,14 @@ from ._types import as_json, digest_of
 
 
 class Listener:
-    """Hears one agent, or the nodes of a graph or swarm, while it is called.
+    """Follows the events of one agent, or of the nodes of a graph or swarm, during a call.
 
-    The result does not say whose an interrupt is, and its id is not for parsing. What its sub-agents ask, its
-    own middleware hears (`_watch.py`).
+    The result does not say which call an interrupt belongs to, and an interrupt's id must not be parsed. For
+    the questions of sub-agents, the agent's own middleware does this (`_watch.py`).
 
     Args:
         turn: The turn.
-        place: Where the agent was called.
+        place: The place at which the agent was called.
     """
 
     def __init__(self, turn: Turn, place: Place) -> None:
@@ -30,7 +30,7 @@ class Listener:
         self._nodes: dict[str, Listener] = {}
 
     def hear(self, event: Mapping[str, Any]) -> None:
-        """Take one event."""
+        """Process one event."""
         if "tool_interrupt_event" in event:
             self._hear_question(event["tool_interrupt_event"])
         elif event.get("type") == "multiagent_node_stream":
@@ -43,13 +43,13 @@ class Listener:
                 self.of_nodes.append((each, asked if asked.agent else replace(asked, agent=event["node_id"])))
 
     def about(self, interrupt_id: str) -> Asked:
-        """Return what an interrupt of this agent is about."""
+        """Return the subject of an interrupt of this agent."""
         watch = self._turn.watches.get(self._place)
         known = self._asked.get(interrupt_id) or (watch and watch.raised(interrupt_id))
         return known or (watch.asked() if watch else Asked())
 
     def ending(self, interrupt_id: str) -> Asked:
-        """Return what an interrupt is about that the agent's caller passes on, with the id at the end."""
+        """Return the subject of an interrupt that the agent's caller passes on with a prefixed id."""
         fitting = [each for each in self._asked if interrupt_id.endswith(each)]
         return self.about(max(fitting, key=len, default=interrupt_id))
 
@@ -66,5 +66,5 @@ class Listener:
 
 
 def node_place(node_id: str) -> str:
-    """Return the part of a place that a node is."""
+    """Return a node's part of a place."""
     return f"node {node_id}"

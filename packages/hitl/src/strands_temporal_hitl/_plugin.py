@@ -11,17 +11,18 @@ from ._webhook import Notifier, NotifierFactory
 
 
 class HITLPlugin(ComposablePlugin):
-    """What `Approvals` in workflows can use of their worker, beside `strands_temporal.StrandsPlugin`.
+    """Let clients find the workflows that wait for people, and tell people about each pause.
 
-    Approvals work without it: they are decided, and listed by workflow type. With it the workflows that wait
-    for a person carry the search attribute `StrandsApprovals`, by which `ApprovalsClient` lists them all, and
-    notifiers tell people of each pause. The server is asked for the attribute when the worker starts; where
-    it does not know it and does not let it be registered, workflows go without.
+    Put it beside `strands_temporal.StrandsPlugin`. `Approvals` work without it: clients can decide, and list
+    workflows by type. With it, workflows that wait for a person carry the search attribute
+    `StrandsApprovals`, by which `ApprovalsClient` lists them all, and notifiers tell people of each pause.
+    The worker looks up the attribute when it starts. If the server does not know it and does not let it be
+    registered, workflows do without.
 
     Args:
-        notifiers: Factories of notifiers by name, each called when it is first used:
-            `{"ops": lambda: WebhookNotifier("https://...")}`. All are told of each pause.
-        register: Whether to register the search attribute with the server, as a Keyword, where it is unknown.
+        notifiers: Factories of notifiers by name, each called when its notifier is first used:
+            `{"ops": lambda: WebhookNotifier("https://...")}`. Each notifier is told of each pause.
+        register: Whether to register the search attribute with the server, as a Keyword, if it is unknown.
 
     Raises:
         TypeError: If `notifiers` is not a mapping of names to functions.
@@ -35,7 +36,7 @@ class HITLPlugin(ComposablePlugin):
             "notifier",
             "HITLPlugin(notifiers=...)",
             notifiers,
-            Notifier,  # pyright: ignore[reportArgumentType]  # a protocol, of which only isinstance is asked
+            Notifier,  # pyright: ignore[reportArgumentType]  # a protocol, used for isinstance only
             "NotifierFactoryFailed",
             "WebhookNotifier(...)",
         )
@@ -48,7 +49,7 @@ class HITLPlugin(ComposablePlugin):
         )
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
-        """See base class. Looks the search attribute up meanwhile; the worker does not wait for it."""
+        """See base class. Looks up the search attribute too; the worker does not wait for that."""
 
         async def look_up_and_run(worker: Worker) -> None:
             self._hitl.look_up(worker.client)
@@ -57,5 +58,5 @@ class HITLPlugin(ComposablePlugin):
         await super().run_worker(worker, look_up_and_run)
 
     async def close(self) -> None:
-        """See base class. Ends the looking up, and drops what was found out and made."""
+        """See base class. Stops looking up the search attribute, and drops the results and the notifiers."""
         await self._hitl.forget()

@@ -1,7 +1,7 @@
-"""Decisions that come by signal, because the run has no room for another update. Workflow side.
+"""Takes decisions by signal when the run has no room for another update. Runs in the workflow.
 
-The server (1.32) lets ten updates wait in one run. Ten chat turns that wait for a person, or ten of
-temporalio's own stream readers, would keep the decision out that they wait for.
+The server (1.32) allows ten updates in progress in one run. Ten chat turns that wait for a person, or ten of
+temporalio's own stream readers, would block the decision that they wait for.
 """
 
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from temporalio.exceptions import ApplicationError
 from ._ledger import Ledger
 from ._types import ANSWER_QUERY, DECIDE_SIGNAL, Answer, page_of
 
-_KEPT = 100  # refusals, the latest
+_KEPT = 100  # of the latest refusals
 
 _TAKEN = "strands-temporal-hitl-taken"
-"""Beginning of a patch of workflows: a replay takes those decisions by signal that were taken."""
+"""Prefix of patch ids, one per decision: a replay takes the same decisions as the first execution."""
 
 
 class SignalledDecisions:
-    """Takes decisions from signals, and answers the query what became of them.
+    """Takes decisions from signals, and answers the query for their outcome.
 
     Args:
         ledger: The workflow's ledger.
@@ -34,7 +34,7 @@ class SignalledDecisions:
         workflow.set_query_handler(ANSWER_QUERY, self._answer)
 
     def _decide(self, *given: Any) -> None:
-        """Take a decision. Nothing is raised: it would end the workflow, or have its task fail for ever."""
+        """Take a decision. Raises nothing: an error would end the workflow, or fail its task forever."""
         message = cast("Mapping[str, Any]", given[0]) if given and isinstance(given[0], Mapping) else {}
         request = message.get("request")
         if not isinstance(request, str) or self._ledger.record_of(request):

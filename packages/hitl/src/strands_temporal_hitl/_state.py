@@ -1,4 +1,4 @@
-"""What a ledger knows, as values: it goes into the next run of a workflow as it is."""
+"""The state of a ledger, as values that the next run of a workflow can take over."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,18 +7,18 @@ from typing import Any, TypeAlias
 from ._types import ApprovalRecord, Decision, PendingApproval
 
 Place: TypeAlias = tuple[str, ...]
-"""Where a call stands: the ids of the calls from the outermost one to itself, with nodes before them."""
+"""The path to a call: the nodes of graphs and swarms, then the ids of the calls from the outermost to it."""
 
 
 @dataclass(frozen=True)
 class Granted:
-    """A call that a person let happen: what runs at its place must be it.
+    """A call that a person let happen. Only this call may then run at its place.
 
     Attributes:
-        place: Where it stands.
+        place: Its place.
         tool: The tool that was shown.
         arguments: The arguments that were shown.
-        written: The person's own answer, where it was a value; what it says may be in the arguments.
+        written: The value that the person answered, if any. The call's arguments may change to it.
     """
 
     place: list[str]
@@ -32,10 +32,10 @@ class Question:
     """One interrupt that was raised.
 
     Attributes:
-        interrupt_id: Strands' id, which the answer goes back to.
+        interrupt_id: Strands' id of the interrupt, to which the answer goes.
         pending: What an approver sees.
         tool_use_id: Id of the tool call that waits, if any.
-        places: Where the calls that it is about stand, see `Place`: the pending's own, or its `calls`.
+        places: The places of the calls that it is about: of the pending call, or of `pending.calls`.
     """
 
     interrupt_id: str
@@ -45,20 +45,20 @@ class Question:
 
     @property
     def deadline(self) -> datetime | None:
-        """When it is rejected by itself."""
+        """When it is rejected automatically."""
         return None if self.pending.deadline is None else datetime.fromisoformat(self.pending.deadline)
 
 
 @dataclass(frozen=True)
 class Pause:
-    """Questions that an agent waits with: raised together, answered together.
+    """The questions of a waiting agent that were asked together, and are answered together.
 
     Attributes:
         agent_id: Strands' id of the agent.
-        questions: The questions, decided ones too.
-        notice_id: Id of the notices about it, in whatever run they are sent.
+        questions: The questions, including decided ones.
+        notice_id: Id of the notices about it, the same in every run.
         told: Names of the notifiers that are done with it.
-        granted: What was granted before, in the same turn, to the calls that still wait.
+        granted: The calls that people let happen earlier in the same turn.
     """
 
     agent_id: str
@@ -69,18 +69,18 @@ class Pause:
 
     @property
     def deadline(self) -> datetime | None:
-        """When what is open is rejected by itself."""
+        """When its questions are rejected automatically."""
         return min((q.deadline for q in self.questions if q.deadline), default=None)
 
     @property
     def interrupt_ids(self) -> set[str]:
-        """Strands' ids of what it waits for."""
+        """Strands' ids of the interrupts that wait."""
         return {question.interrupt_id for question in self.questions}
 
 
 @dataclass(frozen=True)
 class EarlyDecision:
-    """A decision that came before its question, and what it was answered."""
+    """A decision that came before its question, and the record that answered it."""
 
     decision: Decision
     record: ApprovalRecord
@@ -88,11 +88,11 @@ class EarlyDecision:
 
 @dataclass
 class LedgerState:
-    """All that a ledger knows: JSON values, which go into the next run of a workflow.
+    """The whole state of a ledger, in JSON values, for the next run of a workflow too.
 
     Attributes:
         records: The audit trail, in the order of the decisions.
-        pauses: Whose agents were not given the answers yet, the oldest first.
+        pauses: The pauses whose agents did not get their answers yet, oldest first.
         early: Decisions whose questions were not asked yet, by id.
     """
 

@@ -1,4 +1,4 @@
-"""One turn of an agent under approvals, over its pauses: what people granted, and why they rejected."""
+"""What people decided in one turn of an agent, across its pauses."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
     from ._watch import Watch
 
 CHANGED = "changed call"
-"""How the name of a question begins that is asked because a call is not what a person let happen."""
+"""Prefix of the names of questions about a call that is not the one that a person let happen."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a question is about.
+    """The subject of a question.
 
     Attributes:
         agent: Name of the agent that asks.
-        outer: The calls of sub-agents that led there, the outermost first.
-        call: The tool call that waits, if it is one.
-        calls: The calls of a message, where it is about all of them.
-        places: Where these stand.
+        outer: The calls of sub-agents that led to the question, outermost first.
+        call: The tool call that waits, if it is about a single one.
+        calls: All calls of a message, if it is about all of them.
+        places: The places of these calls.
         tool_use_id: Id of the call.
-        former_digest: What releases before this one bound a decision to: the digest of the agent's own call,
-            as the model made it.
+        former_digest: The digest to which earlier releases bound a decision: that of the agent's own call, as
+            the model made it.
     """
 
     agent: str = ""
@@ -40,10 +40,10 @@ class Asked:
 
 
 class Turn:
-    """What was decided in one turn of an agent, a graph or a swarm, by the places of the calls.
+    """The decisions in one turn of an agent, a graph or a swarm, by the places of the calls.
 
     Args:
-        granted: What was granted before the turn came into this run of the workflow.
+        granted: The calls that people let happen earlier in the turn, in a previous run of the workflow.
     """
 
     def __init__(self, granted: list[Granted]) -> None:
@@ -53,11 +53,11 @@ class Turn:
 
     @property
     def granted(self) -> list[Granted]:
-        """What was granted, as values."""
+        """The calls that people let happen."""
         return list(self._granted.values())
 
     def decided(self, question: Question, record: ApprovalRecord) -> None:
-        """Note what a decision means for the calls that the question was about."""
+        """Record what a decision means for the calls that the question was about."""
         places = question.places or ([[question.tool_use_id]] if question.tool_use_id else [])
         if record.outcome in ("rejected", "expired", "withdrawn"):
             if record.reason and len(places) == 1:
@@ -72,14 +72,14 @@ class Turn:
             self._granted[tuple(place)] = Granted(place, call.tool, call.arguments, written)
 
     def exceeded(self, place: Place, call: ShownCall) -> Granted | None:
-        """Return what was granted at this place, if it is not this call."""
+        """Return the call that a person let happen at `place`, if `call` is a different one."""
         granted = self._granted.get(place)
         if granted is None or _same([granted.tool, granted.arguments], [call.tool, call.arguments]):
             return None
         return None if _is_written(granted, call) else granted
 
     def forget(self, place: Place) -> None:
-        """Forget what was decided about the calls of the agent at `place`: they have ended."""
+        """Forget the decisions about the calls of the agent at `place`: the calls have ended."""
         below = len(place)
         for kept in (self._granted, self.reasons, self.watches):
             for each in [each for each in kept if len(each) > below and each[:below] == place]:
@@ -87,13 +87,14 @@ class Turn:
 
 
 def _same(one: Any, other: Any) -> bool:
-    return digest_of("", one) == digest_of("", other)  # as text: to Python, 1 is True
+    return digest_of("", one) == digest_of("", other)  # as JSON text: in Python, 1 == True
 
 
 def _is_written(granted: Granted, call: ShownCall) -> bool:
-    """Tell whether a person's own answer is all that changed a call, so that nobody needs to show it to them.
+    """Tell whether only the person's own answer changed a call. They need not be asked about it again then.
 
-    A value is a new argument as it is, an object by its keys. A bare true or false says too little.
+    An answer that is an object gives arguments by its keys. Another value is an argument itself, except true
+    and false, which say too little.
     """
     written, before, after = granted.written, granted.arguments, call.arguments
     if written is None or granted.tool != call.tool:

@@ -1,4 +1,4 @@
-"""What crosses the wire between a workflow, its approvers and its activities, and the names all sides use.
+"""Values that cross between a workflow, its approvers and its activities, and the names that all sides use.
 
 Frozen dataclasses of JSON values, times as ISO 8601 text in UTC: they decode with the pydantic converter and
 with the SDK's default one, so that an approver's client needs no plugin. Fields are only added, with
@@ -21,28 +21,28 @@ DECIDE_UPDATE = "decide_approval"
 DECIDE_SIGNAL = "decide_approval_by_signal"
 """Signal that takes `{"decision": ..., "request": id}`, for a run that has no room for another update.
 
-The server lets ten updates wait in one run (chat turns that wait for people, readers that poll by update),
-and takes two thousand in all.
+The server allows ten updates in progress in one run (chat turns that wait for people, readers that poll by
+update), and two thousand in all.
 """
 
 ANSWER_QUERY = "approval_answer"
-"""Query that takes the id of such a request and returns its `Answer`; an empty one if there is none yet."""
+"""Query that takes the id of such a request and returns its `Answer`, which is empty until there is one."""
 
 PENDING_QUERY = "pending_approvals"
-"""Query that returns the `PendingApproval`s of a workflow, the oldest first."""
+"""Query that returns the `PendingApproval`s of a workflow, oldest first."""
 
 RECORDS_QUERY = "approval_records"
-"""Query that returns the `ApprovalRecord`s of a workflow, in the order of the decisions: a page of them, from
-the number on that it is given."""
+"""Query that returns a page of a workflow's `ApprovalRecord`s, in the order of the decisions. It takes the
+number of records to skip."""
 
 SETUP_ACTIVITY = "hitl-setup"
-"""Activity that tells a workflow, once, what its workers offer: its history then knows it for ever."""
+"""Activity that tells a workflow what its workers offer. It runs once; replays read the answer in history."""
 
 NOTIFY_ACTIVITY = "hitl-notify"
 """Activity that runs one notifier."""
 
 PENDING = SearchAttributeKey.for_keyword("StrandsApprovals")
-"""Search attribute of a workflow that waits for a person, with the value `IS_PENDING`; else it is not set."""
+"""Search attribute with the value `IS_PENDING` while a workflow waits for a person, unset otherwise."""
 
 IS_PENDING = "pending"
 
@@ -55,7 +55,7 @@ NOT_WHAT_WAS_SEEN = "NotWhatWasSeen"
 Verdict = Literal["approve", "reject", "respond"]
 Outcome = Literal["approved", "rejected", "responded", "expired", "withdrawn", "refused"]
 
-_SHOWN = 500_000  # characters of JSON; the server lets 2 MiB through, and warns above 512 KiB
+_SHOWN = 500_000  # characters of JSON; the server accepts 2 MiB, and warns above 512 KiB
 _VERDICTS = ("approve", "reject", "respond")
 _TEXTS = ("id", "verdict", "by", "reason", "digest")
 _REQUIRED = ("id", "verdict", "by")
@@ -63,12 +63,12 @@ _REQUIRED = ("id", "verdict", "by")
 
 @dataclass(frozen=True)
 class ShownCall:
-    """A tool call as a person is shown it: after hooks and middleware have changed it.
+    """A tool call as a person sees it: after hooks and middleware have changed it.
 
     Attributes:
         tool: Name of the tool that runs.
-        arguments: Its arguments. Of what is too large to be sent, the beginning as text.
-        agent: Name of the agent that calls it; of a node of a graph or swarm, the node's id.
+        arguments: Its arguments; if they are too large to send, their beginning as text.
+        agent: Name of the agent that calls it; for a node of a graph or swarm, the node's id.
     """
 
     tool: str
@@ -81,21 +81,19 @@ class PendingApproval:
     """One interrupt that waits for a person.
 
     Attributes:
-        id: The interrupt's id, by which it is decided. An interrupt that is raised again with an id that was
-            asked before gets `#2`, `#3`, ... behind it: a decision is good for one question only.
+        id: The interrupt's id, which a decision names. If a question already had this id, `#2`, `#3`, ... is
+            appended: a decision counts for one question only.
         name: The interrupt's name. Strands' `HumanInTheLoop` uses its own.
-        question: The interrupt's `reason`; as text where it is not JSON.
-        tool: Name of the tool that will run; None where the interrupt belongs to no single tool call. Of a
-            sub-agent's call it is the sub-agent's tool.
-        arguments: The arguments that it will run with. Of what is too large to be sent, the beginning as
-            text.
-        digest: Digest of tool and arguments, see `digest_of`, or of all `calls`. None without either.
+        question: The interrupt's `reason`; as text if it is not JSON.
+        tool: Name of the tool that will run; None if the interrupt does not belong to a single tool call. For
+            a sub-agent's call, it is the sub-agent's tool.
+        arguments: The arguments that it will run with; if too large to send, their beginning as text.
+        digest: Digest of tool and arguments (see `digest_of`), or of all `calls`; None without either.
         asked_at: When the agent paused.
-        deadline: When the question is answered with a rejection by itself; None if never.
-        agent: Name of the agent that asks; of a node of a graph or swarm, the node's id.
-        outer: The calls of sub-agents that led there, the outermost first.
-        calls: The calls that a question is about which is asked once for all calls of a message
-            (`BeforeToolsEvent`).
+        deadline: When the question is rejected automatically; None if never.
+        agent: Name of the agent that asks; for a node of a graph or swarm, the node's id.
+        outer: The calls of sub-agents that led to this question, outermost first.
+        calls: All calls of a message, if one question is asked about all of them (`BeforeToolsEvent`).
     """
 
     id: str
@@ -119,18 +117,18 @@ class ApprovalRecord:
         id: Id of the question, as in `PendingApproval`.
         name: The interrupt's name.
         outcome: "approved", "rejected" or "responded" by a person; "expired" at the deadline, which counts as
-            a rejection; "withdrawn" when the agent's run ended without an answer; "refused" when an early
-            decision did not fit the question, which then still waits.
-        by: Who decided, as the decision said; "" where nobody did.
-        reason: Why, as the decision said.
+            a rejection; "withdrawn" when the agent was stopped or cancelled before an answer; "refused" when
+            an early decision did not fit the question, which then still waits.
+        by: Who decided, as stated in the decision; "" if nobody did.
+        reason: Why, as stated in the decision.
         at: When the decision arrived.
         asked_at: When the agent paused.
         tool: The tool whose call waited.
         digest: Digest of tool and arguments.
-        response: What the interrupt's response became in Strands.
-        early: Whether the decision was there before the question.
+        response: The interrupt's response for Strands.
+        early: Whether the decision came before the question.
         update_id: Temporal's id of the update that carried the decision, or the request's id if a signal did.
-        agent: Name of the agent that asked; of a node of a graph or swarm, the node's id.
+        agent: Name of the agent that asked; for a node of a graph or swarm, the node's id.
     """
 
     id: str
@@ -155,12 +153,12 @@ class Decision:
     Attributes:
         id: Id of the question.
         verdict: What is decided.
-        by: Who decides. Temporal does not know its callers: who may call the update may claim any name, so
-            authenticate before it.
-        reason: Why. Of a rejection it also reaches the model.
+        by: Who decides. Temporal does not check it: anyone who may send the update can claim any name, so
+            authenticate people first.
+        reason: Why. The model also reads the reason of a rejection.
         response: With "respond": the value that Strands gets, not None.
-        digest: Digest of what the person was shown; a decision on something else is refused.
-        early: Keep the decision if the question was not asked yet.
+        digest: Digest of the call that the person saw. If another call waits, the decision is refused.
+        early: Whether to keep the decision if the question was not asked yet.
     """
 
     id: str
@@ -172,7 +170,7 @@ class Decision:
     early: bool = False
 
     def to_wire(self) -> dict[str, Any]:
-        """Return the JSON object that the update takes: only what is set."""
+        """Return the JSON object that the update takes, with only the fields that are set."""
         return {name: value for name, value in asdict(self).items() if value not in (None, False)} | (
             {"response": self.response} if self.response is not None else {}
         )
@@ -206,10 +204,10 @@ class Decision:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a decision was answered that came by signal.
+    """The answer to a decision that came by signal.
 
     Attributes:
-        record: Its record, if it was taken.
+        record: The decision's record, if it was taken.
         refused: Why it was refused, if it was.
         kind: The same as `ApprovalRefusedError.kind`.
     """
@@ -221,7 +219,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Setup:
-    """What a worker's `HITLPlugin` offers to workflows: the result of `hitl-setup`.
+    """The features that a worker's `HITLPlugin` offers to workflows: the result of `hitl-setup`.
 
     Attributes:
         search_attribute: Whether the server knows the search attribute.
@@ -234,15 +232,15 @@ class Setup:
 
 @dataclass(frozen=True)
 class ApprovalNotice:
-    """An agent paused: what a notifier is given.
+    """Tells a notifier that an agent paused.
 
     Attributes:
-        id: The notice's id, the same at each retry, and in a later run of the workflow.
+        id: The notice's id, the same for each retry, also in a later run of the workflow.
         namespace: Temporal namespace of the workflow.
         workflow_id: The workflow to decide in.
-        run_id: Its run when this was sent. It may go on in another: decide by the workflow's id.
+        run_id: Its run when this was sent. It may continue in another run, so decide by the workflow's id.
         workflow_type: Its type.
-        pending: The questions that were asked together, and wait.
+        pending: The questions that were asked together and still wait.
     """
 
     id: str
@@ -265,10 +263,10 @@ def digest_of_calls(calls: Sequence[ShownCall]) -> str:
 
 
 def shown(pending: list[PendingApproval]) -> list[PendingApproval]:
-    """Return questions as they can be sent: of very large ones the beginning of the arguments, as text.
+    """Return questions in a size that can be sent: very large texts and arguments are cut, as text.
 
-    Two copies of a tool's arguments (`HumanInTheLoop` asks with one) may be more than the server lets
-    through. The digest is that of all of it.
+    A question may hold a tool's arguments twice (`HumanInTheLoop` asks with a copy), which can be more than
+    the server accepts. The digest is that of the whole arguments.
     """
     if len(json.dumps([asdict(each) for each in pending])) <= _SHOWN:
         return pending
@@ -286,7 +284,7 @@ def shown(pending: list[PendingApproval]) -> list[PendingApproval]:
 
 
 def page_of(records: Sequence[ApprovalRecord], start: int) -> list[ApprovalRecord]:
-    """Return the records from `start` on, as many as one answer holds; of a very large text the beginning."""
+    """Return the records from `start` on, as many as one answer holds, with very large texts cut."""
     page: list[ApprovalRecord] = []
     size = 0
     for record in map(_shortened, records[start:]):
@@ -298,7 +296,7 @@ def page_of(records: Sequence[ApprovalRecord], start: int) -> list[ApprovalRecor
 
 
 def is_full(page: Sequence[ApprovalRecord]) -> bool:
-    """Tell whether a page of records may have another behind it."""
+    """Tell whether another page may follow this page of records."""
     return sum(map(_size, page)) >= _SHOWN
 
 
@@ -321,7 +319,7 @@ def _beginning(value: Any, size: int) -> Any:
 
 
 def as_json(value: Any) -> Any:
-    """Return a copy of `value` that every converter can carry; as text where there is none."""
+    """Return a copy of `value` that every converter can carry; as text if it is not JSON."""
     if _wire_fault(value):
         return utf8_text(str(value))
     return json.loads(json.dumps(value))

@@ -1,7 +1,7 @@
-"""The search attribute of workflows that wait for a person: is it known to the server, can it be made known?
+"""Looks up and registers the search attribute of workflows that wait for a person.
 
-A workflow that sets an attribute which the server does not know, or knows with another type, fails its task
-for ever. So it is looked up before it is ever set.
+If a workflow sets an attribute that the server does not know, or knows with another type, its workflow task
+fails forever. So the attribute is looked up before it is ever set.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from ._types import IS_PENDING, PENDING
 logger = logging.getLogger(__name__)
 
 WAITING = f"{PENDING.name} = '{IS_PENDING}'"
-"""Visibility query for what waits for a person."""
+"""Visibility query for workflows that wait for a person."""
 
-# What is an answer. Any other status (a server that is busy, or going) says nothing, and is asked again.
+# Codes that mean no. Any other one (the server is busy, or restarts) means nothing, and is worth a retry.
 _NO = (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED)
 _KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
 _ABSENT = IndexedValueType.INDEXED_VALUE_TYPE_UNSPECIFIED
@@ -30,11 +30,12 @@ _PAUSE = 0.1  # seconds between tries
 async def is_known(client: Client) -> bool:
     """Tell whether the server knows the search attribute in the client's namespace, as a Keyword.
 
-    It is asked by a query that names it: this works for whoever may list workflows, on any kind of server.
-    The type is asked before, where that is allowed: a server may answer the query for an Int too.
+    Sends a visibility query that names it. This works on any kind of server, for anyone who may list
+    workflows. Before that it asks for the attribute's type, where that is allowed: a server may answer the
+    query for an Int too.
 
     Raises:
-        RPCError: If the server cannot say now.
+        RPCError: If the server cannot answer now.
     """
     if await _type(client) not in (None, _KEYWORD):
         return False
@@ -48,7 +49,7 @@ async def is_known(client: Client) -> bool:
 
 
 async def make_known(client: Client) -> bool:
-    """Register the search attribute where it is allowed; tell whether the server knows it then.
+    """Register the search attribute if that is allowed. Return whether the server then knows it.
 
     Raises:
         RPCError: If the server cannot do so now.
@@ -86,7 +87,7 @@ async def make_known(client: Client) -> bool:
 
 
 async def _type(client: Client) -> IndexedValueType.ValueType | None:
-    """Return the type of the search attribute, `_ABSENT` if there is none, None if it may not be asked."""
+    """Return the type of the search attribute, `_ABSENT` if there is none, None if asking is not allowed."""
     try:
         listed = await client.operator_service.list_search_attributes(
             ListSearchAttributesRequest(namespace=client.namespace)

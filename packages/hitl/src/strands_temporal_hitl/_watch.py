@@ -1,4 +1,4 @@
-"""What approvals see of an agent: the call that will run, at any depth, before people are asked and after."""
+"""Watches an agent's calls at any depth: what people are shown, and whether the same call then runs."""
 
 import json
 from collections.abc import AsyncGenerator, Mapping
@@ -30,11 +30,11 @@ from ._turn import CHANGED, Asked, Turn
 from ._types import ShownCall, as_json, digest_of
 
 BINDS_WHAT_RUNS = "strands-temporal-hitl-binds-what-runs"
-"""Patch of workflows: histories of releases before it know no question about a call that has changed."""
+"""Patch id. Histories without it have no questions about a call that changed after a person let it happen."""
 
 _BACKGROUND_CHOICE = "_background_execution"
-"""Argument by which a model asks for a background task. Strands takes it away before the tool runs (1.62:
-background_tasks/_background_tasks.py:38), and lets no tool have one of that name then."""
+"""Argument with which a model asks for a background task. Strands removes it before the tool runs (1.62:
+background_tasks/_background_tasks.py:38), and no tool may then have an argument of that name."""
 
 
 class Watches:
@@ -47,7 +47,7 @@ class Watches:
     def stand(
         self, agent: Agent, turn: Turn, place: Place, outer: list[ShownCall], name: str | None = None
     ) -> None:
-        """Watch an agent, which is called at `place` now."""
+        """Watch an agent that is now called at `place`."""
         watch = self._of.get(agent)
         if watch is None:
             watch = self._of[agent] = Watch(self, agent)
@@ -55,7 +55,7 @@ class Watches:
         turn.watches[place] = watch
 
     def stand_all(self, executor: Agent | MultiAgentBase, turn: Turn, place: Place = ()) -> list[Agent]:
-        """Watch an agent, or those of a graph or swarm; return them."""
+        """Watch an agent, or all agents of a graph or swarm. Return them."""
         if isinstance(executor, Agent):
             self.stand(executor, turn, place, [])
             return [executor]
@@ -72,15 +72,15 @@ class Watches:
 
 
 class Watch:
-    """The hooks and the middleware of one agent.
+    """The hooks and the middleware that watch one agent.
 
-    The first hook and the last one see what the others did to a call; the middleware, innermost unless the
-    user adds some later, sees what runs.
+    The first hook and the last one see how the others changed a call. The middleware sees the call that runs:
+    it is the innermost, unless the user adds middleware later.
 
     Attributes:
-        turn: The turn that the agent is in now.
-        place: Where it was called.
-        outer: The calls that led there.
+        turn: The agent's current turn.
+        place: The place at which it was called.
+        outer: The calls that led to it.
         name: Its name for people.
     """
 
@@ -95,7 +95,7 @@ class Watch:
         self._message: dict[str, ShownCall] = {}
         self._ended: set[str] = set()
         self._raised: dict[str, Asked] = {}
-        self._ids: dict[str, str] = {}  # ids that hooks gave to calls, and those that the calls had
+        self._ids: dict[str, str] = {}  # the original ids of calls, by the ids that hooks gave them
         self._begun: dict[int, tuple[str, AgentTool | None, str]] = {}
         agent.hooks.add_callback(BeforeModelCallEvent, self._before_model, order=-inf)
         agent.hooks.add_callback(BeforeToolsEvent, self._before_tools, order=-inf)
@@ -106,27 +106,27 @@ class Watch:
         agent.add_middleware(ExecuteToolStage, self._guard)
 
     def own_id(self, tool_use_id: str) -> str:
-        """Return the id that a call has in its message; a hook may have given it another."""
+        """Return the id that a call has in its message. A hook may have changed it."""
         return self._ids.get(tool_use_id, tool_use_id)
 
     def raised(self, interrupt_id: str) -> Asked | None:
-        """Return what an interrupt is about that a tool has raised, or a sub-agent."""
+        """Return the subject of an interrupt that a tool or a sub-agent has raised, if it did."""
         return self._raised.get(interrupt_id)
 
     def asked_by(self, use: ToolUse) -> Asked:
-        """Return what a question is about that was raised at a call."""
+        """Return the subject of a question that was raised at a call."""
         own = self.own_id(use["toolUseId"])
         call = self._calls.get(own) or self._shown(use["name"], use["input"], None)
         return Asked(self.name, self.outer, call, places=[(*self.place, own)], tool_use_id=own)
 
     def asked(self) -> Asked:
-        """Return what a question is about that the agent asks at no call: its message's calls, if any."""
+        """Return the subject of a question that is not raised at a call: the calls of the message, if any."""
         ids = list(self._message)
         calls = [self._message[each] for each in ids]
         return Asked(self.name, self.outer, calls=calls, places=[(*self.place, each) for each in ids])
 
     def end_waiting(self) -> None:
-        """End the agent's waiting for people, if it waits: the turn is over."""
+        """Make the agent stop waiting for people, if it does: the turn is over."""
         agent = self._agent()
         if agent is not None:
             end_waiting(agent)
@@ -168,7 +168,7 @@ class Watch:
         self._message = {}
 
     async def _guard(self, context: ExecuteToolContext, next_fn: Any) -> AsyncGenerator[Any, None]:
-        """Let a call run if it is what was granted, or if nothing was; else ask about it as it is now."""
+        """Let a call run if it is the granted one, or if none was granted. Otherwise ask about it again."""
         use, tool = context.tool_use, context.tool
         own = self.own_id(use["toolUseId"])
         call = self._shown(tool.tool_name if tool else use["name"], use["input"], tool)
@@ -189,14 +189,14 @@ class Watch:
             async for event in next_fn(context):
                 self._hear(event, use, listener)
                 yield event
-        except InterruptException as error:  # of a background task nothing else tells whose it is
+        except InterruptException as error:  # for a background task, nothing else tells which call asks
             self._raised[error.interrupt.id] = self.asked_by(use)
             raise
 
     def _hear(self, event: Any, use: ToolUse, inner: Listener | None) -> None:
-        """Note what a tool asks; where it is an agent, what that agent asks.
+        """Note what a tool asks or, if the tool is an agent, what that agent asks.
 
-        Here, and not where the stream is read: a delegate's events lose their mark on the way.
+        This cannot wait until the stream is read: a delegate's events lose their mark on the way.
         """
         if "tool_interrupt_event" in event:
             for interrupt in event["tool_interrupt_event"]["interrupts"]:

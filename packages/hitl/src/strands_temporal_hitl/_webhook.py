@@ -1,4 +1,4 @@
-"""Notifiers: how people learn that an agent waits for them. They run in an activity, on the worker."""
+"""Notifiers tell people that an agent waits for them. They run in an activity, on the worker."""
 
 import base64
 import hashlib
@@ -29,8 +29,8 @@ class Notifier(Protocol):
     async def notify(self, notice: ApprovalNotice) -> None:
         """Deliver the notice.
 
-        What it raises is tried again, with the same notice, for as long as the agent waits; a non-retryable
-        `ApplicationError` gives up.
+        If it raises, it is retried with the same notice as long as the agent waits. A non-retryable
+        `ApplicationError` ends the retries.
         """
         ...
 
@@ -47,14 +47,14 @@ class WebhookNotifier:
     `webhook-id`, the same at each retry, `webhook-timestamp` and, with a secret, `webhook-signature`: `v1,`
     and the base64 HMAC-SHA256 of `id.timestamp.body`.
 
-    Server errors, throttling, time-outs and lost connections are retried; other answers are final, redirects
-    too.
+    Server errors, throttling, time-outs and lost connections are retried. All other answers are final,
+    including redirects.
 
     Args:
         url: Where to post, http or https.
-        secret: Key of the signature: as text, or as Standard Webhooks write it, `whsec_` and base64.
+        secret: Key of the signature: a text or, as in Standard Webhooks, `whsec_` and base64.
         headers: Further headers, for example an authorization.
-        timeout: For one attempt; at most 30 seconds are of use.
+        timeout: Time-out of one attempt. More than 30 seconds has no effect.
 
     Raises:
         ValueError: If `url` is not an http(s) address, or `secret` is empty or not base64 after `whsec_`.
@@ -69,7 +69,7 @@ class WebhookNotifier:
         timeout: timedelta = timedelta(seconds=10),
     ) -> None:
         parts = urlsplit(url)
-        # Reading the port raises ValueError where it is none.
+        # Reading `port` raises ValueError if it is not a port number.
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
             raise ValueError(f"WebhookNotifier: {url!r} is not an http or https address")
         self._url = url
@@ -80,7 +80,7 @@ class WebhookNotifier:
 
     async def notify(self, notice: ApprovalNotice) -> None:
         """See `Notifier`."""
-        import httpx  # here: workflow code imports this package, and has no use for an HTTP client
+        import httpx  # not at the top: workflow code imports this package, without HTTP
 
         body = json.dumps({"type": "approval.pending", **asdict(notice)}).encode()
         headers = {**self._headers, **self._signed(notice.id, body), "content-type": "application/json"}

@@ -1,4 +1,4 @@
-"""`Approvals`: a workflow's questions to people, and the loop that takes their answers to the agent."""
+"""`Approvals`: a workflow's questions to people, and the loop that gives their answers to the agent."""
 
 import asyncio
 import json
@@ -37,13 +37,13 @@ from ._types import (
 from ._watch import BINDS_WHAT_RUNS, Watches
 
 _STOPS_THE_WAIT = "strands-temporal-hitl-stops-the-wait"
-"""Patch of workflows: in histories of releases before it a stop did not end the wait for people."""
+"""Patch id. In histories without it, stopping the agent did not end the wait for people."""
 
 _STOPPED = "The agent was stopped"
 
 
 class Approvals:
-    """Asks people, in a workflow, what an agent's interrupts ask, and takes their answers to the agent.
+    """Asks people about an agent's interrupts, and gives their answers to the agent. Runs in a workflow.
 
     Make one per workflow, in its `__init__`, and let it run the agents:
 
@@ -56,14 +56,14 @@ class Approvals:
     is also found by search attribute, and notifiers are told of each pause.
 
     Args:
-        deadline: How long a question waits; then it is rejected, and the record says so. None waits for as
-            long as the workflow lives.
-        approved: What the interrupt's response is after an approval. `True` is what Strands'
-            `HumanInTheLoop` and its other interventions take for a yes.
-        rejected: What it is after a rejection, or at the deadline: `False`, which they take for a no. The
-            reason does not travel in it; it is put beside the tool's result, where the model reads it.
-        carry: What `carry()` returned in the run before this one (continue-as-new). Questions keep the
-            deadlines that they had there.
+        deadline: How long a question waits. Then it is rejected, and the record says so. None waits as long
+            as the workflow runs.
+        approved: The interrupt's response after an approval. Strands' `HumanInTheLoop` and its other
+            interventions take `True` for a yes.
+        rejected: The interrupt's response after a rejection, or at the deadline. They take `False` for a no.
+            The reason is not part of it: the model reads the reason in the tool's result.
+        carry: The value that `carry()` returned in the previous run (continue-as-new). Questions keep their
+            deadlines.
 
     Raises:
         AgentTypeError: If `deadline` is not a timedelta, or `carry` not an `ApprovalsCarry`.
@@ -83,8 +83,8 @@ class Approvals:
         _check_answers(approved, rejected)
         if workflow.get_update_handler(DECIDE_UPDATE) is not None:
             raise AgentValueError(
-                "This workflow already has an Approvals, whose update and queries a second one would take "
-                "over. Give the same one to all its agents"
+                "This workflow already has an Approvals, and a second one would take over its update and "
+                "queries. Run all agents with the first one"
             )
         self._deadline = deadline
         self._rejected = rejected
@@ -101,7 +101,7 @@ class Approvals:
 
     @property
     def pending(self) -> list[PendingApproval]:
-        """What waits for a person, the oldest first."""
+        """The questions that wait for a person, oldest first."""
         return self._ledger.pending
 
     @property
@@ -132,24 +132,24 @@ class Approvals:
         hand_over_when: Callable[[], bool] | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Run the agent to its end, with people's answers to all it asks.
+        """Run one turn of the agent, with people's answers to all its questions.
 
-        Each time the agent pauses, its interrupts wait together: it goes on when all are decided. Several
-        agents may run at once. An agent that paused in an earlier run of the workflow, and was carried over
-        together with these approvals, goes on where it waits: run it without a prompt.
+        Each time the agent pauses, its interrupts wait together. It continues when all of them are decided.
+        Several agents may run at once. If an agent paused in an earlier run of the workflow, and was carried
+        over together with these approvals, run it without a prompt: it continues where it paused.
 
-        People are shown the calls that will run, those of sub-agents and of nodes too, after hooks have
-        changed them. A call that is not the one that a person let happen is asked about again. An agent that
-        is stopped (`agent.cancel()`, `cancel_signal=`) while people are asked ends as cancelled, and what it
-        asked is withdrawn.
+        People see the calls that will run, after hooks have changed them, including the calls of sub-agents
+        and of nodes. If a call changes after a person let it happen, it is asked about again. If the agent is
+        stopped (`agent.cancel()`, `cancel_signal=`) while people are asked, it ends as cancelled and its
+        questions are withdrawn.
 
         Args:
             agent: The agent; or a graph or swarm, whose nodes' questions then wait.
             prompt: As for `agent.invoke_async`.
-            hand_over_when: Condition to stop waiting for people, their questions left open, so that the
-                workflow can be continued as new: `workflow.info().is_continue_as_new_suggested`. Looked at
-                whenever the workflow wakes up. None waits to the end. Not for graphs and swarms, which cannot
-                be carried.
+            hand_over_when: Condition on which to stop waiting for people. The questions stay open, and the
+                workflow can continue as new: `workflow.info().is_continue_as_new_suggested`. Checked
+                whenever the workflow wakes up. None waits until all is decided. Not for graphs and swarms,
+                which cannot be carried.
             **kwargs: As for `agent.invoke_async`, in the first call and in each one that resumes it.
 
         Returns:
@@ -157,8 +157,8 @@ class Approvals:
 
         Raises:
             AgentTypeError: If `hand_over_when` cannot be called, or is given for a graph or swarm.
-            AgentValueError: If what the agent waits with and what these approvals carried do not belong
-                together.
+            AgentValueError: If the agent waits with other interrupts than these approvals carried, or waits
+                since an earlier run and `prompt` is given.
         """
         _check_condition(hand_over_when, agent)
         pause = self._carried_pause(agent, prompt) if isinstance(agent, Agent) else None
@@ -176,7 +176,7 @@ class Approvals:
                     return invoked.result
                 pause = self._ask(agent, invoked, turn)
             if isinstance(agent, Agent) and invoked.stopped and workflow.patched(_STOPS_THE_WAIT):
-                agent.cancel()  # it was stopped and asked at once: the stop counts
+                agent.cancel()  # it was stopped while it asked: the stop counts
             waits_here = [] if isinstance(agent, Agent) else [agent.id]
             self._not_carried += waits_here
             await self._wait(pause, hand_over_when, stop)
@@ -188,18 +188,18 @@ class Approvals:
             prompt, pause = self._answers(pause, turn), None
 
     def carry(self, *beside: AgentCarry) -> ApprovalsCarry:
-        """Return all of this for the next run of the workflow, as one value beside the agents' carries.
+        """Return these approvals as one value for the next run of the workflow, beside the agents' carries.
 
-        It holds what waits (with its deadlines), decisions that no agent was given yet, early decisions, the
-        audit trail, and what recent updates were answered, so that one that is sent again is harmless. Not in
-        it: the arguments of `Approvals`, which the next run gives again.
+        It holds the open questions with their deadlines, decisions that no agent got yet, early decisions,
+        the audit trail, and the answers to recent updates, so that an update may be sent again. It does not
+        hold the arguments of `Approvals`; the next run passes them again.
 
         Args:
-            *beside: The agents' carries that go into the same input. Not given, there is room for the largest
-                one, and little for this.
+            *beside: The agents' carries that go into the same input. Without them, room is reserved for the
+                largest possible one, which leaves little for this value.
 
         Raises:
-            CarryTooLargeError: If the server would end the workflow for the size of its next run's input.
+            CarryTooLargeError: If the next run's input would be so large that the server ends the workflow.
             AgentTypeError: If something in `beside` is not an `AgentCarry`.
             AgentValueError: If two agents that wait could not be told apart in the next run, or a graph or
                 swarm waits, which cannot be carried.
@@ -223,36 +223,40 @@ class Approvals:
         )
 
     def _end(self, turn: Turn, agent: Agent | MultiAgentBase) -> None:
-        """End what a turn that was stopped leaves waiting, where Strands does not."""
+        """End the waits that a stopped turn leaves behind, where Strands does not end them."""
         if isinstance(agent, Agent):
             for watch in turn.watches.values():
                 watch.end_waiting()
 
     def _carried_pause(self, agent: Agent, prompt: AgentInput) -> Pause | None:
-        """Return the pause that the agent comes with, if any; refuse what would lose or mix up answers."""
+        """Return the pause that the agent was carried over with, if any.
+
+        Raises:
+            AgentValueError: If answers would be lost or mixed up.
+        """
         waits_with = interrupt_ids(agent)
         pause = self._ledger.take(agent.agent_id, waits_with) if waits_with else None
         if pause is None and prompt is None and (waits_with or self._ledger.is_left(agent.agent_id)):
             raise AgentValueError(
                 f"approvals.run: the agent {agent.agent_id!r} waits with the interrupts "
-                f"{sorted(waits_with)}, and these Approvals know other questions of it, or none. Where it "
-                "waits since an earlier run of the workflow: Carry both into the next run, "
-                "TemporalAgent(carry=agent.carry()) and Approvals(carry=approvals.carry()). Where it paused "
-                "outside of approvals.run: answer it there, with agent.invoke_async([...])"
+                f"{sorted(waits_with)}, which do not match the questions that these Approvals have for it. "
+                "If it paused in an earlier run of the workflow: Carry both into the next run, "
+                "TemporalAgent(carry=agent.carry()) and Approvals(carry=approvals.carry()). "
+                "If it paused outside of approvals.run: answer it there, with agent.invoke_async([...])"
             )
         if pause is not None and prompt is not None:
             self._ledger.leave(pause)
             raise AgentValueError(
-                f"approvals.run: the agent {agent.agent_id!r} waits for people since an earlier run. "
-                "Call run without a prompt: it goes on with their answers"
+                f"approvals.run: the agent {agent.agent_id!r} has waited for people since an earlier run. "
+                "Call run without a prompt: the agent then continues with their answers"
             )
         return pause
 
     def _answers(self, pause: Pause, turn: Turn) -> AgentInput:
-        """Return what Strands gets for a pause. Two nodes of a graph may ask under one id: both or none."""
+        """Return a pause's interrupt responses. If two nodes ask under one id, both are approved or none."""
         answers: dict[str, Any] = {}
         for question, record in self._ledger.end(pause):
-            # What was withdrawn is answered too, lest a hook asks it again; nothing runs any more.
+            # Answer withdrawn questions too, or a hook would ask again. Nothing runs any more.
             response = self._rejected if record.outcome == "withdrawn" else record.response
             if answers.setdefault(question.interrupt_id, response) != response:
                 answers[question.interrupt_id] = self._rejected
@@ -268,7 +272,7 @@ class Approvals:
     async def _wait(
         self, pause: Pause, hand_over_when: Callable[[], bool] | None, stop: Callable[[], bool]
     ) -> None:
-        """Wait until all of a pause is decided, the agent is stopped, or `hand_over_when` is true."""
+        """Wait until a pause is decided, the agent is stopped, or `hand_over_when` is true."""
 
         def over() -> bool:
             return (
@@ -276,11 +280,11 @@ class Approvals:
             )
 
         left = None if pause.deadline is None else pause.deadline - workflow.now()
-        if left is not None and left <= timedelta(0):  # it passed between two runs
+        if left is not None and left <= timedelta(0):  # it passed between two runs of the workflow
             self._expire(pause)
         if not over():
             announcing = asyncio.create_task(self._announcer.announce(pause, self._ledger.still_open))
-            # Not `finally`: when a worker drops a cached workflow it closes this coroutine outside of it.
+            # Not `finally`: a worker that evicts a workflow closes this coroutine outside of the workflow.
             try:
                 await workflow.wait_condition(over, timeout=left)
             except asyncio.TimeoutError:
@@ -314,9 +318,9 @@ class Approvals:
     async def _decide(self, decision: Any) -> ApprovalRecord:
         async def decide() -> ApprovalRecord:
             info = workflow.current_update_info()
-            if info and (taken := self._ledger.record_of(info.id)):  # a signal brought it before
+            if info and (taken := self._ledger.record_of(info.id)):  # it came by signal before
                 return taken
-            # In a replay it was accepted; a release before this one may have shown another digest.
+            # A replayed decision was accepted before, perhaps by a release that showed another digest.
             seen = workflow.unsafe.is_replaying()
             return self._ledger.decide(decision, workflow.now(), info.id if info else None, seen=seen)
 
@@ -330,7 +334,7 @@ class Approvals:
 
 
 def _stop_of(agent: Agent | MultiAgentBase, signal: threading.Event | None) -> Callable[[], bool]:
-    """Return what tells whether somebody has stopped the agent."""
+    """Return a function that tells whether the agent was stopped."""
     signals = [each for each in (signal, getattr(agent, "cancel_signal", None)) if each is not None]
 
     def stopped() -> bool:

@@ -1,7 +1,7 @@
-"""Workflows as the server lists and describes them, with those that are paused.
+"""Lists and describes workflows, including paused ones.
 
-temporalio 1.35's own list and describe raise ValueError where an operator has paused a workflow
-(server 1.32 and later, `temporal workflow pause`): its enumeration does not know that status.
+temporalio 1.35's own list and describe raise ValueError for a workflow that an operator has paused
+(server 1.32 and later, `temporal workflow pause`): its enumeration lacks that status.
 """
 
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from temporalio.client import Client
 from strands_temporal.extension import OPEN_STATUSES, workflow_status_name
 
 OPEN = "CloseTime IS NULL"
-"""Visibility query for what has not ended. `ExecutionStatus = 'Running'` would leave out paused workflows."""
+"""Visibility query for open workflows. `ExecutionStatus = 'Running'` would leave out paused ones."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ListedWorkflow:
 
 @dataclass(frozen=True)
 class WorkflowState:
-    """What the server says of a workflow.
+    """The state of a workflow, as the server describes it.
 
     Attributes:
         status: Temporal's name: "RUNNING", "PAUSED", "COMPLETED".
@@ -58,7 +58,7 @@ class WorkflowState:
 
 
 async def open_workflows(client: Client, query: str) -> AsyncIterator[ListedWorkflow]:
-    """Yield the workflows that fulfil a visibility query and have not ended.
+    """Yield the open workflows that match a visibility query.
 
     Raises:
         RPCError: If the server does not answer.
@@ -74,7 +74,7 @@ async def open_workflows(client: Client, query: str) -> AsyncIterator[ListedWork
 
 
 def quoted(text: str) -> str:
-    """Return a text as a visibility query has it. In JSON the server would not find what is not ASCII."""
+    """Quote a text for a visibility query. The server would not find non-ASCII text with JSON's escapes."""
     escaped = text.replace("\\", "\\\\").replace("'", "''")
     return f"'{escaped}'"
 
@@ -87,7 +87,7 @@ def _listed(info: WorkflowExecutionInfo) -> ListedWorkflow:
 async def workflow_state(
     client: Client, workflow_id: str, run_id: str | None, timeout: timedelta
 ) -> WorkflowState:
-    """Return the state of a workflow; of its latest run if none is named.
+    """Return the state of a workflow's run, by default the latest.
 
     Raises:
         RPCError: If the server does not know it, or does not answer.
