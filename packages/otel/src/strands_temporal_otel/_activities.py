@@ -25,7 +25,7 @@ class ChatTelemetry:
     """
 
     key = "strands_temporal_otel"
-    rank = 200  # inside streaming (100): the time of its forwarding does not count
+    rank = 200  # inside streaming (100): the time that forwarding takes does not count
 
     def __init__(self) -> None:
         self.tracer = trace.get_tracer(_SCOPE)

@@ -1,7 +1,7 @@
-"""OTLP export that comes and goes: opened by a worker or by a span that ends, closed with the last worker.
+"""OTLP export that a worker or an ended span starts, and that stops with the last worker.
 
-OpenTelemetry's providers are set once per process, and a provider that was shut down stays so. Workers come
-and go. So our providers stay, and what holds threads and connections is made anew each time.
+OpenTelemetry's providers are set once per process, and do not restart after a shutdown. Workers come and go.
+So our providers stay, and the parts that hold threads and connections are created again each time.
 """
 
 import atexit
@@ -21,8 +21,8 @@ from temporalio import workflow
 from temporalio.contrib.opentelemetry import ReplaySafeMeterProvider
 
 CLOSE_SECONDS = 5.0
-"""How long what is left may take to be sent when the last worker ends. A collector that is there needs
-milliseconds; one that is not must not hold up a shutdown."""
+"""How long sending the rest may take when the last worker ends. A running collector needs milliseconds; a
+missing one must not hold up the shutdown."""
 
 _PROTOCOL = "http/protobuf"
 
@@ -36,7 +36,7 @@ class SpanExport(SpanProcessor):
         self._exporter: _SpanExporter | None = None
 
     def open(self) -> BatchSpanProcessor | None:
-        """Start the thread that sends, unless it runs already or the environment wants nothing sent."""
+        """Start the sending thread, unless it runs already or the environment turns off the export."""
         with self._lock:
             if self._batches is None and exports("traces"):
                 with _outside_the_sandbox():
@@ -46,7 +46,7 @@ class SpanExport(SpanProcessor):
             return self._batches
 
     def close(self) -> None:
-        """Send what is left, for `CLOSE_SECONDS` at most, and end the thread."""
+        """Send the rest, for `CLOSE_SECONDS` at most, and end the thread."""
         exporter = self._exporter
         if exporter is not None:
             give_up = threading.Timer(CLOSE_SECONDS, exporter.shutdown)  # ends its waits between attempts
@@ -62,7 +62,7 @@ class SpanExport(SpanProcessor):
             batches.on_end(span)
 
     def shutdown(self) -> None:
-        """Send what is left, for as long as the OTEL_EXPORTER_OTLP_TIMEOUT allows, and end the thread."""
+        """Send the rest, for as long as OTEL_EXPORTER_OTLP_TIMEOUT allows, and end the thread."""
         with self._lock:
             batches = self._batches
             self._batches = self._exporter = None
@@ -80,14 +80,15 @@ _VIEWS = (
     View(instrument_name="strands.event_loop.*", attribute_keys=set()),
     View(instrument_name="strands.tool.*", attribute_keys={"tool_name"}),
 )
-"""Strands counts each cycle and tool call under its own id, which a worker would keep, and send, for ever."""
+"""Strands counts each cycle and tool call under its own id. Unfiltered, a worker would keep and send all ids
+forever."""
 
 
 class AgentMeterProvider(ReplaySafeMeterProvider):
-    """The meter provider that `OTelPlugin` sets where the application has set none.
+    """The meter provider that `OTelPlugin` sets if the application has not set one.
 
     Attributes:
-        export: Its exporter, which comes and goes with the workers.
+        export: Its exporter. It starts with the first worker and stops with the last.
     """
 
     def __init__(self) -> None:
@@ -104,16 +105,16 @@ class MetricExport:
         self._reader: _Reader | None = None
 
     def open(self) -> None:
-        """Start the thread that sends, unless it runs already or the environment wants nothing sent."""
+        """Start the sending thread, unless it runs already or the environment turns off the export."""
         if self._reader is None and exports("metrics"):
             self._reader = _Reader(OTLPMetricExporter())
             self._provider.add_metric_reader(self._reader)
 
     def close(self) -> None:
-        """Send what is left, for `CLOSE_SECONDS` at most, and end the thread."""
+        """Send the rest, for `CLOSE_SECONDS` at most, and end the thread."""
         reader, self._reader = self._reader, None
         if reader is not None:
-            reader.shutdown(CLOSE_SECONDS * 1000)  # collects once more, so before the provider forgets it
+            reader.shutdown(CLOSE_SECONDS * 1000)  # collects once more, so it comes before the removal
             self._provider.remove_metric_reader(reader)
 
 
@@ -133,7 +134,7 @@ class _SpanExporter(SpanExporter):
 
 
 class _Reader(PeriodicExportingMetricReader):
-    """A reader that may be shut down twice: the provider does it too when it forgets one."""
+    """A reader that may be shut down twice: the provider also does it when it removes one."""
 
     _was_shut_down = False
 
@@ -145,7 +146,7 @@ class _Reader(PeriodicExportingMetricReader):
 
 @contextmanager
 def _outside_the_sandbox() -> Generator[None]:
-    """Let the block import and open files: it may be a workflow's span that ends, of a worker without us."""
+    """Let the block import modules and open files: a workflow may run it, on a worker without our plugin."""
     if not workflow.in_workflow():
         yield
         return
@@ -157,7 +158,7 @@ def exports(signal: str) -> bool:
     """Tell whether the standard variables want `signal` ("traces", "metrics") exported.
 
     Raises:
-        ValueError: If they ask for an exporter or a protocol that is not ours.
+        ValueError: If they ask for an exporter or a protocol that we do not have.
     """
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False

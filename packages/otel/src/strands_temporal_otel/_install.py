@@ -66,7 +66,7 @@ def check_providers() -> None:
 
 
 class _Exports:
-    """The exports of those of the process's providers that are ours."""
+    """The exports of the process's providers, as far as these are ours."""
 
     def __init__(self) -> None:
         self._open: list[Export] = []
@@ -92,7 +92,7 @@ class _Exports:
 
 _exports = _Exports()
 exporting = SharedLifetime(_exports.open, _exports.close)
-"""Of all plugins of the process, as its providers are: what is left is sent when the last worker ends."""
+"""Shared by all plugins of the process, like the providers. The last worker's end sends the rest."""
 
 
 def is_unset(provider: MeterProvider) -> bool:

@@ -14,26 +14,26 @@ from ._install import check_providers, exporting, set_providers
 
 
 class OTelPlugin(ComposablePlugin):
-    """One trace of an agent, from client to provider, and its metrics; sent by OTLP over HTTP.
+    """Record one trace of an agent, from client to provider, and its metrics; send them by OTLP over HTTP.
 
     Put it on the Client (its workers pick it up), on a Worker, or on both. It sets the process's tracer and
-    meter provider where the application has set none, with exporters by the standard `OTEL_*` variables, and
-    carries the trace from the client over workflows, activities and MCP servers. What the application set
-    stays: its exporters are the application's. Nothing that people, models or tools said is recorded unless
+    meter provider, with exporters that the standard `OTEL_*` variables configure. A provider that the
+    application has set stays, with the application's exporters. The trace passes from the client through
+    workflows, activities and MCP servers. The content of people, models and tools is recorded only with
     `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`.
 
     Args:
         add_temporal_spans: Whether Temporal's own operations get spans too (`StartWorkflow`, `RunWorkflow`,
-            `RunActivity`, ...). They make one trace of a workflow that no span of yours started, and show
-            retries.
+            `RunActivity`, ...). They show retries, and make one trace of a workflow that none of your own
+            spans started.
         instrument_models: Whether the plugin itself records a provider's call: its span and the `gen_ai.*`
-            metrics. False where the provider has an instrumentation of its own
-            (`opentelemetry-instrumentation-...`, OpenInference), which would record each call again.
+            metrics. Set it to False if the provider has its own instrumentation
+            (`opentelemetry-instrumentation-...`, OpenInference), or each call is recorded twice.
 
     Raises:
-        ValueError: Where it meets a Client or Worker: if the `OTEL_*` variables ask for an exporter that is
-            not ours, if the application's tracer provider is not replay-safe, or if temporalio's older
-            `TracingInterceptor` is there.
+        ValueError: When it is added to a Client or Worker: if the `OTEL_*` variables ask for an exporter that
+            it does not have, if the application's tracer provider is not replay-safe, or if temporalio's
+            older `TracingInterceptor` is registered.
     """
 
     def __init__(self, *, add_temporal_spans: bool = True, instrument_models: bool = True) -> None:
@@ -71,25 +71,25 @@ class OTelPlugin(ComposablePlugin):
         return config
 
     async def open(self) -> None:
-        """Export what workers record. See base class."""
+        """See base class. Starts the export."""
         await exporting.enter()
 
     async def close(self) -> None:
-        """Send what is left, if this was the process's last plugin with a worker."""
+        """See base class. Sends the rest if this was the process's last plugin with a worker."""
         await exporting.leave()
 
     def _outermost(self, interceptors: Any) -> list[Any]:
-        """Put the tracing in front, unless it is there: its spans then see the errors that others make."""
+        """Put the tracing first, unless it is there: its spans then see the other interceptors' errors."""
         return [*interceptors] if _traces(interceptors) else [self._tracing, *interceptors]
 
 
 def _traces(interceptors: Iterable[object]) -> bool:
-    """Tell whether temporalio's tracing is among `interceptors`, ours or that of its OpenTelemetryPlugin."""
+    """Tell whether `interceptors` contain temporalio's tracing, from us or from its OpenTelemetryPlugin."""
     for interceptor in interceptors:
         if isinstance(interceptor, TracingInterceptor):
             raise ValueError(  # noqa: TRY004  # two settings that exclude each other
-                "OTelPlugin: temporalio's TracingInterceptor is registered too, and both would write one "
-                "header and make spans of the same calls. Remove one of them"
+                "OTelPlugin: temporalio's TracingInterceptor is registered too, and both would write the "
+                "same header and create spans for the same calls. Remove one of them"
             )
         if isinstance(interceptor, OpenTelemetryInterceptor):
             return True
