@@ -85,7 +85,7 @@ def test_what_no_reader_could_decode_is_made_plain() -> None:
     assert plain_event(delta({"text": "\ud83d"})) == delta({"text": "?"})
     odd: Any = {"messageStop": {"stopReason": "pause_turn"}}
     assert plain_event(odd) == {"messageStop": {"stopReason": "end_turn"}}
-    with pytest.raises(TypeError, match="a object is no JSON value"):
+    with pytest.raises(TypeError, match="a object is not a JSON value"):
         plain_event(delta(object()))
 
 

@@ -1,9 +1,8 @@
 """A workflow's stream, read by describe and query: a reader costs the workflow no update and no history.
 
-temporalio's own subscriber polls by update. Each reader that waits is an update in progress, and stays one
-after its process has gone. A run may have ten of them at once; behind those no decision and no chat turn,
-which are updates too, gets through. The query used here is one of those that `WorkflowStream` registers and
-documents.
+temporalio's own subscriber polls by update. Each waiting reader is an update in progress, even after its
+process has ended. A run may have ten at once. They keep out decisions and chat turns, which are updates too.
+The query used here is one of those that `WorkflowStream` registers and documents.
 """
 
 import base64
@@ -29,12 +28,9 @@ from strands_temporal.extension import OPEN_STATUSES, workflow_status_name
 
 _POLL_QUERY = "__temporal_workflow_stream_poll"
 _DESCRIBE_TIMEOUT = timedelta(seconds=10)
-_QUERY_TIMEOUT = timedelta(seconds=3)  # a query that meets a worker's end is lost, and asked again
+_QUERY_TIMEOUT = timedelta(seconds=3)  # a query that reaches a worker as it ends is lost, and repeated
 _LONGEST_QUERY_TIMEOUT = timedelta(seconds=60)
-_TIMED_OUT = (
-    RPCStatusCode.DEADLINE_EXCEEDED,
-    RPCStatusCode.CANCELLED,
-)  # the SDK's own time-out is the second
+_TIMED_OUT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)  # the second is the SDK's own
 
 TRANSIENT_CODES = frozenset(
     {
@@ -83,7 +79,7 @@ class Run:
 
     @property
     def is_open(self) -> bool:
-        """Whether the run goes on. A paused one does, when it is unpaused."""
+        """Whether the run has not ended. A paused run is open."""
         return self.status in OPEN_STATUSES
 
     @property
@@ -114,9 +110,9 @@ class Page:
     """A part of a stream.
 
     Attributes:
-        asked: Offset from which it was asked for.
-        start: Offset of its first item. If it is behind `asked`, the stream has dropped what lies between.
-        stop: Offset behind its last item.
+        asked: The requested offset.
+        start: Offset of its first item. If it is above `asked`, the stream has dropped the items between.
+        stop: Offset after its last item.
         items: Everything between the two, of all topics.
         is_last: Whether the stream has nothing more yet.
     """
@@ -149,7 +145,7 @@ class StreamLog:
         Raises:
             RPCError: If the server does not know it, or does not answer.
         """
-        # Not `WorkflowHandle.describe`: it raises ValueError where a workflow is paused.
+        # Not `WorkflowHandle.describe`: it raises ValueError for a paused workflow.
         answer = await self._client.workflow_service.describe_workflow_execution(
             DescribeWorkflowExecutionRequest(
                 namespace=self._client.namespace,
@@ -182,12 +178,12 @@ class StreamLog:
         return Origin.FRESH if started.initiator in _FRESH_START_INITIATORS else Origin.CONTINUED
 
     async def page(self, run_id: str, offset: int) -> Page:
-        """Return what a run's stream has from `offset` on; at most about 1 MB at once.
+        """Return a run's stream from `offset` on, at most about 1 MB at once.
 
         Raises:
             NoAnswerError: If no worker answers now, or the workflow is paused.
             RPCError: If the server does not know the run, or refuses.
-            ValueError: If the workflow has no stream, or the client cannot decode what it says.
+            ValueError: If the workflow has no stream, or the client cannot decode it.
         """
         result = await self._poll(run_id, offset)
         items = [
@@ -199,7 +195,7 @@ class StreamLog:
 
     async def _poll(self, run_id: str, offset: int) -> PollResult:
         answer = await self._query(run_id, offset)
-        if answer.HasField("query_rejected"):  # the server lets nobody query a paused workflow
+        if answer.HasField("query_rejected"):  # the server refuses queries of a paused workflow
             raise NoAnswerError(f"Workflow {self._workflow_id!r} is paused")
         try:
             (result,) = await self._converter.decode(answer.query_result.payloads, [PollResult])
@@ -211,7 +207,7 @@ class StreamLog:
         return result
 
     async def _query(self, run_id: str, offset: int) -> QueryWorkflowResponse:
-        # Of all topics: only then the first item tells where the stream begins.
+        # Ask for all topics: only then does the first item tell where the stream begins.
         arguments = await self._converter.encode([PollInput(from_offset=offset)])
         request = QueryWorkflowRequest(
             namespace=self._client.namespace,
@@ -220,7 +216,7 @@ class StreamLog:
             query_reject_condition=QueryRejectCondition.QUERY_REJECT_CONDITION_NONE,
         )
         try:
-            # Not `WorkflowHandle.query`: it waits a second or more where two queries meet a workflow task.
+            # Not `WorkflowHandle.query`: it waits a second or more if two queries meet a workflow task.
             answer = await self._client.workflow_service.query_workflow(request, timeout=self._query_timeout)
         except RPCError as error:
             if error.status in _TIMED_OUT:  # without the workflow cache a long history is replayed first

@@ -10,8 +10,8 @@ class StreamingPlugin(ComposablePlugin):
 
     Put it beside `strands_temporal.StrandsPlugin` on the Client (its workers pick it up), on a Worker, or on
     both. Agents choose with `TemporalAgent(streaming_topic=...)`. A worker that has only `StrandsPlugin` uses
-    this package by itself when a call carries a topic; registering the plugin says at worker start that it is
-    installed.
+    this package automatically when a call carries a topic. Registering the plugin makes sure at worker start
+    that the package is installed.
     """
 
     def __init__(self) -> None:
@@ -23,5 +23,5 @@ class StreamingPlugin(ComposablePlugin):
 
     @staticmethod
     def model_call_middleware() -> ModelCallMiddleware:
-        """Return what publishes a model call's events, for a worker without this plugin."""
+        """Return the middleware that publishes a model call's events, for a worker without this plugin."""
         return StreamingMiddleware()

@@ -207,10 +207,10 @@ class PendingInterrupt:
 
 @dataclass(frozen=True)
 class TurnEnd:
-    """One call of the agent ended. Needs `StreamHooks` in the workflow.
+    """A turn of the agent ended. Needs `StreamHooks` in the workflow.
 
     Attributes:
-        stop_reason: Strands' stop reason; None if the call failed.
+        stop_reason: Strands' stop reason; None if the turn failed.
         interrupts: The interrupts that the agent waits for, with the stop reason `interrupt`.
         agent: Name of the agent.
         offset: Offset of this item in the workflow's stream.

@@ -1,4 +1,4 @@
-"""The workflow's side: publishes what the model's own stream does not contain."""
+"""The workflow's side: publishes events that the model's own stream does not contain."""
 
 import json
 from typing import Any
