@@ -195,7 +195,7 @@ class MCPTool(RemoteTool):
 def _check(server: object, cache_tools: object) -> None:
     if not isinstance(server, str):
         raise AgentTypeError(
-            f"TemporalMCPClient: server={server!r} is not a string. Give a name in "
+            f"TemporalMCPClient: server={server!r} is not a string. Give the server's name in "
             "MCPPlugin(mcp_clients=...) on the worker"
         )
     if not server:
