@@ -9,9 +9,9 @@ On the worker or its client:
 
     StrandsPlugin(models={"claude": lambda: AnthropicModel(...)})
 
-Further: `strands_temporal.workflow` (activities as tools and hooks), `strands_temporal.activity` (a tool's
-call as its activity sees it), `strands_temporal.testing` (a test kit), `strands_temporal.extension` (to write
-a plugin).
+Other modules: `strands_temporal.workflow` (activities as tools and hooks), `strands_temporal.activity` (the
+context of a tool call, for its activity), `strands_temporal.testing` (a test kit),
+`strands_temporal.extension` (to write a plugin).
 """
 
 from ._composable import ComposablePlugin

@@ -1,4 +1,7 @@
-"""The base of all five plugins: one plugin may stand on the client, the worker, or both, in any order."""
+"""The base class of all five plugins.
+
+A user may give a plugin to the client, to the worker, or to both, in any order.
+"""
 
 import asyncio
 import dataclasses
@@ -40,7 +43,7 @@ MakeInterceptors = Callable[[Client | None], Sequence[worker.Interceptor]]
 PASSTHROUGH_MODULES = (
     "strands",  # its loop runs in the workflow; a reload per workflow would cost a second
     "strands_temporal",  # shares Strands' classes, and changes its clock and ids in one place
-    # The siblings, for the same reason: their handles stand in workflows that may have core's plugin only.
+    # The siblings, for the same reason: a workflow may use their handles with only core's plugin registered.
     "strands_temporal_mcp",
     "strands_temporal_streaming",
     "strands_temporal_otel",
@@ -56,45 +59,46 @@ PASSTHROUGH_MODULES = (
     "_pytest",  # the same: each test module imports it for its assertions
     *_strands_tools.PASSTHROUGH_MODULES,
 )
-"""What every plugin lets workflow code see unsandboxed, each with its reason. Temporal adds pydantic and the
-standard library."""
+"""Modules that every plugin passes through the workflow sandbox, each with its reason. Temporal adds pydantic
+and the standard library."""
 
 
 GRACEFUL_SHUTDOWN_TIMEOUT = timedelta(seconds=20)
-"""How long a Worker that ends waits for its activities where its user gave no `graceful_shutdown_timeout`.
+"""How long a Worker that shuts down waits for its activities if the user gave no `graceful_shutdown_timeout`.
 
-Temporal's default is 0: each call of a model or a tool that is under way is cancelled, and made and paid for
-again elsewhere. Twenty seconds are time for most calls, and leave time to report the others before Kubernetes
-kills the process at thirty.
+Temporal's default is 0: it cancels each model call and tool call in flight, and another worker makes and pays
+for the call again. Most calls finish within twenty seconds. Kubernetes kills the process after thirty, which
+leaves time to report the others.
 """
 
 ONE_PLUGIN = "Pass one plugin object to the client, to the worker, or to both"
 
 
 class ComposablePlugin(SimplePlugin):
-    """A `SimplePlugin` that appends and never replaces, and whose second appearance changes nothing.
+    """A `SimplePlugin` that appends to a configuration and never replaces. Applying it twice changes nothing.
 
-    The same plugin may stand on the client and on its workers: the worker then sees it twice. Activities and
-    interceptors that are already there are not added again. Two plugins of one class that are configured
-    differently are refused. A subclass opens its connections in `open` and closes them in `close`; only
-    Workers call these, as a Replayer must dial nobody.
+    A user may give the same plugin to the client and to its workers: a worker then applies it twice. It does
+    not add activities and interceptors that are already there. It refuses a second plugin of its class that
+    is configured differently. A subclass opens its connections in `open` and closes them in `close`. Only
+    Workers call these, because a Replayer must not connect to anything.
 
-    A Worker that was given no `graceful_shutdown_timeout` waits 20 seconds for its activities when it ends,
-    so that calls that are under way are not made and paid for twice. The workflows that a Worker or Replayer
-    leaves in its cache are evicted when it ends: temporalio leaves them to the garbage collector, which would
+    If the user gave no `graceful_shutdown_timeout`, a Worker that shuts down waits 20 seconds for its
+    activities, so that calls in flight are not made and paid for twice. When a Worker or Replayer ends, the
+    plugin evicts the workflows in its cache. temporalio leaves them to the garbage collector, which would
     close their coroutines inside other workflows.
 
     Args:
         name: The plugin's name, unique: "strands_temporal.StrandsPlugin".
         activities: Activity functions that the worker runs for this plugin, or a function that returns the
             worker's activities with them.
-        configuration: What tells plugins of this class apart, by the argument it came from. A second plugin
-            with an equal one shares the activities of the first; without any it is refused.
+        configuration: The values that distinguish plugins of this class, by the argument that set them. A
+            second plugin with equal values shares the activities of the first. With None, a second plugin
+            that brings the same activities is refused.
         interceptors: Worker interceptors, or a function that makes them for a worker from its client (None
             for a Replayer). Two of one class count as the same, unless their `identity` tells them apart.
         passthrough_modules: Modules that workflow code sees unsandboxed, beside Strands and this package.
         workflow_failure_exception_types: Exceptions that fail a workflow instead of its task.
-        data_converter: Changes the data converter that the user set.
+        data_converter: Returns the data converter to use, from the one that the user set.
     """
 
     def __init__(
@@ -140,11 +144,11 @@ class ComposablePlugin(SimplePlugin):
         return activity in self._own_activities
 
     def conflict(self, other: "ComposablePlugin", activity: str) -> str | None:
-        """Say why `other` cannot serve for this plugin, which is of the same class; None if it can.
+        """Return why `other`, of the same class, cannot stand in for this plugin; None if it can.
 
         Args:
-            other: The plugin that the worker has already.
-            activity: Name of an activity of both.
+            other: The plugin that the worker already has.
+            activity: Name of an activity that both bring.
         """
         if self.configuration is None or other.configuration is None:
             return f"Two {type(self).__name__}s on one worker have an activity {activity!r}. {ONE_PLUGIN}"
@@ -158,20 +162,23 @@ class ComposablePlugin(SimplePlugin):
         return None
 
     async def open(self) -> None:
-        """Open what the workers of this plugin share: override it. Called before the first of them starts.
+        """Open the resources that the workers of this plugin share. Override it.
 
-        A Worker does not start if this raises, and the next one tries again. `close` is not called then, so
-        leave nothing open behind.
+        It is called before the first of them starts. If it raises, that Worker does not start, and the next
+        one calls it again. `close` is not called after such a failure, so leave nothing open.
         """
 
     async def close(self) -> None:
-        """Close what the workers of this plugin share: override it. Called after the last of them ended."""
+        """Close the resources that the workers of this plugin share. Override it.
+
+        It is called after the last of them has ended.
+        """
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
-        """See base class. What the Worker leaves in its cache is evicted before this returns.
+        """See base class. Evicts the workflows in the Worker's cache before it returns.
 
         Raises:
-            Exception: What `open` raised: the Worker did not start.
+            Exception: Whatever `open` raised. The Worker did not start.
         """
         try:
             await self._lifetime.enter()
@@ -200,19 +207,19 @@ class ComposablePlugin(SimplePlugin):
             AbstractAsyncContextManager[AsyncIterator[WorkflowReplayResult]],
         ],
     ) -> AsyncGenerator[AsyncIterator[WorkflowReplayResult]]:
-        """See base class. As for a Worker."""
+        """See base class. Evicts the workflows in the Replayer's cache, as `run_worker` does."""
         cached = CachedWorkflows(weak=_evicts_in_silence(replayer.config(active_config=True)))
         async with AsyncExitStack() as stack:
             stack.push_async_callback(cached.evict)
-            with cached.collecting():  # not around the `yield`: who leaves the block may be another task
+            with cached.collecting():  # not around the `yield`: another task may leave the block
                 results = await stack.enter_async_context(super().run_replayer(replayer, histories, next))
             yield results
 
     def _add_activities(self, existing: Activities | None) -> Activities:
-        """Return the worker's activities with ours, once for all plugins that are configured alike.
+        """Return the worker's activities plus ours. Plugins with equal configurations share one set.
 
         Raises:
-            ValueError: If an activity of such a name is there that cannot serve for ours.
+            ValueError: If an activity with the name of one of ours is not from such a plugin.
         """
         present = list(existing or ())
         named = {activity_name(function): function for function in present}
@@ -255,13 +262,13 @@ def _remember(plugin: ComposablePlugin) -> None:
 
 
 def _plugin_of(function: Callable[..., Any]) -> ComposablePlugin | None:
-    """Return the plugin that brought an activity; None for an activity of the user's."""
+    """Return the plugin that brought an activity, or None if the user registered it."""
     with _plugins_lock:
         return next((plugin for plugin in _plugins if plugin.brings(function)), None)
 
 
 def _shown(given: object) -> str:
-    """Return what a message says of an argument: of a mapping, its names."""
+    """Return an argument as text for a message: a mapping as its names, any other value as its repr."""
     return repr(sorted(cast("Mapping[str, object]", given)) if isinstance(given, Mapping) else given)
 
 
@@ -273,17 +280,17 @@ def _track_unsandboxed(config: TConfig) -> TConfig:
 
 
 def _evicts_in_silence(config: WorkerConfig | ReplayerConfig) -> bool:
-    """Tell whether temporalio drops cached workflows without evicting them, as its user asked."""
+    """Tell whether the user had temporalio drop cached workflows without evicting them."""
     return bool(config.get("disable_safe_workflow_eviction"))
 
 
 def _identity(interceptor: object) -> object:
-    """Return what makes two interceptors the same: what they say of themselves, else their class."""
+    """Return the key by which two interceptors count as the same: their `identity`, else their class."""
     return getattr(interceptor, "identity", type(interceptor))
 
 
 def _appending(added: Sequence[Any]) -> Callable[[Sequence[Any] | None], Sequence[Any]]:
-    """Return a function that appends what is not there yet."""
+    """Return a function that appends those items of `added` that a sequence does not have yet."""
 
     def append(existing: Sequence[Any] | None) -> list[Any]:
         present = list(existing or ())
@@ -293,7 +300,7 @@ def _appending(added: Sequence[Any]) -> Callable[[Sequence[Any] | None], Sequenc
 
 
 def _prepared(runner: WorkflowRunner | None, modules: Sequence[str]) -> WorkflowRunner:
-    """Let `modules` through the sandbox of `runner`, if it has one, and track what the runner makes."""
+    """Let `modules` through the sandbox of `runner`, if it has one, and track the instances it creates."""
     runner = tracked(runner or SandboxedWorkflowRunner())
     if not isinstance(runner, SandboxedWorkflowRunner):
         return runner

@@ -2,10 +2,10 @@
 
     ApplicationError (temporalio)           ends a workflow, wherever it is raised
     ├── AgentValueError (also ValueError)       a wrong value in an agent's construction or call
-    │   └── PayloadTooLargeError                a workflow was about to send more than the server takes
+    │   └── PayloadTooLargeError                a workflow was about to send more than the server accepts
     │       ├── CarryTooLargeError              a conversation too large for the next run
     │       └── ModelCallTooLargeError          a model call
-    ├── AgentTypeError (also TypeError)         a wrong type there
+    ├── AgentTypeError (also TypeError)         a wrong type, or an unknown option
     ├── SnapshotsDisabledError (also NotImplementedError)
     ├── SynchronousCallError (also RuntimeError)
     ├── AgentCancelledError                     an activity ended because the agent was cancelled
@@ -18,11 +18,11 @@
     RuntimeError
     └── SlowToolError                           a tool took too long inside the workflow
 
-Strands' own exceptions have no twin here. They leave an activity as an `ApplicationError` whose type is the
-class name, and come back in the workflow as themselves (`_wire/failures.py`).
+Strands' own exceptions are not in this tree. An activity sends one as an `ApplicationError` whose type is the
+class name, and the workflow restores the original exception (`_wire/failures.py`).
 
-Agents are often built in a workflow's `__init__`, where no interceptor stands. An ordinary ValueError there
-would make Temporal retry the workflow task forever, so our errors are Temporal failures as well.
+Agents are often built in a workflow's `__init__`, which no interceptor surrounds. An ordinary ValueError
+there would make Temporal retry the workflow task forever, so our errors are Temporal failures as well.
 """
 
 from typing import ClassVar
@@ -49,13 +49,16 @@ class _AgentError(ApplicationError):
 
 
 class AgentValueError(_AgentError, ValueError):
-    """A value given to an agent, a model or a tool of ours is wrong. Ends the workflow at once."""
+    """An agent, a model or a tool of this package got a wrong value. Ends the workflow at once."""
 
     failure_type: ClassVar[str] = "AgentValueError"
 
 
 class AgentTypeError(_AgentError, TypeError):
-    """A value of a wrong type, or an unknown option, was given. Ends the workflow at once."""
+    """An agent, a model or a tool of this package got a value of a wrong type, or an unknown option.
+
+    Ends the workflow at once.
+    """
 
     failure_type: ClassVar[str] = "AgentTypeError"
 
@@ -73,19 +76,22 @@ class SynchronousCallError(_AgentError, RuntimeError):
 
 
 class PayloadTooLargeError(AgentValueError):
-    """What a workflow was about to send is larger than Temporal takes. Nothing was sent."""
+    """A workflow was about to send a value that is larger than Temporal accepts. Nothing was sent."""
 
     failure_type: ClassVar[str] = PAYLOAD_TOO_LARGE
 
 
 class ModelCallTooLargeError(PayloadTooLargeError):
-    """A model call is larger than Temporal takes: said before the server ends the workflow."""
+    """A model call is larger than Temporal accepts. Raised before the server would end the workflow."""
 
     failure_type: ClassVar[str] = MODEL_CALL_TOO_LARGE
 
 
 class CarryTooLargeError(PayloadTooLargeError):
-    """The conversation is too large for the next run's input: said before the server ends the workflow."""
+    """The conversation is too large for the next run's input.
+
+    Raised before the server would end the workflow.
+    """
 
     failure_type: ClassVar[str] = "CarryTooLarge"
 
@@ -93,7 +99,7 @@ class CarryTooLargeError(PayloadTooLargeError):
 class AgentCancelledError(_AgentError):
     """An activity ended, or was not started, because the agent's cancel signal was set.
 
-    Tools answer it with a failed result; Strands then ends the invocation as cancelled.
+    A tool turns it into a failed result. Strands then ends the invocation as cancelled.
     """
 
     failure_type: ClassVar[str] = "AgentCancelledError"
@@ -110,7 +116,7 @@ class SteeringJudgeError(_AgentError):
 
 
 class MissingExtraError(ImportError):
-    """What was asked for is in a package that is not installed."""
+    """The code uses a feature whose package is not installed."""
 
 
 class UnloadableModuleError(ImportError):

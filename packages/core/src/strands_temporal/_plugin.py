@@ -40,7 +40,7 @@ DEFAULT_MODEL = "default"
 
 
 _BRING_A_CONVERTER = frozenset({"OpenAIAgentsPlugin"})
-"""Names of plugins that set a payload converter on the client and raise where a plugin before them did so."""
+"""Names of plugins that set a payload converter on the client, and raise if an earlier plugin has set one."""
 
 
 class StrandsPlugin(ComposablePlugin):
@@ -51,20 +51,19 @@ class StrandsPlugin(ComposablePlugin):
     your own.
 
     Args:
-        models: Model factories by name, for `TemporalAgent(model=name)`. Each is called when its model is
-            first used, and the model is kept for the worker's life. None offers Strands' own default, Amazon
-            Bedrock, with the retries of its SDK off: Temporal retries.
-
-        tools: Tools for `TemporalTools(name)`, hosted on the worker, by name: a tool of Strands, a module of
-            tools, or a factory that makes one or a list of them, called when it is first used and kept for
-            the worker's life. An activity `invoke_tool` calls them.
+        models: Model factories by name, for `TemporalAgent(model=name)`. A factory is called when its model
+            is first used, and the worker keeps the model. With None the plugin offers Strands' own default,
+            Amazon Bedrock. The retries of Bedrock's SDK are then off, because Temporal retries.
+        tools: Tools that the worker hosts for `TemporalTools(name)`, by name. A value is a Strands tool, a
+            module of tools, or a factory that returns a tool or a list of tools. A factory is called when its
+            tools are first used, and the worker keeps them. The activity `invoke_tool` calls a tool.
         mcp_clients: Factories of Strands' `MCPClient` by name, for `TemporalMCPClient(server=name)`: the same
             as a `strands_temporal_mcp.MCPPlugin` beside this one. Needs the extra `mcp`.
         mcp_connection_idle_timeout: How long a connection to an MCP server may be unused before it is closed;
             the next call opens another one. None, the default, keeps each open for the worker's life.
-        max_cached_transcript_bytes: Bytes of conversations that a worker keeps, so that a model call brings
-            only what is new; 64 MiB by default. What is not kept is asked of the workflow, by a query. 0
-            keeps nothing.
+        max_cached_transcript_bytes: How many bytes of conversations a worker keeps; 64 MiB by default. A
+            model call then sends only new messages. If the worker does not have a conversation, it asks the
+            workflow for it by a query. 0 keeps nothing.
 
     Raises:
         MissingExtraError: If `mcp_clients` is given and the extra `mcp` is not installed.
@@ -128,21 +127,21 @@ class StrandsPlugin(ComposablePlugin):
         await super().run_worker(worker, (lambda worker: mcp.run_worker(worker, next)) if mcp else next)
 
     async def close(self) -> None:
-        """See base class. Drops the models, the tools and the conversations that were kept."""
+        """See base class. Drops the models, the tools and the conversations that the workers kept."""
         self._models.forget()
         self._tools.forget()
         self._transcripts.forget()
 
 
 def _brings_a_converter_later(plugin: StrandsPlugin, plugins: Sequence[Plugin]) -> bool:
-    """Tell whether a plugin follows that sets a payload converter, which knows pydantic's types, itself."""
+    """Tell whether a later plugin sets a payload converter of its own, which supports pydantic's types."""
     later = list(plugins)[list(plugins).index(plugin) + 1 :] if plugin in plugins else []
     return any(other.name() in _BRING_A_CONVERTER for other in later)
 
 
 def default_model() -> Model:
     """Return Strands' default model, Amazon Bedrock, with one attempt per call."""
-    # A configuration of one's own takes Strands' longer wait for an answer away: it is given again.
+    # A `boto_client_config` replaces Strands' own, so set Strands' longer `read_timeout` again.
     retries = {"total_max_attempts": 1}
     return BedrockModel(boto_client_config=Config(retries=retries, read_timeout=DEFAULT_READ_TIMEOUT))
 
@@ -151,9 +150,9 @@ _VENDED_TOOLS = ("strands.vended_tools", "strands.vended_tools.a2a_client", "str
 
 
 def _load_vended_tools() -> None:
-    """Import what Strands itself does not import before it is used, and a workflow may import while it runs.
+    """Import vended tools that Strands imports only on first use, which may be in a running workflow.
 
-    It needs extension modules that cannot be loaded from inside the sandbox.
+    They need extension modules, which the sandbox cannot load.
     """
     for module in _VENDED_TOOLS:
         with contextlib.suppress(ImportError):  # an extra of Strands that is not installed
@@ -163,7 +162,7 @@ def _load_vended_tools() -> None:
 def _mcp_plugin(
     mcp_clients: Mapping[str, Callable[[], Any]] | None, idle_timeout: timedelta | None
 ) -> ComposablePlugin | None:
-    """Return the plugin of the mcp package, which this one carries along, or None without servers."""
+    """Return the mcp package's plugin, which this plugin runs inside itself, or None without servers."""
     if mcp_clients is None:
         if idle_timeout is not None:
             raise ValueError(
@@ -206,7 +205,10 @@ def _checked_bytes(max_bytes: object) -> int:
 
 
 def _data_converter(converter: DataConverter | None) -> DataConverter:
-    """Type Strands' exceptions around the user's failure converter; use pydantic where none was chosen."""
+    """Wrap the failure converter so that it types Strands' exceptions. Set pydantic's payload converter.
+
+    A payload converter of the user's stays.
+    """
     converter = converter or DataConverter.default
     payload_converter_class = converter.payload_converter_class
     if payload_converter_class is DefaultPayloadConverter:
@@ -219,10 +221,10 @@ def _data_converter(converter: DataConverter | None) -> DataConverter:
 
 
 class StrandsInterceptor(worker.Interceptor):
-    """Types Strands' errors where they leave an activity, and ends the run on those that leave an agent.
+    """Types Strands' exceptions when they leave an activity. Ends the run on an error that leaves an agent.
 
     Args:
-        queries: By which the activities ask the workflow for what did not cross.
+        queries: Ask the workflow for the parts of a tool's context that were too large to send.
         client: The worker's client; None in a Replayer.
     """
 

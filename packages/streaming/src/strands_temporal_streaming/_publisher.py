@@ -191,7 +191,7 @@ class AttemptPublisher:
         return batch
 
     async def _confirm(self) -> None:
-        """Return when the server has the published events, or when a retry does not help."""
+        """Wait until the server has accepted the published events, or until a retry cannot help."""
         while self._in_flight:
             try:
                 # Sends the same batch with the same number until it is accepted: the workflow counts it once.

@@ -32,7 +32,7 @@ class StreamReader:
     Args:
         log: The stream.
         cooldown: Shortest time between two polls, in seconds.
-        patience: Seconds to try again while the server is unreachable, and, once the workflow has ended,
+        patience: Seconds to keep retrying while the server is unreachable. Once the workflow has ended, also
             while no worker answers.
         run: The run that was read before, if any.
 

@@ -68,7 +68,7 @@ class SharedLog(StreamLog):
 
 
 class _Flight:
-    """A request that is under way. It is cancelled if nobody waits for the answer any more."""
+    """A request in progress. It is cancelled when no caller waits for its answer any more."""
 
     def __init__(self, ask: Callable[[], Awaitable[Any]]) -> None:
         self._task = asyncio.ensure_future(ask())

@@ -51,7 +51,7 @@ class OneLoop:
 
 
 def start(coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
-    """Start a coroutine that Strands would pass to the agent's loop from another thread."""
+    """Start a coroutine on this loop. Outside a workflow Strands passes it here from another thread."""
     try:
         check_not_torn_down()
     except BaseException:

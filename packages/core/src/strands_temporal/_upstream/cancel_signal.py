@@ -16,7 +16,7 @@ from .._errors import SynchronousCallError
 class CancelSignal(threading.Event):
     """A cancel signal for agents in a workflow: `agent.invoke_async(..., cancel_signal=CancelSignal())`.
 
-    It is a `threading.Event`, which the workflow sandbox would not let you create. Set it in a signal or
+    It is a `threading.Event`. The workflow sandbox refuses to create a plain one. Set it in a signal or
     update handler, or anywhere else in the workflow's code; clear it before you use it again. Each agent in a
     workflow also has one: `agent.cancel()` sets it, and tools see it as `tool_context.cancel_signal`. To wait
     for it, `await workflow.wait_condition(signal.is_set)`: it costs no timer.

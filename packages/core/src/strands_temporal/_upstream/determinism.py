@@ -65,7 +65,10 @@ class WorkflowDatetime(StandIn):
 
 
 class WorkflowUuid7(StandIn):
-    """Strands' snapshot ids, which sort by creation order. Strands' own counter is one for the process."""
+    """Strands' snapshot ids, which sort by creation order.
+
+    Strands' own counter is shared by the whole process, so a replay would get other ids.
+    """
 
     def __call__(self) -> str:
         if not _may_draw():

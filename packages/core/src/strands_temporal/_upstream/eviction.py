@@ -69,7 +69,7 @@ class CachedWorkflows:
             _running.reset(token)
 
     async def evict(self) -> None:
-        """Evict all, each in its own thread: an instance's event loop needs a thread without another one."""
+        """Evict all instances, each in a thread of its own: this thread already runs an event loop."""
         for instance in list(self._cached):
             self._cached.discard(instance)
             workflow_id = instance.get_info().workflow_id
@@ -91,10 +91,10 @@ _running: ContextVar[CachedWorkflows | None] = ContextVar("strands_temporal_cach
 
 @asynccontextmanager
 async def evicting(*, weak: bool = False) -> AsyncGenerator[None]:
-    """Evict, at the end of the block, the workflows that the Worker in it left in its cache.
+    """Evict the cached workflows of the Worker that runs in the block, at the end of the block.
 
     Args:
-        weak: As for `CachedWorkflows`.
+        weak: See `CachedWorkflows`.
     """
     cached = CachedWorkflows(weak=weak)
     try:

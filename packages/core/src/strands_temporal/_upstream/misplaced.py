@@ -78,7 +78,7 @@ class _FailsWorkflow(ABCMeta):
 class StrandsError(Exception, metaclass=_FailsWorkflow):
     """Any exception of Strands, for `isinstance`: these fail the workflow instead of its task.
 
-    One class stands for all of them: the sandbox imports each type that it gets again for each workflow.
+    One class stands for all of them, because the sandbox imports every given type again for each workflow.
     """
 
 
@@ -93,7 +93,7 @@ def misplaced_error(error: BaseException) -> AgentTypeError | None:
 
 
 class WorkflowBoto3(StandIn):
-    """The module `boto3` of Strands' Bedrock model, which an agent without a model creates."""
+    """Stands in for `boto3` in Strands' Bedrock module, because an agent without a model uses Bedrock."""
 
     @property
     def Session(self) -> Any:  # noqa: N802  # the module's name

@@ -89,10 +89,10 @@ def activity_name(function: Callable[..., Any]) -> str | None:
 
 
 def note_mcp_errors(client: Any, note: Callable[[Exception], None]) -> None:
-    """Call `note` with each exception that Strands' MCP client turns into a failed result. On a worker.
+    """Call `note` with each exception that Strands' MCP client turns into a failed result.
 
     Strands keeps only its text (1.62: mcp_client.py:1385), which does not distinguish an error that the
-    server returned from a lost connection. `note` runs in the task that made the call.
+    server returned from a lost connection. `note` runs on the worker, in the task that made the call.
     """
     result_of = client._handle_tool_execution_error  # noqa: SLF001
 
@@ -104,12 +104,18 @@ def note_mcp_errors(client: Any, note: Callable[[Exception], None]) -> None:
 
 
 def enforces_structured_output(model: object) -> bool:
-    """Tell whether a provider enforces structured output itself (1.62: models/model.py:196). On a worker."""
+    """Tell whether a provider enforces structured output itself (1.62: models/model.py:196).
+
+    Runs on the worker.
+    """
     return getattr(model, "_supports_structured_output", False) is True
 
 
 class StructuredOutputSupport:
-    """Base of a model that reports it for the provider behind it. The agent loop asks (event_loop.py:742)."""
+    """Base of a model handle that reports whether the provider behind it enforces structured output.
+
+    Strands' agent loop reads a private attribute for that (event_loop.py:742).
+    """
 
     @property
     def enforces_structured_output(self) -> bool:

@@ -94,7 +94,7 @@ def capturing() -> Generator[None]:
 
 
 class InlineExecutor:
-    """Stands in for Strands' `ThreadPoolExecutor` of one call: runs it at once, in the same thread."""
+    """Stands in for a `ThreadPoolExecutor` that Strands creates for one call. Runs the call at once."""
 
     def __enter__(self) -> Self:
         return self

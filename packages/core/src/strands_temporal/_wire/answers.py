@@ -1,4 +1,4 @@
-"""The format of a model's answer in history: what a person reads there, and the same events come back.
+"""The format of a model's answer in history. A person can read it, and it decodes to the same events.
 
     {"content": [{"text": "Hello."}], "usage": {"inputTokens": 10, "outputTokens": 5}, "latencyMs": 1}
 

@@ -1,4 +1,4 @@
-"""Carries: what one run of a workflow gives the next over continue-as-new, as one compressed text."""
+"""Carries: values that one run of a workflow passes to the next over continue-as-new, as compressed text."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ class CarryFormat:
 
     Args:
         kind: Class of the carries: a frozen dataclass with `data`, which `pack` returned, and `version`.
-        version: The newest layout that is known here.
+        version: The newest layout that this release knows.
         option: The argument that takes a carry, for messages: "TemporalAgent(carry=...)".
         made_by: The call that returns one, for messages: "agent.carry()".
         package: The package that a newer layout comes from, for messages.
@@ -43,7 +43,7 @@ class CarryFormat:
         return base64.b64encode(zlib.compress(text.encode())).decode("ascii")
 
     def unpack(self, carry: Any) -> Any:
-        """Return what was packed into `carry`, after its way through a payload converter.
+        """Return the content of a carry that a payload converter has decoded.
 
         Raises:
             AgentTypeError: If it is not a carry of this kind.
@@ -66,5 +66,5 @@ class CarryFormat:
             raise self.damaged(error) from error
 
     def damaged(self, error: Exception) -> AgentValueError:
-        """Return the error of a carry whose content does not fit."""
+        """Return the error for a carry whose content cannot be read."""
         return AgentValueError(f"{self.option}: the carry is damaged: {error}")

@@ -1,4 +1,4 @@
-"""A model's stream events: adjacent deltas of one content block are merged, so an answer costs its text."""
+"""Merges adjacent deltas of a content block, so that an answer in history costs only its text."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
@@ -12,14 +12,14 @@ _BY_NUMBER: tuple[Any, ...] = (
     {"contentBlockStart": {"start": {}}},
     {"contentBlockStop": {}},
 )
-"""Events that older histories write as their number here."""
+"""Events that older histories write as their index in this tuple."""
 
 
 def events_by_number(written: Sequence[Any]) -> list[Any]:
     """Return the events of an answer in a history older than `answers.py`.
 
-    There a number stands for one of `_BY_NUMBER`, a text for a delta of text, a list for a stop reason or for
-    token counts and latency.
+    In such a history a number stands for one of `_BY_NUMBER`, and a text for a delta of text. A list stands
+    for a stop reason, or for token counts and latency.
     """
     return [_full(event) for event in written]
 

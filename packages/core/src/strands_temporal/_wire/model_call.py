@@ -56,12 +56,12 @@ class Transcript:
     the digest, it asks the workflow (see `_worker/transcript_queries.py`).
 
     Attributes:
-        call: Number of this call among the agent's, from 1. The delta is against the call before.
+        call: Number of this call among the agent's, from 1. The delta is against the previous call.
         digest: Digest of the whole conversation, including tools and frame.
         agent: Number of the agent in its run, from 1.
-        messages: Parts of the conversation, in order (see `transcript_parts.py`). None: the worker is to ask.
-        tools: Parts of the tools in the same way; None if they are as before.
-        frame: What else is not as before, by the names of `Frame`; null for what is no more.
+        messages: Parts of the conversation, in order (see `transcripts.py`). None if the worker must ask.
+        tools: Parts of the tools in the same way; None if they did not change.
+        frame: Other parts that changed, by the names of `Frame`; null for a part that is gone.
     """
 
     call: int
@@ -80,7 +80,7 @@ class OutputSchema:
         name: Name of the class.
         description: Its docstring.
         schema: Its JSON schema.
-        nested: Fields that have another pydantic class as their type. Strands describes tools by them.
+        nested: Fields that have another pydantic class as their type. Strands expands them in a tool spec.
     """
 
     name: str

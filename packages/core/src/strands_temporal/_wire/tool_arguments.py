@@ -87,8 +87,8 @@ def given_arguments(function: Callable[..., Any], args: Sequence[Any]) -> Sequen
 
     Args:
         function: The function, method or object that the worker calls.
-        args: The arguments as they crossed. One by one, they are returned unchanged; `ToolArguments` are
-            validated.
+        args: The arguments as they crossed. `ToolArguments` are validated against the function. Any other
+            list is returned unchanged.
 
     Raises:
         ApplicationError: If a newer release sent the arguments.

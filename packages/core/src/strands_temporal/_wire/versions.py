@@ -1,4 +1,4 @@
-"""The check that refuses what only a newer release can read."""
+"""Refuses data that only a newer release can read."""
 
 from temporalio.exceptions import ApplicationError
 
@@ -8,18 +8,18 @@ from .model_call import WIRE_VERSION_UNKNOWN
 def check_wire_version(
     what: str, version: int, known: int, package: str = "strands-temporal", *, in_workflow: bool = False
 ) -> None:
-    """Refuse what crossed from a newer release.
+    """Refuse data that a newer release sent.
 
     Args:
-        what: What crossed, for messages: "A model call".
+        what: Name of the data, for messages: "A model call".
         version: Its wire version.
-        known: The newest wire version that is known here.
+        known: The newest wire version that this release knows.
         package: The package whose layouts the version counts.
-        in_workflow: An activity's answer has reached a workflow. Otherwise a request has reached a worker,
-            and may reach a newer one when it is tried again.
+        in_workflow: True for an activity's answer that reached a workflow. False for a request that reached a
+            worker: the next attempt may reach a newer worker.
 
     Raises:
-        ApplicationError: Type "WireVersionUnknown" if the version is newer; in a workflow not retryable.
+        ApplicationError: Type "WireVersionUnknown" if the version is newer. Not retryable in a workflow.
     """
     if version <= known:
         return

@@ -1,4 +1,4 @@
-"""Makes the ids of the tool calls in one model answer unequal.
+"""Makes the ids of the tool calls in one model answer unique.
 
 Strands matches results, interrupts and their responses to calls by these ids, but some servers give two calls
 the same id. Strands leaves a call with an empty id out of the message, and so does this module.
@@ -13,7 +13,7 @@ _NO_CALL = object()
 
 
 class UnequalIds:
-    """Makes the ids of one answer's tool calls unequal, event by event, so that a stream shows them too.
+    """Makes the ids of one answer's tool calls unique, event by event, so that a stream shows the same ids.
 
     The first call with an id keeps it; later ones get a suffix `_2`, `_3`, ...
 

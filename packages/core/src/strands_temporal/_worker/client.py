@@ -9,7 +9,7 @@ _client: ContextVar[Client | None] = ContextVar("strands_temporal_client", defau
 
 
 def remember_client(client: Client | None) -> None:
-    """Make the worker's client known in the activity that begins: a plain one has none of its own."""
+    """Store the worker's client for the activity that begins: temporalio gives none to a sync activity."""
     _client.set(client)
 
 
@@ -17,6 +17,6 @@ def worker_client() -> Client:
     """Return the client of the worker that runs this activity.
 
     Raises:
-        RuntimeError: In a plain activity of a worker without `StrandsPlugin`.
+        RuntimeError: In a sync activity of a worker without `StrandsPlugin`.
     """
     return _client.get() or activity.client()

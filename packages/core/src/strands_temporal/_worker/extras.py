@@ -1,7 +1,7 @@
 """Loads a sibling's plugin by its entry point when a user's call needs it.
 
-Core imports no sibling. The guide's one-plugin spelling (`StrandsPlugin(mcp_clients=...)`, `streaming_topic=`
-with only `StrandsPlugin` registered) works through the entry points that siblings declare.
+Core imports no sibling. A user may register only `StrandsPlugin` and still write `mcp_clients=` or
+`streaming_topic=`. Core then loads the sibling's plugin by the entry point that the sibling declares.
 """
 
 from importlib.metadata import entry_points
@@ -18,7 +18,7 @@ def load_plugin(extra: str, asked: str) -> Any:
 
     Args:
         extra: The extra, "mcp".
-        asked: What the user wrote that needs it, for the message: "StrandsPlugin(mcp_clients=...)".
+        asked: The user's code that needs it, for the message: "StrandsPlugin(mcp_clients=...)".
 
     Raises:
         MissingExtraError: If the package is not installed; it names the extra.

@@ -1,6 +1,7 @@
-"""A name in the workflow, a factory on the worker.
+"""Named factories. The workflow uses a name, and a factory on the worker creates the object behind it.
 
-A named factory on the worker builds what does I/O when it is first used, and keeps it for the worker's life.
+These objects (models, tools, MCP clients, ...) do I/O. A factory is called on first use, and the worker keeps
+the object until it ends.
 """
 
 import asyncio
@@ -16,16 +17,16 @@ from temporalio.exceptions import ApplicationError
 T = TypeVar("T")
 
 _KEPT_VARIANTS = 32
-"""Variants that are kept; the one made first goes first."""
+"""How many variants are kept. The oldest is dropped first."""
 
 
 @dataclass(frozen=True)
 class Variant(Generic[T]):
-    """A second product of one factory, changed before anybody uses it.
+    """A separate product of a factory, changed before its first use.
 
     Attributes:
-        key: What tells variants of one name apart.
-        change: Changes a product that was just made.
+        key: Identifies the variant among those of one name.
+        change: Changes the new product.
     """
 
     key: str
@@ -33,7 +34,7 @@ class Variant(Generic[T]):
 
 
 class NamedFactories(Generic[T]):
-    """Factories by name, and what they have made so far. One object per plugin.
+    """Factories by name, and the products that they have made so far. One object per plugin.
 
     Args:
         kind: What the factories make, for messages: "model".
@@ -75,15 +76,16 @@ class NamedFactories(Generic[T]):
 
     @property
     def factories(self) -> Mapping[str, Callable[[], T]]:
-        """The factories by name. Two plugins with equal ones are configured alike."""
+        """The factories by name. Two plugins with equal factories are configured alike."""
         return self._factories
 
     def get(self, name: str) -> T:
-        """Return what the factory `name` makes, made at the first call, in this thread.
+        """Return the product of the factory `name`. The first call makes it, in the calling thread.
 
         Raises:
-            ApplicationError: Not retryable; type ValueError if the name is unknown (it lists the known ones),
-                else the failure type: the factory raised, or made something else.
+            ApplicationError: Not retryable. The type is ValueError if the name is unknown: the message lists
+                the known names. It is the failure type if the factory raised, or returned an object of
+                another class.
         """
         making, mine = self._claim(name, None)
         if mine:
@@ -93,14 +95,14 @@ class NamedFactories(Generic[T]):
         return making.product.result()
 
     async def get_async(self, name: str, variant: Variant[T] | None = None) -> T:
-        """Return what the factory `name` makes, made at the first call, in a thread of its own.
+        """Return the product of the factory `name`. The first call makes it, in a thread of its own.
 
-        A factory may read files or download for minutes; heartbeats go on meanwhile. Whoever asks for the
-        same at the same time waits for the same product.
+        A factory may read files or download for minutes. The activity's heartbeats continue meanwhile.
+        Concurrent callers wait for the same product.
 
         Args:
             name: The factory's name.
-            variant: Return this variant of the product, and not the one that all others use.
+            variant: Return this variant instead of the product that all other callers share.
 
         Raises:
             ApplicationError: As `get`.
@@ -117,12 +119,12 @@ class NamedFactories(Generic[T]):
         return await asyncio.wrap_future(making.product)
 
     def forget(self) -> None:
-        """Drop what was made; the next `get` makes it anew. Called when the worker ends."""
+        """Drop all products. The next `get` makes a new one. Called when the worker ends."""
         with self._lock:
             self._made.clear()
 
     def _claim(self, name: str, variant: Variant[T] | None) -> "tuple[_Making[T], bool]":
-        """Return the product of `name`, made or being made, and whether the caller is to make it."""
+        """Return the entry of a product, finished or in progress, and whether the caller must make it."""
         key = (name, variant.key if variant else "")
         with self._lock:
             if key in self._made:
@@ -131,7 +133,7 @@ class NamedFactories(Generic[T]):
             if variant and len(variants) >= _KEPT_VARIANTS:
                 del self._made[variants[0]]
             making = self._made[key] = _Making[T](key)
-            making.product.set_running_or_notify_cancel()  # so that nobody who waits can cancel it for others
+            making.product.set_running_or_notify_cancel()  # a cancelled waiter must not cancel it
             return making, True
 
     def _make(self, name: str, making: "_Making[T]", variant: Variant[T] | None) -> None:
@@ -173,7 +175,7 @@ class NamedFactories(Generic[T]):
     def _change(self, name: str, made: T, variant: Variant[T]) -> None:
         try:
             variant.change(made)
-        except Exception as error:  # as of the factory: the product's class is the user's choice
+        except Exception as error:  # as for the factory: the product's class is the user's choice
             raise self._failed(
                 f"{type(made).__name__}, the {self._kind} {name!r}, refused {variant.key}: "
                 f"{type(error).__name__}: {error}"
@@ -185,7 +187,7 @@ class NamedFactories(Generic[T]):
 
 @dataclass
 class _Making(Generic[T]):
-    """A product, or one that is being made."""
+    """A product that is finished or in progress."""
 
     key: tuple[str, str]
     product: "Future[T]" = field(default_factory=Future)
@@ -195,11 +197,11 @@ class _Making(Generic[T]):
 def checked_mapping(
     option: str, given: Mapping[str, T] | None, example: str, values: str = "factories"
 ) -> Mapping[str, T]:
-    """Return what an option was given by name; nothing where it is None.
+    """Return the mapping that was given to an option, or an empty one for None.
 
     Args:
         option: The option, for messages: "StrandsPlugin(models=...)".
-        given: What it was given.
+        given: The option's value.
         example: What one of the values may return, for messages.
         values: What the values are, for messages.
 

@@ -1,4 +1,8 @@
-"""Heartbeats of an activity. A cancellation arrives with them, and a dead worker is noticed without them."""
+"""Sends the heartbeats of an activity.
+
+The response to a heartbeat can bring a cancellation. When heartbeats stop, the server knows that the worker
+is dead.
+"""
 
 import asyncio
 import contextlib
@@ -9,16 +13,16 @@ from temporalio import activity
 
 from .cut_short import whole_or_again
 
-_SECONDS = 10.0  # where no heartbeat time-out asks for more
+_SECONDS = 10.0  # interval for an activity without a heartbeat time-out
 
 
 @contextlib.contextmanager
 def heartbeating() -> Generator[None]:
-    """Heartbeat at a third of the heartbeat time-out while the block runs, in an async activity.
+    """Send a heartbeat every third of the heartbeat time-out while the block runs. For async activities.
 
     Raises:
-        asyncio.CancelledError: If the worker's shutdown, a pause or a reset cut the block short, although it
-            ended by itself: the attempt is made again.
+        asyncio.CancelledError: If the worker's shutdown, a pause or a reset cut the attempt short, even if
+            the block returned or raised. Temporal makes another attempt.
     """
     with whole_or_again(), running(_beat_forever):
         yield

@@ -209,7 +209,7 @@ class _Host(Agent):
 
     @override
     def cancel(self, *, message: str | None = None, after_current_tools: bool = False) -> None:
-        """Remember for the agent in the workflow that the tool ends its loop."""
+        """Cancel this agent, and record the arguments for the agent in the workflow."""
         super().cancel(message=message, after_current_tools=after_current_tools)
         self.asked_to_cancel = {"message": message, "after_current_tools": after_current_tools}
 

@@ -1,4 +1,4 @@
-"""The interceptor around every activity: Strands' exceptions leave it as typed failures."""
+"""The interceptor around every activity. Turns Strands' exceptions into typed failures."""
 
 from typing import Any
 
@@ -14,9 +14,10 @@ from .results import check_result
 
 
 class TypedErrorsInterceptor(worker.ActivityInboundInterceptor):
-    """Turns what Strands raises in an activity (an interrupt, an overflow) into a typed failure.
+    """Turns an exception that Strands raises in an activity (an interrupt, an overflow) into a typed failure.
 
-    So it does with the result of a hook's activity that is too large: the server would have it made again.
+    It also refuses a result of a hook's activity that is too large. The server would lose the result and run
+    the activity again.
     """
 
     def __init__(self, next: worker.ActivityInboundInterceptor, client: Client | None) -> None:

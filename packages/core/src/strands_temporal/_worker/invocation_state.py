@@ -56,7 +56,7 @@ def _same(old: Any, new: Any) -> bool:
 
 
 def models_state(sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the state for a model on the worker: the sent values, and the mapping Strands always keeps."""
+    """Return the state for a model on the worker: the sent values, and Strands' `request_state`."""
     state = cast("dict[str, Any]", decode(sent))
     state.setdefault(REQUEST_STATE, {})
     return state

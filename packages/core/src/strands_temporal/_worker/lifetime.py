@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 
 
 class SharedLifetime:
-    """Opens a resource before its first user and closes it after its last, as often as users come and go.
+    """Opens a resource for its first user and closes it after its last. The next user opens it again.
 
-    Users may come and go at the same time, on event loops in several threads. One opens or closes at a time;
-    the others wait and block no loop. A user who comes while the resource is closed opens it again.
+    Users may enter and leave concurrently, on event loops in several threads. Only one opens or closes at a
+    time. The others wait without blocking their loops.
 
     Args:
         open: Opens the resource.
-        close: Closes the resource. Not called where `open` failed or was cancelled.
+        close: Closes the resource. Not called if `open` failed or was cancelled.
     """
 
     def __init__(self, open: Callable[[], Awaitable[None]], close: Callable[[], Awaitable[None]]) -> None:
@@ -23,15 +23,15 @@ class SharedLifetime:
         self._close = close
         self._users = 0
         self._is_open = False
-        self._lock = threading.Lock()  # over the users and the turns, never while anybody waits
+        self._lock = threading.Lock()  # guards the users and the turns; never held during an await
         self._last_turn: Future[None] = Future()
         self._last_turn.set_result(None)
 
     async def enter(self) -> None:
-        """Open the resource for one more user, unless it is open.
+        """Add a user. Open the resource if it is closed.
 
         Raises:
-            Exception: What `open` raised. The next user tries again.
+            Exception: Whatever `open` raised. The next user calls it again.
         """
         async with self._turn():
             if not self._is_open:
@@ -51,15 +51,15 @@ class SharedLifetime:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncGenerator[None]:
-        """Wait until whoever came before is done; then it is the caller's turn until the block ends."""
+        """Wait until the earlier callers are done. The caller then has its turn until the block ends."""
         mine: Future[None] = Future()
-        mine.set_running_or_notify_cancel()  # so that nobody who waits can cancel it for others
+        mine.set_running_or_notify_cancel()  # a cancelled waiter must not cancel it
         with self._lock:
             before, self._last_turn = self._last_turn, mine
         try:
             if not before.done():
                 await asyncio.wrap_future(before)
-        except BaseException:  # cancelled: who comes after still waits for who came before
+        except BaseException:  # cancelled: later callers still wait for the earlier ones
             before.add_done_callback(lambda _: mine.set_result(None))
             raise
         try:

@@ -101,7 +101,7 @@ class ModelCallInterceptor(worker.Interceptor):
 
     @property
     def identity(self) -> object:
-        """Equal for two interceptors that are the same for a worker: it has the middleware's key."""
+        """Contains the middleware's key. A worker keeps one of two interceptors with the same identity."""
         return ModelCallInterceptor, self._middleware.key
 
     def intercept_activity(

@@ -54,7 +54,7 @@ from .transcripts import KeptTranscripts, Resolved
 
 
 class ModelActivities:
-    """`invoke_model` and `invoke_model_streaming`, one body under two names, and `count_model_tokens`.
+    """The activities `invoke_model`, `invoke_model_streaming` (the same code) and `count_model_tokens`.
 
     Args:
         models: The worker's model factories.
@@ -77,12 +77,12 @@ class ModelActivities:
 
     @activity.defn(name=MODEL_ACTIVITY)
     async def invoke_model(self, wire: dict[str, Any]) -> dict[str, Any]:
-        """Call a model and return its answer whole."""
+        """Call a model and return its whole answer."""
         return await self._invoke(wire)
 
     @activity.defn(name=STREAMING_MODEL_ACTIVITY)
     async def invoke_model_streaming(self, wire: dict[str, Any]) -> dict[str, Any]:
-        """Call a model whose output middleware forwards as it arrives, and return its answer whole."""
+        """Call a model and return its whole answer. Middleware forwards the output as it arrives."""
         return await self._invoke(wire)
 
     @activity.defn(name=COUNT_TOKENS_ACTIVITY)
@@ -98,7 +98,7 @@ class ModelActivities:
                         about.messages, about.tool_specs, about.system_prompt, about.system_blocks
                     )
                 )
-            except Exception as error:  # noqa: BLE001  # as of a call
+            except Exception as error:  # noqa: BLE001  # as for a call
                 raise in_place_of(error, model_failure(error))  # noqa: B904  # it sets the cause itself
 
     async def _invoke(self, wire: dict[str, Any]) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class ModelActivities:
                 answer = await self._transcripts.answered(call.transcript, events)
                 answer_id = secrets.token_hex(8) if ids.calls else ""
                 result = _result(events, answer, answer_id, call, request, provider).to_wire()
-            except Exception as error:  # noqa: BLE001  # whatever a provider raises leaves here, typed
+            except Exception as error:  # noqa: BLE001  # a provider may raise anything; it is typed here
                 raise in_place_of(error, model_failure(error))  # noqa: B904  # it sets the cause itself
             await check_result(
                 f"The answer of model {self._name(call)!r}",
@@ -128,14 +128,14 @@ class ModelActivities:
             return result
 
     async def _whole(self, wire: dict[str, Any]) -> ModelCall:
-        """Return the call that crossed, with what the workflow holds of it."""
+        """Return the decoded call, including the values that the workflow held back."""
         call = _checked(wire)
         if call.held is None:
             return call
         return dataclasses.replace(call, held=None, **await self._transcripts.queries.held(call.held))
 
     async def _model(self, call: ModelCall) -> Model:
-        """Return the call's model: the one that all use, or a variant with this configuration."""
+        """Return the call's model: the shared one, or a variant with the call's configuration."""
         variant: Variant[Model] | None = None
         if call.config:
             settings = cast("dict[str, Any]", decode(call.config))
@@ -160,7 +160,7 @@ class _Provider:
 
     Args:
         stopped: Set when the activity ends.
-        output_model: Ask by the provider's `structured_output` for an object of this class.
+        output_model: Class for the provider's `structured_output`. None calls its `stream` instead.
     """
 
     def __init__(self, stopped: threading.Event, output_model: type[BaseModel] | None) -> None:
@@ -171,7 +171,7 @@ class _Provider:
     async def __call__(self, request: ModelRequest) -> AsyncIterator[StreamEvent]:
         model = self._output_model
         stream = self._stream(request) if model is None else self._objects(request, model)
-        ids = UnequalIds()  # here, so that middleware sees the ids that the agent will
+        ids = UnequalIds()  # here, so that middleware sees the same ids as the agent
         async for event in stream:
             yield ids(event)
 
@@ -195,7 +195,7 @@ class _Provider:
         )
 
     async def _objects(self, request: ModelRequest, model: type[BaseModel]) -> AsyncIterator[StreamEvent]:
-        """Yield the chunks among what `Model.structured_output` yields, and keep the object."""
+        """Yield the stream events of `Model.structured_output`, and keep the object that it returns."""
         events = request.model.structured_output(model, request.messages, system_prompt=request.system_prompt)
         async for event in events:
             if "output" in event:
@@ -234,7 +234,7 @@ def _result(
 
 
 def _middleware(request: ModelRequest) -> Sequence[ModelCallMiddleware]:
-    """Return the middleware around this call, the streaming package's included if there is a topic."""
+    """Return the middleware around this call. If there is a topic, it includes the streaming package's."""
     active = active_middleware()
     if request.streaming_topic is None or any(layer.key == STREAMING_MIDDLEWARE for layer in active):
         return active
@@ -267,7 +267,7 @@ def _request(
 
 
 def _checked(wire: dict[str, Any]) -> ModelCall:
-    """Return the call that crossed, unless only a newer release can read it."""
+    """Decode a call. Refuse one that only a newer release can read."""
     check_wire_version("A model call", wire.get("version", 1), HELD_VERSION)
     return ModelCall.from_wire(wire)
 

@@ -1,7 +1,7 @@
 """Describes a model to the workflow that calls it.
 
 The description comes back with the first answer of a run, so it is in history. Only settings on a short list
-cross: a configuration may contain keys.
+cross, because a configuration may contain secrets.
 """
 
 from collections.abc import Mapping

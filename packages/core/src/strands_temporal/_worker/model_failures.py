@@ -157,7 +157,10 @@ def _code(error: BaseException) -> str:
 
 
 def _retry_after(error: BaseException) -> timedelta | None:
-    """Return the delay of a `Retry-After` header (RFC 9110, 10.2.3) or OpenAI's `retry-after-ms`, limited."""
+    """Return the delay from a `Retry-After` header (RFC 9110, 10.2.3) or OpenAI's `retry-after-ms`.
+
+    It is at most `_LONGEST_DELAY`.
+    """
     for link in (*_chain(error), *_translated(error)):
         response: Any = getattr(link, "response", None)
         headers: Any

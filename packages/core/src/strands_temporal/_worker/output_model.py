@@ -1,4 +1,4 @@
-"""Builds classes with which a provider asks its API for an answer of a given JSON schema.
+"""Builds pydantic classes from JSON schemas, for providers that ask their API for structured output.
 
 The workflow validates the answer with the user's own class (`_workflow/output_model.py`).
 """
@@ -22,7 +22,10 @@ def dump(answer: BaseModel) -> Any:
 
 
 class OutputModels:
-    """Classes by schema, on the worker. Each schema has one class: Strands remembers what was refused."""
+    """Classes by schema, on the worker.
+
+    Each schema has one class, because Strands remembers by class which schemas a provider rejected.
+    """
 
     def __init__(self) -> None:
         self._classes: dict[str, type[BaseModel]] = {}

@@ -1,7 +1,7 @@
 """Workflows that an operator has paused (server 1.32 and later, `temporal workflow pause`).
 
-The server answers no query to them, and temporalio 1.35 does not know their status: it raises the ValueError
-of its enumeration.
+The server refuses queries to them. temporalio 1.35 does not know their status: its enumeration raises a
+ValueError.
 """
 
 from temporalio.api.enums.v1 import WorkflowExecutionStatus as RawStatus
@@ -12,12 +12,15 @@ OPEN_STATUSES = frozenset({"RUNNING", "PAUSED"})
 
 
 def workflow_status_name(status: RawStatus.ValueType) -> str:
-    """Return Temporal's name of a status in an answer of the server: "RUNNING", "PAUSED", "COMPLETED"."""
+    """Return Temporal's name for a status that the server returned: "RUNNING", "PAUSED", "COMPLETED"."""
     return RawStatus.Name(status).removeprefix("WORKFLOW_EXECUTION_STATUS_")
 
 
 def tells_of_a_pause(error: Exception) -> bool:
-    """Tell whether a query failed because the workflow is paused, as temporalio says or may say later."""
+    """Tell whether a query failed because the workflow is paused.
+
+    temporalio 1.35 raises a ValueError. A later release may raise `WorkflowQueryRejectedError`.
+    """
     if isinstance(error, WorkflowQueryRejectedError):
         return "PAUSED" in repr(error.status)
     return isinstance(error, ValueError) and WorkflowExecutionStatus.__name__ in str(error)

@@ -1,7 +1,8 @@
 """Keeps the failures of agents' activities small enough for the server to show.
 
-The server keeps at most 4 KB of the failure after which it retries an activity. For a larger one operators
-read `Failure exceeds size limit.`; a provider SDK's exception is larger, with a stack trace for each cause.
+When the server retries an activity, it keeps at most 4 KB of the last failure. For a larger failure,
+operators read only `Failure exceeds size limit.`. An exception of a provider's SDK is larger: each of its
+causes has a stack trace.
 """
 
 import json
@@ -20,17 +21,17 @@ from .._wire.failure_sizes import origin_of, text_of, with_text
 from .._wire.tool_call import HOOK_HEADER, TOOL_HEADER
 
 _SHOWN = 3072
-"""Bytes that a failure may have where it leaves this interceptor. What stands around it (a user's
-interceptors, a codec) adds to its stack trace and size."""
+"""Largest size in bytes of a failure that leaves this interceptor. The layers around it (a user's
+interceptors, a codec) add to its stack trace and size."""
 
-_TEXT, _CAUSES_TEXT, _DETAILS = 1400, 200, 400  # characters of a message and of a cause's, bytes of details
+_TEXT, _CAUSES_TEXT, _DETAILS = 1400, 200, 400  # characters of a message, of a cause's message; bytes
 _CAUSES, _FRAMES = 3, 2
 
 
 class SmallFailures(worker.Interceptor):
-    """Makes the failures of agents' activities as small as the server shows them, as long as it tries again.
+    """Shortens the failure of an agent's activity to what the server shows, if another attempt follows.
 
-    What the last attempt raised goes into history as it is, if it can be encoded at all.
+    The failure of the last attempt goes into history unchanged, if it can be encoded.
     """
 
     @override
@@ -53,13 +54,14 @@ class _SmallFailures(worker.ActivityInboundInterceptor):
 
 
 def small_failure(error: Exception, *, final: bool) -> ApplicationError | None:
-    """Return the failure that is sent in the place of `error`; None if `error` can be sent as it is.
+    """Return the failure to send in place of `error`, or None if `error` can be sent as it is.
 
-    It has the same type, message and causes, long texts cut, and the end of the stack trace.
+    The new failure has the same type, message and first causes, with long texts cut, and only the end of the
+    stack trace.
 
     Args:
-        error: What an attempt raised.
-        final: Whether it was the last attempt. Then only what cannot be encoded is replaced.
+        error: The exception that an attempt raised.
+        final: Whether this was the last attempt. Its error is replaced only if it cannot be encoded.
     """
     if isinstance(error, FailureError) and not isinstance(error, ApplicationError):
         return None
@@ -80,10 +82,10 @@ def _brief(error: BaseException, length: int) -> ApplicationError:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield what led to `error`, as Temporal would tell it, but nothing twice."""
+    """Yield the causes of `error` in Temporal's order, without repetitions."""
     said, seen = {_said(error)}, {id(error)}
     link = origin_of(error)
-    while link is not None and id(link) not in seen:  # a user's may go round in a circle
+    while link is not None and id(link) not in seen:  # the causes may form a circle
         seen.add(id(link))
         if _said(link) not in said:
             said.add(_said(link))
@@ -122,7 +124,7 @@ def _size(error: Exception) -> int | None:
     failure = Failure()
     try:
         DefaultFailureConverter().to_failure(error, activity.payload_converter(), failure)
-    except Exception:  # noqa: BLE001  # whatever of it, a text that is not UTF-8 or a circle of causes
+    except Exception:  # noqa: BLE001  # for example, a text is not UTF-8, or the causes form a circle
         return None
     return failure.ByteSize()
 
@@ -140,7 +142,7 @@ def _is_final(error: Exception) -> bool:
 
 
 def _of_an_agent(input: worker.ExecuteActivityInput) -> bool:
-    """Tell whether an agent started the activity: for a tool or a hook of the user's, or one of ours."""
+    """Tell whether an agent started the activity: a user's tool or hook, or one of our own activities."""
     if TOOL_HEADER in input.headers or HOOK_HEADER in input.headers:
         return True
     return str(input.fn.__module__).startswith("strands_temporal")

@@ -1,8 +1,8 @@
 """The interceptor around activities that answer tool calls: context, heartbeats, progress and result.
 
-The workflow marks the activity behind a tool call with a header. For such a call, and for no other, the
-interceptor provides `tool_context()`, heartbeats automatically, and returns the answer that `tool_results.py`
-makes of the activity's result. For a hook's activity, which has a header of its own, it only heartbeats.
+The workflow marks the activity of a tool call with a header. Only for such a call the interceptor provides
+`tool_context()`, sends heartbeats, and returns the answer that `tool_results.py` makes from the activity's
+result. A hook's activity has another header: for it the interceptor only sends heartbeats.
 """
 
 import asyncio
@@ -43,8 +43,8 @@ class ToolProgress:
         tool_use_id: Id of the tool call.
         name: The tool.
         value: What was reported.
-        attempt: Temporal's number of the attempt, from 1: a retried activity reports again from its start.
-            It is no order: after an operator has reset the activity it counts from 1 again.
+        attempt: Temporal's number of the attempt, from 1. A retried activity reports again from its start.
+            Do not sort by it: after an operator has reset the activity, attempts count from 1 again.
         number: How many values this attempt reported before.
     """
 
@@ -56,7 +56,7 @@ class ToolProgress:
 
 
 class ProgressSink(Protocol):
-    """What gets the progress of a tool's activity."""
+    """Receives the progress of a tool's activity."""
 
     def __call__(self, progress: ToolProgress) -> None:
         """Take one value. Runs on the worker's event loop, in order; must not block."""
@@ -68,10 +68,10 @@ _sinks: ContextVar[tuple[ProgressSink, ...]] = ContextVar("strands_temporal_prog
 
 @contextlib.contextmanager
 def forward_progress(sink: ProgressSink) -> Generator[None]:
-    """Give `sink` what tools report in the block: for an activity interceptor, around `execute_activity`.
+    """Pass the progress that tools report in the block to `sink`. The counterpart of `report_progress`.
 
-    The interceptor may stand before or after this package's own. The counterpart of
-    `ToolContext.report_progress`; what `sink` raises is logged and does not reach the tool.
+    An activity interceptor uses it around `execute_activity`. The interceptor may stand before or after this
+    package's own. If `sink` raises, the error is logged and does not reach the tool.
     """
     call = current_call()
     if isinstance(call, WorkerToolCall):
@@ -86,7 +86,7 @@ def forward_progress(sink: ProgressSink) -> Generator[None]:
 
 
 class ToolCalls(worker.ActivityInboundInterceptor):
-    """Serves the activities that a workflow started for tool calls and hooks; the rest passes through."""
+    """Serves the activities that a workflow started for tool calls and hooks. Ignores all others."""
 
     _heartbeats: "Heartbeats"
 
@@ -110,7 +110,7 @@ class ToolCalls(worker.ActivityInboundInterceptor):
                 return await self.next.execute_activity(input)
         key, tool_use_id, *name = PayloadConverter.default.from_payload(header)
         tool_use = {"toolUseId": tool_use_id, "name": name[0] if name else activity.info().activity_type}
-        # In another process nothing of this worker is at hand.
+        # An activity in another process cannot use the objects of this worker.
         here = input.executor is None or isinstance(input.executor, ThreadPoolExecutor)
         input.args = given_arguments(input.fn, input.args)
         context = begin_call(input.args, WorkerToolCall(key, self._heartbeats if here else None), tool_use)
@@ -152,7 +152,7 @@ class WorkerToolCall:
         return self._signal
 
     def report(self, context: ToolContext, value: Any) -> None:
-        """Pass on a progress value: as heartbeat, and to the sinks."""
+        """Send a progress value as a heartbeat, and pass it to the sinks."""
         progress = ToolProgress(
             context.tool_use["toolUseId"], context.tool_use["name"], value, self.attempt, self._reported
         )
@@ -164,12 +164,15 @@ class WorkerToolCall:
 
 
 class Heartbeats(worker.ActivityOutboundInterceptor):
-    """Heartbeats of a tool's or a hook's activity: its own, and between them ours with its last details."""
+    """Sends the heartbeats of a tool's or a hook's activity.
+
+    Between the activity's own heartbeats it sends further ones, with the activity's last details.
+    """
 
     def __init__(self, next: worker.ActivityOutboundInterceptor) -> None:
         super().__init__(next)
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
-        self._details: Sequence[Any] = activity.info().heartbeat_details  # of the attempt before
+        self._details: Sequence[Any] = activity.info().heartbeat_details  # of the previous attempt
         self._by_itself = False
 
     @override
@@ -186,10 +189,10 @@ class Heartbeats(worker.ActivityOutboundInterceptor):
             self._loop.call_soon_threadsafe(self._deliver, progress, sinks)
 
     def beating(self) -> contextlib.AbstractContextManager[None]:
-        """Heartbeat at a third of the time-out while the block runs.
+        """Send a heartbeat every third of the time-out while the block runs.
 
-        An activity that heartbeats by itself under a time-out that its user chose is left alone: there a
-        missing heartbeat means that it hangs.
+        Stops if the user chose the heartbeat time-out and the activity calls `activity.heartbeat()`: there a
+        missing heartbeat means that the activity hangs.
         """
         return running(self._beat)
 
@@ -214,12 +217,16 @@ class Heartbeats(worker.ActivityOutboundInterceptor):
 def _forward(progress: ToolProgress, sink: ProgressSink) -> None:
     try:
         sink(progress)
-    except Exception:  # who watches a tool must not make it fail
+    except Exception:  # a sink that fails must not make the tool fail
         logger.exception("tool=<%s> | progress was not forwarded", progress.name)
 
 
 class _CancelSignal(threading.Event):
-    """Set when the activity is cancelled: Temporal's own event, which code must be in the activity to see."""
+    """Set when the activity is cancelled.
+
+    Temporal's own event is readable only in the activity's context, so this one reads it in a copy of that
+    context.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -59,7 +59,7 @@ def remember_context(args: Any) -> None:
 
 
 def begin_call(args: Any, call: ToolCall, tool_use: dict[str, Any]) -> ToolContext:
-    """Return the context of a tool call: the one among the activity's arguments, or a smaller one.
+    """Return the context of a tool call: from the activity's arguments, or one with only the header's data.
 
     `tool_context()` returns it from now on.
     """

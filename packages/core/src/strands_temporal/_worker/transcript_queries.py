@@ -1,8 +1,8 @@
-"""Asks a workflow, by query, for what did not cross with a call.
+"""Asks a workflow, by query, for the parts of a call that were not sent with it.
 
-A query leaves no trace in history. A worker asks for a conversation that it does not have (it is new, or the
-conversation was evicted), and for what is too large to go with the call: the new part of a conversation, the
-agent's state, the caller's invocation state.
+A query leaves no trace in history. A worker asks for a conversation that it does not have (the worker is new,
+or its cache dropped the conversation). It also asks for values that are too large to send with the call: the
+new part of a conversation, the agent's state, the caller's invocation state.
 """
 
 import asyncio
@@ -35,14 +35,15 @@ from .client import worker_client
 from .paused_workflows import tells_of_a_pause
 
 LARGEST_PAGE_BYTES = 4 * PAGE_BYTES
-"""Where pages do not fit together, because the run is replayed for each and holds a clock or a random id."""
+"""Largest page. Pages grow if their content differs: without the workflow cache each query replays the run,
+and a time or a random id in the content then has another value."""
 
 ASK_FOR = timedelta(seconds=20)
-"""How long one attempt of a call goes on asking: after a worker was killed the server tries its sticky queue
-for 10 seconds first. The last attempt asks for nearly as long as it may take."""
+"""How long one attempt of a call keeps asking. After a worker was killed, the server first tries its sticky
+queue for 10 seconds. The last attempt asks for 90 % of its `start_to_close_timeout`, if that is longer."""
 
 RPC_TIMEOUT = timedelta(seconds=3)
-"""Time of the first query. Doubled when it was too short: a long history may take longer to replay."""
+"""Time-out of the first query. Each time-out doubles it: a long history may take longer to replay."""
 
 _LONGEST_RPC_TIMEOUT = timedelta(seconds=30)
 _LONGEST_DELAY = timedelta(minutes=1)
@@ -51,9 +52,10 @@ _TIMED_OUT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 
 
 class TranscriptQueries:
-    """Asks workflows for conversations.
+    """Asks workflows for conversations, and for other values that they hold for a call.
 
-    One query at a time per run: without the cache each replays the run, and most of many at once get lost.
+    It sends one query at a time per run. Without the workflow cache each query replays the run, and most of
+    many concurrent queries get lost.
     """
 
     def __init__(self) -> None:
@@ -63,8 +65,8 @@ class TranscriptQueries:
         """Return the conversation of the call that this activity serves, as the workflow has it now.
 
         Args:
-            transcript: What the call brought of it.
-            news: Ask for it against the conversation of the call before, else against nothing.
+            transcript: The transcript that came with the call.
+            news: Ask only for the delta against the previous call's conversation, otherwise for all of it.
 
         Raises:
             ApplicationError: Type TRANSCRIPT_GONE, not retryable, if the workflow no longer waits for the
@@ -74,18 +76,18 @@ class TranscriptQueries:
         return Transcript(**known_fields(Transcript, told))
 
     async def held(self, held: Sequence[Any]) -> Any:
-        """Return what the workflow holds for the call that this activity serves, encoded.
+        """Return the value that the workflow holds for the call that this activity serves, encoded.
 
         Args:
-            held: What the call brought of it: its number and its digest.
+            held: Number and digest of the value, which came with the call.
 
         Raises:
-            ApplicationError: As `ask`.
+            ApplicationError: See `ask`.
         """
         number, digest = held
         told = await self._ask(HELD, number, False)
         if held_digest(told) != digest:
-            # As of a conversation with a clock or a random id in it: what the run has now counts.
+            # It contains a time or a random id, as a conversation may. The run's current value counts.
             activity.logger.warning(
                 "held=<%s> | what the workflow holds for the call is another after a replay", number
             )
@@ -102,7 +104,7 @@ class TranscriptQueries:
 
 
 class _Asking:
-    """One activity's questions."""
+    """The queries of one activity for one conversation or value."""
 
     def __init__(self, agent: int, call: int, news: bool) -> None:
         info = activity.info()
@@ -117,14 +119,17 @@ class _Asking:
         self._until = asyncio.get_running_loop().time() + _patience(info).total_seconds()
 
     async def all_pages(self) -> Any:
-        """Return what all pages say; begin anew, with larger ones, if it changes from one to the next."""
+        """Return the content of all pages.
+
+        If the content changes between two pages, start again with larger pages.
+        """
         while (packed := await self._matching_pages()) is None:
             self._check_time("the run is replayed for each query, and its content differs after each replay")
             self._page_bytes = min(self._page_bytes * 2, LARGEST_PAGE_BYTES)
         return json.loads(zlib.decompress(packed))
 
     async def _matching_pages(self) -> bytes | None:
-        """Return what all pages hold; None if they are not of one conversation."""
+        """Return the data of all pages, or None if their headers show different content."""
         header, data = await self._page(0)
         pages, _ = PAGE_HEADER.unpack(header)
         chunks = [data]
@@ -156,11 +161,11 @@ class _Asking:
             )
         except (RPCError, WorkflowQueryFailedError) as error:
             self._check_time(error)
-            # The SDK tells a time-out of its own as cancelled.
+            # The SDK reports its own time-out as CANCELLED.
             if isinstance(error, RPCError) and error.status in _TIMED_OUT:
                 self._rpc_timeout = min(self._rpc_timeout * 2, _LONGEST_RPC_TIMEOUT)
         except (WorkflowQueryRejectedError, ValueError) as error:
-            # Of a query that is put to any workflow, the server rejects only one that meets a pause.
+            # With QueryRejectCondition.NONE the server rejects a query only for a paused workflow.
             if not (isinstance(error, WorkflowQueryRejectedError) or tells_of_a_pause(error)):
                 raise
             self._check_time("the workflow is paused, and the server answers no query to it")
@@ -168,7 +173,7 @@ class _Asking:
         return None
 
     def _check_time(self, why: object) -> None:
-        """Give this attempt up if it has asked long enough."""
+        """Raise if this attempt has asked long enough."""
         if asyncio.get_running_loop().time() > self._until:
             raise ApplicationError(
                 f"The workflow gave no answer to the query {TRANSCRIPT_QUERY!r} for {self._what}: {why}. "
@@ -192,7 +197,7 @@ class _Asking:
 
 
 def _patience(info: activity.Info) -> timedelta:
-    """Return how long this attempt asks; the last one as long as it may, as a deploy may last."""
+    """Return how long this attempt asks. The last attempt asks longer, because a deploy may take minutes."""
     attempts = info.retry_policy.maximum_attempts if info.retry_policy else 0
     if not attempts or info.attempt < attempts or info.start_to_close_timeout is None:
         return ASK_FOR

@@ -48,20 +48,20 @@ async def execute_activity(
 ) -> Any:
     """Run an activity and return its result. Restores errors for Strands.
 
+    If agents start more activities at once than one request to the server may contain, the rest starts in the
+    next workflow task.
+
     Args:
         activity: Activity type, or a function decorated with `@activity.defn`.
         args: Positional arguments.
         options: Merged and checked options (see `options.py`).
         result_type: Type of the result, if `activity` is a name.
         restore: Turns the activity's failure into the exception for Strands.
-        cancel_signal: Cancels the activity when it is set. If it is set before, the activity does not start.
+        cancel_signal: Cancels the activity when it is set. If it is already set, the activity does not start.
             For a tool it is `tool_context.cancel_signal`.
         tool_header: Tells the worker that the activity answers a tool call (see `idempotency.py`).
         hook: Tell the worker that the activity runs for a hook.
         headers: Further headers of the activity.
-
-    If agents start more at once than one request to the server may contain, the rest starts in the next
-    workflow task.
 
     Raises:
         PayloadTooLargeError: If the input is too large for Temporal. Nothing is started.

@@ -222,10 +222,10 @@ class TemporalAgent(Agent):
 
     @override
     def take_snapshot(self, **kwargs: Any) -> Any:
-        """Refuse users, unless the agent was built with `allow_snapshots=True`; Strands' own use of it works.
+        """Take a snapshot, for Strands' own code or for an agent with `allow_snapshots=True`.
 
         Raises:
-            SnapshotsDisabledError: If called by anyone but Strands. It is a `NotImplementedError`.
+            SnapshotsDisabledError: If other code calls it without that option. Also a `NotImplementedError`.
         """
         if not (self._users_may_snapshot or called_by_strands(1)):
             raise SnapshotsDisabledError(
@@ -235,10 +235,10 @@ class TemporalAgent(Agent):
 
     @override
     def load_snapshot(self, snapshot: Any) -> None:
-        """Refuse users, unless the agent was built with `allow_snapshots=True`; Strands' own use of it works.
+        """Load a snapshot, for Strands' own code or for an agent with `allow_snapshots=True`.
 
         Raises:
-            SnapshotsDisabledError: If called by anyone but Strands. It is a `NotImplementedError`.
+            SnapshotsDisabledError: If other code calls it without that option. Also a `NotImplementedError`.
         """
         if not (self._users_may_snapshot or called_by_strands(1)):
             raise SnapshotsDisabledError(
@@ -268,8 +268,8 @@ def _answers(prompt: AgentInput) -> bool:
 def _end_waiting(event: AfterInvocationEvent) -> None:
     """Stop waiting for answers when a turn ended without an interrupt.
 
-    A turn that is stopped around an approved tool leaves the agent waiting, and the next prompt would fail.
-    Runs before session managers store the agent.
+    If a turn is stopped while an approved tool runs, Strands leaves the agent waiting, and the next prompt
+    would fail. This runs before session managers store the agent.
     """
     if event.result is not None and event.result.stop_reason != "interrupt":
         end_waiting(event.agent)

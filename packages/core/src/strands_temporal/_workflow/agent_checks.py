@@ -70,7 +70,7 @@ def checked_sandbox(sandbox: object) -> Sandbox:
 
 
 class NoSandbox(Sandbox):
-    """The sandbox of a `TemporalAgent` without one. Each operation raises and says where it belongs.
+    """The default sandbox of a `TemporalAgent`. Each operation raises an error that says where to run it.
 
     Strands' default is the host machine, which workflow code must not access.
     """
@@ -231,7 +231,7 @@ def check_conversation_manager(owner: str, manager: ConversationManager) -> None
         manager: The manager.
 
     Raises:
-        AgentTypeError: If it is one.
+        AgentTypeError: If the manager is one of these.
     """
     if not isinstance(manager, SummarizingConversationManager) or _summarizes_by_itself(manager):
         return
@@ -244,7 +244,10 @@ def check_conversation_manager(owner: str, manager: ConversationManager) -> None
 
 
 def _summarizes_by_itself(manager: SummarizingConversationManager) -> bool:
-    """Tell whether the user's own code or model makes the summary, without a call that has to wait."""
+    """Tell whether a subclass makes the summary itself, or a model class of the user's own makes it.
+
+    Such code may work without a call that has to wait.
+    """
     own: set[str] = set()
     for cls in type(manager).__mro__:
         if cls is SummarizingConversationManager:

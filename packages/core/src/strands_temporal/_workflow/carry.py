@@ -61,12 +61,12 @@ def pack(agent: Agent) -> AgentCarry:
 
 
 def unpack(carry: object, agent: Agent, *, keep_system_prompt: bool) -> None:
-    """Bring an agent that was just built to where `carry` left it.
+    """Restore the content of a carry in an agent that was just built.
 
     Args:
-        carry: What `pack` returned, after its way through a payload converter.
+        carry: The value that `pack` returned, as a payload converter decoded it.
         agent: The agent.
-        keep_system_prompt: Leave the agent its own system prompt, as the user gave one.
+        keep_system_prompt: Keep the agent's own system prompt, because the user gave one.
 
     Raises:
         AgentTypeError: If `carry` is not an `AgentCarry`.
@@ -77,10 +77,14 @@ def unpack(carry: object, agent: Agent, *, keep_system_prompt: bool) -> None:
 
 
 def _carried(agent: Agent, *within: Agent) -> dict[str, Any]:
-    """Return what is carried of an agent, and of its sub-agents that remember, at any depth.
+    """Return the content to carry of an agent, and of its sub-agents that keep their conversation.
+
+    Args:
+        agent: The agent.
+        *within: The agents around it, if it is a sub-agent; outermost first.
 
     Raises:
-        AgentValueError: If the agent is its own sub-agent: `within` are those that it is a sub-agent of.
+        AgentValueError: If the agent is its own sub-agent.
     """
     if any(agent is outer for outer in within):
         way = " -> ".join(repr(outer.name) for outer in (*within, agent))

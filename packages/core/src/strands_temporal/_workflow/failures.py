@@ -15,7 +15,8 @@ _MARK = "__strands_temporal_left_agent__"
 def mark_left_agent(error: Exception) -> None:
     """Remember that `error` left an agent's call, so that it ends the run if nobody catches it.
 
-    Past a class's own `__setattr__`: an exception may be a frozen dataclass, and must stay what was raised.
+    Bypasses the class's own `__setattr__`, because an exception may be a frozen dataclass. The exception
+    itself stays the one that was raised.
     """
     object.__setattr__(error, _MARK, True)
 
@@ -29,9 +30,10 @@ def left_agent(error: BaseException) -> bool:
 
 
 def unwrapped(error: Exception) -> Exception:
-    """Return what Strands wrapped in an `EventLoopException`, as it does after an agent's first model call.
+    """Return the error inside Strands' `EventLoopException`, or `error` if it is another one.
 
-    The wrapper says nothing more, and a failure's type must not depend on when the call failed.
+    Strands wraps an error that occurs after an agent's first model call. The wrapper adds no information, and
+    a failure's type must not depend on when the call failed.
     """
     while isinstance(error, strands_exceptions.EventLoopException):
         error = error.original_exception
@@ -41,8 +43,8 @@ def unwrapped(error: Exception) -> Exception:
 def as_workflow_failure(error: Exception) -> ApplicationError:
     """Return the failure that ends a run on `error`: typed by its class name, not retryable.
 
-    A group of one (a `TaskGroup` in which one agent failed) is what it holds; a larger one names all it
-    holds.
+    An exception group with one error (a `TaskGroup` in which one agent failed) becomes the failure of that
+    error. For a larger group the message names all its errors.
     """
     error = unwrapped(error)
     inner = [_leaf(leaf) for leaf in error_leaves(error)]
@@ -63,7 +65,7 @@ def as_workflow_failure(error: Exception) -> ApplicationError:
 
 
 def construction_error(error: Exception) -> Exception:
-    """Return `error`, raised while an agent was built, as its kind that also ends the workflow."""
+    """Return an error that ends the workflow, for an `error` that was raised while an agent was built."""
     if isinstance(error, TemporalError):
         return error
     text = text_of(error)

@@ -5,7 +5,7 @@ limit the workflow task fails forever; above the second the server ends the run.
 is refused, and one that does not fit into this workflow task waits for the next.
 
 Both change the workflow's next steps, so a patch marker records each in history. A replay checks the marker,
-not the size: another release, converter, codec or limit does not change a run that is under way.
+not the size: another release, converter, codec or limit does not change a run in progress.
 """
 
 import asyncio
@@ -85,7 +85,7 @@ class Gate:
         self._check(kind, values, text, advice)
 
     def _check(self, kind: str, values: Sequence[Any], text: str, advice: str) -> tuple[int, int]:
-        """Return the number of these values within their kind and their approximate size, or refuse them."""
+        """Refuse values that are too large. Return their number within their kind, and their size in JSON."""
         self._passed[kind] += 1
         number, size = self._passed[kind], json_size(values)
         if not self._decide(

@@ -60,7 +60,11 @@ class AgentRunsInterceptor(worker.WorkflowInboundInterceptor):
 
 
 def _end_run_on(error: Exception) -> None:
-    """Raise the failure that ends the run or the update if `error` left an agent; else do nothing."""
+    """Raise the failure that ends the run or the update, if `error` left an agent.
+
+    Does the same for an error of Strands' code that cannot run in a workflow, and for a failure that is too
+    large to send.
+    """
     wrong_place = misplaced_error(error)
     if wrong_place is not None:
         # Drop the cause's traceback: the failure converter would otherwise type the cause as well.

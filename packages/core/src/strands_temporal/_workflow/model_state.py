@@ -92,7 +92,7 @@ class RunStates:
         return states[self]
 
     def __getstate__(self) -> RunState:
-        """Return the state with which a copy begins. deepcopy and pickle call this."""
+        """Return the initial state of a copy. deepcopy and pickle call this."""
         return _copy(self.current)
 
     def __setstate__(self, state: RunState) -> None:

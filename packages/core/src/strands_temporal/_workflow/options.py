@@ -52,7 +52,10 @@ HEARTBEATING_TOOL_DEFAULTS: ActivityOptions = {
 
 
 def tool_defaults(options: ActivityOptions) -> ActivityOptions:
-    """Return the defaults of a user's activity as a tool or hook. On another queue it may not heartbeat."""
+    """Return the defaults for a user's activity that is a tool or a hook.
+
+    A worker of another task queue may send no heartbeats, so there is no heartbeat time-out there.
+    """
     if options.get("task_queue") is not None:
         return TOOL_DEFAULTS
     return HEARTBEATING_TOOL_DEFAULTS
@@ -83,8 +86,8 @@ def activity_option_names() -> frozenset[str]:
 def merge_options(owner: str, defaults: ActivityOptions, given: Mapping[str, Any]) -> ActivityOptions:
     """Return `given` over `defaults`, checked.
 
-    The user's choice decides alone: a default time-out does not apply if the other overall time-out is given,
-    and the default retry policy does not apply if `schedule_to_close_timeout` bounds the retries.
+    If the user gives `schedule_to_close_timeout`, the default `start_to_close_timeout` and the default retry
+    policy do not apply: the user's time-out already limits the attempts.
 
     Args:
         owner: Owner of the options, for messages: "TemporalModel('claude')".

@@ -1,4 +1,4 @@
-"""Makes the schema of the class that an answer must fit, and the object of that class from the answer."""
+"""Turns the class that an answer must fit into a schema, and the answer into an object of that class."""
 
 from typing import Any, TypeVar
 

@@ -1,7 +1,7 @@
 """Gives an agent the tools that run on the worker, at their place among its other tools.
 
-Strands loads a tool provider while an agent is built, and then nothing can be awaited. `RemoteTools` is also
-a hook provider: it gives the agent its tools at `BeforeInvocationEvent` (or before each model call), when it
+Strands loads a tool provider while an agent is built, when nothing can be awaited. `RemoteTools` is also a
+hook provider: it gives the agent its tools at `BeforeInvocationEvent` (or before each model call), when it
 can await an activity. Strands reads the tools after that.
 """
 

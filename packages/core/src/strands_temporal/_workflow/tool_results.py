@@ -10,7 +10,7 @@ from .._wire.versions import check_wire_version
 
 
 def tool_value(answer: ToolAnswer) -> Any:
-    """Return what the tool's function returns to Strands for an answer: a text or a whole tool result.
+    """Return the value that a tool's function gives to Strands: a text or a whole tool result.
 
     Raises:
         ApplicationError: If a newer release made the answer.
@@ -20,9 +20,9 @@ def tool_value(answer: ToolAnswer) -> Any:
 
 
 def bare_value(value: Any, hint: Any) -> Any:
-    """Return the value of an activity on a worker without the plugin, of the type that it is declared to be.
+    """Convert the result of an activity on a worker without the plugin to its declared type.
 
-    Strands words a Pydantic model otherwise than the dict it crosses as.
+    A Pydantic model crosses as a dict, and Strands turns a dict into a different text than the model.
     """
     if hint is None or hint is Any:
         return value

@@ -14,13 +14,14 @@ from .._wire.values import encode, set_fields
 
 
 class Pages:
-    """The conversation, or a held value, of a call that is under way.
+    """The conversation of a call in progress, or a value that the workflow holds for it.
 
     It is serialised and compressed only when a worker asks.
 
     Args:
         digest: Digest of the content, in `WHOLE_DIGITS` digits.
-        told: Returns the content as encoded JSON: whole or, for True, as a delta against the previous call.
+        told: Returns the content as encoded JSON. True asks for the delta against the previous call, False
+            for the whole content.
     """
 
     def __init__(self, digest: str, told: Callable[[bool], Any]) -> None:

@@ -17,7 +17,7 @@ class Reply:
         error: Raised after the events.
         delay: Seconds before the first event.
         gap: Seconds between two events.
-        wait_for: Called before the first event, and its result awaited, for steps that wait for the test.
+        wait_for: Called before the first event; its result is awaited. It makes a step wait for the test.
     """
 
     events: tuple[StreamEvent, ...] = ()

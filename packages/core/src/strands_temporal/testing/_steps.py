@@ -86,7 +86,7 @@ def checked_step(step: object, number: int) -> Reply | Callable[[ScriptedCall], 
 
 
 async def reply_of(step: Reply | Callable[[ScriptedCall], Any], call: ScriptedCall) -> Reply:
-    """Return a step's reply to `call`. If a function returns text, say it.
+    """Return a step's reply to `call`. A function's text becomes `say(text)`.
 
     Raises:
         TypeError: If the function returns something else.
