@@ -128,7 +128,7 @@ class SlowToolError(RuntimeError):
 
     def __init__(self) -> None:
         super().__init__(
-            "The tool took too long inside the workflow, where two seconds are a deadlock for Temporal. Ask "
+            "The tool took too long inside the workflow, where Temporal allows two seconds. Ask "
             "it for less, or run it on a worker: activity_as_tool, or StrandsPlugin(tools=...) with "
             "TemporalTools"
         )

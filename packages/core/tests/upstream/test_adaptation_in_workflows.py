@@ -279,7 +279,7 @@ async def test_a_tool_that_takes_a_thread_itself_gets_an_error_that_names_the_ac
     models = {"claude": lambda: calling(name, {})}
     async with agents(workflows=[ToolWorkflow], models=models) as env:
         answer = await env.run(ToolWorkflow.run)
-    assert "test_adaptation_in_workflows wants to run in a thread, which a workflow has not" in answer
+    assert "test_adaptation_in_workflows wants to run in a thread, which a workflow does not have" in answer
     assert "strands_temporal.workflow.activity_as_tool" in answer
 
 

@@ -159,9 +159,9 @@ def test_outside_a_workflow_current_time_is_the_machines() -> None:
         ({"path": "strands.vended_tools.http_request"}, r"Strands' http_request would do its I/O"),
         (
             "strands.vended_tools",
-            r"'strands\.vended_tools' is all its tools.*Give those you want, one by one",
+            r"'strands\.vended_tools' stands for all its tools.*Give those you want, one by one",
         ),
-        (importlib.import_module("strands.vended_tools"), r"is all its tools"),
+        (importlib.import_module("strands.vended_tools"), r"stands for all its tools"),
     ],
     ids=range(17),
 )

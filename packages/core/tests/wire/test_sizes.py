@@ -186,7 +186,7 @@ async def test_an_input_that_is_too_large_is_a_failed_tool_and_not_sent(agents: 
         text, calls = await env.run(MeasureWorkflow.run, kind, 3 * MB, 10, 10)
         assert re.search(
             r"Activity '\w+': an input of 3,000,\d{3} bytes is too large for Temporal, which takes "
-            r"2,093,056\. Give it less, or large data by reference",
+            r"2,093,056\. Send less, or pass large data by reference",
             text,
         )
         assert calls is None

@@ -71,7 +71,7 @@ def other_guards(agents: Agents) -> Any:
 @pytest.mark.parametrize(
     ("guard", "error_type", "text"),
     [
-        ("stdio", "RuntimeError", "wants to run in a thread, which a workflow has not"),
+        ("stdio", "RuntimeError", "wants to run in a thread, which a workflow does not have"),
         ("throw", "LookupError", "no such policy"),
     ],
 )

@@ -67,7 +67,7 @@ def test_activity_id_is_refused_with_the_reason() -> None:
     with pytest.raises(AgentValueError, match="activity_id='one'") as refused:
         merge_options("TemporalModel('m')", {}, {"activity_id": "one"})
     assert "TemporalModel('m')" in str(refused.value)
-    assert "the same id makes the workflow task fail for ever" in str(refused.value)
+    assert "the same id makes the workflow task fail forever" in str(refused.value)
     assert "summary" in str(refused.value)  # what to do instead
 
 

@@ -42,7 +42,7 @@ def server_activities(session: MCPSession) -> Sequence[Callable[..., Any]]:
         with heartbeating():
             called = CalledTool(await session.call(call.tool, call.tool_use_id, call.arguments))
         await check_result(
-            f"The result of tool {call.tool!r}", called, MCP_RESULT_TOO_LARGE, "Have it return less"
+            f"The result of tool {call.tool!r}", called, MCP_RESULT_TOO_LARGE, "Make it return less"
         )
         return called
 

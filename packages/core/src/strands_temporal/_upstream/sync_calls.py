@@ -20,8 +20,8 @@ T = TypeVar("T")
 
 _ADVICE = (
     "In a workflow a synchronous call cannot wait for {what}. Write `await agent.invoke_async(...)` "
-    "for `agent(...)`, `await agent.tool_async.name(...)` for `agent.tool.name(...)`, and `await` the "
-    "asynchronous way of whatever else called it"
+    "for `agent(...)`, `await agent.tool_async.name(...)` for `agent.tool.name(...)`, and await the "
+    "asynchronous form of any other call"
 )
 
 
@@ -116,4 +116,4 @@ def capture(call: Callable[[], Any]) -> Coroutine[Any, Any, Any]:
             call()
         except CapturedCall as captured:
             return captured.coroutine
-    raise RuntimeError("Strands ran nothing asynchronous where it used to")
+    raise RuntimeError("Strands did not start a coroutine for the tool, as 1.62 does")

@@ -23,8 +23,8 @@ T = TypeVar("T")
 
 
 QUEUE_POLLER = "_execute_nodes_parallel"
-"""Where `Graph` waits 0.1 s at a time for its nodes' events (1.62: graph.py:855), to notice that all nodes
-have ended. Each node's last event is None, which wakes it, so the poll is not needed."""
+"""Name of the method in which `Graph` waits 0.1 s at a time for its nodes' events (1.62: graph.py:855), to
+notice that all nodes have ended. Each node's last event is None, which wakes it: the poll is not needed."""
 
 
 class WorkflowThreading(StandIn):
@@ -81,7 +81,7 @@ class WorkflowSettlement(StandIn):
 
 
 class WorkflowCancelWatcher(StandIn):
-    """Strands' watcher of a caller's cancel signal. In a workflow it waits without a timer."""
+    """Strands' function that watches a caller's cancel signal. In a workflow it waits without a timer."""
 
     async def __call__(self, external: threading.Event, internal: threading.Event) -> None:
         if not workflow.in_workflow():

@@ -30,7 +30,7 @@ workflow restores it."""
 
 
 def to_application_error(error: BaseException, *, next_retry_delay: Any = None) -> ApplicationError | None:
-    """Return `error` as the typed failure that crosses an activity's boundary, or None if it is not Strands'.
+    """Return an exception of Strands as the typed failure that crosses from an activity; None for any other.
 
     Only throttling is retryable: every other exception of Strands would occur again in another attempt. An
     interrupt carries its payload. Runs on the worker; its counterpart is `from_activity_error`.
@@ -95,7 +95,7 @@ def from_tool_activity_error(error: ActivityError) -> Exception:
 
 
 def cause_of(error: Exception) -> Exception | None:
-    """Return `error` if Temporal accepts it as a cause, else None: the failure's text says the same."""
+    """Return `error` if Temporal accepts it as a cause, else None. The failure's text contains it then."""
     return error if text_of(error) == (str(error) or type(error).__name__) and is_sendable(error) else None
 
 

@@ -61,7 +61,8 @@ class ToolContext:
     Attributes:
         tool_use: The call as the model made it: `toolUseId`, `name` and `input`.
         invocation_state: The caller's JSON values, as passed to `invoke_async(..., invocation_state=...)`,
-            and Strands' `request_state`. Changes by the activity travel back, as for the agent's state.
+            and Strands' `request_state`. The activity's changes are applied in the workflow, as for the
+            agent's state.
         answers: Answers to this call's interrupts, by name.
         state: The agent's state when the activity was scheduled. Use `agent_state` to read and change it.
     """
@@ -105,7 +106,7 @@ class ToolContext:
 
     @property
     def attempt(self) -> int:
-        """Temporal's number of this attempt, from 1; from 1 again after an operator's reset."""
+        """Temporal's number of this attempt, from 1. It starts at 1 again after an operator's reset."""
         call = self._record.call
         return call.attempt if call else activity.info().attempt
 
@@ -128,8 +129,8 @@ class ToolContext:
             value: JSON values and bytes.
 
         Raises:
-            TypeError: If `value` cannot cross.
-            ValueError: If it is too large to cross.
+            TypeError: If `value` is not JSON values and bytes.
+            ValueError: If it is too large for a heartbeat.
             RuntimeError: If the activity was not called as a tool, or its worker lacks `StrandsPlugin`.
         """
         if not is_json(value):

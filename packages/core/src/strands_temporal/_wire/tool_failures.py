@@ -1,8 +1,8 @@
 """Converts exceptions of a tool's activity to failures on the worker, and back in the workflow.
 
 Strands words a failed tool by the class of the exception (`Error: KeyError - 'city'`; without the class for a
-ValueError and its subclasses). A failure has only the class's name. If that is not enough, its details have
-the rest.
+ValueError and its subclasses). A Temporal failure carries only the class's name. Its details carry the
+rest if Strands needs more.
 """
 
 from typing import Any, cast
@@ -29,7 +29,7 @@ class ToolResultError(ValueError):
 
 
 def tool_failure(error: Exception) -> ApplicationError | None:
-    """Return a failure with all that Strands needs from `error`; None if Temporal's own has enough.
+    """Return a failure with everything that Strands needs from `error`; None if Temporal's own is enough.
 
     Runs on the worker. It does not change retries: the type is the class's name, as in Temporal's failure.
     """

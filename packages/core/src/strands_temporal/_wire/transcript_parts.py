@@ -1,9 +1,9 @@
 """The parts of a list that is written against the previous one, and how they cross.
 
-A person reads them in history:
+History shows them like this:
 
-    {"kept": [0, 4]}      items 0 to 3 of the call before
-    {"answer": 2}         the answer to call 2, which is the call before
+    {"kept": [0, 4]}      items 0 to 3 of the previous call
+    {"answer": 2}         the answer to call 2, which is the previous call
     {"user": "Hello."}    a user message that is this text
     {"role": ...}         another message, or a tool's spec, encoded
 

@@ -124,8 +124,8 @@ def delta(before: Sequence[Item], values: Sequence[Any], answer: str = "", call:
     Args:
         before: The previous list.
         values: The list now, as Strands has it.
-        answer: Beginning of the digest of the answer to the call before, if a worker told it.
-        call: Number of the call before.
+        answer: Beginning of the digest of the answer to the previous call, if a worker returned it.
+        call: Number of the previous call.
 
     Raises:
         TypeError: If a new item contains something that is neither JSON nor bytes.

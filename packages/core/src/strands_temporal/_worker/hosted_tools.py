@@ -52,7 +52,7 @@ class ToolSet:
         registry.process_tools(cast("list[Any]", made if isinstance(made, list) else [made]))
         self.tools: dict[str, AgentTool] = dict(registry.registry)
         if not self.tools:
-            raise TypeError(f"{made!r} is no tool that Strands knows")
+            raise TypeError(f"{made!r} is not a tool of Strands")
 
 
 class HostedTools:
@@ -231,7 +231,7 @@ def _ask(context: "StrandsToolContext[Any]", name: str) -> Interrupt:
         context.interrupt(name)
     except InterruptException as asked:
         return asked.interrupt
-    raise RuntimeError(f"The interrupt {name!r} was answered before it was asked")
+    raise RuntimeError(f"The interrupt {name!r} already has an answer")
 
 
 class _NoModel(Model):

@@ -30,7 +30,7 @@ class TypedErrorsInterceptor(worker.ActivityInboundInterceptor):
             result = await self.next.execute_activity(input)
             if HOOK_HEADER in input.headers:
                 what = f"The result of activity {activity.info().activity_type!r}"
-                await check_result(what, result, RESULT_TOO_LARGE, "Have it return less")
+                await check_result(what, result, RESULT_TOO_LARGE, "Make it return less")
         except Exception as error:
             failure = to_application_error(error)
             if failure is None and is_sendable(error):

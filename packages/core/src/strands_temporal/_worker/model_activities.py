@@ -123,7 +123,7 @@ class ModelActivities:
                 f"The answer of model {self._name(call)!r}",
                 result,
                 MODEL_RESULT_TOO_LARGE,
-                "Have it answer less (max_tokens)",
+                "Limit its answers (max_tokens)",
             )
             return result
 

@@ -176,7 +176,7 @@ class _Asking:
         """Raise if this attempt has asked long enough."""
         if asyncio.get_running_loop().time() > self._until:
             raise ApplicationError(
-                f"The workflow gave no answer to the query {TRANSCRIPT_QUERY!r} for {self._what}: {why}. "
+                f"The workflow did not answer the query {TRANSCRIPT_QUERY!r} for {self._what}: {why}. "
                 "The call is tried again",
                 type=TRANSCRIPT_UNAVAILABLE,
                 next_retry_delay=min(timedelta(seconds=2**self._doublings), _LONGEST_DELAY),

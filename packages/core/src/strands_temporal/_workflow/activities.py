@@ -30,7 +30,7 @@ def check_in_workflow(activity: str) -> None:
     if not workflow.in_workflow():
         raise RuntimeError(
             f"The activity {activity!r} can be started inside a Temporal workflow only. Outside, call the "
-            "function itself, or give an agent without Temporal the tool itself"
+            "function itself, or give the tool itself to an agent without Temporal"
         )
 
 

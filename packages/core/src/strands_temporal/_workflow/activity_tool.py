@@ -81,7 +81,7 @@ def activity_call(owner: str, activity: Callable[..., Any], options: ActivityOpt
         options: Options of the activity.
 
     Raises:
-        AgentTypeError: If the activity has a parameter that a workflow cannot fill, or yields.
+        AgentTypeError: If the activity has a parameter that a workflow cannot fill, or is a generator.
     """
     function = function_of(activity)
     activity_type = activity_name(activity) or function.__name__
@@ -142,14 +142,14 @@ def _result(value: Any, context: "ToolContext[Any]", hint: Any) -> Any:
 def _check_signature(owner: str, function: Callable[..., Any], signature: inspect.Signature) -> None:
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
         raise AgentTypeError(
-            f"{owner}: an activity that yields cannot answer. Return the result, and report what happens "
-            "before by `tool_context.report_progress(...)` (strands_temporal.activity.ToolContext)"
+            f"{owner}: a generator cannot be a tool's activity. Return the result, and report progress with "
+            "`tool_context.report_progress(...)` (strands_temporal.activity.ToolContext)"
         )
     for parameter in signature.parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise AgentTypeError(f"{owner}: {parameter} has no name for the model. Name each parameter")
         if parameter.name == "agent":
             raise AgentTypeError(
-                f"{owner}: to a parameter 'agent' Strands gives the agent itself, which cannot cross to an "
+                f"{owner}: Strands passes the agent itself to a parameter 'agent', which cannot cross to an "
                 "activity. Take `tool_context: strands_temporal.activity.ToolContext`, or name it otherwise"
             )

@@ -136,15 +136,15 @@ def _check_tool(item: object, sandbox: Sandbox | None) -> None:
     if isinstance(path, str) and (path.endswith(".py") or os.sep in path):
         raise AgentTypeError(
             f"TemporalAgent(tools=...): the path {path!r} would be read by the workflow, and a replay may "
-            "find another file. Import the module and give it, or its tools"
+            "find another file. Import the module, and pass it or its tools"
         )
     module = _module_of(cast("object", item))
     if advice := remedy(module):
         raise AgentTypeError(f"TemporalAgent(tools=...): {advice}")
     if module == _VENDED:
         raise AgentTypeError(
-            f"TemporalAgent(tools=...): {item!r} is all its tools, and some of them do I/O inside the "
-            f"workflow. Give those you want, one by one: `from {_VENDED} import notebook, sleep`"
+            f"TemporalAgent(tools=...): {item!r} stands for all its tools, and some of them do I/O inside "
+            f"the workflow. Give those you want, one by one: `from {_VENDED} import notebook, sleep`"
         )
     name = _vended(cast("object", item))
     if name in _VENDED_WITH_IO or (name in _VENDED_WITH_SANDBOX and sandbox is None):
@@ -215,8 +215,8 @@ def check_plugins(plugins: object) -> None:
         if type(plugin).steer_before_tool is LLMSteeringHandler.steer_before_tool:  # it keeps the judge
             raise AgentTypeError(
                 f"TemporalAgent(plugins=...): {type(plugin).__name__} calls its judge synchronously, which "
-                "a workflow cannot. Give TemporalLLMSteeringHandler from strands_temporal.workflow, with the "
-                "same arguments: its judge's call is recorded in history"
+                "a workflow cannot do. Give TemporalLLMSteeringHandler from strands_temporal.workflow, with "
+                "the same arguments: its judge's call is recorded in history"
             )
 
 
@@ -236,9 +236,9 @@ def check_conversation_manager(owner: str, manager: ConversationManager) -> None
     if not isinstance(manager, SummarizingConversationManager) or _summarizes_by_itself(manager):
         return
     raise AgentTypeError(
-        f"{owner}: {type(manager).__name__} calls its model synchronously, which a workflow cannot: the run "
-        "would end at the first overflow. Give the agent context_manager='auto', which summarizes as well "
-        "and waits for the model (declare context_window_limit= on the TemporalModel), or a "
+        f"{owner}: {type(manager).__name__} calls its model synchronously, which a workflow cannot do: the "
+        "run would end at the first overflow. Give the agent context_manager='auto', which summarizes as "
+        "well and waits for the model (declare context_window_limit= on the TemporalModel), or a "
         "SlidingWindowConversationManager"
     )
 

@@ -127,7 +127,7 @@ def _unpack(content: dict[str, Any], agent: Agent, *, keep_system_prompt: bool) 
             _unpack(part, sub_agent, keep_system_prompt=sub_agent.system_prompt is not None)
         elif part["snapshot"]["interrupt_state"]["activated"]:
             raise AgentValueError(
-                f"TemporalAgent(carry=...): the carry holds a question of the sub-agent {name!r}, and the "
-                f"agent has no such tool that could take the answer. Known: {sorted(sub_agents)}. Give it "
-                f"the sub-agent's .as_tool(name={name!r}, preserve_context=True) again"
+                f"TemporalAgent(carry=...): the carry holds a question of the sub-agent {name!r}, but "
+                f"the agent has no tool of that name to take the answer. Known: {sorted(sub_agents)}. Give "
+                f"it the sub-agent's .as_tool(name={name!r}, preserve_context=True) again"
             )

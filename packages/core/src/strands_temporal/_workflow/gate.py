@@ -35,7 +35,7 @@ INLINE_BYTES = 64 * 1024
 _COMMAND_BYTES = 512  # of a command, besides its input
 _TICK = timedelta(milliseconds=1)
 
-BY_REFERENCE = "Give it less, or large data by reference: a path, a URL, a key"
+BY_REFERENCE = "Send less, or pass large data by reference: a path, a URL, a key"
 
 
 class Gate:

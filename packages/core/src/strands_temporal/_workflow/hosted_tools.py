@@ -33,13 +33,14 @@ class TemporalTools(RemoteTools):
 
     Give it to a `TemporalAgent` in `tools=`, or to a plain `strands.Agent` in `hooks=`. The agent gets the
     tools when it is first invoked; history records the list. Each call is an activity `invoke_tool`. If the
-    tool raises, `retry_policy` decides about a retry (a ValueError is about the arguments and not retried).
-    After that the exception is the tool's error, worded as in Strands. Its counterpart on the worker is
+    tool raises, `retry_policy` applies, except for a ValueError, which is about the arguments. After the last
+    attempt the model reads the error in Strands' words. The handle's counterpart on the worker is
     `StrandsPlugin(tools={name: factory})`.
 
-    On the worker a tool finds an agent with a copy of this agent's state (changes travel back), the caller's
+    On the worker a tool gets an agent with a copy of this agent's state (changes travel back), the caller's
     invocation state, answers to its interrupts, a cancel signal, and `tool_context()` of
-    `strands_temporal.activity`. It does not find the conversation or a model.
+    `strands_temporal.activity`. The agent has neither the
+    conversation nor a model.
 
     Args:
         *names: Names in `StrandsPlugin(tools=...)`, or patterns for them (`"files_*"`).

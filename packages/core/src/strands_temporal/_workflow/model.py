@@ -59,8 +59,8 @@ class TemporalModel(DescribedModel):
     Give it to a `TemporalAgent`, or to a plain `strands.Agent` to make that durable too. Its counterpart on
     the worker is `StrandsPlugin(models={name: factory})`.
 
-    Strands reads some facts of a model without calling it: `stateful`, `context_window_limit`, `config`. They
-    come back with the first answer of a run, so they are in history. Declare those that must be known before.
+    Strands reads some facts of a model without calling it: `stateful`, `context_window_limit`, `config`. The
+    first answer of a run returns them, so history has them. Declare those that Strands needs before that.
 
     Args:
         name: Name of the model in `StrandsPlugin(models=...)`; None is the plugin's default model.
@@ -248,7 +248,7 @@ class TemporalModel(DescribedModel):
 
     @contextlib.contextmanager
     def _crossing(self, call: ModelCall) -> Generator[dict[str, Any]]:
-        """Yield the dict that crosses for a call. During the block the worker can ask for large states.
+        """Yield the dict that is sent for a call. During the block the worker can query what is too large.
 
         Raises:
             ModelCallTooLargeError: If it is still too large for Temporal.

@@ -55,7 +55,9 @@ async def call_model(
             if not left or not _has_time(options, began) or not workflow.patched(MADE_ANEW_PATCH):
                 raise from_activity_error(cut.error)  # noqa: B904  # it sets the cause itself
             left -= 1
-            workflow.logger.info("activity=<%s> | cut short, by no fault of the model; called anew", activity)
+            workflow.logger.info(
+                "activity=<%s> | cut short by a worker or an operator; calling again", activity
+            )
 
 
 def _restore(error: ActivityError) -> Exception:

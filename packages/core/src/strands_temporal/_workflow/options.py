@@ -31,7 +31,7 @@ MODEL_DEFAULTS: ActivityOptions = {
 }
 
 MODEL_SETTINGS = frozenset({"streaming_topic", "streaming_batch_interval"})
-"""Settings of a `TemporalModel` that are no activity options. A `TemporalAgent` passes them to its model."""
+"""Settings of a `TemporalModel` that are not activity options. A `TemporalAgent` passes them to its model."""
 
 STREAMING_BATCH_INTERVAL = timedelta(milliseconds=100)
 """Default time between two batches of a stream, as the guide promises."""
@@ -113,7 +113,7 @@ def _check(owner: str, name: str, value: Any) -> None:
     if name == "activity_id":
         raise AgentValueError(
             f"{owner}: activity_id={value!r} cannot be set: {owner} may run twice at once, and a second "
-            "activity with the same id makes the workflow task fail for ever. Leave it out; use `summary` to "
+            "activity with the same id makes the workflow task fail forever. Leave it out; use `summary` to "
             "label the activity"
         )
     if name not in _KNOWN:

@@ -1,7 +1,7 @@
 """Remembers which conversations a run has sent to models, so that each message is sent once.
 
-One `SentTranscripts` serves all agents of a run. It handles the query by which a worker without a cached
-conversation gets that of a pending call, and other values that are too large to go with the call.
+One `SentTranscripts` serves all agents of a run. It handles the query by which a worker fetches the
+conversation of a pending call if its cache lacks it, and values that are too large to send with the call.
 """
 
 import operator
@@ -59,7 +59,7 @@ class Sent:
 
 
 class Sending(NamedTuple):
-    """A call that is under way.
+    """A call in progress.
 
     Attributes:
         transcript: The transcript that crosses.
@@ -76,7 +76,7 @@ class Sending(NamedTuple):
 
 
 class SentTranscripts:
-    """The conversations that the agents of one run have sent, and the calls that are under way."""
+    """The conversations that the agents of one run have sent, and the calls in progress."""
 
     def __init__(self) -> None:
         self._sent: WeakKeyDictionary[object, Sent] = WeakKeyDictionary()
@@ -148,7 +148,7 @@ class SentTranscripts:
             del self._under_way[key]
 
     def page(self, agent: int, call: int, number: int, news: bool, page_bytes: int = PAGE_BYTES) -> str:
-        """Answer the query: return a page of a call's conversation, or "" if the call is not under way."""
+        """Answer the query: return a page of a call's conversation, or "" if the call is not in progress."""
         pages = self._under_way.get((agent, call))
         return "" if pages is None else pages.page(number, news, page_bytes)
 
