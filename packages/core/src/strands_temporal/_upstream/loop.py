@@ -52,8 +52,8 @@ def _run_inline(
     if not (through_to_thread and site in TOOL_CALL_SITES):
         raise RuntimeError(
             f"{site or 'Code'} wants to run in a thread, which a workflow does not have: it would do its "
-            "work again at every replay. Do it in an activity: `strands_temporal.workflow.activity_as_tool` for a "
-            "tool, `activity_as_hook` for a hook"
+            "work again at every replay. Do it in an activity: `strands_temporal.workflow.activity_as_tool` "
+            "for a tool, `activity_as_hook` for a hook"
         )
     future: asyncio.Future[T] = loop.create_future()
     started = time.perf_counter()
