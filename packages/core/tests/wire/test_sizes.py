@@ -235,7 +235,7 @@ def tells_state(call: ScriptedCall) -> Reply:
 
 @pytest.mark.parametrize(
     ("number", "size", "prompt", "ticks"),
-    [(15, 300 * KB, 10, 0), (80, 60 * KB, 60 * KB, 3), (3, 1_900 * KB, 10, 0)],
+    [(15, 300 * KB, 10, 0), (45, 60 * KB, 60 * KB, 2), (3, 1_900 * KB, 10, 0)],
 )
 async def test_many_agents_at_once_have_large_states(
     agents: Agents, number: int, size: int, prompt: int, ticks: int
