@@ -8,7 +8,7 @@ from typing import Any
 from temporalio import workflow
 
 from strands_temporal import AgentCarry, TemporalAgent
-from strands_temporal.workflow import AnsweredUpdates
+from strands_temporal.workflow import DeduplicatedUpdates
 
 TASK_QUEUE = "strands-continue-as-new"
 MODEL = "chosen"
@@ -55,7 +55,7 @@ class ChatWorkflow:
             start_to_close_timeout=timedelta(seconds=60),
             callback_handler=None,
         )
-        self._answered = AnsweredUpdates(chat.answered)
+        self._answered = DeduplicatedUpdates(chat.answered)
         self._lock = asyncio.Lock()
         self._run = chat.run
         self._ended = False
@@ -64,7 +64,7 @@ class ChatWorkflow:
     @workflow.update
     async def turn(self, prompt: str) -> str:
         """Answer the prompt, or repeat what was answered when this update came before."""
-        return await self._answered.once(lambda: self._answer(prompt))
+        return await self._answered.run_once(lambda: self._answer(prompt))
 
     async def _answer(self, prompt: str) -> str:
         async with self._lock:  # turns that arrive together wait for each other

@@ -13,7 +13,7 @@ from temporalio import workflow
 from temporalio.contrib.workflow_streams import WorkflowStream
 
 from strands_temporal import MissingExtraError, StrandsPlugin, TemporalAgent
-from strands_temporal._worker.extras import load_plugin
+from strands_temporal._worker.extras import load_extra
 from strands_temporal.testing import ScriptedModel, say, use_tool
 from strands_temporal_mcp import TemporalMCPClient
 
@@ -59,4 +59,4 @@ async def test_servers_and_streaming_with_strands_plugin_alone(agents: Agents) -
 
 def test_a_package_that_is_not_installed_is_named_with_its_extra() -> None:
     with pytest.raises(MissingExtraError, match=r'pip install "strands-temporal\[mcpx\]"'):
-        load_plugin("mcpx", "StrandsPlugin(mcp_clients=...)")
+        load_extra("mcpx", "StrandsPlugin(mcp_clients=...)")

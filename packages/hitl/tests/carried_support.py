@@ -55,7 +55,9 @@ class LongWorkflow:
 
     @workflow.run
     async def run(self, task: LongTask) -> dict[str, Any]:
-        result = await self.approvals.run(self.agent, task.prompt, hand_over_when=lambda: self.handing_over)
+        result = await self.approvals.run(
+            self.agent, task.prompt, stop_waiting_when=lambda: self.handing_over
+        )
         if result.stop_reason == "interrupt":
             assert result.interrupts
             await workflow.wait_condition(workflow.all_handlers_finished)

@@ -55,13 +55,13 @@ async def test_all_of_it_goes_across(converter: DataConverter) -> None:
     assert unpack(carry) == Carried(ledger.state, answered)
     later = Ledger(True, False, unpack(carry).state)
     assert later.pending == ledger.pending
-    assert later.take("another", ["a", "\ud800"]) is None
-    assert later.take("agent", ["a"]) is None  # it waits with both
-    pause = later.take("agent", ["a", "\ud800"])
+    assert later.claim("another", ["a", "\ud800"]) is None
+    assert later.claim("agent", ["a"]) is None  # it waits with both
+    pause = later.claim("agent", ["a", "\ud800"])
     assert pause is not None
     assert pause.deadline == NOW + timedelta(days=7)
     assert later.is_open(pause)
-    assert later.take("agent", ["a", "\ud800"]) is None
+    assert later.claim("agent", ["a", "\ud800"]) is None
 
 
 def test_the_carry_has_room_beside_the_agents_and_says_what_to_do() -> None:
@@ -76,7 +76,7 @@ def test_the_carry_has_room_beside_the_agents_and_says_what_to_do() -> None:
     with pytest.raises(CarryTooLargeError, match=r"1 records, 3 questions.* 50,000 can go .* Trim the"):
         pack(ledger.state, {}, [AgentCarry("x" * 1_000_000)] * 2)
     ledger.close(question, "expired", "late", NOW)
-    ledger.end(question)
+    ledger.settle(question)
     assert len(pack(ledger.state, {}, []).data) < 2_000
 
 
@@ -99,13 +99,13 @@ class MixedUpWorkflow:
         agent = TemporalAgent("model", hooks=[Gate()], tools=[delete_file], callback_handler=None)
         wrong: Any = True
         if case == "condition":
-            await approvals.run(agent, "go", hand_over_when=wrong)
+            await approvals.run(agent, "go", stop_waiting_when=wrong)
         if case == "beside":
             approvals.carry(wrong)
         if case == "no approvals carry":
             await agent.invoke_async("go")
         if case == "prompt":
-            await approvals.run(agent, "go", hand_over_when=lambda: True)
+            await approvals.run(agent, "go", stop_waiting_when=lambda: True)
             await approvals.run(agent, "go on")
         await approvals.run(agent)
 
@@ -120,7 +120,7 @@ class MixedUpWorkflow:
         ("damaged", "AgentValueError", "the carry is damaged"),
         ("newer", "AgentValueError", "has version 99"),
         ("not a carry", "AgentTypeError", "is not an ApprovalsCarry"),
-        ("condition", "AgentTypeError", "hand_over_when=True is not a function"),
+        ("condition", "AgentTypeError", "stop_waiting_when=True is not a function"),
         ("beside", "AgentTypeError", "True is not an AgentCarry"),
     ],
 )
@@ -146,7 +146,7 @@ class UndecidedWorkflow:
     @workflow.run
     async def run(self) -> str:
         agent = TemporalAgent("model", hooks=[Gate()], tools=[delete_file], callback_handler=None)
-        result = await self.approvals.run(agent, "go", hand_over_when=lambda: True)
+        result = await self.approvals.run(agent, "go", stop_waiting_when=lambda: True)
         assert result.stop_reason == "interrupt"
         return str(await self.approvals.run(agent)).strip()
 

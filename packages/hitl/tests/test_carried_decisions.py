@@ -156,7 +156,7 @@ class TeamWorkflow:
     async def run(self, team: TeamInput) -> list[str]:
         prompts = [None, None] if team.approvals else ["/a", "/b"]
         running = [
-            self.approvals.run(agent, prompt, hand_over_when=lambda: self.handing_over)
+            self.approvals.run(agent, prompt, stop_waiting_when=lambda: self.handing_over)
             for agent, prompt in zip(self.agents, prompts, strict=True)
         ]
         results = await asyncio.gather(*running)

@@ -100,7 +100,7 @@ def test_what_expired_says_so_afterwards() -> None:
     assert kind(ledger, decision("a"))[0] == "PastDeadline"
     assert kind(ledger, decision("b"))[0] == "AlreadyDecided"
     assert not ledger.is_open(pause)
-    assert [record.outcome for _, record in ledger.end(pause)] == ["expired", "approved"]
+    assert [record.outcome for _, record in ledger.settle(pause)] == ["expired", "approved"]
     assert ledger.state.pauses == []
 
 
@@ -116,7 +116,7 @@ def test_an_id_that_returns_is_another_question() -> None:
     assert len({pause.notice_id for pause in (first, second, third)}) == 3
 
 
-def test_an_early_decision_is_used_once_and_only_where_it_fits() -> None:
+def test_an_early_decision_is_used_once_and_only_where_it_digest_matches() -> None:
     use: Any = {"toolUseId": "t", "name": "delete", "input": {"path": "/a"}}
     ledger = Ledger(True, False)
     ledger.decide(decision(early=True, digest=digest_of("delete", {"path": "/a"})), NOW, "u1")

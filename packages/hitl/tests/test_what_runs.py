@@ -246,7 +246,7 @@ class TwoQuestionsWorkflow:
         agent.add_hook(grow, BeforeToolCallEvent)
         agent.add_hook(ask_first, BeforeToolCallEvent)
         result = await self.approvals.run(
-            agent, None if carry else "go", hand_over_when=None if carry else lambda: self.go
+            agent, None if carry else "go", stop_waiting_when=None if carry else lambda: self.go
         )
         if result.stop_reason == "interrupt":
             kept = agent.carry()

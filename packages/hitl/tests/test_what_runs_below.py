@@ -321,7 +321,7 @@ class AskedBeforeANodeWorkflow:
 
         asked.hooks.add_callback(BeforeNodeCallEvent, ask_node)
         if way == "hand over":
-            await self.approvals.run(asked, "go", hand_over_when=lambda: True)  # refused
+            await self.approvals.run(asked, "go", stop_waiting_when=lambda: True)  # refused
         if way == "carry":
             running = asyncio.create_task(self.approvals.run(asked, "go"))
             await workflow.wait_condition(lambda: bool(self.approvals.pending))
@@ -344,7 +344,7 @@ async def test_a_question_about_a_node_itself(setting: Any) -> None:
 @pytest.mark.parametrize(
     ("way", "type_", "words"),
     [
-        ("hand over", "AgentTypeError", "hand_over_when= is for agents. A Graph cannot be carried"),
+        ("hand over", "AgentTypeError", "stop_waiting_when= is for agents. A Graph cannot be carried"),
         ("carry", "AgentValueError", "waits for people, and a graph or swarm cannot go into another run"),
     ],
 )

@@ -72,7 +72,7 @@ class HandedOverWorkflow:
         self, growing: bool, carry: AgentCarry | None = None, approvals: ApprovalsCarry | None = None
     ) -> str:
         hand_over = None if carry else lambda: self.go
-        result = await self.approvals.run(self.agent, None if carry else "go", hand_over_when=hand_over)
+        result = await self.approvals.run(self.agent, None if carry else "go", stop_waiting_when=hand_over)
         if result.stop_reason == "interrupt":
             kept = self.agent.carry()
             workflow.continue_as_new(args=[growing, kept, self.approvals.carry(kept)])

@@ -22,12 +22,12 @@ from ._upstream.install import adapt_strands
 from ._upstream.misplaced import StrandsError
 from ._wire.model_call import MODEL_FACTORY_FAILED
 from ._wire.sizes import WireFormat
-from ._worker.extras import load_plugin
+from ._worker.extras import load_extra
 from ._worker.factories import NamedFactories
 from ._worker.hosted_tools import HostedTool, HostedTools
 from ._worker.interceptor import TypedErrorsInterceptor
 from ._worker.model_activities import ModelActivities
-from ._worker.tool_calls import ToolCalls
+from ._worker.tool_calls import ToolCallsInterceptor
 from ._worker.transcript_queries import TranscriptQueries
 from ._worker.transcripts import DEFAULT_CACHE_BYTES, KeptTranscripts
 from ._workflow.interceptor import AgentRunsInterceptor
@@ -128,9 +128,9 @@ class StrandsPlugin(ComposablePlugin):
 
     async def close(self) -> None:
         """See base class. Drops the models, the tools and the conversations that the workers kept."""
-        self._models.forget()
-        self._tools.forget()
-        self._transcripts.forget()
+        self._models.clear()
+        self._tools.clear()
+        self._transcripts.clear()
 
 
 def _brings_a_converter_later(plugin: StrandsPlugin, plugins: Sequence[Plugin]) -> bool:
@@ -171,7 +171,7 @@ def _mcp_plugin(
                 "MCPPlugin of your own write MCPPlugin(connection_idle_timeout=...)"
             )
         return None
-    plugin_class = load_plugin("mcp", "StrandsPlugin(mcp_clients=...)")
+    plugin_class = load_extra("mcp", "StrandsPlugin(mcp_clients=...)")
     return plugin_class(mcp_clients=mcp_clients, connection_idle_timeout=idle_timeout)
 
 
@@ -236,7 +236,7 @@ class StrandsInterceptor(worker.Interceptor):
         self, next: worker.ActivityInboundInterceptor
     ) -> worker.ActivityInboundInterceptor:  # Temporal's name
         """See base class."""
-        return TypedErrorsInterceptor(ToolCalls(next, self._queries), self._client)
+        return TypedErrorsInterceptor(ToolCallsInterceptor(next, self._queries), self._client)
 
     def workflow_interceptor_class(
         self,

@@ -10,7 +10,7 @@ from ._wire.failures import from_tool_activity_error
 from ._workflow.activities import execute_activity
 from ._workflow.activity_hook import activity_as_hook
 from ._workflow.activity_tool import activity_as_tool
-from ._workflow.answered_updates import AnsweredUpdates
+from ._workflow.answered_updates import DeduplicatedUpdates
 from ._workflow.hosted_tools import TemporalTools
 from ._workflow.options import (
     HEARTBEATING_TOOL_DEFAULTS,
@@ -20,12 +20,16 @@ from ._workflow.options import (
 from ._workflow.remote_tools import RemoteTool, RemoteTools
 from ._workflow.steering import TemporalLLMSteeringHandler
 
+AnsweredUpdates = DeduplicatedUpdates
+"""Deprecated: the former name of `DeduplicatedUpdates`."""
+
 __all__ = [
     "HEARTBEATING_TOOL_DEFAULTS",
     "TOOL_DEFAULTS",
     "AgentCancelledError",
     "AnsweredUpdates",
     "CancelSignal",
+    "DeduplicatedUpdates",
     "RemoteTool",
     "RemoteTools",
     "SlowToolError",

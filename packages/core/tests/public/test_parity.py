@@ -23,7 +23,7 @@ from temporalio.client import Client
 from temporalio.common import RetryPolicy
 
 from strands_temporal.testing import (
-    MakeAgent,
+    AgentFactory,
     Scenario,
     ScriptedModel,
     Step,
@@ -88,7 +88,7 @@ weather_activity = activity.defn(weather)
 weather_tool = strands.tool(weather)
 
 
-def weather_for(make: MakeAgent) -> Any:
+def weather_for(make: AgentFactory) -> Any:
     once = RetryPolicy(maximum_attempts=1)
     return activity_as_tool(weather_activity, retry_policy=once) if make.durable else weather_tool
 

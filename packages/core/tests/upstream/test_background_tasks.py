@@ -30,7 +30,7 @@ from strands_temporal import StrandsPlugin
 from strands_temporal._upstream.install import SETTLEMENT
 from strands_temporal.activity import ToolContext as ActivityToolContext
 from strands_temporal.testing import (
-    MakeAgent,
+    AgentFactory,
     Parity,
     Reply,
     Scenario,
@@ -64,7 +64,7 @@ async def plain_transfer(amount: int, tool_context: ToolContext) -> str:
     return f"{amount}: {tool_context.interrupt('approval', reason={'amount': amount})}"
 
 
-def tools_of(make: MakeAgent) -> list[Any]:
+def tools_of(make: AgentFactory) -> list[Any]:
     if make.durable:
         once = RetryPolicy(maximum_attempts=1)
         return [activity_as_tool(research, retry_policy=once), activity_as_tool(transfer), add]

@@ -20,7 +20,7 @@ from temporalio.worker import ReplayerConfig
 from temporalio.workflow import NondeterminismError
 
 from strands_temporal import StrandsPlugin, TemporalAgent
-from strands_temporal._upstream.cost import QuietTracer, copied
+from strands_temporal._upstream.cost import QuietTracer, fast_deepcopy
 from strands_temporal._upstream.misplaced import StrandsError
 from strands_temporal._wire.failures import STRANDS_EXCEPTIONS
 from strands_temporal.testing import ScriptedModel, say
@@ -60,7 +60,7 @@ VALUES: list[Any] = [
 
 @pytest.mark.parametrize("value", VALUES)
 def test_a_copy_is_that_of_deepcopy(value: Any) -> None:
-    copy_, deep = copied(value, {}), copy.deepcopy(value)
+    copy_, deep = fast_deepcopy(value, {}), copy.deepcopy(value)
     assert shape(copy_) == shape(deep)
     assert not (places(value) & places(copy_)), "something that can change is shared"
 
@@ -70,7 +70,7 @@ def test_what_stands_twice_in_a_value_stands_twice_in_its_copy() -> None:
     point = Point([shared])
     value: list[Any] = [shared, {"again": shared}, point, point]
     value.append(value)
-    copy_ = copied(value, {})
+    copy_ = fast_deepcopy(value, {})
     assert copy_[0] is copy_[1]["again"] is copy_[2].parts[0]
     assert copy_[0] is not shared
     assert copy_[2] is copy_[3] is not point

@@ -246,7 +246,7 @@ def test_a_background_call_that_is_not_started_leaves_no_warning() -> None:
     watch_collector()
     made = call()
     seen = list[str]()
-    _Cycle(seen, lambda: background.start(made))
+    _Cycle(seen, lambda: background.create_task(made))
     gc.collect()
     assert seen == ["torn down"]
     assert inspect.getcoroutinestate(made) == inspect.CORO_CLOSED

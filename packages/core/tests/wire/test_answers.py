@@ -12,7 +12,7 @@ from strands.types.streaming import StreamEvent
 from strands_temporal._wire.answers import answer_of, events_of
 from strands_temporal._wire.events import merge_deltas
 from strands_temporal._wire.transcript_parts import part_from_wire
-from strands_temporal._wire.transcripts import rebuilt
+from strands_temporal._wire.transcripts import apply_delta
 from strands_temporal._wire.values import encode
 from strands_temporal.testing import say, use_tools
 
@@ -138,7 +138,7 @@ def test_an_answer_in_numbers_is_read() -> None:
 
 def test_parts_without_names_are_read() -> None:
     parts: list[Any] = [[0, 2], None, "hi", {"role": "assistant", "content": []}]
-    assert rebuilt(["a", "b", "c"], map(part_from_wire, parts), "answer", str) == [
+    assert apply_delta(["a", "b", "c"], map(part_from_wire, parts), "answer", str) == [
         "a",
         "b",
         "answer",

@@ -19,13 +19,13 @@ from strands_temporal._wire.transcripts import (
     ANSWER_DIGITS,
     PAGE_BYTES,
     Frame,
+    apply_delta,
     delta,
     frame_of,
-    rebuilt,
-    same,
+    json_equal,
 )
 from strands_temporal._wire.values import encode
-from strands_temporal._worker.transcripts import KeptTranscripts, Resolved
+from strands_temporal._worker.transcripts import KeptTranscripts, ResolvedCall
 from strands_temporal._workflow.gate import INLINE_BYTES
 from strands_temporal._workflow.transcripts import SentTranscripts
 from strands_temporal.testing import say, use_tools
@@ -70,19 +70,19 @@ class Run:
         frame: Frame | None = None,
         answer: Sequence[Any] | None = None,
         owner: object = None,
-    ) -> Resolved:
+    ) -> ResolvedCall:
         """Make one call, answered by these events, and return what the worker gave to the model."""
         with self.sent.send(owner or self.owner, messages, tools, frame or {}) as sending:
             wire = json.loads(json.dumps(ModelCall("m", sending.transcript).to_wire()))
             transcript = ModelCall.from_wire(wire).transcript
             self.crossed.append(transcript)
 
-            async def serve() -> tuple[Resolved, str]:
+            async def serve() -> tuple[ResolvedCall, str]:
                 resolved = await worker.resolve(transcript)
-                return resolved, await worker.answered(transcript, encode(answer)) if answer else ""
+                return resolved, await worker.store_answer(transcript, encode(answer)) if answer else ""
 
             resolved, told = await self.inside(serve)
-            sending.answered(told)
+            sending.record_answer(told)
         return resolved
 
 
@@ -241,7 +241,7 @@ async def test_conversations_are_kept_within_their_bytes(run: Run) -> None:
             assert json_of((await run.call(worker, messages, owner=agent)).messages) == json_of(messages)
             assert worker.kept_bytes <= 8_000
     assert run.queries == 8  # each is gone when its agent comes again
-    worker.forget()
+    worker.clear()
     assert worker.kept_bytes == 0
 
 
@@ -344,7 +344,9 @@ def test_a_delta_rebuilds_the_list_and_brings_only_what_is_new(
     for change in edits:
         edit(now, *change)
     new = delta(old.items, now)
-    assert rebuilt([encode(message) for message in before], new.parts, None, lambda part: part) == encode(now)
+    assert apply_delta([encode(message) for message in before], new.parts, None, lambda part: part) == encode(
+        now
+    )
     known = {json_of(message) for message in before}
     assert list(map(part_from_wire, map(part_to_wire, new.parts))) == new.parts
     brought = [part for part in new.parts if isinstance(part, New)]
@@ -354,8 +356,8 @@ def test_a_delta_rebuilds_the_list_and_brings_only_what_is_new(
 @given(values, values)
 def test_values_are_the_same_when_their_json_is(one: Any, other: Any) -> None:
     kept = copy.deepcopy(one)
-    assert same(kept, one)
-    if same(one, other):
+    assert json_equal(kept, one)
+    if json_equal(one, other):
         assert json_of(one) == json_of(other)
 
 

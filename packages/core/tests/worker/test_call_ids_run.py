@@ -13,7 +13,7 @@ from temporalio.client import Client
 from strands_temporal import TemporalAgent
 from strands_temporal.activity import ToolContext as ActivityToolContext
 from strands_temporal.testing import (
-    MakeAgent,
+    AgentFactory,
     Reply,
     Scenario,
     ScriptedCall,
@@ -94,7 +94,7 @@ async def plain_refund(amount: int, tool_context: ToolContext) -> str:
     return f"{amount}: {tool_context.interrupt('agree', reason=amount)}"
 
 
-def refunding(make: MakeAgent) -> Any:
+def refunding(make: AgentFactory) -> Any:
     return activity_as_tool(refund) if make.durable else plain_refund
 
 
@@ -133,7 +133,7 @@ async def answer_in_turn(agent: Agent) -> AgentResult:
 async def test_a_yes_to_a_sub_agents_call_is_none_to_ones_own_of_the_same_id(
     client: Client, worker_options: dict[str, Any]
 ) -> None:
-    def build(make: MakeAgent) -> Agent:
+    def build(make: AgentFactory) -> Agent:
         return make(
             tools=[make(name="clerk", tools=[refunding(make)]).as_tool(name="clerk"), refunding(make)]
         )
@@ -158,7 +158,7 @@ async def test_a_yes_to_a_hook_is_none_to_the_tool(client: Client, worker_option
     def script() -> ScriptedModel:
         return ScriptedModel(use_tool("refund", {"amount": 7}), lambda call: say(call.text))
 
-    def build(make: MakeAgent) -> Agent:
+    def build(make: AgentFactory) -> Agent:
         return make(tools=[refunding(make)], hooks=[AgreeingHook()])
 
     parity = await parity_of(client, worker_options, script, build, answer_in_turn)

@@ -158,7 +158,7 @@ def test_what_was_forgotten_is_made_anew() -> None:
     factory, made = counting()
     named = factories(one=factory)
     first = named.get("one")
-    named.forget()
+    named.clear()
     assert named.get("one") is not first
     assert len(made) == 2
 

@@ -41,7 +41,7 @@ from strands.types.exceptions import ContextWindowOverflowException
 from strands.types.streaming import StreamEvent
 from temporalio.exceptions import ApplicationError, FailureError
 
-from strands_temporal._worker.model_failures import INCOMPLETE_STREAM, model_failure, require_whole
+from strands_temporal._worker.model_failures import INCOMPLETE_STREAM, model_failure, require_complete
 
 HELLO: Messages = [{"role": "user", "content": [{"text": "hello"}]}]
 
@@ -186,7 +186,7 @@ async def test_an_anthropic_stream_that_ends_early_is_incomplete() -> None:
         model = AnthropicModel(model_id="m", max_tokens=9, client_args=client_args)
         events += [event async for event in model.stream(HELLO)]
     with pytest.raises(ApplicationError, match="ended before its message did") as raised:
-        require_whole(events)
+        require_complete(events)
     assert raised.value.type == INCOMPLETE_STREAM
     assert raised.value.non_retryable is RETRY
     assert model_failure(raised.value) is raised.value
@@ -201,7 +201,7 @@ async def test_an_anthropic_stream_that_ends_early_is_incomplete() -> None:
     ],
 )
 def test_a_stream_is_whole_when_its_message_ended_or_never_began(events: list[StreamEvent]) -> None:
-    require_whole(events)
+    require_complete(events)
 
 
 def test_an_error_in_an_ollama_stream_is_tried_again() -> None:

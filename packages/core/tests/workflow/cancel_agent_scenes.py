@@ -11,7 +11,15 @@ from strands.hooks import BeforeToolCallEvent, HookProvider, HookRegistry
 from temporalio import activity, workflow
 
 from strands_temporal.activity import heartbeating
-from strands_temporal.testing import MakeAgent, Reply, ScriptedCall, ScriptedModel, say, use_tool, use_tools
+from strands_temporal.testing import (
+    AgentFactory,
+    Reply,
+    ScriptedCall,
+    ScriptedModel,
+    say,
+    use_tool,
+    use_tools,
+)
 from strands_temporal.workflow import activity_as_hook, activity_as_tool
 
 # --- In which order things happen, plain and in a workflow: no time decides
@@ -126,11 +134,11 @@ class Soon:
         return f"{name} ended"
 
 
-def slow_tool(make: MakeAgent) -> Any:
+def slow_tool(make: AgentFactory) -> Any:
     return activity_as_tool(Never.ends_late, **TOLD_FAST) if make.durable else until_cancelled_plainly
 
 
-def soon_tool(make: MakeAgent) -> Any:
+def soon_tool(make: AgentFactory) -> Any:
     return activity_as_tool(Soon.ends_late) if make.durable else until_acted_plainly
 
 
@@ -167,7 +175,7 @@ def asks(*calls: Reply) -> Callable[[], ScriptedModel]:
     return lambda: ScriptedModel(script)
 
 
-def two_tools(executor: Any) -> Callable[[MakeAgent], Agent]:
+def two_tools(executor: Any) -> Callable[[AgentFactory], Agent]:
     return lambda make: make(tools=[slow_tool(make)], tool_executor=executor)
 
 
@@ -180,8 +188,8 @@ async def until_it_reaches_the_sub_agent() -> None:
     assert await asyncio.to_thread(sub_agents[0].cancel_signal.wait, SOON)
 
 
-def with_sub_agent(tool_of_sub: Callable[[MakeAgent], Any] | None) -> Callable[[MakeAgent], Agent]:
-    def build(make: MakeAgent) -> Agent:
+def with_sub_agent(tool_of_sub: Callable[[AgentFactory], Any] | None) -> Callable[[AgentFactory], Agent]:
+    def build(make: AgentFactory) -> Agent:
         tools = [tool_of_sub(make)] if tool_of_sub else []
         sub = make(tools=tools, name="helper")
         sub_agents[:] = [sub]
@@ -193,7 +201,7 @@ def with_sub_agent(tool_of_sub: Callable[[MakeAgent], Any] | None) -> Callable[[
 class SlowHook(HookProvider):
     """A hook before each tool call that waits for the cancellation: plain, or an activity."""
 
-    def __init__(self, make: MakeAgent) -> None:
+    def __init__(self, make: AgentFactory) -> None:
         self.durable = make.durable
 
     def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:

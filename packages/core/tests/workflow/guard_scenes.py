@@ -6,7 +6,7 @@ from strands import tool
 from temporalio import activity
 
 from strands_temporal import TemporalAgent
-from strands_temporal.testing import MakeAgent, Reply, ScriptedCall, say, use_tool
+from strands_temporal.testing import AgentFactory, Reply, ScriptedCall, say, use_tool
 from strands_temporal.workflow import activity_as_tool
 
 ran: list[str] = []
@@ -32,7 +32,7 @@ def host(call: ScriptedCall) -> Reply:
     return say(f"read: {call.text}")
 
 
-def tools_of(make: MakeAgent) -> list[Any]:
+def tools_of(make: AgentFactory) -> list[Any]:
     return [activity_as_tool(delete_table) if make.durable else plain_delete_table]
 
 

@@ -10,7 +10,7 @@ from strands import tool
 from strands.agent.agent_result import AgentResult
 from temporalio import activity, workflow
 
-from strands_temporal.testing import MakeAgent, Reply, ScriptedCall, ScriptedModel, say, use_tool
+from strands_temporal.testing import AgentFactory, Reply, ScriptedCall, ScriptedModel, say, use_tool
 from strands_temporal.workflow import activity_as_tool, execute_activity
 
 CACHES = pytest.mark.parametrize("cache", [None, 0], ids=["cached", "no cache"])
@@ -35,7 +35,7 @@ async def ask_policy(number: int) -> bool:
     return await execute_activity(is_allowed, [number], options)
 
 
-def tools_of(make: MakeAgent) -> list[Any]:
+def tools_of(make: AgentFactory) -> list[Any]:
     return [activity_as_tool(double) if make.durable else plain_double]
 
 

@@ -21,7 +21,7 @@ from strands.hooks import (
 )
 from temporalio import activity
 
-from strands_temporal.testing import MakeAgent, ScriptedCall, say
+from strands_temporal.testing import AgentFactory, ScriptedCall, say
 from strands_temporal.workflow import activity_as_tool
 
 
@@ -65,7 +65,7 @@ def fragile(number: int) -> int:
     return number
 
 
-def tools_of(make: MakeAgent) -> list[Any]:
+def tools_of(make: AgentFactory) -> list[Any]:
     return [activity_as_tool(double) if make.durable else plain_double, triple, fragile]
 
 

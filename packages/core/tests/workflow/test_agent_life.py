@@ -11,7 +11,7 @@ from temporalio import workflow
 from temporalio.client import Client
 
 from strands_temporal import TemporalAgent
-from strands_temporal.testing import MakeAgent, Reply, Scenario, ScriptedModel, prompts, run_parity, say
+from strands_temporal.testing import AgentFactory, Reply, Scenario, ScriptedModel, prompts, run_parity, say
 
 pytestmark = pytest.mark.server
 
@@ -34,7 +34,7 @@ async def test_a_guardrail_redacts_question_and_answer_as_locally(
     def script() -> ScriptedModel:
         return ScriptedModel(redacted(), say("what then?"))
 
-    def build(make: MakeAgent) -> Agent:
+    def build(make: AgentFactory) -> Agent:
         return make()
 
     parity = await run_parity(

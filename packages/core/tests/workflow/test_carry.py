@@ -24,7 +24,7 @@ from temporalio.exceptions import ApplicationError
 
 from strands_temporal import AgentCarry, AgentValueError, CarryTooLargeError, TemporalAgent
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool
-from strands_temporal.workflow import AnsweredUpdates, activity_as_tool
+from strands_temporal.workflow import DeduplicatedUpdates, activity_as_tool
 
 pytestmark = pytest.mark.server
 
@@ -100,7 +100,7 @@ async def test_the_guides_chat_goes_on_over_continue_as_new(agents: Agents) -> N
 class CarriedWorkflow(HandsOver):
     @workflow.init
     def __init__(self, input: CarriedInput) -> None:
-        self._updates = AnsweredUpdates(input.updates)
+        self._updates = DeduplicatedUpdates(input.updates)
         self._agent = TemporalAgent(
             "m",
             carry=input.carry,
@@ -113,7 +113,7 @@ class CarriedWorkflow(HandsOver):
 
     @workflow.update
     async def turn(self, prompt: str) -> dict[str, Any]:
-        return await self._updates.once(lambda: self._turn(prompt))
+        return await self._updates.run_once(lambda: self._turn(prompt))
 
     @workflow.update
     async def resume(self, response: str) -> dict[str, Any]:
@@ -216,9 +216,9 @@ async def test_a_request_sent_again_after_continue_as_new_is_answered_and_not_do
 
 
 def test_answered_updates_keep_the_latest() -> None:
-    assert AnsweredUpdates({"a": 1, "b": 2}).carry() == {"a": 1, "b": 2}
+    assert DeduplicatedUpdates({"a": 1, "b": 2}).carry() == {"a": 1, "b": 2}
     with pytest.raises(AgentValueError, match="keep=0"):
-        AnsweredUpdates(keep=0)
+        DeduplicatedUpdates(keep=0)
 
 
 # --- What cannot be carried

@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError
 
 from strands_temporal import AgentTypeError, TemporalAgent, TemporalModel
 from strands_temporal.testing import (
-    MakeAgent,
+    AgentFactory,
     Reply,
     Scenario,
     ScriptedCall,
@@ -187,7 +187,7 @@ async def test_a_summary_without_a_wait_is_made_in_the_workflow(
 async def test_what_the_refusal_names_summarizes_as_in_a_plain_agent(
     client: Client, worker_options: dict[str, Any]
 ) -> None:
-    def build(make: MakeAgent) -> Agent:
+    def build(make: AgentFactory) -> Agent:
         return make(context_manager="auto", messages=long_conversation())
 
     parity = await run_parity(client, Scenario(script, build, prompts("go", "on")), **worker_options)

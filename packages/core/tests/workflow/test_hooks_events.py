@@ -28,7 +28,7 @@ from temporalio.client import Client
 from temporalio.common import RetryPolicy
 
 from strands_temporal.testing import (
-    MakeAgent,
+    AgentFactory,
     Scenario,
     ScriptedModel,
     fail,
@@ -225,7 +225,7 @@ async def test_a_hook_writes_as_in_a_plain_agent(
 ) -> None:
     script, callbacks, expected = CASES[case]
 
-    def build(make: MakeAgent) -> Agent:
+    def build(make: AgentFactory) -> Agent:
         # Temporal would repeat a throttled call before a hook sees it.
         options: Any = {"retry_policy": RetryPolicy(maximum_attempts=1)} if make.durable else {}
         return make(tools=tools_of(make), hooks=[Hooks(*callbacks)], **options)

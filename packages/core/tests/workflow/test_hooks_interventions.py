@@ -21,7 +21,7 @@ from strands.vended_interventions.hitl import HumanInTheLoop, LLMClassifierConfi
 from temporalio.client import Client
 
 from strands_temporal.testing import (
-    MakeAgent,
+    AgentFactory,
     Reply,
     Scenario,
     ScriptedCall,
@@ -162,7 +162,7 @@ async def test_an_intervention_asks_and_the_next_one_transforms(
         assert [[i.name, i.reason] for i in first.interrupts or ()] == [["one", "ok?"]]
         return await agent.invoke_async(answers(first, response))
 
-    def build(make: MakeAgent) -> Agent:
+    def build(make: AgentFactory) -> Agent:
         handlers = [
             AsyncPolicy("before_tool_call", lambda e: Confirm(prompt="ok?"), "one"),
             SyncPolicy("before_tool_call", lambda e: Transform(apply=negative), "two"),

@@ -32,7 +32,7 @@ from strands.vended_plugins.skills import AgentSkills, Skill
 from temporalio.client import Client
 
 from strands_temporal.testing import (
-    MakeAgent,
+    AgentFactory,
     Reply,
     Scenario,
     ScriptedCall,
@@ -152,7 +152,7 @@ async def test_middleware(client: Client, worker_options: dict[str, Any], case: 
     assert expected in (parity.durable.text or "")
 
 
-def layered(make: MakeAgent, layers: list[Any]) -> Agent:
+def layered(make: AgentFactory, layers: list[Any]) -> Agent:
     agent = make(tools=tools_of(make))
     for stage, handler in layers:
         agent.add_middleware(stage, handler)

@@ -18,7 +18,7 @@ from temporalio.client import Client
 
 from strands_temporal import TemporalAgent
 from strands_temporal.testing import (
-    MakeAgent,
+    AgentFactory,
     Scenario,
     ScriptedModel,
     prompts,
@@ -63,7 +63,7 @@ def named(value: Any) -> str:
 async def test_order_and_contents_of_all_events(client: Client, worker_options: dict[str, Any]) -> None:
     together: list[list[Hooks]] = []
 
-    def build(make: MakeAgent) -> Agent:
+    def build(make: AgentFactory) -> Agent:
         layers = [
             Hooks(*logging_all(name), order=order)
             for name, order in [

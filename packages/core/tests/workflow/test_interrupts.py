@@ -21,7 +21,7 @@ from temporalio.worker import Worker
 from strands_temporal import AgentTypeError, StrandsPlugin, TemporalAgent
 from strands_temporal import activity as tool_activity
 from strands_temporal.testing import (
-    MakeAgent,
+    AgentFactory,
     Reply,
     Scenario,
     ScriptedCall,
@@ -88,7 +88,7 @@ async def deep_inside() -> str:
     return f"{context.interrupt('first')} and {context.interrupt('second', 'why?')}"
 
 
-def delete_tool(make: MakeAgent) -> Any:
+def delete_tool(make: AgentFactory) -> Any:
     return activity_as_tool(delete_file) if make.durable else plain_delete_file
 
 

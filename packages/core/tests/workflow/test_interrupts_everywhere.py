@@ -14,7 +14,7 @@ from temporalio.client import Client
 
 from strands_temporal import StrandsPlugin
 from strands_temporal.testing import (
-    MakeAgent,
+    AgentFactory,
     Parity,
     Reply,
     Scenario,
@@ -83,7 +83,7 @@ def with_middleware(agent: Agent) -> Agent:
     return agent
 
 
-def sub_agent(make: MakeAgent, depth: int = 1, **more: Any) -> Any:
+def sub_agent(make: AgentFactory, depth: int = 1, **more: Any) -> Any:
     """Return a tool that is an agent, whose tool is an agent, ... whose tool asks."""
     inner = paying(make) if depth == 1 else sub_agent(make, depth - 1, **more)
     return make(name=f"pay{depth}", tools=[inner]).as_tool(
@@ -94,15 +94,15 @@ def sub_agent(make: MakeAgent, depth: int = 1, **more: Any) -> Any:
 DEPTHS = 2
 
 
-def paying(make: MakeAgent) -> Any:
+def paying(make: AgentFactory) -> Any:
     return activity_as_tool(pay) if make.durable else plain_pay
 
 
-def hosted(make: MakeAgent) -> Any:
+def hosted(make: AgentFactory) -> Any:
     return TemporalTools("pay") if make.durable else plain_pay
 
 
-SOURCES: dict[str, Callable[[MakeAgent], Agent]] = {
+SOURCES: dict[str, Callable[[AgentFactory], Agent]] = {
     "a hook": lambda make: make(tools=[any_pay], hooks=[AskingHook(BeforeToolCallEvent)]),
     "a workflow tool": lambda make: make(tools=[plain_pay]),
     "an activity tool": lambda make: make(tools=[paying(make)]),
@@ -116,7 +116,7 @@ async def parity_of(
     client: Client,
     options: dict[str, Any],
     script: Callable[[], ScriptedModel],
-    build: Callable[[MakeAgent], Agent],
+    build: Callable[[AgentFactory], Agent],
     drive: Any,
     cache: Any = None,
 ) -> Parity:

@@ -11,7 +11,7 @@ from strands.vended_memory_stores.test_memory_store import TestMemoryStore
 from temporalio.client import Client
 
 from strands_temporal.testing import (
-    MakeAgent,
+    AgentFactory,
     Reply,
     Scenario,
     ScriptedCall,
@@ -35,7 +35,7 @@ def answer(call: ScriptedCall) -> Reply:
     return say(f"{len(call.messages[-1]['content'])} blocks")
 
 
-def build(make: MakeAgent) -> Agent:
+def build(make: AgentFactory) -> Agent:
     store = TestMemoryStore(
         name="notes",
         persist=False,

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from strands_temporal import AgentTypeError, AgentValueError, TemporalAgent, TemporalModel
 from strands_temporal._upstream.private_api import enforces_structured_output
-from strands_temporal._worker.model_facts import harmless
+from strands_temporal._worker.model_facts import safe_config
 from strands_temporal.testing import ScriptedModel, say
 
 # --- Facts
@@ -88,7 +88,7 @@ def test_what_a_real_provider_tells() -> None:
         model_id="gpt-4o",
         params={"max_tokens": 5, "metadata": {"token": "sk-2"}, "stop": ["a", "b"]},
     )
-    told = harmless(model.get_config())
+    told = safe_config(model.get_config())
     assert told == {
         "model_id": "gpt-4o",
         "params": {"max_tokens": 5, "stop": ["a", "b"]},

@@ -13,12 +13,17 @@ from strands_temporal.extension import RemoteTools
 class Listed(RemoteTools):
     """A handle that counts its listings."""
 
-    owner = "The tools"
-    clash_hint = "Leave them out"
-
     def __init__(self) -> None:
         super().__init__()
         self.listings = 0
+
+    @property
+    def owner(self) -> str:
+        return "The tools"
+
+    @property
+    def clash_hint(self) -> str:
+        return "Leave them out"
 
     async def list_tools(self, known: bool) -> Sequence[AgentTool] | None:
         self.listings += 1

@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError
 
 from strands_temporal import AgentTypeError, AgentValueError, SnapshotsDisabledError, TemporalAgent
 from strands_temporal.testing import (
-    MakeAgent,
+    AgentFactory,
     Reply,
     Scenario,
     ScriptedCall,
@@ -248,7 +248,7 @@ async def test_a_goal_loop_that_forgets_failed_attempts(
     def script() -> ScriptedModel:
         return ScriptedModel(say("no"), say("no again"), count)
 
-    def build(make: MakeAgent) -> Agent:
+    def build(make: AgentFactory) -> Agent:
         def is_count(response: Any, agent: Any, **kwargs: Any) -> bool:
             return "messages" in response["content"][0]["text"]
 
@@ -272,7 +272,7 @@ async def test_a_session_in_memory_is_restored_in_the_next_agent(
 ) -> None:
     kept: dict[int, list[Any]] = {}
 
-    def build(make: MakeAgent) -> Agent:
+    def build(make: AgentFactory) -> Agent:
         storage = InMemoryStorage()
 
         def another() -> Agent:

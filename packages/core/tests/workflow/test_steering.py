@@ -29,7 +29,7 @@ from temporalio.common import RetryPolicy
 from strands_temporal import AgentTypeError, TemporalAgent, TemporalModel
 from strands_temporal._upstream.steering import STEERING_FAILED
 from strands_temporal.testing import (
-    MakeAgent,
+    AgentFactory,
     Reply,
     Scenario,
     ScriptedCall,
@@ -59,7 +59,7 @@ def both(decision: str, reason: str) -> ScriptedModel:
     )
 
 
-def steering(make: MakeAgent) -> Any:
+def steering(make: AgentFactory) -> Any:
     return TemporalLLMSteeringHandler("No deletes.") if make.durable else LLMSteeringHandler("No deletes.")
 
 

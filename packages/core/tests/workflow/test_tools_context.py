@@ -19,7 +19,7 @@ from temporalio.worker import SharedStateManager
 
 from strands_temporal import TemporalAgent
 from strands_temporal.activity import ToolContext, tool_context
-from strands_temporal.testing import MakeAgent, Scenario, ScriptedModel, run_parity, use_tool, use_tools
+from strands_temporal.testing import AgentFactory, Scenario, ScriptedModel, run_parity, use_tool, use_tools
 from strands_temporal.workflow import activity_as_tool
 
 pytestmark = pytest.mark.server
@@ -68,7 +68,7 @@ async def twice_and_tell_state(agent: Agent) -> AgentResult:
 async def test_call_and_state_as_in_a_plain_tool(
     client: Client, durable_visit: Any, executor: Any, worker_options: dict[str, Any]
 ) -> None:
-    def build(make: MakeAgent) -> Agent:
+    def build(make: AgentFactory) -> Agent:
         name = {"name": "visit_place"}
         visits = activity_as_tool(durable_visit, **cast("Any", name)) if make.durable else plain_visit
         return make(tools=[visits], state={"old": 1, "kept": {"a": [1]}}, tool_executor=executor)

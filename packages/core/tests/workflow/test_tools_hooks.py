@@ -36,7 +36,7 @@ from temporalio import activity, workflow
 from temporalio.client import Client, WorkflowFailureError
 
 from strands_temporal import TemporalAgent
-from strands_temporal.testing import MakeAgent, Scenario, ScriptedModel, prompts, run_parity, say, use_tool
+from strands_temporal.testing import AgentFactory, Scenario, ScriptedModel, prompts, run_parity, say, use_tool
 from strands_temporal.workflow import activity_as_hook, activity_as_tool
 
 pytestmark = pytest.mark.server
@@ -53,7 +53,7 @@ class Hooks(HookProvider):
     """One hook: durable by an activity, plain by the same function in place."""
 
     def __init__(
-        self, make: MakeAgent, event_type: Any, decide: Any, question: Callable[[Any], Any], apply: Any
+        self, make: AgentFactory, event_type: Any, decide: Any, question: Callable[[Any], Any], apply: Any
     ) -> None:
         async def in_place(event: Any) -> None:
             applied = apply(event, await decide(question(event)))
@@ -176,7 +176,7 @@ async def test_as_a_plain_hook_that_decides_in_place(
         ran.clear()  # once for each of the two runs, and not at a replay
         return ScriptedModel(*steps)
 
-    def build(make: MakeAgent) -> Agent:
+    def build(make: AgentFactory) -> Agent:
         return make(
             tools=[activity_as_tool(drop) if make.durable else plain_drop],
             hooks=[Hooks(make, event_type, decide, question, apply)],

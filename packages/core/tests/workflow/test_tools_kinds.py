@@ -14,7 +14,7 @@ from temporalio import activity
 from temporalio.client import Client
 
 from strands_temporal.testing import (
-    MakeAgent,
+    AgentFactory,
     Parity,
     Reply,
     Scenario,
@@ -214,8 +214,8 @@ def from_sub_agent(call: ScriptedCall) -> Reply:
     return use_tool("researcher", {"input": "the answer"})
 
 
-def with_researcher(delegate: bool, preserve: bool) -> Callable[[MakeAgent], Agent]:
-    def build(make: MakeAgent) -> Agent:
+def with_researcher(delegate: bool, preserve: bool) -> Callable[[AgentFactory], Agent]:
+    def build(make: AgentFactory) -> Agent:
         researcher = make(
             name="researcher",
             description="Finds things out.",
@@ -248,7 +248,7 @@ async def test_an_agent_as_a_tool(
 
 
 async def test_an_agent_in_the_tools_list_is_a_tool(client: Client, worker_options: dict[str, Any]) -> None:
-    def build(make: MakeAgent) -> Agent:
+    def build(make: AgentFactory) -> Agent:
         look = activity_as_tool(look_up) if make.durable else plain_look_up
         researcher = make(name="researcher", description="d", system_prompt="research", tools=[look])
         return make(tools=[researcher])
@@ -278,7 +278,7 @@ async def check_late(client: Client, worker_options: dict[str, Any], *steps: Ste
     return parity
 
 
-def with_all_tools(make: MakeAgent) -> Agent:
+def with_all_tools(make: AgentFactory) -> Agent:
     return make(tools=tools())
 
 
@@ -300,9 +300,9 @@ async def test_a_tool_adds_a_tool(client: Client, worker_options: dict[str, Any]
 async def test_an_activity_becomes_a_tool_between_two_turns(
     client: Client, worker_options: dict[str, Any]
 ) -> None:
-    makes: list[MakeAgent] = []
+    makes: list[AgentFactory] = []
 
-    def build(make: MakeAgent) -> Agent:
+    def build(make: AgentFactory) -> Agent:
         makes.append(make)
         return make(tools=[plain])
 

@@ -15,7 +15,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from strands_temporal import StrandsPlugin, TemporalAgent
-from strands_temporal.testing import MakeAgent, Scenario, ScriptedModel, prompts, run_parity, use_tools
+from strands_temporal.testing import AgentFactory, Scenario, ScriptedModel, prompts, run_parity, use_tools
 
 pytestmark = pytest.mark.server
 
@@ -107,7 +107,7 @@ class AllToolsWorkflow:
     async def run(self) -> None:
         agent = TemporalAgent(
             "m",
-            tools=tools_of(MakeAgent(None, cast("Any", None))),
+            tools=tools_of(AgentFactory(None, cast("Any", None))),
             callback_handler=None,
             tool_executor=SequentialToolExecutor(),
         )
@@ -122,7 +122,7 @@ async def test_the_sdks_default_converter_gives_the_same(
     plain_model = ScriptedModel(use_tools(calls), echo)
     plain = Agent(
         plain_model,
-        tools=tools_of(MakeAgent(ScriptedModel(), cast("Any", None))),
+        tools=tools_of(AgentFactory(ScriptedModel(), cast("Any", None))),
         callback_handler=None,
         tool_executor=SequentialToolExecutor(),
     )

@@ -19,7 +19,7 @@ from temporalio.common import RetryPolicy
 from strands_temporal import StrandsPlugin, TemporalAgent
 from strands_temporal.activity import ToolContext
 from strands_temporal.testing import (
-    MakeAgent,
+    AgentFactory,
     Reply,
     Scenario,
     ScriptedCall,
@@ -122,7 +122,7 @@ async def with_state(agent: Agent) -> AgentResult:
 
 
 def scenario(way: str, script: Callable[[], ScriptedModel], executor: Any = None) -> Scenario:
-    def build(make: MakeAgent) -> Agent:
+    def build(make: AgentFactory) -> Agent:
         tool = WAYS[way]() if make.durable else plain_write
         return make(tools=[tool], hooks=[AfterTools()], tool_executor=executor or SequentialToolExecutor())
 
@@ -240,7 +240,7 @@ async def test_a_hosted_tool_ends_the_loop_by_agent_cancel(
 ) -> None:
     tool, arguments = ENDING[case]
 
-    def build(make: MakeAgent) -> Agent:
+    def build(make: AgentFactory) -> Agent:
         return make(tools=[TemporalTools("it") if make.durable else tool], tool_executor=executor)
 
     async def twice(agent: Agent) -> AgentResult:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 from strands.types.exceptions import ModelThrottledException
 from temporalio import activity
 
-from strands_temporal.testing import MakeAgent, Parity
+from strands_temporal.testing import AgentFactory, Parity
 from strands_temporal.workflow import activity_as_tool
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\xff"
@@ -218,7 +218,7 @@ COUNTER = Counter(40)
 WORKERS_ACTIVITIES = [*ACTIVITIES.values(), COUNTER.count]
 
 
-def tools_of(make: MakeAgent) -> list[Any]:
+def tools_of(make: AgentFactory) -> list[Any]:
     if not make.durable:
         return [strands.tool(function) for function in [*FUNCTIONS, COUNTER.count]]
     durable = [activity_as_tool(function, retry_policy=ONCE) for function in ACTIVITIES.values()]

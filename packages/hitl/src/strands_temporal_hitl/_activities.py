@@ -55,13 +55,13 @@ class HITLActivities:
             task = self._looked_up[key] = asyncio.create_task(self._look_up(client))
         return task
 
-    async def forget(self) -> None:
+    async def clear(self) -> None:
         """Drop what was looked up, and the notifiers. Called when the last worker has ended."""
         tasks, self._looked_up = list(self._looked_up.values()), {}
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self.notifiers.forget()
+        self.notifiers.clear()
 
     async def _look_up(self, client: Client) -> bool:
         if await is_known(client):

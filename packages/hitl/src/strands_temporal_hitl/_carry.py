@@ -64,20 +64,20 @@ _CARRIED = TypeAdapter(Carried)
 
 
 def pack(
-    state: LedgerState, answered: Mapping[str, ApprovalRecord], beside: Sequence[object]
+    state: LedgerState, answered: Mapping[str, ApprovalRecord], agent_carries: Sequence[object]
 ) -> ApprovalsCarry:
     """Return the carry of one workflow's approvals.
 
     Raises:
         CarryTooLargeError: If it does not fit into the next run's input beside the agents' carries.
-        AgentTypeError: If something in `beside` is not an `AgentCarry`.
+        AgentTypeError: If something in `agent_carries` is not an `AgentCarry`.
         AgentValueError: If two agents that wait could not be told apart in the next run.
     """
     _check_agents(state)
     data = _FORMAT.pack(asdict(Carried(state, dict(answered))))
-    room = INPUT_LIMIT - _size(beside)
+    room = INPUT_LIMIT - _size(agent_carries)
     if len(data) > room:
-        raise CarryTooLargeError(_too_large(state, len(data), room, beside))
+        raise CarryTooLargeError(_too_large(state, len(data), room, agent_carries))
     return ApprovalsCarry(data)
 
 
@@ -96,22 +96,22 @@ def unpack(carry: object) -> Carried:
         raise _FORMAT.damaged(error) from error
 
 
-def _size(beside: Sequence[object]) -> int:
+def _size(agent_carries: Sequence[object]) -> int:
     """Return the size of the agents' carries in bytes; that of the largest possible one if none is given."""
-    for other in beside:
+    for other in agent_carries:
         if not isinstance(other, AgentCarry):
             raise AgentTypeError(
                 f"approvals.carry(...): {other!r} is not an AgentCarry. Give what agent.carry() returned"
             )
-    return sum(len(other.data) for other in beside if isinstance(other, AgentCarry)) or CARRY_LIMIT
+    return sum(len(other.data) for other in agent_carries if isinstance(other, AgentCarry)) or CARRY_LIMIT
 
 
-def _too_large(state: LedgerState, size: int, room: int, beside: Sequence[Any]) -> str:
+def _too_large(state: LedgerState, size: int, room: int, agent_carries: Sequence[Any]) -> str:
     questions = sum(len(pause.questions) for pause in state.pauses)
     advice = (
         "Trim the conversation, let tools take large arguments by reference, or end this workflow and begin "
         "another: the audit trail stays in its history"
-        if beside
+        if agent_carries
         else "The rest is reserved for the largest possible agent. Pass yours: approvals.carry(agent.carry())"
     )
     return (

@@ -52,8 +52,8 @@ class Ledger:
         self._answers = {r.id: r for r in self.state.records if r.outcome != "refused"}
         questions = [question for pause in self.state.pauses for question in pause.questions]
         self._open = {q.pending.id: q for q in questions if q.pending.id not in self._answers}
-        # Pauses that no `Approvals.run` works on: from an earlier run, or given back by `leave`.
-        self._left = list(self.state.pauses)
+        # Pauses that no `Approvals.run` works on: from an earlier run, or given back by `release`.
+        self._unclaimed = list(self.state.pauses)
 
     @property
     def records(self) -> list[ApprovalRecord]:
@@ -93,30 +93,30 @@ class Ledger:
         for question, (_, about) in zip(asked, interrupts, strict=True):
             early = self.state.early.pop(question.pending.id, None)
             if early is not None:
-                self._use(early, question, about.former_digest, strict)
+                self._apply_early(early, question, about.former_digest, strict)
         ids = ":".join([run_id, *(question.pending.id for question in asked)])
         notice_id = hashlib.sha256(ids.encode()).hexdigest()[:32]
         pause = Pause(agent_id, asked, notice_id, granted=list(granted))
         self.state.pauses.append(pause)
         return pause
 
-    def take(self, agent_id: str, interrupt_ids: Collection[str]) -> Pause | None:
+    def claim(self, agent_id: str, interrupt_ids: Collection[str]) -> Pause | None:
         """Claim the pause of an agent that waits with these interrupts, if nobody works on it."""
-        for pause in self._left:
+        for pause in self._unclaimed:
             if pause.agent_id == agent_id and pause.interrupt_ids <= set(interrupt_ids):
-                self._left.remove(pause)
+                self._unclaimed.remove(pause)
                 return pause
         return None
 
-    def leave(self, pause: Pause) -> None:
-        """Give a pause back with its questions open, for a later `take` in this run or the next."""
-        self._left.append(pause)
+    def release(self, pause: Pause) -> None:
+        """Give a pause back with its questions open, for a later `claim` in this run or the next."""
+        self._unclaimed.append(pause)
 
-    def is_left(self, agent_id: str) -> bool:
-        """Tell whether a pause of an agent with this id can be claimed by `take`."""
-        return any(pause.agent_id == agent_id for pause in self._left)
+    def has_unclaimed(self, agent_id: str) -> bool:
+        """Tell whether a pause of an agent with this id can be claimed by `claim`."""
+        return any(pause.agent_id == agent_id for pause in self._unclaimed)
 
-    def end(self, pause: Pause) -> list[tuple[Question, ApprovalRecord]]:
+    def settle(self, pause: Pause) -> list[tuple[Question, ApprovalRecord]]:
         """Remove a pause whose questions are all decided, and return its answers for the agent."""
         self.state.pauses.remove(pause)
         return [(question, self._answers[question.pending.id]) for question in pause.questions]
@@ -144,7 +144,7 @@ class Ledger:
             raise _refusal(
                 PAST_DEADLINE, f"The deadline of {decision.id!r} passed at {question.pending.deadline}"
             )
-        elif not (seen or _fits(decision, question.pending.digest)):
+        elif not (seen or _digest_matches(decision, question.pending.digest)):
             raise _refusal(
                 NOT_WHAT_WAS_SEEN,
                 f"The decision on {decision.id!r} is for other arguments than those that wait now (digest "
@@ -167,7 +167,7 @@ class Ledger:
             ApplicationError: If it cannot be taken, as in `check`.
         """
         decision = self.check(value, now, seen=seen)
-        record = replace(self._taken(decision), at=now.isoformat(), update_id=update_id)
+        record = replace(self._record_for(decision), at=now.isoformat(), update_id=update_id)
         question = self._open.get(decision.id)
         if question is None:
             record = replace(record, early=True)
@@ -234,7 +234,7 @@ class Ledger:
                 "before its question needs early=True",
             )
 
-    def _use(
+    def _apply_early(
         self, early: EarlyDecision, question: Question, former_digest: str | None, strict: Callable[[], bool]
     ) -> None:
         record = _about(question, early.record)
@@ -244,7 +244,7 @@ class Ledger:
         else:
             self._write(question, record)
 
-    def _taken(self, decision: Decision) -> ApprovalRecord:
+    def _record_for(self, decision: Decision) -> ApprovalRecord:
         responses = {"approve": self._approved, "reject": self._rejected, "respond": decision.response}
         return ApprovalRecord(
             decision.id,
@@ -274,13 +274,13 @@ def _about(question: Question, record: ApprovalRecord) -> ApprovalRecord:
     )
 
 
-def _fits(decision: Decision, digest: str | None) -> bool:
+def _digest_matches(decision: Decision, digest: str | None) -> bool:
     return decision.digest is None or decision.digest == digest
 
 
 def _misfit(decision: Decision, digest: str | None) -> str | None:
     """Return why an early decision does not count for a call with this digest; None if it does."""
-    if not _fits(decision, digest):
+    if not _digest_matches(decision, digest):
         return "Given for other arguments than those that were asked about"
     # It would let a tool run with whatever arguments the model chooses.
     if decision.digest is None and digest is not None and decision.verdict != "reject":

@@ -59,4 +59,4 @@ class HITLPlugin(ComposablePlugin):
 
     async def close(self) -> None:
         """See base class. Stops looking up the search attribute, and drops the results and the notifiers."""
-        await self._hitl.forget()
+        await self._hitl.clear()

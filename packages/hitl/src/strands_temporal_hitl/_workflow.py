@@ -16,7 +16,7 @@ from strands.types.multiagent import MultiAgentInput
 from temporalio import workflow
 
 from strands_temporal import AgentCarry, AgentTypeError, AgentValueError
-from strands_temporal.workflow import AnsweredUpdates
+from strands_temporal.workflow import DeduplicatedUpdates
 
 from ._agents import Invoked, interrupt_ids, invoke, paused_result
 from ._announcing import Announcer
@@ -90,7 +90,7 @@ class Approvals:
         self._rejected = rejected
         carried = unpack(carry)
         self._ledger = Ledger(approved, rejected, carried.state)
-        self._answered = AnsweredUpdates(carried.answered)
+        self._answered = DeduplicatedUpdates(carried.answered)
         self._signalled = SignalledDecisions(self._ledger)
         self._announcer = Announcer()
         self._watches = Watches(approved)
@@ -115,7 +115,7 @@ class Approvals:
         agent: Agent,
         prompt: AgentInput = None,
         *,
-        hand_over_when: Callable[[], bool] | None = None,
+        stop_waiting_when: Callable[[], bool] | None = None,
         **kwargs: Any,
     ) -> AgentResult: ...
 
@@ -129,7 +129,7 @@ class Approvals:
         agent: Agent | MultiAgentBase,
         prompt: Any = None,
         *,
-        hand_over_when: Callable[[], bool] | None = None,
+        stop_waiting_when: Callable[[], bool] | None = None,
         **kwargs: Any,
     ) -> Any:
         """Run one turn of the agent, with people's answers to all its questions.
@@ -146,21 +146,22 @@ class Approvals:
         Args:
             agent: The agent; or a graph or swarm, whose nodes' questions then wait.
             prompt: As for `agent.invoke_async`.
-            hand_over_when: Condition on which to stop waiting for people. The questions stay open, and the
+            stop_waiting_when: Condition on which to stop waiting for people. The questions stay open, and the
                 workflow can continue as new: `workflow.info().is_continue_as_new_suggested`. Checked
                 whenever the workflow wakes up. None waits until all is decided. Not for graphs and swarms,
                 which cannot be carried.
             **kwargs: As for `agent.invoke_async`, in the first call and in each one that resumes it.
 
         Returns:
-            The final result; its stop reason is "interrupt" only if `hand_over_when` became true.
+            The final result; its stop reason is "interrupt" only if `stop_waiting_when` became true.
 
         Raises:
-            AgentTypeError: If `hand_over_when` cannot be called, or is given for a graph or swarm.
+            AgentTypeError: If `stop_waiting_when` cannot be called, or is given for a graph or swarm.
             AgentValueError: If the agent waits with other interrupts than these approvals carried, or waits
                 since an earlier run and `prompt` is given.
         """
-        _check_condition(hand_over_when, agent)
+        stop_waiting_when = kwargs.pop("hand_over_when", stop_waiting_when)  # deprecated: the former name
+        _check_condition(stop_waiting_when, agent)
         pause = self._carried_pause(agent, prompt) if isinstance(agent, Agent) else None
         turn = Turn(pause.granted if pause else [])
         self._watches.stand_all(agent, turn)
@@ -179,15 +180,15 @@ class Approvals:
                 agent.cancel()  # it was stopped while it asked: the stop counts
             waits_here = [] if isinstance(agent, Agent) else [agent.id]
             self._not_carried += waits_here
-            await self._wait(pause, hand_over_when, stop)
+            await self._wait(pause, stop_waiting_when, stop)
             for each in waits_here:
                 self._not_carried.remove(each)
             if self._ledger.is_open(pause):
-                self._ledger.leave(pause)
+                self._ledger.release(pause)
                 return invoked.result
             prompt, pause = self._answers(pause, turn), None
 
-    def carry(self, *beside: AgentCarry) -> ApprovalsCarry:
+    def carry(self, *agent_carries: AgentCarry) -> ApprovalsCarry:
         """Return these approvals as one value for the next run of the workflow, beside the agents' carries.
 
         It holds the open questions with their deadlines, decisions that no agent got yet, early decisions,
@@ -195,12 +196,12 @@ class Approvals:
         hold the arguments of `Approvals`; the next run passes them again.
 
         Args:
-            *beside: The agents' carries that go into the same input. Without them, room is reserved for the
-                largest possible one, which leaves little for this value.
+            *agent_carries: The agents' carries that go into the same input. Without them, room is reserved
+                for the largest possible one, which leaves little for this value.
 
         Raises:
             CarryTooLargeError: If the next run's input would be so large that the server ends the workflow.
-            AgentTypeError: If something in `beside` is not an `AgentCarry`.
+            AgentTypeError: If something in `agent_carries` is not an `AgentCarry`.
             AgentValueError: If two agents that wait could not be told apart in the next run, or a graph or
                 swarm waits, which cannot be carried.
         """
@@ -209,7 +210,7 @@ class Approvals:
                 f"approvals.carry: {self._not_carried[0]!r} waits for people, and a graph or swarm cannot go "
                 "into another run. Wait for its result before workflow.continue_as_new"
             )
-        return pack(self._ledger.state, self._answered.carry(), beside)
+        return pack(self._ledger.state, self._answered.carry(), agent_carries)
 
     def _ask(self, agent: Agent | MultiAgentBase, invoked: Invoked, turn: Turn) -> Pause:
         return self._ledger.ask(
@@ -235,8 +236,8 @@ class Approvals:
             AgentValueError: If answers would be lost or mixed up.
         """
         waits_with = interrupt_ids(agent)
-        pause = self._ledger.take(agent.agent_id, waits_with) if waits_with else None
-        if pause is None and prompt is None and (waits_with or self._ledger.is_left(agent.agent_id)):
+        pause = self._ledger.claim(agent.agent_id, waits_with) if waits_with else None
+        if pause is None and prompt is None and (waits_with or self._ledger.has_unclaimed(agent.agent_id)):
             raise AgentValueError(
                 f"approvals.run: the agent {agent.agent_id!r} waits with the interrupts "
                 f"{sorted(waits_with)}, which do not match the questions that these Approvals have for it. "
@@ -245,7 +246,7 @@ class Approvals:
                 "If it paused outside of approvals.run: answer it there, with agent.invoke_async([...])"
             )
         if pause is not None and prompt is not None:
-            self._ledger.leave(pause)
+            self._ledger.release(pause)
             raise AgentValueError(
                 f"approvals.run: the agent {agent.agent_id!r} has waited for people since an earlier run. "
                 "Call run without a prompt: the agent then continues with their answers"
@@ -255,7 +256,7 @@ class Approvals:
     def _answers(self, pause: Pause, turn: Turn) -> AgentInput:
         """Return a pause's interrupt responses. If two nodes ask under one id, both are approved or none."""
         answers: dict[str, Any] = {}
-        for question, record in self._ledger.end(pause):
+        for question, record in self._ledger.settle(pause):
             # Answer withdrawn questions too, or a hook would ask again. Nothing runs any more.
             response = self._rejected if record.outcome == "withdrawn" else record.response
             if answers.setdefault(question.interrupt_id, response) != response:
@@ -270,14 +271,13 @@ class Approvals:
         )
 
     async def _wait(
-        self, pause: Pause, hand_over_when: Callable[[], bool] | None, stop: Callable[[], bool]
+        self, pause: Pause, stop_waiting_when: Callable[[], bool] | None, stop: Callable[[], bool]
     ) -> None:
-        """Wait until a pause is decided, the agent is stopped, or `hand_over_when` is true."""
+        """Wait until a pause is decided, the agent is stopped, or `stop_waiting_when` is true."""
 
         def over() -> bool:
-            return (
-                not self._ledger.is_open(pause) or stop() or (hand_over_when is not None and hand_over_when())
-            )
+            wanted = stop_waiting_when is not None and stop_waiting_when()
+            return wanted or stop() or not self._ledger.is_open(pause)
 
         left = None if pause.deadline is None else pause.deadline - workflow.now()
         if left is not None and left <= timedelta(0):  # it passed between two runs of the workflow
@@ -292,7 +292,7 @@ class Approvals:
             except (asyncio.CancelledError, Exception):
                 announcing.cancel()
                 self._ledger.close(pause, "withdrawn", "The agent's run was cancelled", workflow.now())
-                self._ledger.end(pause)
+                self._ledger.settle(pause)
                 self._unmark_unless_pending()
                 raise
             announcing.cancel()
@@ -324,7 +324,7 @@ class Approvals:
             seen = workflow.unsafe.is_replaying()
             return self._ledger.decide(decision, workflow.now(), info.id if info else None, seen=seen)
 
-        return await self._answered.once(decide)
+        return await self._answered.run_once(decide)
 
     def _pending_query(self) -> list[PendingApproval]:
         return shown(self.pending)
@@ -346,13 +346,13 @@ def _stop_of(agent: Agent | MultiAgentBase, signal: threading.Event | None) -> C
 def _check_condition(condition: object, agent: Agent | MultiAgentBase) -> None:
     if condition is not None and not isinstance(agent, Agent):
         raise AgentTypeError(
-            f"approvals.run: hand_over_when= is for agents. A {type(agent).__name__} cannot be carried into "
-            "another run of the workflow"
+            f"approvals.run: stop_waiting_when= is for agents. A {type(agent).__name__} cannot be carried "
+            "into another run of the workflow"
         )
     if condition is not None and not callable(condition):
         raise AgentTypeError(
-            f"approvals.run: hand_over_when={condition!r} is not a function. Write "
-            "hand_over_when=workflow.info().is_continue_as_new_suggested"
+            f"approvals.run: stop_waiting_when={condition!r} is not a function. Write "
+            "stop_waiting_when=workflow.info().is_continue_as_new_suggested"
         )
 
 

@@ -66,7 +66,7 @@ class MCPServers:
     def _close(self) -> None:
         for future in [in_thread(session.close) for session in self.sessions]:
             future.result()
-        self._clients.forget()
+        self._clients.clear()
 
 
 def _named_clients(factories: Mapping[str, MCPClientFactory] | None) -> "NamedFactories[MCPClient]":

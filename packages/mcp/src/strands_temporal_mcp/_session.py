@@ -256,7 +256,7 @@ class MCPSession:
         if not stopping.done():
             # Strands joins a thread that waits for the server, and cannot abandon it.
             logger.warning("server=<%s> | its session does not end; abandoning it", self.name)
-            self._clients.forget()  # the next session gets a new client
+            self._clients.clear()  # the next session gets a new client
         elif error := stopping.exception():  # how the connection ended; it is over anyway
             logger.debug("server=<%s>, error=<%s> | ended", self.name, error)
 

@@ -42,7 +42,7 @@ class AgentTracerProvider(ReplaySafeTracerProvider):
         # The SDK reads resource, sampler and limits from the OTEL_* variables.
         self._sdk = TracerProvider(id_generator=ids, shutdown_on_exit=False)
         super().__init__(self._sdk, ids)
-        self._ended = _Ended()
+        self._ended = _EndedSpans()
         self.export = SpanExport()
         self.add_span_processor(self.export)
 
@@ -62,7 +62,7 @@ class AgentTracerProvider(ReplaySafeTracerProvider):
 
 
 class _AgentTracer(Tracer):
-    def __init__(self, tracer: Tracer, ended: "_Ended", *, of_strands: bool) -> None:
+    def __init__(self, tracer: Tracer, ended: "_EndedSpans", *, of_strands: bool) -> None:
         self._tracer = tracer
         self._ended = ended
         self._of_strands = of_strands
@@ -135,7 +135,7 @@ class _CurrentSpan:
 class _AgentSpan(Span):
     """A span that ends once, however often the workflow replays. Drops content unless it is allowed."""
 
-    def __init__(self, span: Span, ended: "_Ended", *, content: bool) -> None:
+    def __init__(self, span: Span, ended: "_EndedSpans", *, content: bool) -> None:
         self._span = span
         self._ended = ended
         self._content = content
@@ -203,7 +203,7 @@ class _AgentSpan(Span):
         return not self.is_block or self._error is None or workflow.is_failure_exception(self._error)
 
 
-class _Ended:
+class _EndedSpans:
     """The spans that recently ended in workflows. A workflow task that is tried again ends them again."""
 
     def __init__(self) -> None:

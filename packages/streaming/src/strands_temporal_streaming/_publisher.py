@@ -45,7 +45,7 @@ CANCEL_PATIENCE = timedelta(seconds=2)
 _RETRY_DELAY = 0.5  # seconds; the SDK has already retried with its own backoff
 
 # A retry would get the same error: the workflow is closed, or the server's limit of signals is reached.
-_DEFINITIVE = frozenset(
+FATAL_STATUSES = frozenset(
     {
         RPCStatusCode.FAILED_PRECONDITION,
         RPCStatusCode.INVALID_ARGUMENT,
@@ -197,7 +197,7 @@ class AttemptPublisher:
                 # Sends the same batch with the same number until it is accepted: the workflow counts it once.
                 await self._stream.flush()
             except Exception as error:  # noqa: BLE001 - see the head of this module
-                if isinstance(error, RPCError) and error.status not in _DEFINITIVE:
+                if isinstance(error, RPCError) and error.status not in FATAL_STATUSES:
                     await asyncio.sleep(_RETRY_DELAY)
                     continue
                 self._gave_up = True

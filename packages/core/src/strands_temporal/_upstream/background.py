@@ -20,7 +20,7 @@ from .teardown import check_not_torn_down
 T = TypeVar("T")
 
 
-class BackgroundRuntime:
+class WorkflowTaskRuntime:
     """Stands in for Strands' runtime. Runs its operations on the workflow's loop."""
 
     async def run(self, operation: Callable[[], Any]) -> Any:
@@ -32,7 +32,7 @@ class BackgroundRuntime:
         return result
 
 
-class OneLoop:
+class WorkflowLoop:
     """The workflow's loop, plus the methods that Strands calls on a loop in another thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -50,7 +50,7 @@ class OneLoop:
         return self._loop.call_soon(callback, *args)
 
 
-def start(coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+def create_task(coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
     """Start a coroutine on this loop. Outside a workflow Strands passes it here from another thread."""
     try:
         check_not_torn_down()
@@ -60,7 +60,7 @@ def start(coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
     return asyncio.create_task(coroutine)
 
 
-def on_this_loop(future: "concurrent.futures.Future[T]") -> "asyncio.Future[T]":
+def wrap_future(future: "concurrent.futures.Future[T]") -> "asyncio.Future[T]":
     """Return an asyncio future for a `concurrent.futures.Future` that this workflow itself completes.
 
     Strands waits this way for an invocation with the same `idempotency_token` that already runs (1.62:

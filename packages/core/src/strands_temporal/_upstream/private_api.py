@@ -9,7 +9,7 @@ from typing import Any, cast
 from strands import Agent, ToolContext
 from temporalio import workflow
 
-from .sync_calls import capture
+from .sync_calls import intercept_coroutine
 
 ENDS_WAITING = "strands-temporal-ends-waiting"
 """Patch id. In histories of earlier releases an agent that was stopped kept waiting for answers, and the next
@@ -51,8 +51,9 @@ async def call_tool(agent: Agent, name: str, arguments: dict[str, Any]) -> Any:
     """
     recorded = arguments.get("record_direct_tool_call")
     locked = agent.record_direct_tool_call if recorded is None else recorded
-    # Strands takes the lock to find the tool and releases it when `capture` leaves, so take it again.
-    call = capture(lambda: getattr(agent.tool, name)(**arguments))
+    # Strands takes the lock to find the tool, and releases it when its coroutine is intercepted. Take it
+    # again.
+    call = intercept_coroutine(lambda: getattr(agent.tool, name)(**arguments))
     lock: Any = getattr(agent, "_concurrency")  # noqa: B009  # private
     if locked:
         lock.try_acquire_lock()

@@ -25,14 +25,14 @@ _ADVICE = (
 )
 
 
-class _Drive:
+class _InlineRun:
     """One coroutine that runs to its end at once."""
 
     def __init__(self) -> None:
         self.refused: SynchronousCallError | None = None
 
 
-class CapturedCall(BaseException):  # no error: it carries a coroutine out of synchronous code
+class InterceptedCoroutine(BaseException):  # no error: it carries a coroutine out of synchronous code
     """Carries the coroutine of a synchronous call out of Strands, for a caller in the `capturing` block."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
@@ -40,7 +40,7 @@ class CapturedCall(BaseException):  # no error: it carries a coroutine out of sy
         self.coroutine = coroutine
 
 
-_drive: ContextVar[_Drive | None] = ContextVar("strands_temporal_drive", default=None)
+_drive: ContextVar[_InlineRun | None] = ContextVar("strands_temporal_drive", default=None)
 _capture: ContextVar[bool] = ContextVar("strands_temporal_capture", default=False)
 
 
@@ -56,16 +56,16 @@ def check_may_wait(what: str) -> None:
         raise drive.refused
 
 
-def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
+def run_inline(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end. Stands in for `asyncio.run` in a workflow.
 
     Raises:
         SynchronousCallError: If it must wait.
-        CapturedCall: In the block of `capturing`; it holds the coroutine.
+        InterceptedCoroutine: In the block of `capturing`; it holds the coroutine.
     """
     if _capture.get():
-        raise CapturedCall(coroutine)
-    drive = _Drive()
+        raise InterceptedCoroutine(coroutine)
+    drive = _InlineRun()
     token = _drive.set(drive)
     try:
         coroutine.send(None)
@@ -85,7 +85,7 @@ def run_now(coroutine: Coroutine[Any, Any, T]) -> T:
 
 @contextlib.contextmanager
 def capturing() -> Generator[None]:
-    """Make a synchronous call of Strands raise `CapturedCall` instead of running its coroutine."""
+    """Make a synchronous call of Strands raise `InterceptedCoroutine` instead of running its coroutine."""
     token = _capture.set(True)
     try:
         yield
@@ -109,11 +109,11 @@ class InlineExecutor:
         return future
 
 
-def capture(call: Callable[[], Any]) -> Coroutine[Any, Any, Any]:
+def intercept_coroutine(call: Callable[[], Any]) -> Coroutine[Any, Any, Any]:
     """Return the coroutine that a synchronous call of Strands would run in a thread."""
     with capturing():
         try:
             call()
-        except CapturedCall as captured:
+        except InterceptedCoroutine as captured:
             return captured.coroutine
     raise RuntimeError("Strands did not start a coroutine for the tool, as 1.62 does")

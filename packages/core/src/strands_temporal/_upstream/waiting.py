@@ -14,10 +14,16 @@ from typing import Any, TypeVar, cast
 
 from temporalio import workflow
 
-from .background import BackgroundRuntime, OneLoop, on_this_loop, start, wait_for_settlement
+from .background import (
+    WorkflowLoop,
+    WorkflowTaskRuntime,
+    create_task,
+    wait_for_settlement,
+    wrap_future,
+)
 from .cancel_signal import CancelSignal
 from .stand_in import StandIn
-from .sync_calls import InlineExecutor, run_now
+from .sync_calls import InlineExecutor, run_inline
 
 T = TypeVar("T")
 
@@ -40,7 +46,7 @@ class WorkflowExecutor(StandIn):
 
 class WorkflowAsyncio(StandIn):
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return run_now(coroutine) if workflow.in_workflow() else self._original.run(coroutine)
+        return run_inline(coroutine) if workflow.in_workflow() else self._original.run(coroutine)
 
     def wait_for(self, awaitable: Awaitable[T], timeout: float | None) -> Coroutine[Any, Any, T]:
         # Only the poll loses its time-out: `node_timeout` comes through here too and must stay.
@@ -51,22 +57,22 @@ class WorkflowAsyncio(StandIn):
 
     def get_running_loop(self) -> Any:
         loop = self._original.get_running_loop()
-        return OneLoop(loop) if workflow.in_workflow() else loop
+        return WorkflowLoop(loop) if workflow.in_workflow() else loop
 
     def run_coroutine_threadsafe(self, coroutine: Coroutine[Any, Any, Any], loop: Any) -> Any:
         if workflow.in_workflow():
-            return start(coroutine)
+            return create_task(coroutine)
         return self._original.run_coroutine_threadsafe(coroutine, loop)
 
     def wrap_future(self, future: Any) -> Any:
         if not workflow.in_workflow():
             return self._original.wrap_future(future)
-        return on_this_loop(cast("Any", future)) if isinstance(future, ThreadsFuture) else future
+        return wrap_future(cast("Any", future)) if isinstance(future, ThreadsFuture) else future
 
 
 class WorkflowBackgroundRuntime(StandIn):
     def __call__(self) -> Any:
-        return BackgroundRuntime() if workflow.in_workflow() else self._original()
+        return WorkflowTaskRuntime() if workflow.in_workflow() else self._original()
 
 
 class WorkflowSettlement(StandIn):

@@ -31,7 +31,7 @@ class ActivityAgentState(AgentState):
         self._changed[key] = None
 
     def patch(self) -> dict[str, Any] | None:
-        """Return the changes, as in `ToolAnswer.state`; None if there are none."""
+        """Return the changes, as in `ToolOutcome.state`; None if there are none."""
         state: dict[str, Any] = self.get()
         changed = {key: encode_any(state[key]) for key in self._changed if key in state}
         removed = [key for key in self._changed if key not in state]

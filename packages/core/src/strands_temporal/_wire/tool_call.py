@@ -27,8 +27,8 @@ automatically. A cancellation arrives with the response to a heartbeat, and the 
 intervals of at most 80 % of this time-out."""
 
 
-TOOL_ANSWER_VERSION = 1
-"""Version of the layout of `ToolAnswer`. It increases when a field changes its meaning."""
+TOOL_OUTCOME_VERSION = 1
+"""Version of the layout of `ToolOutcome`. It increases when a field changes its meaning."""
 
 
 TOOL_ARGUMENTS_VERSION = 1
@@ -74,7 +74,7 @@ _ARGUMENTS_KEY = "strands_arguments"
 
 
 @dataclass(frozen=True)
-class ToolAnswer:
+class ToolOutcome:
     """The answer of a tool call's activity. The worker builds it from the real object that the tool returned.
 
     It crosses as the dict of `to_wire`, which has only the fields that are set: most answers are one text. A
@@ -92,7 +92,7 @@ class ToolAnswer:
     text: Any = None
     result: Any = None
     state: dict[str, Any] | None = None
-    version: int = TOOL_ANSWER_VERSION
+    version: int = TOOL_OUTCOME_VERSION
 
     def to_wire(self) -> dict[str, Any]:
         """Return the dict that crosses to the workflow."""
@@ -100,7 +100,7 @@ class ToolAnswer:
         return {_ANSWER_KEY: self.version, **{k: v for k, v in fields.items() if v is not None}}
 
     @classmethod
-    def from_wire(cls, value: Any) -> "ToolAnswer | None":
+    def from_wire(cls, value: Any) -> "ToolOutcome | None":
         """Return the answer that crossed as `value`, or None for an activity's bare value."""
         if not isinstance(value, dict):
             return None

@@ -46,16 +46,16 @@ class Item(NamedTuple):
     Attributes:
         value: A copy of its dicts and lists, because Strands changes messages in place. Texts are shared.
         digest: Digest of its JSON.
-        only_text: Whether all its leaves are text: then `==` is exact, and faster than `same`.
+        only_text: Whether all its leaves are text: then `==` is exact, and faster than `json_equal`.
     """
 
     value: Any
     digest: bytes
     only_text: bool
 
-    def is_still(self, value: Any) -> bool:
+    def is_unchanged(self, value: Any) -> bool:
         """Tell whether a value has the same JSON as this item when it was sent."""
-        return bool(self.value == value) if self.only_text else same(self.value, value)
+        return bool(self.value == value) if self.only_text else json_equal(self.value, value)
 
 
 class Delta(NamedTuple):
@@ -136,7 +136,7 @@ def delta(before: Sequence[Item], values: Sequence[Any], answer: str = "", call:
     size = 0
     at = 0  # where the next item of `before` is expected
     for value in values:
-        if at < len(before) and before[at].is_still(value):
+        if at < len(before) and before[at].is_unchanged(value):
             place: int | None = at
         else:
             encoded = encode(value)
@@ -175,7 +175,7 @@ class _Places:
         return self._places.get(digest)
 
 
-def rebuilt(
+def apply_delta(
     before: Sequence[T], parts: Iterable[Part], answer: T | None, make: Callable[[Any], T]
 ) -> list[T]:
     """Return the list that `parts` describes as a delta against the previous one.
@@ -205,7 +205,7 @@ def rebuilt(
     return items
 
 
-def same(kept: Any, value: Any) -> bool:
+def json_equal(kept: Any, value: Any) -> bool:
     """Tell whether a value has the same JSON as its copy. Texts that are the same object cost nothing."""
     if kept is value:  # no dict or list: those were copied
         return True
@@ -216,14 +216,14 @@ def same(kept: Any, value: Any) -> bool:
         if len(kept) != len(value):
             return False
         for (kept_key, kept_item), (key, item) in zip(kept.items(), value.items(), strict=True):
-            if not (kept_item is item or same(kept_item, item)) or kept_key != key:
+            if not (kept_item is item or json_equal(kept_item, item)) or kept_key != key:
                 return False
         return True
     if kind is list:
         if len(kept) != len(value):
             return False
         for kept_item, item in zip(kept, value, strict=True):
-            if not (kept_item is item or same(kept_item, item)):
+            if not (kept_item is item or json_equal(kept_item, item)):
                 return False
         return True
     if kind is float:  # 0.0 and -0.0 are equal
@@ -235,7 +235,7 @@ _PLAIN = (str, int, bool, bytes, type(None))
 
 
 def _copy(value: Any) -> Any:
-    """Return a copy of a value's dicts and lists, for `same` to compare. Texts and bytes are shared."""
+    """Return a copy of a value's dicts and lists, for `json_equal` to compare. Texts and bytes are shared."""
     if type(value) in _PLAIN:
         return value
     if isinstance(value, Mapping):

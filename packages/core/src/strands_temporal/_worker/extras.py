@@ -13,7 +13,7 @@ GROUP = "strands_temporal.plugins"
 """Entry point group in which each sibling declares its plugin class, under the name of its extra."""
 
 
-def load_plugin(extra: str, asked: str) -> Any:
+def load_extra(extra: str, asked: str) -> Any:
     """Return the plugin class of a sibling.
 
     Args:

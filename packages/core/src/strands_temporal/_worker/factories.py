@@ -66,7 +66,7 @@ class NamedFactories(Generic[T]):
         self._factories = dict(factories)
         self._expected = expected
         self._failure_type = failure_type
-        self._made: dict[tuple[str, str], _Making[T]] = {}
+        self._made: dict[tuple[str, str], _Pending[T]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -118,12 +118,12 @@ class NamedFactories(Generic[T]):
             ).start()
         return await asyncio.wrap_future(making.product)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Drop all products. The next `get` makes a new one. Called when the worker ends."""
         with self._lock:
             self._made.clear()
 
-    def _claim(self, name: str, variant: Variant[T] | None) -> "tuple[_Making[T], bool]":
+    def _claim(self, name: str, variant: Variant[T] | None) -> "tuple[_Pending[T], bool]":
         """Return the entry of a product, finished or in progress, and whether the caller must make it."""
         key = (name, variant.key if variant else "")
         with self._lock:
@@ -132,11 +132,11 @@ class NamedFactories(Generic[T]):
             variants = [known for known in self._made if known[1]]
             if variant and len(variants) >= _KEPT_VARIANTS:
                 del self._made[variants[0]]
-            making = self._made[key] = _Making[T](key)
+            making = self._made[key] = _Pending[T](key)
             making.product.set_running_or_notify_cancel()  # a cancelled waiter must not cancel it
             return making, True
 
-    def _make(self, name: str, making: "_Making[T]", variant: Variant[T] | None) -> None:
+    def _make(self, name: str, making: "_Pending[T]", variant: Variant[T] | None) -> None:
         making.thread = threading.get_ident()
         try:
             made = self._product(name)
@@ -186,7 +186,7 @@ class NamedFactories(Generic[T]):
 
 
 @dataclass
-class _Making(Generic[T]):
+class _Pending(Generic[T]):
     """A product that is finished or in progress."""
 
     key: tuple[str, str]

@@ -88,9 +88,9 @@ class HostedTools:
         """The activities; none if there are no tools."""
         return [self.list_hosted_tools, self.invoke_tool] if self.given else []
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Drop the tools that factories returned. Called when the worker ends."""
-        self._sets.forget()
+        self._sets.clear()
 
     @activity.defn(name=LIST_TOOLS_ACTIVITY)
     async def list_hosted_tools(self, patterns: list[str]) -> HostedToolListing:

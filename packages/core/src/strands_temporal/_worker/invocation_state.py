@@ -55,19 +55,19 @@ def _same(old: Any, new: Any) -> bool:
     return old is not _MISSING and json.dumps(encode(old)) == json.dumps(encode(new))
 
 
-def models_state(sent: Mapping[str, Any]) -> dict[str, Any]:
+def model_invocation_state(sent: Mapping[str, Any]) -> dict[str, Any]:
     """Return the state for a model on the worker: the sent values, and Strands' `request_state`."""
     state = cast("dict[str, Any]", decode(sent))
     state.setdefault(REQUEST_STATE, {})
     return state
 
 
-def written(sent: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def changed_keys(sent: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Return the values that a model wrote into its state, encoded, and the keys that it removed.
 
     Args:
         sent: The state that came from the workflow, encoded.
-        state: The mapping that `models_state` returned, after the call.
+        state: The mapping that `model_invocation_state` returned, after the call.
     """
     before = {REQUEST_STATE: {}, **sent}
     changed: dict[str, Any] = {}

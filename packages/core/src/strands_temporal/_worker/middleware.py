@@ -108,10 +108,10 @@ class ModelCallInterceptor(worker.Interceptor):
         self, next: worker.ActivityInboundInterceptor
     ) -> worker.ActivityInboundInterceptor:  # Temporal's name
         """See base class."""
-        return _Contribute(next, self._middleware)
+        return _MiddlewareInterceptor(next, self._middleware)
 
 
-class _Contribute(worker.ActivityInboundInterceptor):
+class _MiddlewareInterceptor(worker.ActivityInboundInterceptor):
     def __init__(self, next: worker.ActivityInboundInterceptor, middleware: ModelCallMiddleware) -> None:
         super().__init__(next)
         self._middleware = middleware

@@ -34,10 +34,10 @@ from .._wire.model_call import (
 from .._wire.values import decode, encode
 from .._wire.versions import check_wire_version
 from .call_ids import UnequalIds
-from .extras import load_plugin
+from .extras import load_extra
 from .factories import NamedFactories, Variant
 from .heartbeat import heartbeating
-from .invocation_state import models_state, written
+from .invocation_state import changed_keys, model_invocation_state
 from .middleware import (
     STREAMING_MIDDLEWARE,
     ModelCallMiddleware,
@@ -46,11 +46,11 @@ from .middleware import (
     compose,
     in_order,
 )
-from .model_facts import facts_of
-from .model_failures import model_failure, require_whole
+from .model_facts import describe_model
+from .model_failures import model_failure, require_complete
 from .output_model import OutputModels, dump
 from .results import check_result
-from .transcripts import KeptTranscripts, Resolved
+from .transcripts import KeptTranscripts, ResolvedCall
 
 
 class ModelActivities:
@@ -114,7 +114,7 @@ class ModelActivities:
             try:
                 ids = UnequalIds()
                 events = encode(await _collect(stream(request), ids))
-                answer = await self._transcripts.answered(call.transcript, events)
+                answer = await self._transcripts.store_answer(call.transcript, events)
                 answer_id = secrets.token_hex(8) if ids.calls else ""
                 result = _result(events, answer, answer_id, call, request, provider).to_wire()
             except Exception as error:  # noqa: BLE001  # a provider may raise anything; it is typed here
@@ -206,7 +206,7 @@ class _Provider:
 
 async def _collect(stream: AsyncIterator[StreamEvent], ids: UnequalIds) -> list[StreamEvent]:
     events = [ids(event) async for event in stream]  # middleware may have an answer of its own
-    require_whole(events)
+    require_complete(events)
     return merge_deltas(events)
 
 
@@ -219,13 +219,13 @@ def _result(
     provider: _Provider,
 ) -> ModelResult:
     state = encode(request.model_state)
-    changed, removed = written(call.invocation_state, request.invocation_state)
+    changed, removed = changed_keys(call.invocation_state, request.invocation_state)
     return ModelResult(
         events=events,
         answer=answer,
         model_state=None if state == call.model_state else state,
         version=WIRE_VERSION,
-        facts=facts_of(request.model) if call.facts else None,
+        facts=describe_model(request.model) if call.facts else None,
         invocation_state=changed,
         invocation_state_removed=removed,
         output=None if provider.output is None else encode(dump(provider.output)),
@@ -239,14 +239,14 @@ def _middleware(request: ModelRequest) -> Sequence[ModelCallMiddleware]:
     if request.streaming_topic is None or any(layer.key == STREAMING_MIDDLEWARE for layer in active):
         return active
     try:
-        plugin = load_plugin("streaming", f"streaming_topic={request.streaming_topic!r}")
+        plugin = load_extra("streaming", f"streaming_topic={request.streaming_topic!r}")
     except MissingExtraError as error:
         raise ApplicationError(str(error), type=MISSING_EXTRA, non_retryable=True) from error
     return in_order([*active, plugin.model_call_middleware()])
 
 
 def _request(
-    call: ModelCall, about: Resolved, model: Model, output_model: type[BaseModel] | None
+    call: ModelCall, about: ResolvedCall, model: Model, output_model: type[BaseModel] | None
 ) -> ModelRequest:
     return ModelRequest(
         model_name=call.model,
@@ -256,7 +256,7 @@ def _request(
         system_prompt=about.system_prompt,
         system_prompt_content=about.system_blocks,
         tool_choice=decode(call.tool_choice),
-        invocation_state=models_state(call.invocation_state),
+        invocation_state=model_invocation_state(call.invocation_state),
         model_state=cast("dict[str, Any] | None", decode(call.model_state)),
         session_id=about.session_id,
         dynamic_trailing_blocks=call.dynamic_trailing_blocks,

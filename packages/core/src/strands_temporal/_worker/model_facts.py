@@ -14,7 +14,7 @@ from .._upstream.private_api import enforces_structured_output
 from .._wire.model_call import ModelFacts
 from .._wire.values import encode, is_json
 
-HARMLESS_SETTINGS = frozenset(
+RECORDED_SETTINGS = frozenset(
     {
         "context_window_limit",
         "frequency_penalty",
@@ -48,7 +48,7 @@ _GROUPS = ("params", "options")
 _LONGEST_TEXT = 500
 
 
-def facts_of(model: Model) -> ModelFacts:
+def describe_model(model: Model) -> ModelFacts:
     """Return what a workflow may know of `model`."""
     try:
         config: Any = model.get_config()
@@ -61,17 +61,17 @@ def facts_of(model: Model) -> ModelFacts:
     return ModelFacts(
         stateful=model.stateful is True,
         context_window_limit=limit if isinstance(limit, int) else None,
-        config=encode(harmless(config)),
+        config=encode(safe_config(config)),
         structured_output=enforces_structured_output(model),
     )
 
 
-def harmless(config: object) -> dict[str, Any]:
+def safe_config(config: object) -> dict[str, Any]:
     """Return the part of a model's configuration that may appear in history."""
     if isinstance(config, Mapping):
         settings = cast("Mapping[str, Any]", config)
     else:
-        settings = {name: getattr(config, name, None) for name in (*HARMLESS_SETTINGS, *_GROUPS)}
+        settings = {name: getattr(config, name, None) for name in (*RECORDED_SETTINGS, *_GROUPS)}
     kept = _kept(settings)
     for group in _GROUPS:
         inner = settings.get(group)
@@ -84,7 +84,7 @@ def _kept(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in settings.items()
-        if name in HARMLESS_SETTINGS and value is not None and _is_plain(value)
+        if name in RECORDED_SETTINGS and value is not None and _is_plain(value)
     }
 
 

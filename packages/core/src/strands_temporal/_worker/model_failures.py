@@ -91,7 +91,7 @@ def model_failure(error: Exception) -> FailureError:
     )
 
 
-def require_whole(events: Sequence[StreamEvent]) -> None:
+def require_complete(events: Sequence[StreamEvent]) -> None:
     """Raise a retryable failure for a message that began but did not end.
 
     boto3 treats a lost connection as the end of a stream (if the response has a length), and Strands'

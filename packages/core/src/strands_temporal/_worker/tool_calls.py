@@ -29,7 +29,7 @@ from .cut_short import whole_or_again
 from .heartbeat import running
 from .held_context import complete_context
 from .tool_context import begin_call, changed_state, current_call, remember_context, remember_state
-from .tool_results import tool_answer
+from .tool_results import outcome_of
 from .transcript_queries import TranscriptQueries
 
 logger = logging.getLogger(__name__)
@@ -85,10 +85,10 @@ def forward_progress(sink: ProgressSink) -> Generator[None]:
         _sinks.reset(token)
 
 
-class ToolCalls(worker.ActivityInboundInterceptor):
+class ToolCallsInterceptor(worker.ActivityInboundInterceptor):
     """Serves the activities that a workflow started for tool calls and hooks. Ignores all others."""
 
-    _heartbeats: "Heartbeats"
+    _heartbeats: "HeartbeatsInterceptor"
 
     def __init__(self, next: worker.ActivityInboundInterceptor, queries: TranscriptQueries) -> None:
         super().__init__(next)
@@ -96,7 +96,7 @@ class ToolCalls(worker.ActivityInboundInterceptor):
 
     def init(self, outbound: worker.ActivityOutboundInterceptor) -> None:
         """See base class."""
-        self._heartbeats = Heartbeats(outbound)
+        self._heartbeats = HeartbeatsInterceptor(outbound)
         super().init(self._heartbeats)
 
     async def execute_activity(self, input: worker.ExecuteActivityInput) -> Any:
@@ -119,7 +119,7 @@ class ToolCalls(worker.ActivityInboundInterceptor):
                 await complete_context(context, input.headers, self._queries)
                 remember_state(context)
                 value = await self.next.execute_activity(input)
-                return await tool_answer(value, changed_state(context))
+                return await outcome_of(value, changed_state(context))
             except Exception as error:
                 failure = tool_failure(error)
                 if failure is None:
@@ -135,7 +135,7 @@ class WorkerToolCall:
         heartbeats: The activity's heartbeats; None for an activity in a process pool.
     """
 
-    def __init__(self, key: str, heartbeats: "Heartbeats | None") -> None:
+    def __init__(self, key: str, heartbeats: "HeartbeatsInterceptor | None") -> None:
         self.key = key
         self.attempt = activity.info().attempt
         self.same_process = heartbeats is not None
@@ -163,7 +163,7 @@ class WorkerToolCall:
             self._heartbeats.report(progress, self.sinks)
 
 
-class Heartbeats(worker.ActivityOutboundInterceptor):
+class HeartbeatsInterceptor(worker.ActivityOutboundInterceptor):
     """Sends the heartbeats of a tool's or a hook's activity.
 
     Between the activity's own heartbeats it sends further ones, with the activity's last details.

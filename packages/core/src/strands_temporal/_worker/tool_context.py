@@ -84,7 +84,7 @@ def current_call() -> ToolCall | None:
 
 
 def changed_state(context: ToolContext) -> dict[str, Any] | None:
-    """Return the activity's changes for the agent, as in `ToolAnswer.state`."""
+    """Return the activity's changes for the agent, as in `ToolOutcome.state`."""
     record = record_of(context)
     state, before = record.agent_state, record.invocation_state
     changed = changes(before, context.invocation_state) if before is not None else []

@@ -10,7 +10,7 @@ from strands import ToolContext, tool
 
 from .._wire.failure_sizes import text_of
 from .._wire.sizes import LARGEST_PAYLOAD
-from .._wire.tool_call import ToolAnswer
+from .._wire.tool_call import ToolOutcome
 from .._wire.tool_failures import ToolResultError
 from .._wire.values import encode
 from .results import result_size
@@ -22,12 +22,12 @@ async def _returned(tool_context: "ToolContext[Any]") -> Any:
     return tool_context.invocation_state["value"]
 
 
-async def tool_answer(value: Any, state: dict[str, Any] | None) -> dict[str, Any]:
+async def outcome_of(value: Any, state: dict[str, Any] | None) -> dict[str, Any]:
     """Return the answer that crosses to the workflow, for the value that a tool's activity returned.
 
     Args:
         value: The value that the activity returned.
-        state: Its changes to the agent's state and the invocation state, as in `ToolAnswer.state`.
+        state: Its changes to the agent's state and the invocation state, as in `ToolOutcome.state`.
 
     Raises:
         ToolResultError: If `value` is a complete tool result that contains something that cannot cross, or is
@@ -42,9 +42,9 @@ async def tool_answer(value: Any, state: dict[str, Any] | None) -> dict[str, Any
         case {"status": "success", "content": [{"text": text, **more_of_block}], **more} if not (
             more or more_of_block
         ):
-            answer = ToolAnswer(text=text, state=state).to_wire()
+            answer = ToolOutcome(text=text, state=state).to_wire()
         case _:
-            answer = ToolAnswer(result=wire, state=state).to_wire()
+            answer = ToolOutcome(result=wire, state=state).to_wire()
     size = await result_size(answer)
     if size > LARGEST_PAYLOAD:
         raise ToolResultError(

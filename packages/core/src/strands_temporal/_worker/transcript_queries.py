@@ -100,10 +100,10 @@ class TranscriptQueries:
         if lock is None:
             lock = self._locks[key] = asyncio.Lock()
         async with lock:
-            return await _Asking(agent, call, news).all_pages()
+            return await _TranscriptFetch(agent, call, news).all_pages()
 
 
-class _Asking:
+class _TranscriptFetch:
     """The queries of one activity for one conversation or value."""
 
     def __init__(self, agent: int, call: int, news: bool) -> None:

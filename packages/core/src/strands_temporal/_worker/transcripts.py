@@ -23,11 +23,11 @@ from .._wire.transcript_parts import part_from_wire
 from .._wire.transcripts import (
     ANSWER_DIGITS,
     Frame,
+    apply_delta,
     canonical,
     digest_of,
     digest_of_all,
     digest_of_frame,
-    rebuilt,
     system_prompt_of,
 )
 from .._wire.values import decode, encode, known_fields
@@ -37,7 +37,7 @@ DEFAULT_CACHE_BYTES = 64 * 1024 * 1024
 """Bytes of conversations that a worker keeps: enough for a few hundred long ones."""
 
 
-class Resolved(NamedTuple):
+class ResolvedCall(NamedTuple):
     """The conversation of a model call, decoded. The caller may change it."""
 
     messages: Messages
@@ -56,7 +56,7 @@ class _Item(NamedTuple):
 
 
 @dataclass
-class _Kept:
+class _CachedTranscript:
     """The latest conversation of one agent."""
 
     call: int
@@ -74,7 +74,7 @@ class _Kept:
 
 
 _Key = tuple[str, str, int]
-_NOTHING = _Kept(0, "", (), (), {})
+_EMPTY = _CachedTranscript(0, "", (), (), {})
 
 
 class KeptTranscripts:
@@ -86,7 +86,7 @@ class KeptTranscripts:
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
-        self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
+        self._kept: OrderedDict[_Key, _CachedTranscript] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()  # workers with different event loops may share a plugin
         self.queries = TranscriptQueries()
@@ -96,7 +96,7 @@ class KeptTranscripts:
         """Bytes of JSON that are kept now."""
         return self._bytes
 
-    async def resolve(self, transcript: Transcript) -> Resolved:
+    async def resolve(self, transcript: Transcript) -> ResolvedCall:
         """Return the conversation of a call, from the cache or from the workflow. Runs in an activity.
 
         Raises:
@@ -113,7 +113,7 @@ class KeptTranscripts:
         self._keep(key, kept)
         return _resolved(kept)
 
-    async def answered(self, transcript: Transcript, events: Sequence[Any]) -> str:
+    async def store_answer(self, transcript: Transcript, events: Sequence[Any]) -> str:
         """Keep the answer to a call and return the first digits of its digest; empty if it has no message.
 
         Args:
@@ -131,19 +131,19 @@ class KeptTranscripts:
             self._keep(key, replace(kept, answer=answer))
         return answer.digest.hex()[:ANSWER_DIGITS]
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Drop all conversations. Called when the worker ends."""
         with self._lock:
             self._kept.clear()
             self._bytes = 0
 
-    async def _asked(self, before: _Kept | None, transcript: Transcript) -> _Kept:
+    async def _asked(self, before: _CachedTranscript | None, transcript: Transcript) -> _CachedTranscript:
         """Ask the workflow for the conversation; only for the new items if that is enough."""
         kept = None
         if before is not None and transcript.messages is None and before.call == transcript.call - 1:
             kept = _put_together(before, await self.queries.ask(transcript, news=True))
         if kept is None:
-            kept = _rebuilt(_NOTHING, await self.queries.ask(transcript, news=False))
+            kept = _rebuilt(_EMPTY, await self.queries.ask(transcript, news=False))
         if kept.digest != transcript.digest:
             # Content with a time or a random id differs after each replay. The workflow's current one counts.
             activity.logger.warning(
@@ -154,7 +154,7 @@ class KeptTranscripts:
             _count("differences", "Conversations that were another after a replay of their workflow")
         return kept
 
-    def _keep(self, key: _Key, kept: _Kept) -> None:
+    def _keep(self, key: _Key, kept: _CachedTranscript) -> None:
         with self._lock:
             if (old := self._kept.pop(key, None)) is not None:
                 self._bytes -= old.size
@@ -165,14 +165,14 @@ class KeptTranscripts:
                 self._bytes -= dropped.size
 
 
-def _put_together(before: _Kept | None, transcript: Transcript) -> _Kept | None:
+def _put_together(before: _CachedTranscript | None, transcript: Transcript) -> _CachedTranscript | None:
     """Return the conversation of a call, or None if the call's delta is not against the cached one."""
     if before is not None and (before.call, before.digest) == (transcript.call, transcript.digest):
         return before
     if transcript.messages is None:
         return None
     if before is None or transcript.call == 1:
-        before = _NOTHING
+        before = _EMPTY
     if before.call != transcript.call - 1:
         return None
     try:
@@ -182,24 +182,24 @@ def _put_together(before: _Kept | None, transcript: Transcript) -> _Kept | None:
     return kept if _digest(kept) == transcript.digest else None
 
 
-def _rebuilt(before: _Kept, transcript: Transcript) -> _Kept:
+def _rebuilt(before: _CachedTranscript, transcript: Transcript) -> _CachedTranscript:
     frame: dict[str, Any] = {**before.frame, **transcript.frame}
     tools = before.tools
     if transcript.tools is not None:
-        tools = rebuilt(before.tools, map(part_from_wire, transcript.tools), None, _item)
-    return _Kept(
+        tools = apply_delta(before.tools, map(part_from_wire, transcript.tools), None, _item)
+    return _CachedTranscript(
         transcript.call,
         transcript.digest,
-        rebuilt(before.messages, map(part_from_wire, transcript.messages or ()), before.answer, _item),
+        apply_delta(before.messages, map(part_from_wire, transcript.messages or ()), before.answer, _item),
         tools,
         cast("Frame", {name: value for name, value in frame.items() if value is not None}),
     )
 
 
-def _resolved(kept: _Kept) -> Resolved:
+def _resolved(kept: _CachedTranscript) -> ResolvedCall:
     prompt, blocks = system_prompt_of(kept.frame)
     output = kept.frame.get("output")
-    return Resolved(
+    return ResolvedCall(
         cast("Messages", _decoded(kept.messages)),
         cast("list[ToolSpec]", _decoded(kept.tools)) or None,
         prompt,
@@ -233,7 +233,7 @@ def _decoded(items: Sequence[_Item]) -> Any:
     return decode(json.loads(b"[" + b",".join(item.data for item in items) + b"]"))
 
 
-def _digest(kept: _Kept) -> str:
+def _digest(kept: _CachedTranscript) -> str:
     return digest_of_all(
         [item.digest for item in kept.messages],
         [item.digest for item in kept.tools],

@@ -89,7 +89,7 @@ async def execute_activity(
     # temporalio's overloads accept a name or a function, but not a union of both.
     with with_headers(own):
         handle = workflow.start_activity(cast("str", activity), args=args, result_type=result_type, **options)
-    by_signal = await ended(handle, cancel_signal)
+    by_signal = await wait_or_cancel(handle, cancel_signal)
     try:
         return handle.result()
     except (ActivityError, asyncio.CancelledError) as error:
@@ -128,7 +128,7 @@ def name_of(function: object) -> str:
     return str(getattr(function, "__qualname__", None) or repr(function))
 
 
-async def ended(handle: "asyncio.Task[Any]", signal: threading.Event | None) -> bool:
+async def wait_or_cancel(handle: "asyncio.Task[Any]", signal: threading.Event | None) -> bool:
     """Wait until an activity has ended, and cancel it when `signal` is set or the waiting task is cancelled.
 
     The activity's `cancellation_type` decides when a cancelled activity has ended: at once, unless it is

@@ -14,11 +14,11 @@ from typing_extensions import Unpack
 from .._errors import AgentCancelledError, AgentTypeError
 from .._upstream.private_api import activity_name
 from .._wire.tool_arguments import ActivityParameters, function_of
-from .._wire.tool_call import ToolAnswer
+from .._wire.tool_call import ToolOutcome
 from .._wire.tool_context import CONTEXT_PARAMETER
 from .activities import check_activity, check_in_workflow, name_of
 from .failures import construction_error
-from .invocation_state import users_state
+from .invocation_state import user_invocation_state
 from .options import ActivityOptions, merge_options, tool_defaults
 from .tool_calls import call_tool_activity
 from .tool_context import apply_state, takes_context
@@ -95,7 +95,7 @@ def activity_call(owner: str, activity: Callable[..., Any], options: ActivityOpt
 
     async def call(*, tool_context: "ToolContext[Any]", **arguments: Any) -> Any:
         check_in_workflow(activity_type)
-        state = users_state(owner, tool_context.invocation_state, warned) if with_context else None
+        state = user_invocation_state(owner, tool_context.invocation_state, warned) if with_context else None
         given: Any = tool_context.tool_use["input"]
         try:
             value = await call_tool_activity(
@@ -130,8 +130,8 @@ def _disguised(
 
 def _result(value: Any, context: "ToolContext[Any]", hint: Any) -> Any:
     """Apply the activity's state changes, and return the function's value for Strands."""
-    answer = ToolAnswer.from_wire(value)
-    if answer is None:  # from a worker without the plugin, or in a history older than `ToolAnswer`
+    answer = ToolOutcome.from_wire(value)
+    if answer is None:  # from a worker without the plugin, or in a history older than `ToolOutcome`
         return bare_value(value, hint)
     result = tool_value(answer)
     if answer.state:

@@ -20,7 +20,7 @@ from .._errors import AgentValueError, SnapshotsDisabledError, SynchronousCallEr
 from .._upstream.answers import answers_random, go_back_to
 from .._upstream.callers import called_by_strands
 from .._upstream.private_api import end_waiting
-from .agent_checks import check_conversation_manager, check_plugins, checked_sandbox, providers_hooks
+from .agent_checks import check_conversation_manager, check_plugins, checked_sandbox, tool_provider_hooks
 from .agent_options import TemporalAgentOptions, check_agent_options, snapshots_allowed, split_options
 from .carry import AgentCarry, pack, unpack
 from .failures import construction_error, mark_left_agent
@@ -70,7 +70,7 @@ class TemporalAgent(Agent):
         agent_options["model"] = _model("model", model, activity_options)
         self._activity_options = activity_options
         agent_options["aux_model"] = self._auxiliary(agent_options.get("aux_model"))
-        hooks = providers_hooks(agent_options.get("tools"), sandbox=agent_options.get("sandbox"))
+        hooks = tool_provider_hooks(agent_options.get("tools"), sandbox=agent_options.get("sandbox"))
         agent_options["sandbox"] = checked_sandbox(agent_options.get("sandbox"))
         agent_options["hooks"] = [*hooks, *(h for h in agent_options.get("hooks") or () if h not in hooks)]
         agent_options["retry_strategy"] = None

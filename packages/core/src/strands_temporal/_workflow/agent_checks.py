@@ -31,7 +31,7 @@ _HOST_IT = (
 )
 
 
-def providers_hooks(tools: Any, *, sandbox: Sandbox | None) -> list[Any]:
+def tool_provider_hooks(tools: Any, *, sandbox: Sandbox | None) -> list[Any]:
     """Return the tool providers in `tools` that are hook providers too, and refuse what cannot work.
 
     Strands loads a tool provider in a thread, which a workflow does not have. A provider for workflows loads

@@ -10,7 +10,7 @@ from .._errors import AgentValueError
 T = TypeVar("T")
 
 
-class AnsweredUpdates:
+class DeduplicatedUpdates:
     """Answers a repeated update with its first answer, and does not run it again.
 
     A client that lost an answer sends its update again, with the same update id. Within a run the server
@@ -20,7 +20,7 @@ class AnsweredUpdates:
 
         @workflow.update
         async def turn(self, prompt: str) -> str:
-            return await self._updates.once(lambda: self._answer(prompt))
+            return await self._updates.run_once(lambda: self._answer(prompt))
 
     Args:
         carried: The value that `carry()` returned in the previous run.
@@ -32,11 +32,11 @@ class AnsweredUpdates:
 
     def __init__(self, carried: Mapping[str, Any] | None = None, *, keep: int = 100) -> None:
         if keep < 1:
-            raise AgentValueError(f"AnsweredUpdates: keep={keep!r} keeps nothing. Give a positive number")
+            raise AgentValueError(f"DeduplicatedUpdates: keep={keep!r} keeps nothing. Give a positive number")
         self._answers: dict[str, Any] = dict(carried or {})
         self._keep = keep
 
-    async def once(self, answer: Callable[[], Awaitable[T]]) -> T:
+    async def run_once(self, answer: Callable[[], Awaitable[T]]) -> T:
         """Return the result of `answer`, or its earlier result for the same update id. Call it in an update.
 
         A failed update is not kept: if it is sent again, it runs again.
@@ -50,6 +50,9 @@ class AnsweredUpdates:
                 del self._answers[update_id]
         return cast("T", self._answers[update.id])
 
+    once = run_once
+    """Deprecated: the former name of `run_once`."""
+
     def carry(self) -> dict[str, Any]:
-        """Return the ids and answers as JSON values, for the next run's `AnsweredUpdates(carried=...)`."""
+        """Return ids and answers as JSON values, for `DeduplicatedUpdates(carried=...)` in the next run."""
         return dict(self._answers)

@@ -15,7 +15,7 @@ from .._wire.tool_context import HELD_PARTS
 from .transcripts import SentTranscripts
 
 
-class CrossingContext(NamedTuple):
+class ContextPayload(NamedTuple):
     """A tool's context as it crosses.
 
     Attributes:
@@ -28,18 +28,18 @@ class CrossingContext(NamedTuple):
 
 
 @contextmanager
-def crossing_context(context: Mapping[str, Any], *, complete: bool = True) -> Generator[CrossingContext]:
+def held_context(context: Mapping[str, Any], *, complete: bool = True) -> Generator[ContextPayload]:
     """Yield a tool's context as it crosses. During the block the worker can ask for the large values.
 
     Args:
-        context: The mapping that `wire_context` returned.
+        context: The mapping that `tool_context_payload` returned.
         complete: Whether the worker has `StrandsPlugin`, which completes the context. Otherwise all values
             are sent.
     """
     large = {name: context[name] for name in HELD_PARTS if context.get(name)} if complete else {}
     with SentTranscripts.of_this_run().hold(large) as held:
         if held is None:
-            yield CrossingContext(dict(context), {})
+            yield ContextPayload(dict(context), {})
             return
         wire = {name: value for name, value in context.items() if name not in large}
-        yield CrossingContext(wire, {HELD_HEADER: PayloadConverter.default.to_payload(held)})
+        yield ContextPayload(wire, {HELD_HEADER: PayloadConverter.default.to_payload(held)})

@@ -17,10 +17,10 @@ from .._wire.tool_call import (
     LIST_TOOLS_ACTIVITY,
     HostedToolListing,
     HostedToolSpec,
-    ToolAnswer,
+    ToolOutcome,
 )
 from .._wire.values import decode
-from .invocation_state import users_state
+from .invocation_state import user_invocation_state
 from .options import HEARTBEATING_TOOL_DEFAULTS, ActivityOptions, merge_options
 from .remote_tools import RemoteTool, RemoteTools
 from .tool_calls import call_tool_activity
@@ -128,7 +128,7 @@ class _HostedTool(RemoteTool):
     async def _call(self, context: "ToolContext[Any]") -> ToolResult:
         use = context.tool_use
         handle = self._handle
-        state = users_state(repr(handle), context.invocation_state, handle.warned)
+        state = user_invocation_state(repr(handle), context.invocation_state, handle.warned)
         given: Any = use["input"]
         arguments: dict[str, Any] = given if isinstance(given, dict) else {"input": given}
         options = {"summary": use["name"], **handle.options}
@@ -149,7 +149,7 @@ def _success(text: str) -> ToolResult:
 
 def _result(value: Any, context: "ToolContext[Any]") -> ToolResult:
     """Apply the activity's state changes, and return its result for Strands."""
-    answered = ToolAnswer.from_wire(value)
+    answered = ToolOutcome.from_wire(value)
     if answered is None:
         return cast("ToolResult", decode(value))
     if answered.state:

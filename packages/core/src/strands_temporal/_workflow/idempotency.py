@@ -65,7 +65,7 @@ def with_headers(headers: Mapping[str, Payload]) -> Generator[None]:
         _headers.reset(token)
 
 
-class ActivityHeaders(worker.WorkflowOutboundInterceptor):
+class ActivityHeadersInterceptor(worker.WorkflowOutboundInterceptor):
     """Adds the headers of a tool call or a hook to its activity."""
 
     def start_activity(self, input: worker.StartActivityInput) -> "workflow.ActivityHandle[Any]":

@@ -26,7 +26,7 @@ STRANDS_STATE_KEYS = frozenset(
 of the conversation. They never cross to the activity."""
 
 
-def users_state(owner: str, state: dict[str, Any], warned: set[str]) -> dict[str, Any]:
+def user_invocation_state(owner: str, state: dict[str, Any], warned: set[str]) -> dict[str, Any]:
     """Return the caller's JSON values in `state`, encoded. Warn once about each value that cannot cross.
 
     Args:

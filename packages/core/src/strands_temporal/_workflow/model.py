@@ -35,7 +35,7 @@ from .._wire.transcripts import frame_of
 from .._wire.values import decode, encode
 from .agent_checks import check_async_tools, check_conversation_manager
 from .gate import check_call
-from .invocation_state import users_state, write_back
+from .invocation_state import user_invocation_state, write_back
 from .model_calls import call_model
 from .model_checks import (
     FACTORY_HINT,
@@ -187,7 +187,7 @@ class TemporalModel(DescribedModel):
             call = self._call(
                 sent.transcript,
                 tool_choice=encode(tool_choice),
-                invocation_state=users_state(repr(self), users, self._runs.current.warned),
+                invocation_state=user_invocation_state(repr(self), users, self._runs.current.warned),
                 model_state=encode(state),
                 dynamic_trailing_blocks=trailing,
             )
@@ -195,7 +195,7 @@ class TemporalModel(DescribedModel):
                 result = await self._ask(call, cancel_signal)
             except AgentCancelledError:
                 return  # Strands treats a stream without a `messageStop` as cancelled
-            sent.answered(result.answer)
+            sent.record_answer(result.answer)
         if state is not None and result.model_state is not None:
             state.clear()
             state.update(decode(result.model_state))
@@ -223,7 +223,7 @@ class TemporalModel(DescribedModel):
         with SentTranscripts.of_this_run().send(self, prompt, (), frame) as sent:
             call = self._call(sent.transcript, model_state=None, own_structured_output=True)
             result = await self._ask(call, None)
-            sent.answered(result.answer)
+            sent.record_answer(result.answer)
         message: Message = {"role": "assistant", "content": []}
         async for event in process_stream(_replayed(result)):
             if "stop" in event:
@@ -241,7 +241,7 @@ class TemporalModel(DescribedModel):
             streaming_topic=topic,
             streaming_batch_ms=self.streaming_batch_interval // timedelta(milliseconds=1) if topic else 0,
             config=encode(state.overrides) if state.overrides else None,
-            facts=state.asks,
+            facts=state.needs_facts,
             version=WIRE_VERSION,
             **fields,
         )
@@ -275,7 +275,7 @@ class TemporalModel(DescribedModel):
         result = ModelResult.from_wire(answer)
         state = self._runs.current
         if result.facts is not None and call.config == (encode(state.overrides) or None):
-            state.facts, state.asks = result.facts, False
+            state.facts, state.needs_facts = result.facts, False
         return result
 
 

@@ -52,18 +52,18 @@ class RunState:
     Attributes:
         overrides: Settings that `update_config` changed.
         facts: The model's facts, once an answer has returned them.
-        asks: Whether the next call asks for them.
+        needs_facts: Whether the next call asks for them.
         warned: Names that a warning has already mentioned.
     """
 
     overrides: dict[str, Any] = dataclasses.field(default_factory=dict[str, Any])
     facts: ModelFacts | None = None
-    asks: bool = True
+    needs_facts: bool = True
     warned: set[str] = dataclasses.field(default_factory=set[str])
 
-    def outdate(self) -> None:
+    def invalidate(self) -> None:
         """Ask for the facts again after a change: another model id has another context window."""
-        self.asks = True
+        self.needs_facts = True
         if self.facts is not None:
             config = {
                 name: value for name, value in self.facts.config.items() if name != "context_window_limit"
@@ -166,7 +166,7 @@ class DescribedModel(StructuredOutputSupport, Model):  # pyright: ignore[reportI
         """
         state = self._runs.current
         state.overrides.update(checked_overrides(repr(self), model_config))
-        state.outdate()
+        state.invalidate()
 
     @override
     def get_config(self) -> dict[str, Any]:

@@ -12,14 +12,14 @@ from temporalio import worker, workflow
 from .._upstream.run_local import run_local
 from .._wire.model_call import TRANSCRIPT_QUERY
 from .gate import BY_REFERENCE, Gate
-from .idempotency import ActivityHeaders
+from .idempotency import ActivityHeadersInterceptor
 
 _TRIM = (
     "Trim the conversation before: a conversation manager, fewer or smaller tool results, images by reference"
 )
 
 
-class Outbound(ActivityHeaders):
+class Outbound(ActivityHeadersInterceptor):
     """Checks the size of values that workflow code with agents sends. Adds headers to our activities."""
 
     def continue_as_new(self, input: worker.ContinueAsNewInput) -> NoReturn:

@@ -9,10 +9,10 @@ from strands.interrupt import InterruptException
 
 from .._wire.tool_failures import from_tool_failure
 from .activities import execute_activity
-from .held_context import CrossingContext, crossing_context
+from .held_context import ContextPayload, held_context
 from .idempotency import idempotency_key, tool_header
 from .options import ActivityOptions
-from .tool_context import answer, wire_context
+from .tool_context import resolve_interrupt, tool_context_payload
 
 
 async def call_tool_activity(
@@ -57,12 +57,12 @@ async def call_tool_activity(
                     headers=headers,
                 )
             except InterruptException as error:  # noqa: PERF203  # a try for each question
-                payload["answers"] = answer(context, error, payload["answers"])
+                payload["answers"] = resolve_interrupt(context, error, payload["answers"])
 
 
 def _crossing(
     context: "ToolContext[Any]", state: dict[str, Any] | None, complete: bool
-) -> "contextlib.AbstractContextManager[CrossingContext]":
+) -> "contextlib.AbstractContextManager[ContextPayload]":
     if state is None:  # the answers are kept here, though the activity does not get them
-        return contextlib.nullcontext(CrossingContext({"answers": {}}, {}))
-    return crossing_context(wire_context(context, state), complete=complete)
+        return contextlib.nullcontext(ContextPayload({"answers": {}}, {}))
+    return held_context(tool_context_payload(context, state), complete=complete)

@@ -33,19 +33,21 @@ def takes_context(function: Callable[..., Any]) -> bool:
     return True
 
 
-def wire_context(context: "StrandsToolContext[Any]", users_state: dict[str, Any]) -> dict[str, Any]:
+def tool_context_payload(
+    context: "StrandsToolContext[Any]", invocation_state: dict[str, Any]
+) -> dict[str, Any]:
     """Return the values of a `ToolContext` that cross to the activity."""
     use = context.tool_use
     crossing = {
         "tool_use": {"toolUseId": use["toolUseId"], "name": use["name"], "input": encode_any(use["input"])},
-        "invocation_state": users_state,
+        "invocation_state": invocation_state,
         "answers": _answers(context),
     }
     state = state_of(context)
     return {**crossing, "state": encode_any(state.get())} if state is not None and state.get() else crossing
 
 
-def answer(
+def resolve_interrupt(
     context: "StrandsToolContext[Any]", error: InterruptException, answers: dict[str, Any]
 ) -> dict[str, Any]:
     """Return `answers` plus the answer to an interrupt that an activity raised.

@@ -4,18 +4,18 @@ from typing import Any
 
 from temporalio import workflow
 
-from .._wire.tool_call import TOOL_ANSWER_VERSION, ToolAnswer
+from .._wire.tool_call import TOOL_OUTCOME_VERSION, ToolOutcome
 from .._wire.values import decode
 from .._wire.versions import check_wire_version
 
 
-def tool_value(answer: ToolAnswer) -> Any:
+def tool_value(answer: ToolOutcome) -> Any:
     """Return the value that a tool's function gives to Strands: a text or a whole tool result.
 
     Raises:
         ApplicationError: If a newer release made the answer.
     """
-    check_wire_version("A tool's answer", answer.version, TOOL_ANSWER_VERSION, in_workflow=True)
+    check_wire_version("A tool's answer", answer.version, TOOL_OUTCOME_VERSION, in_workflow=True)
     return decode(answer.result if answer.text is None else answer.text)
 
 

@@ -26,7 +26,7 @@ from .._wire.transcripts import (
     digest_of_all,
     digest_of_frame,
     held_digest,
-    same,
+    json_equal,
 )
 from .._wire.values import json_size
 from .gate import INLINE_BYTES
@@ -36,7 +36,7 @@ NO_FRAME = digest_of_frame({})
 
 
 @dataclass
-class Sent:
+class AgentTranscript:
     """The values that were sent last for one agent.
 
     Attributes:
@@ -58,7 +58,7 @@ class Sent:
     answer: str = ""
 
 
-class Sending(NamedTuple):
+class OutgoingTranscript(NamedTuple):
     """A call in progress.
 
     Attributes:
@@ -67,9 +67,9 @@ class Sending(NamedTuple):
     """
 
     transcript: Transcript
-    sent: Sent
+    sent: AgentTranscript
 
-    def answered(self, answer: str) -> None:
+    def record_answer(self, answer: str) -> None:
         """Remember the first digits of the answer's digest: the next call then need not send the answer."""
         if self.sent.call == self.transcript.call:
             self.sent.answer = answer
@@ -79,7 +79,7 @@ class SentTranscripts:
     """The conversations that the agents of one run have sent, and the calls in progress."""
 
     def __init__(self) -> None:
-        self._sent: WeakKeyDictionary[object, Sent] = WeakKeyDictionary()
+        self._sent: WeakKeyDictionary[object, AgentTranscript] = WeakKeyDictionary()
         self._agents = 0
         self._values = 0
         self._under_way: dict[tuple[int, int], Pages] = {}
@@ -105,7 +105,7 @@ class SentTranscripts:
     @contextmanager
     def send(
         self, owner: object, messages: Sequence[Any], tools: Sequence[Any], frame: Frame
-    ) -> "Generator[Sending]":
+    ) -> "Generator[OutgoingTranscript]":
         """Yield the transcript of a call, and answer queries for it during the block.
 
         Args:
@@ -120,12 +120,12 @@ class SentTranscripts:
         sent = self._sent.get(owner)
         if sent is None:
             self._agents += 1
-            sent = self._sent[owner] = Sent(self._agents)
+            sent = self._sent[owner] = AgentTranscript(self._agents)
         transcript, pages = _next(sent, messages, tools, frame)
         key = (transcript.agent, transcript.call)
         self._under_way[key] = pages
         try:
-            yield Sending(transcript, sent)
+            yield OutgoingTranscript(transcript, sent)
         finally:
             del self._under_way[key]
 
@@ -154,7 +154,7 @@ class SentTranscripts:
 
 
 def _next(
-    sent: Sent, messages: Sequence[Any], tools: Sequence[Any], frame: Frame
+    sent: AgentTranscript, messages: Sequence[Any], tools: Sequence[Any], frame: Frame
 ) -> tuple[Transcript, Pages]:
     """Return the next call's transcript and its pages, and remember it as sent.
 
@@ -164,9 +164,9 @@ def _next(
     new_messages = delta(sent.messages, messages, sent.answer, sent.call)
     new_tools = delta(sent.tools, tools)
     changed: dict[str, Any] = {}
-    if not same(sent.frame, frame):
+    if not json_equal(sent.frame, frame):
         changed = {key: frame.get(key) for key in {**sent.frame, **frame}}
-        changed = {key: value for key, value in changed.items() if not same(sent.frame.get(key), value)}
+        changed = {key: value for key, value in changed.items() if not json_equal(sent.frame.get(key), value)}
         sent.frame, sent.frame_digest = frame, digest_of_frame(frame)
     digest = digest_of_all(
         [item.digest for item in new_messages.items],

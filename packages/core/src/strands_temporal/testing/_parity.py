@@ -32,7 +32,7 @@ from ._scripted import ScriptedModel
 _MODEL = "scripted"
 
 
-class MakeAgent:
+class AgentFactory:
     """Builds the agent of a scenario: plain, or durable in a workflow.
 
     Call it with arguments that both agents take (`tools=`, `hooks=`, ...). The scenario has the model.
@@ -67,14 +67,14 @@ class Scenario:
     """
 
     script: Callable[[], ScriptedModel]
-    build: Callable[[MakeAgent], Agent]
+    build: Callable[[AgentFactory], Agent]
     drive: Callable[[Agent], Awaitable[AgentResult]]
     activities: Sequence[Callable[..., Any]] = ()
     tools: Mapping[str, Any] | None = None
 
 
 @dataclass
-class Seen:
+class Observation:
     """The results of one run that a user can see.
 
     Attributes:
@@ -108,8 +108,8 @@ class Seen:
 class Parity:
     """Both runs of a scenario. If parity holds, `plain` and `durable` are equal."""
 
-    plain: Seen
-    durable: Seen
+    plain: Observation
+    durable: Observation
 
     def assert_equal(self) -> None:
         """Raise an AssertionError that names the first difference between the runs, if there is one."""
@@ -156,7 +156,7 @@ async def run_parity(address: "str | Client", scenario: Scenario, **worker_optio
             activities=scenario.activities,
             **worker_options,
         ) as environment:
-            durable = Seen(**await environment.run(ParityWorkflow.run, key))
+            durable = Observation(**await environment.run(ParityWorkflow.run, key))
     finally:
         del _running[key]
     durable.given = _given(model)
@@ -177,10 +177,10 @@ class ParityWorkflow:
         return vars(await _observe(_running[key], None))
 
 
-async def _observe(scenario: Scenario, model: ScriptedModel | None) -> Seen:
+async def _observe(scenario: Scenario, model: ScriptedModel | None) -> Observation:
     record = _Recorder()
-    agent = scenario.build(MakeAgent(model, record))
-    seen = Seen(hook_events=record.events, tool_results=record.tool_results)
+    agent = scenario.build(AgentFactory(model, record))
+    seen = Observation(hook_events=record.events, tool_results=record.tool_results)
     result: AgentResult | None = None
     try:
         result = await scenario.drive(agent)
