@@ -36,7 +36,7 @@ def arguments() -> argparse.Namespace:
 
 
 async def main() -> None:
-    """Measure, print the table, and keep the figures if all were measured."""
+    """Measure and print the table. Keep the figures if everything was measured."""
     given = arguments()
     console = Console()
     if not console.is_terminal:

@@ -1,4 +1,4 @@
-"""What stands in for a model and its tools on the worker: the same for the agents and for the floor."""
+"""A stand-in for a model and its tools, on the worker. The agents and the floor use the same one."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -20,11 +20,11 @@ async def look_up(key: str, size: int) -> str:
 
 
 class Backend:
-    """Answers, for one load, and remembers how far the conversations came.
+    """Answers for one load, and records how far the conversations got.
 
     Attributes:
-        at: The furthest turn and tool call that was asked for.
-        answers: Answers that were given.
+        at: The furthest turn and tool call requested so far.
+        answers: Number of answers given.
     """
 
     def __init__(self, load: Load) -> None:
@@ -34,13 +34,13 @@ class Backend:
         self._wanted: tuple[int, asyncio.Event] | None = None
 
     async def until(self, answers: int) -> None:
-        """Wait until that many answers were given."""
+        """Wait until `answers` reaches that number."""
         if self.answers < answers:
             self._wanted = (answers, asyncio.Event())
             await self._wanted[1].wait()
 
     def reply(self, turn: int, call: int) -> "str | dict[str, Any]":
-        """Return the arguments of the next tool call, or the answer if there were enough of them."""
+        """Return the arguments of the next tool call, or the answer after enough tool calls."""
         self.at = max(self.at, (turn, call))
         if call < self.load.calls:
             return {"key": f"{turn}-{call + 1}", "size": self.load.result}
@@ -56,7 +56,7 @@ class Backend:
 
 
 class BenchModel(Model):
-    """The agents' model: costs next to nothing itself."""
+    """The agents' model. Its own cost is negligible."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -108,7 +108,7 @@ class BenchModel(Model):
 
 
 def _position(message: str) -> tuple[int, int]:
-    """Return turn and tool call from how a prompt ("turn 7 ...") or a result ("[7-2] ...") begins."""
+    """Read turn and tool call from the beginning of a prompt ("turn 7 ...") or a result ("[7-2] ...")."""
     if message.startswith("turn "):
         return int(message.split(" ", 2)[1]), 0
     turn, call = message[1 : message.index("]")].split("-")

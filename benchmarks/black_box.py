@@ -1,4 +1,4 @@
-"""The environment of the package that ours is measured against: its own, in the user's cache folder."""
+"""The virtual environment of the package we compare with, in the user's cache folder."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ PACKAGE = f"{PACKAGE_NAME}==0.1.0"
 
 
 def black_box_python() -> tuple[str | None, str]:
-    """Return the Python of an environment with it, made at first use, or None and why there is none."""
+    """Return the environment's Python, or None and the reason. The first use creates the environment."""
     uv = os.environ.get("UV") or shutil.which("uv")
     if uv is None or shutil.which(uv) is None:
         return None, "uv was not found (set UV to its path, or put it on PATH)"
@@ -32,7 +32,7 @@ def black_box_python() -> tuple[str | None, str]:
 
 
 def _cache() -> Path:
-    """Return this project's cache folder, as the Makefile has it."""
+    """Return this project's cache folder, the one that the Makefile uses."""
     if given := os.environ.get("STRANDS_TEMPORAL_CACHE"):
         return Path(given)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "strands-temporal"

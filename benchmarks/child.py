@@ -1,9 +1,9 @@
-"""One measure of one subject, in a process of its own: what one does cannot warm the other.
+"""One measure of one subject, in its own process, so that no measure warms up another.
 
     python -m benchmarks.child SUBJECT MEASURE ADDRESS ARGUMENTS
 
-writes one line of JSON. Runs in the environment of the subject, so it imports neither `strands_temporal` nor
-anything else that is not Temporal's or Strands'.
+writes one line of JSON. It runs in the subject's environment, so it imports nothing
+but Temporal and Strands, and never `strands_temporal`.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Runs each measure in a process of its own, in the environment of its subject, with a time limit."""
+"""Runs each measure in its own process, in its subject's environment, with a time limit."""
 
 import asyncio
 import json
@@ -26,17 +26,17 @@ IMPORTS = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much of everything; the test of the benchmarks takes little.
+    """How much of everything to measure. The test of the benchmarks uses small sizes.
 
     Attributes:
         turns: Turns of a long conversation.
-        early: Turn at which CPU is looked at first.
+        early: First turn at which CPU is sampled.
         calls: Tool calls of a long turn.
-        before: Messages of 20 KB before it.
+        before: Messages of 20 KB that precede it.
         large: Turns with large answers.
         large_bytes: Bytes of such an answer.
         agents: Agents at once.
-        rounds: How often what takes time is measured.
+        rounds: How often each timing is repeated.
     """
 
     turns: int = 200
@@ -56,9 +56,9 @@ class Lab:
     Attributes:
         address: The server's.
         pythons: The Python of each subject's environment.
-        folder: Where histories go.
+        folder: Folder for the histories.
         sizes: How much of everything.
-        say: Told of each measure that is done.
+        say: Called with a line after each measure.
     """
 
     address: str
@@ -78,7 +78,7 @@ class Lab:
         return self._done[key]
 
     async def run(self, subject: str, measure: str, load: Load, **arguments: Any) -> dict[str, Any]:
-        """Run one measure of `measures.py`; what fails is a result with "error"."""
+        """Run one measure of `measures.py`. A failure becomes a result with "error"."""
         given = {"load": asdict(load), **arguments}
         child = ("-m", "benchmarks.child", subject, measure, self.address, json.dumps(given))
         started = time.monotonic()
@@ -96,7 +96,7 @@ class Lab:
         return await self._child(subject, "-c", code)
 
     async def versions(self, subject: str) -> dict[str, str]:
-        """Return the versions of what a subject is made of."""
+        """Return the versions of the packages in a subject."""
         names = ["temporalio", "strands-agents", "strands-temporal" if subject == "ours" else PACKAGE_NAME]
         code = (
             "import json, sys\nfrom importlib.metadata import version\n"
@@ -131,7 +131,7 @@ class Lab:
 
 
 def _brief(load: Load) -> str:
-    """Return what is not usual about a load."""
+    """Return the fields of a load that differ from the defaults."""
     usual = asdict(Load())
     return (
         ", ".join(f"{key}={value}" for key, value in asdict(load).items() if value != usual[key])
@@ -140,6 +140,6 @@ def _brief(load: Load) -> str:
 
 
 def _reason(errors: str) -> str:
-    """Return the line of a process's last words that says most."""
+    """Return the most telling line of a process's last output."""
     lines = [line for line in errors.strip().splitlines() if line.strip()] or ["no output"]
     return next((line for line in lines if line.startswith("Fatal")), lines[-1])

@@ -1,6 +1,6 @@
-"""What a measured conversation is like, and its texts.
+"""The shape of a measured conversation, and its texts.
 
-Workflows import it, so it imports next to nothing.
+Workflows import this module, so it imports next to nothing.
 """
 
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ PROMPT_BYTES = 500
 
 @dataclass(frozen=True)
 class Load:
-    """A conversation to measure; the agents and the floor have the same.
+    """A conversation to measure, the same for the agents and the floor.
 
     Attributes:
         turns: User messages, one after the other.
-        window: Whether Strands' default window of 40 messages holds; else nothing is ever dropped.
+        window: Whether Strands' default window of 40 messages applies; otherwise no message is dropped.
         answer: Bytes of the model's answer to each.
         chunk: Bytes of each chunk of an answer; 0 for the whole at once.
-        calls: Tool calls before the answer, one after the other.
+        calls: Sequential tool calls before the answer.
         result: Bytes of a tool's result.
-        before: Messages of 20 KB that the conversation has already.
-        idle: Whether the workflow stays when it has taken its turns.
+        before: Messages of 20 KB that the conversation starts with.
+        idle: Whether the workflow stays open after its turns.
     """
 
     turns: int = 1
@@ -35,7 +35,7 @@ class Load:
 
 
 def text(key: str, size: int) -> str:
-    """Return `size` bytes that only `key` has: nothing may be saved because two texts are the same."""
+    """Return `size` bytes unique to `key`, so that equal texts cannot save anything."""
     return shake_128(key.encode()).hexdigest((size + 1) // 2)[:size]
 
 
@@ -50,7 +50,7 @@ def answer(load: Load, turn: int) -> str:
 
 
 def before(load: Load) -> list[dict[str, object]]:
-    """Return the messages that the conversation has already, as Strands writes them."""
+    """Return the messages that the conversation starts with, in Strands' format."""
     roles = ("user", "assistant")
     return [
         {"role": roles[i % 2], "content": [{"text": text(f"before {i}", 20_000)}]} for i in range(load.before)

@@ -1,4 +1,4 @@
-"""What a child process measures: see `child.py`. Each measure returns what becomes JSON."""
+"""The measures that a child process runs (see `child.py`). Each returns a value that JSON can hold."""
 
 import asyncio
 import gc
@@ -29,7 +29,7 @@ WARM_UP = 20
 
 
 class TimedExecutor(ThreadPoolExecutor):
-    """Runs workflow activations, and takes the CPU time of each, in milliseconds of its thread."""
+    """Runs workflow activations and records each one's CPU time in milliseconds of its thread."""
 
     def __init__(self) -> None:
         super().__init__(max(os.cpu_count() or 4, 4))  # as the SDK's own
@@ -49,7 +49,7 @@ class TimedExecutor(ThreadPoolExecutor):
 
 @dataclass
 class Bench:
-    """A subject, what it is to do, and a server.
+    """A subject, its load, and a server.
 
     Attributes:
         subject: Module of `benchmarks.subjects`.
@@ -91,18 +91,18 @@ class Bench:
         )
 
     def check(self, result: str) -> None:
-        """See that the last answer came through."""
+        """Check that the last answer arrived."""
         wanted = answer(self.load, self.load.turns)[:50]
         if result.strip() != wanted:
             raise AssertionError(f"the workflow returned {result!r}, not {wanted!r}")
 
 
 async def conversation(bench: Bench, keep: str | None = None) -> dict[str, Any]:
-    """Take the turns of one conversation: history bytes, CPU of each activation, or where it failed.
+    """Take the turns of one conversation: return history bytes, CPU of each activation, or where it failed.
 
     Args:
         bench: What is measured.
-        keep: File to which its history goes.
+        keep: File to write its history to.
     """
     started = time.perf_counter()
     async with bench.worker() as client:
@@ -129,7 +129,7 @@ async def conversation(bench: Bench, keep: str | None = None) -> dict[str, Any]:
 
 
 async def _end(bench: Bench, handle: "WorkflowHandle[Any, str]") -> str | None:
-    """Wait for a workflow's end, as long as it makes progress; return why it did not end well."""
+    """Wait for a workflow's end while it makes progress. Return the reason if it did not end well."""
     result = asyncio.ensure_future(handle.result())
     at, since = bench.backend.at, time.monotonic()
     while not result.done() and time.monotonic() - since < STALL:
@@ -155,7 +155,7 @@ def _innermost(error: BaseException) -> str:
 
 
 async def _complaint(handle: "WorkflowHandle[Any, str]") -> str:
-    """Return what the server says of a workflow that does not go on."""
+    """Return the server's account of a workflow that makes no progress."""
     description = (await handle.describe()).raw_description
     for pending in description.pending_activities:
         if pending.HasField("last_failure"):
@@ -230,7 +230,7 @@ async def memory(bench: Bench, count: int) -> dict[str, Any]:
         handles = await asyncio.gather(*(bench.start(client) for _ in range(more)))
         await bench.backend.until(wanted)
         for handle in handles:
-            while not await handle.query("idle"):  # noqa: ASYNC110  # only a query can tell
+            while not await handle.query("idle"):  # noqa: ASYNC110  # only a query tells
                 await asyncio.sleep(0.1)
         gc.collect()
         return handles

@@ -19,7 +19,7 @@ COLUMNS = ("measure", *SUBJECTS.values(), "ratio", "reach")
 
 
 class Machine:
-    """Where and when it was measured; the load shows how far timings can be trusted."""
+    """Where and when the measures ran. The load average shows how far to trust the timings."""
 
     def __init__(self) -> None:
         self.started = datetime.now(timezone.utc)
@@ -41,8 +41,8 @@ def show(console: Console, rows: Rows, black_box: str) -> None:
     """Print the table.
 
     Args:
-        console: Where to.
-        rows: What was measured.
+        console: Where to print.
+        rows: The measured rows.
         black_box: Why the other integration was not measured, if it was not.
     """
     table = Table(title="strands-temporal, measured")
@@ -61,7 +61,7 @@ def show(console: Console, rows: Rows, black_box: str) -> None:
 
 
 def _cells(row: Row, notes: list[str]) -> list[str]:
-    """Return the cells of a row; what is too long for one goes into `notes`."""
+    """Return the cells of a row. Text that is too long for a cell goes into `notes`."""
     figures = [_cell(row, subject, notes) for subject in SUBJECTS]
     ratio = row.ratio("ours")
     shown = f"{ratio:.2f}" if ratio and row.unit != "x" else ""

@@ -1,4 +1,4 @@
-"""The rows of the table: what is measured, of whom, and what is to be reached."""
+"""The rows of the table: each has its measure, its subjects and its limit."""
 
 import asyncio
 import statistics
@@ -24,9 +24,10 @@ class Row:
         key: What `--only` calls it.
         measure: What is measured.
         unit: Unit of the figures.
-        limit: What ours may be: times the floor, or with `absolute` in `unit`. None: it only has to complete.
-        absolute: Whether `limit` is of the figure itself.
-        figures: Figure of each subject; a text says why there is none.
+        limit: Upper limit for ours: a multiple of the floor, or a figure in `unit` if `absolute`. None: ours
+            only has to complete.
+        absolute: Whether `limit` is a figure in `unit`, not a multiple of the floor.
+        figures: Figure of each subject, or a text that says why there is none.
         series: Figures of each subject over a conversation, for the plot.
     """
 
@@ -39,7 +40,7 @@ class Row:
     series: "dict[str, list[float]]" = field(default_factory=dict)
 
     def ratio(self, subject: str) -> float | None:
-        """Return how many times the floor a subject is."""
+        """Return a subject's figure as a multiple of the floor's."""
         figure, floor = self.figures.get(subject), self.figures.get("floor")
         return figure / floor if isinstance(figure, float) and isinstance(floor, float) and floor else None
 
@@ -61,7 +62,7 @@ async def history(lab: Lab) -> Rows:
 
 
 async def tools(lab: Lab) -> Rows:
-    """History bytes of turns with a tool call, of all subjects at once: bytes do not depend on time."""
+    """History bytes of turns with a tool call, all subjects at once: bytes do not depend on time."""
     loads = [(subject, _long(lab, subject, window, 1)) for window in (True, False) for subject in lab.pythons]
     await asyncio.gather(*(lab.conversation(subject, load) for subject, load in dict.fromkeys(loads)))
     measure = f"history, {lab.sizes.turns} turns with a 4 KB tool result"
@@ -96,7 +97,7 @@ async def turn(lab: Lab) -> Rows:
 
 
 async def large(lab: Lab) -> Rows:
-    """Large answers, of which none is dropped."""
+    """Large answers. The conversation keeps all of them."""
     load = Load(turns=lab.sizes.large, window=False, answer=lab.sizes.large_bytes)
     measure = f"{load.turns} turns with answers of {load.answer // 1024} KB, no window"
     return [await _completes(lab, "large", measure, load)]
@@ -129,7 +130,7 @@ async def cpu(lab: Lab) -> Rows:
 
 
 def _growth(early: Row, late: Row, window: bool) -> Row:
-    """Return how many times the CPU of the early turn the late one takes."""
+    """Return the late turn's CPU as a multiple of the early turn's."""
     row = Row("cpu", f"the same, late against early, {_window(window)}", "x", 1.25, absolute=True)
     for subject, figure in late.figures.items():
         first = early.figures[subject]
@@ -140,7 +141,7 @@ def _growth(early: Row, late: Row, window: bool) -> Row:
 
 
 async def _conversations(lab: Lab, window: bool) -> "dict[str, list[dict[str, Any]]]":
-    """Return a long conversation of each subject for each round; one that failed is not tried again."""
+    """Return a long conversation of each subject for each round; a failed one is not repeated."""
     found: dict[str, list[dict[str, Any]]] = {subject: [] for subject in lab.pythons}
     for number in range(lab.sizes.rounds):
         for subject, results in found.items():
@@ -151,7 +152,7 @@ async def _conversations(lab: Lab, window: bool) -> "dict[str, list[dict[str, An
 
 
 def _before(result: dict[str, Any], at: int, count: int = LATE) -> float | None:
-    """Return the median of the activations before a turn; a plain turn has one."""
+    """Return the median CPU of the activations before a turn. A plain turn has one activation."""
     taken: list[float] = result.get("activations", [])
     return statistics.median(taken[max(1, at - count) : at]) if len(taken) > at else None
 

@@ -1,1 +1,1 @@
-"""Programs that show strands-temporal at work. Run them from the root: `python -m examples.demo`."""
+"""Example programs for strands-temporal. Run them from the root: `python -m examples.demo`."""

@@ -12,7 +12,7 @@ def main(folder: Path) -> None:
     """Make `FOLDER/bin/uv`.
 
     Raises:
-        SystemExit: If neither a virtual environment nor `pip install --target` works; says what to do.
+        SystemExit: Neither a virtual environment nor `pip install --target` works. Says what to do.
     """
     binary = folder / "bin" / "uv"
     try:

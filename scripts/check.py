@@ -27,7 +27,7 @@ class Checks:
     """Runs stages and keeps how long each took.
 
     Args:
-        stop: Whether the first stage that fails ends the whole.
+        stop: Whether to stop at the first stage that fails.
     """
 
     def __init__(self, *, stop: bool) -> None:
@@ -40,11 +40,11 @@ class Checks:
         """Run one stage.
 
         Args:
-            name: Its name, for a person.
-            run: Runs it in the environment that it is given; returns its exit code.
+            name: Its name, as printed.
+            run: Takes environment variables, runs the stage and returns its exit code.
 
         Raises:
-            SystemExit: It failed, and the first failure ends the whole.
+            SystemExit: The stage failed, and `stop` is set.
         """
         began = time.time()
         code = run(
@@ -60,7 +60,7 @@ class Checks:
 
 
 class Aside:
-    """Runs commands one after the other, beside the stages, into a file."""
+    """Runs commands in sequence, in parallel to the stages, with their output in a file."""
 
     def __init__(self, *commands: list[str]) -> None:
         self._log = ROOT / ".check-aside.log"
@@ -84,7 +84,7 @@ class Aside:
 
 
 def make(target: str) -> Callable[[dict[str, str]], int]:
-    """Return what runs a target of the Makefile."""
+    """Return a function that runs a target of the Makefile."""
     return lambda _: (
         subprocess.run(
             [os.environ.get("MAKE", "make"), "--no-print-directory", target], cwd=ROOT, check=False
@@ -93,11 +93,11 @@ def make(target: str) -> Callable[[dict[str, str]], int]:
 
 
 def pytest(*arguments: str, given: str | None = None) -> Callable[[dict[str, str]], int]:
-    """Return what runs pytest on several processes.
+    """Return a function that runs pytest in several processes.
 
     Args:
-        arguments: More of its arguments.
-        given: A requirement to run with, in an environment of its own.
+        arguments: More arguments for pytest.
+        given: A requirement to install, in a separate environment.
     """
     command = isolated("--with", given) if given else [UV, "run", "--no-sync"]
     command += ["python", "-m", "pytest", "-n", JOBS, "--dist", "worksteal", *SLOWEST, *arguments]
@@ -105,12 +105,12 @@ def pytest(*arguments: str, given: str | None = None) -> Callable[[dict[str, str
 
 
 def isolated(*arguments: str) -> list[str]:
-    """Return the beginning of a command in an environment of its own."""
+    """Return the start of a `uv run` command in a separate environment."""
     return [UV, "run", "--locked", "--isolated", "--all-packages", "--group", "dev", *arguments]
 
 
 def test() -> Checks:
-    """Prove each thing once, in a quarter of an hour on two cores."""
+    """Prove each thing once. The aim is a quarter of an hour on two cores."""
     checks = Checks(stop=True)
     for stage in ("setup", "lint", "type", "smoke"):
         checks.run(stage, make(stage))

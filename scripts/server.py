@@ -5,14 +5,14 @@ import sys
 
 from strands_temporal.testing import DevServerError, find_server_binary
 
-PORT, UI_PORT = "7233", "8233"  # where `temporal server start-dev` has them
+PORT, UI_PORT = "7233", "8233"  # the ports of `temporal server start-dev`
 
 
 def main() -> None:
-    """Become the server.
+    """Replace this process with the server.
 
     Raises:
-        SystemExit: If none is found; says what to do.
+        SystemExit: No server binary was found. The message says what to do.
     """
     try:
         binary, _ = find_server_binary()

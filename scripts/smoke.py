@@ -1,7 +1,7 @@
 """Build the wheels, and install core alone and each extra alone into empty environments outside the tree.
 
-uv does not check version bounds between workspace members, and a member always sees the others: only this
-finds a package that cannot be installed, or that needs what it does not declare.
+uv does not check version bounds between workspace members, and a member always sees the others. Only this
+script finds a package that cannot be installed, or that uses a package it does not declare.
 """
 
 import os
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def check(work: Path, wheels: Path, extra: str, modules: list[str]) -> None:
-    """Install one extra into an empty environment and use what it brings, and nothing else."""
+    """Install one extra into an empty environment, use its packages, and check that no other sibling came."""
     requirement = f"strands-temporal[{extra}]" if extra else "strands-temporal"
     print(f"==> {requirement}, alone", flush=True)
     venv = work / f"venv-{extra or 'core'}"
@@ -63,7 +63,7 @@ def check(work: Path, wheels: Path, extra: str, modules: list[str]) -> None:
 
 
 def run(*command: str, cwd: Path) -> None:
-    """Run a command; without the workspace's own environment variables."""
+    """Run a command without the workspace's own environment variables."""
     environment = {
         name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")
     }

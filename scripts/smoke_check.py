@@ -1,4 +1,4 @@
-"""Runs in an empty environment: import and use core and the siblings that were asked for, and see no other.
+"""Runs in an empty environment: use core and the siblings in PRESENT; check that those in ABSENT are missing.
 
 `smoke_check.py PRESENT ABSENT`, each a comma-separated list of modules.
 """
@@ -57,7 +57,7 @@ def siblings(names: list[str]) -> list[Any]:
 
 
 async def main(present: list[str], absent: list[str]) -> None:
-    """Check that what was installed is here, works together, and brought nothing else."""
+    """Check that the installed packages work together and that no other sibling is there."""
     for name in absent:
         if importlib.util.find_spec(name) is not None:
             raise SystemExit(f"{name} came along uninvited")

@@ -1,4 +1,4 @@
-"""Run the unit tests on each supported Python that is found here, except the one that runs this."""
+"""Run the unit tests on each supported Python on this machine, except the one that runs this script."""
 
 import json
 import os
@@ -14,7 +14,7 @@ def main() -> None:
     """Find the interpreters and run the unit tests on the others.
 
     Raises:
-        SystemExit: They failed on one; the rest ran all the same.
+        SystemExit: The tests failed on one of them. The others still ran.
     """
     found = interpreters(os.environ.get("UV", "uv"))
     print(f"==> Pythons found: {', '.join(map(named, sorted(found)))}", flush=True)
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def named(version: tuple[int, int]) -> str:
-    """Return a version as people write it."""
+    """Return a version in dotted form."""
     return f"{version[0]}.{version[1]}"
 
 
@@ -52,7 +52,7 @@ def interpreters(uv: str) -> dict[tuple[int, int], Path]:
 
 
 def version_of(path: Path) -> tuple[int, int] | None:
-    """Return major and minor version of an interpreter, None for what does not run or is no final release."""
+    """Return major and minor version of an interpreter, or None if it does not run or is no final release."""
     try:
         probe = subprocess.run(
             [str(path), "-c", PROBE], check=True, capture_output=True, text=True, timeout=30
@@ -64,7 +64,7 @@ def version_of(path: Path) -> tuple[int, int] | None:
 
 
 def run_unit_tests(python: Path) -> int:
-    """Run the tests that need no server, in an environment of its own; return the exit code."""
+    """Run the tests that need no server, in a separate environment; return the exit code."""
     command = [
         os.environ.get("UV", "uv"),
         "run",

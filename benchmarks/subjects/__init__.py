@@ -1,1 +1,1 @@
-"""What is measured: each module has `Conversation`, its workflow, and `plugins`, what its worker needs."""
+"""The subjects: each module has `Conversation`, its workflow, and `plugins` for its worker."""

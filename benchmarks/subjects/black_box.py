@@ -1,7 +1,7 @@
-"""The PyPI package `temporalio-strands-agents`, in an environment of its own. Known by its README only."""
+"""The PyPI package `temporalio-strands-agents`, in its own environment. We know it by its README only."""
 
 # pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# Where we are checked, that package is not installed.
+# The environment of the type checker does not have that package.
 
 from datetime import timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from temporalio import workflow
 from temporalio.strands_agents import StrandsPlugin, TemporalAgent
 from temporalio.strands_agents.workflow import activity_as_tool
 
-with workflow.unsafe.imports_passed_through():  # Temporal's advice for what holds no state of a workflow
+with workflow.unsafe.imports_passed_through():  # Temporal's advice for modules without workflow state
     from benchmarks.backend import look_up
     from benchmarks.load import Load
     from benchmarks.subjects.conversation import Idles, talk

@@ -1,4 +1,4 @@
-"""What the conversations of all subjects share, so that the same is measured."""
+"""Code shared by the conversations of all subjects, so that all do the same work."""
 
 from typing import Any
 
@@ -8,18 +8,18 @@ from benchmarks.load import Load, prompt
 
 
 class Idles:
-    """A workflow that may stay when it has taken its turns."""
+    """A workflow that may stay open after its turns."""
 
     def __init__(self) -> None:
         self._idle = False
 
     @workflow.query
     def idle(self) -> bool:
-        """Tell whether all turns were taken."""
+        """Tell whether all turns are done."""
         return self._idle
 
     async def rest(self, load: Load, answer: str) -> str:
-        """Stay if that is asked for; return how the last answer begins."""
+        """Stay open if the load says so, then return the beginning of the last answer."""
         self._idle = True
         await workflow.wait_condition(lambda: not load.idle)
         return answer[:50]

@@ -5,7 +5,7 @@ from typing import Any
 
 from temporalio import workflow
 
-with workflow.unsafe.imports_passed_through():  # Temporal's advice for what holds no state of a workflow
+with workflow.unsafe.imports_passed_through():  # Temporal's advice for modules without workflow state
     from benchmarks.load import Load, prompt
     from benchmarks.subjects.conversation import Idles
 
@@ -19,11 +19,11 @@ def plugins(model: Any) -> list[Any]:
 
 @workflow.defn
 class Conversation(Idles):
-    """A conversation without an agent. Nobody who keeps each message in history can write less."""
+    """A conversation without an agent: the least history that holds every message once."""
 
     @workflow.run
     async def run(self, load: Load, before: list[Any]) -> str:
-        """Take the turns; return how the last answer begins."""
+        """Take the turns; return the beginning of the last answer."""
         answer = ""
         for turn in range(1, load.turns + 1):
             answer = await workflow.execute_activity("answer", prompt(turn), start_to_close_timeout=TIMEOUT)

@@ -1,4 +1,4 @@
-"""strands-temporal as a user has it: all settings are its defaults."""
+"""strands-temporal with default settings, as a user would run it."""
 
 from datetime import timedelta
 from typing import Any
@@ -9,7 +9,7 @@ from temporalio import workflow
 from strands_temporal import StrandsPlugin, TemporalAgent
 from strands_temporal.workflow import activity_as_tool
 
-with workflow.unsafe.imports_passed_through():  # Temporal's advice for what holds no state of a workflow
+with workflow.unsafe.imports_passed_through():  # Temporal's advice for modules without workflow state
     from benchmarks.backend import look_up
     from benchmarks.load import Load
     from benchmarks.subjects.conversation import Idles, talk
@@ -28,7 +28,7 @@ class Conversation(Idles):
 
     @workflow.run
     async def run(self, load: Load, before: list[Any]) -> str:
-        """Take the turns; return how the last answer begins."""
+        """Take the turns; return the beginning of the last answer."""
         tools = [activity_as_tool(look_up, start_to_close_timeout=TIMEOUT)] if load.calls else []
         manager: dict[str, Any] = {} if load.window else {"conversation_manager": NullConversationManager()}
         agent = TemporalAgent(model="bench", messages=before, tools=tools, callback_handler=None, **manager)

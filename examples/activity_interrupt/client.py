@@ -1,4 +1,4 @@
-"""Starts the agent, and asks you what it asks."""
+"""Starts the agent and puts its questions to you."""
 
 import asyncio
 import getpass
@@ -32,9 +32,9 @@ async def main(prompt: str) -> None:
         try:
             for pending in await approvals.pending(handle.id):
                 await ask(approvals, handle.id, pending)
-        except ApprovalsUnreachableError as error:  # no worker at the moment: nothing is lost, ask again
+        except ApprovalsUnreachableError as error:  # no worker at the moment: nothing is lost, so ask again
             print(f"({error})", flush=True)
-        except ApprovalsEndedError as error:  # it did not wait for the answer
+        except ApprovalsEndedError as error:  # it ended without the answer
             print(f"({error})", flush=True)
             break
         await asyncio.wait([result], timeout=0.5)
@@ -42,7 +42,7 @@ async def main(prompt: str) -> None:
 
 
 async def ask(approvals: ApprovalsClient, workflow_id: str, pending: PendingApproval) -> None:
-    """Put the question to the person, and their answer to the workflow."""
+    """Show the question to the person and send their answer to the workflow."""
     print(f"{pending.question}\n{pending.tool} {pending.arguments} [y/n] ", end="", flush=True)
     answer = await asyncio.to_thread(sys.stdin.readline)
     decide = approvals.approve if answer.strip().lower() == "y" else approvals.reject

@@ -1,1 +1,1 @@
-"""A chat without end, over many runs of its workflow."""
+"""An endless chat, over many runs of its workflow."""

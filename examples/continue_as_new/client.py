@@ -52,16 +52,16 @@ async def typed() -> str:
 
 
 async def next_run(client: Client, chat_id: str) -> None:
-    """Let the chat go on in a new run, and wait until it does."""
+    """Move the chat to a new run, and wait until that run has started."""
     run_id = (await client.get_workflow_handle(chat_id).describe()).run_id
     run = client.get_workflow_handle_for(ChatWorkflow.run, chat_id, run_id=run_id)
     await run.signal(ChatWorkflow.move_on)
-    with contextlib.suppress(WorkflowContinuedAsNewError):  # the end of this run, and of this run only
+    with contextlib.suppress(WorkflowContinuedAsNewError):  # waits for this run only, not for its successors
         await run.result(follow_runs=False)
 
 
 async def turn(chat: WorkflowHandle[ChatWorkflow, None], question: str, update_id: str) -> None:
-    """Send one turn and print the answer. The same id twice is the same turn, in any run."""
+    """Send one turn and print the answer. A repeated id is the same turn, in any run."""
     try:
         answer = await chat.execute_update(ChatWorkflow.turn, question, id=update_id)
     except WorkflowUpdateFailedError as error:

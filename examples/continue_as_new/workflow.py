@@ -1,4 +1,4 @@
-"""A chat without end: when its history grows long it goes on in a new run, with all that the agent knows."""
+"""An endless chat. When its history grows long, it continues in a new run with all that the agent knows."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -19,8 +19,8 @@ class Chat:
     """How a run starts.
 
     Attributes:
-        carry: The agent of the run before.
-        answered: The turns that the runs before answered.
+        carry: The agent of the previous run.
+        answered: The turns that previous runs answered.
         run: Counts the runs, from 1.
     """
 
@@ -44,7 +44,7 @@ class Status:
 
 @workflow.defn
 class ChatWorkflow:
-    """Each turn is an update. A client that lost an answer sends it again, with the same id."""
+    """Each turn is an update. A client that lost an answer sends the update again, with the same id."""
 
     @workflow.init
     def __init__(self, chat: Chat) -> None:
@@ -67,12 +67,12 @@ class ChatWorkflow:
         return await self._answered.run_once(lambda: self._answer(prompt))
 
     async def _answer(self, prompt: str) -> str:
-        async with self._lock:  # turns that arrive together wait for each other
+        async with self._lock:  # concurrent turns wait for each other
             return str(await self._agent.invoke_async(prompt)).strip()
 
     @workflow.signal
     def move_on(self) -> None:
-        """Go on in a new run now, without waiting for a long history."""
+        """Continue in a new run now, without waiting for a long history."""
         self._move_on = True
 
     @workflow.signal
@@ -82,15 +82,15 @@ class ChatWorkflow:
 
     @workflow.query
     def status(self) -> Status:
-        """Tell where the chat stands."""
+        """Return where the chat stands."""
         return Status(self._run, len(self._agent.messages))
 
     @workflow.run
     async def run(self, chat: Chat) -> None:
-        """Keep the chat."""
+        """Chat until the end is requested."""
         await workflow.wait_condition(
             lambda: self._ended or self._move_on or workflow.info().is_continue_as_new_suggested()
         )
-        await workflow.wait_condition(workflow.all_handlers_finished)  # the agent is carried between turns
+        await workflow.wait_condition(workflow.all_handlers_finished)  # carry the agent only between turns
         if not self._ended:
             workflow.continue_as_new(Chat(self._agent.carry(), self._answered.carry(), chat.run + 1))

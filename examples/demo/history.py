@@ -1,4 +1,4 @@
-"""Reads out of a workflow's history what happened: the demo claims nothing that does not stand there."""
+"""Reads what happened from a workflow's history. The demo claims only what the history shows."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ from temporalio.converter import DataConverter
 MODEL_ACTIVITIES = frozenset({"invoke_model", "invoke_model_streaming"})
 """Activity types of a model call; they are also what the Web UI shows."""
 
-_TURN = "turn"  # the chat's update; a reader of its stream makes others
+_TURN = "turn"  # the chat's update; readers of its stream send other updates
 
 
 @dataclass(frozen=True)
 class ModelCallRecord:
-    """A completed model call, as the history has it.
+    """A completed model call, from the history.
 
     Attributes:
         event_id: Number of the event that scheduled it.
         question: The turn it belongs to.
         worker: Identity of the worker that completed it.
         attempt: Which attempt that was; 1 when nothing went wrong.
-        seconds: From the start of that attempt to its end.
-        failure: Why the attempt before failed, or nothing.
+        seconds: Duration of that attempt.
+        failure: Why the previous attempt failed, or an empty text.
     """
 
     event_id: int
@@ -40,7 +40,7 @@ async def model_calls(events: Sequence[HistoryEvent], converter: DataConverter) 
 
     Args:
         events: The history.
-        converter: The client's, to read the questions.
+        converter: The client's data converter, to read the questions.
     """
     question, questions, started, calls = (
         "",

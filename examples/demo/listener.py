@@ -1,4 +1,4 @@
-"""Shows what the agent says while it says it: the workflow's stream, turn by turn."""
+"""Shows the agent's answer while it arrives: the workflow's stream, turn by turn."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable
@@ -16,7 +16,7 @@ from strands_temporal_streaming import (
     TurnEnd,
 )
 
-_LAG = 5.0  # seconds that the end of the stream may come after the answer
+_LAG = 5.0  # seconds by which the stream's end may lag behind the answer
 _CANCEL_TIMEOUT = 5.0  # seconds
 
 
@@ -25,7 +25,7 @@ class Listener:
 
     Args:
         screen: Where to show it.
-        stream: An `AgentStream`, which goes on where it was left.
+        stream: An `AgentStream`, which resumes where its reader stopped.
 
     Attributes:
         spoke: Whether anything was heard in this turn.
@@ -35,7 +35,7 @@ class Listener:
         self.spoke = asyncio.Event()
         self._screen = screen
         self._stream = stream
-        self._behind = 0  # turns that were asked and whose end was not read: each has exactly one end
+        self._behind = 0  # turns asked minus turn ends read: each turn has exactly one end
         self._call = ""
 
     @asynccontextmanager
@@ -50,13 +50,13 @@ class Listener:
             reader.cancel()
             await asyncio.wait([reader], timeout=_CANCEL_TIMEOUT)
             if reader.done() and not reader.cancelled():
-                reader.exception()  # seen: `catch_up` has said it, or the turn failed
+                reader.exception()  # already handled: `catch_up` has shown it, or the turn failed
 
     async def catch_up(self, reader: "asyncio.Task[None]") -> None:
-        """Wait a little for the rest of a turn that was answered."""
+        """Wait briefly for the rest of an answered turn."""
         await asyncio.wait([reader], timeout=_LAG)
         if reader.done() and (error := reader.exception()):
-            # Whatever it is: the answer is there, and the screen shows what was not heard of it.
+            # Any error will do: the answer is there, and the screen shows the part that was not heard.
             self._screen.note(f"(The stream cannot be read: {error or type(error).__name__})")
 
     async def _read(self) -> None:
@@ -70,7 +70,7 @@ class Listener:
                     return
                 case _ if self._behind == 1:
                     self._show(event)
-                case _:  # the rest of an earlier turn, which was shown without it
+                case _:  # the rest of an earlier turn, whose answer is already on the screen
                     pass
 
     def _show(self, event: AgentEvent) -> None:

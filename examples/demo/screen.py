@@ -1,4 +1,4 @@
-"""What a person sees: colour and a spinner in a terminal, plain lines elsewhere."""
+"""The demo's output: colour and a spinner in a terminal, plain lines elsewhere."""
 
 import asyncio
 import contextlib
@@ -20,13 +20,13 @@ from rich.text import Text
 from examples.demo.history import ModelCallRecord
 from examples.demo.speech import Speech
 
-_STILL_WAITING_EVERY = 10.0  # seconds between lines where a spinner cannot turn
+_STILL_WAITING_EVERY = 10.0  # seconds between progress lines, where there is no spinner
 _QUESTION_WIDTH = 31
 _SPEAKER_WIDTH = 7
 
 
 class Screen:
-    """Writes to the terminal. `width` is for tests; a terminal's own is found."""
+    """Writes to the terminal. `width` is for tests; otherwise the terminal's width applies."""
 
     def __init__(self, width: int | None = None) -> None:
         self.console = Console(width=width, highlight=False)
@@ -46,7 +46,7 @@ class Screen:
         self.console.rule(f"[bold cyan]{number}[/]  [bold]{escape(text)}[/]", align="left", style="cyan")
 
     def fact(self, name: str, value: str) -> None:
-        """Say one thing with a name."""
+        """Show one named fact."""
         grid = Table.grid(padding=(0, 1))
         grid.add_column(width=9, style="dim")
         grid.add_column(overflow="fold")
@@ -58,15 +58,15 @@ class Screen:
         self._print(f"  [dim]{escape(name)}[/]", Text(url, style=f"cyan link {url}"), soft_wrap=True)
 
     def note(self, text: str) -> None:
-        """Say something aside."""
+        """Show a remark."""
         self._print(Padding(Text(text, style="dim"), (0, 0, 0, 2), expand=False))
 
     def say(self, text: str) -> None:
-        """Say something plainly; it may hold rich's markup."""
+        """Show a plain line, which may contain rich's markup."""
         self._print(Padding(Text.from_markup(text), (0, 0, 0, 2), expand=False))
 
     def question(self, text: str) -> None:
-        """Show what a person asks."""
+        """Show a person's question."""
         self._said("you", "bold", text)
 
     def prompt(self) -> None:
@@ -74,24 +74,24 @@ class Screen:
         self._print(f"[bold]{'you ▸':>{_SPEAKER_WIDTH}}[/] ", end="")
 
     def hear(self, piece: str) -> None:
-        """Show a piece of an answer, as soon as it is there."""
+        """Show a piece of an answer as soon as it arrives."""
         if self._spinner:
             self._spinner.stop()
         self._speech.write(piece)
 
     def pause_speech(self) -> None:
-        """Go on in a new line with what is said: something else was written into this one."""
+        """Continue the speech on a new line, because something else was written into this one."""
         self._speech.pause()
 
     def end_speech(self, note: str = "") -> None:
-        """End what was said so far; say why, if anything was said."""
+        """End the speech so far. If there was any, say why it ends."""
         said = bool(self._speech.text)
         self._speech.end()
         if said and note:
             self.note(note)
 
     def answer(self, text: str, seconds: float) -> None:
-        """Show what the model answered, or of an answer that was heard the rest; and how long that took."""
+        """Show the model's answer, or the part that was not heard yet, and how long it took."""
         aside = f"{seconds:.1f} s"
         heard = bool(self._speech.text)
         if self._speech.finish(text, aside):
@@ -101,7 +101,7 @@ class Screen:
         self._said("agent", "green", text, aside)
 
     def moment(self, seconds: float, text: str, style: str = "") -> None:
-        """Show what happened when, in seconds since the question."""
+        """Show an event with its time in seconds since the question."""
         grid = Table.grid(padding=(0, 1))
         grid.add_column(width=8, justify="right", style="dim")
         grid.add_column()
@@ -109,7 +109,7 @@ class Screen:
         self._print(grid)
 
     def calls(self, calls: Sequence[ModelCallRecord]) -> None:
-        """Show the model calls that the history holds."""
+        """Show the model calls in the history."""
         table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column("Event", justify="right")
         table.add_column("Question")
@@ -129,7 +129,7 @@ class Screen:
         self._print()
 
     def counts(self, counts: Counter[str]) -> None:
-        """Show how many things there are of each kind, two kinds on a line."""
+        """Show the count of each kind, two kinds on a line."""
         table = Table.grid(padding=(0, 2))
         cells = [cell for name, count in counts.most_common() for cell in (f"[dim]{count:>3}[/]", name)]
         for start in range(0, len(cells), 4):
@@ -138,17 +138,17 @@ class Screen:
         self._print()
 
     def proven(self, text: str) -> None:
-        """Say what was just checked."""
+        """Show a claim that was just checked."""
         self._marked("✔", "green", text)
 
     def failed(self, text: str) -> None:
-        """Say what did not happen."""
+        """Show an expectation that failed."""
         self._marked("✘", "bold red", text)
 
     @asynccontextmanager
     async def waiting(self, text: str) -> AsyncGenerator[None]:
-        """Show that something takes time, while the block runs or until an answer is heard."""
-        if self.console.is_terminal and self._speech.speaking:  # an answer that arrives shows it as well
+        """Show a progress sign while the block runs, or until an answer is heard."""
+        if self.console.is_terminal and self._speech.speaking:  # an arriving answer shows progress as well
             yield
             return
         if self.console.is_terminal:

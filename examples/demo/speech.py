@@ -1,4 +1,4 @@
-"""An answer on the screen while it arrives, word by word."""
+"""Shows an answer on the screen while it arrives, word by word."""
 
 import re
 
@@ -6,16 +6,16 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-_LONG_WORD = 16  # cells; nearer to the margin than this a word waits for its end, so that it breaks before it
+_LONG_WORD = 16  # cells; this close to the margin, hold a word back until it is complete, to break before it
 
 
 class Speech:
-    """Writes pieces of an answer, wrapped beside its speaker. Text may have any pieces, also half words.
+    """Writes pieces of an answer, wrapped beside its speaker. A piece may end in the middle of a word.
 
     Args:
         console: Where to write.
         speaker: What the first line begins with; further lines are indented as far.
-        style: Of speaker and text.
+        style: Style of speaker and text.
     """
 
     def __init__(self, console: Console, speaker: str, style: str) -> None:
@@ -23,7 +23,7 @@ class Speech:
         self._speaker = f"{speaker} "
         self._style = style
         self._indent = cell_len(self._speaker)
-        self._column = 0  # 0 is an ended line
+        self._column = 0  # 0: the line has ended
         self._gap = ""
         self._held = ""
         self._begun = False
@@ -47,7 +47,7 @@ class Speech:
             self._put(part)
 
     def pause(self) -> None:
-        """End the line, for something else to be shown. The text goes on in a new one."""
+        """End the line so that other output can follow. The text continues on a new line."""
         self._flush()
         if self.speaking:
             self._console.print()
@@ -60,9 +60,9 @@ class Speech:
         self.text = ""
 
     def finish(self, answer: str, aside: str) -> bool:
-        """Show what the answer has beyond the text, and an aside; return whether the two agree.
+        """Show the rest of the answer after the text so far, and a remark. Return whether the two agree.
 
-        Nothing is shown if they do not, or nothing was said.
+        Shows nothing if they do not agree or if nothing was said.
         """
         said = self.text.strip()
         agrees = bool(said) and (answer.startswith(said) or answer.split() == said.split())

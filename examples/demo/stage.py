@@ -1,4 +1,4 @@
-"""What stands behind the show: server, model, worker processes, and the conversation with the workflow."""
+"""The parts behind the show: server, model, worker processes, and the conversation with the workflow."""
 
 import asyncio
 import contextlib
@@ -36,7 +36,7 @@ _POLL = 0.02  # seconds between two looks at the server
 
 
 class NotShownError(Exception):
-    """Something that the demo says did not happen. Its message is one line for a person."""
+    """Something that the demo claims did not happen. The message is one line for a person."""
 
 
 _SOURCES = {
@@ -50,7 +50,7 @@ _SOURCES = {
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model said, and how many seconds passed from the question to here."""
+    """The model's answer, and the seconds between the question and its arrival."""
 
     text: str
     seconds: float
@@ -77,7 +77,7 @@ class Stage:
         self.server = server
         self.model = model
         self.folder = folder
-        self.show_id = uuid4().hex[:8]  # a server of the user's own may hold other shows
+        self.show_id = uuid4().hex[:8]  # the user's own server may hold other shows
         self.task_queue = f"strands-temporal-demo-{self.show_id}"
         self._model_env = model_env
         self._worker: Worker | None = None
@@ -94,16 +94,16 @@ class Stage:
 
     @property
     def worker_is_dead(self) -> bool:
-        """Whether the last worker was killed and not replaced yet."""
+        """Whether the last worker was killed and has no successor yet."""
         return self.worker.process.ended
 
     @property
     def worker_log(self) -> Path:
-        """What all workers printed."""
+        """The output of all workers."""
         return self.folder / "workers.log"
 
     async def start_worker(self) -> Worker:
-        """Start the first worker, or the next after one was killed."""
+        """Start the first worker, or the successor of a killed one."""
         self._workers_started += 1
         label = f"worker-{self._workers_started}"
         process = await ChildProcess.start(
@@ -122,7 +122,7 @@ class Stage:
         await self.worker.process.kill()
 
     async def stop_worker(self) -> None:
-        """Let the worker end in order."""
+        """Shut the worker down gracefully."""
         if self._worker:
             await self._worker.process.stop()
 
@@ -140,9 +140,9 @@ class Stage:
         return self._conversation
 
     async def leave_nothing_running(self) -> None:
-        """End a chat that nobody ended: a server of the user's own outlives this demo."""
+        """End a chat that nobody ended: the user's own server outlives this demo."""
         if self._conversation:
-            with contextlib.suppress(RPCError):  # it has completed, or the server is gone
+            with contextlib.suppress(RPCError):  # the chat has completed, or the server is gone
                 await asyncio.wait_for(self._conversation.handle.terminate("The demo ended"), _RPC_TIMEOUT)
 
 
@@ -165,11 +165,11 @@ class Conversation:
         """Ask and wait for the answer, however many workers that takes.
 
         Raises:
-            NotShownError: There was none, or an empty one.
+            NotShownError: There was no answer, or it was empty.
         """
         asked = time.monotonic()
         update = asyncio.create_task(self.handle.execute_update(ChatWorkflow.turn, question))
-        try:  # not `wait_for`: the SDK makes an error of its own out of a cancellation
+        try:  # not `wait_for`: the SDK turns its cancellation into an error of its own
             if not (await asyncio.wait([update], timeout=_ANSWER_TIMEOUT))[0]:
                 raise NotShownError(f"No answer to {question!r} within {_ANSWER_TIMEOUT:.0f} s")
             text = update.result()
@@ -183,15 +183,15 @@ class Conversation:
 
     @asynccontextmanager
     async def asking(self, question: str) -> "AsyncGenerator[asyncio.Task[Answer]]":
-        """Ask, and let the block do other things until the answer is there. The task does not outlive it."""
+        """Ask, and run the block until the answer arrives. The task does not outlive the block."""
         turn = asyncio.create_task(self.ask(question))
         try:
             yield turn
         finally:
-            await _end(turn)  # where its error mattered, the block has awaited the task
+            await _end(turn)  # if its error mattered, the block has awaited the task
 
     async def pending_model_call(self) -> PendingActivityInfo | None:
-        """Return the model call that a worker runs at this moment, if one does."""
+        """Return the model call that a worker is running, if any."""
         description = await asyncio.wait_for(self.handle.describe(), _RPC_TIMEOUT)
         for pending in description.raw_description.pending_activities:
             running = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
@@ -204,7 +204,7 @@ class Conversation:
     ) -> PendingActivityInfo | None:
         """Wait until a worker runs the turn's model call, in this attempt or a later one.
 
-        Returns None when the turn ended before that was seen.
+        Returns None if the turn ended first.
         """
         while not turn.done():
             pending = await self.pending_model_call()
@@ -214,7 +214,7 @@ class Conversation:
         return None
 
     async def messages(self) -> Messages:
-        """Return the conversation so far, as the workflow has it."""
+        """Return the workflow's conversation so far."""
         return await asyncio.wait_for(self.handle.query(ChatWorkflow.messages), _RPC_TIMEOUT)
 
     async def history(self) -> WorkflowHistory:
@@ -222,7 +222,7 @@ class Conversation:
         return await asyncio.wait_for(self.handle.fetch_history(), _RPC_TIMEOUT)
 
     async def history_bytes(self) -> int:
-        """Return the size of the history, by the server's own count."""
+        """Return the size of the history, as the server counts it."""
         description = await asyncio.wait_for(self.handle.describe(), _RPC_TIMEOUT)
         return description.raw_description.workflow_execution_info.history_size_bytes
 
@@ -235,22 +235,22 @@ class Conversation:
         """Run the workflow's code against its history, without a server and without a model.
 
         Raises:
-            NotShownError: The code did other things than the history says.
+            NotShownError: The code deviated from the history.
         """
         try:
             await asyncio.wait_for(
                 assert_replays(history, [ChatWorkflow], plugins=self._plugins), _ANSWER_TIMEOUT
             )
-        except Exception as error:  # whatever a replay raises is why it did not happen
+        except Exception as error:  # whatever a replay raises is the reason that it failed
             raise NotShownError(f"The history does not replay: {error}") from error
 
 
 @asynccontextmanager
 async def stage(screen: Screen, folder: Path) -> AsyncGenerator[Stage]:
-    """Set everything up, say what it is, and take everything down again.
+    """Set everything up, show what it is, and tear it down at the end.
 
     Args:
-        screen: Where to say it.
+        screen: Where to show it.
         folder: For the database and the logs.
     """
     model = choose_model()
@@ -278,7 +278,7 @@ async def _end(task: "asyncio.Task[Any]") -> None:
     task.cancel()
     await asyncio.wait([task], timeout=_RPC_TIMEOUT)
     if task.done() and not task.cancelled():
-        task.exception()  # seen
+        task.exception()  # the show has already seen its error
 
 
 def _root_cause(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""The show: a conversation, a worker killed in the middle of an answer, and what the history says of it."""
+"""The show: a conversation, a worker killed in the middle of an answer, and the history of both."""
 
 import asyncio
 import time
@@ -42,8 +42,8 @@ class Kill:
     """A worker killed in the middle of a model call.
 
     Attributes:
-        before: The history up to the question.
-        question: What was asked.
+        before: The history before the question.
+        question: The question.
         killed: The worker that ran the call.
         successor: The worker that answered.
     """
@@ -55,7 +55,7 @@ class Kill:
 
 
 async def show(screen: Screen, setting: Stage) -> None:
-    """Run the whole show on a stage that is set.
+    """Run the whole show on a stage that is set up.
 
     Raises:
         NotShownError: Something that should have happened did not.
@@ -85,7 +85,7 @@ def link(screen: Screen, setting: Stage, conversation: Conversation) -> None:
 
 
 async def converse(screen: Screen, setting: Stage, conversation: Conversation) -> None:
-    """Ask the questions, and one that needs tools if the model can be trusted with them."""
+    """Ask the questions. If the model can be trusted with tools, ask one that needs them."""
     for question in QUESTIONS:
         await ask(screen, conversation, question)
     if not setting.model.calls_tools:
@@ -118,7 +118,7 @@ async def ask(screen: Screen, conversation: Conversation, question: str) -> None
 
 
 async def kill_and_go_on(screen: Screen, setting: Stage, conversation: Conversation) -> Kill:
-    """Ask for something long, kill the worker in the middle of the model call, start another, get the answer.
+    """Ask for something long, kill the worker during the model call, start another, and get the answer.
 
     Raises:
         NotShownError: Every call ended before the kill came.
@@ -145,7 +145,7 @@ async def kill_and_go_on(screen: Screen, setting: Stage, conversation: Conversat
 async def kill_during_model_call(
     screen: Screen, setting: Stage, conversation: Conversation, turn: "asyncio.Task[Answer]", asked: float
 ) -> bool:
-    """Kill the worker once it runs the turn's model call; return whether that interrupted the call.
+    """Kill the worker once it runs the turn's model call. Return whether that interrupted the call.
 
     Raises:
         NotShownError: No worker began the call.
@@ -160,7 +160,7 @@ async def kill_during_model_call(
         return False
     await setting.kill_worker()
     screen.moment(time.monotonic() - asked, f"SIGKILL: {setting.worker.name} is dead", "bold red")
-    pending = await conversation.pending_model_call()  # the server still waits for it: it cannot have ended
+    pending = await conversation.pending_model_call()  # still pending at the server: it cannot have ended
     return pending is not None and pending.activity_id == running.activity_id
 
 
@@ -185,10 +185,10 @@ async def follow(
 
 
 async def prove_kill(screen: Screen, conversation: Conversation, kill: Kill) -> None:
-    """Show the model calls and check what the show claims about them.
+    """Show the model calls and check the show's claims about them.
 
     Raises:
-        NotShownError: The history says something else.
+        NotShownError: The history contradicts a claim.
     """
     events = (await conversation.history()).events
     calls = await model_calls(events, conversation.client.data_converter)
@@ -236,7 +236,7 @@ async def prove_replay(screen: Screen, conversation: Conversation) -> None:
 
 
 def farewell(screen: Screen, setting: Stage, conversation: Conversation) -> None:
-    """Say how to look at all this at leisure."""
+    """Say how to look at all this later."""
     screen.console.print()
     if ui := setting.server.ui_url:
         screen.link("Web UI", conversation.url(ui))

@@ -1,4 +1,4 @@
-"""The demo's worker, a process of its own so that it can be killed.
+"""The demo's worker, in its own process so that it can be killed.
 
 Its arguments are the server's address, the task queue and its own name.
 """
@@ -19,11 +19,11 @@ from examples.support.model_choice import choose_model
 from strands_temporal import StrandsPlugin
 from strands_temporal_streaming import StreamingPlugin
 
-_EXIT_TIMEOUT = 5.0  # seconds for an end in order
+_EXIT_TIMEOUT = 5.0  # seconds for a graceful shutdown
 
 
 def identity(name: str, pid: int) -> str:
-    """Return the identity under which a worker stands in the history."""
+    """Return the identity that a worker has in the history."""
     return f"{name} (pid {pid})"
 
 
@@ -39,8 +39,8 @@ async def run_worker(address: str, task_queue: str, name: str) -> None:
         workflows=[ChatWorkflow],
         activities=[current_time],
         identity=identity(name, os.getpid()),
-        # How long the server keeps a task for the worker that has the workflow in its cache. That worker will
-        # be dead: at the usual ten seconds people would look at a still picture.
+        # How long the server holds a task for the worker that has the workflow in its cache. That worker will
+        # be dead, and at the usual ten seconds the demo would seem to hang.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
     )
     async with worker:
@@ -53,7 +53,7 @@ def _end_with_parent(parent_gone: asyncio.Event) -> None:
 
     def end() -> None:
         loop.call_soon_threadsafe(parent_gone.set)
-        # Where the parent was killed the server is gone as well, and an end in order may wait for it.
+        # If the parent was killed, the server is gone too, and a graceful shutdown might wait for it.
         exit_anyway = threading.Timer(_EXIT_TIMEOUT, os._exit, [1])
         exit_anyway.daemon = True
         exit_anyway.start()

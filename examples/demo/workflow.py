@@ -1,4 +1,4 @@
-"""A durable chat: the agent's loop lives in this workflow, its model calls and its clock are activities."""
+"""A durable chat: the agent's loop runs in this workflow, its model calls and its clock are activities."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -22,13 +22,13 @@ MODEL = "demo"
 CUT = " […]"
 """Ends an answer that the model did not end within its token limit."""
 
-# The server notices a killed worker when a heartbeat is missing for this long.
+# The server notices a killed worker after this long without a heartbeat.
 HEARTBEAT_TIMEOUT = timedelta(seconds=5)
 
-# Each batch costs the history some eight events while somebody reads; a person reads no faster than this.
+# While somebody reads, each batch adds about eight events to the history. A person reads no faster.
 BATCH_INTERVAL = timedelta(milliseconds=200)
 
-# What a reader may still want when the chat goes on in a new run, which takes it along in its input.
+# How much of the stream a reader may still want after continue-as-new. It travels in the new run's input.
 _CARRIED_ITEMS = 1000
 
 
@@ -59,9 +59,9 @@ class ChatInput:
 
     Attributes:
         tools: Whether the agent gets tools.
-        messages: The conversation so far, when this run continues another.
+        messages: The conversation so far, if this run continues another.
         streaming: Whether answers can be read while they arrive.
-        stream: The stream so far, when this run continues another.
+        stream: The stream so far, if this run continues another.
     """
 
     tools: bool = False
@@ -95,12 +95,12 @@ class ChatWorkflow:
 
     @workflow.update
     async def turn(self, prompt: str) -> str:
-        """Answer the prompt. Turns that arrive together wait for each other."""
+        """Answer the prompt. Concurrent turns wait for each other."""
         async with self._lock:
             try:
                 result = await self._agent.invoke_async(prompt)
             except MaxTokensReachedException:
-                return _last_text(self._agent.messages) + CUT  # Strands keeps what came before the limit
+                return _last_text(self._agent.messages) + CUT  # Strands keeps the text before the limit
             return str(result).strip()
 
     @workflow.signal
@@ -115,11 +115,11 @@ class ChatWorkflow:
 
     @workflow.run
     async def run(self, chat: ChatInput) -> None:
-        """Keep the conversation until it is ended; go on in a new run when the history grows long."""
+        """Keep the conversation until its end. Continue in a new run when the history grows long."""
         await workflow.wait_condition(lambda: self._done or workflow.info().is_continue_as_new_suggested())
         await workflow.wait_condition(lambda: not self._lock.locked())
         if self._stream:
-            self._stream.detach_pollers()  # a waiting reader is a handler too
+            self._stream.detach_pollers()  # a waiting reader is an update handler too
         await workflow.wait_condition(workflow.all_handlers_finished)
         if not self._done:
             workflow.continue_as_new(

@@ -19,7 +19,7 @@ class HelloWorldWorkflow:
             model=MODEL,
             system_prompt="Answer in one short sentence.",
             start_to_close_timeout=timedelta(seconds=60),
-            callback_handler=None,  # Strands' default prints, and a workflow prints again at each replay
+            callback_handler=None,  # Strands' default prints, and each replay would print again
         )
 
     @workflow.run

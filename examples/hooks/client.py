@@ -1,4 +1,4 @@
-"""Asks for what needs a tool, and prints what the hooks noted: `python -m examples.hooks.client`."""
+"""Asks for something that needs a tool, and prints the hooks' notes: `python -m examples.hooks.client`."""
 
 import sys
 import uuid

@@ -1,4 +1,4 @@
-"""An agent that is watched: one callback notes in the workflow, one runs as an activity."""
+"""An agent with hooks: one callback takes notes in the workflow, another runs as an activity."""
 
 import json
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ def letter_counter(word: str, letter: str) -> int:
 
 @dataclass
 class ToolCall:
-    """What the record keeps of a call: an event itself, with its agent, cannot cross to an activity."""
+    """What we record of a call. The event itself holds its agent, so it cannot be sent to an activity."""
 
     name: str
     input: dict[str, Any]
@@ -39,17 +39,17 @@ class ToolCall:
 
 @activity.defn
 async def record_tool_call(call: ToolCall) -> None:
-    """Write the call down where it lasts. Here that is the worker's terminal."""
+    """Record the call permanently. Here that is the worker's terminal."""
     print(f"record: {call.name} {json.dumps(call.input)}: {call.status}", flush=True)
 
 
 def to_record(event: AfterToolCallEvent) -> ToolCall:
-    """Take from the event what the activity needs. Runs in the workflow."""
+    """Extract the activity's input from the event. Runs in the workflow."""
     return ToolCall(event.tool_use["name"], event.tool_use["input"], event.result["status"])
 
 
 class Watch(HookProvider):
-    """Notes what the agent does, and has its tool calls recorded."""
+    """Notes what the agent does, and records its tool calls."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -58,7 +58,7 @@ class Watch(HookProvider):
         """See base class."""
         registry.add_callback(AfterModelCallEvent, self._note_model_call)
         registry.add_callback(AfterToolCallEvent, self._note_tool_call)
-        # The agent waits for the activity; if it fails for good, so does the run.
+        # The agent waits for the activity. If the activity fails for good, so does the run.
         registry.add_callback(
             AfterToolCallEvent,
             activity_as_hook(
@@ -76,11 +76,11 @@ class Watch(HookProvider):
 
 @dataclass
 class Answer:
-    """What the agent said, and what the hooks noted.
+    """The agent's answer and the hooks' notes.
 
     Attributes:
         text: The agent's answer.
-        notes: One for each model and tool call, in their order.
+        notes: One for each model and tool call, in order.
     """
 
     text: str
@@ -107,6 +107,6 @@ class HooksWorkflow:
         """Ask the agent."""
         try:
             text = str(await self.agent.invoke_async(prompt)).strip()
-        except MaxTokensReachedException:  # the class that a plain agent raises: a small model rambles
+        except MaxTokensReachedException:  # the class that a plain agent raises, too: a small model rambles
             text = "(the answer did not end within the model's limit)"
         return Answer(text, self.watch.notes)

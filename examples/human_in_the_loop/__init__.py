@@ -1,1 +1,1 @@
-"""A hook pauses the agent before a file is deleted; a signal brings the answer."""
+"""A hook pauses the agent before it deletes a file; a signal brings the answer."""

@@ -1,4 +1,4 @@
-"""Starts the agent, and asks you what it asks."""
+"""Starts the agent and puts its questions to you."""
 
 import asyncio
 import sys
@@ -10,7 +10,7 @@ from temporalio.service import RPCError
 from examples.human_in_the_loop.workflow import TASK_QUEUE, HumanInTheLoopWorkflow
 from examples.support.programs import ADDRESS, note_missing_worker, run_client
 
-PROMPT = "Delete the file /tmp/report.txt, please."  # nothing is deleted
+PROMPT = "Delete the file /tmp/report.txt, please."  # the example deletes nothing
 
 
 async def main(prompt: str) -> None:
@@ -33,13 +33,13 @@ async def main(prompt: str) -> None:
 
 
 async def pending(handle: WorkflowHandle[HumanInTheLoopWorkflow, str]) -> str | None:
-    """Return the question that waits, if there is one.
+    """Return the open question, if there is one.
 
-    A query needs a worker, and a workflow that nobody has paused. A signal needs neither.
+    A query needs a worker and a workflow that is not paused. A signal needs neither.
     """
     try:
         return await handle.query(HumanInTheLoopWorkflow.pending_approval)
-    except (RPCError, ValueError):  # no worker at the moment, or paused: nothing is lost, ask again later
+    except (RPCError, ValueError):  # no worker at the moment, or paused: nothing is lost, so ask again later
         return None
 
 

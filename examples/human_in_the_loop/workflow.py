@@ -1,4 +1,4 @@
-"""A hook pauses the agent before a file is deleted; a signal brings the answer."""
+"""A hook pauses the agent before it deletes a file; a signal brings the answer."""
 
 from datetime import timedelta
 from typing import Any
@@ -21,11 +21,11 @@ def delete_file(path: str) -> str:
     Args:
         path: The file's path.
     """
-    return f"deleted {path}"  # only says so: this is an example
+    return f"deleted {path}"  # an example deletes nothing
 
 
 class ApprovalHook(HookProvider):
-    """Lets no file be deleted that nobody approved. Runs in the workflow, so it is deterministic."""
+    """Asks before each deletion of a file. Runs in the workflow, so it is deterministic."""
 
     def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
         """Ask before each tool call."""
@@ -40,7 +40,7 @@ class ApprovalHook(HookProvider):
 
 @workflow.defn
 class HumanInTheLoopWorkflow:
-    """Pauses while the agent waits, for as long as it takes."""
+    """Pauses without limit while the agent waits for an answer."""
 
     def __init__(self) -> None:
         self._agent = TemporalAgent(
@@ -60,12 +60,12 @@ class HumanInTheLoopWorkflow:
 
     @workflow.query
     def pending_approval(self) -> str | None:
-        """Return the question that waits."""
+        """Return the open question."""
         return self._question
 
     @workflow.run
     async def run(self, prompt: str) -> str:
-        """Run the agent, and take each answer to it."""
+        """Run the agent and give it each answer."""
         result = await self._agent.invoke_async(prompt)
         while result.stop_reason == "interrupt":
             interrupts = result.interrupts or []

@@ -1,4 +1,4 @@
-"""A small MCP server, on either line of the `mcp` package. The worker starts it; it speaks over stdio."""
+"""A small MCP server, for both lines of the `mcp` package. The worker starts it over stdio."""
 
 from typing import Any
 

@@ -14,11 +14,11 @@ MODEL = "chosen"
 
 @dataclass
 class Answer:
-    """What the agent said, and with what.
+    """The agent's answer and the tools behind it.
 
     Attributes:
         text: The agent's answer.
-        tools: The tools that it had.
+        tools: Names of its tools.
         calls: How often it called each of them.
     """
 

@@ -13,7 +13,7 @@ from strands_temporal import StrandsPlugin
 async def main() -> None:
     """Run until interrupted."""
     chosen, small = choose_model(), small_model()
-    # A factory is called when its model is first used, and the model is kept while this worker runs.
+    # The worker calls a factory at the model's first use, and keeps the model while it runs.
     plugin = StrandsPlugin(models={CHOSEN: chosen.factory, SMALL: small.factory})
     async with small_model_served():
         client = await Client.connect(ADDRESS, plugins=[plugin])

@@ -1,4 +1,4 @@
-"""Two agents with different models, known to the workflow by name only."""
+"""Two agents with different models. The workflow knows the models only by name."""
 
 import asyncio
 from datetime import timedelta
@@ -17,7 +17,7 @@ SYSTEM_PROMPT = "Answer in one short sentence."
 
 @workflow.defn
 class ModelsWorkflow:
-    """Asks two models the same."""
+    """Asks two models the same question."""
 
     def __init__(self) -> None:
         self.first = TemporalAgent(
@@ -26,7 +26,7 @@ class ModelsWorkflow:
             start_to_close_timeout=timedelta(seconds=60),
             callback_handler=None,
         )
-        # A plain Strands agent becomes durable by its model alone. Options are each handle's own.
+        # The model alone makes a plain Strands agent durable. Each handle has its own options.
         self.second = Agent(
             model=TemporalModel(SMALL, start_to_close_timeout=timedelta(minutes=2)),
             system_prompt=SYSTEM_PROMPT,

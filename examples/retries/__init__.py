@@ -1,1 +1,1 @@
-"""A provider in trouble, and Temporal that retries."""
+"""A provider that fails, and Temporal's retries."""

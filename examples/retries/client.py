@@ -1,4 +1,4 @@
-"""Asks, and waits through the trouble: `python -m examples.retries.client`."""
+"""Asks, and waits while Temporal retries: `python -m examples.retries.client`."""
 
 import sys
 import uuid

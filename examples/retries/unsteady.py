@@ -1,4 +1,4 @@
-"""A real model behind a provider that has a bad day."""
+"""A real model behind a provider that fails at first."""
 
 from collections.abc import AsyncGenerator, AsyncIterable
 from typing import Any
@@ -12,7 +12,7 @@ from temporalio import activity
 
 
 class Unsteady(Model):
-    """Refuses the first attempts of each call as a busy provider does; then the model answers.
+    """Refuses the first attempts of each call, as a busy provider would; then the model answers.
 
     Args:
         model: The model that answers.
@@ -31,7 +31,7 @@ class Unsteady(Model):
         **kwargs: Any,
     ) -> AsyncIterable[StreamEvent]:
         """See base class."""
-        attempt = activity.info().attempt  # runs within the activity that calls the model
+        attempt = activity.info().attempt  # runs inside the activity that calls the model
         if attempt <= self._failures:
             print(f"Attempt {attempt}: throttled", flush=True)
             raise ModelThrottledException(f"The provider is busy (attempt {attempt})")

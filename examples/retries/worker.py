@@ -2,7 +2,7 @@
 
     python -m examples.retries.worker [FAILURES]
 
-FAILURES: how many attempts of each model call fail, 2 if not given; with 3 the agent gives up.
+FAILURES is how many attempts of each model call fail, by default 2. With 3 the agent gives up.
 """
 
 import logging
@@ -20,7 +20,7 @@ from strands_temporal import StrandsPlugin
 
 async def main(failures: int) -> None:
     """Run until interrupted."""
-    logging.getLogger("temporalio.activity").setLevel(logging.ERROR)  # no traceback of each failed attempt
+    logging.getLogger("temporalio.activity").setLevel(logging.ERROR)  # hides each failed attempt's traceback
     async with chosen_model() as choice:
         plugin = StrandsPlugin(models={MODEL: lambda: Unsteady(choice.factory(), failures)})
         client = await Client.connect(ADDRESS, plugins=[plugin])

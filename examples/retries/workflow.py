@@ -1,4 +1,4 @@
-"""An agent whose model calls Temporal retries, by a policy of its own."""
+"""An agent with its own retry policy: Temporal retries its model calls."""
 
 from datetime import timedelta
 

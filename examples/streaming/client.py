@@ -1,4 +1,4 @@
-"""Starts the agent and prints what it says, while it says it: `python -m examples.streaming.client`."""
+"""Starts the agent and prints its answer while it arrives: `python -m examples.streaming.client`."""
 
 import sys
 import uuid
@@ -21,7 +21,7 @@ PROMPT = "Count from 1 to 5, one number per sentence."
 
 
 async def main(prompt: str) -> None:
-    """Run one prompt, and show the answer twice: as it came, and whole."""
+    """Run one prompt and show the answer twice: as it arrives, and whole."""
     client = await Client.connect(ADDRESS)
     await note_missing_worker(client, TASK_QUEUE, "streaming")
     workflow_id = f"{TASK_QUEUE}-{uuid.uuid4()}"

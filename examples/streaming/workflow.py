@@ -1,4 +1,4 @@
-"""An agent whose output is read while it speaks."""
+"""An agent whose output clients read while it is generated."""
 
 from datetime import timedelta
 
@@ -16,16 +16,16 @@ TOPIC = "events"
 
 @workflow.defn
 class StreamingWorkflow:
-    """Answers one prompt. The stream belongs to the workflow and stays readable after it ended."""
+    """Answers one prompt. The stream belongs to the workflow and stays readable after its end."""
 
     def __init__(self) -> None:
         self.stream = WorkflowStream()
         self.agent = TemporalAgent(
             model=MODEL,
             start_to_close_timeout=timedelta(seconds=90),
-            heartbeat_timeout=timedelta(seconds=5),  # so soon a killed worker is noticed
+            heartbeat_timeout=timedelta(seconds=5),  # the server notices a killed worker this fast
             streaming_topic=TOPIC,
-            hooks=[StreamHooks(self.stream)],  # tool calls and ends of turns, for AgentStream
+            hooks=[StreamHooks(self.stream)],  # adds tool calls and ends of turns, for AgentStream
             callback_handler=None,
         )
 
@@ -34,5 +34,5 @@ class StreamingWorkflow:
         """Ask the agent."""
         try:
             return str(await self.agent.invoke_async(prompt))
-        except MaxTokensReachedException:  # the class that a plain agent raises: a small model rambles
+        except MaxTokensReachedException:  # the class that a plain agent raises, too: a small model rambles
             return "".join(block.get("text", "") for block in self.agent.messages[-1]["content"])

@@ -1,1 +1,1 @@
-"""An object as the answer, and not text."""
+"""The answer is an object instead of text."""

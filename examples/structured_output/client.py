@@ -14,7 +14,7 @@ TEXT = "We leave for Lisbon on the second of May and are back after a week."
 
 async def main(text: str) -> None:
     """Run one text."""
-    # The plugin, for its data converter: the result arrives as a Trip.
+    # The plugin brings the data converter: the result arrives as a Trip.
     client = await Client.connect(ADDRESS, plugins=[StrandsPlugin()])
     await note_missing_worker(client, TASK_QUEUE, "structured_output")
     trip = await client.execute_workflow(

@@ -35,4 +35,4 @@ class StructuredOutputWorkflow:
     async def run(self, text: str) -> Trip:
         """Return the trip. Without one in the answer, Strands raises a `StructuredOutputException`."""
         result = await self.agent.invoke_async(text)
-        return Trip.model_validate(result.structured_output)  # it is one already, which its type does not say
+        return Trip.model_validate(result.structured_output)  # already a Trip, but typed as less

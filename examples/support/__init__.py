@@ -1,1 +1,1 @@
-"""What the examples share: a choice of model, the local model's server, processes that end with us."""
+"""Shared by the examples: choice of a model, the local model's server, child processes that end with us."""

@@ -1,8 +1,8 @@
-"""Processes of our own that say when they are ready and never outlive the process that started them.
+"""Child processes that announce when they are ready and never outlive their parent.
 
-Two halves of one protocol. `ChildProcess` stands in the parent. The child, a Python module, calls
-`on_parent_exit` early and `announce` once it is ready: its standard input is a pipe that only the parent
-holds, so the pipe's end means that the parent is gone, even when that was killed.
+Two halves of one protocol. `ChildProcess` runs in the parent. The child, a Python module, calls
+`on_parent_exit` early and `announce` once it is ready. Its standard input is a pipe that only the parent
+holds: when the pipe ends, the parent is gone, even if it was killed.
 """
 
 import asyncio
@@ -18,17 +18,17 @@ ROOT = Path(__file__).resolve().parents[2]
 """The repository's root, from which `python -m examples...` runs."""
 
 START_TIMEOUT = 120.0  # seconds; imports alone take ten on a loaded CI machine
-STOP_TIMEOUT = 10.0  # seconds from the closed pipe to SIGKILL
+STOP_TIMEOUT = 10.0  # seconds between closing the pipe and SIGKILL
 
 
 class ChildProcess:
-    """A running module of ours. Made by `ChildProcess.start`.
+    """A Python module that runs as a child process. Made by `ChildProcess.start`.
 
-    It stands in a session of its own: a terminal's Ctrl+C reaches the parent only, which ends it in order.
+    It has its own session, so a terminal's Ctrl+C reaches only the parent, which ends it gracefully.
 
     Attributes:
         ready_line: What the child announced.
-        log: File with everything it printed.
+        log: File with its output.
     """
 
     def __init__(self, process: asyncio.subprocess.Process, ready_line: str, log: Path) -> None:
@@ -55,11 +55,11 @@ class ChildProcess:
         Args:
             module: Dotted name, found from the repository's root.
             *args: The module's arguments.
-            log: File that its output goes to.
-            env: Variables besides this process's own.
+            log: File for its output.
+            env: Variables in addition to this process's own.
 
         Raises:
-            ChildProcessError: It ended, or said nothing in time; the message ends with its last words.
+            ChildProcessError: It ended or did not announce itself in time. Says what it printed last.
         """
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
@@ -77,7 +77,7 @@ class ChildProcess:
         child = cls(process, "", log)
         try:
             child.ready_line = await child._read_ready_line(module)
-        except BaseException:  # a cancelled start must not leave the process behind
+        except BaseException:  # a cancelled start leaves no process behind
             await child.kill()
             raise
         return child
@@ -90,7 +90,7 @@ class ChildProcess:
         await self._process.wait()
 
     async def stop(self) -> None:
-        """Let it end in order, by closing its standard input; kill it when it takes too long."""
+        """End it gracefully by closing its standard input. Kill it if it takes too long."""
         if self._process.stdin:
             self._process.stdin.close()
         try:
@@ -119,16 +119,16 @@ def last_words(log: Path) -> str:
 
 
 def announce(line: str) -> None:
-    """Tell the parent that this child is ready; what it prints afterwards goes to its log."""
+    """Tell the parent that this child is ready. Later output goes to the child's log."""
     print(line, flush=True)
-    os.dup2(2, 1)  # nobody reads the pipe from here on: it would fill up and block us
+    os.dup2(2, 1)  # nobody reads the pipe from now on: it would fill up and block us
 
 
 def on_parent_exit(end: Callable[[], None]) -> None:
-    """Call `end`, in a thread, when the parent closes our standard input or is no more."""
+    """Call `end` in a thread when the parent closes our standard input or has died."""
 
     def watch() -> None:
-        # os.read and not sys.stdin: a lock held by this thread would break the interpreter's own exit.
+        # os.read, because sys.stdin has a lock: if this thread held it, the interpreter could not exit.
         while os.read(0, 1024):
             pass
         end()

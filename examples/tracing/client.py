@@ -1,4 +1,4 @@
-"""A caller with a span of its own: run it with `python -m examples.tracing.client`."""
+"""A client with its own span: run it with `python -m examples.tracing.client`."""
 
 import sys
 import uuid
@@ -12,7 +12,7 @@ from strands_temporal_otel import OTelPlugin
 
 
 async def main(prompt: str) -> None:
-    """Ask the agent, and say under which trace."""
+    """Ask the agent, and print the id of the trace."""
     client = await Client.connect(ADDRESS, plugins=[OTelPlugin()])
     await note_missing_worker(client, TASK_QUEUE, "tracing")
     with trace.get_tracer("examples.tracing").start_as_current_span("ask") as span:

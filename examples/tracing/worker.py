@@ -11,7 +11,7 @@ from strands_temporal_otel import OTelPlugin
 
 
 async def main() -> None:
-    """Run until interrupted. What is left of the trace is sent when the worker ends."""
+    """Run until interrupted. The rest of the trace is sent when the worker ends."""
     async with chosen_model() as choice:
         plugins = [OTelPlugin(), StrandsPlugin(models={MODEL: choice.factory})]
         client = await Client.connect(ADDRESS, plugins=plugins)

@@ -1,4 +1,4 @@
-"""An agent, to be traced."""
+"""An agent whose calls are traced."""
 
 from datetime import timedelta
 

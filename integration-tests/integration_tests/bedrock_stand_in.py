@@ -1,4 +1,4 @@
-"""A stand-in for Amazon Bedrock: it speaks ConverseStream, event-stream frames included, to real boto3."""
+"""A stand-in for Amazon Bedrock. It speaks ConverseStream, including event-stream frames, to real boto3."""
 
 import json
 import re
@@ -20,14 +20,14 @@ ERRORS = {400: "ValidationException", 403: "AccessDeniedException", 429: "Thrott
 
 
 class Request:
-    """What the model is asked.
+    """A request to the model.
 
     Attributes:
         body: The body of the request.
         path: Its path, which names the model.
-        prompt: The last text that a user wrote.
+        prompt: The user's last text.
         tools: Names of the tools that the model may call.
-        forced: The tool that the model must call, if one was chosen for it.
+        forced: The tool that the request forces the model to call, if any.
         results: Texts of the tool results in the last message.
     """
 
@@ -44,10 +44,10 @@ class Request:
 
 @contextmanager
 def bedrock_stand_in(answer: Callable[[Request], Reply]) -> Generator[dict[str, str]]:
-    """Serve a model while the block runs, and yield the environment variables that lead to it.
+    """Serve a model while the block runs; yield the environment variables that point to it.
 
     Args:
-        answer: What the model answers. Called in a thread, once for each request.
+        answer: Returns the model's answer. Called in a thread, once for each request.
     """
 
     class Handler(_Handler):
@@ -112,7 +112,7 @@ def _events(reply: str | list[Call]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _frame(event_type: str, event: dict[str, Any]) -> bytes:
-    """Return one message of `application/vnd.amazon.eventstream`; botocore has a parser of it only."""
+    """Return one message of `application/vnd.amazon.eventstream`; botocore only has a parser for it."""
     headers = b"".join(
         struct.pack(f"!B{len(name)}sBH", len(name), name.encode(), 7, len(value)) + value.encode()
         for name, value in (

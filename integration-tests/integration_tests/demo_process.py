@@ -1,4 +1,4 @@
-"""The demo as a process, for the tests that look at it as a person does."""
+"""The demo as a process, for tests that use it as a person does."""
 
 import asyncio
 import contextlib
@@ -16,13 +16,13 @@ from uuid import uuid4
 import pytest
 
 _ROOT = Path(__file__).resolve().parents[2]
-_MARKER = "STRANDS_TEMPORAL_TEST_DEMO"  # each process of one demo has it in its environment
+_MARKER = "STRANDS_TEMPORAL_TEST_DEMO"  # every process of one demo has it in its environment
 _ANSI = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|\][^\x1b]*\x1b\\)")
 
 DEMO_MARKS = [
     pytest.mark.server,
     pytest.mark.timeout(300),
-    # Not for its server, the demo has one of its own: it sees to it that the binary is there.
+    # The demo starts its own server. This fixture only makes sure that the binary is there.
     pytest.mark.usefixtures("server"),
     pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for left processes in /proc"),
 ]
@@ -42,7 +42,7 @@ class Demo:
         os.write(self._keyboard, line.encode())
 
     async def read(self, until: str | None = None) -> str:
-        """Read on until a pattern is found in the output, or to its end; return the output so far."""
+        """Read until the output matches a pattern, or to its end. Return the output so far."""
         assert self.process.stdout
         while until is None or not re.search(until, self.output):
             try:
@@ -59,17 +59,17 @@ class Demo:
         return await asyncio.wait_for(self.process.wait(), 30)
 
     def processes(self) -> list[int]:
-        """Return the demo's own process and all that it started, to the last."""
+        """Return the demo's process and all of its descendants."""
         found: list[int] = []
         for environ in Path("/proc").glob("[0-9]*/environ"):
-            with contextlib.suppress(OSError):  # ended meanwhile
+            with contextlib.suppress(OSError):  # has ended in the meantime
                 if f"{_MARKER}={self._marker}".encode() in environ.read_bytes().split(b"\0"):
                     found.append(int(environ.parent.name))
         return found
 
     async def assert_nothing_left(self, within: float = 0) -> None:
         deadline = time.monotonic() + within
-        while self.processes() and time.monotonic() < deadline:  # noqa: ASYNC110  # nobody tells of their end
+        while self.processes() and time.monotonic() < deadline:  # noqa: ASYNC110  # nothing signals their end
             await asyncio.sleep(0.1)
         assert self.processes() == []
 

@@ -1,4 +1,4 @@
-"""A stand-in for a model: it speaks OpenAI's protocol, so that programs run unchanged."""
+"""A stand-in for a model. It speaks OpenAI's protocol, so that programs run unchanged."""
 
 import contextlib
 import json
@@ -17,11 +17,11 @@ Deltas = Iterable[dict[str, Any]]
 def openai_provider(
     answer: Callable[[dict[str, Any]], Deltas], *, key: str = "none"
 ) -> Generator[dict[str, str]]:
-    """Serve a model while the block runs, and yield the environment variables that lead to it.
+    """Serve a model while the block runs; yield the environment variables that point to it.
 
     Args:
-        answer: Takes a request and returns the deltas of its answer; a generator may wait between two.
-        key: Who comes with another one is refused.
+        answer: Takes a request and returns the deltas of its answer. A generator may wait between them.
+        key: API key. A request with another key is refused.
     """
 
     class Handler(_Handler):
@@ -45,7 +45,7 @@ def openai_provider(
 
 @contextmanager
 def openai_stand_in(calls: Mapping[str, Mapping[str, Any]]) -> Generator[dict[str, str]]:
-    """Serve a model that calls those of its tools that are named, all at once, and repeats their results.
+    """Serve a model that calls the named tools all at once, and then repeats their results.
 
     Args:
         calls: The arguments for each tool, by the tool's name.

@@ -1,4 +1,4 @@
-"""A workflow without an agent, in a module that imports nothing of Strands: what a user had before."""
+"""Workflows without an agent, in a module that does not import Strands: what users already have."""
 
 from datetime import timedelta
 from typing import ClassVar
@@ -24,7 +24,7 @@ class NoAgentWorkflow:
 
 @workflow.defn(sandboxed=False)
 class WaitingWorkflow:
-    """Waits for ever, and notes where its `finally` runs."""
+    """Waits forever, and notes where its `finally` runs."""
 
     ended_in: ClassVar[list[str | None]] = []
 
@@ -38,5 +38,5 @@ class WaitingWorkflow:
 
     @workflow.query
     def waits(self) -> bool:
-        """Answer, and so tell that it has begun."""
+        """Answer, which shows that the workflow has begun."""
         return True

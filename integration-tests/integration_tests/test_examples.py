@@ -1,4 +1,4 @@
-"""The examples as processes, worker and client: what a person sees who types what their README.md says."""
+"""The examples as processes, worker and client: what a person sees who follows their README.md."""
 
 import asyncio
 import gzip
@@ -35,24 +35,24 @@ pytestmark = pytest.mark.server
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-WAIT = 90  # seconds: imports take ten on a loaded machine, and the small model must start
+WAIT = 90  # seconds: on a loaded machine imports take ten, and the small model must start
 
 
 @pytest.fixture
 def local(server: DevServer) -> dict[str, str]:
-    """Variables that give the examples the small model on this machine."""
+    """Environment variables that make the examples use the small model on this machine."""
     return {"TEMPORAL_ADDRESS": server.address, "STRANDS_TEMPORAL_MODEL": "local"}
 
 
 class Terminal:
-    """A process that a person looks at and types into."""
+    """A process whose output a person reads and who types into it."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
         self._unread = ""
 
     async def until(self, text: str) -> str:
-        """Read until `text` is there; return what came up to and with it."""
+        """Read until `text` appears; return the output up to its end."""
         assert self._process.stdout
         seen = self._unread
         while text not in seen:
@@ -161,7 +161,7 @@ async def test_hooks_in_the_workflow_and_as_activities(local: dict[str, str]) ->
             "hooks",
             r"Recorded by the activity: nothing, no tool was called \(the small model cannot call any\)\n",
         ),
-        # No object, or no end of the text in its place: a model this small does either.
+        # No object, or an endless text instead: such a small model does either.
         ("structured_output", "^The workflow failed: (StructuredOutput|MaxTokensReached)Exception: "),
     ],
 )
@@ -320,7 +320,7 @@ async def test_a_missing_worker_is_noted_and_a_present_one_is_not(
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.slow  # the worker gives the call twenty seconds to end
+@pytest.mark.slow  # the worker's grace period for the call is twenty seconds
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl+C", "SIGTERM"])
 async def test_a_worker_ends_in_order_in_the_middle_of_an_answer_and_the_next_one_goes_on(
     local: dict[str, str], sign: signal.Signals
@@ -353,7 +353,7 @@ async def test_a_worker_ends_in_order_in_the_middle_of_an_answer_and_the_next_on
 
 @contextmanager
 def collector() -> Generator[tuple[str, list[tuple[str, str]]]]:
-    """Receive spans by OTLP over HTTP: yield the endpoint, and a list that fills with trace ids and names."""
+    """Receive spans by OTLP over HTTP. Yield the endpoint and a list that collects trace ids and names."""
     spans: list[tuple[str, str]] = []
 
     class Receiver(BaseHTTPRequestHandler):

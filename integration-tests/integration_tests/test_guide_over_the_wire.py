@@ -1,4 +1,4 @@
-"""The guide's first sections with the default plugin: Strands' Bedrock model and boto3 on a real wire."""
+"""The guide's first sections with the default plugin: Strands' Bedrock model and boto3 over real HTTP."""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -34,7 +34,7 @@ Serve = Callable[[Callable[[Request], Reply]], Any]
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
-    """What lets Bedrock's endpoint be a stand-in: `with serve(answer) as asked`, a list of the requests."""
+    """Replaces Bedrock's endpoint: `with serve(answer) as asked`, where `asked` lists the requests."""
 
     @contextmanager
     def serve(answer: Callable[[Request], Reply]) -> Generator[list[Request]]:
@@ -74,14 +74,14 @@ async def test_hello_world_with_the_plugin_as_it_is(
     with serve(lambda request: answer) as asked:
         async with agents(workflows=[HelloWorkflow], plugins=[StrandsPlugin()]) as env:
             assert await env.run(HelloWorkflow.run, "A haiku, please.") == f"{answer}\n"
-            bare = await client.execute_workflow(  # whoever asks needs no plugin
+            bare = await client.execute_workflow(  # the client needs no plugin
                 HelloWorkflow.run, "Another.", id=f"{env.task_queue}-bare", task_queue=env.task_queue
             )
     assert bare == f"{answer}\n"
     assert [request.prompt for request in asked] == ["A haiku, please.", "Another."]
     model_id = BedrockModel().get_config().get("model_id")
     assert asked[0].path.replace("%3A", ":") == f"/model/{model_id}/converse-stream"
-    assert capfd.readouterr().out.count(answer) == 2  # on the worker's terminal, and not again at the replay
+    assert capfd.readouterr().out.count(answer) == 2  # on the worker's terminal, not again at the replay
 
 
 def test_the_default_model_is_strands_own_without_retries(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +111,7 @@ class MultiModelWorkflow:
 async def test_real_providers_by_name_with_the_plugin_on_the_worker(
     client: Client, serve: Serve, worker_options: dict[str, Any]
 ) -> None:
-    def claude() -> AnthropicModel:  # as the guide makes it: what it lacks, it lacks in a plain agent too
+    def claude() -> AnthropicModel:  # as in the guide: whatever it lacks is missing in a plain agent, too
         return AnthropicModel(client_args={"api_key": "none"})  # pyright: ignore[reportCallIssue]
 
     plugin = StrandsPlugin(models={"claude": claude, "bedrock": lambda: BedrockModel()})
@@ -258,4 +258,4 @@ async def test_temporal_alone_counts_the_attempts(agents: Agents, serve: Serve, 
                     await env.run(RetriesWorkflow.run)
                 assert isinstance(failure.value.cause, ApplicationError)
                 assert failure.value.cause.type == "ModelThrottledException"
-    assert len(asked) == 3  # neither boto3 nor Strands tries by itself
+    assert len(asked) == 3  # neither boto3 nor Strands retries

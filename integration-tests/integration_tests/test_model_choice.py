@@ -1,4 +1,4 @@
-"""The examples' choice of a model, and the local model that stands in where no other is offered."""
+"""The examples' choice of a model, and the local model as the last resort."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ _CLEARED = ("ANTHROPIC_", "OPENAI_", "AWS_", "OLLAMA_", "STRANDS_TEMPORAL_")
 
 @pytest.fixture
 def environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """An environment that offers nothing, with a home folder that holds nothing."""
+    """An environment that offers no model, with an empty home folder."""
     for name in list(os.environ):
         if name.startswith(_CLEARED):
             monkeypatch.delenv(name)
@@ -27,7 +27,7 @@ def environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPat
 
 @pytest.fixture
 def offline(environ: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The same, where any connection is an error."""
+    """The same, and any connection is an error."""
 
     def refuse(*_: object) -> NoReturn:
         raise AssertionError("The choice of a model must not ask anything over a network")
@@ -39,7 +39,7 @@ def offline(environ: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def _let_bedrock_be_made(environ: pytest.MonkeyPatch) -> None:
     environ.setenv("AWS_REGION", "us-west-2")
-    environ.setenv("AWS_EC2_METADATA_DISABLED", "true")  # else boto3 asks it, whatever else it is given
+    environ.setenv("AWS_EC2_METADATA_DISABLED", "true")  # otherwise boto3 asks it, whatever it was given
 
 
 def _client_of(choice: ModelChoice) -> Any:

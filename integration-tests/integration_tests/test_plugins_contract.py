@@ -141,10 +141,10 @@ async def test_each_alone_leaves_other_workflows_and_the_process_as_they_were(
         )
         assert result == "Hello, you"
 
-    await once([], [])  # what a worker of Temporal leaves behind by itself is not the plugin's
+    await once([], [])  # excludes what Temporal's worker itself leaves behind
     before = left_over()
     await once(on_client, on_worker)
-    await wait_until(lambda: not left_over() - before)  # Temporal's own thread pools need a moment to end
+    await wait_until(lambda: not left_over() - before)  # Temporal's thread pools need a moment to end
     assert left_over() - before == Counter()
 
 
@@ -152,7 +152,7 @@ async def test_each_alone_leaves_other_workflows_and_the_process_as_they_were(
 async def test_each_alone_tears_down_what_its_worker_leaves(
     client: Client, make: Callable[[], ComposablePlugin]
 ) -> None:
-    """Else the garbage collector would, inside whatever workflow runs then."""
+    """Otherwise the garbage collector closes them, inside whatever workflow is running."""
     WaitingWorkflow.ended_in.clear()
     queue = f"contract-{uuid.uuid4()}"
     async with Worker(client, task_queue=queue, workflows=[WaitingWorkflow], plugins=[make()]):
@@ -173,7 +173,7 @@ async def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def left_over() -> "Counter[str]":
-    """Return what of this process outlives a worker: tasks, threads, child processes, listening sockets."""
+    """Return whatever can outlive a worker in this process: tasks, threads, children, listening sockets."""
     process = psutil.Process()
     found = ["task" for _ in asyncio.all_tasks()]
     found += [f"thread {thread.name.rstrip('0123456789_-')}" for thread in threading.enumerate()]
@@ -183,7 +183,7 @@ def left_over() -> "Counter[str]":
 
 
 class Rot13(PayloadCodec):
-    """A codec, to see that it stays in use."""
+    """A codec that must stay in use."""
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         return [
@@ -195,11 +195,11 @@ class Rot13(PayloadCodec):
 
 
 class OwnPayloadConverter(DefaultPayloadConverter):
-    """A payload converter that the user chose."""
+    """The user's own payload converter."""
 
 
 class OwnInterceptor(Interceptor):
-    """An interceptor that the user added."""
+    """The user's own interceptor."""
 
 
 @pytest.mark.parametrize("make", ALL, ids=lambda make: make.__name__)
@@ -236,7 +236,7 @@ async def test_what_the_user_set_stays(client: Client, make: Callable[[], Compos
     assert Exception not in config["workflow_failure_exception_types"]
     passed = config["workflow_runner"].restrictions.passthrough_modules
     assert "mine" in passed
-    # Each test module imports it; the sandbox would load it anew for each workflow.
+    # Every test module imports it, and the sandbox would load it again for each workflow.
     assert {"pytest", "_pytest"} <= passed
 
 
@@ -289,7 +289,7 @@ async def test_pydantic_only_where_the_default_was_left(client: Client) -> None:
 
 
 class OpenAIAgentsPlugin(SimplePlugin):
-    """Does what temporalio's plugin of that name does to the client's payload converter."""
+    """Changes the client's payload converter as temporalio's plugin of that name does."""
 
     def __init__(self) -> None:
         super().__init__("OpenAIAgentsPlugin", data_converter=self._converter)

@@ -1,4 +1,4 @@
-"""One trace through three plugins, from the client to the MCP server's own spans, as a receiver got it."""
+"""One trace through three plugins, from the client to the MCP server's own spans, as a receiver gets it."""
 
 import itertools
 import os
@@ -50,7 +50,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Generator[Receiver]:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
         yield receiver
         provider: Any = trace.get_tracer_provider()
-        provider.shutdown()  # a span that ended late may have opened it again, for this receiver
+        provider.shutdown()  # a late span may have reopened it for this receiver
 
 
 def plugins(*script: Any) -> list[Any]:
@@ -58,7 +58,7 @@ def plugins(*script: Any) -> list[Any]:
         environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"]}
         environment |= {"OTEL_SERVICE_NAME": "the server", "NO_PROXY": "127.0.0.1"}
         parameters = StdioServerParameters(command=sys.executable, args=[str(SERVER)], env=environment)
-        transport: Any = partial(stdio_client, parameters)  # typed for each line of mcp alone
+        transport: Any = partial(stdio_client, parameters)  # each line of mcp has its own type
         return MCPClient(transport)
 
     model = ScriptedModel(*script, lambda call: say(call.text))
@@ -78,7 +78,7 @@ async def running(client: Client, plugins: list[Any], **options: Any) -> AsyncGe
 
 
 async def ask(worker: Worker, cache_tools: bool | None) -> tuple[Any, str]:
-    """Run the agent from a span of the caller's."""
+    """Run the agent from the caller's span."""
     with trace.get_tracer("users").start_as_current_span("ask"):
         queue = worker.task_queue
         handle = await worker.client.start_workflow(
@@ -88,7 +88,7 @@ async def ask(worker: Worker, cache_tools: bool | None) -> tuple[Any, str]:
 
 
 def tree(receiver: Receiver) -> list[str]:
-    """Return the caller's trace; what a worker does when it starts has traces of its own."""
+    """Return the caller's trace. A worker's start has its own traces."""
     trace_id = receiver.one("ask").trace_id
     others = {span.name.removeprefix("MCP send ") for span in receiver.spans if span.trace_id != trace_id}
     assert others == {"server/discover", "tools/list"}
@@ -116,7 +116,7 @@ CALL = """execute_tool traceparent
 
 
 def expected(cache_tools: bool | None) -> list[str]:
-    """Return the trace: where the tools are listed, and whether the server itself is asked."""
+    """Return the expected trace, by where the tools are listed and whether the server is asked."""
     listing = LISTING if cache_tools is None else LISTING + ASKED_SERVER
     once, each = ("", listing) if cache_tools is False else (listing, "")
     cycles = [each + CHAT + CALL, each + CHAT]
@@ -145,7 +145,7 @@ async def test_one_trace_from_the_client_to_the_mcp_server(
     assert tree(receiver) == expected(cache_tools)
     assert receiver.twice() == []
     call = receiver.one("MCP send tools/call traceparent")
-    assert seen == f"00-{call.trace_id}-{call.span_id}-01"  # what the server found in `_meta`
+    assert seen == f"00-{call.trace_id}-{call.span_id}-01"  # the server's `_meta`
     assert call.trace_id == receiver.one("ask").trace_id
     assert receiver.one("the server's own work").service == "the server"
 
@@ -166,6 +166,6 @@ async def test_a_call_that_is_tried_again_is_one_span_per_attempt(
     calls = sorted(receiver.named("MCP send tools/call die_once"), key=lambda span: span.start)
     assert [span.parent_id for span in calls] == [span.span_id for span in attempts]
     assert seen == f"00-{calls[1].trace_id}-{calls[1].span_id}-01"
-    # The session that replaced the dead one is the worker's, and no part of the call that met it.
+    # The worker opens the new session. It is not part of the call that found the old one dead.
     assert len({span.trace_id for span in receiver.named("MCP send server/discover")}) == 2
     assert start.trace_id not in {span.trace_id for span in receiver.named("MCP send server/discover")}

@@ -1,4 +1,4 @@
-"""What is left to the garbage collector fails a test, whoever left it there."""
+"""Anything left to the garbage collector fails a test, whoever left it."""
 
 import subprocess
 import sys

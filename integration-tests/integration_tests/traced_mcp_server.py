@@ -1,4 +1,4 @@
-"""An MCP server on mcp 2 that sends its own spans by OTLP, and tells what metadata a call brought along."""
+"""An MCP server on mcp 2 that sends its own spans by OTLP, and returns the metadata of a call."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The agent that speaks to each provider, plain and in a workflow, and what a user sees of it."""
+"""The agent that calls each provider, plain and in a workflow, and what a user sees of it."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,12 +30,12 @@ def weather(city: str) -> str:
 
 @dataclass(frozen=True)
 class Talk:
-    """What is said to an agent.
+    """What the user says to an agent.
 
     Attributes:
-        prompt: The user's last words; the emulators know what to do by them.
-        turns: How many turns of the conversation were before.
-        structured: Whether a `Person` is asked for.
+        prompt: The user's last words. They tell the emulators what to do.
+        turns: Number of earlier turns.
+        structured: Whether the user asks for a `Person`.
     """
 
     prompt: str
@@ -44,7 +44,7 @@ class Talk:
 
 
 async def converse(agent: Agent, talk: Talk) -> dict[str, Any]:
-    """Say it, and return what a user sees."""
+    """Hold the conversation; return what a user sees."""
     for turn in range(talk.turns):
         agent.messages.append({"role": "user", "content": [{"text": f"Question {turn}"}]})
         agent.messages.append({"role": "assistant", "content": [{"text": f"Answer {turn}"}]})
@@ -62,13 +62,13 @@ async def converse(agent: Agent, talk: Talk) -> dict[str, Any]:
 
 
 def _without_ids(messages: Messages) -> list[Any]:
-    """Return the messages as printed, tool calls numbered: some providers invent ids for them."""
+    """Return the messages as text, with numbered tool calls: some providers invent their ids."""
     ids: dict[str, str] = {}
     for message in messages:
         for block in message["content"]:
             if "toolUse" in block:
                 ids[block["toolUse"]["toolUseId"]] = f"<call {len(ids)}>"
-    # repr, because JSON has no bytes
+    # repr, because JSON cannot hold bytes
     texts = [repr([message["role"], message["content"]]) for message in messages]
     for id_, number in ids.items():
         texts = [text.replace(repr(id_), number) for text in texts]
@@ -81,7 +81,7 @@ class ProviderWorkflow:
 
     @workflow.run
     async def run(self, model: str, talk: Talk, attempts: int) -> dict[str, Any]:
-        """Return what a user sees. The worker knows the provider by the name `model`."""
+        """Return what a user sees. On the worker the provider's name is `model`."""
         agent = TemporalAgent(
             model,
             tools=[weather],

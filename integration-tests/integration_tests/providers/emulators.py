@@ -1,8 +1,8 @@
-"""Wire emulators that others wrote, and the ways to them.
+"""Third-party wire emulators, and how to reach them.
 
-aimock (npm) speaks the protocols of OpenAI (chat and Responses), Anthropic, Gemini and Ollama. For Bedrock
-there is a chain: WireMock (Maven) makes the faults and counts, ministack (PyPI) speaks ConverseStream, and a
-second aimock answers. All listen on 127.0.0.1 only: ministack's MQTT port, which would not, is off.
+aimock (npm) speaks the protocols of OpenAI (chat and Responses), Anthropic, Gemini and Ollama. Bedrock
+needs a chain: WireMock (Maven) injects faults and counts requests, ministack (PyPI) speaks ConverseStream,
+and a second aimock answers. All listen only on 127.0.0.1. ministack's MQTT port would not, so it is off.
 """
 
 import json
@@ -36,15 +36,15 @@ _FIXTURES = Path(__file__).parent / "fixtures"
 
 @dataclass(frozen=True)
 class Emulators:
-    """The running emulators: their URLs, and what they saw.
+    """The running emulators: their URLs, and the requests they got.
 
     Attributes:
-        aimock: URL of all providers but Bedrock.
-        bedrock: URL of Bedrock.
-        ministack: URL of what is behind it.
-        transport: Connections for SDKs whose clients Strands leaves open.
+        aimock: URL for all providers except Bedrock.
+        bedrock: URL for Bedrock.
+        ministack: URL of ministack, behind it.
+        transport: Connection pool for SDKs whose clients Strands leaves open.
         http: A client over `transport`.
-        at_the_end: What is closed with the emulators.
+        at_the_end: Things to close with the emulators.
     """
 
     aimock: str
@@ -55,7 +55,7 @@ class Emulators:
     at_the_end: AsyncExitStack
 
     async def expect_bedrock(self, run: str) -> None:
-        """Lay out Bedrock's faults for one run."""
+        """Set up Bedrock's faults for one run."""
         text = (_FIXTURES / "bedrock.json").read_text().replace("{ministack}", self.ministack)
         mappings: list[dict[str, Any]] = json.loads(text)["mappings"]
         for mapping in mappings:
@@ -65,7 +65,7 @@ class Emulators:
         await self._bedrock_admin("/mappings/import", {"mappings": mappings})
 
     async def requests(self, run: str) -> list[datetime]:
-        """Return when the requests of one run arrived."""
+        """Return the arrival times of one run's requests."""
         journal = await self.http.get(f"{self.aimock}/__aimock/journal", params={"testId": run})
         times: list[float] = [entry["timestamp"] for entry in journal.raise_for_status().json()]
         query = {"headers": {RUN_HEADER: {"equalTo": run}}}
@@ -74,7 +74,7 @@ class Emulators:
         return [datetime.fromtimestamp(milliseconds / 1000, timezone.utc) for milliseconds in sorted(times)]
 
     async def relay_bedrock(self) -> None:
-        """Let everything that nothing else was laid out for through to ministack."""
+        """Relay every request without a fault to ministack."""
         everything = {"method": "ANY", "urlPattern": ".*"}
         proxy = {"priority": 9, "request": everything, "response": {"proxyBaseUrl": self.ministack}}
         await self._bedrock_admin("/mappings", proxy)
@@ -88,7 +88,7 @@ async def emulators(scratch: Path) -> AsyncGenerator[Emulators]:
     """Install what is missing and run the emulators while the block runs.
 
     Args:
-        scratch: An empty folder for what they write.
+        scratch: An empty folder for their files.
     """
     jar = maven_jar("org.wiremock", "wiremock-standalone", "3.13.1", sha256=WIREMOCK_SHA256)
     python, java = python_environment(MINISTACK), java_command()
@@ -124,7 +124,7 @@ def _aimock(*fixtures: str) -> Any:
     node, _ = node_command()
     package = npm_packages(AIMOCK) / "@copilotkit" / "aimock"
     command = [node, str(package / "dist" / "cli.js"), "--validate-on-load", "--log-level", "warn"]
-    for name in fixtures:  # the first that fits is taken
+    for name in fixtures:  # the first match wins
         command += ["--fixtures", str(_FIXTURES / name)]
     return serving(
         lambda port: [*command, "--host", "127.0.0.1", "--port", str(port)],

@@ -1,4 +1,4 @@
-"""The providers: how Strands' class of each is made, and what its SDK raises."""
+"""The providers: how to make Strands' class for each, and what its SDK raises."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Provider:
 
     Attributes:
         make: Makes Strands' model for one run of a test, with the retries of the SDK off.
-        errors: Class that leaves the model for each kind of failure.
+        errors: Class that the model raises for each kind of failure.
         reasons: Whether its emulator sends reasoning.
         counts: Whether its emulator sends token counts.
     """
@@ -37,7 +37,7 @@ def _openai(emulators: Emulators, run: str) -> dict[str, Any]:
         "base_url": f"{emulators.aimock}/v1",
         "api_key": "k",
         "max_retries": 0,
-        "timeout": 60,  # to connect as well, which the SDK gives five seconds: not enough on a busy machine
+        "timeout": 60,  # also for connecting: the SDK's five seconds are not enough on a busy machine
         "default_headers": {RUN_HEADER: run},
     }
 

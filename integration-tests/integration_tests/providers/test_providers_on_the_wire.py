@@ -1,4 +1,4 @@
-"""Strands' own provider classes over real HTTP, plain and durable, against emulators that others wrote."""
+"""Strands' own provider classes over real HTTP, plain and durable, against third-party emulators."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -22,8 +22,8 @@ from strands_temporal.testing import AgentEnvironment, agent_environment
 
 pytestmark = [
     pytest.mark.server,
-    pytest.mark.timeout(600),  # the first of them installs
-    # Of aimock's, and not of Gemini's.
+    pytest.mark.timeout(600),  # the first of them installs the emulators
+    # aimock sends this reason; Gemini itself does not.
     pytest.mark.filterwarnings("ignore:FUNCTION_CALL is not a valid FinishReason:UserWarning"),
 ]
 
@@ -33,15 +33,15 @@ WEATHER = "It is 21 degrees there, says the tool.\n"
 
 @dataclass(frozen=True)
 class Case:
-    """One conversation, and what it comes to.
+    """One conversation, and its expected outcome.
 
     Attributes:
-        talk: What is said.
-        requests: How many requests the provider gets from the durable agent.
-        text: The answer, where there is one.
-        error: Kind of the failure that is left in the end, otherwise.
-        attempts: What the retry policy allows.
-        only: The providers that it is about; all when empty.
+        talk: What the user says.
+        requests: Number of requests that the provider gets from the durable agent.
+        text: The answer, if there is one.
+        error: Otherwise, the kind of the final failure.
+        attempts: Maximum attempts of the retry policy.
+        only: The providers it applies to; empty for all.
     """
 
     talk: Talk
@@ -87,7 +87,7 @@ TABLE = [
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one conversation: the answer or the error, and when the provider got its requests."""
+    """The outcome of one conversation: answer or error, and when the provider got each request."""
 
     plain: Any
     durable: Any
@@ -96,7 +96,7 @@ class Outcome:
 
 
 class Stage:
-    """Where the conversations are had: all providers' of one case at once, since most of it is waiting."""
+    """Runs the conversations: those of one case for all providers at once, since most of it is waiting."""
 
     def __init__(self, wire: Emulators, environment: AgentEnvironment) -> None:
         self._wire = wire
@@ -104,7 +104,7 @@ class Stage:
         self._seen: dict[str, dict[str, Outcome]] = {}
 
     async def outcome(self, case: str, name: str) -> Outcome:
-        """Return what came of the case `case` with the provider `name`."""
+        """Return the outcome of the case `case` with the provider `name`."""
         if case not in self._seen:
             names = CASES[case].only or tuple(PROVIDERS)
             outcomes = await asyncio.gather(*(self._in_both(CASES[case], case, name) for name in names))
@@ -112,7 +112,7 @@ class Stage:
         return self._seen[case][name]
 
     async def _in_both(self, case: Case, case_name: str, name: str) -> Outcome:
-        """Have one conversation plain and durable, and replay the workflow, which has ended."""
+        """Hold one conversation plain and durable, then replay the ended workflow."""
         plain_run, durable_run = f"{case_name}, {name}, plain", f"{case_name}, {name}"
         await asyncio.gather(self._wire.expect_bedrock(plain_run), self._wire.expect_bedrock(durable_run))
         plain_model = PROVIDERS[name].make(self._wire, plain_run)
@@ -156,7 +156,7 @@ async def test_a_provider_on_the_wire(stage: Stage, name: str, case_name: str) -
 
 
 async def test_the_provider_says_when_to_try_again(stage: Stage) -> None:
-    """Each asks for three seconds; left to itself, the server would retry after about one."""
+    """Each provider asks for three seconds; Temporal's own back-off would be about one."""
     for name in PROVIDERS:
         first, second = (await stage.outcome("throttled", name)).requests
         assert second - first >= timedelta(seconds=3), name
@@ -169,13 +169,13 @@ async def test_reasoning_arrives(stage: Stage) -> None:
 
 
 async def test_plain_strands_takes_what_was_cut_without_an_error_for_whole(stage: Stage) -> None:
-    """boto3 does not notice that a response is shorter than its Content-Length says. We try again."""
+    """boto3 does not notice that a response is shorter than its Content-Length. We retry."""
     seen = await stage.outcome(IN_SILENCE, "bedrock")
     assert (seen.plain["stop_reason"], seen.plain["text"]) == ("end_turn", "")
 
 
 async def in_a_plain_agent(model: Model, case: Case) -> dict[str, Any]:
-    """Return what a user sees of a plain agent, who starts again after a failure as often as may be."""
+    """Return what a user of a plain agent sees, who starts over after a failure as often as allowed."""
     for attempts_left in reversed(range(1 if case.error else case.attempts)):
         agent = Agent(model, tools=[weather], callback_handler=None, retry_strategy=None)
         try:
@@ -187,7 +187,7 @@ async def in_a_plain_agent(model: Model, case: Case) -> dict[str, Any]:
 
 
 async def activity_attempts(handle: WorkflowHandle[Any, Any]) -> int:
-    """Return how many attempts the model's activities took, by the history."""
+    """Return the number of attempts that the model's activities took, from the history."""
     history = await handle.fetch_history()
     return sum(
         event.activity_task_started_event_attributes.attempt

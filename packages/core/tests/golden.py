@@ -1,10 +1,10 @@
-"""The workflow whose histories stay in the tree, and how one is recorded: never change what it does.
+"""Workflows with histories in the tree, and the script that records them. Never change what they do.
 
-A release replays what every release before it recorded (`histories/`). To record this release's:
+Each release replays the histories of all earlier releases (`histories/`). To record this release's:
 
     uv run python -m packages.core.tests.golden
 
-A new subject gets a workflow of its own here, and a recording.
+A new subject gets its own workflow and recording here.
 """
 
 import asyncio
@@ -112,7 +112,7 @@ class GoldenAgent:
         ]
         await agent.invoke_async(answers)
         agent.messages[-1]["content"] = [{"text": "edited by a hook"}]
-        await agent.invoke_async("x" * 70_000)  # asked for, as it is large
+        await agent.invoke_async("x" * 70_000)  # large, so the worker fetches it by query
         await agent.invoke_async("city", structured_output_model=City)
         await agent.invoke_async("state", invocation_state={"tenant": "acme"})
 
@@ -124,11 +124,11 @@ class GoldenAgent:
 
 @workflow.defn
 class GoldenStop:
-    """An agent that was stopped in an approved tool refused the next prompt, and took its answers again."""
+    """An old case: an agent stopped in an approved tool refused the next prompt and took answers again."""
 
     @workflow.run
     async def run(self) -> list[Any]:
-        """Be stopped, and talk on."""
+        """Stop the agent, and go on talking."""
         agent = TemporalAgent("scripted", tools=[add, remember], callback_handler=None)
         agent.add_hook(self.approve, BeforeToolCallEvent)
         agent.add_hook(lambda event: event.agent.cancel(), AfterToolCallEvent)
@@ -150,7 +150,7 @@ class GoldenStop:
 
 
 def answer(call: ScriptedCall) -> Reply:
-    """Answer by what was asked; after a tool say what it said."""
+    """Answer according to the prompt; after a tool, repeat its result."""
     asked = call.text
     if "toolResult" in call.messages[-1]["content"][-1]:
         return say(f"got {asked}")
@@ -174,7 +174,7 @@ def answer(call: ScriptedCall) -> Reply:
 
 
 async def record() -> None:
-    """Write a history of each run of the workflow, as this release makes it."""
+    """Record a history of each run of the workflow with this release."""
     async with (
         DevServer() as server,
         agent_environment(

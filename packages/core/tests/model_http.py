@@ -1,4 +1,4 @@
-"""A provider's HTTP side for tests: it records the requests and plays answers in the providers' protocols."""
+"""A provider's HTTP side for tests: records the requests and plays answers in the providers' protocols."""
 
 import json
 import threading
@@ -20,14 +20,14 @@ class Answer:
 
 @dataclass
 class Provider:
-    """A running stand-in: what it was asked, and what it will say."""
+    """A running stand-in: the requests it got, and the answers it will give."""
 
     url: str = ""
     requests: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])
     answers: list[Answer] = field(default_factory=list[Answer])
 
     def play(self, answers: Sequence[Answer]) -> None:
-        """Say `answers` from now on, and forget what was asked."""
+        """Give `answers` from now on, and forget the requests so far."""
         self.requests, self.answers = [], list(answers)
 
 
@@ -68,7 +68,7 @@ def as_json(value: Any, status: int = 200) -> Answer:
 
 
 def openai_says(text: str = "", **tools: Any) -> Answer:
-    """Answer as OpenAI's chat completions stream: a text, and calls of tools by name."""
+    """Answer like OpenAI's streamed chat completions: a text, and calls of tools by name."""
     calls = [
         {
             "index": i,
@@ -91,14 +91,14 @@ def openai_says(text: str = "", **tools: Any) -> Answer:
 
 
 def openai_object(value: Any) -> Answer:
-    """Answer as OpenAI's chat completions without a stream, with a JSON text."""
+    """Answer like OpenAI's chat completions without a stream: a JSON text."""
     message = {"role": "assistant", "content": json.dumps(value), "refusal": None}
     choice = {"index": 0, "finish_reason": "stop", "message": message, "logprobs": None}
     return as_json({"id": "c", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]})
 
 
 def responses_say(text: str, response_id: str) -> Answer:
-    """Answer as OpenAI's Responses API."""
+    """Answer like OpenAI's Responses API."""
     usage = {
         "input_tokens": 3,
         "output_tokens": 2,
@@ -124,7 +124,7 @@ def responses_say(text: str, response_id: str) -> Answer:
 
 
 def anthropic_says(text: str = "", **tools: Any) -> Answer:
-    """Answer as Anthropic's messages stream: a text, and calls of tools by name."""
+    """Answer like Anthropic's streamed messages: a text, and calls of tools by name."""
     message = {"id": "m", "type": "message", "role": "assistant", "model": "m", "content": []}
     message |= {"stop_reason": None, "usage": {"input_tokens": 3, "output_tokens": 1}}
     events: list[Any] = [{"type": "message_start", "message": message}]
@@ -149,7 +149,7 @@ def anthropic_says(text: str = "", **tools: Any) -> Answer:
 
 
 def anthropic_refuses(message: str) -> Answer:
-    """Answer 400, as Anthropic does for a request that a model cannot serve."""
+    """Answer 400, like Anthropic for a request that a model cannot serve."""
     return as_json({"type": "error", "error": {"type": "invalid_request_error", "message": message}}, 400)
 
 

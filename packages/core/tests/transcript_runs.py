@@ -1,6 +1,6 @@
-"""Workers of the tests of transcripts, which come and go, and the proof that no prompt suffers from it.
+"""Workers that come and go, for the tests of transcripts, and checks that no prompt suffers from it.
 
-What a model is given is compared, call by call, with what the same agents give it outside of Temporal.
+The checks compare the model's input, call by call, with that of the same agents outside Temporal.
 """
 
 import asyncio
@@ -44,18 +44,18 @@ SOON = 120
 
 
 class Told(NamedTuple):
-    """What a model was given in one call: whose call it was, and all of it as JSON."""
+    """A model's input in one call: the calling agent, and the whole input as JSON."""
 
     agent: str
     given: str
 
 
 def told(calls: Iterable[ScriptedCall]) -> list[Told]:
-    """Return what a model was given, call by call."""
+    """Return a model's input, call by call."""
     return [
         Told(
             call.system_prompt or "",
-            # The order of keys counts too: a provider caches what it has read byte by byte.
+            # The order of keys counts too: a provider's prompt cache compares bytes.
             json.dumps(
                 encode([call.messages, call.tool_specs, call.system_prompt_content, call.tool_choice])
             ),
@@ -65,7 +65,7 @@ def told(calls: Iterable[ScriptedCall]) -> list[Told]:
 
 
 async def plainly(plan: Plan) -> tuple[list[Told], dict[str, str]]:
-    """Run a plan outside of Temporal; return what the model was given, and the conversations at the end."""
+    """Run a plan outside Temporal; return the model's input and the final conversations."""
     model = ScriptedModel(answer)
 
     def make(who: str, **arguments: Any) -> Agent:
@@ -83,12 +83,12 @@ async def plainly(plan: Plan) -> tuple[list[Told], dict[str, str]]:
 
 
 def assert_same(given: Sequence[Told], plain: Sequence[Told], *, retried: bool = False) -> None:
-    """Compare what a model was given with what it was given outside, for each agent in order.
+    """Compare a model's input with that outside Temporal, in order for each agent.
 
     Args:
-        given: What it was given.
-        plain: What it was given outside of Temporal.
-        retried: Whether a call may have been made again, with the same content.
+        given: The model's input.
+        plain: Its input outside Temporal.
+        retried: Whether calls may have been repeated with the same content.
     """
     for agent in {call.agent for call in plain}:
         here = [call.given for call in given if call.agent == agent]
@@ -116,13 +116,13 @@ class Asked(NamedTuple):
 
 @dataclass
 class Watch(Interceptor):
-    """Sees a worker's queries for conversations, and may fail them or hold them up.
+    """Observes a worker's queries for conversations, and can fail or delay them.
 
     Attributes:
         before: Awaited before each query goes out.
         asked: The queries, in order.
-        seconds: How long those took that were answered.
-        failed: Errors of the others.
+        seconds: Durations of the answered queries.
+        failed: Errors of the other queries.
     """
 
     before: Callable[[Asked], Awaitable[None]] | None = None
@@ -166,7 +166,7 @@ class _Watched(OutboundInterceptor):
 
 
 def _connected(client: Client, *interceptors: Interceptor) -> Client:
-    """Return a client on the connection of another one, with the converter that the plugin has."""
+    """Return a client on another client's connection, with the plugin's converter."""
     return Client(
         client.service_client,
         namespace=client.namespace,
@@ -176,12 +176,12 @@ def _connected(client: Client, *interceptors: Interceptor) -> Client:
 
 
 class Runs:
-    """Runs of `Talk` on one task queue, whose workers come and go, each with plugin and cache of its own.
+    """Runs of `Talk` on one task queue. Its workers come and go, each with its own plugin and cache.
 
     Args:
         client: Client without plugins.
         options: Worker options of the test run.
-        script: What the model answers.
+        script: The model's answers.
     """
 
     def __init__(
@@ -202,13 +202,13 @@ class Runs:
         client: Client | None = None,
         **options: Any,
     ) -> AsyncGenerator[Watch]:
-        """Run a worker; yield what sees its queries.
+        """Run a worker; yield the `Watch` on its queries.
 
         Args:
-            watch: What sees them, if it exists already.
-            cache: Bytes of conversations that it keeps; None for the default.
-            model: A model of its own.
-            client: Another client.
+            watch: An existing `Watch` to use.
+            cache: Size of its conversation cache in bytes; None for the default.
+            model: A model of the worker's own.
+            client: Another client to use.
             **options: Further arguments of `Worker`.
         """
         watch = watch or Watch()
@@ -246,7 +246,7 @@ class Runs:
         retried: bool = False,
         others: Sequence[Told] = (),
     ) -> WorkflowHistory:
-        """Wait for a run's end; assert that all was as outside of Temporal and that it replays."""
+        """Wait for a run's end; assert that everything was as outside Temporal, and that it replays."""
         result = await asyncio.wait_for(handle.result(), SOON)
         calls, end = await plainly(plan)
         assert_same([*others, *told(self.model.calls)], calls, retried=retried)

@@ -1,7 +1,7 @@
-"""Agents of the tests of transcripts, which run in a workflow and outside.
+"""Agents for the tests of transcripts. They run inside and outside a workflow.
 
-A prompt says what is to happen: `steps=2 size=5000` has the model call its tool twice for 5,000 characters
-each, `answer=100` has it answer 100 characters, `pad=80000` makes the prompt that long.
+A prompt is also the script: `steps=2 size=5000` has the model call its tool twice for 5,000 characters each,
+`answer=100` has it answer 100 characters, `pad=80000` makes the prompt that long.
 """
 
 import asyncio
@@ -31,23 +31,23 @@ from strands_temporal.workflow import activity_as_tool
 
 Make: TypeAlias = Callable[..., Agent]
 
-# --- What the agents do, in a workflow and outside
+# --- The agents' scenes, inside and outside a workflow
 
 
 @dataclass
 class Plan:
-    """What a run is about.
+    """The plan of a run.
 
     Attributes:
         scene: Name in `SCENES`.
-        prompts: What is asked, in order.
+        prompts: The prompts, in order.
         agents: How many agents there are in the scene "parallel".
         window: Messages that an agent keeps; None for all.
-        gated: Wait before each model call until the test says `advance`.
-        hand_over: Go on in another run after each turn.
-        done: Turns that the runs before this one have made.
-        carry: The agent of the run before this one.
-        attempts: Attempts that a model call has at most; 0 for as many as by default.
+        gated: Wait before each model call until the test sends `advance`.
+        hand_over: Continue in another run after each turn.
+        done: Turns that earlier runs have made.
+        carry: The agent of the previous run.
+        attempts: Maximum attempts of a model call; 0 for the default.
         tag: Ends the agents' system prompts, where several runs share a model.
     """
 
@@ -69,13 +69,13 @@ def noise(seed: object, size: int) -> str:
 
 
 def number(prompt: str, name: str) -> int:
-    """Return what a prompt says of `name`."""
+    """Return the number that a prompt gives for `name`."""
     found = re.search(rf"\b{name}=(\d+)", prompt)
     return int(found[1]) if found else 0
 
 
 def answer(call: ScriptedCall) -> Reply:
-    """Answer as the last prompt says. Knows nothing but the call, so that any worker's model may be asked."""
+    """Answer as the last prompt says. Depends only on the call, so that any worker's model can answer."""
     asked = max(i for i, m in enumerate(call.messages) if m["role"] == "user" and "text" in m["content"][0])
     prompt = call.messages[asked]["content"][0].get("text", "")[:100]
     step = (len(call.messages) - asked) // 2
@@ -116,7 +116,7 @@ async def _one(make: Make, plan: Plan, tools: Sequence[Any]) -> list[Agent]:
 
 
 async def one(make: Make, plan: Plan) -> list[Agent]:
-    """One agent, whose tool works in the workflow."""
+    """One agent, whose tool runs in the workflow."""
     return await _one(make, plan, [step])
 
 
@@ -155,7 +155,7 @@ async def delegating(make: Make, plan: Plan) -> list[Agent]:
 
 
 async def one_handle(make: Make, plan: Plan) -> list[Agent]:
-    """Calls of one model at once, without an agent in between."""
+    """Concurrent calls of one model, without an agent."""
     model = make("caller").model
 
     async def ask(caller: int, prompt: str) -> None:
@@ -177,7 +177,7 @@ SCENES: dict[str, Callable[[Make, Plan], Awaitable[list[Agent]]]] = {
 
 
 class Gates(HookProvider):
-    """Has a workflow wait before each model call."""
+    """Makes a workflow wait before each model call."""
 
     def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
         registry.add_callback(BeforeModelCallEvent, self.wait)
@@ -229,42 +229,42 @@ class Talk:
 
     @workflow.update
     async def advance(self) -> bool:
-        """Let the run go on, and return when it waits again, or is over: then True."""
+        """Let the run go on. Return when it waits again (False) or is over (True)."""
         self._released += 1
         await workflow.wait_condition(lambda: self._arrived > self._released or self._over)
         return self._over
 
     @workflow.signal
     def release(self, gates: int) -> None:
-        """Let the run go on, over a number of gates."""
+        """Let the run go on through a number of gates."""
         self._released += gates
 
     @workflow.query
     def over(self) -> bool:
-        """Tell whether all is done."""
+        """Tell whether the plan is done."""
         return self._over
 
     async def gate(self) -> None:
-        """Wait to be let on."""
+        """Wait for the next `advance` or `release`."""
         self._arrived += 1
         mine = self._arrived
         await workflow.wait_condition(lambda: not self._gated or self._released >= mine)
 
 
 def ends(agents: Sequence[Agent]) -> dict[str, str]:
-    """Return the conversations of agents at their end, by system prompt; large ones by length and digest."""
+    """Return the agents' final conversations by system prompt; large ones as length and digest."""
     bare = {a.system_prompt: [[m["role"], m["content"]] for m in a.messages] for a in agents}
     return {str(name): brief(json.dumps(encode(messages), sort_keys=True)) for name, messages in bare.items()}
 
 
 def brief(text: str) -> str:
-    """Return a text by its ends, length and digest, to compare and to print."""
+    """Return a text's ends, length and digest, to compare and to print."""
     return f"{text[:100]} ... {text[-100:]} {len(text)} {uuid.uuid5(uuid.NAMESPACE_OID, text)}"
 
 
 @workflow.defn
 class Taken:
-    """A workflow with a query of its own by the name that agents need."""
+    """A workflow with its own query under the name that agents need."""
 
     @workflow.query(name=TRANSCRIPT_QUERY)
     def mine(self) -> str:

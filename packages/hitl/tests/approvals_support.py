@@ -1,4 +1,4 @@
-"""What the tests of approvals share: agents that ask, a notifier that tells the test, and an approver."""
+"""Shared by the tests of approvals: agents that ask, a notifier that tells the test, and an approver."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -40,13 +40,13 @@ BY = "ana@example.org"
 
 
 def asked_by(use: Any) -> Asked:
-    """Return what a question is about that a tool call asks."""
+    """Return the subject of a tool call's question."""
     call = ShownCall(as_json(use["name"]), as_json(use["input"]))
     return Asked(call=call, places=[(use["toolUseId"],)], tool_use_id=use["toolUseId"])
 
 
 class Told:
-    """A notifier that tells the test: the test waits for it, not for time."""
+    """A notifier that tells the test, so that the test can wait for it instead of sleeping."""
 
     def __init__(self) -> None:
         self.notices: asyncio.Queue[ApprovalNotice] = asyncio.Queue()
@@ -54,7 +54,7 @@ class Told:
 
     async def notify(self, notice: ApprovalNotice) -> None:
         if activity.info().attempt > 1 and notice.id in self._told:
-            return  # the attempt before told it, and was not heard in time
+            return  # the previous attempt told it, but its completion came too late
         self._told.add(notice.id)
         await self.notices.put(notice)
 
@@ -63,7 +63,7 @@ class Told:
 
 
 class Gate(HookProvider):
-    """Asks before a file is deleted, as the guide does, but with a yes or no."""
+    """Asks before a file is deleted, as in the guide, but for a yes or no."""
 
     def register_hooks(self, registry: HookRegistry, **kwargs: object) -> None:
         registry.add_callback(BeforeToolCallEvent, self._gate)
@@ -136,7 +136,7 @@ class Setting:
         return handle, await self.told.next()
 
     async def end(self, handle: Any) -> Any:
-        """Return the workflow's result; all its runs replay."""
+        """Return the workflow's result; replay all of its runs."""
         result = await asyncio.wait_for(handle.result(), 30)
         await self.assert_replays(handle)
         return result
@@ -147,9 +147,9 @@ class Setting:
 
 
 def approver_for(client: Client) -> ApprovalsClient:
-    """Return an approver who waits longer than a workflow task or a query that got lost takes to come again.
+    """Return an approver who waits longer than a lost workflow task or query takes to be repeated.
 
-    Without the workflow cache a query that meets the eviction of its workflow is lost, for ten seconds.
+    Without the workflow cache, a query that meets the eviction of its workflow is lost for ten seconds.
     """
     return ApprovalsClient(client, timeout=timedelta(seconds=30))
 
@@ -161,7 +161,7 @@ async def refused(decision: Awaitable[object]) -> ApprovalRefusedError:
 
 
 async def until(found: Callable[[], Any], condition: Callable[[Any], Any]) -> Any:
-    """Return what `found` gives when it fulfils `condition`: not all that the server does is told to us."""
+    """Poll `found` until its result fulfils `condition`; return it. The server does not announce all."""
     value = None
     for _ in range(400):
         value = await found()
@@ -182,7 +182,7 @@ async def chain(handle: Any) -> list[WorkflowHistory]:
     return histories
 
 
-# --- Workflows of which one is found among others
+# --- Workflows to be found among others
 
 TYPE = "AskingWorkflow"
 
@@ -212,7 +212,7 @@ class SilentWorkflow:
         await workflow.wait_condition(lambda: False)
 
 
-def one(path: str = "/tmp/x") -> ScriptedModel:  # noqa: S108  # only a name
+def one(path: str = "/tmp/x") -> ScriptedModel:  # noqa: S108  # just a name
     def script(call: Any) -> Any:
         return use_tool("remove", {"path": path}) if len(call.messages) == 1 else say(call.text)
 
@@ -228,7 +228,7 @@ async def paused(approver: ApprovalsClient, handle: WorkflowHandle[Any, Any], co
     async def pending() -> Any:
         try:
             return await approver.pending(handle.id)
-        except ApprovalsUnreachableError:  # a new namespace is not known to every part of the server at once
+        except ApprovalsUnreachableError:  # the parts of the server learn of a new namespace one by one
             return []
 
     return await until(pending, lambda value: len(value) == count)

@@ -1,4 +1,4 @@
-"""A workflow that hands over while it waits, and the tests' way to make it."""
+"""A workflow that hands over while it waits, and helpers that make it do so."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,7 +24,7 @@ class LongTask:
 
 @workflow.defn
 class LongWorkflow:
-    """Hands over while it waits, when the test says so."""
+    """Hands over, on the test's signal, while it waits."""
 
     @workflow.init
     def __init__(self, task: LongTask) -> None:
@@ -67,14 +67,14 @@ class LongWorkflow:
 
 
 async def hand_over(handle: Any) -> None:
-    """Let a workflow hand over, all told that can be told, and wait until it goes on in its next run."""
+    """Let a settled workflow hand over, and wait for its next run."""
     before = (await until(handle.describe, is_settled)).run_id
     await handle.signal("hand_over")
     await next_run(handle, before)
 
 
 def is_settled(description: WorkflowExecutionDescription) -> bool:
-    """Tell whether a workflow has worked on all that happened; what is tried again aside."""
+    """Tell whether a workflow has processed all events so far, apart from retries."""
     raw = description.raw_description
     is_at_work = raw.HasField("pending_workflow_task") and raw.pending_workflow_task.ByteSize() > 0
     return not is_at_work and all(activity.attempt > 1 for activity in raw.pending_activities)

@@ -1,4 +1,4 @@
-"""Encrypted workflows for tests: a codec, a data converter with it, and a codec server."""
+"""Encrypted workflows for tests: a codec, its data converter, and a codec server."""
 
 import hashlib
 import hmac
@@ -20,7 +20,7 @@ _KEY = b"a key for tests"
 
 
 class Sealing(PayloadCodec):
-    """Encrypts, well enough for a test: nobody reads a payload, or changes it, without the key."""
+    """Encrypts well enough for a test: nobody can read or change a payload without the key."""
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         return [self.seal(payload) for payload in payloads]
@@ -61,8 +61,8 @@ class CodecServer:
 
     Attributes:
         address: Its address.
-        asked: What it was asked: path and namespace.
-        answer: What it answers in place of payloads, if not None: a status and a body.
+        asked: Its requests: path and namespace.
+        answer: If not None, a status and a body to answer instead of payloads.
     """
 
     address: str

@@ -1,4 +1,4 @@
-"""The command line for tests, in their own process."""
+"""The command line, run inside the test process."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ async def command(
         for name, value in {"TEMPORAL_ADDRESS": address, **variables}.items():
             patched.setenv(name, value)
         patched.setattr(sys, "stdin", io.StringIO(typed))
-        # As `approver_for` waits; a test's own --timeout, which comes later, wins.
+        # As long as `approver_for` waits. A test's own --timeout comes later and wins.
         patient = ["--timeout", "30", *arguments]
         code = await asyncio.wait_for(asyncio.to_thread(exit_code, patient), 60)
     out.seek(0)
@@ -37,5 +37,5 @@ async def command(
 def exit_code(arguments: Sequence[str]) -> int:
     try:
         return main(arguments)
-    except SystemExit as misused:  # argparse's own
+    except SystemExit as misused:  # raised by argparse
         return cast("int", misused.code)

@@ -48,7 +48,7 @@ def environments(client: Client, worker_options: dict[str, Any]) -> Opened:
 
 @pytest.fixture
 async def bare(server: DevServer) -> Client:
-    """Client of a new namespace, which knows no search attribute of ours."""
+    """Client of a new namespace, without our search attribute."""
     namespace = f"hitl-{uuid.uuid4()}"
     request = RegisterNamespaceRequest(namespace=namespace)
     request.workflow_execution_retention_period.FromTimedelta(timedelta(days=1))

@@ -1,7 +1,7 @@
-"""Workflows whose histories stay in the tree, and how they were recorded: never change what they do.
+"""Workflows with histories in the tree, and the script that records them. Never change what they do.
 
-A release replays what every release before it recorded (`histories/`): among it what later releases do in
-another way. To record this release's, under names of its own:
+Each release replays the histories of all earlier releases (`histories/`), including those that it would no
+longer produce. To record this release's, under their own names:
 
     uv run python -m packages.hitl.tests.golden_hitl
 """
@@ -65,7 +65,7 @@ def ask(event: BeforeToolCallEvent) -> None:
 
 @workflow.defn
 class GoldenApprovals:
-    """One turn, whose way says what happens."""
+    """One turn. Its `way` says what happens."""
 
     def __init__(self) -> None:
         self.approvals = Approvals(deadline=timedelta(days=2))
@@ -91,7 +91,7 @@ class GoldenApprovals:
         return [result.stop_reason, str(result).strip(), [r.outcome for r in self.approvals.records]]
 
     def grow(self, event: BeforeToolCallEvent) -> None:
-        """Make other calls of the ones that were asked about."""
+        """Change the calls that people were asked about."""
         self.passes += 1
         if self.passes > 2:
             amount = event.tool_use["input"]["amount"] + 1
@@ -117,7 +117,7 @@ Act = Callable[[Client, Any], Awaitable[None]]
 
 
 async def waiting(client: Client, handle: Any) -> Any:
-    """Return what waits, once something does."""
+    """Return the pending approvals, once there are some."""
     approver = approver_for(client)
     return await until(lambda: approver.pending(handle.id), bool)
 
@@ -143,13 +143,13 @@ async def stop_and_approve(client: Client, handle: Any) -> None:
 
 
 def early(id_: str, digest: str | None) -> Act:
-    """Return what approves a question before it is asked."""
+    """Return a function that approves a question before it is asked."""
 
     async def approve(client: Client, handle: Any) -> None:
         decision = {"id": id_, "verdict": "approve", "by": BY, "early": True}
         await handle.execute_update("decide_approval", {**decision, **({"digest": digest} if digest else {})})
         await handle.signal(GoldenApprovals.begin)
-        if digest:  # the other one is asked about
+        if digest:  # the other refund is asked about
             await approve_all(client, handle)
 
     return approve

@@ -1,4 +1,4 @@
-"""`Approvals` in workflows on a real server: what people decide reaches the agent, and is on record."""
+"""`Approvals` in workflows on a real server: people's decisions reach the agent and are recorded."""
 
 import asyncio
 import uuid
@@ -119,7 +119,7 @@ async def test_a_partly_answered_set_waits_for_the_rest(setting: Any) -> None:
 
 @workflow.defn
 class TwoAgentsWorkflow:
-    """Two agents whose models use the same tool call ids wait at the same time."""
+    """Two agents wait at the same time. Their models use the same tool call ids."""
 
     def __init__(self) -> None:
         self.approvals = Approvals()
@@ -154,7 +154,7 @@ async def test_two_agents_wait_side_by_side(setting: Any) -> None:
 async def test_a_decision_after_a_new_worker_took_over(
     client: Client, worker_options: dict[str, Any]
 ) -> None:
-    """Stands in for a week of waiting: no worker runs between the question and the answer."""
+    """Stands for a week of waiting: no worker runs between the question and the answer."""
     told, model = Told(), deletes()
     plugins = [StrandsPlugin(models={"model": lambda: model}), HITLPlugin(notifiers={"test": lambda: told})]
     connected = Client(client.service_client, plugins=plugins)
@@ -183,7 +183,7 @@ async def test_without_the_plugin_people_still_decide(agents: Agents, client: Cl
 
 
 async def first_pending(approver: ApprovalsClient, workflow_id: str) -> PendingApproval:
-    """Wait until something is pending; nothing else tells that without the plugin."""
+    """Poll until something is pending: without the plugin, nothing announces it."""
     for _ in range(1000):
         if pending := await approver.pending(workflow_id):
             return pending[0]

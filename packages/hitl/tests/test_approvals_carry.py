@@ -1,4 +1,4 @@
-"""`ApprovalsCarry`: what is in it, its size, and what does not fit together."""
+"""`ApprovalsCarry`: its content, its size, and carries that do not fit their workflow."""
 
 import asyncio
 import hashlib
@@ -32,7 +32,7 @@ USE: Any = {"toolUseId": "t", "name": "delete", "input": {"path": "/\ud800"}}
 
 
 def busy_ledger(agent_id: str = "agent") -> Ledger:
-    """Return a ledger with something of each kind."""
+    """Return a ledger with an entry of each kind."""
     ledger = Ledger(True, False)
     interrupts = [
         (Interrupt("a", "approval", {"why": [1, None]}), asked_by(USE)),
@@ -90,7 +90,7 @@ CARRIES: dict[str, Callable[[], Any]] = {
 
 @workflow.defn
 class MixedUpWorkflow:
-    """What does not fit together ends the workflow."""
+    """A carry that does not fit ends the workflow."""
 
     @workflow.run
     async def run(self, case: str) -> None:
@@ -138,7 +138,7 @@ async def test_what_does_not_fit_together_ends_the_workflow(
 
 @workflow.defn
 class UndecidedWorkflow:
-    """Stops waiting, and then waits on in the same run."""
+    """Stops waiting, and then waits again in the same run."""
 
     def __init__(self) -> None:
         self.approvals = Approvals()
@@ -173,9 +173,9 @@ async def test_the_recipe_of_the_docs_hands_over_when_the_server_suggests_it(
     async with setting(deletes(), workflows=[recipe.LongTaskWorkflow]) as s:
         handle, notice = await s.pause(recipe.Task("go"), workflow_class=recipe.LongTaskWorkflow)
         before = (await handle.describe()).run_id
-        noise = "x" * 100_000  # the server suggests it above 4 MB of history
+        noise = "x" * 100_000  # the server suggests continue-as-new above 4 MB of history
         await asyncio.gather(*(handle.signal("noise", noise) for _ in range(45)))
-        # This wakes the workflow up, and is answered in the task that ends the run.
+        # This update wakes the workflow, and is answered in the task that ends the run.
         early = await s.approver.approve(handle.id, "later", by=BY, early=True)
         await next_run(handle, before)
         assert early.outcome == "approved"

@@ -46,7 +46,7 @@ async def event_names(handle: WorkflowHandle[Any, Any]) -> list[str]:
 
 
 def was_told(names: list[str]) -> bool:
-    """Tell whether the workflow has worked on what its worker's plugin answered."""
+    """Tell whether the workflow has processed the answer of its worker's plugin."""
     return names.count("ACTIVITY_TASK_COMPLETED") == 2 and names[-1] == "WORKFLOW_TASK_COMPLETED"
 
 
@@ -59,12 +59,12 @@ async def is_marked(handle: WorkflowHandle[Any, Any]) -> bool:
 
 
 def answers(found: list[WaitingWorkflow]) -> bool:
-    """Tell whether a workflow was found, and in a new namespace can already be asked."""
+    """Tell whether a workflow was found, and whether a new namespace already lets us query it."""
     return any(waiting.pending for waiting in found)
 
 
 async def listed(approver: ApprovalsClient) -> list[WaitingWorkflow]:
-    """Return what waits; nothing while the worker has not registered the attribute yet."""
+    """Return the waiting workflows; none until the worker has registered the attribute."""
     try:
         return await approver.list()
     except ApprovalsNotIndexedError:
@@ -81,14 +81,14 @@ async def test_where_the_attribute_is_unknown_it_is_never_set(
 async def test_where_the_attribute_is_of_another_type_it_is_never_set(
     bare: Client, worker_options: dict[str, Any], other: str
 ) -> None:
-    """A server may let it be asked for as if it were a Keyword, and then fail each task that sets it."""
+    """A server may accept queries that treat it as a Keyword, and still fail each task that sets it."""
     request = AddSearchAttributesRequest(namespace=bare.namespace)
     request.search_attributes["StrandsApprovals"] = IndexedValueType.Value(f"INDEXED_VALUE_TYPE_{other}")
 
     async def register() -> bool:
         try:
             await bare.operator_service.add_search_attributes(request)
-        except RPCError:  # a new namespace is not known to every part of the server at once
+        except RPCError:  # the parts of the server learn of a new namespace one by one
             return False
         return True
 
@@ -104,7 +104,7 @@ async def never_sets_it(bare: Client, worker_options: dict[str, Any], plugin: HI
         with pytest.raises(ApprovalsNotIndexedError, match="Name the workflow types"):
             await approver.list()
         (waiting,) = await until(lambda: approver.list(workflow_types=[TYPE]), answers)
-        # Not the times: a query in the midst of the workflow task that asks is answered with others.
+        # Without the times: a query during the workflow task that asks returns different ones.
         assert [(waiting.workflow_id, asked.id, asked.digest) for asked in waiting.pending] == [
             (handle.id, pending.id, pending.digest)
         ]
@@ -151,7 +151,7 @@ async def test_between_two_answers_a_workflow_is_still_found(environments: Opene
         (waiting,) = await until(mine, lambda found: found and len(found[0].pending) == 2)
         await approver.approve(handle.id, waiting.pending[0], by=BY)
         ((still,),) = [waiting.pending for waiting in await mine()]
-        # Not the times: a query in the midst of the workflow task that asks is answered with others.
+        # Without the times: a query during the workflow task that asks returns different ones.
         assert (still.id, still.digest) == (waiting.pending[1].id, waiting.pending[1].digest)
         await approver.reject(handle.id, still, by=BY)
         await handle.result()
@@ -228,7 +228,7 @@ async def test_a_workflow_that_ends_while_a_decision_is_under_way(
     async with environments(HITLPlugin()) as env:
         handle = await env.start(AskingWorkflow.run)
         (pending,) = await paused(approver, handle)
-    deciding = asyncio.create_task(approver.approve(handle.id, pending, by=BY))  # no worker takes it
+    deciding = asyncio.create_task(approver.approve(handle.id, pending, by=BY))  # no worker polls this queue
     await asyncio.wait([deciding], timeout=0.5)
     await handle.terminate()
     with pytest.raises(ApprovalsEndedError, match="TERMINATED"):

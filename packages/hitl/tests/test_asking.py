@@ -1,4 +1,4 @@
-"""Queries of approvers where others ask too: the server lets one wait for a workflow task."""
+"""Approvers' queries beside other queries: the server holds only one while a workflow task is open."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -18,7 +18,7 @@ Refusing: TypeAlias = Callable[[int, RPCStatusCode], None]
 
 @pytest.fixture
 def refuse(client: Client, monkeypatch: pytest.MonkeyPatch) -> Refusing:
-    """What has the server refuse the next queries."""
+    """Makes the server refuse the next queries."""
 
     def refuse_next(times: int, status: RPCStatusCode) -> None:
         ask = client.workflow_service.query_workflow

@@ -1,4 +1,4 @@
-"""Approvals over continue-as-new: what people were asked and what they decided goes on in the next run."""
+"""Approvals over continue-as-new: questions and decisions carry over to the next run."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -73,8 +73,8 @@ async def test_a_pause_goes_on_in_the_next_runs_and_is_found_there(setting: Any)
         ("approved", BY, pending[0].asked_at)
     ]
     assert record.digest == pending[0].digest
-    assert len(model.calls) == 2  # the one that asked for the tool was made once
-    assert s.told.notices.empty()  # who was told is not told again
+    assert len(model.calls) == 2  # the call that asked for the tool was made once
+    assert s.told.notices.empty()  # nobody is notified twice
     marks = [names(history).count("UPSERT_WORKFLOW_SEARCH_ATTRIBUTES") for history in (first, second, third)]
     assert marks == [1, 0, 1]
 
@@ -95,7 +95,7 @@ async def test_a_partly_answered_set_goes_on_with_what_is_open(setting: Any) -> 
 
 
 async def held(handle: Any) -> Any:
-    """Let a workflow hand over, and hold it there: what comes now comes between its two runs."""
+    """Let a workflow hand over and hold it there, so that anything now arrives between its two runs."""
     before = (await until(handle.describe, is_settled)).run_id
     holding = await handle.start_update("hold", wait_for_stage=WorkflowUpdateStage.ACCEPTED)
     await handle.signal("hand_over")
@@ -110,7 +110,7 @@ async def test_what_is_decided_during_the_hand_over_is_applied_in_the_next_run(s
         first, second = sorted(pending, key=lambda p: p.arguments["path"])
         await s.approver.reject(handle.id, first, by=BY, reason="not a")
         await s.approver.approve(handle.id, second, by="bo")
-        assert len(model.calls) == 1  # nothing goes on in the run that ends
+        assert len(model.calls) == 1  # nothing continues in the ending run
         await handle.signal("release")
         await next_run(handle, before)
         await holding.result()
@@ -122,7 +122,7 @@ async def test_what_is_decided_during_the_hand_over_is_applied_in_the_next_run(s
 
 
 def behind(found: Sequence[WorkflowExecutionDescription]) -> Any:
-    """Return what lists as a server does whose list is behind: it tells what it is given."""
+    """Return a stand-in for a server whose list lags behind: it lists the given workflows."""
 
     async def listing(client: Client, query: str) -> AsyncGenerator[ListedWorkflow]:
         for each in found:
@@ -174,7 +174,7 @@ async def test_a_deadline_that_passes_between_two_runs_rejects(setting: Any) -> 
         handle, (pending,) = await pause(s, 6)
         before, holding = await held(handle)
 
-        unseen = replace(pending, digest="sha256:0")  # refused before the deadline too, but for that
+        unseen = replace(pending, digest="sha256:0")  # its digest would be refused anyway
         found = await until(
             lambda: refused(s.approver.approve(handle.id, unseen, by=BY)),
             lambda error: error.kind == "PastDeadline",
@@ -187,7 +187,7 @@ async def test_a_deadline_that_passes_between_two_runs_rejects(setting: Any) -> 
         _, last = await chain(handle)
     assert result["text"] == "denied\nRejected: Nobody decided in time"
     assert [(r["outcome"], r["by"]) for r in result["records"]] == [("expired", "")]
-    # It was said at once, and nobody was told of a question that is none any more.
+    # The answer came at once, and nobody was notified of the expired question.
     scheduled = [event.activity_task_scheduled_event_attributes.activity_type.name for event in last.events]
     assert "TIMER_STARTED" not in names(last)
     assert "hitl-setup" not in scheduled
@@ -197,7 +197,7 @@ async def test_a_deadline_that_passes_between_two_runs_rejects(setting: Any) -> 
 
 
 class Holding(PayloadCodec):
-    """Changes nothing, but holds the workflow task that ends a run: what comes now finds the run closing."""
+    """A codec that changes nothing, but holds the workflow task that ends a run, so the run stays closing."""
 
     def __init__(self) -> None:
         self.reached, self.go = asyncio.Event(), asyncio.Event()
@@ -218,7 +218,7 @@ async def test_a_decision_in_the_moment_of_the_hand_over_is_not_lost(setting: An
         "holder", data_converter=lambda given: replace(given or DataConverter(), payload_codec=holding)
     )
     async with setting(deletes(), more_plugins=[holder], **LONG) as s:
-        # A task that is held for ten seconds, or that misses something, is made again: with the decision.
+        # At the default ten seconds, a held task would time out and be repeated with the decision in it.
         handle, (pending,) = await pause(s, task_timeout=timedelta(seconds=60))
         await until(handle.describe, is_settled)
         await handle.signal("hand_over")
@@ -230,14 +230,14 @@ async def test_a_decision_in_the_moment_of_the_hand_over_is_not_lost(setting: An
         record = await deciding
         result = await s.end(handle)
         _, last = await chain(handle)
-    assert "WORKFLOW_EXECUTION_UPDATE_ACCEPTED" in names(last)  # the run that was closing had no say
+    assert "WORKFLOW_EXECUTION_UPDATE_ACCEPTED" in names(last)  # the closing run did not count
     assert result["text"] == "deleted /etc/passwd"
     assert result["records"] == [asdict(record)]
     assert record.update_id == "moment"
 
 
 async def is_admitted(client: Client, workflow_id: str, update_id: str) -> bool:
-    """Tell whether the server has an update, though the workflow did not see it yet."""
+    """Tell whether the server has admitted an update that the workflow has not seen yet."""
     request = PollWorkflowExecutionUpdateRequest(namespace=client.namespace)
     request.update_ref.CopyFrom(UpdateRef(update_id=update_id))
     request.update_ref.workflow_execution.workflow_id = workflow_id

@@ -1,4 +1,4 @@
-"""Decisions over continue-as-new: each counts once, for what it was given for, in whichever run."""
+"""Decisions over continue-as-new: each counts once, for its own question, in whichever run."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -67,7 +67,7 @@ async def test_an_early_decision_and_single_use_go_across(setting: Any) -> None:
             "AlreadyDecided"
         )
         await s.approver.approve(handle.id, notice.pending[0], by=BY)
-        # The tool raises at every call: "delete:x" was answered by the early yes, so now it is another one.
+        # The tool raises at every call. The early yes answered "delete:x", so the next question is another.
         assert [p.id for p in (await s.told.next()).pending] == ["delete:x#2"]
         await hand_over(handle)
         assert (await refused(s.approver.approve(handle.id, seen, by=BY))).kind == "AlreadyDecided"
@@ -129,7 +129,7 @@ class TeamInput:
 
 @workflow.defn
 class TeamWorkflow:
-    """Two agents wait at the same time, and are handed over together."""
+    """Two agents wait at the same time, and hand over together."""
 
     @workflow.init
     def __init__(self, team: TeamInput) -> None:
@@ -163,13 +163,13 @@ class TeamWorkflow:
         if any(result.stop_reason == "interrupt" for result in results):
             carries = [agent.carry() for agent in self.agents]
             approvals = self.approvals.carry(*carries)
-            # Turned round: which agent comes first must not matter.
+            # Reversed: the order of the agents must not matter.
             workflow.continue_as_new(TeamInput(team.names[::-1], carries[::-1], approvals))
         return [str(result).strip() for result in results]
 
 
 def member(call: ScriptedCall) -> Any:
-    """Delete what the prompt says, with a tool call of its own id."""
+    """Delete what the prompt says, with a tool call that has its own id."""
     if len(call.messages) > 1:
         return say(f"{call.messages[0]['content'][0].get('text')}: {call.text}")
     return use_tool("delete_file", {"path": call.text}, tool_use_id=f"use-{call.text}")

@@ -111,7 +111,7 @@ async def test_broken_json_decides_nothing(environments: Opened, client: Client)
         assert (code, out) == (2, "")
         assert "respond: {bad looks like JSON but is not (Expecting property name" in err
         assert err.endswith("For text add --text\n")
-        # Not the times: a query in the midst of the workflow task that asks is answered with others.
+        # Without the times: a query during the workflow task that asks returns different ones.
         assert [(left.id, left.digest) for left in await approver.pending(handle.id)] == [
             (pending.id, pending.digest)
         ]

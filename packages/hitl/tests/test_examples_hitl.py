@@ -1,4 +1,4 @@
-"""The three examples of approvals, as processes: what a person types and sees."""
+"""The three examples of approvals, as processes that a person reads and types into."""
 
 import asyncio
 import os
@@ -26,14 +26,14 @@ def environment(server: DevServer) -> Generator[dict[str, str]]:
 
 
 class Terminal:
-    """A process that a person looks at and types into."""
+    """A process whose output a person reads and who types into it."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
         self.seen = ""
 
     async def until(self, text: str) -> str:
-        """Read until `text` is there; return what came up to and with it."""
+        """Read until `text` appears; return the output up to its end."""
         assert self._process.stdout
         while text not in self.seen:
             got = await asyncio.wait_for(self._process.stdout.read(4096), 60)
@@ -100,7 +100,7 @@ async def test_a_person_decides_at_the_command_line(environment: dict[str, str])
 
 
 async def listed(environment: dict[str, str], workflow_id: str) -> None:
-    """Look at the list, as a person would, until the workflow asks."""
+    """Run the list command, as a person would, until the workflow asks."""
     for _ in range(30):
         async with terminal(environment, "strands_temporal_hitl", "show", workflow_id) as hand:
             if "1 waiting" in await hand.until("\n"):

@@ -1,4 +1,4 @@
-"""Histories of earlier releases replay, also where this one would do otherwise."""
+"""Histories of earlier releases replay, even where this release would act differently."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ RECORDED = sorted(HISTORIES.glob("*.json"))
 
 
 class Outcome(worker.Interceptor):
-    """Notes what the replayed run returned."""
+    """Notes the replayed run's result."""
 
     def __init__(self) -> None:
         self.result: Any = None

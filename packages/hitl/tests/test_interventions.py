@@ -1,4 +1,4 @@
-"""Who asks: Strands' own intervention, the guide's way, and activities."""
+"""Sources of questions: Strands' own intervention, the guide's way, and activities."""
 
 import asyncio
 from typing import Any
@@ -63,7 +63,7 @@ async def test_strands_human_in_the_loop_is_driven_unchanged(setting: Any) -> No
         assert model.calls[2].text.startswith('CONFIRMATION_FAILED: Approve "delete_file"?')
         assert model.calls[2].text.endswith("Rejected: yes, but not now")
         await s.approver.respond(handle.id, notice.pending[0], "trust", by=BY)
-        # Trusted from here on: the second prompt's call asks nobody.
+        # Trusted from now on: the second prompt's call asks nobody.
         assert await s.end(handle) == "deleted /2 | deleted /3"
 
 

@@ -106,7 +106,7 @@ def test_what_expired_says_so_afterwards() -> None:
 
 def test_an_id_that_returns_is_another_question() -> None:
     ledger, first = ledger_with("a")
-    second = ask(ledger, "a")  # another agent's, at the same time
+    second = ask(ledger, "a")  # another agent's question, at the same time
     ledger.decide(decision("a"), NOW, None)
     third = ask(ledger, "a")
     questions = [question for pause in (first, second, third) for question in pause.questions]

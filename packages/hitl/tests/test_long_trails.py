@@ -1,4 +1,4 @@
-"""An audit trail that is larger than what one query may answer."""
+"""An audit trail that is too large for one query's answer."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A run has as many updates as the server allows, waiting or in all: people still decide."""
+"""A run that has reached the server's limit of updates, waiting or in total: people can still decide."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -41,12 +41,12 @@ from strands_temporal_hitl._types import DECIDE_SIGNAL
 
 pytestmark = pytest.mark.server
 
-FULL = 10  # updates that may wait in one run
+FULL = 10  # the server's limit of waiting updates in one run
 
 
 @workflow.defn
 class ChatWorkflow:
-    """Its turns are updates, and wait for each other."""
+    """Its turns are updates that wait for each other."""
 
     def __init__(self) -> None:
         self.approvals = Approvals()
@@ -78,7 +78,7 @@ def never(*_: object) -> bool:
 
 
 class Full:
-    """A workflow in which ten turns wait, and an approver whose client does not repeat what is refused."""
+    """A workflow with ten waiting turns, and an approver whose client does not retry refusals."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Full:
         self.approver = approver_for(env.client)
 
     async def end(self) -> list[str]:
-        """Return what the turns were answered; the workflow replays."""
+        """Return the answers to the turns; replay the workflow."""
         answers = await asyncio.wait_for(asyncio.gather(*(turn.result() for turn in self.turns)), 30)
         await self.handle.execute_update(ChatWorkflow.end)
         assert await asyncio.wait_for(self.handle.result(), 30) == 1
@@ -134,7 +134,7 @@ async def test_a_decision_gets_through_beside_ten_turns_that_wait_for_it(
         assert (record.outcome, record.by, record.id) == ("approved", BY, chat.pending.id)
         assert await chat.approver.records(chat.handle.id) == [record]
         answers = await chat.end()
-        monkeypatch.setattr(_ledger, "_fits", never)  # as of a release with other digests
+        monkeypatch.setattr(_ledger, "_fits", never)  # as if another release had computed other digests
         await chat.env.assert_replays(chat.handle)
     assert answers[0] == "removed /x"
     assert len(answers) == FULL

@@ -1,4 +1,4 @@
-"""Workflows with another data converter, or codec, than the approver's: encrypted ones beside plain ones."""
+"""Workflows whose data converter or codec is not the approver's: encrypted ones beside plain ones."""
 
 import asyncio
 import contextlib
@@ -37,7 +37,7 @@ Encrypted: TypeAlias = Callable[[], AbstractAsyncContextManager["WorkflowHandle[
 
 @pytest.fixture
 def encrypted(client: Client, worker_options: dict[str, Any]) -> Encrypted:
-    """What runs a workflow that waits, all of whose payloads are encrypted; it replays at the end."""
+    """Runs a waiting workflow with encrypted payloads; replays it at the end."""
 
     @asynccontextmanager
     async def run() -> AsyncGenerator["WorkflowHandle[Any, Any]"]:
@@ -49,10 +49,10 @@ def encrypted(client: Client, worker_options: dict[str, Any]) -> Encrypted:
             handle = await sealed.start_workflow(AskingWorkflow.run, id=queue, task_queue=queue)
             await paused(approver_for(sealed), handle)
             yield handle
-            with contextlib.suppress(RPCError):  # it may have ended
+            with contextlib.suppress(RPCError):  # the workflow may have ended
                 await handle.terminate()
             history = await handle.fetch_history()
-            assert "/tmp/x" not in str(history.events)  # noqa: S108  # a name
+            assert "/tmp/x" not in str(history.events)  # noqa: S108  # just a name
         replayer = Replayer(
             workflows=[AskingWorkflow], plugins=plugins, data_converter=encrypted_data_converter
         )
@@ -95,7 +95,7 @@ async def test_one_encrypted_workflow_is_listed_with_its_problem_beside_the_othe
         assert await asyncio.wait_for(plain.result(), 30) == "removed /tmp/x"
         await env.assert_replays(plain)
         (waiting,) = await approver_for(sealed._client).pending(sealed.id)  # pyright: ignore[reportPrivateUsage]
-        # Who sends a decision all the same is told that it may count.
+        # An approver who sends a decision all the same is told that it may count.
         with pytest.raises(ApprovalsUnreachableError, match=r"may have been taken: look at the records"):
             await approver.approve(sealed.id, waiting, by="ana")
         assert await asyncio.wait_for(sealed.result(), 30) == "removed /tmp/x"
@@ -119,7 +119,7 @@ async def test_the_command_line_says_what_an_encrypted_workflow_needs(
 async def decides(
     client: Client, handle: "WorkflowHandle[Any, Any]", *options: str, **variables: str
 ) -> None:
-    """List, show and approve what waits, with the options that it needs."""
+    """List, show and approve the waiting workflow, with the options that it needs."""
     code, out, err = await command(client, *options, "list", "--type", TYPE, **variables)
     assert (code, err) == (0, "")
     assert '    remove {"path": "/tmp/x"}\n' in out[out.index(f"{handle.id}  ({TYPE})") :]
@@ -154,7 +154,7 @@ async def test_the_environment_may_name_the_codec_endpoint(
 
 async def test_a_data_converter_opens_an_encrypted_workflow(encrypted: Encrypted, client: Client) -> None:
     async with encrypted() as handle:
-        # It has a codec of its own: what the environment says of another one does not matter.
+        # The converter has its own codec, so the environment's codec server does not matter.
         variables = {"TEMPORAL_CODEC_ENDPOINT": "http://127.0.0.1:1"}
         await decides(client, handle, "--data-converter", CONVERTER, **variables)
 

@@ -36,7 +36,7 @@ BY = "ana"
 
 @dataclass
 class Paused:
-    """A paused workflow, and what waits in it."""
+    """A paused workflow and its pending approval."""
 
     handle: "WorkflowHandle[Any, Any]"
     pending: PendingApproval
@@ -53,12 +53,12 @@ class Paused:
 
 @asynccontextmanager
 async def paused_one(environments: Opened, client: Client) -> AsyncGenerator[Paused]:
-    """Run a workflow that waits, paused; in the end it goes on with a yes, and replays."""
+    """Run a waiting workflow and pause it. At the end, unpause it, approve, and replay."""
     approver = approver_for(client)
     async with environments(HITLPlugin()) as env:
         handle = await env.start(AskingWorkflow.run)
         (pending,) = await paused(approver, handle)
-        # Other tests may have left workflows without workers: a list waits for each.
+        # Other tests may have left workflows without workers, and a list waits for each of them.
         listed = ApprovalsClient(client, timeout=timedelta(seconds=2)).list
         await until(listed, lambda found: handle.id in {waiting.workflow_id for waiting in found})
         await pause(client, handle.id)
@@ -77,7 +77,7 @@ async def test_a_paused_workflow_is_listed_with_its_problem(
     async with paused_one(environments, client) as one:
 
         async def mine() -> list[WaitingWorkflow]:
-            hasty = ApprovalsClient(client, timeout=timedelta(seconds=5))  # no worker is needed for it
+            hasty = ApprovalsClient(client, timeout=timedelta(seconds=5))  # it needs no worker
             found = await hasty.list(workflow_types=types)
             return [waiting for waiting in found if waiting.workflow_id == one.handle.id]
 

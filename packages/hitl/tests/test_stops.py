@@ -1,4 +1,4 @@
-"""A stop while people are asked, or in what they let happen: the wait ends, and the agent goes on living."""
+"""A stop while people are asked, or during an approved call: the wait ends, and the agent stays usable."""
 
 import asyncio
 from typing import Any
@@ -47,7 +47,7 @@ def refund(amount: int) -> str:
 
 
 def script(call: ScriptedCall) -> Reply:
-    """Ask, in each turn anew and under the same ids, for all tools that there are."""
+    """Ask for every tool in each turn, each time under the same ids."""
     if "toolResult" in str(call.messages[-1]["content"]):
         return say(call.text)
     arguments: dict[str, Any] = {"add": {"a": 1, "b": 2}, "clerk": {"input": "go"}}
@@ -104,7 +104,7 @@ WAYS: dict[str, Any] = {
 
 @workflow.defn
 class StoppedWorkflow:
-    """Is stopped in its first turn; has a second one."""
+    """Stops its agent in the first turn; has a second turn."""
 
     def __init__(self) -> None:
         self.approvals = Approvals()
@@ -149,7 +149,7 @@ async def test_a_stop_while_people_are_asked_withdraws_what_they_were_asked(
         handle, notice = await s.pause(way, by_signal, workflow_class=StoppedWorkflow)
         (pending,) = notice.pending
         await handle.signal(StoppedWorkflow.stop, by_signal)
-        (again,) = (await s.told.next()).pending  # the second turn's
+        (again,) = (await s.told.next()).pending  # of the second turn
         assert again.id != pending.id
         late = await refused(s.approver.approve(handle.id, pending, by=BY))
         assert late.kind == "AlreadyDecided"
@@ -185,12 +185,12 @@ async def test_a_stop_in_an_approved_tool(setting: Any, way: str) -> None:
 
 
 async def test_a_stop_that_comes_with_the_question(setting: Any) -> None:
-    """One call asks, the other runs and is stopped: Strands reports the question, and forgets the stop."""
+    """One call asks; the other runs and is stopped. Strands reports the question and forgets the stop."""
     async with setting(ScriptedModel(script), workflows=[StoppedWorkflow], activities=[pay]) as s:
         handle = await s.env.start(StoppedWorkflow.run, "beside the question")
         await asyncio.wait_for(paying.wait(), SOON)
         await handle.signal(StoppedWorkflow.stop)
-        notice = await s.told.next()  # the second turn's: nobody was asked in the first
+        notice = await s.told.next()  # of the second turn: nobody was asked in the first
         await s.approver.approve(handle.id, notice.pending[0], by=BY)
         first, said, second, said_then, _ = await s.end(handle)
         records = await s.approver.records(handle.id)

@@ -1,4 +1,4 @@
-"""What a person types as the value of `respond`: JSON, or plain words; what is neither is refused."""
+"""The value that a person types for `respond`: JSON or plain words. Anything else is refused."""
 
 import json
 
@@ -93,6 +93,6 @@ def test_nothing_is_no_answer(nothing: str, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_with_the_flag_all_is_text(capsys: pytest.CaptureFixture[str]) -> None:
-    """It gets as far as the server that is not there."""
+    """It gets as far as connecting to a server that does not exist."""
     assert main(["--address", "127.0.0.1:1", "respond", "wf", "{bad", "--text"]) == 1
     assert "Cannot connect to Temporal" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Notifiers: the webhook against an HTTP server of our own, and what workflows do with notifiers."""
+"""Notifiers: the webhook against our own HTTP server, and workflows with notifiers."""
 
 import asyncio
 import base64
@@ -28,8 +28,8 @@ from strands_temporal_hitl import (
     HITLPlugin,
     PendingApproval,
     WebhookNotifier,
-    _activities,  # pyright: ignore[reportPrivateUsage]  # what it looks up is there at once
-    _announcing,  # pyright: ignore[reportPrivateUsage]  # its time-outs are longer than a test
+    _activities,  # pyright: ignore[reportPrivateUsage]  # its look-ups succeed at once
+    _announcing,  # pyright: ignore[reportPrivateUsage]  # its time-outs exceed a test's
 )
 
 
@@ -42,7 +42,7 @@ NOTICE = ApprovalNotice("n-1", "default", "wf", "run", "Deploy", [PendingApprova
 
 
 class Receiver:
-    """An HTTP server that answers with the given statuses, the last one for ever, and keeps what came."""
+    """An HTTP server that answers with the given statuses, repeats the last, and keeps the requests."""
 
     def __init__(self, statuses: list[int], headers: dict[str, str]) -> None:
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
@@ -159,7 +159,7 @@ async def test_a_receiver_that_is_away_is_tried_again_and_its_address_not_told()
         (lambda: WebhookNotifier("http://:80/hook"), "is not an http or https address"),
         (lambda: WebhookNotifier("http://example.org:99999/hook"), "Port out of range"),
         (lambda: WebhookNotifier("http://h", secret=""), "the secret is empty"),
-        (lambda: WebhookNotifier("http://h", secret="whsec_%"), "is not base64"),  # noqa: S106  # a bad one
+        (lambda: WebhookNotifier("http://h", secret="whsec_%"), "is not base64"),  # noqa: S106  # a bad password
     ],
 )
 def test_bad_settings_are_refused_at_once(make: Callable[[], Any], words: str) -> None:
@@ -203,7 +203,7 @@ async def test_every_notifier_hears_of_a_pause_and_a_failure_is_tried_again(
             assert await asyncio.wait_for(handle.result(), 30) == "removed /x"
             await env.assert_replays(handle)
     first, second = flaky.notices
-    assert first == second  # its id too: a receiver can tell a retry
+    assert first == second  # the same id, so a receiver can recognize a retry
     assert (first.workflow_id, first.workflow_type, first.namespace) == (
         handle.id,
         "AskingWorkflow",
@@ -244,10 +244,10 @@ async def test_a_notifier_that_gives_up_or_hangs_does_not_hold_the_decision(
 async def test_the_worker_heartbeats_while_it_finds_out_and_while_it_tells_people(
     agents: Agents, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What takes longer than the heartbeat time-out is done once."""
+    """A notification that takes longer than the heartbeat time-out happens once."""
     for name in ("_SETUP_OPTIONS", "_NOTIFY_OPTIONS"):
         options: dict[str, Any] = vars(_announcing)[name]
-        assert options["heartbeat_timeout"] == timedelta(seconds=15)  # a dead worker is noticed so fast
+        assert options["heartbeat_timeout"] == timedelta(seconds=15)  # notices a dead worker fast
         monkeypatch.setitem(options, "heartbeat_timeout", timedelta(seconds=1))
     told = asyncio.Event()
 
@@ -282,6 +282,6 @@ async def test_the_worker_heartbeats_while_it_finds_out_and_while_it_tells_peopl
         for event in history.events
         if (started := event.activity_task_started_event_attributes).scheduled_event_id in scheduled
     }
-    # Whether the notifier was heard of before the decision came is left to chance.
+    # Whether the notifier completed before the decision came is left to chance.
     assert attempts.pop("hitl-notify", 1) == 1
     assert attempts["hitl-setup"] == 1

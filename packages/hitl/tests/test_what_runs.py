@@ -1,4 +1,4 @@
-"""What people are shown and let happen is the call that runs, whatever hooks and middleware make of it."""
+"""The call that people see and approve is the one that runs, however hooks and middleware change it."""
 
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.server
 
 
 class Ways:
-    """Hooks and middleware that change a call, by name. Each is put on a new agent."""
+    """Hooks and middleware that change a call, by name. Each installs itself on a new agent."""
 
     def __init__(self) -> None:
         self.passes = 0
@@ -195,7 +195,7 @@ async def test_a_call_that_is_another_one_by_then_is_asked_about_again(
         ("edited_by_the_answer", {"amount": 70, "to": "eve"}, "70 to eve"),
         ("more_than_the_answer", 70, None),
         ("not_what_the_answer_says", {"amount": 70}, None),
-        ("edited_by_the_answer", True, None),  # a bare yes wrote no argument
+        ("edited_by_the_answer", True, None),  # a bare yes carries no arguments
     ],
 )
 async def test_what_a_person_wrote_need_not_be_shown_to_them(
@@ -218,7 +218,7 @@ async def test_what_a_person_wrote_need_not_be_shown_to_them(
 
 @workflow.defn
 class TwoQuestionsWorkflow:
-    """One call asks twice, the second time in another run, where a hook makes another call of it."""
+    """One call asks twice, the second time in another run, where a hook changes the call."""
 
     @workflow.init
     def __init__(
@@ -237,7 +237,7 @@ class TwoQuestionsWorkflow:
         def ask_first(event: BeforeToolCallEvent) -> None:
             if event.interrupt("first", reason="first?") is not True:
                 event.cancel_tool = "denied"
-            event.interrupt("second", reason="a receipt too?")  # a no lets the call happen all the same
+            event.interrupt("second", reason="a receipt too?")  # a no does not stop the call
 
         def grow(event: BeforeToolCallEvent) -> None:
             if growing and again:
@@ -293,7 +293,7 @@ class InterventionWorkflow:
         return str(await self.approvals.run(agent, "go")).strip()
 
     def note(self, event: BeforeToolCallEvent) -> None:
-        """Be a hook that only looks."""
+        """A hook that only observes."""
 
 
 async def test_strands_own_intervention_shows_what_runs(setting: Any) -> None:

@@ -1,4 +1,4 @@
-"""What people are shown and let happen where the call runs later: in another run, or in the background."""
+"""The call that people see and approve is the one that runs later, in another run or in the background."""
 
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -85,7 +85,7 @@ class HandedOverWorkflow:
 
 async def handed_over(s: Any, growing: bool) -> tuple[Any, Any]:
     handle, notice = await s.pause(growing, workflow_class=HandedOverWorkflow)
-    await at_rest(handle)  # else the notifier is told once more, by the next run
+    await at_rest(handle)  # otherwise the next run tells the notifier again
     await handle.signal(HandedOverWorkflow.hand_over)
     latest = s.env.client.get_workflow_handle(handle.id)
     await until(latest.describe, lambda found: found.run_id != handle.first_execution_run_id)
@@ -101,7 +101,7 @@ async def test_a_reason_goes_to_the_sub_agents_call_in_the_next_run(setting: Any
         handle, pending = await handed_over(s, False)
         await s.approver.reject(handle.id, pending, by=BY, reason="not today")
         assert await s.end(handle) == "5 denied\nRejected: not today"
-    assert "Rejected: not today" in model.calls[2].text  # it was the clerk who read it
+    assert "Rejected: not today" in model.calls[2].text  # the clerk read it
 
 
 @pytest.mark.parametrize("growing", [False, True])
@@ -155,7 +155,7 @@ async def test_what_a_background_task_asks_shows_its_call(setting: Any) -> None:
 
 
 class Asks(AgentTool):
-    """A tool whose question leaves it as an exception, as of a tool hosted on the worker."""
+    """A tool that raises its question as an exception, like a tool hosted on the worker."""
 
     @property
     def tool_name(self) -> str:
@@ -192,7 +192,7 @@ async def test_what_a_background_task_asks_by_an_exception_shows_its_call(settin
 
 
 async def test_the_models_choice_of_the_background_is_no_argument(setting: Any) -> None:
-    """Strands takes it away after the hooks: the call that runs is the one that was shown."""
+    """Strands removes it after the hooks, so the call that runs is the one that people saw."""
     model = in_the_background("refund", _background_execution=True)
     async with setting(model, workflows=[BackgroundWorkflow]) as s:
         handle, notice = await s.pause({"agentic": ["*"]}, workflow_class=BackgroundWorkflow)
@@ -204,7 +204,7 @@ async def test_the_models_choice_of_the_background_is_no_argument(setting: Any) 
         assert len(await s.approver.records(handle.id)) == 1
 
 
-# --- A call that a hook has made again
+# --- A call that a hook repeats
 
 
 @workflow.defn

@@ -1,4 +1,4 @@
-"""A question about all calls of a message, and calls of one id: each question is bound to what runs."""
+"""Questions about all calls of a message, and calls that share an id: each question is bound to what runs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Transfers that people are asked about, and ways in which hooks and middleware change them."""
+"""Transfers that people are asked about, for hooks and middleware to change."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def with_input(event: BeforeToolCallEvent, **arguments: Any) -> None:
 
 
 def ask(event: BeforeToolCallEvent) -> None:
-    """Ask before each transfer, by what the hooks before made of it."""
+    """Ask before each transfer, about the call as earlier hooks have changed it."""
     if event.tool_use["name"] != "transfer_if_agreed":
         amount = event.tool_use["input"]["amount"]
         answer = event.interrupt("approval", reason=f"transfer {amount}?")

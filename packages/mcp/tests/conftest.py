@@ -1,4 +1,4 @@
-"""Real MCP servers for the tests: Node's from npm, installed into the user's cache folder, and Python's."""
+"""Real MCP servers for the tests: Node servers from npm, in the user's cache folder, and Python servers."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ HttpServer: TypeAlias = Callable[..., AbstractAsyncContextManager[int]]
 
 @pytest.fixture(scope="session")
 def node_command() -> NodeCommand:
-    """What makes the command line of a server from npm: `node_command("server-everything", "stdio")`."""
+    """Makes the command line of an npm server: `node_command("server-everything", "stdio")`."""
     node, _ = real_parts.node_command()
     modules = real_parts.npm_packages(NPM_PACKAGES)
 
@@ -32,7 +32,7 @@ def node_command() -> NodeCommand:
 
 @pytest.fixture(scope="session")
 def uv() -> str:
-    """The uv that runs these tests, for servers in environments of their own."""
+    """The uv that runs these tests, for servers in their own environments."""
     try:
         return real_parts.uv_program()
     except FileNotFoundError as error:
@@ -41,13 +41,13 @@ def uv() -> str:
 
 @pytest.fixture
 def http_server() -> HttpServer:
-    """What runs a server: `async with http_server(lambda port: [...], port=None) as port`."""
+    """Runs a server: `async with http_server(lambda port: [...], port=None) as port`."""
     return running
 
 
 @asynccontextmanager
 async def running(command: Callable[[int], list[str]], port: int | None = None) -> AsyncGenerator[int]:
-    """Run a server on a free port, which the variable `PORT` tells it too, while the block runs."""
+    """Run a server on a free port while the block runs. The variable `PORT` holds the port, too."""
     port = port or real_parts.free_port()
     process = await asyncio.create_subprocess_exec(
         *command(port),

@@ -1,4 +1,4 @@
-"""What the tests of MCP agents share: workflows, and looks at what they did."""
+"""Shared by the tests of MCP agents: workflows, and functions that read their histories."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -41,7 +41,7 @@ def text(result: Any) -> str:
 
 
 async def scheduled(env: AgentEnvironment) -> list[str]:
-    """The activities of the last workflow, in order."""
+    """Return the activities of the last workflow, in order."""
     history = await env.handles[-1].fetch_history()
     return [
         event.activity_task_scheduled_event_attributes.activity_type.name
@@ -51,7 +51,7 @@ async def scheduled(env: AgentEnvironment) -> list[str]:
 
 
 async def attempts(env: AgentEnvironment, activity_type: str) -> list[int]:
-    """How often each activity of that type was tried."""
+    """Return how often each activity of that type was tried."""
     history = await env.handles[-1].fetch_history()
     of_type = {
         event.event_id
@@ -99,7 +99,7 @@ class OneServer:
 
 @workflow.defn
 class OneAttempt:
-    """An agent whose calls are tried once; returns its tool results and what the hook saw."""
+    """An agent whose calls have one attempt; returns its tool results and what the hook saw."""
 
     @workflow.run
     async def run(self, heartbeat_seconds: float | None, seconds: float, prompt: str = "go") -> list[Any]:

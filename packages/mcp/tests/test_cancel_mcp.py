@@ -1,4 +1,4 @@
-"""`agent.cancel()` while an MCP tool runs: what Strands' own client gives, and the server goes on."""
+"""`agent.cancel()` while an MCP tool runs: the result is that of Strands' client, and the server goes on."""
 
 import asyncio
 import contextlib
@@ -45,7 +45,7 @@ async def two_turns(agent: Agent, seen: list[Any]) -> list[Any]:
 
 @workflow.defn
 class Cancelled:
-    """An agent with the server `tests`, which a signal cancels."""
+    """An agent with the server `tests`. A signal cancels the agent."""
 
     def __init__(self) -> None:
         self.agent: Agent | None = None
@@ -91,7 +91,7 @@ async def test_a_cancelled_agent_gives_what_a_plain_one_gives(
         agent.cancel()
         plain = await turns
     finally:
-        # With mcp 1.30 Strands' own client may fail to close after a call that was cancelled.
+        # With mcp 1.30, Strands' own client may fail to close after a cancelled call.
         with contextlib.suppress(ToolProviderException):
             await asyncio.to_thread(agent.cleanup)
     for marker in running:

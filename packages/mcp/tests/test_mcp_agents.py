@@ -168,7 +168,7 @@ async def test_a_plain_agent_that_cannot_get_the_tools_ends_the_workflow(agents:
 
 @workflow.defn
 class Approved:
-    """An interrupt before an MCP tool, resumed by the same agent or by another: then calls come first."""
+    """An interrupt before an MCP tool, resumed by the same agent or by another, which begins with calls."""
 
     @workflow.run
     async def run(self, cache_tools: bool | None, another: bool) -> list[Any]:
@@ -212,7 +212,7 @@ FOREVER = TemporalMCPClient("tests")
 
 @workflow.defn(sandboxed=False)
 class KeptHandle:
-    """A handle that outlives the run: without the sandbox it is the same object for all of them."""
+    """A handle that outlives its run: without the sandbox, all runs share the object."""
 
     @workflow.run
     async def run(self) -> None:

@@ -1,4 +1,4 @@
-"""A call that the server has answered is made once, whatever the answer; one without an answer is retried."""
+"""An answered call is made once, whatever the answer. A call without an answer is retried."""
 
 import sys
 from pathlib import Path
@@ -60,7 +60,7 @@ async def test_an_answer_of_any_kind_is_the_calls_result_at_once(
     assert counted(tmp_path / "count") == counted(tmp_path / "plain") == [tool]
     assert text(result).startswith(SAID[tool])
     (block,) = plain.calls[1].messages[-1]["content"]
-    assert decode(result) == block.get("toolResult")  # what a plain agent's model reads
+    assert decode(result) == block.get("toolResult")  # as the model of a plain agent reads it
 
 
 async def test_the_session_is_not_suspected_for_an_answer(agents: Agents, tmp_path: Path) -> None:
@@ -124,11 +124,11 @@ async def test_a_real_server_that_answers_by_an_error_is_called_once(
         assert "card declined" in text(result)
 
 
-# --- What counts as no answer -------------------------------------------------------------------------------
+# --- Calls without an answer --------------------------------------------------------------------------------
 
 
 class SaidError(Exception):
-    """An error as the `mcp` package raises it, for what a server says and for what the client says itself."""
+    """An error as the `mcp` package raises it, for the server's errors and for the client's own."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -136,7 +136,7 @@ class SaidError(Exception):
 
 
 class GroupError(Exception):
-    """As an exception group, which Python 3.10 has not."""
+    """Like an exception group, which Python 3.10 does not have."""
 
     def __init__(self, *exceptions: Exception) -> None:
         super().__init__("unhandled errors in a TaskGroup")

@@ -1,4 +1,4 @@
-"""Calls of an MCP server's tools: what a user sees of their results, errors and questions."""
+"""Calls of an MCP server's tools: their results, errors and questions, as a user sees them."""
 
 import asyncio
 import re
@@ -17,12 +17,12 @@ from strands_temporal_mcp import TemporalMCPClient
 
 @workflow.defn
 class LargeArguments:
-    """Calls the tool `measure` at once with texts of these sizes, and returns what it said."""
+    """Calls the tool `measure` concurrently with texts of these sizes, and returns its answers."""
 
     @workflow.run
     async def run(self, sizes: list[int]) -> list[str]:
         agent = TemporalAgent("scripted", tools=[TemporalMCPClient("tests")], callback_handler=None)
-        await agent.invoke_async("go")  # by which it gets its tools
+        await agent.invoke_async("go")  # lists the tools
         calls = [agent.tool_async.measure(text="x" * size, record_direct_tool_call=False) for size in sizes]
         return [result["content"][0].get("text", "") for result in await asyncio.gather(*calls)]
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.server
 
 
 async def run_one_server(agents: Agents, *script: Any, **options: Any) -> tuple[list[Any], ScriptedModel]:
-    """Run an agent with our server through a script, and return its tool results and the model."""
+    """Run an agent with our server and a scripted model; return its tool results and the model."""
     model = ScriptedModel(*script, say("done"))
     async with agents(
         workflows=[OneServer], plugins=plugins(model, tests=lambda: python_server(**options))
@@ -120,7 +120,7 @@ async def test_a_result_too_large_for_temporal_is_a_failed_tool_for_the_model(ag
     model = ScriptedModel(use_tool("big", {"kilobytes": 3000}), say("done"))
     async with agents(workflows=[OneServer], plugins=plugins(model, tests=python_server)) as env:
         (result,) = await env.run(OneServer.run, ["go"])
-        assert await attempts(env, "tests-call-tool") == [1]  # what it did is not done again
+        assert await attempts(env, "tests-call-tool") == [1]  # the call is not repeated
     assert result["status"] == "error"
     assert "The result of tool 'big' is too large for Temporal" in text(result)
 
@@ -131,7 +131,7 @@ async def test_arguments_too_large_for_temporal_are_a_failed_tool_and_many_at_on
         workflows=[LargeArguments], plugins=plugins(ScriptedModel(say("ok")), tests=python_server)
     ) as env:
         too_large, *others = await env.run(LargeArguments.run, sizes)
-        assert (await scheduled(env)).count("tests-call-tool") == 12  # the one that is too large is none
+        assert (await scheduled(env)).count("tests-call-tool") == 12  # not the one that is too large
     assert re.match(
         r"Tool execution failed: Activity 'tests-call-tool': an input of 3,000,\d{3} bytes is too large for "
         "Temporal, which takes 2,093,056. Give it less",

@@ -1,4 +1,4 @@
-"""An MCP server that dies, hangs or is given up in the middle of a call."""
+"""An MCP server that dies, hangs or is abandoned in the middle of a call."""
 
 import asyncio
 import os
@@ -94,13 +94,13 @@ async def test_a_call_that_fails_for_good_is_a_failed_tool_for_the_model(
     assert failed["status"] == "error"
     assert text(failed) == "Tool execution failed: Connection closed"
     assert seen_failed == ["ApplicationError", "error"]
-    assert text(added) == "3"  # the next call has a new session, without a retry
+    assert text(added) == "3"  # the next call gets a new session without a retry
     assert seen_added == ["NoneType", "success"]
 
 
 @workflow.defn
 class Impatient:
-    """An agent with little patience, then another with more; returns both tool results."""
+    """An agent with a short time-out, then another with a longer one; returns both tool results."""
 
     @workflow.run
     async def run(self) -> list[Any]:
@@ -127,7 +127,7 @@ async def test_a_long_call_heartbeats_and_a_server_that_hangs_is_replaced(
 
     def stop(call: Any) -> Any:
         hanging.append(int((tmp_path / "hangs").read_text()))
-        os.kill(hanging[0], signal.SIGSTOP)  # from now on the whole server does not answer
+        os.kill(hanging[0], signal.SIGSTOP)  # from now on the server answers nothing
         return say("it hangs")
 
     model = ScriptedModel(
@@ -135,7 +135,7 @@ async def test_a_long_call_heartbeats_and_a_server_that_hangs_is_replaced(
     )
     async with agents(workflows=[Impatient], plugins=plugins(model, tests=python_server)) as env:
         hung, answered = await env.run(Impatient.run)
-    assert "StartToClose" in text(hung)  # over two heartbeat time-outs long: it did heartbeat
+    assert "StartToClose" in text(hung)  # longer than two heartbeat time-outs, so it did heartbeat
     assert answered["status"] == "success"
     assert int(text(answered)) != hanging[0]
 

@@ -1,4 +1,4 @@
-"""The example, as processes: what a person sees."""
+"""The example as processes, as a person sees it."""
 
 import asyncio
 import os

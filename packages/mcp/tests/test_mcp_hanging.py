@@ -1,4 +1,4 @@
-"""MCP servers that never answer: nobody waits for them for ever, neither a worker nor a call."""
+"""MCP servers that never answer: neither a worker nor a call waits for them forever."""
 
 import asyncio
 import logging
@@ -34,7 +34,7 @@ HANGING = str(PYTHON_SERVER.with_name("hanging_server.py"))
 def _servers_that_were_given_up_end(  # pyright: ignore[reportUnusedFunction]  # autouse
     monkeypatch: pytest.MonkeyPatch,
 ) -> Generator[None]:
-    """Strands cannot end a session that waits for its server: the test ends the server."""
+    """Strands cannot end a session that waits for its server, so the fixture ends the server."""
     monkeypatch.setattr("strands_temporal_mcp._session.STOP_SECONDS", 0.5)
     before = set(psutil.Process().children())
     yield
@@ -56,7 +56,7 @@ def mcp_worker(client: Client, plugin: MCPPlugin) -> Worker:
 async def test_the_worker_does_not_start(client: Client, deaf_to: str) -> None:
     plugin = MCPPlugin(
         mcp_clients={"fine": python_server, "hanging": partial(hanging, deaf_to)},
-        startup_timeout=timedelta(seconds=12),  # time enough for the other server on a busy machine
+        startup_timeout=timedelta(seconds=12),  # enough for the other server on a busy machine
     )
     with pytest.raises(MCPServersUnavailableError, match=r"1 of 2") as error:
         await asyncio.wait_for(mcp_worker(client, plugin).run(), 30)
@@ -71,7 +71,7 @@ async def test_a_worker_stopped_while_it_waits_for_a_server_ends_at_once(client:
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
-    assert time.monotonic() - stopped < 20  # `startup_timeout` would be two minutes
+    assert time.monotonic() - stopped < 20  # the default `startup_timeout` is two minutes
 
 
 async def test_a_server_that_may_be_absent_does_not_hold_the_worker_up(
@@ -88,7 +88,7 @@ async def test_a_server_that_may_be_absent_does_not_hold_the_worker_up(
 async def test_a_server_that_comes_back_deaf_fails_its_calls_and_lets_the_worker_end(
     agents: Agents, tmp_path: Path
 ) -> None:
-    """The call kills the server; the next one answers nothing."""
+    """The call kills the server. The next server answers nothing."""
     marker = tmp_path / "died"
     model = ScriptedModel(use_tool("die_once", {"marker": str(marker)}), say("done"))
     plugin = MCPPlugin(
@@ -119,10 +119,10 @@ async def test_a_server_that_hangs_with_calls_under_way_gets_no_more_and_is_repl
         env.timeout = timedelta(minutes=2)
         long = await env.start(OneAttempt.run, 3.0, 8.0, "long")
         await wait_until(lambda: marker.exists() and bool(marker.read_text()))
-        os.kill(int(marker.read_text()), signal.SIGSTOP)  # from now on the whole server does not answer
+        os.kill(int(marker.read_text()), signal.SIGSTOP)  # from now on the server answers nothing
         hung, _ = await env.run(OneAttempt.run, 3.0, 2.0, "short")
         assert "StartToClose" in text(hung)
-        await wait_until(lambda: session._suspect)  # the worker hears of the time-out with a heartbeat
+        await wait_until(lambda: session._suspect)  # the worker learns of the time-out from a heartbeat
         assert "connecting again" not in caplog.text
         answered, _ = await env.run(OneAttempt.run, 5.0, 60.0, "next")
         await long.result()

@@ -1,4 +1,4 @@
-"""Which tools an agent has: of which listing, of several servers, beside tools of its own."""
+"""The tools an agent has: from which listing, from several servers, beside its own tools."""
 
 import asyncio
 import uuid
@@ -141,7 +141,7 @@ async def test_a_workflow_goes_on_with_a_worker_whose_server_has_other_tools(
     for call in after.calls:
         assert call.tool_names == ["add"] or listed_anew
         assert "add" not in call.tool_names or not listed_anew
-    # What the workflow's list has can be called: the filter is the list's, the server has the tool.
+    # Every tool in the workflow's list can be called: only the list is filtered, the server has the tool.
     assert [result["status"] for result in results] == ["success", "error" if listed_anew else "success"]
 
 

@@ -1,4 +1,4 @@
-"""Agents in workflows with MCP servers that others wrote: from npm and PyPI, by stdio and HTTP."""
+"""Agents in workflows with third-party MCP servers: from npm and PyPI, over stdio and HTTP."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ from strands_temporal_mcp import TemporalMCPClient
 
 pytestmark = [
     pytest.mark.server,
-    # Strands calls it so on mcp 1.
+    # On mcp 1, Strands uses the deprecated name.
     pytest.mark.filterwarnings("ignore:Use `streamable_http_client` instead:DeprecationWarning"),
 ]
 

@@ -1,4 +1,4 @@
-"""Tools that run as tasks of MCP, with `tasks_config`: a server that others wrote for each line of `mcp`."""
+"""Tools that run as MCP tasks, with `tasks_config`: a third-party server for each line of `mcp`."""
 
 import asyncio
 import logging
@@ -37,7 +37,7 @@ with workflow.unsafe.imports_passed_through():
 
 pytestmark = [
     pytest.mark.server,
-    # mcp 1.30 says so of the tasks that Strands asks it for.
+    # mcp 1.30 warns of this when Strands uses its tasks.
     pytest.mark.filterwarnings("ignore:The experimental tasks API is deprecated:DeprecationWarning"),
 ]
 
@@ -51,7 +51,7 @@ Client: TypeAlias = Callable[..., MCPClient]
 
 @pytest.fixture(scope="session")
 def command() -> list[str]:
-    """The command line of a server whose tools all run as tasks, but for `process`."""
+    """The command line of a server whose tools all run as tasks, except `process`."""
     if not MCP_2:
         return [sys.executable, str(PYTHON_SERVER.with_name("tasks_server_1.py"))]
     python = real_parts.python_environment("fastmcp-tasks==4.1.2")
@@ -60,7 +60,7 @@ def command() -> list[str]:
 
 @pytest.fixture(scope="session")
 def own_server(command: list[str]) -> Client:
-    """What makes a client with a server of its own."""
+    """Makes clients that each have their own server."""
 
     def client(**options: Any) -> MCPClient:
         return stdio(command, **{"tasks_config": TASKS, **options})
@@ -70,7 +70,7 @@ def own_server(command: list[str]) -> Client:
 
 @pytest.fixture(scope="session")
 async def task_server(command: list[str], own_server: Client) -> AsyncGenerator[Client]:
-    """What makes a client of one server for all tests, where it takes long to start (FastMCP does)."""
+    """Makes clients, of one shared server if it starts slowly, as FastMCP does."""
     if not MCP_2:
         yield own_server
         return
@@ -92,7 +92,7 @@ def everything_at_once() -> ScriptedModel:
 
 
 def without_ids(results: Sequence[Any]) -> list[Any]:
-    """Return tool results without what differs from run to run: ids of processes and tasks."""
+    """Return tool results without the ids of processes and tasks, which differ from run to run."""
     kept = ("status", "toolUseId", "content", "isError")
     return [{key: result[key] for key in kept} for result in results if "process" not in result["toolUseId"]]
 
@@ -101,7 +101,7 @@ async def test_parity_with_a_plain_agent_whose_tools_are_tasks(agents: Agents, t
     plain_model, model = everything_at_once(), everything_at_once()
     async with agents(workflows=[OneServer], plugins=plugins(model, tests=task_server)) as env:
         durable = await env.run(OneServer.run, ["go"])
-        assert await attempts(env, "tests-call-tool") == [1, 1, 1]  # a task that fails has answered
+        assert await attempts(env, "tests-call-tool") == [1, 1, 1]  # a failed task counts as an answer
     agent = await asyncio.to_thread(Agent, plain_model, tools=[task_server()], callback_handler=None)
     try:
         await agent.invoke_async("go")
@@ -118,7 +118,7 @@ async def test_parity_with_a_plain_agent_whose_tools_are_tasks(agents: Agents, t
 async def test_a_long_task_heartbeats(agents: Agents, task_server: Client) -> None:
     model = ScriptedModel(use_tool("research", {"topic": "rain", "seconds": 7.0}), say("done"))
     async with agents(workflows=[OneAttempt], plugins=plugins(model, tests=task_server)) as env:
-        result, _ = await env.run(OneAttempt.run, 2.0, 30.0)  # three heartbeat time-outs long
+        result, _ = await env.run(OneAttempt.run, 2.0, 30.0)  # as long as three heartbeat time-outs
         assert (await scheduled(env)).count("tests-call-tool") == 1
     assert text(result) == "found rain"
 
@@ -173,7 +173,7 @@ async def test_a_server_that_dies_in_a_task_is_healed_by_a_retry(
     async with agents(workflows=[OneServer], plugins=plugins(model, tests=own_server)) as env:
         (result,) = await env.run(OneServer.run, ["go"])
         assert await attempts(env, "tests-call-tool") == [2]
-    assert text(result) == "answered as a task"  # the new session, too, knows which tools are tasks
+    assert text(result) == "answered as a task"  # the new session also knows which tools are tasks
 
 
 async def test_a_task_that_takes_longer_than_its_client_waits_is_an_error_for_the_model(
@@ -220,7 +220,7 @@ async def test_a_tool_that_must_be_a_task_says_so_to_a_client_without_tasks(
 
 
 async def test_the_task_of_server_everything(agents: Agents, node_command: NodeCommand) -> None:
-    """It serves tasks of revision 2025-11-25 only: with mcp 2 its own words tell that they cannot be had."""
+    """It serves only tasks of revision 2025-11-25: with mcp 2 its own error says so."""
     command = node_command("server-everything", "stdio")
     model = ScriptedModel(use_tool("simulate-research-query", {"topic": "rain"}), say("done"))
     servers = plugins(model, tests=lambda: stdio(command, tasks_config=TASKS))

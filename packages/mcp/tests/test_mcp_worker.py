@@ -1,4 +1,4 @@
-"""What `MCPPlugin` does to a worker: it starts with all its servers or not at all, and leaves nothing."""
+"""Workers with `MCPPlugin` start with all servers or not at all, and leave nothing behind."""
 
 import asyncio
 import re
@@ -27,7 +27,7 @@ from strands_temporal_mcp import MCPPlugin, MCPServersUnavailableError
 
 pytestmark = [
     pytest.mark.server,
-    # Strands calls it so on mcp 1.
+    # On mcp 1, Strands uses the deprecated name.
     pytest.mark.filterwarnings("ignore:Use `streamable_http_client` instead:DeprecationWarning"),
 ]
 
@@ -49,7 +49,7 @@ async def run_one(client: Client, task_queue: str) -> Any:
 
 
 def left_over() -> "Counter[str]":
-    """What of this process outlives a worker: tasks, threads, child processes."""
+    """Return whatever can outlive a worker in this process: tasks, threads, child processes."""
     found = ["task" for _ in asyncio.all_tasks()]
     found += [f"thread {thread.name.rstrip('0123456789_-')}" for thread in threading.enumerate()]
     found += [f"child {child.pid}" for child in psutil.Process().children(recursive=True)]
@@ -127,7 +127,7 @@ async def test_nothing_is_left_after_a_worker(client: Client, worker_options: di
             assert len(psutil.Process().children()) > children
 
     children = len(psutil.Process().children())
-    await once()  # what a worker of Temporal leaves behind by itself is not the plugin's
+    await once()  # excludes what Temporal's worker itself leaves behind
     before = left_over()
     await once()
     await wait_until(lambda: not left_over() - before)

@@ -1,4 +1,4 @@
-"""The public surface of this package, pinned; what a handle is given wrongly; what an import costs."""
+"""The public surface of this package, pinned; wrong arguments of a handle; the cost of an import."""
 
 import subprocess
 import sys

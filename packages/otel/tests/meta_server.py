@@ -1,7 +1,7 @@
 # pyright: reportAttributeAccessIssue=false, reportUntypedFunctionDecorator=false
 # pyright: reportUnknownArgumentType=false
 # The two lines of `mcp` have different modules; only one of them is installed.
-"""An MCP server, on either line of the `mcp` package, that tells what metadata a call brought along."""
+"""An MCP server, for both lines of the `mcp` package, that returns the metadata of a call."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A real OTLP/HTTP receiver on 127.0.0.1 that decodes what exporters send, and draws its trees."""
+"""A real OTLP/HTTP receiver on 127.0.0.1 that decodes exports and draws their span trees."""
 
 import gzip
 import threading
@@ -39,7 +39,7 @@ class SeenSpan:
 
 @dataclass
 class SeenMetric:
-    """One point of a metric, of the last export of its process."""
+    """One point of a metric, from the last export of its process."""
 
     name: str
     attributes: dict[str, Any]
@@ -49,7 +49,7 @@ class SeenMetric:
 
 @dataclass
 class Receiver:
-    """What arrived so far."""
+    """Everything that has arrived so far."""
 
     url: str
     spans: list[SeenSpan] = field(default_factory=list[SeenSpan])
@@ -61,7 +61,7 @@ class Receiver:
         return [span for span in self.spans if span.name == name]
 
     def one(self, name: str) -> SeenSpan:
-        """Return the only span of that name."""
+        """Return the one span of that name."""
         (span,) = self.named(name)
         return span
 
@@ -89,12 +89,12 @@ class Receiver:
         return []
 
     def counts(self) -> dict[str, int]:
-        """Return how many measurements each metric has."""
+        """Return the number of measurements of each metric."""
         names = {metric.name for export in self.exports for metric in export}
         return {name: sum(metric.count for metric in self.metrics(name)) for name in sorted(names)}
 
     def clear(self) -> None:
-        """Forget what arrived."""
+        """Forget everything that has arrived."""
         self.spans.clear()
         self.exports.clear()
 

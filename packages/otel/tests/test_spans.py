@@ -1,4 +1,4 @@
-"""The parts of tracing that need no server: spans of our provider, names, what the environment says."""
+"""The parts of tracing that need no server: spans of our provider, names, environment variables."""
 
 import inspect
 from typing import Any
@@ -128,7 +128,7 @@ def test_the_names_are_those_of_the_conventions() -> None:
 
 
 def test_opentelemetrys_stand_in_for_meters_is_known() -> None:
-    """Fails when OpenTelemetry renames what stands there before anybody has set a provider."""
+    """Fails when OpenTelemetry renames the placeholder that is there before a provider is set."""
     import subprocess
     import sys
 

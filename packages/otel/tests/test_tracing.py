@@ -75,7 +75,7 @@ async def test_one_trace_from_client_to_provider(
         handle, sky = await ask(connected, worker.task_queue)
     expected = tree_of(TREE)
     if not any(isinstance(plugin, OTelPlugin) for plugin in on_client):
-        # A client without the plugin sends no context: two traces, the caller's and the workflow's.
+        # A client without the plugin sends no context: the caller and the workflow have separate traces.
         expected = ["ask", *tree_of(TREE.partition("StartWorkflow:WeatherWorkflow\n")[2])]
         assert sorted(receiver.tree()) == sorted(expected)
         assert len({span.trace_id for span in receiver.spans}) == 2
@@ -127,7 +127,7 @@ async def test_a_replay_counts_nothing(agents: Agents, receiver: Receiver) -> No
 
 
 class InstrumentedModel(ScriptedModel):
-    """A model whose SDK is instrumented already: it records each call as the GenAI conventions say."""
+    """A model whose SDK has its own instrumentation: it records each call by the GenAI conventions."""
 
     async def stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
         scope = "opentelemetry.instrumentation.provider"
@@ -195,7 +195,7 @@ async def test_an_mcp_server_joins_the_trace(
         command=sys.executable, args=[str(Path(__file__).with_name("meta_server.py"))]
     )
 
-    transport: Any = partial(stdio_client, parameters)  # typed for each line of mcp alone
+    transport: Any = partial(stdio_client, parameters)  # each line of mcp has its own type
 
     @activity.defn(name="traceparent")
     def ask_server() -> str:
@@ -218,7 +218,7 @@ async def test_an_mcp_server_joins_the_trace(
     callers = {span.span_id: span for span in receiver.spans if span.trace_id == trace_id}
     run_activity = receiver.one("RunActivity:traceparent")
     assert parent in callers
-    assert run_activity.span_id in {parent, callers[parent].parent_id}  # mcp 2 has a span of its own between
+    assert run_activity.span_id in {parent, callers[parent].parent_id}  # mcp 2 adds its own span in between
 
 
 async def test_without_temporals_spans_the_agents_are_one_trace(agents: Agents, receiver: Receiver) -> None:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.server
 
 
 async def chat(handle: "WorkflowHandle[Any, Any]") -> None:
-    """Ask twice, look in between, and end the run."""
+    """Ask twice, query in between, and end the run."""
     assert await handle.execute_update(ChatWorkflow.turn, "one") == "one"
     assert await handle.query(ChatWorkflow.said) == 2
     assert await handle.execute_update(ChatWorkflow.turn, "two") == "two"

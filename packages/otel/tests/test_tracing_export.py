@@ -1,4 +1,4 @@
-"""What is recorded, and where it goes, as the environment says."""
+"""What is recorded and where it is exported to, according to the environment."""
 
 import threading
 import time
@@ -73,7 +73,7 @@ async def test_two_workers_of_one_process_export_until_the_last_ends(
             workflows=[PlainWorkflow], activities=[traceparent], plugins=plugins(say("1"))
         ) as other:
             await other.run(PlainWorkflow.run)
-        assert receiver.spans == []  # nothing was closed, so nothing was hurried
+        assert receiver.spans == []  # the exporter is still open, so nothing was flushed
         await env.run(ToolWorkflow.run, "go")
     assert receiver.one("RunWorkflow:PlainWorkflow")
     assert receiver.one("RunWorkflow:ToolWorkflow")
@@ -115,7 +115,7 @@ async def test_what_cannot_be_exported_is_refused(
     client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     name, _, value = variable.partition("=")
-    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")  # the protocol matters only where something is sent
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")  # the protocol matters only if something is exported
     monkeypatch.setenv(name, value)
     Replayer(workflows=[PlainWorkflow], plugins=[OTelPlugin()])  # exports nothing
     worker = Worker(client, task_queue=str(uuid.uuid4()), workflows=[PlainWorkflow], plugins=[OTelPlugin()])

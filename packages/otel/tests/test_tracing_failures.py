@@ -1,4 +1,4 @@
-"""What fails, is tried again or is dropped has its spans, and has them once."""
+"""Whatever fails, is retried or is dropped has its spans, each exactly once."""
 
 import asyncio
 import gc
@@ -116,7 +116,7 @@ async def test_a_workflow_task_that_is_tried_again_exports_nothing_twice(
 
 
 async def test_calls_count_once_whatever_is_evicted(receiver: Receiver, agents: Agents) -> None:
-    """Four agents in a tool: the cache has place for one, and the worker ends."""
+    """Four agents inside a tool. The cache has room for one, and the worker ends."""
     called, go_on = asyncio.Semaphore(0), asyncio.Event()
 
     @activity.defn(name="fetch_sky")
@@ -180,7 +180,7 @@ async def test_a_worker_that_ends_in_the_middle(receiver: Receiver, agents: Agen
         handle = await env.start(ToolWorkflow.run, "go")
         await asyncio.wait_for(called.wait(), 10)
     del env
-    gc.collect()  # nothing is left of the workflow that would end spans or count once more
+    gc.collect()  # nothing of the workflow is left that could end spans or count again
     sent = {span.name for span in receiver.spans}
     assert "execute_tool letter_counter" in sent
     assert "invoke_agent Strands Agents" not in sent, "it goes on elsewhere"
@@ -196,7 +196,7 @@ async def test_a_worker_that_ends_in_the_middle(receiver: Receiver, agents: Agen
     cancelled = [s.name for s in receiver.spans if "CancelledError" in s.attributes.get("error.type", "")]
     assert cancelled == (["chat scripted"] if where == "in a model call" else [])
     assert len(receiver.named("RunActivity:fetch_sky")) == (1 if where == "in a model call" else 2)
-    # Each export holds what its worker counted.
+    # Each export holds its own worker's counts.
     calls = [m.total for export in receiver.exports for m in export if m.name == "strands.tool.call_count"]
     errors = [m for export in receiver.exports for m in export if m.name == "strands.tool.error_count"]
     assert (sum(calls), errors) == (2, [])

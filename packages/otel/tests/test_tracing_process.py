@@ -1,4 +1,4 @@
-"""What a process sees that sets its own providers, or none: each way in a process of its own."""
+"""Processes that set their own providers, or none. Each case runs in its own process."""
 
 import asyncio
 import os
@@ -68,7 +68,7 @@ async def test_one_line_is_enough(server: DevServer, receiver: Receiver) -> None
     )
     assert code == 0, log[-2000:]
     assert out.startswith(ANSWER)
-    # `ask` ended after the worker: the process sent it when it ended.
+    # `ask` ended after the worker, so the process exported it at its exit.
     assert receiver.tree() == tree_of(TREE)
     assert receiver.twice() == []
     assert {span.service for span in receiver.spans} == {"weather"}

@@ -83,7 +83,7 @@ def raise_key_error(event: BeforeInvocationEvent) -> None:
 
 @workflow.defn
 class HookWorkflow:
-    """An agent with a hook that fails: the error leaves the agent and ends the workflow."""
+    """An agent with a failing hook: the error leaves the agent and ends the workflow."""
 
     @workflow.run
     async def run(self, prompt: str) -> None:
@@ -128,7 +128,7 @@ class PlainWorkflow:
 
 @workflow.defn
 class ChatWorkflow:
-    """A chat that goes on as new when it is told to."""
+    """A chat that continues as new on request."""
 
     def __init__(self) -> None:
         self.ended = False

@@ -1,6 +1,6 @@
-"""A process of a user's: OpenTelemetry's providers can be set once per process, so each way needs its own.
+"""A user's process. OpenTelemetry's providers can be set once per process, so each case needs its own.
 
-Its arguments are the server's address and the way. Run by `test_tracing_process.py`.
+Its arguments are the server's address and the case. `test_tracing_process.py` runs it.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ def model() -> ScriptedModel:
 
 
 async def run(client: Client, plugins: list[StrandsPlugin | OTelPlugin]) -> None:
-    """Run the agent once, with every workflow task replayed, from a span that ends after the worker."""
+    """Run the agent once from a span that ends after the worker, with every workflow task replayed."""
     queue = f"otel-{uuid.uuid4()}"
     with opentelemetry.trace.get_tracer("users").start_as_current_span("ask"):
         async with Worker(
@@ -52,7 +52,7 @@ async def run(client: Client, plugins: list[StrandsPlugin | OTelPlugin]) -> None
 
 
 async def guide(address: str) -> None:
-    """The guide's lines, with somewhere to send the spans."""
+    """The guide's lines, with an exporter for the spans."""
     provider = create_tracer_provider()
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     opentelemetry.trace.set_tracer_provider(provider)
@@ -62,7 +62,7 @@ async def guide(address: str) -> None:
 
 
 async def one_line(address: str) -> None:
-    """Nothing but the plugin."""
+    """Only the plugin."""
     client = await Client.connect(address, plugins=[OTelPlugin()])
     await run(client, [StrandsPlugin(models={"scripted": model})])
 
@@ -82,7 +82,7 @@ async def own(address: str) -> None:
 
 
 async def plain(address: str) -> None:
-    """A tracer provider of the application's that does not know replays."""
+    """The application's own tracer provider, which knows nothing of replays."""
     opentelemetry.trace.set_tracer_provider(TracerProvider())
     await one_line(address)
 

@@ -1,4 +1,4 @@
-"""What the tracing tests share: the model, the plugins, and the tree that one trace is."""
+"""Shared by the tracing tests: the model, the plugins, and trees of spans."""
 
 import asyncio
 import threading
@@ -34,7 +34,7 @@ invoke_agent Strands Agents
 
 
 def tree_of(text: str) -> list[str]:
-    """Return the lines of `text`, the first ones each below the one before, all others below those."""
+    """Return the lines of `text` as a tree: the first lines nested one in another, all others below them."""
     lines = text.splitlines()
     heads = next(i for i, line in enumerate(lines) if line == "execute_event_loop_cycle")
     return ["  " * min(i, heads) + line for i, line in enumerate(lines)]
@@ -58,7 +58,7 @@ def plugins(*script: Any) -> list[Any]:
 
 
 async def ask(client: Client, task_queue: str) -> Any:
-    """Run the agent from a span of the caller's, as a user's service does."""
+    """Run the agent from the caller's span, as a user's service does."""
     with trace.get_tracer("users").start_as_current_span("ask"):
         handle = await client.start_workflow(
             WeatherWorkflow.run, "SECRET question", id=f"otel-{uuid.uuid4()}", task_queue=task_queue
@@ -67,7 +67,7 @@ async def ask(client: Client, task_queue: str) -> Any:
 
 
 async def threads_are_gone(before: set[threading.Thread]) -> bool:
-    """Wait until no exporter's thread that is not in `before` lives."""
+    """Wait until every exporter thread that is not in `before` has ended."""
     for _ in range(500):
         left = {t for t in threading.enumerate() if t.name.lower().startswith("otel")} - before
         if not left:

@@ -1,4 +1,4 @@
-"""What the tests of this package share: a model that the test holds by the hand, and readers."""
+"""Shared by the tests of this package: a model that the test controls, and readers."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -12,13 +12,13 @@ from temporalio.contrib.workflow_streams import WorkflowStreamClient
 from strands_temporal.testing import ScriptedModel, say
 from strands_temporal_streaming import AgentEvent, AgentStream, TextDelta
 
-WAIT = 30.0  # seconds until a test that waits in vain fails
+WAIT = 30.0  # seconds until a wait fails the test
 
 Play = Callable[[], AsyncIterator[StreamEvent]]
 
 
 class LiveModel(ScriptedModel):
-    """A model whose calls are async generators of the test's, which may wait on the test in mid-answer."""
+    """A model whose calls are the test's async generators, which may wait for the test in mid-answer."""
 
     def __init__(self, *plays: Play) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class LiveModel(ScriptedModel):
 
 
 def play(*parts: str | Callable[[], Any] | Exception) -> Play:
-    """Return a call that says the parts one by one; awaits a function's result; raises an error."""
+    """Return a call that says its parts one by one, awaits those that are functions and raises errors."""
 
     async def events() -> AsyncIterator[StreamEvent]:
         yield {"messageStart": {"role": "assistant"}}
@@ -54,7 +54,7 @@ async def bounded(event: asyncio.Event) -> None:
 
 
 async def read_plain(client: Client, workflow_id: str, *, from_offset: int = 0) -> list[StreamEvent]:
-    """Read the topic as the guide does, until the workflow ends."""
+    """Read the topic as in the guide, until the workflow ends."""
     stream = WorkflowStreamClient.create(client, workflow_id)
     return [
         item.data
@@ -85,7 +85,7 @@ def words(text: str) -> Play:
 
 
 def texts(events: list[AgentEvent]) -> list[str]:
-    """Return the texts of the calls, in the order of their beginnings."""
+    """Return the texts of the calls, ordered by their starts."""
     calls: dict[str, str] = {}
     for event in events:
         if isinstance(event, TextDelta):
@@ -94,7 +94,7 @@ def texts(events: list[AgentEvent]) -> list[str]:
 
 
 class Dreamer:
-    """Reads up to a text, and after that nothing until it is woken."""
+    """Reads up to a text, and then pauses until it is woken."""
 
     def __init__(self, client: Client, workflow_id: str, until: str) -> None:
         self.events: list[AgentEvent] = []

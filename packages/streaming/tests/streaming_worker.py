@@ -1,4 +1,4 @@
-"""A worker to be killed: its model says a little and then nothing more, for ever."""
+"""A worker for tests to kill. Its model says a little and then hangs forever."""
 
 import asyncio
 import sys

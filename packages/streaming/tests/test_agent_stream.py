@@ -45,7 +45,7 @@ from strands_temporal_streaming import (
 
 pytestmark = [
     pytest.mark.server,
-    # temporalio says so when a workflow ends while a reader polls; the reader then drains by query.
+    # temporalio warns when a workflow ends while a reader polls; the reader then reads the rest by query.
     pytest.mark.filterwarnings("ignore:.TMPRL1102:RuntimeWarning"),
 ]
 
@@ -122,7 +122,7 @@ class ChatInput:
 
 @workflow.defn
 class ChatWorkflow:
-    """One turn per run, three runs: the stream goes with the conversation."""
+    """Three runs of one turn each. The stream carries over with the conversation."""
 
     @workflow.init
     def __init__(self, chat: ChatInput) -> None:
@@ -156,7 +156,7 @@ def bare(events: list[AgentEvent]) -> list[AgentEvent]:
 
 
 def told(events: list[AgentEvent]) -> dict[str, str]:
-    """Return each call's text, as a reader keeps it that drops what failed."""
+    """Return each call's text, as kept by a reader that drops failed attempts."""
     texts: dict[str, str] = {}
     for event in events:
         if isinstance(event, TextDelta):
@@ -190,7 +190,7 @@ async def test_a_turn_with_a_tool(agents: Agents) -> None:
         End("COMPLETED", offset=0),
     ]
     offsets = [event.offset for event in events]
-    assert offsets == sorted(set(offsets))  # each its own: any of them is a place to go on from
+    assert offsets == sorted(set(offsets))  # all distinct, so a reader can resume at any of them
 
 
 async def test_two_calls_of_one_id_are_two_on_the_stream_as_in_the_agent(agents: Agents) -> None:
@@ -230,11 +230,11 @@ async def test_a_failed_attempt_is_marked_and_the_rest_equals_the_answer(agents:
         ]
         assert list(told(events).values()) == ["The end."]
         assert len({event.call for event in events if isinstance(event, (TextDelta, AttemptRestarted))}) == 1
-        # The guide's topic has the model's own events of both attempts, and nothing of ours.
+        # The guide's topic has only the model's own events, of both attempts.
         plain = await read_plain(env.client, handle.id)
         assert plain_text(plain) == "Once upon a The end."
         assert {key for event in plain for key in event} <= set(StreamEvent.__annotations__)
-        # A reader may come at any offset, and is told the same from there on.
+        # A reader may start at any offset, and gets the same events from there on.
         for offset in range(events[-1].offset):
             rest = await read_all(AgentStream(env.client, handle.id, from_offset=offset))
             assert rest == [event for event in events if event.offset >= offset]
@@ -312,12 +312,12 @@ async def test_it_follows_the_conversation_into_new_runs(agents: Agents) -> None
 
 
 async def test_it_waits_for_a_worker_and_goes_on_where_it_stopped(agents: Agents) -> None:
-    """A reader comes before there is a worker, leaves in the middle, and comes back with its offset."""
+    """A reader starts before there is a worker, leaves in the middle, and returns with its offset."""
     left_off = asyncio.Event()
     model = LiveModel(play("one ", lambda: bounded(left_off), "two"))
     queue = f"waits-{id(model)}"
     async with agents(workflows=[AgentWorkflow], models={"live": lambda: model}, task_queue=queue) as env:
-        pass  # this worker is gone again
+        pass  # this worker has ended again
     handle = await env.start(AgentWorkflow.run, "go")
     stream = AgentStream(env.client, handle.id)
 
@@ -333,7 +333,7 @@ async def test_it_waits_for_a_worker_and_goes_on_where_it_stopped(agents: Agents
         left_off.set()
         rest = await read_all(AgentStream(env.client, handle.id, from_offset=stream.offset))
         assert bare(rest)[0] == TextDelta("two", offset=0)
-        assert bare(await read_all(stream))[0] == TextDelta("two", offset=0)  # iterating again goes on, too
+        assert bare(await read_all(stream))[0] == TextDelta("two", offset=0)  # iterating again also resumes
         await env.assert_replays(handle)
 
 

@@ -1,4 +1,4 @@
-"""What items of a stream become for a reader, without a server: attempts in their order, and gaps."""
+"""How a reader turns a stream's items into events, without a server: attempts in order, and gaps."""
 
 from dataclasses import replace
 from typing import Any
@@ -27,7 +27,7 @@ FIRST, SECOND, THIRD = (f"2026-01-01T00:00:0{second}.000000+00:00" for second in
 
 
 class Told:
-    """A reader, and a stream that a test writes item by item."""
+    """A reader of a stream that the test writes item by item."""
 
     def __init__(self) -> None:
         self.calls = Calls("events", CONVERTER)
@@ -78,7 +78,7 @@ def test_an_attempt_counts_from_its_start_whatever_its_number() -> None:
         AttemptRestarted("c", 2, started_at=SECOND)
     ]
     assert told.text("b", 2, SECOND) == [TextDelta("b", "c")]
-    # An operator resets the activity: it is at attempt 1 again.
+    # An operator resets the activity, which is then at attempt 1 again.
     assert told.control(AttemptRestarted("c", 1, started_at=THIRD)) == [
         AttemptRestarted("c", 1, started_at=THIRD)
     ]
@@ -155,7 +155,7 @@ def test_a_gap_tells_its_range_and_the_calls_that_it_hits() -> None:
     told.text("whole", 1, FIRST, "whole")
     told.ends(1, FIRST, "whole")
     assert told.gap(4) == [StreamGap(4, 8), OutputLost("c", 1, 0, started_at=FIRST)]
-    # The offset is that of the last missing item: who stores it goes on behind the gap.
+    # The offset is that of the last missing item: a reader that stores it resumes behind the gap.
     assert next(told.calls.gap(8, 10)).offset == 9
 
 
@@ -187,7 +187,7 @@ def test_what_begins_behind_the_gap_is_whole() -> None:
     assert told.text("all of it", 2, SECOND) == [TextDelta("all of it", "c")]
     assert told.control(CallStarted("next", started_at=THIRD)) == [CallStarted("next", started_at=THIRD)]
     assert told.text("next", 1, THIRD, "next") == [TextDelta("next", "next")]
-    # Its first event may be there without its mark.
+    # Its first event may arrive without its mark.
     assert told.says({"messageStart": {"role": "assistant"}}, 1, THIRD, "third") == []
     assert told.text("third", 1, THIRD, "third") == [TextDelta("third", "third")]
 

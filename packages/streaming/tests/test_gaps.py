@@ -1,4 +1,4 @@
-"""A reader behind what its workflow has truncated is told what it misses."""
+"""A reader that is behind the truncation of its workflow's stream learns what it misses."""
 
 import asyncio
 from typing import Any
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.server
 
 @workflow.defn
 class ForgettingWorkflow:
-    """Drops from its stream what it is told to drop."""
+    """Truncates its stream on request."""
 
     def __init__(self) -> None:
         self.stream = WorkflowStream()
@@ -46,12 +46,12 @@ class ForgettingWorkflow:
 
 
 async def reached(handle: Any, client: Any, offset: int) -> None:
-    """Wait until the workflow has so many items in its stream."""
+    """Wait until the workflow's stream has that many items."""
     stream = WorkflowStreamClient.create(client, handle.id)
     for _ in range(600):
         if await stream.get_offset() >= offset:
             return
-        await asyncio.sleep(0.05)  # nobody is told
+        await asyncio.sleep(0.05)  # nothing announces it
     raise AssertionError(f"the stream did not reach {offset}")
 
 
@@ -120,7 +120,7 @@ async def test_a_reader_from_the_beginning_is_told_that_it_is_gone(agents: Agent
     ]
     assert isinstance(events[-1], End)
     assert not [event for event in whole if isinstance(event, (StreamGap, OutputLost))]  # it had read all
-    assert kept == events[2:]  # who comes back knows what was before
+    assert kept == events[2:]  # a returning reader knows what came before
 
 
 async def test_items_of_other_topics_are_no_gap(agents: Agents) -> None:
@@ -158,6 +158,6 @@ async def test_who_stops_at_a_gap_misses_nothing_that_is_said_of_it(agents: Agen
         await env.assert_replays(handle)
     gap = StreamGap(one.offset + 1, one.offset + 2, one.offset + 1)
     assert gaps == [gap]
-    assert rest[0] == gap  # it was not done with it
+    assert rest[0] == gap  # the reader had not finished with the gap
     assert isinstance(rest[1], OutputLost)
     assert [event.text for event in rest if isinstance(event, TextDelta)] == ["two "]

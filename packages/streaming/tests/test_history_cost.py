@@ -1,4 +1,4 @@
-"""What a stream costs the history, counted by what was sent and polled; never by what the clock allowed."""
+"""A stream's cost in history, counted by signals and polls, never by what the clock allowed."""
 
 import asyncio
 import uuid
@@ -31,7 +31,7 @@ from strands_temporal_streaming import AgentStream, StreamingPlugin, TextDelta
 
 pytestmark = [
     pytest.mark.server,
-    # temporalio says so when a workflow ends while a reader polls; the reader then drains by query.
+    # temporalio warns when a workflow ends while a reader polls; the reader then reads the rest by query.
     pytest.mark.filterwarnings("ignore:.TMPRL1102:RuntimeWarning"),
 ]
 
@@ -90,7 +90,7 @@ class Calls(Interceptor):
 
 
 class Reader:
-    """Reads the topic, and says what has arrived."""
+    """Reads the topic, and announces what has arrived."""
 
     def __init__(self, texts: AsyncIterator[str]) -> None:
         self.text = ""
@@ -167,7 +167,7 @@ async def test_a_batch_is_one_signal_and_one_workflow_task(
         assert await asyncio.wait_for(handle.result(), WAIT) == WHOLE
         history = await handle.fetch_history()
         assert plain_text(await read_plain(client, handle.id)).rstrip() == WHOLE  # each chunk once
-    assert calls.signals == ROUNDS + 1  # and the ends of the block and of the message
+    assert calls.signals == ROUNDS + 1  # plus the ends of the block and the message
     assert_costs(history, batches=calls.signals, polls=0)
 
 
@@ -193,7 +193,7 @@ async def test_the_guides_reader_adds_polls_and_tasks_and_a_typed_one_nothing(
         assert reader.text.rstrip() == WHOLE
         history = await handle.fetch_history()
     assert calls.signals == ROUNDS + 1
-    # One poll is answered by each batch; one waits for what comes after the last, or finds the end.
+    # Each batch answers one poll. One more poll waits for anything after the last, or finds the end.
     assert reading.polls <= (0 if typed else calls.signals + 1)
     assert_costs(history, batches=calls.signals, polls=reading.polls)
 
@@ -201,13 +201,13 @@ async def test_the_guides_reader_adds_polls_and_tasks_and_a_typed_one_nothing(
 async def test_between_the_first_content_and_the_end_the_interval_is_kept(
     client: Client, worker_options: dict[str, Any]
 ) -> None:
-    """Two signals for 500 chunks: what was there at first, and after less than an hour the rest."""
+    """Two signals for 500 chunks: the first carries what was there, the second the rest, within the hour."""
     calls = Calls()
 
     async def first_arrived(number: int) -> None:
         if number == 1:
             await calls.signalled(1)
-        await asyncio.sleep(0)  # the sender could send, if it wanted to
+        await asyncio.sleep(0)  # the sender gets a chance to send
 
     model = LiveModel(speaks(CHUNKS, first_arrived))
     async with running(client, model, calls, LONG, worker_options) as handle:
@@ -219,9 +219,9 @@ async def test_between_the_first_content_and_the_end_the_interval_is_kept(
 
 
 def assert_costs(history: WorkflowHistory, *, batches: int, polls: int) -> None:
-    """Assert that the history has what the batches and the polls account for, and nothing more.
+    """Assert that the history has only the events of the batches and the polls.
 
-    A server under load lets workflow tasks time out and starts them again; those are left out.
+    Under load, the server lets workflow tasks time out and repeats them. Those do not count.
     """
     kinds = Counter(
         str(event.WhichOneof("attributes")).removesuffix("_event_attributes") for event in history.events
@@ -231,7 +231,7 @@ def assert_costs(history: WorkflowHistory, *, batches: int, polls: int) -> None:
     assert signals == batches
     assert accepted <= polls
     assert kinds.pop("workflow_execution_update_completed", 0) <= accepted
-    assert tasks <= batches + polls + 2  # and for the start and the answer; those that meet are done in one
+    assert tasks <= batches + polls + 2  # plus start and answer; some tasks merge
     for again in ("scheduled", "started", "timed_out", "failed"):
         kinds.pop(f"workflow_task_{again}", None)
     assert kinds == {

@@ -1,4 +1,4 @@
-"""A reader that looks away while its workflow is reset or goes on in another run."""
+"""A reader that pauses while its workflow is reset or continues in another run."""
 
 import asyncio
 import uuid
@@ -27,7 +27,7 @@ NOTHING = ResetReapplyType.RESET_REAPPLY_TYPE_NONE
 
 @dataclass
 class Turns:
-    """Numbers of the turns to do in this run, and in the next."""
+    """Numbers of the turns for this run, and for the next."""
 
     now: list[int]
     later: list[int]
@@ -60,7 +60,7 @@ class TurnsWorkflow:
 
 
 async def reset(handle: "WorkflowHandle[Any, Any]", client: Client, turn: int, signals: bool) -> None:
-    """Reset the workflow to where it begins a turn, with or without the signals it got since."""
+    """Reset the workflow to the beginning of a turn, with or without the signals it got since."""
     scheduled = [
         event.event_id
         for event in (await handle.fetch_history()).events
@@ -82,7 +82,7 @@ async def reset(handle: "WorkflowHandle[Any, Any]", client: Client, turn: int, s
 async def test_what_a_reset_run_says_while_the_reader_looks_away_is_told(
     agents: Agents, signals: bool
 ) -> None:
-    """Its stream is longer by then than what was read of the run before: offsets do not tell them apart."""
+    """By then the new stream is longer than the part read of the old one: offsets do not tell them apart."""
     never = asyncio.Event()
     model = LiveModel(play("one ", "two ", never.wait), words("uno dos tres quattro cinco"), words("the end"))
     async with agents(workflows=[TurnsWorkflow], models={"live": lambda: model}) as env:
@@ -95,7 +95,7 @@ async def test_what_a_reset_run_says_while_the_reader_looks_away_is_told(
         events = await reader.wakes()
         await env.assert_replays(again)
     assert texts(events)[1:] == ["uno dos tres quattro cinco", "the end"]
-    assert texts(events)[0] in ("one", "one two")  # as much as had arrived when it was reset
+    assert texts(events)[0] in ("one", "one two")  # as much as had arrived before the reset
     assert isinstance(events[-1], End)
 
 
@@ -103,7 +103,7 @@ async def test_what_a_reset_run_says_while_the_reader_looks_away_is_told(
 async def test_what_was_told_before_a_reset_is_not_told_again(agents: Agents, signals: bool) -> None:
     model = LiveModel(words("the first turn"), words("the second"), words("the second, but better"))
     async with agents(workflows=[TurnsWorkflow], models={"live": lambda: model}) as env:
-        handle = await env.start(TurnsWorkflow.run, Turns([1, 2], [3]))  # it waits before the third
+        handle = await env.start(TurnsWorkflow.run, Turns([1, 2], [3]))  # it waits before the third turn
         reader = Dreamer(env.client, handle.id, "second ")
         await reader.dreams()
         await reset(handle, env.client, 2, signals)
@@ -129,7 +129,7 @@ async def read_up_to(stream: AgentStream, text: str) -> None:
 
 @pytest.mark.parametrize("forgetful", [False, True], ids=["state carried", "state not carried"])
 async def test_the_end_of_a_run_and_all_of_the_next_are_told(agents: Agents, forgetful: bool) -> None:
-    """Without its state the next stream begins at 0, and may be longer by now than what was read."""
+    """Without its state, the next stream begins at 0, and may by now be longer than what was read."""
     model = ScriptedModel(say("short", chunk=3), say("a long, long answer", chunk=2), say("the end", chunk=3))
     async with agents(workflows=[TurnsWorkflow], models={"live": lambda: model}) as env:
         handle = await env.start(TurnsWorkflow.run, Turns([1], [2, 3], forgetful))

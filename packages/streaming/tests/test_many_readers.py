@@ -1,4 +1,4 @@
-"""Readers of a stream and what else a workflow is asked: nobody locks anybody out."""
+"""Many readers of a stream, beside other queries and updates: none of them locks out another."""
 
 import asyncio
 import sys
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.server
 
 ROOT = Path(__file__).parents[3]
 Look: TypeAlias = Callable[[int], Awaitable[None]]
-MANY = 50  # more than the server lets wait in one workflow: ten
+MANY = 50  # more than ten, the server's limit of waiting updates in one workflow
 
 
 @workflow.defn
@@ -76,7 +76,7 @@ class _CountQueries(WorkflowInboundInterceptor):
 
 
 class Reader:
-    """Reads in the background, and tells the test what it has."""
+    """Reads in the background, and tells the test what it has read."""
 
     def __init__(self, client: Client, workflow_id: str) -> None:
         self.events: list[AgentEvent] = []
@@ -148,12 +148,12 @@ async def test_many_readers_and_a_decision_at_the_same_time(agents: Agents) -> N
         assert {reader.text for reader in readers} == {"May I?I may. Thank you."}
         assert all(isinstance(reader.events[-1], End) for reader in readers)
         assert await updates_in(handle) == 1
-        assert queries[handle.id] < MANY  # each asks for all alike
+        assert queries[handle.id] < MANY  # one reader's query serves all
 
 
 @pytest.fixture
 def look(monkeypatch: pytest.MonkeyPatch) -> Look:
-    """What waits until readers have looked so many times whether there is something new."""
+    """Waits until readers have checked that many times for something new."""
     looks, describe = asyncio.Condition(), StreamLog.describe
     count = 0
 
@@ -179,7 +179,7 @@ async def test_a_workflow_that_says_nothing_is_not_asked(agents: Agents, look: L
     async with waiting(agents) as (env, handle):
         reader = Reader(env.client, handle.id)
         await reader.turn()
-        await look(3)  # the end of the workflow task in which the turn ended is a change, too
+        await look(3)  # the end of the turn's workflow task also counts as a change
         asked = queries[handle.id]
         assert asked > 0
         await look(5)
@@ -218,7 +218,7 @@ async def test_a_reader_whose_process_is_killed_leaves_nothing_behind(
 
 
 async def test_a_reader_waits_while_the_workflow_is_paused(agents: Agents, look: Look) -> None:
-    """A paused workflow lets nobody query it. Its model may speak on, which is told afterwards."""
+    """A paused workflow refuses queries. Its model may go on speaking, and readers get that afterwards."""
     paused = asyncio.Event()
     model = LiveModel(play("before ", lambda: bounded(paused), "after"), play("end"))
     async with agents(workflows=[WaitingWorkflow], models={"live": lambda: model}) as env:

@@ -1,4 +1,4 @@
-"""A reader of a stream and a server that is away: for a moment, again and again, or for good."""
+"""A reader of a stream whose server is unreachable: for a moment, again and again, or for good."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ PATIENCE = 1.0
 
 @workflow.defn
 class SilentWorkflow:
-    """Says something, is silent until it is told to go on, and says something else."""
+    """Says something, is silent until the test signals it, and says something else."""
 
     def __init__(self) -> None:
         self.stream = WorkflowStream()
@@ -47,7 +47,7 @@ class SilentWorkflow:
 
 
 class Line:
-    """A way to the server that the test can cut: a TCP proxy, which then lets nobody through."""
+    """A line to the server that the test can cut: a TCP proxy, which then refuses connections."""
 
     def __init__(self, target: str) -> None:
         host, port = target.rsplit(":", 1)
@@ -99,12 +99,12 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @asynccontextmanager
 async def silent(agents: Agents, server: DevServer) -> AsyncGenerator[tuple[Any, Any, Line, Client]]:
-    """Yield an environment, a workflow that has begun, and a line to its server with a client."""
+    """Yield an environment, a started workflow, and a line to its server with a client."""
     model = ScriptedModel(say("before "), say("after"))
     async with agents(workflows=[SilentWorkflow], models={"m": lambda: model}) as env:
         handle = await env.start(SilentWorkflow.run)
         async with Line(server.address).up() as line:
-            # The SDK's own retries would last ten seconds.
+            # The SDK's own retries would take ten seconds.
             once = RetryConfig(initial_interval_millis=10, max_retries=1)
             yield env, handle, line, await Client.connect(line.address, retry_config=once)
         assert await handle.result() == "after"
@@ -138,7 +138,7 @@ def reading(client: Client, workflow_id: str) -> AgentStream:
 async def test_short_breaks_on_a_silent_workflow_do_not_add_up(
     agents: Agents, server: DevServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A describe that was answered is the end of a break, though the stream has nothing new."""
+    """A successful describe ends an outage, even if the stream has nothing new."""
     answered, describe = asyncio.Semaphore(0), StreamLog.describe
 
     async def noted(self: StreamLog, run_id: str = "") -> Any:
@@ -165,7 +165,7 @@ async def test_short_breaks_on_a_silent_workflow_do_not_add_up(
 
 
 async def _first(waits: Any, reading: "asyncio.Task[None]") -> None:
-    """Wait for the first; raise what the second raises if it ends before."""
+    """Wait for the first task. If the second ends before it, raise the second's error."""
     waiting = asyncio.ensure_future(waits)
     await asyncio.wait([waiting, reading], timeout=WAIT, return_when=asyncio.FIRST_COMPLETED)
     if reading.done():
@@ -184,9 +184,9 @@ async def test_a_server_that_is_away_for_longer_than_patience_is_given_up(
         line.cut()
         with pytest.raises(RPCError) as error:
             await asyncio.wait_for(reader.task, WAIT)
-        assert error.value.status in TRANSIENT_CODES  # which one depends on where the line was cut
+        assert error.value.status in TRANSIENT_CODES  # the code depends on where the line was cut
         assert time.monotonic() - began > PATIENCE
-        # Who still has the stream goes on with it once the server is back.
+        # A reader that keeps the stream can resume it once the server is back.
         line.mend()
         later = Reader(stream)
         await handle.signal(SilentWorkflow.go_on)

@@ -1,4 +1,4 @@
-"""The way from the model to the stream: batches, trouble on the way, killed workers, odd events."""
+"""The way from the model to the stream: batches, failing signals, killed workers, odd events."""
 
 import asyncio
 import logging
@@ -51,7 +51,7 @@ from strands_temporal_streaming import (
 
 pytestmark = [
     pytest.mark.server,
-    # temporalio says so when a workflow ends while a reader polls; the reader then drains by query.
+    # temporalio warns when a workflow ends while a reader polls; the reader then reads the rest by query.
     pytest.mark.filterwarnings("ignore:.TMPRL1102:RuntimeWarning"),
 ]
 
@@ -77,7 +77,7 @@ class HeartbeatWorkflow:
 
 
 class Trouble(Interceptor):
-    """A client whose signals fail: `statuses` in turn, before or after the server has taken the signal."""
+    """A client whose signals fail with `statuses` in turn, before or after the server accepts them."""
 
     def __init__(self, *statuses: RPCStatusCode, delivered: bool = False) -> None:
         self.statuses = list(statuses)
@@ -147,7 +147,7 @@ async def test_trouble_for_good_costs_the_stream_but_neither_the_answer_nor_a_se
 async def test_trouble_without_end_does_not_hold_the_answer_until_it_times_out(
     client: Client, worker_options: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A call that timed out while its stream was waited for would be paid twice."""
+    """A call that times out while it waits for its stream would be paid twice."""
     model = ScriptedModel(say("One. Two.", chunk=1))
     trouble = Trouble(*[RPCStatusCode.UNAVAILABLE] * 100)
     with caplog.at_level(logging.WARNING):
@@ -192,7 +192,7 @@ async def test_a_killed_workers_text_is_told_anew(
             await worker.wait()
     kinds = [type(event) for event in events]
     assert kinds[:5] == [CallStarted, TextDelta, TextDelta, AttemptRestarted, TextDelta]
-    assert AttemptFailed not in kinds  # nobody was left to say so
+    assert AttemptFailed not in kinds  # the killed worker could not report it
     after = events[kinds.index(AttemptRestarted) :]
     assert "".join(event.text for event in after if isinstance(event, TextDelta)) == "The end."
 
@@ -217,7 +217,7 @@ async def test_an_event_too_large_is_counted_and_the_rest_goes_on(
 async def test_a_megabyte_in_many_events_goes_out_whole(
     client: Client, worker_options: dict[str, Any]
 ) -> None:
-    """All at once: more than one signal may carry, and more than one poll may answer."""
+    """Everything at once: more than fits in one signal, and more than fits in one poll's answer."""
     text = "".join(f"{number:08d}" for number in range(150_000))
     model = ScriptedModel(say(text, chunk=60_000))
     async with running(client, model, worker_options) as handle:
@@ -266,7 +266,7 @@ async def test_no_event_of_a_provider_ends_the_guides_subscriber(
 async def test_a_given_up_attempt_that_still_speaks_is_not_heard(
     client: Client, worker_options: dict[str, Any]
 ) -> None:
-    """As after a network split: the server gave the call to another worker, the first one goes on talking."""
+    """As after a network split: the server gives the call to another worker while the first goes on."""
     sent = asyncio.Event()
     model = LiveModel(play("wrong", ConnectionError("cut")), play(lambda: bounded(sent), "right"))
 

@@ -32,7 +32,7 @@ IN_BACK_OFF = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
 
 @workflow.defn
 class RetriedWorkflow:
-    """Its third attempt is an hour away."""
+    """Waits an hour for its third attempt."""
 
     def __init__(self) -> None:
         self.stream = WorkflowStream()
@@ -51,12 +51,12 @@ class RetriedWorkflow:
 
 
 async def in_back_off(handle: "WorkflowHandle[Any, Any]", attempt: int) -> str:
-    """Wait until the call waits for an attempt; return its activity's id."""
+    """Wait until the call is in back-off; return its activity's id."""
     for _ in range(600):
         for pending in (await handle.describe()).raw_description.pending_activities:
             if (pending.attempt, pending.state) == (attempt, IN_BACK_OFF):
                 return pending.activity_id
-        await asyncio.sleep(0.05)  # nobody is told
+        await asyncio.sleep(0.05)  # nothing announces it
     raise AssertionError(f"the call does not wait for attempt {attempt}")
 
 
@@ -69,7 +69,7 @@ async def reset(client: Client, handle: "WorkflowHandle[Any, Any]", activity_id:
 
 
 def kept(events: list[AgentEvent]) -> str:
-    """Return the text as a reader keeps it that drops what failed."""
+    """Return the text, as kept by a reader that drops failed attempts."""
     text = ""
     for event in events:
         if isinstance(event, TextDelta):
@@ -89,7 +89,7 @@ async def test_the_answer_after_a_reset_in_back_off_is_told(agents: Agents) -> N
         assert await asyncio.wait_for(handle.result(), WAIT) == "The end."
         events = await reader
         marks = [event for event in events if isinstance(event, (CallStarted, AttemptRestarted))]
-        # Who comes back there holds the text of an attempt before.
+        # A reader that returns at this offset holds the text of an earlier attempt.
         late = await read_all(AgentStream(env.client, handle.id, from_offset=marks[-1].offset))
         await env.assert_replays(handle)
     assert late[0] == marks[-1]
@@ -104,7 +104,7 @@ async def test_the_answer_after_a_reset_in_back_off_is_told(agents: Agents) -> N
 
 
 async def test_the_attempt_that_a_reset_gave_up_is_not_heard(agents: Agents) -> None:
-    """Reset while it runs: told by its next heartbeat, it goes on for a while beside nobody, then anew."""
+    """A reset while it runs. The attempt learns of it from its next heartbeat; then the call starts again."""
     cut, reset_done = ConnectionError("cut"), asyncio.Event()
     model = LiveModel(play("first ", lambda: bounded(reset_done), cut), play("The ", "end."))
     async with agents(workflows=[RetriedWorkflow], models={"live": lambda: model}) as env:

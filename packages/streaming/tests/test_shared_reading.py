@@ -1,4 +1,4 @@
-"""Readers of one process share their questions. Without a server: the test answers them."""
+"""Readers in one process share their queries. There is no server: the test answers."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ from strands_temporal_streaming._sharing import SharedLog
 
 
 class HeldLog(SharedLog):
-    """Asks nobody: the test answers."""
+    """A log whose queries the test answers."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[object, ...]] = []
@@ -60,7 +60,7 @@ async def test_who_asks_for_the_same_at_the_same_time_gets_one_answer() -> None:
     await settle()
     log.answers.put_nowait(PAGE)
     assert await asyncio.gather(*asking) == [PAGE] * 3
-    assert await log.next_page(run(7), 0) is PAGE  # and who comes later, while nothing has changed
+    assert await log.next_page(run(7), 0) is PAGE  # also for a later reader, while nothing has changed
     assert log.asked == [("page", "r", 0)]
 
 

@@ -1,4 +1,4 @@
-"""`AgentStream` and `StreamHooks` where it is rough: too large, reset, tried again, cancelled, encrypted."""
+"""`AgentStream` and `StreamHooks` in trouble: too large, reset, retried, cancelled, encrypted."""
 
 import asyncio
 import base64
@@ -48,7 +48,7 @@ from strands_temporal_streaming import (
 
 pytestmark = pytest.mark.server
 
-HUGE = 1_600_000  # as a poll's answer, in base64, more than the server takes: it would end the workflow
+HUGE = 1_600_000  # in base64, too large for a poll's answer: it would end the workflow
 
 
 @tool
@@ -64,7 +64,7 @@ def half_a_pair() -> str:
 
 
 class Ask(HookProvider):
-    """Asks with the whole input in the reason."""
+    """Asks with the whole input as the reason."""
 
     def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
         registry.add_callback(BeforeToolCallEvent, self._ask)
@@ -75,7 +75,7 @@ class Ask(HookProvider):
 
 @workflow.defn
 class TroubleWorkflow:
-    """So many turns of an agent that a signal cancels; its hooks are not told its topic."""
+    """Runs that many turns of an agent, which a signal cancels. Its hooks do not know its topic."""
 
     def __init__(self) -> None:
         self.stream = WorkflowStream()
@@ -152,7 +152,7 @@ async def test_any_reason_of_an_interrupt_can_be_shown(
 
 
 async def test_what_cannot_be_shown_as_it_is_stays_as_it_is_for_the_agent(agents: Agents) -> None:
-    """A hook that raises here would make a failed tool of it."""
+    """A hook that raised here would turn it into a failed tool."""
     model = ScriptedModel(use_tool("half_a_pair", {}), say("ok"))
     async with agents(workflows=[TroubleWorkflow], models={"live": lambda: model}) as env:
         handle = await env.start(TroubleWorkflow.run)
@@ -227,7 +227,7 @@ async def test_it_follows_a_reset(agents: Agents) -> None:
 
 
 async def test_it_follows_a_workflow_that_is_tried_again_as_a_whole(agents: Agents) -> None:
-    """The new run's log begins at 0 again; whoever waits behind that would miss it."""
+    """The new run's log begins at 0 again. A reader waiting at a later offset would miss it."""
     model = ScriptedModel(say("A long way to go.", chunk=1), say("Short."))
     async with agents(workflows=[TroubleWorkflow], models={"live": lambda: model}) as env:
         policy = RetryPolicy(initial_interval=timedelta(milliseconds=1), maximum_attempts=2)
@@ -251,7 +251,7 @@ async def test_it_follows_a_workflow_that_is_tried_again_as_a_whole(agents: Agen
 
 
 async def test_who_stops_in_the_middle_of_an_item_gets_the_rest_of_it(agents: Agents) -> None:
-    """The mark of a second attempt may be lost; then a chunk of it says both that and its text."""
+    """The mark of a second attempt may be lost. Then one of its chunks brings both the mark and the text."""
     model = LiveModel(play("once ", ConnectionError("cut")), play("again"))
     async with agents(workflows=[TroubleWorkflow], models={"live": lambda: model}) as env:
         handle = await env.start(TroubleWorkflow.run)
@@ -261,7 +261,7 @@ async def test_who_stops_in_the_middle_of_an_item_gets_the_rest_of_it(agents: Ag
         text = of(TextDelta, everything)[-1]
         stream = reading(env.client, handle.id)
         seen: list[AgentEvent] = []
-        # Knows the first attempt, and comes back where the second speaks.
+        # Knows the first attempt, and returns where the second speaks.
         async for event in stream:
             seen.append(event)
             if isinstance(event, TextDelta):
@@ -282,7 +282,7 @@ async def test_a_reader_waits_for_a_worker_however_small_its_patience(agents: Ag
     queue = f"patience-{uuid.uuid4()}"
     model = ScriptedModel(say("here"))
     async with agents(workflows=[TroubleWorkflow], models={"live": lambda: model}, task_queue=queue) as env:
-        pass  # this worker is gone again
+        pass  # this worker has ended again
     handle = await env.start(TroubleWorkflow.run)
     reader = asyncio.create_task(read_all(reading(env.client, handle.id, patience=timedelta(0))))
     await asyncio.wait([reader], timeout=0.5)
@@ -294,7 +294,7 @@ async def test_a_reader_waits_for_a_worker_however_small_its_patience(agents: Ag
 
 @workflow.defn
 class OneAttemptWorkflow:
-    """An agent whose model has one attempt: a call that is cut short is made anew by another activity."""
+    """An agent whose model has one attempt: another activity repeats a call that is cut short."""
 
     def __init__(self) -> None:
         self.stream = WorkflowStream()
@@ -335,7 +335,7 @@ async def test_what_a_call_said_that_was_cut_short_is_taken_back(agents: Agents)
 
 
 class Rot(PayloadCodec):
-    """Stands for encryption: nothing of a payload is to be read without it, and it is a third larger."""
+    """Stands for encryption: payloads are unreadable without it, and a third larger."""
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         return [
@@ -351,7 +351,7 @@ async def test_what_is_streamed_is_encrypted_as_everything_else(
     client: Client, worker_options: dict[str, Any]
 ) -> None:
     secret = "strictly-confidential"
-    model = LiveModel(play(secret, "x" * 1_000_000, "."))  # one event of nearly all that one may have
+    model = LiveModel(play(secret, "x" * 1_000_000, "."))  # one event of nearly the largest size
     converter = replace(pydantic_data_converter, payload_codec=Rot())
     plugins = [StrandsPlugin(models={"live": lambda: model})]
     encrypted = Client(client.service_client, data_converter=converter, plugins=plugins)

@@ -30,7 +30,7 @@ from strands_temporal_streaming import AgentStream, AttemptRestarted, StreamingP
 
 pytestmark = [
     pytest.mark.server,
-    # temporalio says so when a workflow ends while a reader polls; the reader then drains by query.
+    # temporalio warns when a workflow ends while a reader polls; the reader then reads the rest by query.
     pytest.mark.filterwarnings("ignore:.TMPRL1102:RuntimeWarning"),
 ]
 
@@ -130,7 +130,7 @@ async def test_the_guides_subscriber_reads_the_answer_in_order(
         await asyncio.wait_for(consume_task, timeout=10.0)
         assert result == "One. Two. Three. Four. Five.\n"
         assert printed == ["On", "e.", " T", "wo", ". ", "Th", "re", "e.", " F", "ou", "r.", " F", "iv", "e."]
-        # Nothing twice: every event of the model, once, and nothing else on the topic.
+        # The topic has every event of the model exactly once, and nothing else.
         assert await read_plain(connected, workflow_id) == list(model.script[0].events)  # type: ignore[union-attr]
     await assert_replays(handle, [StreamingWorkflow], plugins=[*for_client, *for_worker])
     history = await handle.fetch_history()
@@ -143,7 +143,7 @@ async def test_the_guides_subscriber_reads_the_answer_in_order(
 
 
 async def test_the_first_chunk_is_seen_while_the_model_still_speaks(agents: Agents) -> None:
-    """Proven by events: the model goes on only after the subscriber saw its first chunk."""
+    """The model goes on only after the subscriber has seen its first chunk."""
     seen_first, seen_second = asyncio.Event(), asyncio.Event()
     model = LiveModel(play("first", lambda: bounded(seen_first), "second", lambda: bounded(seen_second), "."))
     async with agents(workflows=[StreamingWorkflow], models={"live": lambda: model}) as env:
@@ -158,12 +158,12 @@ async def test_the_first_chunk_is_seen_while_the_model_still_speaks(agents: Agen
 
         consumer = asyncio.create_task(consume())
         assert await asyncio.wait_for(handle.result(), WAIT) == "firstsecond.\n"
-        await asyncio.wait_for(consumer, WAIT)  # ends by itself, with the workflow
+        await asyncio.wait_for(consumer, WAIT)  # ends with the workflow
         await env.assert_replays(handle)
 
 
 async def test_the_first_chunk_does_not_wait_for_the_batch_interval(agents: Agents) -> None:
-    """Nor does it when a batch has just gone out: the mark of a second attempt."""
+    """Not even right after a batch has gone out, here the mark of a second attempt."""
     marked, seen = asyncio.Event(), asyncio.Event()
     model = LiveModel(
         play(ConnectionError("cut")),
@@ -180,7 +180,7 @@ async def test_the_first_chunk_does_not_wait_for_the_batch_interval(agents: Agen
                     seen.set()
 
         reader = asyncio.create_task(read())
-        # And the last chunk does not wait for it either: an hour would outlast the test.
+        # The last chunk does not wait for the interval either: an hour would outlast the test.
         assert await asyncio.wait_for(handle.result(), WAIT) == "firstsecond\n"
         assert plain_text(await read_plain(env.client, handle.id)) == "firstsecond"
         await asyncio.wait_for(reader, WAIT)

@@ -1,4 +1,4 @@
-"""What crosses the stream, without a server."""
+"""The types that cross the stream, without a server."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the tests of parity share: tools, and models that say what they read."""
+"""Shared by the tests of parity: tools, and models that say what they read."""
 
 from typing import Any
 

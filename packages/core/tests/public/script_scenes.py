@@ -1,4 +1,4 @@
-"""Play a scripted model, and read what it said."""
+"""Play a scripted model, and read its answers."""
 
 from collections.abc import Sequence
 from typing import Any

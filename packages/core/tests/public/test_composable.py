@@ -1,4 +1,4 @@
-"""`ComposablePlugin`: what its workers share, and activities that are there once."""
+"""`ComposablePlugin`: resources shared by its workers, and activities that are added once."""
 
 import asyncio
 import uuid
@@ -54,7 +54,7 @@ async def test_workers_of_one_plugin_share_what_it_opens(client: Client) -> None
     assert plugin.log == ["open", "close"]
     async with worker_of(
         Client(client.service_client, plugins=[plugin]), plugin
-    ):  # it meets the plugin twice
+    ):  # the worker gets the plugin twice
         pass
     assert plugin.log == ["open", "close"] * 2
 

@@ -1,5 +1,5 @@
 # pyright: reportPrivateUsage=false
-# White box: neither what finds the binary nor the server's settings have public names.
+# White box: the search for the binary and the server's settings have no public names.
 import asyncio
 import os
 import signal
@@ -137,7 +137,7 @@ async def test_a_server_answers_for_its_namespace_and_is_gone_afterwards():
         await server.stop()
 
     assert is_gone(pid)
-    await server.stop()  # twice does nothing
+    await server.stop()  # a second stop does nothing
 
 
 def listening_hosts(pid: int | None) -> list[str]:
@@ -200,7 +200,7 @@ asyncio.run(main())
 
 @contextmanager
 def caller(*arguments: str):
-    """A process of its own group that starts a server; with the pids of server, supervisor and fork."""
+    """Start a server from a process in its own group; yield it and the pids of server, supervisor, fork."""
     process = subprocess.Popen(
         [sys.executable, "-c", CALLER, *arguments],
         stdout=subprocess.PIPE,

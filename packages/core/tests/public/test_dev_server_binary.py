@@ -1,6 +1,6 @@
 # pyright: reportPrivateUsage=false
-# White box: neither what finds the binary nor the server's settings have public names.
-"""The dev server's binary: where it is found, and what is said where it is not."""
+# White box: the search for the binary and the server's settings have no public names.
+"""The dev server's binary: where it is found, and the error if it is not."""
 
 import asyncio
 import os
@@ -57,7 +57,7 @@ def test_path_comes_before_a_download(machine: Machine):
 def test_the_extra_dev_puts_the_server_beside_the_interpreter(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    monkeypatch.setenv("PATH", str(tmp_path))  # as for an interpreter whose environment is not activated
+    monkeypatch.setenv("PATH", str(tmp_path))  # as if the environment were not activated
 
     file, source = find_server_binary()
 
@@ -69,7 +69,7 @@ def test_the_extra_dev_puts_the_server_beside_the_interpreter(
 
 def test_an_earlier_download_is_used_again(machine: Machine):
     program(machine.downloaded)
-    program(machine.downloaded.with_suffix(".downloading"))  # of another process, or cut off
+    program(machine.downloaded.with_suffix(".downloading"))  # another process's, or interrupted
 
     assert find_server_binary() == (machine.downloaded, "SDK download")
 
@@ -181,7 +181,7 @@ def test_a_download_that_kills_its_process_is_a_listed_failure(
 
 
 def test_the_sdk_takes_the_download_script_as_it_is(machine: Machine, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("HTTPS_PROXY", NOWHERE)  # the SDK must not reach its host, wherever this runs
+    monkeypatch.setenv("HTTPS_PROXY", NOWHERE)  # keeps the SDK from its host, wherever this runs
     with answering_host(200) as host:
         monkeypatch.setattr(f"{BINARY}._DOWNLOAD_HOST", host)
         with pytest.raises(DevServerError, match=r"SDK download: .*failed to download ephemeral server"):
@@ -208,7 +208,7 @@ def test_a_slow_download_says_so(machine: Machine, tmp_path: Path, monkeypatch: 
     def progress(line: str):
         lines.append(line)
         if line.startswith("Downloading"):
-            seen.touch()  # the download goes on only once it was reported
+            seen.touch()  # the download goes on only after its report
 
     with answering_host(200) as host:
         monkeypatch.setattr(f"{BINARY}._DOWNLOAD_HOST", host)

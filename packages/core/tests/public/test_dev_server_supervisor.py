@@ -52,7 +52,7 @@ def test_a_killed_supervisor_does_not_save_the_command(tmp_path: Path):
     process._process.kill()
     process.end()
 
-    def refuses() -> bool:  # its process id may stay, as a zombie, where nobody adopts orphans
+    def refuses() -> bool:  # where nobody adopts orphans, its process id may stay as a zombie
         try:
             socket.create_connection(address, timeout=1).close()
         except ConnectionRefusedError:

@@ -1,4 +1,4 @@
-"""The guide's core sections, in our own words: each test asserts the outcome that a user sees."""
+"""The guide's core sections, in our own code. Each test asserts the outcome that a user sees."""
 
 from datetime import timedelta
 from typing import Any
@@ -120,7 +120,7 @@ async def test_each_agent_uses_its_named_model_and_factories_are_called_once(age
                 "claude heard hi\n",
                 "bedrock heard claude heard hi\n",
             ]
-    assert made == ["claude", "bedrock"]  # once each for the worker's life; "other" was never needed
+    assert made == ["claude", "bedrock"]  # each made once per worker; "other" was never needed
 
 
 # --- Structured output
@@ -150,7 +150,7 @@ async def test_structured_output_comes_back_typed_after_a_forced_call_and_a_corr
     agents: Agents,
 ) -> None:
     model = ScriptedModel(
-        say("John is 30."),  # the model forgets the tool, Strands forces it
+        say("John is 30."),  # the model forgets the tool, so Strands forces it
         use_tool("PersonInfo", {"name": "John", "age": "thirty", "occupation": "engineer"}, tool_use_id="p1"),
         lambda call: (
             use_tool("PersonInfo", {"name": "John", "age": 30, "occupation": "engineer"}, tool_use_id="p2")
@@ -190,7 +190,7 @@ async def test_temporal_retries_and_strands_does_not(agents: Agents) -> None:
         history = await env.handles[0].fetch_history()
     assert len(model.calls) == 3
     assert sum(e.event_type == 10 for e in history.events) == 1  # one activity, three attempts
-    assert not any(e.event_type == 17 for e in history.events)  # no timer of Strands' own strategy
+    assert not any(e.event_type == 17 for e in history.events)  # no timer from Strands' own retry strategy
 
 
 async def test_exhausted_retries_raise_the_strands_exception_in_the_workflow(agents: Agents) -> None:

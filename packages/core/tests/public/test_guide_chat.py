@@ -1,4 +1,4 @@
-"""The guide's chat on a server that really suggests to continue as new."""
+"""The guide's chat on a server that really suggests continue-as-new."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from strands_temporal.testing import DevServer, ScriptedModel, agent_environment
 
 pytestmark = pytest.mark.server
 
-LIMIT = 30  # events of a run after which the server suggests it; 4096 by default
+LIMIT = 30  # the server suggests it after this many events; 4096 by default
 
 
 @dataclass
@@ -73,7 +73,7 @@ async def test_the_chat_goes_on_when_the_server_suggests_it(
         runs = [handle.first_execution_run_id]
         for number in range(12):
             said = await chat.execute_update(SuggestedChatWorkflow.turn, f"turn {number}")
-            assert said == f"turn {number} of {2 * number + 1}"  # nothing was lost between two runs
+            assert said == f"turn {number} of {2 * number + 1}"  # nothing was lost between runs
             if (run_id := (await chat.describe()).run_id) != runs[-1]:
                 runs.append(run_id)
         assert len(await chat.query(SuggestedChatWorkflow.messages)) == 24

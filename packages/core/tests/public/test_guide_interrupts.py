@@ -1,4 +1,4 @@
-"""The guide's human in the loop: a signal answers what a hook or an activity asks, a query shows it."""
+"""The guide's human in the loop: a signal answers a question of a hook or an activity, a query shows it."""
 
 import asyncio
 import logging
@@ -87,7 +87,7 @@ class HumanInTheLoopWorkflow:
 
 
 async def pending(handle: "WorkflowHandle[Any, Any]") -> str:
-    """Wait until the workflow asks, ten seconds at most, and return what."""
+    """Wait at most ten seconds until the workflow asks; return its question."""
     for _ in range(500):
         if reason := await handle.query(HumanInTheLoopWorkflow.pending_approval):
             return reason
@@ -113,7 +113,7 @@ async def test_a_signal_answers_the_hook(agents: Agents, response: str, said: st
         workflows=[HumanInTheLoopWorkflow], activities=[delete_thing], models={"m": lambda: model}
     ) as env:
         assert await answered(env, response, "delete /tmp/x?") == f"{said}\n"
-    assert len(model.calls) == 2  # the pause cost no call of the model
+    assert len(model.calls) == 2  # the pause cost no model call
 
 
 async def test_a_signal_answers_an_activity_and_the_pause_is_no_failure_on_the_worker(

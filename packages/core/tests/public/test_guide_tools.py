@@ -1,4 +1,4 @@
-"""The guide's sections on tools and hooks, in our own words, as test_guide has the others."""
+"""The guide's sections on tools and hooks, in our own code; test_guide has the others."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -70,7 +70,7 @@ class ToolsWorkflow:
 
 
 def answer_with_tools(call: ScriptedCall) -> Any:
-    """Ask for all three tools, then answer with what they really returned."""
+    """Ask for all three tools, then answer with their actual results."""
     if call.number == 0:
         assert call.tool_names == ["letter_counter", "fetch_weather", "environment_activity"]
         return use_tools(
@@ -169,7 +169,7 @@ async def test_activity_tool_arguments_results_and_errors(agents: Agents) -> Non
     assert "Error: Validation failed for input parameters" in lines[1]
     assert "Input should be a valid integer" in lines[1]
     assert "Error: LookupError - no such record: 42" in lines[1]
-    assert "Error: Eve is not allowed" in lines[1]  # a ValueError is worded as Strands words it
+    assert "Error: Eve is not allowed" in lines[1]  # the ValueError's text is the one that Strands gives it
     scheduled = [e.activity_task_scheduled_event_attributes for e in history.events if e.event_type == 10]
     names = [a.activity_type.name for a in scheduled]
     assert names.count("forecast") == 1  # the invalid call was never scheduled

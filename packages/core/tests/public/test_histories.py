@@ -1,4 +1,4 @@
-"""Histories of released versions replay for ever, and what they led to is what they lead to."""
+"""Histories of released versions replay forever, each with the result that it had."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ RECORDED = sorted(HISTORIES.glob("*-run*.json"))
 
 
 class Outcome(worker.Interceptor):
-    """Notes what the replayed run returned."""
+    """Notes the replayed run's result."""
 
     def __init__(self) -> None:
         self.result: Any = None

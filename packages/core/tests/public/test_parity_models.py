@@ -1,4 +1,4 @@
-"""Law 3: the same in and out of a workflow, in what models are given, answer, and fail with."""
+"""Law 3, for models: inside and outside a workflow they get the same input, answer and fail the same."""
 
 import asyncio
 from typing import Any, cast

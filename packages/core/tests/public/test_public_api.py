@@ -1,4 +1,4 @@
-"""The public surface: what can be imported, that it agrees with what is declared, and that it stays cheap."""
+"""The public surface: its names can be imported, agree with `__all__`, and stay cheap to import."""
 
 import importlib
 import inspect
@@ -157,7 +157,7 @@ def test_the_public_names() -> None:
 
 
 def test_all_is_sorted_and_importable(module: ModuleType) -> None:
-    def place(name: str) -> tuple[bool, bool, str]:  # as ruff has it: constants, classes, the rest
+    def place(name: str) -> tuple[bool, bool, str]:  # ruff's order: constants, classes, the rest
         return not name.isupper(), not name[0].isupper(), name
 
     assert module.__all__ == sorted(set(module.__all__), key=place)
@@ -224,7 +224,7 @@ def test_a_temporal_agent_is_a_strands_agent() -> None:
 
 @cache
 def loaded_by(statement: str) -> frozenset[str]:
-    """Return the names of all modules that a new interpreter has after `statement`."""
+    """Return the names of all modules that a new interpreter has loaded after `statement`."""
     code = f"import json, sys\n{statement}\nprint(json.dumps(sorted(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
@@ -251,8 +251,8 @@ def test_workflow_code_imports_no_model_and_no_mcp_beyond_those_of_strands() -> 
         "strands.bidi",
         "strands.vended_",
     )
-    # The goal plugin is one of the modules whose clock is the workflow's; StrandsPlugin() imports it.
-    # The steering plugin, 6 ms, is the base of ours.
+    # StrandsPlugin() imports the goal plugin, because it gives that module the workflow's clock.
+    # The steering plugin costs 6 ms and is the base of ours.
     light = ("strands.vended_plugins.steering",)
     assert sorted(name for name in more if name.startswith(heavy) and not name.startswith(light)) == []
 

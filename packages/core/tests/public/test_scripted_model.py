@@ -1,4 +1,4 @@
-"""The scripted model of the test kit: it plays its script, remembers its calls, and says when it is over."""
+"""The test kit's scripted model: it plays its script, records its calls, and reports the script's end."""
 
 import asyncio
 from types import SimpleNamespace
@@ -47,7 +47,7 @@ async def test_a_call_after_the_last_step_says_so_and_shows_the_message(steps: i
     assert str(over.value) == (
         f"ScriptedModel: call {steps + 1} came, the script has {steps} steps. The last message is 'hello'"
     )
-    assert len(model.calls) == steps + 1  # the call is on record all the same
+    assert len(model.calls) == steps + 1  # the call is recorded all the same
 
 
 async def test_what_a_consumer_does_to_an_event_does_not_reach_the_script() -> None:
@@ -156,7 +156,7 @@ async def test_a_cut_stream_gives_its_text_and_then_fails() -> None:
 
 async def collect(model: ScriptedModel, seen: list[StreamEvent]) -> None:
     async for event in model.stream(HELLO):
-        seen.append(event)  # noqa: PERF401  # what came before a failure must stay
+        seen.append(event)  # noqa: PERF401  # keeps what came before a failure
 
 
 # Time -----------------------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ async def test_a_reply_waits_for_the_test() -> None:
     model = ScriptedModel(say("late").when(wait))
     playing = asyncio.ensure_future(play(model))
     await asyncio.wait_for(called.wait(), 10)
-    assert len(model.calls) == 1  # it was called, and has not answered
+    assert len(model.calls) == 1  # called, but not answered yet
     assert not playing.done()
     go.set()
     assert texts_of(await asyncio.wait_for(playing, 10)) == ["late"]
@@ -214,7 +214,7 @@ def test_a_reply_is_not_changed_by_its_variants() -> None:
     assert (reply.delay, reply.gap, reply.wait_for) == (0.0, 0.0, None)
 
 
-# What it remembers ----------------------------------------------------------------------------------------
+# Recorded calls -------------------------------------------------------------------------------------------
 
 
 async def test_a_call_is_remembered_as_it_came() -> None:

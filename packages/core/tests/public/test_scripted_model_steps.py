@@ -1,4 +1,4 @@
-"""Steps of a script: a text, a reply, a function; what is no step is refused where it is written."""
+"""Steps of a script: a text, a reply, a function. Anything else is refused when the script is made."""
 
 import asyncio
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""Tools that run in the background until a test lets them go on, and the model that starts them."""
+"""Tools that run in the background until a test releases them, and the model that starts them."""
 
 import asyncio
 import json
@@ -43,7 +43,7 @@ def add(a: int, b: int) -> int:
 
 
 def delivered(call: ScriptedCall) -> Reply:
-    """Answer with what the background tasks brought, as the model reads it."""
+    """Answer with the results of the background tasks, as the model reads them."""
     results = [
         block["toolResult"]
         for message in call.messages

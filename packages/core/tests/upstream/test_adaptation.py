@@ -1,4 +1,4 @@
-"""The adaptation module: it fits the Strands that is installed, and changes nothing outside a workflow."""
+"""The adaptation module fits the installed Strands, and changes nothing outside a workflow."""
 
 import ast
 import asyncio
@@ -98,7 +98,7 @@ USES_OF_CHANCE: dict[str, set[str]] = {
 
 
 def names_used(source: Path) -> set[str]:
-    """Return the dotted names that a module uses, as the modules they were imported from call them."""
+    """Return the dotted names that a module uses, under their names in the modules they come from."""
     tree = ast.parse(source.read_text("utf-8"))
     imported: dict[str, str] = {}
     for node in ast.walk(tree):
@@ -264,7 +264,7 @@ def test_outside_a_workflow_the_stand_ins_are_the_real_modules() -> None:
     state = random.getstate()
     try:
         random.seed(7)
-        real = [random.randint(1, 10**9) for _ in range(3)]  # noqa: S311  # no secret
+        real = [random.randint(1, 10**9) for _ in range(3)]  # noqa: S311  # not a secret
         random.seed(7)
         assert [stand_in_random.randint(1, 10**9) for _ in range(3)] == real
     finally:
@@ -306,7 +306,7 @@ def test_called_by_strands_looks_at_the_callers_module(module: str, expected: bo
         return called_by_strands(1)
 
     caller: dict[str, Any] = {"__name__": module, "refuses_users": refuses_users}
-    exec("def call(): return refuses_users()", caller)  # noqa: S102  # a module of that name
+    exec("def call(): return refuses_users()", caller)  # noqa: S102  # needs a module of that name
     assert caller["call"]() is expected
 
 
@@ -336,7 +336,7 @@ def test_note_mcp_errors() -> None:
     client = MCPClient(url="http://127.0.0.1:1/mcp")
     noted: list[Exception] = []
     note_mcp_errors(client, noted.append)
-    # By the name that Strands calls, in `call_tool_async` and `call_tool_sync`, with all that it knows.
+    # Strands calls it by this name and with these arguments in `call_tool_async` and `call_tool_sync`.
     assert inspect.getsource(MCPClient).count("return self._handle_tool_execution_error(tool_use_id, e)") == 2
     result = client._handle_tool_execution_error("t1", LookupError("no such thing"))  # pyright: ignore[reportPrivateUsage]  # as Strands
     assert result["content"] == [{"text": "Tool execution failed: no such thing"}]

@@ -1,4 +1,4 @@
-"""The adaptation module does in a workflow what it says: clock and ids, plain tools."""
+"""The adaptation module in a workflow: clock and ids, plain tools."""
 
 import asyncio
 import logging
@@ -40,7 +40,7 @@ def count_then_answer(call: ScriptedCall) -> Any:
 
 @workflow.defn
 class ConversationWorkflow:
-    """An agent built in `__init__`, one built later, asked by update."""
+    """One agent built in `__init__` and one built later; an update prompts them."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -129,19 +129,19 @@ async def test_ids_and_durations_are_the_same_after_a_replay_and_the_users_own_a
     first, second = live
     assert [len(agent["messages"]) for agent in live] == [8, 8]
     ids = [*first["messages"], *first["cycles"], *second["messages"], *second["cycles"]]
-    assert len(set(ids)) == len(ids) == 2 * (8 + 4)  # no id twice
+    assert len(set(ids)) == len(ids) == 2 * (8 + 4)  # no id occurs twice
     assert all(uuid.UUID(id_).version == 4 for id_ in ids)
     assert first["session"] != second["session"]
     assert longer_than_nothing(live)
 
-    async with agents(**options) as env:  # another worker, which has only the history
+    async with agents(**options) as env:  # a new worker, which only has the history
         same = env.client.get_workflow_handle_for(ConversationWorkflow.run, handle.id)
         assert await same.query(ConversationWorkflow.seen) == live
         await same.signal(ConversationWorkflow.close)
         drawn = await same.result()
         await env.assert_replays(same)
 
-    users = random.Random(seed)  # noqa: S311  # Temporal's own, and no secret
+    users = random.Random(seed)  # noqa: S311  # Temporal's own, not a secret
     expected = [[str(uuid.UUID(int=users.getrandbits(128), version=4)), users.random()] for _ in range(8)]
     assert drawn == expected
 
@@ -249,7 +249,7 @@ async def test_a_plain_tool_runs_in_the_workflow_and_gives_its_own_answer(
     options = {} if cache is None else {"max_cached_workflows": cache}
     models = {"claude": lambda: calling(name, arguments)}
     async with agents(workflows=[ToolWorkflow], models=models, **options) as env:
-        env.timeout = timedelta(seconds=20)  # a hang ends here
+        env.timeout = timedelta(seconds=20)  # limits a hang
         assert (await env.run(ToolWorkflow.run)).startswith(answer)
 
 
@@ -336,7 +336,7 @@ async def test_a_slow_plain_tool_is_warned_of_once_and_not_on_replay(
     async with agents(workflows=[SlowToolWorkflow], models=models, max_cached_workflows=0) as env:
         assert await env.run(SlowToolWorkflow.run) == "computed"
     said = [record.getMessage() for record in caplog.records]
-    assert said.count("slow_tool ran") > 1  # it was replayed
+    assert said.count("slow_tool ran") > 1  # the workflow was replayed
     warnings = [message for message in said if "a plain tool ran that long" in message]
     assert len(warnings) == 1
     assert warnings[0].startswith("seconds=<0.6>")

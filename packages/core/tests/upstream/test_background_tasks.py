@@ -1,4 +1,4 @@
-"""`background_tasks=` as in a plain agent: tools run while the model goes on, results are delivered."""
+"""`background_tasks=` as in a plain agent: tools run while the model goes on; it gets their results later."""
 
 import ast
 import json
@@ -72,7 +72,7 @@ def tools_of(make: AgentFactory) -> list[Any]:
 
 
 def opening(*topics: str) -> Callable[[], Any]:
-    """Return what lets the tools of these topics go on, for `Reply.when`."""
+    """Return a function, for `Reply.when`, that releases the tools of these topics."""
 
     async def open_gates() -> None:
         for topic in topics:
@@ -107,7 +107,7 @@ async def parity_of(
     )
     parity = await run_parity(client, scenario, **options)
     for seen in (parity.plain, parity.durable):
-        # When a background tool ends, among the model's calls and other tools, is chance.
+        # Chance decides when a background tool ends among the model's calls and other tools.
         ended = [event for event in seen.hook_events if event[0] == "AfterToolCallEvent"]
         others = [event for event in seen.hook_events if event[0] != "AfterToolCallEvent"]
         seen.hook_events = others + sorted(ended, key=str)
@@ -123,7 +123,7 @@ ID_OR_TIME = re.compile(
 
 
 def without_ids(value: Any) -> Any:
-    """Number the ids in the order they come in, and forget the times."""
+    """Number the ids in order of appearance, and drop the times."""
     numbers: dict[str, str] = {}
 
     def number(match: re.Match[str]) -> str:
@@ -188,7 +188,7 @@ async def test_several_tasks_that_fail_or_not(client: Client, options: dict[str,
 
 @CACHES
 async def test_the_model_chooses(client: Client, options: dict[str, Any], cache: Any) -> None:
-    """`background_tasks=True`: each tool has a flag by which the model says how it is to run."""
+    """`background_tasks=True` gives each tool a flag, with which the model chooses how the tool runs."""
     parity = await parity_of(
         client,
         options,
@@ -210,7 +210,7 @@ async def test_the_model_chooses(client: Client, options: dict[str, Any], cache:
 
 
 class Shout(HookProvider):
-    """Writes to the events of a tool call: its arguments, then its result."""
+    """Changes a tool call through its events: the arguments, then the result."""
 
     def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
         registry.add_callback(BeforeToolCallEvent, self._before)
@@ -256,7 +256,7 @@ async def test_a_task_that_asks_pauses_the_agent_and_gets_its_answer(
         {"always": ["transfer"]},
         drive,
     )
-    # Whether the model is called while the tool gets as far as its question is chance in a plain agent.
+    # In a plain agent, chance decides whether the model is called before the tool reaches its question.
     assert parity.plain.messages[-1] == parity.durable.messages[-1]
     assert ["completed", None, [{"text": "5: fine"}]] in json.loads(parity.durable.text or "")
     assert parity.plain.text == parity.durable.text
@@ -280,7 +280,7 @@ async def test_the_model_cancels_a_task(client: Client, options: dict[str, Any],
     assert (parity.plain.text, parity.plain.stop_reason) == (parity.durable.text, parity.durable.stop_reason)
 
 
-# --- What the adaptation counts on
+# --- What the adaptation relies on
 
 
 SETTLEMENT_BODY = """\
@@ -311,7 +311,7 @@ def test_strands_polls_for_a_settlement_where_the_adaptation_waits() -> None:
     assert ast.unparse(tree).count("asyncio.wait(") == 1
     manager = (package / "in_process" / "_manager.py").read_text("utf-8")
     assert manager.count("self._runtime = get_background_task_runtime()") == 1
-    assert manager.count("get_running_loop()") == 2  # the agent's loop, and the one of `_await_origin_result`
+    assert manager.count("get_running_loop()") == 2  # the agent's loop, and that of `_await_origin_result`
     assert manager.count("run_coroutine_threadsafe(") == manager.count("wrap_future(") == 1
 
 

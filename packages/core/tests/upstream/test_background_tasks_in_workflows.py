@@ -1,4 +1,4 @@
-"""`background_tasks=`: what only a workflow shows, from timers in history to a hand-over."""
+"""`background_tasks=`: behaviour specific to workflows, from timers in history to a hand-over."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ class BackgroundWorkflow:
         agent = TemporalAgent(
             "m",
             tools=[activity_as_tool(research, heartbeat_timeout=timedelta(seconds=5)), add],
-            background_tasks=config,  # pyright: ignore[reportArgumentType]  # as JSON brought it
+            background_tasks=config,  # pyright: ignore[reportArgumentType]  # as decoded from JSON
             callback_handler=None,
         )
         self.agent = agent
@@ -92,7 +92,7 @@ async def test_no_timer_is_in_history_and_ids_and_times_are_the_runs(agents: Age
     assert count_of(history, SCHEDULED) == 4
     assert count_of(history, WORKFLOW_TASK) == 6
     assert len(set(ids)) == len(ids)
-    # What the model was told when it was so, and what the workflow knows after it was replayed.
+    # What the model learned at the time, and what the workflow knows after its replay.
     assert f"Task ID: {task['task_id']}" in model.calls[1].text
     (told_of,) = [
         content["json"]
@@ -111,7 +111,7 @@ async def test_without_waiting_the_result_comes_with_the_next_turn(agents: Agent
         handle = await env.start(
             BackgroundWorkflow.run, {"always": ["research"], "wait_for_completion": False}, ["go", "next"]
         )
-        await until(handle, reached(2))  # the first turn is over: else its model would get the result
+        await until(handle, reached(2))  # the first turn is over: otherwise its model would get the result
         gate("sky").set()
         await until(handle, reached(3))
         await handle.signal(BackgroundWorkflow.ask, "next")
@@ -128,7 +128,7 @@ COMPLETED = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
 
 
 async def until(handle: Any, reached: Callable[[Any], bool]) -> None:
-    """Wait until the history is as `reached` says and the workflow has nothing to do."""
+    """Wait until `reached` is true of the history and the workflow is idle."""
     async for _ in handle.fetch_history_events(wait_new_event=True):
         history = await handle.fetch_history()
         at_rest = (EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED, SCHEDULED, STARTED)
@@ -139,7 +139,7 @@ async def until(handle: Any, reached: Callable[[Any], bool]) -> None:
 
 @workflow.defn
 class HandOverWorkflow:
-    """Hands a conversation over while a task runs."""
+    """Hands over a conversation while a task runs."""
 
     @workflow.run
     async def run(self) -> list[str]:

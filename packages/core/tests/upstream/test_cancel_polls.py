@@ -1,4 +1,4 @@
-"""No polling in history: what Strands waits for with a clock, and what becomes of it in a workflow."""
+"""No polling in history: Strands' timed waits, and what they become in a workflow."""
 
 import ast
 import asyncio
@@ -26,19 +26,19 @@ from strands_temporal.workflow import CancelSignal, activity_as_tool
 STRANDS = Path(next(iter(strands.__path__)))
 
 
-# --- Strands' waits with a time limit, and what becomes of each
+# --- Strands' waits with a time limit, and what each becomes
 
 WAITS: dict[str, list[str]] = {
-    # polls that an adaptation entry takes out of a workflow
+    # polls that an entry of the adaptation removes in a workflow
     "agent/agent.py": ["asyncio.sleep(_CANCEL_POLL_INTERVAL)"],
     "background_tasks/_background_tasks.py": [
         "asyncio.wait(waiters, timeout=_CANCEL_POLL_INTERVAL, return_when=asyncio.FIRST_COMPLETED)"
     ],
     "multiagent/graph.py": [
         "asyncio.wait_for(event_queue.get(), timeout=0.1)",
-        "asyncio.wait_for(stream_node(), timeout=self.node_timeout)",  # meant: one timer per node
+        "asyncio.wait_for(stream_node(), timeout=self.node_timeout)",  # intended: one timer per node
     ],
-    # meant: durable timers in a workflow, one for what the user asked
+    # intended: durable timers in a workflow, one for each wait that the user asked for
     "event_loop/_retry.py": ["asyncio.sleep(delay)"],  # a plain Agent's retries; a TemporalAgent has none
     "models/routing/classifier_strategy.py": [
         "asyncio.wait_for(self._classify(context, profiles), timeout=self._timeout)"
@@ -106,7 +106,7 @@ def test_strands_watches_a_cancel_signal_where_the_adaptation_takes_its_place() 
         "internal.set()",
     ]
     uses = [node for node in ast.walk(source) if isinstance(node, ast.Name) and node.id == name]
-    assert len(uses) == 1  # by its name in the module, which is what the adaptation replaces
+    assert len(uses) == 1  # by its name in the module, which the adaptation replaces
     adapt_strands()
     first = vars(module)[name]
     adapt_strands()
@@ -120,7 +120,7 @@ def test_a_swarms_state_takes_its_start_where_the_adaptation_gives_it() -> None:
     made = [node for node in ast.walk(source) if isinstance(node, ast.Name) and node.id == SWARM_STATE[1]]
     calls = [node.func for node in ast.walk(source) if isinstance(node, ast.Call)]
     assert made
-    assert all(node in calls for node in made)  # only ever called, by its name in the module
+    assert all(node in calls for node in made)  # used only in calls, by its name in the module
     adapt_strands()
     from strands.multiagent import swarm
 
@@ -128,7 +128,7 @@ def test_a_swarms_state_takes_its_start_where_the_adaptation_gives_it() -> None:
 
 
 def test_no_other_class_of_strands_holds_a_clock_of_its_own() -> None:
-    """A default factory is taken when the class is made: a stand-in in the module comes too late for it."""
+    """A class keeps the default factory it was created with: a later stand-in in the module misses it."""
     held = {
         f"{path.relative_to(STRANDS).as_posix()}: {ast.unparse(node)}"
         for path in STRANDS.rglob("*.py")
@@ -138,13 +138,13 @@ def test_no_other_class_of_strands_holds_a_clock_of_its_own() -> None:
         and ast.unparse(node.value).startswith(("time.", "uuid.", "random."))
     }
     assert held == {
-        "multiagent/graph.py: default_factory=time.time",  # a run of a graph gives its own
+        "multiagent/graph.py: default_factory=time.time",  # each run of a graph passes its own value
         "multiagent/swarm.py: default_factory=time.time",
     }
 
 
 def test_a_graphs_nodes_still_end_with_an_event_that_wakes_its_queue() -> None:
-    """What makes the poll needless: without it, a wait that never ends."""
+    """This event makes the poll unnecessary. Without it, the wait would never end."""
     source = ast.parse((STRANDS / "multiagent/graph.py").read_text("utf-8"))
     functions = {node.name: node for node in ast.walk(source) if isinstance(node, ast.AsyncFunctionDef)}
     polls = [
@@ -156,7 +156,7 @@ def test_a_graphs_nodes_still_end_with_an_event_that_wakes_its_queue() -> None:
     (node,) = functions["_stream_node_to_queue"].body[1:]
     assert isinstance(node, ast.Try)
     assert [ast.unparse(line) for line in node.finalbody] == ["await event_queue.put(None)"]
-    assert "asyncio.Queue()" in ast.unparse(functions[QUEUE_POLLER])  # unbounded: a put never waits
+    assert "asyncio.Queue()" in ast.unparse(functions[QUEUE_POLLER])  # unbounded, so a put never waits
 
 
 async def test_outside_a_workflow_the_watcher_polls_as_before() -> None:
@@ -254,5 +254,5 @@ async def test_history_has_the_activities_events_and_no_others(
     types = [EventType.Name(event.event_type).removeprefix("EVENT_TYPE_") for event in history.events]
     assert types.count("ACTIVITY_TASK_SCHEDULED") == activities
     assert types.count("TIMER_STARTED") == timers
-    # started, completed, and a workflow task (scheduled, started, completed) around each activity (the same)
+    # started, completed, and around each activity (three events) a workflow task (three events)
     assert len(types) <= 2 + 3 + activities * (3 + 3) + timers * 2, types

@@ -1,4 +1,4 @@
-"""What Strands does at each model call for all messages: cheaper in a workflow, with the same outcome."""
+"""Strands' work on all messages at each model call: cheaper in a workflow, with the same outcome."""
 
 import copy
 import inspect
@@ -78,7 +78,7 @@ def test_what_stands_twice_in_a_value_stands_twice_in_its_copy() -> None:
 
 
 def inner(value: Any) -> list[Any]:
-    """Return what is in a value."""
+    """Return the values inside a value."""
     if isinstance(value, dict):
         mapping: dict[Any, Any] = value
         return [item for pair in mapping.items() for item in pair]
@@ -89,7 +89,7 @@ def inner(value: Any) -> list[Any]:
 
 
 def shape(value: Any) -> Any:
-    """Return what a value is made of, types and order included."""
+    """Return a value's structure, including types and order."""
     parts = [shape(item) for item in inner(value)]
     return [type(value), parts or (None if isinstance(value, Point) else value)]
 
@@ -113,7 +113,7 @@ def tracer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> T
 
 
 def spans_of(tracer: Tracer) -> list[Any]:
-    """Start and end the two spans that get the conversation; return what was recorded."""
+    """Start and end the two spans that get the conversation; return the recorded spans."""
     model = tracer.start_model_invoke_span(messages=MESSAGES, system_prompt="Be brief.", model_id="m")
     cycle = tracer.start_event_loop_cycle_span({"event_loop_cycle_id": "c"}, messages=MESSAGES)
     for span in (model, cycle):
@@ -216,7 +216,7 @@ async def test_a_workflow_writes_no_conversation_that_nobody_records(
     plain = Agent(ScriptedModel(lambda call: say("Yes.")), system_prompt="Be brief.", callback_handler=None)
     for turn in range(3):
         await plain.invoke_async(f"turn {turn}")
-    assert sum("Yes." in text for text in written) == 2 * (1 + 2)  # the answers before, into two spans a turn
+    assert sum("Yes." in text for text in written) == 2 * (1 + 2)  # earlier answers, into two spans a turn
     written.clear()
     async with agents(
         workflows=[ThreeTurns],
@@ -225,5 +225,5 @@ async def test_a_workflow_writes_no_conversation_that_nobody_records(
     ) as env:
         said = await env.run(ThreeTurns.run)
     assert said == [message["content"] for message in plain.messages]
-    assert any("turn 0" in text for text in written)  # the agent's own span gets what is new
+    assert any("turn 0" in text for text in written)  # the agent's span gets the new messages
     assert not any("Yes." in text for text in written)

@@ -1,4 +1,4 @@
-"""A real model in a workflow, or a part of Strands imported late: the run ends and says what to write."""
+"""A real model in a workflow, or a late import from Strands: the run ends and says what to write."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ WHAT_TO_WRITE = (
 
 SESSION = boto3.Session()
 
-# As those of Strands, whose clients' finalizers complain when the sandbox has refused them half made.
+# Stands for Strands' own: their clients' finalizers complain if the sandbox stops their construction.
 PROVIDER = """
 from strands.models import Model
 
@@ -45,11 +45,11 @@ class AnotherModel(Model):
         yield open("/dev/null")
 """
 provider: dict[str, Any] = {"__name__": "strands.models.another"}
-exec(PROVIDER, provider)  # noqa: S102  # a module of that name
+exec(PROVIDER, provider)  # noqa: S102  # needs a module of that name
 
 
 def made(kind: str) -> Agent:
-    """Return a plain agent whose handle was forgotten."""
+    """Return a plain agent that was given no handle."""
     models: dict[str, Any] = {
         "none": lambda: None,
         "id": lambda: "amazon.nova-lite-v1:0",
@@ -118,7 +118,7 @@ async def test_the_plugin_on_the_worker_only_ends_it_too(
     failure = error.value.cause
     assert isinstance(failure, ApplicationError)
     if (where, kind) == (InInit, "session"):
-        # No interceptor stands around `__init__`, and there is no converter of ours: Temporal's words end it.
+        # No interceptor wraps `__init__`, and our converter is absent, so Temporal's own error ends the run.
         assert failure.type == "RestrictedWorkflowAccessError"
     else:
         assert failure.type == "AgentTypeError"
@@ -182,7 +182,7 @@ class OwnError(Exception):
 
 @workflow.defn
 class InHook:
-    """A hook asks another agent, and says in an error of its own that this did not work."""
+    """A hook prompts another agent, and raises its own error when that fails."""
 
     @workflow.run
     async def run(self, chained: bool) -> str:
@@ -192,7 +192,7 @@ class InHook:
             except Exception as error:
                 if chained:
                     raise OwnError("no second opinion") from error
-                raise OwnError("the limit is reached")  # noqa: B904  # about something else
+                raise OwnError("the limit is reached")  # noqa: B904  # an unrelated error
 
         agent = TemporalAgent("m", callback_handler=None)
         agent.add_hook(second_opinion, BeforeInvocationEvent)
@@ -217,11 +217,11 @@ async def test_an_error_is_about_the_model_only_if_that_is_its_cause(
 
 
 def raised(how: str) -> BaseException:
-    """Return an error that came from a module of Strands that is being imported, in one of these ways."""
+    """Return an error from a module of Strands during its import, raised in one of these ways."""
     late: dict[str, Any] = {"__name__": "strands.late"}
     try:
         try:
-            exec("import strands.not_there", late)  # noqa: S102  # a module of that name
+            exec("import strands.not_there", late)  # noqa: S102  # needs a module of that name
         except ImportError as error:
             if how == "itself":
                 raise
@@ -244,7 +244,7 @@ def test_outside_a_workflow_bedrock_is_made_as_ever() -> None:
     assert isinstance(Agent(callback_handler=None).model, BedrockModel)
 
 
-# A process of its own: this one has all of Strands loaded.
+# In a new process: this one has loaded all of Strands.
 LATE_IMPORTS = """
     import asyncio, sys
     from temporalio import workflow

@@ -1,4 +1,4 @@
-"""Short programs end in order."""
+"""Short programs exit cleanly."""
 
 import asyncio
 import sys

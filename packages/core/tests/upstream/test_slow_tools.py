@@ -1,4 +1,4 @@
-"""A plain tool that computes for long inside a workflow: the run goes on and ends, whatever it computes."""
+"""A plain tool that computes for a long time inside a workflow: the run goes on and completes."""
 
 import asyncio
 import time
@@ -58,7 +58,7 @@ def computing(**first: Any) -> StrandsPlugin:
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     begun.clear()
-    # A busy machine may need more than Temporal's two seconds for 1.5 of the tool's own.
+    # On a busy machine, 1.5 seconds of computing may take longer than Temporal's two seconds.
     monkeypatch.setattr("strands_temporal._upstream.slow_tools.LIMIT", 0.5)
 
 

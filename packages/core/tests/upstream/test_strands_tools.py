@@ -1,4 +1,4 @@
-"""The tools of `strands-agents-tools`: which run in a workflow, and what is said of the others."""
+"""The tools of `strands-agents-tools`: those that run in a workflow, and the errors for the others."""
 
 import ast
 import importlib
@@ -31,7 +31,7 @@ with workflow.unsafe.imports_passed_through():
     FILE_READ: Any = importlib.import_module("strands_tools.file_read")
     EXA: Any = importlib.import_module("strands_tools.exa")
 
-# The package deprecates one after the other.
+# The package is deprecating its tools one by one.
 pytestmark = pytest.mark.filterwarnings("ignore:.* is deprecated:DeprecationWarning")
 
 PAGE = Path(__file__).parents[4] / "docs" / "strands-tools.md"
@@ -41,7 +41,7 @@ MODULES = sorted(
 
 
 def module_of(name: str) -> Any:
-    """Return a module of the package; type checkers take its name for the tool in it."""
+    """Return a module of the package. To type checkers its name means the tool inside it."""
     return importlib.import_module(f"strands_tools.{name}")
 
 
@@ -51,7 +51,7 @@ def echo(call: ScriptedCall) -> Any:
 
 @workflow.defn
 class ComputingWorkflow:
-    """An agent with the tools that compute, as a user would import them."""
+    """An agent with the package's computing tools, imported as a user would."""
 
     @workflow.run
     async def run(self) -> list[str]:
@@ -59,7 +59,7 @@ class ComputingWorkflow:
         started = workflow.now().isoformat()
         result = await agent.invoke_async("go")
         (stopped,) = agent.messages[-1]["content"]
-        # The tool asks for the end by a flag: the cycle ends as it is, and no other model call follows.
+        # The tool sets a flag that ends the loop after this cycle, without another model call.
         return [started, str(result), str(stopped.get("toolResult", {}).get("content")), result.stop_reason]
 
 
@@ -78,7 +78,7 @@ async def test_calculator_current_time_and_stop_run_in_a_workflow(agents: Agents
     assert "3" in model.calls[1].text
     told = datetime.fromisoformat(model.calls[2].text.strip())
     assert told.utcoffset() is not None
-    # The workflow's clock: it stands still within a task, and was replayed to the same microsecond.
+    # The workflow's clock stands still within a task, and replays to the same microsecond.
     assert datetime.fromisoformat(started) <= told <= datetime.now(timezone.utc)
     assert began.replace(microsecond=0) <= told
     assert "enough" in stopped
@@ -104,13 +104,13 @@ async def test_current_time_is_the_workflows(agents: Agents) -> None:
 
 @workflow.defn
 class LazyClockWorkflow:
-    """Imports the tool when it already runs, and calls it by itself and as an agent's."""
+    """Imports the tool while the workflow runs, and calls it directly and from an agent."""
 
     @workflow.run
     async def run(self, given: str) -> list[str]:
         from strands_tools.current_time import current_time as tell
 
-        own = tell(timezone="UTC")  # pyright: ignore[reportDeprecated]  # as all tools of the package
+        own = tell(timezone="UTC")  # pyright: ignore[reportDeprecated]  # like all tools of the package
         agent = TemporalAgent("m", tools=[tell if given == "tool" else given], callback_handler=None)
         told = agent.tool.current_time(timezone="UTC")
         return [workflow.now().isoformat(), own, told["content"][0]["text"]]
@@ -274,7 +274,7 @@ async def test_what_such_a_class_makes_is_hosted_as_the_advice_says(agents: Agen
 
 
 def rows() -> dict[str, str]:
-    """Return what the page says of each module: where it runs."""
+    """Return where each module runs, according to the docs page."""
     return dict(re.findall(r"^\| `(\w+)` \| ([\w ]+?) \|", PAGE.read_text(), re.MULTILINE))
 
 

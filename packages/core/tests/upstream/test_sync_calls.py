@@ -1,4 +1,4 @@
-"""Strands' synchronous calls in a workflow: done at once, or awaited, or refused."""
+"""Strands' synchronous calls in a workflow: run at once, awaited, or refused."""
 
 import re
 from typing import Any
@@ -49,13 +49,13 @@ def multiply_here(a: int, b: int) -> int:
 
 
 def shown(messages: Any) -> Any:
-    """Messages without what differs from run to run."""
+    """Return messages without the parts that differ from run to run."""
     text = repr([(message["role"], message["content"]) for message in messages])
     return re.sub(r"tooluse_(\w+?)_\d+", r"tooluse_\1", text)
 
 
 def direct_calls(agent: Agent, seen: list[str]) -> list[str]:
-    """What both kinds of agents do."""
+    """The direct calls that both kinds of agents make."""
     agent.add_hook(lambda event: seen.append(f"before {event.tool_use['name']}"), BeforeToolCallEvent)
     agent.add_hook(lambda event: seen.append(f"after {event.result['status']}"), AfterToolCallEvent)
     results = [
@@ -147,7 +147,7 @@ async def test_a_plain_agent_called_synchronously_ends_the_run_and_says_how(agen
 
 
 class Sees(HookProvider):
-    """Remembers that a graph was built."""
+    """Records that a graph was built."""
 
     def __init__(self) -> None:
         self.built: list[str] = []

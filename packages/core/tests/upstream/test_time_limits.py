@@ -1,4 +1,4 @@
-"""Time limits of a run, and its durations, replay."""
+"""A run's time limits and durations replay."""
 
 import uuid
 from collections.abc import Callable
@@ -43,7 +43,7 @@ class Limited:
 
 
 LIMITED: dict[str, Callable[[], Any]] = {
-    # The first node takes a second, so the limit is passed when the second one's turn comes.
+    # The first node takes a second, so the limit has passed before the second node.
     "graph": lambda: graph("slow", "model", execution_timeout=0.5),
     "graph, in time": lambda: graph("slow", "model", execution_timeout=600.0),
     "graph node": lambda: graph("never", node_timeout=1.0),
@@ -83,7 +83,7 @@ async def test_a_time_limit_ends_as_in_a_plain_run(
             return Agent(models[name](), name=name, callback_handler=None)
 
         patch.setitem(globals(), "agent", plain_agent)
-        patch.setattr(time_limits_scenes, "agent", plain_agent)  # that of graphs
+        patch.setattr(time_limits_scenes, "agent", plain_agent)  # for the graphs
         plain = await Limited().run(case)
     assert durable == plain
     assert (
@@ -116,7 +116,7 @@ async def test_a_time_limit_that_nobody_catches_ends_the_workflow(agents: Agents
     assert str(cause) == "Exception: Node 'never' execution timed out after 1.0s"
 
 
-# --- Durations are the run's
+# --- Durations are those of the run
 
 
 class Durations(HookProvider):
@@ -180,7 +180,7 @@ async def test_durations_are_the_runs_and_not_the_replays(agents: Agents, cached
     async with agents(**options) as env:
         handle = await env.start(Timed.run)
         live = await handle.execute_update(Timed.see)
-    async with agents(**options) as env:  # another worker, which has only the history
+    async with agents(**options) as env:  # a new worker, which only has the history
         same = env.client.get_workflow_handle_for(Timed.run, handle.id)
         await same.signal(Timed.end)
         assert await same.result() == live

@@ -1,4 +1,4 @@
-"""Workers that end: any workflow is torn down, and what is under way gets its time."""
+"""Workers that end: they tear down every workflow, and give running activities time."""
 
 import asyncio
 import contextlib
@@ -47,7 +47,7 @@ from strands_temporal import ComposablePlugin, StrandsPlugin
 from strands_temporal._upstream import eviction
 from strands_temporal.testing import assert_replays
 
-# --- Any workflow, any of our plugins, any way to end
+# --- Any workflow, any of our plugins, any kind of end
 
 LEFT: list[tuple[str, str | None]] = []
 hold = threading.Event()
@@ -55,7 +55,7 @@ hold = threading.Event()
 
 @workflow.defn(sandboxed=False)
 class Waits:
-    """Notes where its `finally` runs; may not want to end."""
+    """Notes where its `finally` runs; may resist its end."""
 
     def __init__(self) -> None:
         self.begun = False
@@ -210,7 +210,7 @@ class OwnSandbox(SandboxedWorkflowRunner):
 
 
 class OwnRunner(WorkflowRunner):
-    """A user's own runner, of another kind."""
+    """A user's own runner, not a sandboxed one."""
 
     def __init__(self) -> None:
         self._inner = UnsandboxedWorkflowRunner()
@@ -255,7 +255,7 @@ async def test_a_users_own_runner_is_used_and_tracked(client: Client) -> None:
     assert [(handle.id, "")] == LEFT
 
 
-# --- What is under way when a worker ends
+# --- Work under way when a worker ends
 
 
 @pytest.mark.server

@@ -1,4 +1,4 @@
-"""Workers and Replayers that end: what agents leave is evicted, and does nothing anywhere afterwards."""
+"""Workers and Replayers that end: what agents leave behind is evicted, and does nothing afterwards."""
 
 import asyncio
 import gc
@@ -90,7 +90,7 @@ async def test_what_a_worker_left_runs_nothing_in_other_workflows(
 
 @pytest.mark.server
 async def test_hooks_are_called_for_what_happens_and_not_for_an_eviction(agents: Agents) -> None:
-    """The cache has place for one of four agents, each of which waits twice."""
+    """The cache has room for one of four agents. Each agent waits twice."""
     let_go.clear()
     async with agents(
         workflows=[BusyUnsandboxed], activities=ACTIVITIES, models=scripts(), max_cached_workflows=1
@@ -126,7 +126,7 @@ async def test_a_replayer_leaves_nothing_either(agents: Agents, case: str) -> No
             async for result in results:
                 assert result.replay_failure is None
                 seen = [name for name, _ in HOOKS]
-                break  # the second is under way
+                break  # the second call is under way
         del replayer, results
         again = [name for name, _ in HOOKS]
         bystander = await env.start(Bystander.run)
@@ -142,7 +142,7 @@ async def test_a_replayer_leaves_nothing_either(agents: Agents, case: str) -> No
 @pytest.mark.server
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_without_safe_eviction_the_collector_calls_nothing(agents: Agents) -> None:
-    """temporalio warns of that option: it leaves each evicted workflow to the garbage collector."""
+    """temporalio warns of that option, which leaves each evicted workflow to the garbage collector."""
     async with agents(
         workflows=[BusyUnsandboxed, Bystander],
         activities=ACTIVITIES,
@@ -168,7 +168,7 @@ CLEANED: list[str] = []
 
 @workflow.defn(sandboxed=False)
 class CleansUp:
-    """Has something to do in a `finally`, which runs while the workflow is torn down."""
+    """Has work in a `finally`, which runs while the workflow is torn down."""
 
     @workflow.run
     async def run(self, by: str) -> None:
@@ -213,7 +213,7 @@ async def test_nothing_of_ours_starts_anything_in_a_teardown(
 
 
 class _Cycle:
-    """Is in a cycle, so that only the garbage collector ends it."""
+    """Belongs to a reference cycle, so that only the garbage collector frees it."""
 
     def __init__(self, seen: list[str], act: Callable[[], object] = check_not_torn_down) -> None:
         self.itself = self
@@ -236,7 +236,7 @@ def test_code_in_a_garbage_collection_is_stopped() -> None:
     gc.collect()
     assert seen == ["torn down"]
     check_not_torn_down()
-    _Cycle(seen).itself = None  # pyright: ignore[reportAttributeAccessIssue]  # ends by its count of references
+    _Cycle(seen).itself = None  # pyright: ignore[reportAttributeAccessIssue]  # freed by its reference count
     assert seen == ["torn down", "alive"]
 
 

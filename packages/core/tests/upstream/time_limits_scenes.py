@@ -1,4 +1,4 @@
-"""An agent, a graph, and a model that takes its time."""
+"""An agent, a graph, and a slow model."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""Agents of all kinds, in the middle of a call that does not end, while their worker ends."""
+"""Agents of all kinds, inside a call that does not return, while their worker ends."""
 
 import asyncio
 import gc
@@ -32,7 +32,7 @@ LONG: Any = {"start_to_close_timeout": timedelta(minutes=5)}
 
 @pytest.fixture(autouse=True)
 def no_collection_by_itself() -> Generator[None]:
-    """Collect garbage only where a test says so, and only its own: a workflow task has two seconds for it."""
+    """Collect garbage only where a test says so, and only the test's: a workflow task has two seconds."""
     collects = gc.isenabled()
     gc.collect()
     gc.freeze()
@@ -96,7 +96,7 @@ class Watch(HookProvider):
     def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
         report = activity_as_hook(audit, activity_input=self._what, **LONG)
         for event in (AfterToolCallEvent, AfterModelCallEvent, AfterInvocationEvent, BeforeToolCallEvent):
-            for callback in (self._note, report, self._note):  # some events call them in the other order
+            for callback in (self._note, report, self._note):  # some events reverse the order
                 registry.add_callback(event, callback)
 
     def _note(self, event: Any) -> None:
@@ -198,5 +198,5 @@ def fresh() -> None:
 
 
 async def until(count: int) -> None:
-    while len(waiting) < count:  # noqa: ASYNC110  # what arrives comes from activities of this loop
+    while len(waiting) < count:  # noqa: ASYNC110  # activities of this loop change it
         await asyncio.sleep(0.02)

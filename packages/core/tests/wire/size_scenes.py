@@ -1,4 +1,4 @@
-"""What the tests of sizes share."""
+"""Shared by the tests of sizes."""
 
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
@@ -9,7 +9,7 @@ KB, MB = 1_000, 1_000_000
 
 
 def results(call: ScriptedCall) -> Reply:
-    """Answer with what the tools answered."""
+    """Answer with the tools' results."""
     blocks = [block["toolResult"] for block in call.messages[-1]["content"] if "toolResult" in block]
     return say(" | ".join(str(block["content"][0].get("text")) for block in blocks))
 

@@ -1,4 +1,4 @@
-"""An answer as it stands in history: what a person reads there, and every event comes back."""
+"""An answer in history: a person can read it, and every event can be restored from it."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ from strands_temporal.testing import say, use_tools
 
 
 def test_the_usual_answer_reads_as_its_text_and_what_it_cost() -> None:
-    # On the wire forever: what is written here is in histories.
+    # On the wire forever: histories contain this form.
     assert answer_of(encode(merge_deltas(say("Hello.").events))) == snapshot(
         {
             "content": [{"text": "Hello."}],
@@ -105,7 +105,7 @@ END: list[Any] = [
     {"messageStop": {"stopReason": "end_turn"}},
     {
         "metadata": {
-            "usage": {"inputTokens": 1, "outputTokens": 2, "totalTokens": 4},  # the sum is not the total
+            "usage": {"inputTokens": 1, "outputTokens": 2, "totalTokens": 4},  # the total is not the sum
             "metrics": {"latencyMs": 5},
         }
     },
@@ -127,7 +127,7 @@ def test_a_block_of_another_kind_is_its_events_beside_named_ones() -> None:
     assert events_of(answer) == [START, *thought, *BLOCK, *END[:1]]
 
 
-# Histories of before ----------------------------------------------------------------------------------------
+# Older histories --------------------------------------------------------------------------------------------
 
 
 def test_an_answer_in_numbers_is_read() -> None:

@@ -1,4 +1,4 @@
-"""A model's events on the wire: merged and written briefly, they mean what the chunks meant."""
+"""A model's events on the wire: merged and compact, they mean the same as the chunks."""
 
 import json
 from collections.abc import AsyncIterator
@@ -18,10 +18,10 @@ from strands_temporal.testing import say, use_tools
 
 
 async def built_by_strands(events: list[StreamEvent]) -> list[Any]:
-    """Return what Strands makes of a stream: stop reason, message, usage."""
+    """Return Strands' result of a stream: stop reason, message, usage."""
 
     async def chunks() -> AsyncIterator[StreamEvent]:
-        for event in json.loads(json.dumps(encode(events))):  # Strands writes into what it is given
+        for event in json.loads(json.dumps(encode(events))):  # a copy, because Strands changes its input
             yield decode(event)
 
     stops = [event["stop"] async for event in process_stream(chunks()) if "stop" in event]
@@ -63,7 +63,7 @@ def test_an_answer_of_500_chunks_becomes_one_delta() -> None:
 
 @pytest.mark.timeout(30)
 def test_a_very_long_answer_is_merged_in_time_that_grows_with_it() -> None:
-    """Joined two by two, this copies 1 TB."""
+    """Joining pairs one after another would copy 1 TB."""
     events = [delta({"text": "x" * 50}) for _ in range(200_000)]
     (merged,) = merge_deltas(events)
     assert len(cast("Any", merged)["contentBlockDelta"]["delta"]["text"]) == 10_000_000

@@ -1,4 +1,4 @@
-"""Errors: Strands' own cross an activity and come back as themselves; ours end a workflow wherever raised."""
+"""Errors: Strands' errors cross an activity and keep their class; ours end a workflow wherever raised."""
 
 import builtins
 import copy
@@ -79,7 +79,7 @@ def typed(error: BaseException) -> ApplicationError:
     return failure
 
 
-# Out of an activity and back ------------------------------------------------------------------------------
+# Across an activity -------------------------------------------------------------------------------------
 
 
 def test_every_exception_of_strands_is_known() -> None:
@@ -100,7 +100,7 @@ def test_exceptions_of_strands_come_back_as_themselves(name: str, payloads: Payl
     restored = from_activity_error(received)
     assert type(restored) is STRANDS_EXCEPTIONS[name]
     assert str(restored) == str(original)
-    assert restored.__cause__ is received  # the whole story stays readable
+    assert restored.__cause__ is received  # the whole chain stays readable
     assert getattr(restored, "message", None) == getattr(original, "message", None)
 
 
@@ -197,7 +197,7 @@ def test_a_users_exception_arrives_as_a_typed_failure_with_details() -> None:
         "NotFound",
         [{"id": 42}],
     )
-    assert restored.non_retryable  # Temporal has done the retries there were
+    assert restored.non_retryable  # Temporal has already made all retries
     assert restored.__cause__ is received
     plain = from_activity_error(across(UsersOwnError("mine")))
     assert isinstance(plain, ApplicationError)
@@ -342,7 +342,7 @@ def test_the_failure_of_an_interrupt_that_nobody_answers_carries_its_payload() -
     assert list(failure.details) == [{"id": "i", "name": "approve", "reason": {"n": 1}}]
 
 
-# Errors of ours -------------------------------------------------------------------------------------------
+# Our errors -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -359,7 +359,7 @@ def test_errors_of_ours_are_pythons_and_temporals_at_once(
 ) -> None:
     error = cls("what to do")
     assert isinstance(error, builtin)
-    assert isinstance(error, FailureError)  # which ends a workflow even where no interceptor stands
+    assert isinstance(error, FailureError)  # ends a workflow even without an interceptor
     assert error.non_retryable
     assert error.type == type_
     assert str(error) == error.message == "what to do"  # Temporal's own text would begin with the type

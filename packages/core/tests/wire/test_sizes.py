@@ -1,5 +1,5 @@
-"""Whatever the size of what agents send, the run goes on or ends with a reason: state that is large goes by
-query, much at once is spread over workflow tasks, and what is too large is refused."""
+"""Whatever the size of an agent's data, the run goes on or ends with a reason. Large state goes by query,
+much data at once is spread over workflow tasks, and anything too large is refused."""
 
 import asyncio
 import re
@@ -94,7 +94,7 @@ def measuring(*replies: Any) -> StrandsPlugin:
 
 @workflow.defn
 class MeasureWorkflow:
-    """A hook makes the tool's text as large as wished: not each comes from a model's answer."""
+    """A hook sets the size of the tool's text, because not every text comes from a model's answer."""
 
     @workflow.run
     async def run(self, kind: str, text: int, state: int, invocation_state: int) -> list[Any]:
@@ -126,7 +126,7 @@ async def test_a_large_context_reaches_the_tool_and_history_has_none_of_it(
         text, calls = await env.run(MeasureWorkflow.run, kind, *sizes)
         assert (text, calls) == (" ".join(map(str, sizes)), 1)
         (size,) = await scheduled(env.handles[0], TYPES[kind])
-        assert sizes[0] < size < sizes[0] + 500  # the input once, and nothing else that is large
+        assert sizes[0] < size < sizes[0] + 500  # the input once, and nothing else large
 
 
 @pytest.mark.parametrize("kind", CONTEXTS)
@@ -171,9 +171,7 @@ async def test_a_text_crosses_once_as_an_argument_and_not_in_the_context_again(
     ) as env:
         assert await env.run(KeepWorkflow.run, queue if elsewhere else None) == "20000 5000 none s"
         (size,) = await scheduled(env.handles[0], "keep")
-        assert (size < 31 * KB) == (
-            not elsewhere
-        )  # the list, which has a type of its own there, crosses twice
+        assert (size < 31 * KB) == (not elsewhere)  # the list has its own type there, so it crosses twice
 
 
 @pytest.mark.parametrize("kind", [*CONTEXTS, "without context"])
@@ -212,7 +210,7 @@ async def test_ten_tools_at_once_each_see_a_large_state(agents: Agents, kind: st
     ) as env:
         text, calls = await env.run(ManyToolsWorkflow.run, kind)
         assert text == " | ".join(f"{number} 450000 1" for number in range(10))
-        assert calls == 1  # each has its own copy
+        assert calls == 1  # each call has its own copy
         assert sum(await scheduled(env.handles[0], TYPES[kind])) < 20 * KB
         assert await timers(env.handles[0]) == 0
 
@@ -348,7 +346,7 @@ class CancelledWhileItWaits:
             asyncio.ensure_future(agent.tool_async.hang(text="x" * size, record_direct_tool_call=False))
             for size in (2_000 * KB, 1_000 * KB)
         ]
-        for _ in range(100):  # until one has started, and the other waits for the timer
+        for _ in range(100):  # until one has started and the other waits for the timer
             await asyncio.sleep(0)
         agent.cancel()
         return [(await result)["content"][0].get("text", "") for result in results]

@@ -1,4 +1,4 @@
-"""Whatever the size of what hooks and hosted tools answer and report, the run ends or goes on."""
+"""Whatever the size of the answers and reports of hooks and hosted tools, the run ends or goes on."""
 
 import re
 from typing import Any
@@ -60,7 +60,7 @@ async def test_a_hook_given_too_much_ends_the_run_with_its_reason(agents: Agents
         caught = await env.run(HookWorkflow.run, "y", 3 * MB, True)
         assert caught.startswith("caught Activity 'note': an input of 3,000,0")
         assert attempts == []
-        assert await env.run(HookWorkflow.run, "y", 2_090_000, False) == "ok"  # just below
+        assert await env.run(HookWorkflow.run, "y", 2_090_000, False) == "ok"  # just below the limit
 
 
 @pytest.mark.parametrize("size", [3 * MB, 6 * MB])

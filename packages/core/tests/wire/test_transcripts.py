@@ -1,4 +1,4 @@
-"""Transcripts: what a worker puts together is what the agent had, whatever happened to it in between."""
+"""Transcripts: a worker rebuilds the agent's conversation exactly, whatever has happened to it meanwhile."""
 
 import copy
 import json
@@ -38,7 +38,7 @@ def user(text: str) -> dict[str, Any]:
 
 
 class Run:
-    """A workflow's side, and the client by which its workers ask it. Counts what crosses."""
+    """The workflow's side, and the client with which its workers query it. Counts the bytes that cross."""
 
     def __init__(self) -> None:
         self.sent = SentTranscripts()
@@ -159,7 +159,7 @@ async def test_trimming_summaries_and_edits_cross_as_what_is_new(run: Run, worke
     messages[1]["content"][0]["text"] = "edited in place"
     resolved = await run.call(worker, messages)
     assert json_of(resolved.messages) == json_of(messages)
-    messages.append(user("0"))  # known before, but no longer kept
+    messages.append(user("0"))  # an earlier message, but no longer kept
     await run.call(worker, messages)
     assert [crossed.messages for crossed in run.crossed[1:]] == [
         [{"kept": [2, 6]}],
@@ -218,7 +218,7 @@ async def test_what_is_large_is_asked_for_in_pages(run: Run, worker: KeptTranscr
     assert run.queries == asked
     messages.append(user("x" * INLINE_BYTES))
     assert json_of((await run.call(worker, messages)).messages) == json_of(messages)
-    assert run.queries == asked + 1  # one page: only what is new
+    assert run.queries == asked + 1  # one page: only the new message
 
 
 async def test_what_the_workflow_no_longer_waits_for_is_gone_for_good(
@@ -290,7 +290,7 @@ def edits(draw: st.DrawFn) -> list[tuple[str, int, Any]]:
 
 
 def edit(messages: list[Any], name: str, where: int, message: Any) -> None:
-    """Do to a conversation what users, hooks and conversation managers do."""
+    """Edit a conversation as users, hooks and conversation managers do."""
     place = where % len(messages) if messages else 0
     if name == "append" or not messages:
         messages.append(message)
@@ -331,7 +331,7 @@ async def test_any_edits_arrive_on_any_worker(edits: list[tuple[str, int, Any]],
         assert resolved.system_prompt == frame.get("system_prompt")
         if reply and where % 2:
             messages.append({"role": "assistant", "content": [{"text": "ok"}]})
-        resolved.messages.clear()  # a model may do with it what it likes
+        resolved.messages.clear()  # a model may change its input as it likes
 
 
 @settings(max_examples=300, deadline=None)

@@ -1,4 +1,4 @@
-"""Values on the wire: what goes in comes out."""
+"""Values on the wire: encoding and decoding give back the same value."""
 
 import json
 from dataclasses import FrozenInstanceError
@@ -171,7 +171,7 @@ async def test_wire_types_come_back_whole(converter: DataConverter) -> None:
 
 @pytest.mark.parametrize("converter", CONVERTERS, ids=["default", "pydantic"])
 async def test_the_layout_on_the_wire(converter: DataConverter) -> None:
-    # A change here is a change for histories that exist: add fields with defaults, never change one.
+    # A change here affects existing histories: add fields with defaults, never change a field.
     assert await as_json(converter, FULL_CALL) == snapshot(
         {
             "config": {"temperature": 0.5},
@@ -229,7 +229,7 @@ async def test_the_layout_on_the_wire(converter: DataConverter) -> None:
             "version": 2,
         }
     )
-    # Each call costs these bytes.
+    # Every call pays for these bytes.
     assert await as_json(converter, LEAST_CALL) == snapshot(
         {
             "model": None,

@@ -1,10 +1,10 @@
-"""What crosses the wire, for property-based tests: JSON values with bytes in them."""
+"""Values that cross the wire, for property-based tests: JSON values that may contain bytes."""
 
 from typing import Any
 
 from hypothesis import strategies as st
 
-# Text is whatever Python calls text: a file name that is not UTF-8 holds half a surrogate pair.
+# Any Python text: a file name that is not UTF-8 holds half a surrogate pair.
 texts = st.text(max_size=20) | st.text(st.characters(categories=["Cs"]), max_size=2)
 keys_of_dicts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 keys = st.one_of(

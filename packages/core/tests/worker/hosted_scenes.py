@@ -1,4 +1,4 @@
-"""A workflow whose agent has the tools that its worker hosts, by their names."""
+"""A workflow whose agent has tools hosted on its worker, by their names."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Errors as providers' packages raise them, by status and headers, and what we make of them."""
+"""Errors as providers' packages raise them, by status and headers, and our classification of them."""
 
 import json
 from typing import Any
@@ -35,7 +35,7 @@ def answering(status: int, **headers: str) -> httpx.Client:
 
 
 def openai_error(status: int, **headers: str) -> openai.APIStatusError:
-    """Return what the SDK itself raises on such a response."""
+    """Return the SDK's own error for such a response."""
     with answering(status, **headers) as http:
         client = openai.OpenAI(api_key="none", http_client=http, max_retries=0)
         try:
@@ -46,7 +46,7 @@ def openai_error(status: int, **headers: str) -> openai.APIStatusError:
 
 
 def anthropic_error(status: int, **headers: str) -> anthropic.APIStatusError:
-    """Return what the SDK itself raises on such a response."""
+    """Return the SDK's own error for such a response."""
     with answering(status, **headers) as http:
         client = anthropic.Anthropic(api_key="none", http_client=http, max_retries=0)
         try:
@@ -69,7 +69,7 @@ def ollama_error(status: int) -> ollama.ResponseError:
 
 
 def gemini_error(status: int, **headers: str) -> genai_errors.APIError:
-    """Return what the SDK itself raises on such a response."""
+    """Return the SDK's own error for such a response."""
     answer = response(status, **headers)
     try:
         genai_errors.APIError.raise_for_response(answer)
@@ -99,7 +99,7 @@ RETRY, FINAL = False, True  # values of non_retryable
 
 
 def throttled(cause: Exception | None) -> ModelThrottledException:
-    """Return what Strands' providers raise on throttling: its own class, from the SDK's."""
+    """Return the error of Strands' providers on throttling: Strands' class, caused by the SDK's."""
     try:
         raise ModelThrottledException("slow down") from cause
     except ModelThrottledException as error:

@@ -1,4 +1,4 @@
-"""The ids of the tool calls in one answer are made unequal, event by event."""
+"""The ids of the tool calls in one answer are made unique, event by event."""
 
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -37,7 +37,7 @@ async def unequal(events: Sequence[StreamEvent]) -> list[Any]:
 
 
 def asks(*ids: Any) -> Sequence[StreamEvent]:
-    """Ask for tools under ids of any type: what a server sends is not checked as a script is."""
+    """Ask for tools under ids of any type: unlike a script, a server's answer is not checked."""
     events: Any = use_tools([("pay", {"n": n}, f"call {n}") for n in range(len(ids))], text="two").events
     given_ids = iter(ids)
     for event in events:
@@ -69,7 +69,7 @@ async def test_an_id_stays_as_short_as_every_provider_takes_it() -> None:
 
 
 async def test_ids_that_come_with_a_delta_too() -> None:
-    """Some providers send a call's id with a delta; Strands takes the first one of the block."""
+    """Some providers send a call's id with a delta. Strands takes the first id of the block."""
 
     def block(start: Any, *deltas: Any) -> list[Any]:
         return [

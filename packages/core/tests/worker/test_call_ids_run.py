@@ -1,4 +1,4 @@
-"""Two calls of one id in one answer are two: for results, interrupts, answers and what the model reads."""
+"""Two calls with one id in an answer stay two: for results, interrupts, answers and the model's input."""
 
 from typing import Any
 
@@ -60,7 +60,7 @@ class CollidingWorkflow:
 
 
 def read_pairs(call: ScriptedCall) -> Reply:
-    """Answer with the results in the order of the calls: as a provider matches them, by their ids."""
+    """Answer with the results in the order of the calls, matched by id as a provider does."""
     *_, asked, answered = call.messages
     uses = [block["toolUse"] for block in asked["content"] if "toolUse" in block]
     results = [block["toolResult"] for block in answered["content"] if "toolResult" in block]
@@ -79,7 +79,7 @@ async def test_each_of_two_calls_of_one_id_is_asked_about_and_answered(agents: A
     assert said == "bob: paid 5 to bob; eve: 5000 was not approved"
 
 
-# --- Answers go to who asked
+# --- Answers reach the call that asked
 
 
 @activity.defn
@@ -108,7 +108,7 @@ async def parity_of(client: Client, options: dict[str, Any], script: Any, build:
 
 
 def clerks(call: ScriptedCall) -> Reply:
-    """Refund by a clerk and by oneself; the clerk's call has the id of one's own."""
+    """Refund through a clerk and directly. The clerk's call has the same id as the direct one."""
     if len(call.messages) > 1:
         return say(f"[{call.text.strip()}]")
     if call.tool_names == ["refund"]:
@@ -117,7 +117,7 @@ def clerks(call: ScriptedCall) -> Reply:
 
 
 async def answer_in_turn(agent: Agent) -> AgentResult:
-    """Answer yes to the small one and, asked again, no to the other."""
+    """Answer yes to the small refund and, when asked again, no to the other."""
     result = await agent.invoke_async("go")
     rounds: list[Any] = []
     for answer in ("yes", "no"):

@@ -1,4 +1,4 @@
-"""What a cancellation means for a model's provider: no more tokens are paid for."""
+"""A cancellation reaches the model's provider: nobody pays for more tokens."""
 
 import asyncio
 import contextlib
@@ -54,7 +54,7 @@ class TokenServer:
 
     async def _gone(self, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(ConnectionError):
-            while await reader.read(65536):  # the rest of the request, and then the end
+            while await reader.read(65536):  # the rest of the request, then the end
                 pass
 
 
@@ -127,7 +127,7 @@ async def test_the_providers_connection_is_closed(
 
 
 class InAThread(ScriptedModel):
-    """A provider that works in a thread, as boto3 does: it can only be told by the cancel signal."""
+    """A provider that works in a thread, as boto3 does: only the cancel signal can reach it."""
 
     def __init__(self) -> None:
         super().__init__(say("too late"))

@@ -1,4 +1,4 @@
-"""Workers that end in the midst of everything: another one goes on."""
+"""Workers that end in the middle of a call: another worker goes on."""
 
 import asyncio
 import sys
@@ -47,7 +47,7 @@ async def arrived(name: str) -> None:
     if not waits_here:
         return
     in_flight.append(name)
-    print(name, flush=True)  # noqa: T201  # what the test waits for
+    print(name, flush=True)  # noqa: T201  # the test waits for this line
     await asyncio.Event().wait()
 
 
@@ -137,7 +137,7 @@ def models() -> dict[str, Callable[[], ScriptedModel]]:
 
 @workflow.defn
 class Recovered:
-    """Runs a case; it may be cancelled as a workflow, or by its agent's cancel signal."""
+    """Runs a case. The test may cancel the workflow, or its agent by the cancel signal."""
 
     def __init__(self) -> None:
         self.runs: Any = None
@@ -164,7 +164,7 @@ def worker(client: Client, queue: str, **options: Any) -> Worker:
 
 
 async def run_until_killed(address: str, queue: str) -> None:
-    """Be the first worker, as a process."""
+    """Run the first worker, as a process."""
     global waits_here
     waits_here = True
     async with worker(await Client.connect(address), queue):
@@ -175,7 +175,7 @@ async def run_until_killed(address: str, queue: str) -> None:
 async def first_worker(
     how: str, server: DevServer, client: Client, queue: str, options: dict[str, Any]
 ) -> AsyncGenerator[Callable[[set[str]], Any]]:
-    """Run a worker that never answers, and end it; yield what waits until all of some names wait on it."""
+    """Run a worker that never answers, and end it; yield a function that waits for calls to hang on it."""
     if how == "kill":
         call = f"run_until_killed({server.address!r}, {queue!r})"
         code = f"import asyncio, {__name__} as module; asyncio.run(module.{call})"
@@ -208,7 +208,7 @@ async def _lines(process: asyncio.subprocess.Process, names: set[str]) -> None:
 
 
 async def _seen(names: set[str]) -> None:
-    while not names <= set(in_flight):  # noqa: ASYNC110  # what arrives comes from activities of this loop
+    while not names <= set(in_flight):  # noqa: ASYNC110  # activities of this loop change it
         await asyncio.sleep(0.02)
 
 

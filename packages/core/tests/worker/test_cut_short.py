@@ -1,4 +1,4 @@
-"""What a shutdown, a pause or a reset cuts short has no result: the attempt is made again, to its end."""
+"""An attempt that a shutdown, a pause or a reset cuts short has no result: it is repeated to its end."""
 
 import asyncio
 import threading
@@ -46,7 +46,7 @@ def _forget() -> None:
 
 
 def work(cancelled: threading.Event) -> list[int]:
-    """Do eight steps as the docs show it: until the signal is set; the first attempt waits in the third."""
+    """Do eight steps until the signal is set, as in the docs. The first attempt waits in the third."""
     attempts.append(activity.info().attempt)
     done: list[int] = []
     while len(done) < STEPS and not cancelled.is_set():
@@ -148,7 +148,7 @@ class CountingWorkflow:
 
 
 class Politely(ScriptedModel):
-    """A model whose connection ends with a sentence of its own when it is cancelled."""
+    """A model whose connection ends with its own last sentence when cancelled."""
 
     async def stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[StreamEvent, None]:
         whole = await partial()
@@ -177,7 +177,7 @@ SUBJECTS = {
 async def workers(
     client: Client, options: dict[str, Any], subject: str
 ) -> AsyncGenerator[tuple[WorkflowHandle[Any, Any], Callable[[], Worker]]]:
-    """Start the workflow on a worker of its own; yield it, and what makes a worker for its activities."""
+    """Start the workflow on its own worker; yield it, and a function that makes its activities' workers."""
     queue = f"test-{uuid.uuid4()}"
     model = counting(subject)
     plugin = StrandsPlugin(models={"m": lambda: model}, tools={"count_hosted": lambda: count_hosted})
@@ -185,7 +185,7 @@ async def workers(
     with ThreadPoolExecutor(4) as executor:
 
         def activity_worker() -> Worker:
-            at_once = timedelta(milliseconds=1)  # by default a worker waits for what is under way
+            at_once = timedelta(milliseconds=1)  # the default waits for running activities
             return Worker(
                 client,
                 activities=ACTIVITIES,
@@ -244,7 +244,7 @@ async def test_an_operators_pause_or_reset(
 
 
 async def no_longer_started(handle: WorkflowHandle[Any, Any]) -> None:
-    """Wait until the attempt has ended, so that a pause is seen as one and not as over again."""
+    """Wait until the attempt has ended, so that it notices the pause before the unpause."""
     while True:
         pending = (await handle.describe()).raw_description.pending_activities
         if not pending or pending[0].HasField("last_failure"):
@@ -281,7 +281,7 @@ async def test_a_stop_of_the_agent_is_not_undone(agents: Agents) -> None:
 
 @activity.defn(name="users_own")
 async def users_own() -> list[int]:
-    """Be an activity of the workflow's own, which may end as it likes."""
+    """An activity of the workflow itself, which may end as it likes."""
     return await partial()
 
 

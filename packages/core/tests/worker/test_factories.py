@@ -1,4 +1,4 @@
-"""Named factories: lazy, once, and plain about what is wrong with a name, a factory or its product."""
+"""Named factories: lazy, called once, with clear errors for a wrong name, factory or product."""
 
 import asyncio
 import threading
@@ -13,7 +13,7 @@ from strands_temporal._worker.factories import NamedFactories, Variant
 
 
 class Product:
-    """What the factories of these tests make."""
+    """The product of the factories in these tests."""
 
 
 def factories(**given: Callable[[], Any]) -> NamedFactories[Product]:
@@ -51,7 +51,7 @@ def test_a_factory_is_called_once_when_eight_threads_ask_at_the_same_time() -> N
         calls.append(None)
         if len(calls) > 1:
             called_again.set()
-        called_again.wait(0.2)  # the time that the other threads have to come in, if they can
+        called_again.wait(0.2)  # gives the other threads time to enter, if they can
         made.append(Product())
         return made[-1]
 
@@ -81,7 +81,7 @@ async def test_a_slow_factory_leaves_the_event_loop_free_and_makes_one_product_f
     waiting = [asyncio.ensure_future(named.get_async("slow")) for _ in range(50)]
     impatient = waiting.pop()
     assert isinstance(await asyncio.wait_for(named.get_async("other"), 10), Product)
-    impatient.cancel()  # the first to leave must not take the product from the others
+    impatient.cancel()  # the first to leave must not cancel it for the others
     waiting[0].cancel()
     go_on.set()
     products = await asyncio.wait_for(asyncio.gather(*waiting[1:]), 10)
@@ -270,4 +270,4 @@ def test_factories_tell_whether_two_are_configured_alike() -> None:
     assert factories(a=one).factories != factories(b=one).factories
     used = factories(a=one)
     used.get("a")
-    assert used.factories == factories(a=one).factories  # what was made already does not matter
+    assert used.factories == factories(a=one).factories  # existing products do not matter

@@ -1,4 +1,4 @@
-"""The fault matrix: whatever fails, wherever, the workflow ends, with the exception that a caller expects."""
+"""The fault matrix: whatever fails, and wherever, the workflow ends with the exception a caller expects."""
 
 import asyncio
 import uuid
@@ -69,11 +69,11 @@ class Fault:
     """A way in which a model call fails.
 
     Attributes:
-        reply: What the model does; None for a model that cannot be made.
-        attempts: How often the activity is tried.
+        reply: The model's answer; None for a model that cannot be made.
+        attempts: Attempts of the activity.
         caught: Class of the exception that user code in the workflow catches.
-        failure: Type of the failure that a client sees.
-        model: Name under which the failing model is asked for.
+        failure: Type of the failure that the client sees.
+        model: Name of the failing model.
     """
 
     reply: Reply | None
@@ -184,7 +184,7 @@ class ModelFaultWorkflow:
 
 
 def preamble(position: int) -> Callable[[], ScriptedModel]:
-    """The model that works: nothing, a tool call, or a tool call and an invalid structured output."""
+    """The steps before the failure: none, a tool call, or a tool call and an invalid structured output."""
     steps = [use_tool("look_up", {}), use_tool("Person", {"age": "old"})]
     return lambda: ScriptedModel(*steps[:position], say("not reached"))
 
@@ -216,7 +216,7 @@ async def test_a_model_fault_ends_the_workflow_typed(agents: Agents, name: str, 
 
 
 def failure_type(failure: WorkflowFailureError) -> str:
-    """Type of what ended the workflow: of the typed failure, or of what an activity ended on."""
+    """Return the type of the failure that ended the workflow: our typed failure, or an activity's."""
     cause: BaseException | None = failure.cause
     if isinstance(cause, ApplicationError):
         return str(cause.type)

@@ -1,4 +1,4 @@
-"""The fault matrix of tools: whatever an activity does, it is an error that the model reads."""
+"""The fault matrix of tools: however an activity fails, the model reads it as an error."""
 
 import asyncio
 import uuid
@@ -68,7 +68,7 @@ TOOLS = [raises, times_out, takes_a_number, unserialisable]
 
 @dataclass(frozen=True)
 class ToolFault:
-    """A way in which a tool fails: the model reads `text` in an error result, after `attempts`."""
+    """A way in which a tool fails. After `attempts`, the model reads `text` in an error result."""
 
     activity: Callable[..., Any]
     arguments: dict[str, Any]
@@ -126,7 +126,7 @@ class ToolFaultWorkflow:
             retry_policy=TWICE,
             start_to_close_timeout=timedelta(seconds=30),
             heartbeat_timeout=timedelta(seconds=1),
-            task_queue=elsewhere,  # of a worker without the plugin, where nothing heartbeats by itself
+            task_queue=elsewhere,  # its worker has no plugin, so nothing heartbeats
         )
         executor = SequentialToolExecutor() if sequential else ConcurrentToolExecutor()
         agent = TemporalAgent(

@@ -1,4 +1,4 @@
-"""Tools hosted on the worker: any Strands tool, by name, as a plain agent would call it."""
+"""Tools hosted on the worker: any Strands tool, by name, with the result that a plain agent gets."""
 
 import asyncio
 import http.server
@@ -48,19 +48,19 @@ async def plain(tools: list[Any], model: ScriptedModel, state: dict[str, Any] | 
 
 
 def calling(name: str, *inputs: dict[str, Any]) -> Callable[[], ScriptedModel]:
-    """A model that calls one tool with each of the inputs, then says what it was told."""
+    """A model that calls one tool with each input, then repeats the results."""
     calls = [(name, arguments, f"{name}-{number}") for number, arguments in enumerate(inputs)]
     return lambda: ScriptedModel(use_tools(calls), lambda call: say(call.text))
 
 
 def without_ids(messages: Any) -> list[Any]:
-    """The messages as far as two runs must agree."""
+    """Return the parts of messages that must agree between two runs."""
     return [{"role": message["role"], "content": message["content"]} for message in messages]
 
 
 @pytest.fixture
 def website() -> Generator[str]:
-    """A web server that says what it was asked."""
+    """A web server that answers with the request."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -193,7 +193,7 @@ async def test_what_a_hosted_tool_raises_is_retried_but_for_a_value_error(agents
     texts = [block["toolResult"]["content"][0]["text"] for block in result["messages"][2]["content"]]
     assert texts[:2] == ["through", "Error: 3 is not welcome"]
     assert attempts == {"flaky": 2, "strict": 1}
-    attempts["flaky"] = 1  # the retry's
+    attempts["flaky"] = 1  # as if already retried
     local = await plain([flaky, strict], model())
     assert without_ids(result["messages"])[2] == without_ids(local.messages)[2]
     assert result["failed"] == ["ValueError", "ValueError"]
@@ -244,7 +244,7 @@ class Reverse(AgentTool):
 
 
 def module_tool() -> ModuleType:
-    """A tool as a module, Strands' oldest form."""
+    """A module as a tool, Strands' oldest form."""
     module = ModuleType("shout")
     module.__file__ = "shout.py"
     spec = {

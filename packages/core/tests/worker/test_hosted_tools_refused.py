@@ -1,4 +1,4 @@
-"""Tools hosted on the worker: what cannot be found, or would do its I/O in the workflow, is refused."""
+"""Hosted tools that are refused: those not found, and those that would do I/O in the workflow."""
 
 from typing import Any
 

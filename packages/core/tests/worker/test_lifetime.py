@@ -1,4 +1,4 @@
-"""What workers share: opened before the first, closed after the last, in one loop and over several."""
+"""A resource that workers share opens before the first and closes after the last, on one loop or several."""
 
 import asyncio
 import threading
@@ -12,7 +12,7 @@ SOON = 10
 
 
 class Resource:
-    """Notes when it is opened and closed; opens as its gate lets it, and fails where it is told to."""
+    """Records its openings and closings; waits for its gate to open, and fails on demand."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
@@ -88,7 +88,7 @@ async def test_one_that_is_cancelled_holds_nobody_up_and_lets_nobody_pass(cancel
 async def test_who_is_cancelled_while_leaving_has_left() -> None:
     resource = Resource()
     await resource.lifetime.enter()
-    async with resource.lifetime._turn():  # pyright: ignore[reportPrivateUsage]  # no public way to hold it up
+    async with resource.lifetime._turn():  # pyright: ignore[reportPrivateUsage]  # no public way to delay it
         leaving = asyncio.ensure_future(resource.lifetime.leave())
         await asyncio.sleep(0)
         leaving.cancel()
@@ -99,7 +99,7 @@ async def test_who_is_cancelled_while_leaving_has_left() -> None:
 
 
 def test_event_loops_in_threads_share_it() -> None:
-    """Users come and go on four loops at once; one opens or closes at a time, and it is open for each."""
+    """Users come and go on four loops at once. Only one opens or closes at a time, and each finds it open."""
     resource = Resource()
 
     async def use() -> None:
@@ -120,7 +120,7 @@ def test_event_loops_in_threads_share_it() -> None:
 
 
 def test_a_loop_that_waits_goes_on() -> None:
-    """While another thread's loop opens, a loop that waits for it does other work."""
+    """While one thread's loop opens it, another loop that waits for it can do other work."""
     resource = Resource()
     resource.gate.clear()
 
@@ -128,7 +128,7 @@ def test_a_loop_that_waits_goes_on() -> None:
         entering = asyncio.ensure_future(resource.lifetime.enter())
         await asyncio.sleep(0)
         assert not entering.done()
-        resource.gate.set()  # by this loop, which is not blocked
+        resource.gate.set()  # this loop is not blocked
         await asyncio.wait_for(entering, SOON)
 
     with ThreadPoolExecutor(1) as threads:

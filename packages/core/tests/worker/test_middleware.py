@@ -1,4 +1,4 @@
-"""Middleware around a model call on the worker: order by rank, each key once, other activities untouched."""
+"""Middleware around a model call on the worker: ordered by rank, once per key, only for model calls."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from strands_temporal.workflow import activity_as_tool
 
 @dataclass
 class Recording:
-    """Middleware that writes down what passes it."""
+    """Middleware that records what passes through it."""
 
     key: str
     rank: int
@@ -47,7 +47,7 @@ def entered(log: Sequence[Any]) -> list[str]:
 
 
 def recording_plugin(middleware: Recording) -> ComposablePlugin:
-    """Return a sibling's plugin: one class each, as the Worker asks for."""
+    """Return a sibling's plugin. Each has its own class, as the Worker requires."""
     kind = type(f"Plugin{middleware.key.title()}{middleware.rank}", (ComposablePlugin,), {})
     return kind(f"test.{middleware.key}", interceptors=[ModelCallInterceptor(middleware)])
 
@@ -135,8 +135,8 @@ async def test_rank_decides_whatever_the_order_of_plugins(agents: Agents, order:
     plugins.insert(len(plugins) // 2, StrandsPlugin(models={"claude": lambda: model}))
     async with agents(workflows=[ShoppingWorkflow], activities=[price], plugins=plugins) as env:
         assert await env.run(ShoppingWorkflow.run) == "tea costs 3"
-    # Twice: two model calls. The tool's activity between them is not the middleware's, nor is the replay.
-    assert entered(log) == ["c", "b", "z", "a"] * 2  # equal ranks by key
+    # Twice, for two model calls. The middleware sees neither the tool's activity nor the replay.
+    assert entered(log) == ["c", "b", "z", "a"] * 2  # equal ranks in order of keys
     assert [entry[0] for entry in log if entry[1] == "out"] == ["a", "z", "b", "c"] * 2
 
 
@@ -189,7 +189,7 @@ async def test_the_same_key_counts_once(client: Client, worker_options: dict[str
 async def test_the_same_key_counts_once_for_interceptors_given_to_the_worker_itself(
     agents: Agents,
 ) -> None:
-    """A user's own interceptors do not pass through a plugin that would skip them."""
+    """No plugin can skip a user's own interceptors."""
     log: list[Any] = []
     model = shop()
     twice = [ModelCallInterceptor(Recording("one", 0, log)), ModelCallInterceptor(Recording("one", 0, log))]
@@ -216,7 +216,7 @@ async def test_middleware_ends_with_a_call_that_fails(agents: Agents) -> None:
 
 @dataclass
 class OnlyForModels(Recording):
-    """Fails every call: what runs through it in spite of that was no model call."""
+    """Fails every call, so whatever succeeds was no model call."""
 
     async def __call__(self, request: ModelRequest, next: ModelStream) -> AsyncIterator[StreamEvent]:
         self.log.append(activity.info().activity_type)

@@ -1,4 +1,4 @@
-"""What a provider's failure means: its type, and whether another attempt may help."""
+"""The classification of a provider's failure: its type, and whether another attempt may help."""
 
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -94,7 +94,7 @@ def test_an_http_status_decides(make: Callable[[int], Exception], status: int, n
         (openai_error(500), "InternalServerError", RETRY),
         (openai.APIConnectionError(request=REQUEST), "APIConnectionError", RETRY),
         (openai.APITimeoutError(request=REQUEST), "APITimeoutError", RETRY),
-        # What the SDK raises for an error event in a stream that began well.
+        # The SDK's error for an error event inside a stream.
         (openai.APIError("server had an error", REQUEST, body=None), "APIError", RETRY),
         (anthropic_error(400), "BadRequestError", FINAL),
         (anthropic_error(401), "AuthenticationError", FINAL),
@@ -164,7 +164,7 @@ BROKEN = '{"type": "error", "error": {"type": "%s", "message": "no"}}'
 
 @pytest.mark.parametrize("kind", ["overloaded_error", "api_error", "rate_limit_error"])
 async def test_an_error_event_in_an_anthropic_stream_is_tried_again(kind: str) -> None:
-    """The SDK raises it with the status of the stream, which began with 200."""
+    """The SDK raises it with the stream's own status, 200."""
     stream = f"event: message_start\ndata: {STARTED}\n\nevent: error\ndata: {BROKEN % kind}\n\n"
     answer = httpx.Response(200, headers={"content-type": "text/event-stream"}, text=stream, request=REQUEST)
     async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: answer)) as http:
@@ -177,7 +177,7 @@ async def test_an_error_event_in_an_anthropic_stream_is_tried_again(kind: str) -
 
 
 async def test_an_anthropic_stream_that_ends_early_is_incomplete() -> None:
-    """Strands' model then ends without a `messageStop`; boto3 does the same where Content-Length was more."""
+    """Strands' model then ends without a `messageStop`, as with boto3 when Content-Length was more."""
     events: list[StreamEvent] = []
     stream = f"event: message_start\ndata: {STARTED}\n\n"
     answer = httpx.Response(200, headers={"content-type": "text/event-stream"}, text=stream, request=REQUEST)
@@ -254,7 +254,7 @@ def test_a_bedrock_body_that_breaks_is_tried_again() -> None:
             raise ProtocolError("Connection broken")
 
     with pytest.raises(Exception, match="Connection broken") as raised:
-        StreamingBody(Raw(), None).read()  # pyright: ignore[reportArgumentType]  # as much of urllib3 as it needs
+        StreamingBody(Raw(), None).read()  # pyright: ignore[reportArgumentType]  # just enough of urllib3
     assert failure_of(raised.value).non_retryable is RETRY
 
 
@@ -262,7 +262,7 @@ def test_a_bedrock_body_that_breaks_is_tried_again() -> None:
     "code", ["internalServerException", "serviceUnavailableException", "modelStreamErrorException"]
 )
 def test_an_error_event_in_a_bedrock_stream_is_tried_again(code: str) -> None:
-    # What botocore's parser makes of the event: a code, no HTTP status.
+    # botocore parses the event into a code without an HTTP status.
     parsed: Any = {"Error": {"Code": code, "Message": "no"}}
     assert failure_of(EventStreamError(parsed, "ConverseStream")).non_retryable is RETRY
 

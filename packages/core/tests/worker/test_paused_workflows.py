@@ -1,4 +1,4 @@
-"""How a pause shows: the statuses that the server knows, and temporalio's errors."""
+"""How a paused workflow is recognized: the server's statuses and temporalio's errors."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from strands_temporal.extension import OPEN_STATUSES, workflow_status_name
 
 
 class Later:
-    """A status as a later temporalio may know it."""
+    """A status that a later temporalio may have."""
 
     def __repr__(self) -> str:
         return "<WorkflowExecutionStatus.PAUSED: 8>"

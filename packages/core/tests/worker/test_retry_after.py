@@ -1,4 +1,4 @@
-"""When another attempt at a model call may help: what providers say of it, and what is made of that."""
+"""When to retry a model call: the providers' headers, and the delays that we derive from them."""
 
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -31,7 +31,7 @@ TEN_MINUTES = timedelta(minutes=10)
         ("0.25", timedelta(seconds=0.25)),
         (" 3 ", timedelta(seconds=3)),
         ("600", TEN_MINUTES),
-        ("601", TEN_MINUTES),  # cut
+        ("601", TEN_MINUTES),  # limited
         ("86400", TEN_MINUTES),
         ("99999999999", TEN_MINUTES),
         ("0", None),
@@ -43,7 +43,7 @@ TEN_MINUTES = timedelta(minutes=10)
         ("Wed, 21 Oct 99999999999999999999 07:28:00 GMT", None),
         ("Wed, 21 Oct 2099 07:28:00 +9999999999999", None),
         ("Fri, 99 Foo 2026 99:99:99 GMT", None),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", None),  # over
+        ("Wed, 21 Oct 2015 07:28:00 GMT", None),  # in the past
         ("Wed, 21 Oct 2099 07:28:00 GMT", TEN_MINUTES),
     ],
 )
@@ -78,7 +78,7 @@ def test_retry_after_in_milliseconds_as_openai_sends_it() -> None:
 
 
 async def test_retry_after_of_ollama_is_read_from_what_its_sdk_dropped() -> None:
-    """The SDK raises its own error `from None`, without the response; the status tells that they are one."""
+    """The SDK raises its own error `from None`, without the response. The equal status connects the two."""
     refused = httpx.MockTransport(lambda _: response(429, retry_after="9"))
     client = ollama.AsyncClient(transport=refused)
     with pytest.raises(ollama.ResponseError) as raised:

@@ -1,4 +1,4 @@
-"""What operators read of an attempt that failed, and what the last attempt leaves in history."""
+"""What operators see of a failed attempt, and what the last attempt leaves in history."""
 
 import asyncio
 import socket
@@ -34,7 +34,7 @@ WORDS = "the bank says no, and here is why at length. " * 250
 
 @pytest.fixture
 def refused() -> Generator[str]:
-    """An address where nobody listens, while the test runs."""
+    """An address where nothing listens while the test runs."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
@@ -66,7 +66,7 @@ def bedrock(address: str) -> Model:
 
 
 def fail_deep_down(words: str, depth: int = 8) -> None:
-    """Raise an error that eight others led to, each with a stack trace of its own."""
+    """Raise an error with a chain of eight causes, each with its own stack trace."""
     if not depth:
         raise ConnectionError("the innermost")
     try:
@@ -123,7 +123,7 @@ def paying() -> Model:
 
 
 async def shown(env: AgentEnvironment, kind: str) -> Failure:
-    """Return what the server shows of the attempt that failed, while the next one waits."""
+    """Return what the server shows of the failed attempt while the next one waits."""
     handle = await env.start(FailingWorkflow.run, kind, 5, 5.0)
     for _ in range(1000):
         pending = (await handle.describe()).raw_description.pending_activities
@@ -159,10 +159,10 @@ async def test_a_provider_that_is_down_is_shown_by_its_own_message(
     assert failure.message.startswith(message)
     assert failure.ByteSize() < KEPT
     links = chain(failure)
-    assert len(set(links)) == len(links)  # nothing twice
+    assert len(set(links)) == len(links)  # no duplicates
     assert provider == "bedrock" or links[1] == ("ConnectError", "All connection attempts failed")
     assert failure.stack_trace
-    assert "strands/models" in caplog.text  # the worker's log has all of it
+    assert "strands/models" in caplog.text  # the worker's log has the whole trace
 
 
 @pytest.mark.server
@@ -193,7 +193,7 @@ async def test_the_last_attempts_whole_text_reaches_the_model(
 
 
 class CutModel(ScriptedModel):
-    """A model whose stream ends before its message does, and nobody says so."""
+    """A model whose stream ends before its message does, without an error."""
 
     async def stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
         async for event in super().stream(*args, **kwargs):
@@ -218,7 +218,7 @@ async def test_what_fails_typed_already_keeps_its_type_and_message(agents: Agent
 def caught(raising: Callable[[], object]) -> Exception:
     try:
         raising()
-    except Exception as error:  # noqa: BLE001  # what is looked at
+    except Exception as error:  # noqa: BLE001  # the test examines it
         return error
     raise AssertionError("nothing was raised")
 

@@ -1,4 +1,4 @@
-"""What workers ask of workflows, what that costs, and what a conversation costs in history."""
+"""Workers' queries to workflows and their cost, and the cost of a conversation in history."""
 
 import asyncio
 import itertools
@@ -80,11 +80,11 @@ async def test_a_query_that_fails_harms_nobody(runs: Runs, how: str) -> None:
         await runs.check(await runs.start(PLAN), PLAN)
     assert len(watch.failed) == 2
     attempts = [asked.attempt for asked in watch.asked if asked.call == 1]
-    assert attempts == ([1, 2, 3] if how.startswith("the ") else [1, 1, 1])  # asked again, or tried again
+    assert attempts == ([1, 2, 3] if how.startswith("the ") else [1, 1, 1])  # new attempts, or new queries
 
 
 async def test_a_call_of_a_paused_workflow_asks_until_it_goes_on(runs: Runs) -> None:
-    """The server lets nobody query a paused workflow."""
+    """The server refuses queries to a paused workflow."""
 
     async def pause_at_first(asked: Asked) -> None:
         if asked.call == 1 and not watch.failed:
@@ -100,7 +100,7 @@ async def test_a_call_of_a_paused_workflow_asks_until_it_goes_on(runs: Runs) -> 
 
 
 class Deaf:
-    """A client whose workflows answer no query."""
+    """A client whose queries all fail."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
@@ -116,7 +116,7 @@ class Deaf:
     ("error", "why"),
     [
         (RPCError("no", RPCStatusCode.UNAVAILABLE, b""), "no"),
-        # What temporalio 1.35 raises where the workflow is paused, and what it is to raise.
+        # The error of temporalio 1.35 for a paused workflow, and the error it should raise.
         (ValueError("8 is not a valid WorkflowExecutionStatus"), "the workflow is paused, and .*"),
         (WorkflowQueryRejectedError(None), "the workflow is paused, and .*"),
     ],
@@ -172,7 +172,7 @@ async def test_many_workflows_miss_at_once(runs: Runs, number: int) -> None:
     print(watch)  # noqa: T201
 
 
-# --- Conversations that are others after a replay
+# --- Conversations that change in a replay
 
 stamps = itertools.count(1)
 """A clock that is not the workflow's. Each replay reads it anew."""
@@ -190,7 +190,7 @@ class Stamped:
 
 
 def stamp_of(call: ScriptedCall) -> int:
-    """Return the one stamp of a call's prompts, after a look at all that the model was given."""
+    """Return the single stamp of a call's prompts, after checking the model's whole input."""
     texts = [message["content"][0].get("text", "") for message in call.messages]
     prompts = [re.match(r"at (\d+) turn (\d+) ", text) for text in texts[::2]]
     assert [int(prompt[2]) for prompt in prompts if prompt] == list(range(len(prompts)))
@@ -224,7 +224,7 @@ async def test_content_that_differs_after_a_replay_is_the_workflows_and_whole(
     assert count(buffer, "strands_temporal_transcript_differences") >= 3
 
 
-# --- What a conversation costs in history
+# --- The cost of a conversation in history
 
 
 @pytest.mark.parametrize(("window", "cache"), [(None, None), (10, None), (None, 0)])
@@ -238,7 +238,7 @@ async def test_a_turn_costs_the_same_however_long_the_conversation(
     assert len(inputs) == 24
     prompts, results = inputs[2::2], inputs[3::2]
     assert max(prompts) - min(prompts) < 40
-    assert max(prompts) < 400  # the prompt, and not the answer before it
+    assert max(prompts) < 400  # the prompt without the previous answer
     assert max(results) < 3000 + 400
     assert max(results) - min(results) < 40
     print(f"bytes of a turn: {prompts[-1]} + {results[-1]}, history {history_size(history)}; {watch}")  # noqa: T201

@@ -1,4 +1,4 @@
-"""Conversations reach the model whole, whatever happens to the workers that hold them."""
+"""Conversations reach the model complete, whatever happens to the workers that cache them."""
 
 import asyncio
 import sys
@@ -52,11 +52,11 @@ async def test_what_a_worker_does_not_keep_it_asks_for(runs: Runs, name: str, ca
     plan = PLANS[name]
     async with runs.worker(cache=cache) as watch:
         await runs.check(await runs.start(plan), plan)
-    # A query that meets the eviction of its run is lost, and asked again: calls count, not queries.
+    # A query that meets the eviction of its run is lost and repeated, so count calls instead of queries.
     asked = {(query.agent, query.call) for query in watch.asked}
     if cache is None and name != "one handle":
         assert len(asked) == TOO_LARGE.get(name, 0)
-    if cache == 0 and name != "one handle":  # all but each agent's first call, which is against nothing
+    if cache == 0 and name != "one handle":  # all but each agent's first call, which is no delta
         agents = plan.agents + (plan.scene in ("delegating", "in_turns"))
         first = agents if name not in ("large", "parallel") else 0
         assert len(asked) == len(runs.model.calls) - first
@@ -68,7 +68,7 @@ async def test_what_a_worker_does_not_keep_it_asks_for(runs: Runs, name: str, ca
 async def test_thirty_parallel_calls_without_the_workflow_cache_all_ask(
     runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Longer than a busy machine needs for one: what times out even so was lost.
+    # Longer than one query takes on a busy machine: a time-out means that it was lost.
     monkeypatch.setattr(f"{ASKING}.RPC_TIMEOUT", timedelta(seconds=30))
     plan = Plan("parallel", [f"pad={LARGE} a", "b"], agents=30)
     async with runs.worker(max_cached_workflows=0) as watch:
@@ -90,7 +90,7 @@ async def test_the_worker_restarts_between_any_two_calls(runs: Runs, name: str) 
     async with runs.worker():
         await runs.check(handle, plan)
     assert restarts >= len(runs.model.calls)
-    assert len(watch.asked) >= len(runs.model.calls) - 2  # the first of each agent is against nothing
+    assert len(watch.asked) >= len(runs.model.calls) - 2  # each agent's first call is no delta
 
 
 @pytest.mark.parametrize("cached", [None, pytest.param(1, marks=pytest.mark.slow), 0])
@@ -105,8 +105,8 @@ async def test_calls_land_on_any_of_three_workers(server: DevServer, runs: Runs,
         model = ScriptedModel(script)
         model.calls = runs.model.calls
         options: dict[str, Any] = {} if cached is None else {"max_cached_workflows": cached}
-        client = await Client.connect(server.address)  # two workers of a queue share no connection
-        # Eager, an activity would go to the worker of the workflow.
+        client = await Client.connect(server.address)  # workers of one queue do not share a connection
+        # An eager activity would go to the workflow's worker.
         return runs.worker(model=model, client=client, disable_eager_activity_execution=True, **options)
 
     plans = [replace(PLANS[name], tag=f" of {name}") for name in PLANS]
@@ -142,7 +142,7 @@ async def test_a_call_under_way_is_made_again_on_another_worker(runs: Runs, name
     assert len(runs.model.calls) == 7
 
 
-# --- Runs that go on in another one
+# --- Runs that continue in another run
 
 
 @pytest.mark.parametrize("cache", [None, 0])
@@ -222,14 +222,14 @@ async def test_a_run_reset_in_the_midst_of_a_call_goes_on(runs: Runs) -> None:
         await assert_replays(again, [Talk])
 
 
-# --- Workers that die, and none at all
+# --- Killed workers, and no workers
 
 
 async def be_killed(address: str, queue: str) -> None:
-    """Be a worker, as a process: print what the model is given, and never answer its third call."""
+    """Run a worker as a process: print the model's input, and never answer its third call."""
 
     def script(call: ScriptedCall) -> Reply:
-        print("\t".join(told([call])[0]), flush=True)  # noqa: T201  # what the test waits for
+        print("\t".join(told([call])[0]), flush=True)  # noqa: T201  # the test waits for this line
         return Reply(answer(call).events, wait_for=asyncio.Event().wait if len(call.messages) > 3 else None)
 
     runs = Runs(await Client.connect(address), {}, script)
@@ -279,7 +279,7 @@ async def test_a_call_waits_while_there_is_no_worker_for_workflows(
     plan, long_enough = replace(PLANS["large"], attempts=attempts), asyncio.Event()
 
     async def before(asked: Asked) -> None:
-        # An attempt asks for two seconds, the only one for longer.
+        # An attempt repeats its query for two seconds; the only attempt does so for longer.
         if asked.attempt > 2 or (attempts == 1 and len(watch.asked) > 3):
             long_enough.set()
 

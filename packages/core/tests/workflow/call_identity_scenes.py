@@ -1,4 +1,4 @@
-"""Activities that pay, and a model that asks for them by ids that count from 0 in each turn."""
+"""Activities that pay, and a model that calls them with ids that count from 0 in each turn."""
 
 import asyncio
 from collections.abc import Callable
@@ -50,7 +50,7 @@ CALL = ("pay", BOB, "call_0")
 
 
 def numbers_anew(*calls: Any) -> Callable[[ScriptedCall], Reply]:
-    """Return a model that asks for these calls once in each turn, as a server does that counts from 0."""
+    """Return a model that asks for these calls once per turn. Like some servers, it counts ids from 0."""
 
     def answer(call: ScriptedCall) -> Reply:
         if "toolResult" in call.messages[-1]["content"][-1]:

@@ -1,4 +1,4 @@
-"""The order of things where an agent is cancelled, and the tools, models and hooks that it cuts short."""
+"""The order of events around a cancelled agent, and the tools, models and hooks that it cuts short."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ from strands_temporal.testing import (
 )
 from strands_temporal.workflow import activity_as_hook, activity_as_tool
 
-# --- In which order things happen, plain and in a workflow: no time decides
+# --- The order of events, plain and in a workflow: time decides nothing
 
 Step: TypeAlias = Callable[[], Awaitable[None]]
 
@@ -73,7 +73,7 @@ async def take(step: str) -> None:
 
 
 async def do(step: Step) -> None:
-    """Take a step; for a workflow an activity takes it, where models and tools are."""
+    """Take a step. In a workflow, an activity takes it, on the worker with the models and tools."""
     if workflow.in_workflow():
         limit = timedelta(seconds=2 * SOON)
         await workflow.execute_activity(take, step.__name__, start_to_close_timeout=limit)
@@ -92,7 +92,7 @@ async def until_cancelled_plainly(name: str, tool_context: ToolContext[Any]) -> 
         name: Who runs.
     """
     await until_acted()
-    if not tool_context.cancel_signal.is_set():  # a sub-agent's is set a moment later
+    if not tool_context.cancel_signal.is_set():  # a sub-agent's signal is set a moment later
         assert await asyncio.to_thread(tool_context.cancel_signal.wait, SOON)
     return {"status": "error", "content": [{"text": "Tool execution cancelled"}]}
 
@@ -143,9 +143,10 @@ def soon_tool(make: AgentFactory) -> Any:
 
 
 def slow_model(first: Reply | None = None) -> Callable[[], ScriptedModel]:
-    """Return what makes a model that is slow to answer the first turn, after `first`.
+    """Return a factory of models that answer the first turn slowly, after `first`.
 
-    Plain, it sends its first chunk after the cancellation, which plain Strands sees only then; durable never.
+    In a plain agent, the first chunk comes after the cancellation, which Strands sees only then. In a
+    workflow, it never comes.
     """
     waits = iter([until_acted, for_good])
 
@@ -165,7 +166,7 @@ def slow_model(first: Reply | None = None) -> Callable[[], ScriptedModel]:
 
 
 def asks(*calls: Reply) -> Callable[[], ScriptedModel]:
-    """Return what makes a model that asks for `calls` in the first turn, one by one."""
+    """Return a factory of models that ask for `calls` in the first turn, one by one."""
 
     def script(call: ScriptedCall) -> Reply:
         if call.text.endswith("again"):
@@ -183,7 +184,7 @@ sub_agents: list[Agent] = []
 
 
 async def until_it_reaches_the_sub_agent() -> None:
-    """Wait for the cancellation in the plain agent, which hands it on by looking at intervals."""
+    """Wait for the cancellation in the plain agent, which passes it on by polling."""
     under_way.put_nowait(None)
     assert await asyncio.to_thread(sub_agents[0].cancel_signal.wait, SOON)
 
@@ -199,7 +200,7 @@ def with_sub_agent(tool_of_sub: Callable[[AgentFactory], Any] | None) -> Callabl
 
 
 class SlowHook(HookProvider):
-    """A hook before each tool call that waits for the cancellation: plain, or an activity."""
+    """A hook before each tool call that waits for the cancellation, as a plain function or an activity."""
 
     def __init__(self, make: AgentFactory) -> None:
         self.durable = make.durable
@@ -238,7 +239,7 @@ HELP = use_tool("helper", {"input": "help"})
 
 
 def sub_agent_script() -> Callable[[], ScriptedModel]:
-    """The agent and its helper share a model; the helper is the one that is asked for help."""
+    """The agent and its helper share a model. The prompt for help identifies the helper."""
     waits = iter([until_it_reaches_the_sub_agent, for_good])
 
     def make() -> ScriptedModel:

@@ -1,4 +1,4 @@
-"""What the tests of cancellations share: what runs on the worker until it is cancelled."""
+"""Shared by the tests of cancellations: calls that run on the worker until they are cancelled."""
 
 import asyncio
 from collections import defaultdict

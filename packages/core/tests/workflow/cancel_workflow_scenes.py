@@ -87,7 +87,7 @@ class SlowGuard(HookProvider):
 
 
 class Audit(HookProvider):
-    """After what happened, so also while a cancellation passes by."""
+    """A hook on an "after" event, which also runs while a cancellation passes through."""
 
     def __init__(self, event_type: type[Any]) -> None:
         self.event_type = event_type

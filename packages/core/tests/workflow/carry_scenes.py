@@ -1,4 +1,4 @@
-"""What the tests of continue-as-new share: a tool that asks, and how a run hands over to the next."""
+"""Shared by the tests of continue-as-new: a tool that asks, and the hand-over from run to run."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ async def delete_file(path: str, tool_context: ToolContext) -> str:
 
 
 async def next_run(handle: "WorkflowHandle[Any, Any]", run_id: str | None) -> str:
-    """Wait until the workflow has gone on in another run, and return its id; ten seconds at most."""
+    """Wait at most ten seconds until the workflow continues in another run; return that run's id."""
     for _ in range(1000):
         current = (await handle.describe()).run_id
         if current != run_id:
@@ -34,7 +34,7 @@ class CarriedInput:
 
 
 class HandsOver:
-    """Goes on until a signal has the run hand over to the next one."""
+    """Runs until a signal makes it hand over to the next run."""
 
     _handover = False
 

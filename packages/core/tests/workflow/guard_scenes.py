@@ -1,4 +1,4 @@
-"""What guards guard: a tool that must not run unjudged, and the model that asks for it."""
+"""For tests of guards: a tool that must not run without a verdict, and the model that asks for it."""
 
 from typing import Any
 

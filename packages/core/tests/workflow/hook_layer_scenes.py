@@ -1,4 +1,4 @@
-"""A tool, a policy that is asked, and a model that calls the tool, for what lies around a call."""
+"""A tool, a policy service, and a model that calls the tool, for tests of hooks around a call."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What tests of hooks share: callbacks by event, and tools, of which one is plain and an activity."""
+"""Shared by the tests of hooks: callbacks by event, and tools, one of them both plain and an activity."""
 
 import inspect
 from collections.abc import Callable
@@ -70,7 +70,7 @@ def tools_of(make: AgentFactory) -> list[Any]:
 
 
 class Hooks(HookProvider):
-    """Callbacks by event, and what they log and count."""
+    """Callbacks by event, with their log and counts."""
 
     def __init__(self, *callbacks: tuple[type[Any], Callable[["Hooks", Any], Any]], order: float = 0) -> None:
         self.callbacks = callbacks
@@ -96,7 +96,7 @@ class Hooks(HookProvider):
         return synchronous
 
     def first(self) -> bool:
-        """Tell whether this is asked for the first time."""
+        """Tell whether this is the first time."""
         self.seen += 1
         return self.seen == 1
 

@@ -1,4 +1,4 @@
-"""What the tests of idempotency keys share: the keys that activities saw, and the reset of a workflow."""
+"""Shared by the tests of idempotency keys: the keys that activities saw, and the reset of a workflow."""
 
 import asyncio
 import uuid

@@ -1,4 +1,4 @@
-"""An agent around its turns, as in plain Strands: scopes, two calls at once, guardrails, its result."""
+"""An agent around its turns, as in plain Strands: scopes, concurrent calls, guardrails, its result."""
 
 import asyncio
 from typing import Any
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.server
 
 
 def redacted() -> Reply:
-    """A model whose guardrail takes back what the user asked and what it answered."""
+    """A model whose guardrail redacts the user's prompt and its own answer."""
     start, *answer = say("something unspeakable").events
     redaction: Any = {
         "redactContent": {
@@ -46,7 +46,7 @@ async def test_a_guardrail_redacts_question_and_answer_as_locally(
 
 
 async def twice(agent: Agent) -> list[str]:
-    """Call an agent twice at once, and say how each call ended."""
+    """Call an agent twice concurrently, and return how each call ended."""
     ended = await asyncio.gather(agent.invoke_async("a"), agent.invoke_async("b"), return_exceptions=True)
     return sorted(type(end).__name__ if isinstance(end, BaseException) else str(end).strip() for end in ended)
 

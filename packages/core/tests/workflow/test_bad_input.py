@@ -44,7 +44,7 @@ class RaisingHook(HookProvider):
 
 
 class ARealModel(ScriptedModel):
-    """Stands for any provider: it must not run in the workflow."""
+    """Stands for any provider's model, which must not run in the workflow."""
 
 
 def agent(**options: Any) -> TemporalAgent:
@@ -55,7 +55,7 @@ def tool_of(function: Any, **options: Any) -> Any:
     return activity_as_tool(function, **options)
 
 
-# What is built -> the failure's type, and what its message must say.
+# Case -> the failure's type, and words of its message.
 WRONG_CONSTRUCTION: dict[str, tuple[Callable[[], Any], str, list[str]]] = {
     "unknown option": (
         lambda: agent(model="claude", start_to_close_timout=timedelta(seconds=1)),
@@ -138,7 +138,7 @@ WRONG_CONSTRUCTION: dict[str, tuple[Callable[[], Any], str, list[str]]] = {
 
 @workflow.defn
 class BuiltInInitWorkflow:
-    """Builds in `__init__`, where an ordinary exception would make the workflow task retry for ever."""
+    """Builds in `__init__`, where an ordinary exception would make the workflow task retry forever."""
 
     @workflow.init
     def __init__(self, case: str) -> None:
@@ -263,8 +263,7 @@ class UsersOwnBugWorkflow:
 
 @pytest.mark.server
 async def test_errors_outside_the_agent_keep_temporals_behaviour(agents: Agents) -> None:
-    """An ordinary exception of the workflow fails its task, so that a deploy can mend it: not ours to
-    change."""
+    """An ordinary exception of the workflow fails its task, so that a deploy can fix it. That stays."""
     async with agents(
         workflows=[UsersOwnBugWorkflow], models={"claude": lambda: ScriptedModel(say("hi"))}
     ) as env:

@@ -42,7 +42,7 @@ from strands_temporal.workflow import CancelSignal, activity_as_tool
 
 
 class CancelHandlers:
-    """The ways in which a client cancels an agent."""
+    """A client's ways to cancel an agent."""
 
     def __init__(self) -> None:
         self.signal: Any = None
@@ -172,7 +172,7 @@ async def test_a_client_cancels_the_agent_and_the_activity_is_told(
 async def test_a_cancel_signal_of_the_workflow_cancels_without_a_timer(
     agents: Agents, signal: str, preset: bool
 ) -> None:
-    # Temporal's sandbox lets nobody make a threading.Event.
+    # Temporal's sandbox forbids making a threading.Event.
     options: Any = {"workflow_runner": UnsandboxedWorkflowRunner()} if signal == "threading.Event" else {}
     model = on_first_turn(WAITING_MODEL)
     models = {"model": lambda: model}
@@ -186,7 +186,7 @@ async def test_a_cancel_signal_of_the_workflow_cancels_without_a_timer(
         if not options:
             await env.assert_replays(handle)
     assert not [e for e in history.events if e.event_type == EventType.EVENT_TYPE_TIMER_STARTED]
-    assert len(model.calls) == (1 if preset else 2)  # nothing is paid for a turn that was cancelled before
+    assert len(model.calls) == (1 if preset else 2)  # a turn cancelled before it costs nothing
 
 
 @pytest.mark.server
@@ -211,12 +211,12 @@ async def test_a_plain_tool_that_would_block_on_the_signal_is_told_what_to_write
     assert "await workflow.wait_condition(signal.is_set)" in result
 
 
-# --- Two things at once: they come to the workflow in one task, as after a worker's restart
+# --- Two events at once reach the workflow in one task, as after a worker's restart
 
 
 @workflow.defn
 class Elsewhere(CancelHandlers):
-    """Its activities run on another queue, so that they go on while no worker takes the workflow."""
+    """Its activities run on another queue, so that they continue while the workflow has no worker."""
 
     @workflow.run
     async def run(self, queue: str) -> list[Any]:
@@ -229,7 +229,7 @@ class Elsewhere(CancelHandlers):
 
 
 class Gate:
-    """An activity that ends when the test says so."""
+    """An activity that ends on the test's signal."""
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
@@ -295,7 +295,7 @@ async def _answered(handle: Any) -> None:
 
 
 async def same_twice(agent: Agent, cancel: bool) -> list[Any]:
-    """Call the agent twice with a token, and end the first call early."""
+    """Call the agent twice with one token, and end the first call early."""
     await do(begin)
     token = "the same request"
     first = asyncio.create_task(agent.invoke_async("go", idempotency_token=token))

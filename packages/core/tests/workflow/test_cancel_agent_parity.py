@@ -1,4 +1,4 @@
-"""`agent.cancel()` and `cancel_signal=` give what they give in a plain agent."""
+"""`agent.cancel()` and `cancel_signal=` have the same results as in a plain agent."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -56,7 +56,7 @@ from strands_temporal.testing import Scenario, ScriptedModel, run_parity, say, u
 
 
 class InFlight(HookProvider):
-    """Acts when a model call or a tool call is under way."""
+    """Acts while a model call or a tool call is running."""
 
     def __init__(self, event_type: type[Any], act: Callable[[], None], until: Step = until_under_way) -> None:
         self.event_type = event_type
@@ -88,10 +88,10 @@ def cancelling(
     """Return a `drive` that cancels the first turn and then calls the agent again.
 
     Args:
-        event_type: What is under way when the agent is cancelled; None cancels it before the turn.
+        event_type: What runs when the agent is cancelled; None cancels it before the turn.
         cancel: How.
         turns: The prompts.
-        until: What must have happened first.
+        until: Awaited before the cancellation.
         arguments: For the first `invoke_async`.
     """
 
@@ -196,7 +196,7 @@ SCENARIOS: dict[str, Scenario] = {
 async def test_parity(client: Client, name: str, worker_options: dict[str, Any]) -> None:
     parity = await asyncio.wait_for(run_parity(client, SCENARIOS[name], **worker_options), 60)
     if name == "before the turn":
-        del parity.plain.given[0]  # plain, the model is asked and its first chunk thrown away
+        del parity.plain.given[0]  # a plain agent calls the model and drops its first chunk
     parity.assert_equal()
     reason = "end_turn" if name == "deferred, during the last model call" else "cancelled"
     assert f"['{reason}'" in parity.durable.messages[-1]["content"][0]["text"]

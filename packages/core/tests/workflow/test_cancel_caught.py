@@ -1,4 +1,4 @@
-"""What catches the cancellation of its workflow goes on, and its agents are usable."""
+"""A workflow that catches its cancellation goes on, and its agents stay usable."""
 
 import asyncio
 import itertools
@@ -44,7 +44,7 @@ class Catching:
 
 
 def on_second_turn(first: Reply) -> Callable[[ScriptedCall], Reply]:
-    """Answer the second turn; before it ask for `first`."""
+    """Reply with `first` in the first turn, and answer the second."""
 
     def script(call: ScriptedCall) -> Reply:
         return say("here again") if call.text.endswith("again") else first
@@ -95,7 +95,7 @@ def assert_valid(messages: list[Any]) -> None:
 
 @workflow.defn
 class CancelledTwice:
-    """The second cancellation comes while the first is still waited for."""
+    """A second cancellation comes while the workflow still waits after the first."""
 
     @workflow.run
     async def run(self) -> str:
@@ -161,7 +161,7 @@ async def test_a_reader_that_leaves_frees_the_agent(agents: Agents) -> None:
 
 @workflow.defn
 class InHandler:
-    """Its turns run in an update handler, which a cancellation of the workflow does not reach."""
+    """Its turns run in an update handler, which the workflow's cancellation does not reach."""
 
     def __init__(self) -> None:
         self.agent = BUILD["model"]()

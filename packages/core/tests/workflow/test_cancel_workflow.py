@@ -1,4 +1,4 @@
-"""A workflow that is cancelled while its agent waits: it ends Cancelled, and what it waited for is told."""
+"""A workflow cancelled while its agent waits: it ends Cancelled, and the calls it waits for learn of it."""
 
 import asyncio
 from collections.abc import Callable
@@ -37,7 +37,7 @@ SUB_AGENT = first_then_waits(use_tool("helper", {"input": "help"}))
 
 @workflow.defn
 class Waiting:
-    """Builds what a case names, calls it, and never catches a cancellation."""
+    """Builds the agent of a case, calls it, and never catches a cancellation."""
 
     @workflow.run
     async def run(self, case: str) -> str:
@@ -45,7 +45,7 @@ class Waiting:
 
 
 CASES: list[tuple[str, Callable[[ScriptedCall], Reply], list[str], list[str]]] = [
-    # case, script of "model", what must have started, what must be told
+    # case, script of "model", calls that must start, calls that must learn of the cancellation
     ("model", waits("model"), ["model"], ["model"]),
     ("plain agent", waits("model"), ["model"], ["model"]),
     ("tool, concurrent", TOOL, ["a"], ["a"]),
@@ -89,7 +89,7 @@ async def test_the_workflow_ends_cancelled_and_what_ran_is_told(
         for name in told:
             await asyncio.wait_for(stopped[name].wait(), SOON)
         if case == "waits for the clean-up":
-            assert await closed_activities(handle) == 2  # the model's and the tool's, which was waited for
+            assert await closed_activities(handle) == 2  # the model's and the tool's, which was awaited
         await env.assert_replays(handle)
     assert (len(model.calls), len(sub.calls)) == calls
     assert not started["a second model call"].is_set()
@@ -117,7 +117,7 @@ async def test_an_abandoned_activity_is_not_told(agents: Agents) -> None:
 
 @workflow.defn
 class Sleeping(Waiting):
-    """Its tool waits for a timer; nothing runs on the worker then."""
+    """Its tool waits for a timer, so nothing runs on the worker."""
 
     @workflow.run
     async def run(self, case: str) -> str:

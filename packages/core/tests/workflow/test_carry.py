@@ -1,4 +1,4 @@
-"""An agent over continue-as-new: what it carries, and requests that are sent again."""
+"""An agent over continue-as-new: what it carries, and repeated requests."""
 
 import asyncio
 import uuid
@@ -93,7 +93,7 @@ async def test_the_guides_chat_goes_on_over_continue_as_new(agents: Agents) -> N
         await env.assert_replays(chat)
 
 
-# --- An agent that is carried
+# --- A carried agent
 
 
 @workflow.defn
@@ -193,7 +193,7 @@ async def test_a_pending_interrupt_survives_and_is_answered_in_the_next_run(agen
         assert resumed["stop"] == "end_turn"
         assert "deleted x: yes" in resumed["text"]
         await chat.terminate()
-    assert len(model.calls) == 2  # the call that asked for the tool was not made again
+    assert len(model.calls) == 2  # the call that asked for the tool was not repeated
 
 
 async def test_a_request_sent_again_after_continue_as_new_is_answered_and_not_done_again(

@@ -18,14 +18,14 @@ pytestmark = pytest.mark.server
 
 
 def as_a_chain(make: Any, tool: Any) -> Agent:
-    """Return a host with a sub-agent, which has one of its own with the tool; both keep their context."""
+    """Return a host with a sub-agent, whose sub-agent has the tool. Both sub-agents keep their context."""
     archive = make(name="archive", system_prompt="archive", tools=[tool])
     clerk = make(name="clerk", system_prompt="clerk", tools=[archive.as_tool(preserve_context=True)])
     return make(system_prompt="host", tools=[clerk.as_tool(preserve_context=True)])
 
 
 def in_a_chain(call: ScriptedCall) -> Reply:
-    """Hand what is asked for down the chain, and say up the chain what came of it."""
+    """Pass the request down the chain, and report the result back up."""
     if "toolResult" in call.messages[-1]["content"][0]:
         return say(f"{call.system_prompt}({len(call.messages)}) {call.text}".replace("\n", ""))
     below = {"host": "clerk", "clerk": "archive"}.get(str(call.system_prompt))
@@ -104,7 +104,7 @@ async def test_sub_agents_that_remember_go_on_and_answer_what_they_asked(agents:
         await hand_over(chat)
         asked = await chat.execute_update(
             ChainWorkflow.ask, "delete it"
-        )  # in a run of its own, and answered in the next
+        )  # asked in one run, and answered in the next
         paused = await plain.invoke_async("delete it")
         assert asked == [interrupt.id for interrupt in paused.interrupts or ()]
         await hand_over(chat)

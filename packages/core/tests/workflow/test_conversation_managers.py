@@ -1,4 +1,4 @@
-"""Conversation managers in a workflow: which work as in a plain agent, and which is refused at once."""
+"""Conversation managers in a workflow: those that work as in a plain agent, and the one that is refused."""
 
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
@@ -50,14 +50,14 @@ class Shortener(Model):
 
 
 class Halving(SummarizingConversationManager):
-    """A user's own manager, that does not summarize after all."""
+    """A user's own manager, which does not call a model after all."""
 
     def reduce_context(self, agent: Agent, e: Exception | None = None, **kwargs: Any) -> None:
         del agent.messages[: len(agent.messages) // 2 // 2 * 2]
 
 
 class Renamed(SummarizingConversationManager):
-    """A user's class that keeps Strands' way."""
+    """A user's subclass with Strands' behaviour."""
 
 
 REFUSED: dict[str, Callable[[], SummarizingConversationManager]] = {
@@ -142,7 +142,7 @@ async def test_a_plain_agent_is_refused_before_its_first_call(agents: Agents) ->
     assert not model.calls
 
 
-# --- What works, at an overflow -----------------------------------------------------------------------------
+# --- Managers that work, at an overflow ---------------------------------------------------------------------
 
 
 def long_conversation() -> list[Any]:

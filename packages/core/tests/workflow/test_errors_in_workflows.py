@@ -1,4 +1,4 @@
-"""Errors that could keep a workflow task retrying, or say too little: each ends its workflow and says why."""
+"""Errors that could make a workflow task retry, or say too little: each ends its workflow and says why."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Every hook event of an agent and every field that a hook may write: the same as in a plain agent."""
+"""All hook events of an agent, and all fields that a hook may write, work as in a plain agent."""
 
 import dataclasses
 import inspect
@@ -62,7 +62,7 @@ def once(field: str, value: Any) -> Callable[[Hooks, Any], None]:
 
 
 async def later(hooks: Hooks, event: BeforeToolCallEvent[Any]) -> None:
-    """An async hook; in a workflow this is a durable activity, in a plain agent a call."""
+    """An async hook: a durable activity in a workflow, a plain call otherwise."""
     doubled: Any
     if workflow.in_workflow():
         doubled = await execute_activity(double, [event.tool_use["input"]["number"]], OPTIONS)

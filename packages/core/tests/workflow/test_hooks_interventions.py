@@ -40,7 +40,7 @@ pytestmark = pytest.mark.server
 
 
 class Policy(InterventionHandler):
-    """Decides by what it is given: a method's name, and a function of the event."""
+    """Decides by a given function of the event, in the method with a given name."""
 
     def __init__(self, method: str, decide: Callable[[Any], Any], name: str = "policy") -> None:
         self._name = name
@@ -224,7 +224,7 @@ async def test_human_in_the_loop(
         [double],
     )
     parity = await run_parity(client, scenario, **with_cache(worker_options, cache))
-    for seen in (parity.plain, parity.durable):  # the tools run at once: which is first is chance
+    for seen in (parity.plain, parity.durable):  # the tools run concurrently, in any order
         seen.hook_events.sort(key=str)
         seen.tool_results.sort(key=str)
         seen.given.sort(key=str)

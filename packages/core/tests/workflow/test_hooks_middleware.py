@@ -54,7 +54,7 @@ def terse(context: InvokeModelContext) -> InvokeModelContext:
 
 
 async def without_model(context: InvokeModelContext, next_fn: Any) -> Any:
-    """Answer the second call itself."""
+    """Let the first call through, and answer the second without the model."""
     if len(context.messages) < 3:
         async for event in next_fn(context):
             yield event

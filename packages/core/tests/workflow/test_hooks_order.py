@@ -1,4 +1,4 @@
-"""The order of hook events and what they say, plugins of one's own, and what is printed and counted: once."""
+"""The order and content of hook events, a user's own plugins, and output and counts that happen once."""
 
 import dataclasses
 import json
@@ -32,7 +32,7 @@ from strands_temporal.workflow import activity_as_tool
 pytestmark = pytest.mark.server
 
 
-# --- Order, and what the events say
+# --- The order and content of events
 
 
 def describe(event: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The idempotency key of a tool call: the same whenever the call is made again, another for another call."""
+"""The idempotency key of a tool call: the same when the call is repeated, another for another call."""
 
 import asyncio
 import json
@@ -78,7 +78,7 @@ ACTIVITIES = [pay, pay_at_last, pay_if_agreed]
 
 
 async def paid(agents: Agents, *steps: Step, prompts: int = 1, **options: Any) -> ScriptedModel:
-    """Run the script and return its model; the keys are in `keys`."""
+    """Run the script and return its model. Afterwards `keys` has the keys."""
     model = ScriptedModel(*steps)
     async with agents(
         workflows=[PayWorkflow], activities=ACTIVITIES, models={"m": lambda: model}, **options
@@ -152,7 +152,7 @@ class CallerWorkflow:
     async def run(self) -> str:
         agent = TemporalAgent("m", tools=[activity_as_tool(pay)], callback_handler=None)
         await agent.tool_async.pay(amount=1)
-        result = await agent.tool_async.pay(amount=1)  # another call, though with the same arguments
+        result = await agent.tool_async.pay(amount=1)  # another call, although with the same arguments
         return result["content"][0].get("text", "")
 
 
@@ -229,14 +229,14 @@ async def test_the_same_over_a_reset(agents: Agents) -> None:
         handle = await env.start(PayWorkflow.run, ["go"])
         assert await handle.result() == "it said: paid"
         assert await reset_before_the_tool(env, handle) == "it said: paid"
-    assert len(keys) == 2  # it was paid again, and the shop can tell
+    assert len(keys) == 2  # paid twice, but the shop can tell by the key
     assert len(set(keys)) == 1
     assert len(model.calls) == 3
 
 
 @workflow.defn
 class CarriedPaymentWorkflow:
-    """Asks in the first run, and pays in the second."""
+    """Asks in the first run and pays in the second."""
 
     @workflow.run
     async def run(self, carry: AgentCarry | None) -> str:
@@ -266,7 +266,7 @@ async def test_the_same_over_an_interrupt_and_continue_as_new(agents: Agents) ->
     assert len(set(keys)) == 1
 
 
-# --- Where there is none ------------------------------------------------------------------------------------
+# --- Calls without a key ------------------------------------------------------------------------------------
 
 
 @activity.defn

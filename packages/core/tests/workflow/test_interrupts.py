@@ -49,7 +49,7 @@ def echo(call: ScriptedCall) -> Reply:
 
 
 async def asked_and_answered(agent: Agent) -> AgentResult:
-    """Drive an agent that pauses until it ends, answering "yes" each time, three times at most."""
+    """Drive a pausing agent to its end, with the answer "yes" each time, at most three times."""
     result = await agent.invoke_async("go")
     for _ in range(3):
         if result.stop_reason != "interrupt":
@@ -110,7 +110,7 @@ async def test_an_activity_tool_pauses_and_gets_its_answer_as_a_plain_tool_does(
         activities=[delete_file],
     )
     parity = await run_parity(client, scenario, **worker_options)
-    for seen in (parity.plain, parity.durable):  # two tools in parallel: the order among them may differ
+    for seen in (parity.plain, parity.durable):  # two parallel tools, in any order
         seen.hook_events.sort(key=str)
         seen.tool_results.sort(key=str)
     parity.assert_equal()
@@ -198,7 +198,7 @@ async def test_tool_context_without_the_parameter_says_what_to_write(agents: Age
 
 
 @activity.defn
-async def wrong_context(tool_context: ToolContext) -> str:  # Strands' own class: it cannot cross
+async def wrong_context(tool_context: ToolContext) -> str:  # Strands' own class, which cannot be sent
     """Never runs."""
     return ""
 

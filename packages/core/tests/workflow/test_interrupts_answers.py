@@ -1,4 +1,4 @@
-"""Answers to interrupts in a workflow: ids over a replay, answers before the question, answers to nothing."""
+"""Answers to interrupts in a workflow: ids in a replay, answers before the question, unmatched answers."""
 
 import asyncio
 import uuid
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.server
 
 @workflow.defn
 class PaymentsWorkflow:
-    """The recipe of the docs: answers are kept by the interrupt's name, whenever they come."""
+    """The recipe of the docs: it keeps answers under the interrupt's name, whenever they come."""
 
     def __init__(self) -> None:
         self.answers: dict[str, str] = {}
@@ -98,7 +98,7 @@ async def test_ids_are_the_same_on_another_worker_which_goes_on(agents: Agents, 
         assert await same.query(PaymentsWorkflow.pending) == before
         for amount in (1, 3):
             await same.signal(PaymentsWorkflow.answer, args=[f"pay {amount}", "then"])
-        # In the order in which they got their results, as plain Strands has it.
+        # In the order of their results, as in plain Strands.
         assert await same.result() == "read: 2 paid: first\n1 paid: then\n3 paid: then"
         await env.assert_replays(same)
 

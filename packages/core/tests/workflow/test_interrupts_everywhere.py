@@ -1,4 +1,4 @@
-"""Interrupts from wherever Strands knows them, in a workflow as in a plain agent."""
+"""Interrupts from every source in Strands, in a workflow as in a plain agent."""
 
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
@@ -48,7 +48,7 @@ class AskingHook(HookProvider):
             registry.add_callback(event, self.ask)
 
     def ask(self, event: Any) -> None:
-        # One name, several questions: an answer is its call's.
+        # One name, several questions: each answer belongs to its call.
         reason = event.tool_use["input"]["amount"] if isinstance(event, BeforeToolCallEvent) else "all"
         answer = event.interrupt("pay", reason=reason)
         if isinstance(event, BeforeToolCallEvent):
@@ -120,7 +120,7 @@ async def parity_of(
     drive: Any,
     cache: Any = None,
 ) -> Parity:
-    """Run both ways; tools run at once, so which is first is chance."""
+    """Run both ways, and ignore the order of concurrent tools."""
     made: list[ScriptedModel] = []
 
     def remembered() -> ScriptedModel:
@@ -154,7 +154,7 @@ async def test_several_at_once_are_answered_each(
         return result
 
     parity = await parity_of(client, worker_options, three_payments, SOURCES[source], drive, cache)
-    parity.assert_equal()  # the ids too, which the last message holds
+    parity.assert_equal()  # including the ids, which are in the last message
     text = parity.durable.text or ""
     if source != "an intervention":
         assert all(f"yes {n}" in text for n in (1, 2, 3))
@@ -166,7 +166,7 @@ async def test_several_at_once_are_answered_each(
 async def test_some_are_answered_and_the_others_later(
     client: Client, worker_options: dict[str, Any], source: str, cache: Any
 ) -> None:
-    """What plain Strands does: it asks again for the others, and keeps the answers it has."""
+    """Plain Strands does this: it asks again for the missing answers, and keeps those it has."""
 
     async def drive(agent: Agent) -> AgentResult:
         result = await agent.invoke_async("go")
@@ -182,7 +182,7 @@ async def test_some_are_answered_and_the_others_later(
         return result
 
     parity = await parity_of(client, worker_options, three_payments, SOURCES[source], drive, cache)
-    parity.assert_equal()  # the rounds too
+    parity.assert_equal()  # including the rounds
     assert parity.durable.stop_reason == "end_turn"
     assert (parity.durable.text or "").count("paid") == 3
 
@@ -218,7 +218,7 @@ async def test_before_all_tools_and_in_one(
 
 
 def company(call: ScriptedCall) -> Reply:
-    """Every agent passes its task on to the tool it has, and says what came back."""
+    """Every agent passes its task to its tool, and repeats the result."""
     if len(call.messages) > 1:
         return say(f"[{call.text.strip()}]")
     (name,) = call.tool_names
@@ -277,5 +277,5 @@ async def test_two_sub_agents_ask_at_once(client: Client, worker_options: dict[s
         ),
         drive,
     )
-    # No parity: in a plain agent the second one's lock is not free until the garbage collector comes.
+    # No parity: in a plain agent, the second one's lock stays taken until the garbage collector runs.
     assert parity.durable.text == "[[7 paid: yes 0]\n\n[7 paid: yes 1]]\n"

@@ -1,4 +1,4 @@
-"""Changes in the invocation state, from a tool's copy to the caller's."""
+"""Changes in the invocation state, from a tool's copy to the caller's object."""
 
 from typing import Any
 

@@ -25,8 +25,8 @@ pytestmark = pytest.mark.server
 
 
 def answer(call: ScriptedCall) -> Reply:
-    """Extract a fact where asked to, search once, and say what was found or put before the model."""
-    if not call.tool_names:  # the extractor's own call
+    """Extract a fact when asked to, search once, and repeat what was found or injected."""
+    if not call.tool_names:  # the extractor's call
         return say(json.dumps([{"content": "Ada prefers tea"}]))
     if "toolResult" in call.messages[-1]["content"][0]:
         return say(call.text)
@@ -45,9 +45,9 @@ def build(make: AgentFactory) -> Agent:
 
 
 async def drive(agent: Agent) -> AgentResult:
-    """Tell a fact, ask with what is injected, and search; each turn is extracted before the next begins."""
+    """Tell a fact, ask with injected memories, and search. Each turn is extracted before the next begins."""
     await agent.invoke_async("I am Ada and I prefer tea")
-    await agent.shutdown_async()  # what was begun in the background is done
+    await agent.shutdown_async()  # waits for background work
     await agent.invoke_async("what does Ada prefer?")
     await agent.shutdown_async()
     result = await agent.invoke_async("search it")

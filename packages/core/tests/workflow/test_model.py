@@ -1,4 +1,4 @@
-"""A model call: what crosses, what comes back, and what happens on a cancel or a restart."""
+"""A model call: its input, its result, and its behaviour on a cancellation or a restart."""
 
 import asyncio
 import logging
@@ -63,15 +63,15 @@ async def test_invocation_state_crosses_without_strands_keys_and_names_what_cann
     with caplog.at_level(logging.WARNING):
         async with agents(workflows=[InvocationStateWorkflow], models={"model": lambda: model}) as env:
             await env.run(InvocationStateWorkflow.run)
-    for call in model.calls:  # after a tool call too, when Strands puts the conversation into the state
+    for call in model.calls:  # even after a tool call, when Strands puts the conversation into the state
         assert call.invocation_state == {
             "tenant": "acme",
             "limits": {"n": 1},
             "blob": b"\x00\xff",
-            "request_state": {},  # Strands' own; a model may count on it
+            "request_state": {},  # Strands' own key, which a model may rely on
         }
     named = [record for record in caplog.records if "key=<handle>" in record.getMessage()]
-    assert len(named) == 1  # once: not again at the second call, nor at the replay
+    assert len(named) == 1  # once: neither at the second call nor at the replay
 
 
 class StatefulModel(ScriptedModel):
@@ -119,7 +119,7 @@ async def test_an_answer_in_500_chunks_costs_its_text_in_history(agents: Agents)
 async def test_bytes_and_types_cross_with_the_plugin_on_the_worker_only(
     client: Client, worker_options: dict[str, Any]
 ) -> None:
-    """The client, and so the worker, then has the SDK's default converter."""
+    """The client, and so the worker, then uses the SDK's default converter."""
 
     def look(call: ScriptedCall) -> Reply:
         if len(call.messages[0]["content"]) < 2:
@@ -285,7 +285,7 @@ async def test_cancelling_the_workflow_stops_the_model_call(agents: Agents) -> N
         assert isinstance(failure.value.cause, CancelledError)
         await asyncio.wait_for(
             stopped.wait(), 20
-        )  # the heartbeat told the activity: no more tokens are paid for
+        )  # the heartbeat told the activity: nobody pays for more tokens
         await env.assert_replays(handle)
     assert len(model.calls) == 1
 
@@ -365,7 +365,7 @@ async def test_another_worker_goes_on_and_nothing_is_paid_twice(
     go_on.set()
     async with worker():
         assert await asyncio.wait_for(handle.result(), 60) == "after the restart: once\n"
-    assert [len(model.calls) for model in models] == [2, 1]  # only the interrupted call was made again
+    assert [len(model.calls) for model in models] == [2, 1]  # only the interrupted call was repeated
     await assert_replays(handle, [PromptWorkflow])
 
 

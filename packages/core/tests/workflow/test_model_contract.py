@@ -29,7 +29,7 @@ HELLO: Messages = [{"role": "user", "content": [{"text": "hello, you there"}]}]
 
 
 class Configured(ScriptedModel):
-    """Answers its own temperature."""
+    """Answers with its own temperature."""
 
     def __init__(self) -> None:
         super().__init__(lambda call: say(f"{self.get_config().get('temperature', 'default')}"))
@@ -54,7 +54,7 @@ class SharedHandleWorkflow:
 
 @pytest.mark.server
 async def test_a_handle_made_at_import_keeps_the_runs_apart(agents: Agents) -> None:
-    """Unsandboxed, the runs share the module and so the handle; a replay of one must not need the other."""
+    """Unsandboxed runs share the module and so the handle. A replay of one must not need the other."""
     models = {"model": Configured}
     options: Any = {"workflow_runner": UnsandboxedWorkflowRunner()}
     async with agents(workflows=[SharedHandleWorkflow], models=models, **options) as env:
@@ -66,7 +66,7 @@ async def test_a_handle_made_at_import_keeps_the_runs_apart(agents: Agents) -> N
 def test_a_handle_is_copied_and_pickled_with_what_it_was_given() -> None:
     model = TemporalModel("m", context_window_limit=5, summary="label")
     model.update_config(temperature=1)
-    for twin in (copy.deepcopy(model), copy.copy(model), pickle.loads(pickle.dumps(model))):  # noqa: S301  # its own
+    for twin in (copy.deepcopy(model), copy.copy(model), pickle.loads(pickle.dumps(model))):  # noqa: S301  # its own data
         assert repr(twin) == "TemporalModel('m')"
         assert twin.get_config() == {"context_window_limit": 5, "temperature": 1}
     twin = copy.deepcopy(model)
@@ -85,7 +85,7 @@ async def test_outside_a_workflow_a_handle_says_so() -> None:
 
 
 class Counting(ScriptedModel):
-    """Counts by itself."""
+    """Has its own token count."""
 
     counted: list[Any]
 
@@ -138,7 +138,7 @@ async def test_a_count_that_fails_is_an_estimate(agents: Agents) -> None:
         assert await env.run(CountWorkflow.run, True) == [7]
 
 
-# --- What else Strands passes
+# --- Other arguments from Strands
 
 
 class Writing(ScriptedModel):

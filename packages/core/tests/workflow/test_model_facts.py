@@ -1,4 +1,4 @@
-"""What is known of a model in the workflow, and its configuration, over the activity boundary."""
+"""A model's metadata and its configuration, as the workflow sees them across the activity boundary."""
 
 import base64
 import copy
@@ -23,7 +23,7 @@ from strands_temporal.testing import ScriptedModel, say
 
 
 class Secretive(ScriptedModel):
-    """A provider whose configuration holds what a real one's does, secrets among it."""
+    """A provider with a realistic configuration, including secrets."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -73,11 +73,11 @@ async def test_facts_come_with_the_first_answer_and_secrets_stay(agents: Agents)
     assert "sk-in" not in _plain_text(history)
     assert (
         _plain_text(history).count('"max_tokens":77') == 2
-    )  # with one of two answers, and as this run's result
+    )  # in one of two answers, and in this run's result
 
 
 def _plain_text(history: str) -> str:
-    """Return the history with its payloads, which are base64, as text."""
+    """Return the history as text, with its base64 payloads decoded."""
     payloads = re.findall(r'"data": "([A-Za-z0-9+/=]+)"', history)
     return "\n".join([history, *(base64.b64decode(data).decode("utf-8", "replace") for data in payloads)])
 
@@ -165,7 +165,7 @@ def test_where_strands_keeps_that_a_provider_enforces_structured_output() -> Non
 
 
 class Configured(ScriptedModel):
-    """Answers its own temperature."""
+    """Answers with its own temperature."""
 
     def __init__(self) -> None:
         super().__init__(lambda call: say(f"{self.get_config().get('temperature', 'default')}"))
@@ -196,7 +196,7 @@ async def test_update_config_reaches_the_model_and_nobody_else(agents: Agents) -
         return made[-1]
 
     async with agents(workflows=[UpdateConfigWorkflow], models={"model": make}) as env:
-        for _ in range(2):  # the second time nothing is made anew
+        for _ in range(2):  # the second run makes nothing new
             said, config = await env.run(UpdateConfigWorkflow.run)
             assert said == ["default", "0.7", "default", "0.9", "0.9"]
             assert config == {"model_id": "scripted", "temperature": 0.9, "params": {"seed": 1}}

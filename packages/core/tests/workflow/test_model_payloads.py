@@ -1,4 +1,4 @@
-"""Bytes keep their type with every converter, and what is too large is refused with a reason."""
+"""Bytes keep their type with every converter, and a payload that is too large is refused with a reason."""
 
 import asyncio
 import base64
@@ -42,7 +42,7 @@ MIB = 1024 * 1024
 
 
 class Scrambled(PayloadCodec):
-    """Stands for encryption: nothing of a payload can be read."""
+    """Stands for encryption: payloads are unreadable."""
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         return [
@@ -69,7 +69,7 @@ class Compressed(PayloadCodec):
 
 
 class OwnJSON(EncodingPayloadConverter):
-    """A user's own: JSON in base85."""
+    """A user's own converter: JSON in base85."""
 
     def __init__(self) -> None:
         self._json = JSONPlainPayloadConverter()
@@ -125,8 +125,8 @@ ANSWERED: Any = (
 
 async def converse(agent: Agent) -> Any:
     await agent.invoke_async(MEDIA)
-    await agent.invoke_async("again")  # the model's own bytes go back to it
-    # The SDK's JSON converter sorts keys, and so does this.
+    await agent.invoke_async("again")  # sends the model's own bytes back to it
+    # pformat sorts keys, like the SDK's JSON converter.
     return [pformat(message["content"], width=1000) for message in agent.messages]
 
 
@@ -212,7 +212,7 @@ async def test_the_largest_call_that_is_not_refused_passes_the_server(
     handle = await run_with(client, *arguments, LARGEST_PAYLOAD, "x", False)
     assert await handle.result() == 3
     (size,) = await scheduled(handle)
-    assert size <= LARGEST_PAYLOAD  # what is large goes by query
+    assert size <= LARGEST_PAYLOAD  # large payloads go by query
 
 
 async def test_a_call_that_is_too_large_ends_the_workflow_and_is_not_sent(
@@ -238,7 +238,7 @@ async def test_a_call_that_is_too_large_ends_the_workflow_and_is_not_sent(
 async def test_a_call_is_measured_as_its_converter_writes_it(
     client: Client, worker_options: dict[str, Any]
 ) -> None:
-    """The SDK's default converter, there with the plugin on the worker only, writes é as \\u00e9."""
+    """The SDK's default converter, in use when only the worker has the plugin, writes é as \\u00e9."""
     queue = f"escaped-{uuid.uuid4()}"
     plugins = [StrandsPlugin(models={"model": lambda: ScriptedModel(say("ok"), say("ok"))})]
     async with Worker(

@@ -1,4 +1,4 @@
-"""What a provider is asked over HTTP is the same from a plain agent and from a durable one."""
+"""A provider gets the same HTTP requests from a plain agent and from a durable one."""
 
 import json
 from collections.abc import Awaitable, Callable, Generator
@@ -72,7 +72,7 @@ class InMemorySession(SessionManager):
 
 @dataclass(frozen=True)
 class Case:
-    """A conversation, what the provider says in it, and what tells that its requests hold the point of it."""
+    """A conversation, the provider's answers, and a check that the requests contain the case's subject."""
 
     provider: str
     drive: Callable[[Model], Awaitable[Any]]
@@ -110,7 +110,7 @@ async def own_structured_output(model: Model) -> Any:
 
 
 def local_address() -> type[BaseModel]:
-    """Return a class with nested ones, that nobody can import by its name."""
+    """Return a class with nested classes, which cannot be imported by name."""
 
     class Person(Address):
         """Somebody who lives somewhere."""
@@ -252,7 +252,7 @@ def http() -> Generator[Provider]:
 
 
 def asked(http: Provider) -> list[Any]:
-    """Return the requests without the model's name, by which Strands remembers what a model refused."""
+    """Return the requests without the model's name, under which Strands remembers what the model refused."""
     return [
         (path, {key: value for key, value in body.items() if key != "model"}) for path, body in http.requests
     ]

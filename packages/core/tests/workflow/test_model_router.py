@@ -53,7 +53,7 @@ Build = Callable[..., Agent]
 
 
 class Noting(FallbackStrategy):
-    """Strands' fallback, which writes down what it sees."""
+    """Strands' fallback, which records what it sees."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -176,11 +176,11 @@ async def test_the_auxiliary_model_works_by_name(agents: Agents) -> None:
     assert [len(main.calls), len(judge.calls)] == [2, 2]
 
 
-# --- A call that was cut short is no failure of its model
+# --- A call that is cut short is not its model's failure
 
 
 class Cut:
-    """A model that does not answer its first calls, and says what the test does to them."""
+    """A model that does not answer its first calls, and tells the test when they run."""
 
     def __init__(self, first: int = 1, *, swallows: bool = False) -> None:
         self.calls, self.under_way = 0, asyncio.Event()
@@ -282,7 +282,7 @@ async def test_an_operator_does_not_make_the_router_fall_back(agents: Agents, ho
             await service.reset_activity(ResetActivityRequest(**which))
         else:
             await service.pause_activity(PauseActivityRequest(**which))
-            while not await is_paused(handle):  # noqa: ASYNC110  # the server tells nobody
+            while not await is_paused(handle):  # noqa: ASYNC110  # the server does not announce it
                 await asyncio.sleep(0.05)
             await service.unpause_activity(UnpauseActivityRequest(**which))
         assert await run.ends(env, handle) == "big"
@@ -290,7 +290,7 @@ async def test_an_operator_does_not_make_the_router_fall_back(agents: Agents, ho
 
 
 async def is_paused(handle: WorkflowHandle[Any, Any]) -> bool:
-    """Tell whether the attempt that was paused has ended."""
+    """Tell whether the paused attempt has ended."""
     (pending,) = (await handle.describe()).raw_description.pending_activities
     return pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_PAUSED
 
@@ -324,7 +324,7 @@ async def test_a_call_made_anew_has_the_rest_of_its_time(agents: Agents) -> None
 
 @workflow.defn
 class OneAttempt:
-    """An agent whose model has one attempt, and none to fall back to."""
+    """An agent whose model has one attempt and no fallback."""
 
     @workflow.run
     async def run(self, _seconds: float | None) -> str:

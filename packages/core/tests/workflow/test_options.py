@@ -1,4 +1,4 @@
-"""Activity options: what is accepted, what is refused and with which words, and what wins over a default."""
+"""Activity options: those accepted, those refused and their messages, and precedence over defaults."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -76,7 +76,7 @@ def test_an_unknown_option_is_named_with_the_known_ones() -> None:
         merge_options("TemporalModel('m')", {}, {"start_to_close": timedelta(seconds=1)})
     for name in VALUES:
         assert repr(name) in str(refused.value)
-    assert "activity_id" not in str(refused.value)  # it is not on offer
+    assert "activity_id" not in str(refused.value)  # it is not offered
 
 
 @pytest.mark.parametrize("name", DURATIONS)
@@ -110,7 +110,7 @@ def test_a_retry_policy_must_be_temporals(value: object) -> None:
     ],
 )
 def test_other_options_of_a_wrong_type_are_refused(name: str, value: object) -> None:
-    # In a workflow they would fail its task again and again, when the activity is scheduled.
+    # Otherwise, scheduling the activity would fail the workflow task again and again.
     with pytest.raises(AgentTypeError, match=rf"owner: {name}={value!r} is not a "):
         merge_options("owner", {}, {name: value})
 

@@ -1,4 +1,4 @@
-"""What belongs into a workflow says so outside of one, and what to use there."""
+"""API for workflows only: outside of one it says so, and names the alternative."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

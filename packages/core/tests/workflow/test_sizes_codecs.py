@@ -1,4 +1,4 @@
-"""Sizes count through any codec, and are the same at each replay, by other releases and with other limits."""
+"""Size checks work with any codec, and stay the same in replays by other releases and with other limits."""
 
 import asyncio
 import base64
@@ -33,7 +33,7 @@ class Codec(PayloadCodec):
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         self.ran += 1
-        await asyncio.sleep(0.001)  # as one that asks a key service
+        await asyncio.sleep(0.001)  # like a codec that asks a key service
         return [
             Payload(metadata={"encoding": b"own"}, data=self.write(p.SerializeToString())) for p in payloads
         ]
@@ -124,7 +124,7 @@ async def test_a_codec_that_does_not_answer_in_time_is_taken_for_base64(
 
 
 class Slow(Codec):
-    """Takes its time for what is large, as a key service that is under load."""
+    """Slow for large payloads, like a key service under load."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
@@ -185,7 +185,7 @@ async def test_a_history_from_before_the_gate_replays(
         before.setattr("strands_temporal._workflow.gate.LARGEST_PAYLOAD", 10**9)
         history = await recorded(client, worker_options, [450 * KB] * 8)
     await replays(history)
-    # And what a codec let pass then, and no codec would now.
+    # And a payload that a codec made small enough then, but that would be refused now.
     history = await recorded(
         client, worker_options, [3 * MB], data_converter=DataConverter(payload_codec=Compressing())
     )

@@ -1,4 +1,4 @@
-"""What a workflow with agents sends by itself, and what is too large of it: results, failures."""
+"""What a workflow with agents sends itself, and what of it is too large: results, failures."""
 
 import contextlib
 import re
@@ -27,7 +27,7 @@ def failure_of(error: BaseException) -> ApplicationError:
     return error.__cause__
 
 
-# --- What a workflow sends by itself -----------------------------------------------------------------------
+# --- What a workflow itself sends --------------------------------------------------------------------------
 
 
 @workflow.defn

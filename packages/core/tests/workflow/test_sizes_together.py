@@ -1,4 +1,4 @@
-"""Sizes of what agents send together: each of them fits, or one of many does not."""
+"""The total size of what agents send: each part fits, or one of many does not."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Snapshots: Strands' own use of them works as it is, users' use where the agent says so."""
+"""Snapshots: Strands' own use always works, users' use only if the agent allows it."""
 
 import uuid
 from datetime import datetime, timedelta, timezone
@@ -38,7 +38,7 @@ def count(call: ScriptedCall) -> Reply:
 
 
 def moment(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))  # Python 3.10 does not read the Z
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))  # Python 3.10 cannot parse the Z
 
 
 def always(*, agent_data: Any, **kwargs: Any) -> bool:
@@ -104,7 +104,7 @@ async def test_a_bad_policy_ends_the_workflow(agents: Agents) -> None:
 
 @workflow.defn
 class TimeTravelWorkflow:
-    """Takes a snapshot, goes on, goes back, and goes on again; keeps all it took."""
+    """Takes a snapshot, goes on, goes back, and goes on again; keeps all of its snapshots."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -181,7 +181,7 @@ async def test_users_go_back_and_ids_and_times_are_those_of_the_run(agents: Agen
     assert ids == sorted(ids)
     assert all(uuid.UUID(id_).version == 7 for id_ in ids)
 
-    async with agents(**options) as env:  # another worker, which has only the history
+    async with agents(**options) as env:  # a new worker, which only has the history
         same = env.client.get_workflow_handle_for(TimeTravelWorkflow.run, handle.id)
         assert await same.query(TimeTravelWorkflow.seen) == live
         await same.signal(TimeTravelWorkflow.close)
@@ -204,7 +204,7 @@ def ask(question: str, tool_context: ToolContext) -> str:
 
 
 def parent_and_child(call: ScriptedCall) -> Reply:
-    """The parent delegates, the child asks; both say what they learned."""
+    """The parent delegates and the child asks. Both report what they learned."""
     if len(call.messages) > 1:
         return say(call.text)
     return use_tool(
@@ -376,7 +376,7 @@ async def test_a_message_log_in_memory_has_the_runs_times_whatever_replays(agent
     ]
     assert len(set(ids)) == 4
     expected = [tasks[0], tasks[1], tasks[1], tasks[2]]
-    # The SDK reads the server's nanoseconds as a float.
+    # The SDK converts the server's nanoseconds to a float.
     assert all(
         abs(moment(time) - task) < timedelta(milliseconds=1)
         for time, task in zip(times, expected, strict=True)

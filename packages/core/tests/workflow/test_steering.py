@@ -53,7 +53,7 @@ def judged(decision: str, reason: str) -> Reply:
 
 
 def both(decision: str, reason: str) -> ScriptedModel:
-    """Host and judge in one model: the judge is the agent's `aux_model`, which is its model."""
+    """Host and judge in one model: the judge uses `aux_model`, which is the agent's own model here."""
     return ScriptedModel(
         lambda call: judged(decision, reason) if DECISION in call.tool_names else host(call),
     )
@@ -95,7 +95,7 @@ async def test_the_judge_decides_as_in_a_plain_agent(
     )
     options = worker_options if cache is None else {**worker_options, "max_cached_workflows": cache}
     parity = await run_parity(client, scenario, **options)
-    for seen in (parity.plain, parity.durable):  # the ledger in the judge's prompt holds times
+    for seen in (parity.plain, parity.durable):  # the ledger in the judge's prompt contains times
         for given in seen.given:
             given["messages"] = without_times(given["messages"])
     parity.assert_equal()
@@ -189,7 +189,7 @@ async def test_a_judge_that_does_not_decide_ends_the_run(agents: Agents) -> None
 
 
 class Undecided(TemporalLLMSteeringHandler):
-    """Nothing of its own: a class derived from ours is as safe."""
+    """Overrides nothing: a class derived from ours is just as safe."""
 
 
 @workflow.defn
@@ -248,7 +248,7 @@ async def test_a_judge_is_cancelled_with_the_agent_and_the_tool_does_not_run(age
 
 
 class Broken(SteeringHandler):
-    """Decides by an activity that fails."""
+    """Raises an error instead of a decision."""
 
     def __init__(self, where: str) -> None:
         self.where = where
@@ -323,7 +323,7 @@ async def test_strands_own_llm_handler_on_a_plain_agent_ends_the_run_too(agents:
     models: dict[str, Any] = {"host": lambda: ScriptedModel(host)}
     async with agents(workflows=[OwnHandlerWorkflow], activities=[delete_table], models=models) as env:
         error = await failure_of(env, OwnHandlerWorkflow.run, "llm", True)
-    assert error.type == "EventLoopException"  # as of any hook of a plain agent, after its first model call
+    assert error.type == "EventLoopException"  # as for any hook of a plain agent, after its first model call
     assert "In a workflow a synchronous call cannot wait for the activity" in error.message
     assert ran == []
 
@@ -342,11 +342,11 @@ def test_strands_swallows_a_guards_errors_where_the_adaptation_raises_them() -> 
         assert ast.unparse(call.value.args[-1]) == handler.name
 
 
-# --- Refused where it is built
+# --- Refused at construction
 
 
 class Derived(LLMSteeringHandler):
-    """Keeps the judge that is called synchronously."""
+    """Keeps the judge with synchronous calls."""
 
 
 class Awaits(LLMSteeringHandler):

@@ -1,4 +1,4 @@
-"""An agent that is stopped around a question is ready for the next prompt, with one result for each call."""
+"""An agent stopped around a question is ready for the next prompt, and each call has one result."""
 
 import asyncio
 from typing import Any
@@ -50,7 +50,7 @@ ACTIVITIES = [pay, pay_if_agreed]
 
 
 def numbers_anew(call: ScriptedCall) -> Reply:
-    """Ask, in each turn anew, for a sum and a payment, under the ids of the turn before."""
+    """Ask for a sum and a payment in each turn, under the same ids each time."""
     if "toolResult" in call.messages[-1]["content"][-1]:
         return say(call.text)
     if call.text == "hello":
@@ -74,7 +74,7 @@ def yes(result: Any, answer: str = "yes") -> Any:
 
 
 def results_of(agent: Agent) -> list[list[str]]:
-    """Return the results of each message that has some: call and status."""
+    """Return the results of each message that has any: call and status."""
     return [
         sorted(f"{block['toolResult']['toolUseId']} {block['toolResult']['status']}" for block in results)
         for message in agent.messages
@@ -106,7 +106,7 @@ class StoppedWorkflow(Stopping):
         result = await agent.invoke_async("go")
         if way == "before the tools":
             agent.add_hook(self.stop_once, BeforeToolsEvent)
-        if way == "while asked":  # what `Approvals` does with a stop while people are asked
+        if way == "while asked":  # as `Approvals` handles a stop while people are asked
             agent.cancel()
             result = await agent.invoke_async([])
         else:
@@ -117,7 +117,7 @@ class StoppedWorkflow(Stopping):
         return await self.again(agent, way)
 
     async def again(self, agent: TemporalAgent, way: str) -> list[Any]:
-        """Prompt again: the earlier yes is none to the call of the same id."""
+        """Prompt again. The earlier yes does not count for the new call with the same id."""
         result = await agent.invoke_async("go")
         reasons = [interrupt.reason for interrupt in asked(result)]
         result = await agent.invoke_async(yes(result))
@@ -181,7 +181,7 @@ async def test_a_sub_agent_whose_question_nobody_waits_for_is_asked_anew(
 
 @workflow.defn
 class ClerkWorkflow:
-    """A clerk asks; his question is dropped with the call of him; he is called again."""
+    """A clerk asks. His question is dropped with the call to him, and he is called again."""
 
     @workflow.run
     async def run(self, preserve: bool, how: str) -> list[Any]:
@@ -210,7 +210,7 @@ class ClerkWorkflow:
 
 
 async def test_plain_strands_raises_there() -> None:
-    """What `docs/interrupts.md` says of a plain agent. When this fails, Strands has mended it."""
+    """As `docs/interrupts.md` says of a plain agent. If this fails, Strands has fixed it."""
 
     @tool(name="pay")
     async def stopped_pay(amount: int) -> str:

@@ -1,4 +1,4 @@
-"""Arguments of activity tools have the types that a plain tool gets, with any converter."""
+"""Activity tools get arguments of the same types as plain tools, with any converter."""
 
 import re
 from collections.abc import Callable
@@ -69,7 +69,7 @@ class Pair(NamedTuple):
 
 
 def shown(value: Any) -> str:
-    """Return a value with its type; a model as the dict that it is in a plain tool."""
+    """Return a value with its type; a Pydantic model as a dict, as in a plain tool."""
     if isinstance(value, BaseModel):
         return shown(value.model_dump())
     if isinstance(value, Order):
@@ -341,7 +341,7 @@ async def test_a_worker_without_the_plugin_gets_each_argument_in_its_place(
         )
     expected, got = await in_a_plain_agent(), results(model)
     wrong = {name for name in expected if got[name] != expected[name]}
-    # What only the plugin can make: half a pair, a default without a type, a dict that looks like ours.
+    # These need the plugin: half a pair, a default without a type, a dict that looks like ours.
     assert wrong == {"take_half_a_pair", "take_half_pairs_within", "take_default_of_any", "take_like_ours"}
 
 
@@ -366,7 +366,7 @@ class DirectWorkflow:
     async def run(self, kind: str) -> dict[str, str]:
         agent = TemporalAgent("m", tools=tools_of(kind, workflow.info().task_queue), callback_handler=None)
         if kind == "hosted":
-            await agent.invoke_async("go")  # lists them
+            await agent.invoke_async("go")  # lists the tools
         got = {
             name: str((await agent.tool_async.__getattr__(name)(value=value))["content"])
             for name, value in DIRECT.items()

@@ -1,4 +1,4 @@
-"""Arguments of activity tools as they cross, and what other releases send."""
+"""Arguments of activity tools on the wire, and those that other releases send."""
 
 from decimal import Decimal
 from typing import Any

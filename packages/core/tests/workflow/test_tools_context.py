@@ -1,4 +1,4 @@
-"""What an activity that serves as a tool knows of its call, and what it can change from there."""
+"""What an activity tool knows of its call, and what it can change."""
 
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.server
 
 
 def visit(context: Any, state: Any, place: str, forget: str | None) -> str:
-    """What both tools do; `state` is the agent's state in the one, its copy in the other."""
+    """The work of both tools. `state` is the agent's state in one and a copy of it in the other."""
     before = state.get()
     state.set(f"seen {place}", {"by": context.invocation_state.get("user"), "n": [1, "ü", None]})
     state.set("last", place)
@@ -59,7 +59,7 @@ def visit_place_in_a_thread(place: str, tool_context: ToolContext, forget: str |
 async def twice_and_tell_state(agent: Agent) -> AgentResult:
     await agent.invoke_async("go", invocation_state={"user": "eve"})
     await agent.invoke_async("go", invocation_state={"user": "bob"})
-    # What the state is at the end is compared too: it becomes part of the conversation.
+    # The final state becomes part of the conversation, so it is compared too.
     return await agent.invoke_async(str(agent.state.get()))
 
 

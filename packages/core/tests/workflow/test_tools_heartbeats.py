@@ -1,4 +1,4 @@
-"""What goes between an activity that serves as a tool and its agent: cancel signal, heartbeats, progress."""
+"""Signals between an activity tool and its agent: cancel signal, heartbeats, progress."""
 
 import asyncio
 import threading
@@ -164,7 +164,7 @@ HEARTBEATERS = [quiet_async, quiet_in_a_thread, stops_beating]
 
 @pytest.fixture
 def _finish_later() -> Iterator[None]:
-    """Let the quiet activities go on well after their heartbeat time-out of three seconds."""
+    """Keep the quiet activities running well beyond their heartbeat time-out of three seconds."""
     finish.clear()
     timer = threading.Timer(5, finish.set)
     timer.start()
@@ -264,7 +264,7 @@ async def reports(how: str) -> str:
         await asyncio.to_thread(context.report_progress, "half")
     if how == "wrong":
         context.report_progress(object())
-    if how == "fail late":  # heartbeats of the worker's own come in between
+    if how == "fail late":  # the worker's own heartbeats come in between
         await asyncio.to_thread(threading.Event().wait, 1.5)
     if how.startswith("fail"):
         raise RuntimeError("on with it")
@@ -281,7 +281,7 @@ def reports_in_a_thread(how: str) -> str:
 
 
 class Listening(ComposablePlugin):
-    """A sibling that forwards progress, before or after core's plugin."""
+    """A sibling plugin that forwards progress, before or after core's plugin."""
 
     def __init__(self) -> None:
         super().__init__("test.Listening", interceptors=[_Listen()])

@@ -1,4 +1,4 @@
-"""What a tool call costs in history, and histories of releases without answers, keys and headers."""
+"""The cost of a tool call in history, and histories of releases without answers, keys and headers."""
 
 from datetime import timedelta
 from typing import Any
@@ -84,7 +84,7 @@ async def test_a_tool_call_has_no_more_events_than_the_activity_and_few_more_byt
     assert kinds == [event.event_type for event in by_hand_history.events]
     base = sum(event.ByteSize() for event in tool_events(by_hand_history))
     tool = sum(event.ByteSize() for event in tool_events(tool_history))
-    # Header with key and id, the answer's frame, and options that are defaults: heartbeat, three attempts.
+    # Header with key and id, the answer's frame, and the default options: heartbeat, three attempts.
     assert 0 < tool - base < 220, (base, tool)
     context = sum(event.ByteSize() for event in tool_events(await history_of(agents, "context")))
     print(f"bytes of a tool call: activity {base}, as a tool {tool}, with a context {context}")  # noqa: T201
@@ -124,7 +124,7 @@ def bad_answer(kind: str) -> Any:
 class BadAnswerWorkflow:
     @workflow.run
     async def run(self) -> str:
-        # The policy that retries for ever: an answer that cannot cross must not be tried again.
+        # The policy retries forever, but an answer that cannot be sent must not be retried.
         answers = activity_as_tool(answers_badly, retry_policy=RetryPolicy())
         agent = TemporalAgent("m", tools=[answers], callback_handler=None)
         return str(await agent.invoke_async("go")).strip()

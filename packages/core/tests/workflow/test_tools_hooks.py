@@ -1,4 +1,4 @@
-"""`activity_as_hook(apply=...)`: an activity decides, and the event does as it says."""
+"""`activity_as_hook(apply=...)`: an activity decides, and `apply` writes its decision to the event."""
 
 import asyncio
 import threading
@@ -50,7 +50,7 @@ async def plain_drop(table: str) -> str:
 
 
 class Hooks(HookProvider):
-    """One hook: durable by an activity, plain by the same function in place."""
+    """One hook: an activity in a workflow, the same function in a plain agent."""
 
     def __init__(
         self, make: AgentFactory, event_type: Any, decide: Any, question: Callable[[Any], Any], apply: Any
@@ -173,7 +173,7 @@ async def test_as_a_plain_hook_that_decides_in_place(
     event_type, decide, question, apply, steps, expected = CASES[case]
 
     def script() -> ScriptedModel:
-        ran.clear()  # once for each of the two runs, and not at a replay
+        ran.clear()  # once for each of the two runs, not at a replay
         return ScriptedModel(*steps)
 
     def build(make: AgentFactory) -> Agent:

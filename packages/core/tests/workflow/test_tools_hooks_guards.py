@@ -62,7 +62,7 @@ class Guard(HookProvider):
 
 @activity.defn
 async def not_registered(table: str) -> Verdict:
-    """Is on no worker."""
+    """Registered on no worker."""
     raise NotImplementedError
 
 
@@ -132,7 +132,7 @@ async def test_of_two_tools_only_the_one_that_was_guarded_in_vain_does_not_run(a
 
 
 async def test_in_a_plain_agent_too_the_guard_ends_the_run(agents: Agents) -> None:
-    # Typed by what Strands wraps errors in: only a TemporalAgent's own are looked into.
+    # The type is that of Strands' wrapper: only a TemporalAgent unwraps its own errors.
     model = ScriptedModel(use_tool("drop", {"table": "users"}), say("must not be asked"))
     async with agents(
         workflows=[GuardedWorkflow], activities=[drop, broken_guard], models={"m": lambda: model}

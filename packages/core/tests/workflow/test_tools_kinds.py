@@ -1,4 +1,4 @@
-"""Every kind of tool that Strands knows, in a workflow as in a plain agent."""
+"""Every kind of tool in Strands, in a workflow as in a plain agent."""
 
 import asyncio
 import types
@@ -117,7 +117,7 @@ def weather_module_tool(tool: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
 
 
 weather_module: Any = types.ModuleType("weather_module_tool")
-weather_module.__file__ = __file__  # Strands takes for a module what has one
+weather_module.__file__ = __file__  # Strands takes anything with this attribute for a module
 weather_module.TOOL_SPEC = {
     "name": "weather_module_tool",
     "description": "Look up the weather.",
@@ -144,7 +144,7 @@ CALLS: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 async def streamed(agent: Agent) -> AgentResult:
-    """Drive the agent by `stream_async`, and tell it at the end what its tools streamed."""
+    """Drive the agent by `stream_async`, and prompt it at the end with what its tools streamed."""
     events = agent.stream_async("go", invocation_state={"user": "eve"})
     seen = [str(e["tool_stream_event"]["data"]) async for e in events if "tool_stream_event" in e]
     return await agent.invoke_async(f"streamed: {sorted(seen)}")
@@ -182,7 +182,7 @@ async def test_all_of_them_at_once(client: Client, executor: Any, worker_options
         **worker_options,
     )
     if isinstance(executor, ConcurrentToolExecutor):
-        for seen in (parity.plain, parity.durable):  # threads end in another order than what runs inline
+        for seen in (parity.plain, parity.durable):  # threads end in another order than inline calls
             seen.hook_events.sort(key=str)
             seen.tool_results.sort(key=str)
     parity.assert_equal()
@@ -205,7 +205,7 @@ async def plain_look_up(what: str) -> str:
 
 
 def from_sub_agent(call: ScriptedCall) -> Reply:
-    """Play both agents: the one asked to research has its tool, the other has the researcher."""
+    """Play both agents: the researcher has the tool, the other agent has the researcher."""
     if call.system_prompt == "research":
         last = call.messages[-1]["content"][0]
         return say(f"I {call.text}") if "toolResult" in last else use_tool("look_up", {"what": call.text})

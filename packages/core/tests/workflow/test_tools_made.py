@@ -1,4 +1,4 @@
-"""An activity as a tool: what cannot work is refused when it is made, and its spec is a plain tool's."""
+"""An activity as a tool: an unsuitable one is refused at once, and its spec is that of a plain tool."""
 
 from typing import Annotated, Any
 

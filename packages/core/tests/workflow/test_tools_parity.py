@@ -1,4 +1,4 @@
-"""An activity as a tool gives the model what the same function gives it as a plain `@tool`."""
+"""An activity as a tool gives the model the same result as the same function as a plain `@tool`."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
@@ -59,7 +59,7 @@ async def test_as_a_plain_tool(client: Client, case: str, worker_options: dict[s
 
 @pytest.mark.parametrize(
     ("executor", "every"),
-    [(ConcurrentToolExecutor(), 1), (SequentialToolExecutor(), 4)],  # one after the other, all take long
+    [(ConcurrentToolExecutor(), 1), (SequentialToolExecutor(), 4)],  # slow when run one after the other
     ids=["concurrent", "sequential"],
 )
 async def test_all_of_them_in_one_turn(

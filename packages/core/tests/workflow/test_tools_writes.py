@@ -1,4 +1,4 @@
-"""What a tool on the worker writes for its agent: the invocation state, and that the loop is to end."""
+"""What a tool on the worker can write for its agent: the invocation state, and a request to end the loop."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -41,7 +41,7 @@ def echo(call: ScriptedCall) -> Reply:
 
 
 def write(context: Any, what: str) -> str:
-    """What the tools do: the same in a plain agent, in an activity and on the worker."""
+    """The tools' work: the same in a plain agent, in an activity and on the worker."""
     state: dict[str, Any] = context.invocation_state
     found = {key: state.get(key) for key in ("request_state", "user", "log", "gone", "nested")}
     match what:
@@ -110,7 +110,7 @@ class AfterTools(HookProvider):
 
 
 async def with_state(agent: Agent) -> AgentResult:
-    """Invoke the agent, and make what the caller's objects are then part of the conversation."""
+    """Invoke the agent, and then add the caller's objects to the conversation."""
     log: list[str] = ["begin"]
     nested = {"deep": {"n": 1, "old": 0}, "other": True}
     state: dict[str, Any] = {"user": "eve", "log": log, "nested": nested, "gone": 1}
@@ -149,7 +149,7 @@ async def test_what_a_tool_writes_is_there_for_tools_hooks_models_and_the_caller
     parity = await run_parity(
         client, scenario(way, lambda: ScriptedModel(use_tools(uses), echo)), **worker_options
     )
-    if calls == ["replace"]:  # in place, as for models: a caller that holds the old objects sees the new
+    if calls == ["replace"]:  # in place, as for models: a caller that holds the old objects sees the changes
         for seen in (parity.plain, parity.durable):
             text = seen.messages.pop()["content"][0]["text"]
             assert "'log': ['other'], 'nested': {'is': 'new'}, 'gone': None" in text
@@ -262,7 +262,7 @@ async def test_a_hosted_tool_ends_the_loop_by_agent_cancel(
     assert (parity.durable.text or "").strip() == f"it was cancelled: {said}"
 
 
-# --- Beside a value that cannot cross -----------------------------------------------------------------------
+# --- Beside a value that cannot be sent ---------------------------------------------------------------------
 
 
 @workflow.defn

@@ -1,4 +1,4 @@
-"""Functions, each of them a plain tool and an activity, and how they are called."""
+"""Functions that are each both a plain tool and an activity, and their calls."""
 
 import enum
 from collections.abc import Callable
@@ -54,7 +54,7 @@ class CustomError(Exception):
         self.code = code
 
 
-# A user's own class that has the name of one of Strands', and means something else.
+# A user's own class with the name of one of Strands', but another meaning.
 UsersThrottled = type("ModelThrottledException", (Exception,), {"__module__": "users.errors"})
 
 
@@ -85,7 +85,7 @@ async def annotated(count: Annotated[int, "how many"], unit: Annotated[str, "of 
 
 async def introduce(person: Person, others: list[Person] | None = None) -> str:
     """Take Pydantic models."""
-    # Strands' decorator dumps models to dicts; Temporal makes them what the hints say.
+    # Strands' decorator dumps models to dicts; Temporal restores them by the hints.
     given: Any = person
     first = Person(**by_alias(given)) if isinstance(given, dict) else person
     return f"{first.name} {first.born} {first.address and first.address.zip_code} {len(others or [])}"
@@ -187,7 +187,7 @@ async def raises(kind: str) -> str:
 
 
 class Counter:
-    """What a method is bound to, on the worker; in the plain run the same object."""
+    """The object that a method is bound to, on the worker and in the plain run."""
 
     def __init__(self, start: int) -> None:
         self.start = start

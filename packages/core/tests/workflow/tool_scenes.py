@@ -1,4 +1,4 @@
-"""What tests of tools share: no second attempt, and a model that says what a tool answered."""
+"""Shared by the tests of tools: no second attempt, and a model that repeats a tool's answer."""
 
 from temporalio.common import RetryPolicy
 

@@ -1,6 +1,6 @@
 """An MCP server that counts its calls and answers each in its own way: `python answering_server.py COUNT`.
 
-It speaks the protocol by hand: a server by the `mcp` package would not give most of these answers.
+It implements the protocol by hand: a server of the `mcp` package cannot give most of these answers.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""An MCP server that never answers the method that is named: `python hanging_server.py tools/list`.
+"""An MCP server that never answers the named method: `python hanging_server.py tools/list`.
 
-Or `python hanging_server.py after MARKER`: our ordinary server, until the file MARKER is there; then none.
+Or `python hanging_server.py after MARKER`: our ordinary server until the file MARKER exists, then silent.
 """
 
 import json

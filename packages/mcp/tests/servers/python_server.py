@@ -1,4 +1,4 @@
-"""An MCP server for the tests, on either line of the `mcp` package: `python python_server.py [http PORT]`."""
+"""An MCP server for the tests, for both lines of the `mcp` package: `python python_server.py [http PORT]`."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ PIXEL = bytes.fromhex(
     "1f15c4890000000d49444154789c6360000002000001e221bc330000000049454e44ae426082"
 )
 PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-API: Any = mcp_server  # `Any`: a type checker knows one line only, the installed one
+API: Any = mcp_server  # `Any`: a type checker knows only the installed line
 V2 = hasattr(API, "MCPServer")
 ADDRESS: dict[str, Any] = {"host": "127.0.0.1", "port": PORT} if PORT else {}
 server: Any = API.MCPServer("tests") if V2 else API.FastMCP("tests", **ADDRESS)
@@ -161,7 +161,7 @@ async def hang_once(marker: str) -> str:
 
 
 def _first_process(marker: Path) -> int:
-    """Return the id of the process that asked first."""
+    """Return the id of the first process that asked."""
     if not marker.exists():
         marker.write_text(str(os.getpid()))
     return int(marker.read_text())
@@ -170,7 +170,7 @@ def _first_process(marker: Path) -> int:
 @server.tool()
 async def hang(marker: str) -> str:
     """Never return."""
-    Path(marker).write_text(str(os.getpid()))  # noqa: ASYNC240  # a few bytes, before it hangs anyway
+    Path(marker).write_text(str(os.getpid()))  # noqa: ASYNC240  # a few bytes, and it hangs anyway
     await asyncio.Event().wait()
     return "never"
 

@@ -1,9 +1,9 @@
 # pyright: reportMissingImports=false, reportUnknownVariableType=false, reportAttributeAccessIssue=false
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownParameterType=false
 # pyright: reportUntypedFunctionDecorator=false, reportCallIssue=false, reportMissingTypeArgument=false
-# mcp 2, which the type checker sees, has none of this.
+# The type checker sees mcp 2, which has none of this.
 # ruff: noqa: ASYNC240  # files of a few bytes
-"""An MCP server whose tools run as tasks of revision 2025-11-25, by the experimental API of mcp 1."""
+"""An MCP server whose tools run as tasks of revision 2025-11-25, with the experimental API of mcp 1."""
 
 import asyncio
 import os

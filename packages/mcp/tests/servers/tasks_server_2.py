@@ -1,8 +1,8 @@
 # pyright: reportMissingImports=false, reportUnknownVariableType=false
 # pyright: reportUnknownMemberType=false, reportUntypedFunctionDecorator=false
-# Runs in an environment of its own, which has fastmcp-tasks and not our packages.
+# Runs in its own environment, which has fastmcp-tasks and none of our packages.
 # ruff: noqa: ASYNC240  # files of a few bytes
-"""An MCP server whose tools run as tasks (SEP-2663), by FastMCP: what a client on mcp 2 understands."""
+"""An MCP server whose tools run as tasks (SEP-2663), with FastMCP, as a client on mcp 2 expects."""
 
 import asyncio
 import os
