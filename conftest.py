@@ -199,6 +199,15 @@ async def pause(client: Client, workflow_id: str) -> None:
         pytest.skip(f"this server does not pause workflows: {error.message}")
 
 
+async def require_pauses(client: Client) -> None:
+    """Skip the test where the server cannot pause workflows. For tests that pause in the midst of a call."""
+    try:
+        await pause(client, "no-such-workflow")
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise
+
+
 async def unpause(client: Client, workflow_id: str) -> None:
     """Let a paused workflow go on, as `temporal workflow unpause` does."""
     await client.workflow_service.unpause_workflow_execution(

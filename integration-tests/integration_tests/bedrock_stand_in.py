@@ -3,12 +3,12 @@
 import json
 import re
 import struct
-import threading
 from binascii import crc32
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeAlias, cast
+
+from integration_tests.http_server import QuietHandler, serving
 
 Call: TypeAlias = tuple[str, dict[str, Any]]
 """A tool's name and the arguments that the model gives it."""
@@ -53,27 +53,21 @@ def bedrock_stand_in(answer: Callable[[Request], Reply]) -> Generator[dict[str, 
     class Handler(_Handler):
         reply = staticmethod(answer)
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield {
-                "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": f"http://127.0.0.1:{server.server_port}",
-                "AWS_ACCESS_KEY_ID": "none",
-                "AWS_SECRET_ACCESS_KEY": "none",
-                "AWS_DEFAULT_REGION": "us-west-2",
-                "NO_PROXY": "127.0.0.1",
-            }
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as url:
+        yield {
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": url,
+            "AWS_ACCESS_KEY_ID": "none",
+            "AWS_SECRET_ACCESS_KEY": "none",
+            "AWS_DEFAULT_REGION": "us-west-2",
+            "NO_PROXY": "127.0.0.1",
+        }
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     reply: Callable[[Request], Reply]
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        body = json.loads(self.body())
         reply = self.reply(Request(self.path, body))
         if isinstance(reply, int):
             self.send_response(reply)
@@ -87,9 +81,6 @@ class _Handler(BaseHTTPRequestHandler):
         for event_type, event in _events(reply):
             self.wfile.write(_frame(event_type, event))
             self.wfile.flush()
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
 
 def _events(reply: str | list[Call]) -> Iterator[tuple[str, dict[str, Any]]]:

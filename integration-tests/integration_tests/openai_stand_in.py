@@ -2,11 +2,11 @@
 
 import contextlib
 import json
-import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from integration_tests.http_server import QuietHandler, serving
 
 NO_TOOLS = "Answered by the stand-in."
 
@@ -26,21 +26,14 @@ def openai_provider(
 
     class Handler(_Handler):
         def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            asked = json.loads(self.body())
             if self.headers["authorization"] == f"Bearer {key}":
                 self.say(answer(asked))
             else:
                 self.send(401, "application/json", [b'{"error": {"message": "Incorrect API key"}}'])
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            url = f"http://127.0.0.1:{server.server_port}/v1"
-            yield {"OPENAI_API_KEY": key, "OPENAI_BASE_URL": url, "NO_PROXY": "127.0.0.1"}
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as url:
+        yield {"OPENAI_API_KEY": key, "OPENAI_BASE_URL": f"{url}/v1", "NO_PROXY": "127.0.0.1"}
 
 
 @contextmanager
@@ -69,7 +62,7 @@ def tool_call(index: int, name: str, arguments: Mapping[str, Any]) -> dict[str, 
     return {"index": index, "id": f"call-{index}", "type": "function", "function": function}
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     def say(self, deltas: Deltas) -> None:
         self.send(200, "text/event-stream", _frames(deltas))
 
@@ -81,9 +74,6 @@ class _Handler(BaseHTTPRequestHandler):
             for part in parts:
                 self.wfile.write(part)
                 self.wfile.flush()
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
 
 def _frames(deltas: Deltas) -> Generator[bytes]:

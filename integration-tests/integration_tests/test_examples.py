@@ -1,17 +1,10 @@
 """The examples as processes, worker and client: what a person sees who follows their README.md."""
 
-import asyncio
-import gzip
-import os
 import re
 import signal
-import sys
 import threading
 import uuid
-from asyncio.subprocess import PIPE, STDOUT, Process
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,88 +18,22 @@ from examples.retries.workflow import RetriesWorkflow
 from examples.structured_output.workflow import StructuredOutputWorkflow, Trip
 from examples.support.programs import note_missing_worker
 from examples.tools.workflow import ToolsWorkflow, free_disk_space
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from packages.otel.tests.otlp_receiver import otlp_receiver
 from temporalio.client import Client, WorkflowContinuedAsNewError
 
 from integration_tests.openai_stand_in import NO_TOOLS, Deltas, openai_provider, openai_stand_in
+from integration_tests.terminals import ROOT, WAIT, example_worker, terminal
 from strands_temporal.testing import DevServer, Reply, ScriptedModel, say, use_tool
 
 pytestmark = pytest.mark.server
 
-ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-WAIT = 90  # seconds: on a loaded machine imports take ten, and the small model must start
 
 
 @pytest.fixture
 def local(server: DevServer) -> dict[str, str]:
     """Environment variables that make the examples use the small model on this machine."""
     return {"TEMPORAL_ADDRESS": server.address, "STRANDS_TEMPORAL_MODEL": "local"}
-
-
-class Terminal:
-    """A process whose output a person reads and who types into it."""
-
-    def __init__(self, process: Process) -> None:
-        self._process = process
-        self._unread = ""
-
-    async def until(self, text: str) -> str:
-        """Read until `text` appears; return the output up to its end."""
-        assert self._process.stdout
-        seen = self._unread
-        while text not in seen:
-            got = await asyncio.wait_for(self._process.stdout.read(4096), WAIT)
-            assert got, f"ended before it said {text!r}:\n{seen}"
-            seen += got.decode()
-        before, _, self._unread = seen.partition(text)
-        return before + text
-
-    async def rest(self) -> str:
-        """Read to the end."""
-        assert self._process.stdout
-        return self._unread + (await asyncio.wait_for(self._process.stdout.read(), WAIT)).decode()
-
-    async def exit_code(self) -> int:
-        return await asyncio.wait_for(self._process.wait(), WAIT)
-
-    def send(self, sign: signal.Signals) -> None:
-        self._process.send_signal(sign)
-
-    async def type(self, line: str) -> None:
-        assert self._process.stdin
-        self._process.stdin.write(f"{line}\n".encode())
-        await self._process.stdin.drain()
-
-
-@asynccontextmanager
-async def terminal(variables: dict[str, str], module: str, *args: str) -> AsyncGenerator[Terminal]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module, *args),
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=STDOUT,
-        cwd=ROOT,
-        env=os.environ | variables,
-    )
-    try:
-        yield Terminal(process)
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGINT)  # Ctrl+C
-        try:
-            await asyncio.wait_for(process.communicate(), WAIT)
-        except asyncio.TimeoutError:
-            process.kill()
-            await process.wait()
-            raise
-
-
-@asynccontextmanager
-async def worker(variables: dict[str, str], example: str, *args: str) -> AsyncGenerator[Terminal]:
-    async with terminal(variables, f"examples.{example}.worker", *args) as started:
-        await started.until("Ctrl+C to exit.\n")
-        yield started
 
 
 async def what_the_client_says(variables: dict[str, str], example: str, *, exit_code: int = 0) -> str:
@@ -116,14 +43,19 @@ async def what_the_client_says(variables: dict[str, str], example: str, *, exit_
         return seen
 
 
+def scripted(local: dict[str, str], provider: dict[str, str]) -> dict[str, str]:
+    """Return the variables for a worker whose model is a stand-in."""
+    return local | {"STRANDS_TEMPORAL_MODEL": "stand-in"} | provider
+
+
 async def test_hello_world(local: dict[str, str]) -> None:
-    async with worker(local, "hello_world"):
+    async with example_worker(local, "hello_world"):
         assert re.search(r"^Result: .*\w", await what_the_client_says(local, "hello_world"))
 
 
 async def test_each_name_leads_to_its_model(local: dict[str, str]) -> None:
     with openai_stand_in({}) as provider:
-        async with worker(local | {"STRANDS_TEMPORAL_MODEL": "stand-in"} | provider, "models"):
+        async with example_worker(scripted(local, provider), "models"):
             seen = await what_the_client_says(local, "models")
     assert f"chosen: {NO_TOOLS}\n" in seen
     assert re.search(r"^small: .*\w", seen, re.MULTILINE)
@@ -136,7 +68,7 @@ async def test_tools_in_the_workflow_and_as_activities(local: dict[str, str]) ->
         "free_disk_space": {"path": str(ROOT)},
     }
     with openai_stand_in(calls) as provider:
-        async with worker(local | {"STRANDS_TEMPORAL_MODEL": "stand-in"} | provider, "tools"):
+        async with example_worker(scripted(local, provider), "tools"):
             seen = await what_the_client_says(local, "tools")
     assert "Tools called: letter_counter (1), free_disk_space (1)\n" in seen
     assert re.search(r"^Result: 3; [\d.]+ GB$", seen, re.MULTILINE)
@@ -144,7 +76,7 @@ async def test_tools_in_the_workflow_and_as_activities(local: dict[str, str]) ->
 
 async def test_hooks_in_the_workflow_and_as_activities(local: dict[str, str]) -> None:
     with openai_stand_in({"letter_counter": {"word": "strawberry", "letter": "r"}}) as provider:
-        async with worker(local | {"STRANDS_TEMPORAL_MODEL": "stand-in"} | provider, "hooks") as watched:
+        async with example_worker(scripted(local, provider), "hooks") as watched:
             seen = await what_the_client_says(local, "hooks")
             line = await watched.until("success\n")
     assert line == 'record: letter_counter {"word": "strawberry", "letter": "r"}: success\n'
@@ -168,7 +100,7 @@ async def test_hooks_in_the_workflow_and_as_activities(local: dict[str, str]) ->
 async def test_a_model_that_calls_no_tools_is_said_in_one_line(
     local: dict[str, str], example: str, line: str
 ) -> None:
-    async with worker(local, example):
+    async with example_worker(local, example):
         seen = await what_the_client_says(local, example, exit_code=int("failed" in line))
     assert re.search(line, seen), seen
     assert "Traceback" not in seen
@@ -177,20 +109,20 @@ async def test_a_model_that_calls_no_tools_is_said_in_one_line(
 async def test_the_answer_is_an_object(local: dict[str, str]) -> None:
     trip = {"city": "Lisbon", "days": 7, "month": "May"}
     with openai_stand_in({"Trip": trip}) as provider:
-        async with worker(local | {"STRANDS_TEMPORAL_MODEL": "stand-in"} | provider, "structured_output"):
+        async with example_worker(scripted(local, provider), "structured_output"):
             seen = await what_the_client_says(local, "structured_output")
     assert "City:  Lisbon\nDays:  7\nMonth: May\n" in seen
 
 
 async def test_temporal_retries_until_the_model_answers(local: dict[str, str]) -> None:
-    async with worker(local, "retries") as watched:
+    async with example_worker(local, "retries") as watched:
         assert re.search(r"^Result: .*\w", await what_the_client_says(local, "retries"))
         log = await watched.until("answered\n")
     assert log == "Attempt 1: throttled\nAttempt 2: throttled\nAttempt 3: answered\n"
 
 
 async def test_temporal_gives_up_when_the_policy_says_so(local: dict[str, str]) -> None:
-    async with worker(local, "retries", "3") as watched:
+    async with example_worker(local, "retries", "3") as watched:
         seen = await what_the_client_says(local, "retries", exit_code=1)
         log = await watched.until("Attempt 3: throttled\n")
     assert "The workflow failed: ModelThrottledException: " in seen
@@ -199,7 +131,10 @@ async def test_temporal_gives_up_when_the_policy_says_so(local: dict[str, str]) 
 
 
 async def test_a_chat_goes_on_in_a_new_run_and_knows_what_it_answered(local: dict[str, str]) -> None:
-    async with worker(local, "continue_as_new"), terminal(local, "examples.continue_as_new.client") as chat:
+    async with (
+        example_worker(local, "continue_as_new"),
+        terminal(local, "examples.continue_as_new.client") as chat,
+    ):
         await chat.until("you> ")
         await chat.type("What is the capital of France?")
         first = await chat.until("you> ")
@@ -273,7 +208,7 @@ def test_the_table_names_every_example() -> None:
 
 
 async def test_streaming_shows_the_answer_as_it_comes_and_whole(local: dict[str, str]) -> None:
-    async with worker(local, "streaming"):
+    async with example_worker(local, "streaming"):
         seen = await what_the_client_says(local, "streaming")
     streamed, _, final = seen.partition("\n[COMPLETED]\n")
     answer = re.sub(r"^Final result: ", "", final).strip()
@@ -282,19 +217,19 @@ async def test_streaming_shows_the_answer_as_it_comes_and_whole(local: dict[str,
 
 
 async def test_tracing_sends_one_trace_from_client_to_model(local: dict[str, str]) -> None:
-    with collector() as (endpoint, spans):
+    with otlp_receiver() as receiver:
         variables = local | {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
             "OTEL_TRACES_EXPORTER": "otlp",
             "OTEL_METRICS_EXPORTER": "none",
             "OTEL_BSP_SCHEDULE_DELAY": "100",
         }
-        async with worker(variables, "tracing"):
+        async with example_worker(variables, "tracing"):
             seen = await what_the_client_says(variables, "tracing")
     trace = re.search(r"^Trace:  (\w+)$", seen, re.MULTILINE)
     assert trace
     assert re.search(r"^Result: .*\w", seen, re.MULTILINE)
-    names = [name for trace_id, name in spans if trace_id == trace[1]]
+    names = [span.name for span in receiver.spans if span.trace_id == trace[1]]
     assert {"ask", "RunWorkflow:TracingWorkflow", "RunActivity:invoke_model"} <= set(names)
     assert sum(name.startswith("chat") for name in names) >= 1
     assert sum(name.startswith("invoke_agent") for name in names) == 1
@@ -333,52 +268,19 @@ async def test_a_worker_ends_in_order_in_the_middle_of_an_answer_and_the_next_on
         yield {"content": "it."}
 
     with openai_provider(answer) as provider:
-        variables = local | {"STRANDS_TEMPORAL_MODEL": "stand-in"} | provider
+        variables = scripted(local, provider)
         async with terminal(variables, "examples.streaming.client") as client:
             try:
-                async with worker(variables, "streaming") as first:
+                async with example_worker(variables, "streaming") as first:
                     await client.until("Half of ")
                     first.send(sign)
                     assert await first.rest() == "Worker ended.\n"
                     assert await first.exit_code() == 0
             finally:
                 go_on.set()
-            async with worker(variables, "streaming"):
+            async with example_worker(variables, "streaming"):
                 seen = await client.rest()
     assert seen == (
         "\n[CancelledError; this does not count]\n"
         "\n[once more, from the start]\nHalf of it.\n[COMPLETED]\nFinal result: Half of it.\n\n"
     )
-
-
-@contextmanager
-def collector() -> Generator[tuple[str, list[tuple[str, str]]]]:
-    """Receive spans by OTLP over HTTP. Yield the endpoint and a list that collects trace ids and names."""
-    spans: list[tuple[str, str]] = []
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            if self.headers.get("content-encoding") == "gzip":
-                body = gzip.decompress(body)
-            request = ExportTraceServiceRequest.FromString(body)
-            spans.extend(
-                (span.trace_id.hex(), span.name)
-                for resource in request.resource_spans
-                for scope in resource.scope_spans
-                for span in scope.spans
-            )
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", spans
-        finally:
-            server.shutdown()
-            thread.join()

@@ -1,12 +1,12 @@
 """A provider's HTTP side for tests: records the requests and plays answers in the providers' protocols."""
 
 import json
-import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from integration_tests.http_server import QuietHandler, serving
 
 
 @dataclass(frozen=True)
@@ -36,30 +36,14 @@ def provider() -> Generator[Provider]:
     """Serve on a free port of 127.0.0.1 while the block runs."""
     state = Provider()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            state.requests.append((self.path.split("?")[0], body))
+            state.requests.append((self.path.split("?")[0], json.loads(self.body())))
             answer = state.answers.pop(0) if state.answers else Answer("{}", 500, "application/json")
-            data = answer.body.encode()
-            self.send_response(answer.status)
-            self.send_header("content-type", answer.content_type)
-            self.send_header("content-length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+            self.answer(answer.status, answer.content_type, answer.body.encode())
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Stay silent."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        state.url = f"http://127.0.0.1:{server.server_port}"
-        try:
-            yield state
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as state.url:
+        yield state
 
 
 def as_json(value: Any, status: int = 200) -> Answer:

@@ -3,14 +3,13 @@
 import hashlib
 import hmac
 import json
-import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 
 from google.protobuf.json_format import MessageToDict, ParseDict
+from integration_tests.http_server import QuietHandler, serving
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import PayloadCodec
@@ -74,15 +73,11 @@ class CodecServer:
 def codec_server() -> Generator[CodecServer]:
     codec = Sealing()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
             told.asked.append((self.path, self.headers["x-namespace"]))
-            status, answer = told.answer or self._payloads(body)
-            self.send_response(status)
-            self.send_header("content-length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+            status, answer = told.answer or self._payloads(self.body())
+            self.answer(status, "application/json", answer)
 
         def _payloads(self, body: bytes) -> tuple[int, bytes]:
             if self.headers["authorization"] != AUTH:
@@ -94,16 +89,6 @@ def codec_server() -> Generator[CodecServer]:
             changed = Payloads(payloads=[change(payload) for payload in given.payloads])
             return 200, json.dumps(MessageToDict(changed)).encode()
 
-        def log_message(self, format: str, *args: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told = CodecServer(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with serving(Handler) as address:
+        told = CodecServer(address)
         yield told
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -1,15 +1,12 @@
 """The three examples of approvals, as processes that a person reads and types into."""
 
-import asyncio
 import os
-import sys
-from asyncio.subprocess import PIPE, STDOUT, Process
-from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import pytest
 from integration_tests.openai_stand_in import openai_stand_in
+from integration_tests.terminals import terminal
 
 from strands_temporal.testing import DevServer
 
@@ -23,42 +20,6 @@ def environment(server: DevServer) -> Generator[dict[str, str]]:
     """Environment variables of the examples' processes."""
     with openai_stand_in({"delete_file": {"path": "it"}, "delete_thing": {"name": "it"}}) as model:
         yield os.environ | model | {"TEMPORAL_ADDRESS": server.address}
-
-
-class Terminal:
-    """A process whose output a person reads and who types into it."""
-
-    def __init__(self, process: Process) -> None:
-        self._process = process
-        self.seen = ""
-
-    async def until(self, text: str) -> str:
-        """Read until `text` appears; return the output up to its end."""
-        assert self._process.stdout
-        while text not in self.seen:
-            got = await asyncio.wait_for(self._process.stdout.read(4096), 60)
-            assert got, f"ended before it said {text!r}:\n{self.seen}"
-            self.seen += got.decode()
-        before, _, self.seen = self.seen.partition(text)
-        return before + text
-
-    async def type(self, line: str) -> None:
-        assert self._process.stdin
-        self._process.stdin.write(f"{line}\n".encode())
-        await self._process.stdin.drain()
-
-
-@asynccontextmanager
-async def terminal(environment: dict[str, str], *arguments: str) -> AsyncGenerator[Terminal]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", *arguments, stdin=PIPE, stdout=PIPE, stderr=STDOUT, cwd=ROOT, env=environment
-    )
-    try:
-        yield Terminal(process)
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.communicate()
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from conftest import Agents
+from integration_tests.http_server import QuietHandler, serving
 from packages.hitl.tests.approvals_support import (
     AskingWorkflow,
     approver_for,
@@ -49,9 +49,9 @@ class Receiver:
         self.enough = threading.Event()
         received = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
+                body = self.body()
                 named = {name.lower(): value for name, value in self.headers.items()}
                 received.requests.append((self.path, named, body))
                 number = min(len(received.requests), len(statuses))
@@ -63,27 +63,16 @@ class Receiver:
                 if number == len(statuses):
                     received.enough.set()
 
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}/hook?token=hidden"
+        self.handler = Handler
+        self.url = ""
 
 
 @contextmanager
 def receiving(*statuses: int, **headers: str) -> Generator[Receiver]:
     receiver = Receiver(list(statuses), headers)
-    thread = threading.Thread(target=receiver.server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
+    with serving(receiver.handler) as url:
+        receiver.url = f"{url}/hook?token=hidden"
         yield receiver
-    finally:
-        receiver.server.shutdown()
-        thread.join()
-        receiver.server.server_close()
 
 
 async def test_a_notice_is_posted_and_signed_as_standard_webhooks_are() -> None:

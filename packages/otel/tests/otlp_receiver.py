@@ -1,14 +1,13 @@
 """A real OTLP/HTTP receiver on 127.0.0.1 that decodes exports and draws their span trees."""
 
 import gzip
-import threading
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from integration_tests.http_server import QuietHandler, serving
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
@@ -104,33 +103,16 @@ def otlp_receiver() -> Generator[Receiver]:
     """Run a receiver on a free port while the block runs."""
     receiver = Receiver("")
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
+            body = self.body()
             if self.headers.get("content-encoding") == "gzip":
                 body = gzip.decompress(body)
             receiver.headers.append({name.lower(): value for name, value in self.headers.items()})
-            answer = _receive(receiver, self.path, body)
-            self.send_response(200)
-            self.send_header("content-type", "application/x-protobuf")
-            self.send_header("content-length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+            self.answer(200, "application/x-protobuf", _receive(receiver, self.path, body))
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Be quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), name="otlp-receiver")
-    thread.start()
-    receiver.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with serving(Handler) as receiver.url:
         yield receiver
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def _receive(receiver: Receiver, path: str, body: bytes) -> bytes:

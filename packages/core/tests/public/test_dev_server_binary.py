@@ -7,13 +7,12 @@ import os
 import re
 import subprocess
 import sys
-import threading
 import time
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from integration_tests.http_server import QuietHandler, serving
 from packages.core.tests.public.dev_server_scenes import (
     BINARY,
     LIMIT,
@@ -142,22 +141,13 @@ def test_offline_everything_tried_is_listed_with_what_to_do(machine: Machine):
 
 @contextmanager
 def answering_host(status: int):
-    class Answer(BaseHTTPRequestHandler):
+    class Answer(QuietHandler):
         def do_HEAD(self):
             self.send_response(status)
             self.end_headers()
 
-        def log_message(self, format: str, *args: object):
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Answer) as host:
-        thread = threading.Thread(target=host.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{host.server_port}/"
-        finally:
-            host.shutdown()
-            thread.join()
+    with serving(Answer) as url:
+        yield f"{url}/"
 
 
 @pytest.mark.parametrize("status", [200, 404])

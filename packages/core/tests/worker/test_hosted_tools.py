@@ -1,7 +1,6 @@
 """Tools hosted on the worker: any Strands tool, by name, with the result that a plain agent gets."""
 
 import asyncio
-import http.server
 import os
 import sys
 import threading
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import Agents
+from integration_tests.http_server import QuietHandler, serving
 from packages.core.tests.worker.hosted_scenes import ToolsWorkflow
 from strands import Agent, ToolContext, tool
 from strands.types.tools import AgentTool, ToolGenerator, ToolSpec, ToolUse
@@ -62,22 +62,15 @@ def without_ids(messages: Any) -> list[Any]:
 def website() -> Generator[str]:
     """A web server that answers with the request."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             self.send_response_only(200)  # without the date
             self.send_header("Content-Type", "text/plain")
             self.end_headers()
             self.wfile.write(f"you asked for {self.path}".encode())
 
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as web:
-        thread = threading.Thread(target=web.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{web.server_port}"
-        web.shutdown()
-        thread.join(10)
+    with serving(Handler) as url:
+        yield url
 
 
 async def test_vended_http_request_runs_on_the_worker(agents: Agents, website: str) -> None:

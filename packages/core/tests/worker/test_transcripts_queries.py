@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 import pytest
-from conftest import Agents, pause, unpause
+from conftest import Agents, pause, require_pauses, unpause
 from packages.core.tests.transcript_runs import (
     SOON,
     Asked,
@@ -85,6 +85,7 @@ async def test_a_query_that_fails_harms_nobody(runs: Runs, how: str) -> None:
 
 async def test_a_call_of_a_paused_workflow_asks_until_it_goes_on(runs: Runs) -> None:
     """The server refuses queries to a paused workflow."""
+    await require_pauses(runs.client)
 
     async def pause_at_first(asked: Asked) -> None:
         if asked.call == 1 and not watch.failed:

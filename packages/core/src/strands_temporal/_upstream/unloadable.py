@@ -3,6 +3,7 @@
 Temporal says "Failed validating workflow", with the cause many frames above.
 """
 
+import sys
 import sysconfig
 import traceback
 from collections.abc import Generator, Sequence
@@ -16,10 +17,8 @@ from .strands_tools import remedy
 _SANDBOXED_MAIN = "__temporal_main__"
 """The sandbox's name for the script that was run; Python's is `__main__`."""
 
-_INSTALLED = tuple(
-    str(Path(sysconfig.get_path(key))) for key in ("stdlib", "platstdlib", "purelib", "platlib")
-)
-"""Folders of the standard library and of installed packages."""
+_INSTALLED_IN = ("site-packages", "dist-packages")
+"""Names of the folders of installed packages. There may be several: `uv run --with` puts one in front."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,10 @@ class _Loading:
 
     @property
     def installed(self) -> bool:
-        return self.file.startswith(_INSTALLED)
+        """Whether it belongs to the standard library or to an installed package."""
+        library = [sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")]
+        packages = [folder for folder in sys.path if Path(folder).name in _INSTALLED_IN]
+        return self.file.startswith((*library, *packages))
 
     @property
     def shown(self) -> str:

@@ -165,6 +165,9 @@ def _environment_folders() -> Iterator[Path]:
     """Yield the folders into which pip puts the scripts of packages that this interpreter imports."""
     yield Path(sys.executable).parent
     yield Path(sysconfig.get_path("scripts"))
+    for folder in map(Path, sys.path):  # several, where `uv run --with` puts one in front of another
+        if folder.name == "site-packages" and len(folder.parents) > 2:  # PREFIX/lib/python3.11/site-packages
+            yield folder.parents[2] / "bin"
     user = sysconfig.get_preferred_scheme("user")
     yield Path(sysconfig.get_path("scripts", user))
 
