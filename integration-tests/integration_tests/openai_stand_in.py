@@ -64,7 +64,7 @@ def tool_call(index: int, name: str, arguments: Mapping[str, Any]) -> dict[str, 
 
 class _Handler(QuietHandler):
     def say(self, deltas: Deltas) -> None:
-        self.send(200, "text/event-stream", _frames(deltas))
+        self.send(200, "text/event-stream", chat_stream(deltas))
 
     def send(self, status: int, content_type: str, parts: Iterable[bytes]) -> None:
         self.send_response(status)
@@ -76,16 +76,32 @@ class _Handler(QuietHandler):
                 self.wfile.flush()
 
 
-def _frames(deltas: Deltas) -> Generator[bytes]:
-    frame = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": "stand-in"}
+def chat_chunk(delta: Mapping[str, Any], finish_reason: str | None = None) -> bytes:
+    """Return one event of a streamed chat completion."""
+    return _event([{"index": 0, "delta": delta, "finish_reason": finish_reason}])
+
+
+def chat_stream(deltas: Deltas, usage: Mapping[str, int] | None = None) -> Generator[bytes]:
+    """Yield the events of a streamed chat completion.
+
+    Args:
+        deltas: The deltas of the answer.
+        usage: The tokens that it took, as OpenAI counts them; None leaves them out.
+    """
     reason = "stop"
     for delta in deltas:
         if "tool_calls" in delta:
             reason = "tool_calls"
-        choice = {"index": 0, "delta": {"role": "assistant", **delta}}
-        yield f"data: {json.dumps(frame | {'choices': [choice]})}\n\n".encode()
-    last = {"index": 0, "delta": {}, "finish_reason": reason}
-    yield f"data: {json.dumps(frame | {'choices': [last]})}\n\ndata: [DONE]\n\n".encode()
+        yield chat_chunk({"role": "assistant", **delta})
+    yield chat_chunk({}, reason)
+    if usage is not None:
+        yield _event([], usage=usage)
+    yield b"data: [DONE]\n\n"
+
+
+def _event(choices: list[Any], **more: Any) -> bytes:
+    frame = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": "stand-in"}
+    return f"data: {json.dumps({**frame, 'choices': choices, **more})}\n\n".encode()
 
 
 def _text(content: Any) -> str:

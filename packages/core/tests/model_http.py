@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from integration_tests.http_server import QuietHandler, serving
+from integration_tests.openai_stand_in import chat_stream, tool_call
 
 
 @dataclass(frozen=True)
@@ -53,25 +54,10 @@ def as_json(value: Any, status: int = 200) -> Answer:
 
 def openai_says(text: str = "", **tools: Any) -> Answer:
     """Answer like OpenAI's streamed chat completions: a text, and calls of tools by name."""
-    calls = [
-        {
-            "index": i,
-            "id": f"call-{i}",
-            "type": "function",
-            "function": {"name": n, "arguments": json.dumps(a)},
-        }
-        for i, (n, a) in enumerate(tools.items())
-    ]
-    delta = {
-        "role": "assistant",
-        **({"content": text} if text else {}),
-        **({"tool_calls": calls} if calls else {}),
-    }
-    frame = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": "m"}
-    choices = [{"delta": delta}, {"delta": {}, "finish_reason": "tool_calls" if calls else "stop"}]
-    chunks = [{**frame, "choices": [{"index": 0, **choice}]} for choice in choices]
+    calls = [tool_call(index, name, arguments) for index, (name, arguments) in enumerate(tools.items())]
+    delta = {**({"content": text} if text else {}), **({"tool_calls": calls} if calls else {})}
     usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
-    return _sse([*chunks, {**frame, "choices": [], "usage": usage}], done=True)
+    return Answer(b"".join(chat_stream([delta], usage)).decode())
 
 
 def openai_object(value: Any) -> Answer:
@@ -103,7 +89,6 @@ def responses_say(text: str, response_id: str) -> Answer:
                 "response": {**base, "status": "completed", "usage": usage},
             },
         ],
-        named=True,
     )
 
 
@@ -129,7 +114,7 @@ def anthropic_says(text: str = "", **tools: Any) -> Answer:
         {"type": "message_delta", "delta": stop, "usage": {"output_tokens": 2}},
         {"type": "message_stop"},
     ]
-    return _sse(events, named=True)
+    return _sse(events)
 
 
 def anthropic_refuses(message: str) -> Answer:
@@ -137,8 +122,5 @@ def anthropic_refuses(message: str) -> Answer:
     return as_json({"type": "error", "error": {"type": "invalid_request_error", "message": message}}, 400)
 
 
-def _sse(events: Sequence[Any], *, named: bool = False, done: bool = False) -> Answer:
-    lines = [
-        (f"event: {event['type']}\n" if named else "") + f"data: {json.dumps(event)}\n\n" for event in events
-    ]
-    return Answer("".join(lines) + ("data: [DONE]\n\n" if done else ""))
+def _sse(events: Sequence[Any]) -> Answer:
+    return Answer("".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events))

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import Agents
+from integration_tests.openai_stand_in import chat_chunk
 from packages.core.tests.workflow.cancel_scenes import SOON, agent
 from strands.models.openai import OpenAIModel
 from strands.types.streaming import StreamEvent
@@ -40,7 +40,7 @@ class TokenServer:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
         try:
             while not gone.done():
-                writer.write(_chunk({"role": "assistant", "content": "token "}))
+                writer.write(chat_chunk({"role": "assistant", "content": "token "}))
                 await writer.drain()
                 self.tokens += 1
                 self.first_token.set()
@@ -56,18 +56,6 @@ class TokenServer:
         with contextlib.suppress(ConnectionError):
             while await reader.read(65536):  # the rest of the request, then the end
                 pass
-
-
-def _chunk(delta: dict[str, Any]) -> bytes:
-    choice = {"index": 0, "delta": delta, "finish_reason": None}
-    frame = {
-        "id": "c",
-        "object": "chat.completion.chunk",
-        "created": 0,
-        "model": "tokens",
-        "choices": [choice],
-    }
-    return f"data: {json.dumps(frame)}\n\n".encode()
 
 
 @asynccontextmanager
