@@ -6,7 +6,9 @@ script finds a package that cannot be installed, or that uses a package it does 
 
 import os
 import subprocess
+import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -34,8 +36,30 @@ def main() -> None:
         wheels = work / "wheels"
         print("==> Building the wheels", flush=True)
         run(UV, "build", "--all-packages", "--wheel", "--quiet", "--out-dir", str(wheels), cwd=ROOT)
+        check_contents(wheels)
         for extra, modules in EXTRAS.items():
             check(work, wheels, extra, modules)
+
+
+def check_contents(wheels: Path) -> None:
+    """Check that each wheel holds its package's sources, its licence and its metadata, and nothing else.
+
+    Raises:
+        SystemExit: A wheel lacks a file or has one more.
+    """
+    for wheel in sorted(wheels.glob("*.whl")):
+        package = wheel.name.partition("-")[0]
+        [source] = ROOT.glob(f"packages/*/src/{package}")
+        expected = {str(file.relative_to(source.parent)) for file in source.rglob("*.py")}
+        expected |= {f"{package}/py.typed"}
+        names = {name for name in zipfile.ZipFile(wheel).namelist() if not name.endswith("/")}
+        info = {name for name in names if name.partition("/")[0].endswith(".dist-info")}
+        needed = {"METADATA", "WHEEL", "RECORD", "LICENSE"}
+        missing = (expected - names) | (needed - {Path(name).name for name in info})
+        extra = names - expected - info
+        if missing or extra:
+            sys.exit(f"{wheel.name}: missing {sorted(missing)}, too many {sorted(extra)}")
+        print(f"    {wheel.name}: {len(expected)} files", flush=True)
 
 
 def check(work: Path, wheels: Path, extra: str, modules: list[str]) -> None:
