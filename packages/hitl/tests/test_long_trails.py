@@ -13,7 +13,7 @@ from temporalio.client import Client
 from strands_temporal import StrandsPlugin, TemporalAgent
 from strands_temporal.testing import ScriptedModel, say, use_tools
 from strands_temporal_hitl import ApprovalRecord, Approvals, HITLPlugin
-from strands_temporal_hitl._types import is_full, page_of
+from strands_temporal_hitl._shown import is_full, page_of
 
 pytestmark = pytest.mark.server
 

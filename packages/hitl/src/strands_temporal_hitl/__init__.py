@@ -25,7 +25,8 @@ from ._errors import (
     ApprovalsUnreachableError,
 )
 from ._plugin import HITLPlugin
-from ._types import ApprovalNotice, ApprovalRecord, Decision, PendingApproval, ShownCall, digest_of
+from ._shown import digest_of
+from ._types import ApprovalNotice, ApprovalRecord, Decision, PendingApproval, ShownCall
 from ._webhook import Notifier, NotifierFactory, WebhookNotifier
 from ._workflow import Approvals
 

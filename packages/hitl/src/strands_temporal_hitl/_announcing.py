@@ -11,8 +11,9 @@ from temporalio.exceptions import FailureError
 from strands_temporal import ActivityOptions
 from strands_temporal.extension import HEARTBEATING_TOOL_DEFAULTS, execute_activity
 
+from ._shown import shown
 from ._state import Pause
-from ._types import IS_PENDING, NOTIFY_ACTIVITY, PENDING, SETUP_ACTIVITY, PendingApproval, Setup, shown
+from ._types import IS_PENDING, NOTIFY_ACTIVITY, PENDING, SETUP_ACTIVITY, PendingApproval, Setup
 
 _NO_PLUGIN = "NotFoundError"
 """Type of Temporal's failure when a worker does not have an activity."""

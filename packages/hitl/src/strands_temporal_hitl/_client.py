@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import shlex
 import time
 import uuid
 from collections.abc import Sequence
@@ -10,18 +9,16 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.client import (
     Client,
     WorkflowHandle,
-    WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from ._asking import QueryRejectedError, ask
+from ._asking import QueryRejectedError
 from ._errors import (
     ApprovalRefusedError,
     ApprovalsEndedError,
@@ -29,6 +26,8 @@ from ._errors import (
     ApprovalsNotIndexedError,
     ApprovalsUnreachableError,
 )
+from ._queries import ApprovalQueries, pause_text
+from ._shown import is_full
 from ._types import (
     ANSWER_QUERY,
     DECIDE_SIGNAL,
@@ -40,12 +39,10 @@ from ._types import (
     ApprovalRecord,
     Decision,
     PendingApproval,
-    is_full,
 )
 from ._visibility import WAITING, is_known
 from ._workflows import (
     ListedWorkflow,
-    WorkflowState,
     open_workflows,
     quoted,
     workflow_state,
@@ -95,6 +92,7 @@ class ApprovalsClient:
     def __init__(self, client: Client, *, timeout: timedelta = timedelta(seconds=10)) -> None:
         self._client = client
         self._timeout = timeout
+        self._queries = ApprovalQueries(client, timeout)
 
     async def list(self, *, workflow_types: Sequence[str] = ()) -> list[WaitingWorkflow]:
         """Return the workflows that wait for a person. Those that cannot be asked have a `problem`.
@@ -130,7 +128,7 @@ class ApprovalsClient:
             ApprovalsUnreachableError: If it cannot be asked.
         """
         try:
-            return await self._query(workflow_id, run_id, PENDING_QUERY, list[PendingApproval])
+            return await self._queries.query(workflow_id, run_id, PENDING_QUERY, list[PendingApproval])
         except QueryRejectedError:  # it has ended
             return []
 
@@ -145,7 +143,7 @@ class ApprovalsClient:
         records: list[ApprovalRecord] = []
         while True:
             args = [len(records)] if records else []
-            page = await self._query(
+            page = await self._queries.query(
                 workflow_id, run_id, RECORDS_QUERY, list[ApprovalRecord], args=args, closed=True
             )
             records += page
@@ -255,7 +253,7 @@ class ApprovalsClient:
             raise ApprovalRefusedError(str(getattr(cause, "message", cause)), kind or "") from error
         except WorkflowUpdateRPCTimeoutOrCancelledError as error:
             raise ApprovalsUnreachableError(
-                f"{self._silence(workflow_id)}. The decision may still arrive: look at the records"
+                f"{self._queries.silence(workflow_id)}. The decision may still arrive: look at the records"
             ) from error
         except RPCError as error:
             if error.status in _NO_ROOM:
@@ -263,8 +261,8 @@ class ApprovalsClient:
             raise await self._undecided(handle, error) from error
         except Exception as error:  # a user's converter or codec may raise anything
             raise ApprovalsUnreachableError(
-                f"{self._unreadable(workflow_id, error)}. The decision may have been taken: look at the "
-                "records"
+                f"{self._queries.unreadable(workflow_id, error)}. The decision may have been taken: look at "
+                "the records"
             ) from error
 
     async def _decide_by_signal(
@@ -273,7 +271,7 @@ class ApprovalsClient:
         """Send by signal a decision that the server did not take as an update, and query for its answer."""
 
         async def answer() -> Answer:
-            return await self._query(
+            return await self._queries.query(
                 handle.id, handle.run_id, ANSWER_QUERY, Answer, args=[request], closed=True
             )
 
@@ -293,7 +291,7 @@ class ApprovalsClient:
         while not (told.record or told.refused):
             if time.monotonic() > until:
                 raise ApprovalsUnreachableError(
-                    f"{self._silence(handle.id)}. The decision may still arrive: look at the records"
+                    f"{self._queries.silence(handle.id)}. The decision may still arrive: look at the records"
                 ) from refusal
             await asyncio.sleep(_PAUSE)
             with contextlib.suppress(ApprovalsUnreachableError):  # a query got lost: ask again
@@ -314,8 +312,8 @@ class ApprovalsClient:
                         state.status,
                     )
                 if state.is_paused:
-                    return ApprovalsUnreachableError(_pause(handle.id, state))
-        return self._unreachable(handle.id, error)
+                    return ApprovalsUnreachableError(pause_text(handle.id, state))
+        return self._queries.unreachable(handle.id, error)
 
     async def _ask(self, listed: ListedWorkflow, at_once: asyncio.Semaphore) -> WaitingWorkflow:
         problem, pending = None, list[PendingApproval]()
@@ -326,67 +324,6 @@ class ApprovalsClient:
             except ApprovalsUnreachableError as error:
                 problem = str(error)
         return WaitingWorkflow(listed.id, listed.run_id, listed.type, pending, problem)
-
-    async def _query(
-        self,
-        workflow_id: str,
-        run_id: str | None,
-        query: str,
-        type_: type[T],
-        *,
-        args: Sequence[Any] = (),
-        closed: bool = False,
-    ) -> T:
-        execution = WorkflowExecution(workflow_id=workflow_id, run_id=run_id or "")
-        try:
-            return await ask(
-                self._client, execution, query, args, type_, closed=closed, timeout=self._timeout
-            )
-        except WorkflowQueryFailedError as error:
-            why = f"it has no Approvals ({error.message})" if query in error.message else error.message
-            raise ApprovalsUnreachableError(
-                f"Workflow {workflow_id!r} does not answer {query!r}: {why}"
-            ) from error
-        except RPCError as error:
-            raise self._unreachable(workflow_id, error) from error
-        except QueryRejectedError as error:
-            if error.is_paused:
-                raise ApprovalsUnreachableError(await self._paused(workflow_id, run_id)) from error
-            raise
-        except Exception as error:  # a user's converter or codec may raise anything
-            raise ApprovalsUnreachableError(self._unreadable(workflow_id, error)) from error
-
-    async def _paused(self, workflow_id: str, run_id: str | None) -> str:
-        """Return a text that says that the workflow is paused, and by whom if the server knows."""
-        state = WorkflowState("PAUSED")
-        with contextlib.suppress(RPCError):
-            state = await workflow_state(self._client, workflow_id, run_id, self._timeout)
-        return _pause(workflow_id, state)
-
-    def _unreadable(self, workflow_id: str, error: Exception) -> str:
-        return (
-            f"The client's data converter fails on workflow {workflow_id!r} "
-            f"({type(error).__name__}: {error}). It has to be that of the workflow's workers, with its "
-            "codec; on the command line give --codec-endpoint or --data-converter"
-        )
-
-    def _unreachable(self, workflow_id: str, error: RPCError) -> ApprovalsUnreachableError:
-        if error.status in (RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED):
-            return ApprovalsUnreachableError(self._silence(workflow_id))
-        return ApprovalsUnreachableError(f"Workflow {workflow_id!r} cannot be asked: {error.message}")
-
-    def _silence(self, workflow_id: str) -> str:
-        seconds = self._timeout.total_seconds()
-        return f"No worker answered for workflow {workflow_id!r} within {seconds:g} s"
-
-
-def _pause(workflow_id: str, state: WorkflowState) -> str:
-    by = f" by {state.paused_by}" if state.paused_by else ""
-    why = f" ({state.pause_reason})" if state.pause_reason else ""
-    return (
-        f"Workflow {workflow_id!r} is paused{by}{why}: the server takes no queries or decisions until it is "
-        f"unpaused (`temporal workflow unpause --workflow-id {shlex.quote(workflow_id)}`)"
-    )
 
 
 def _id(approval: PendingApproval | str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from strands.interrupt import Interrupt
 from temporalio.exceptions import ApplicationError
 
+from ._shown import digest_of, digest_of_calls
 from ._state import EarlyDecision, Granted, LedgerState, Pause, Question
 from ._turn import Asked
 from ._types import (
@@ -26,8 +27,6 @@ from ._types import (
     Outcome,
     PendingApproval,
     as_json,
-    digest_of,
-    digest_of_calls,
 )
 
 NO_DECISION = "Nobody decided in time"

@@ -6,9 +6,10 @@ from typing import Any
 
 from strands.interrupt import Interrupt
 
+from ._shown import digest_of
 from ._state import Place
 from ._turn import Asked, Turn
-from ._types import as_json, digest_of
+from ._types import as_json
 
 
 class Listener:

@@ -11,7 +11,8 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from ._ledger import Ledger
-from ._types import ANSWER_QUERY, DECIDE_SIGNAL, Answer, page_of
+from ._shown import page_of
+from ._types import ANSWER_QUERY, DECIDE_SIGNAL, Answer
 
 _KEPT = 100  # of the latest refusals
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from strands.interventions.actions import default_evaluate
 
+from ._shown import digest_of
 from ._state import Granted, Place, Question
-from ._types import ApprovalRecord, ShownCall, digest_of
+from ._types import ApprovalRecord, ShownCall
 
 if TYPE_CHECKING:
     from ._watch import Watch

@@ -5,10 +5,9 @@ with the SDK's default one, so that an approver's client needs no plugin. Fields
 defaults.
 """
 
-import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, cast
 
 from temporalio.common import SearchAttributeKey
@@ -55,7 +54,6 @@ NOT_WHAT_WAS_SEEN = "NotWhatWasSeen"
 Verdict = Literal["approve", "reject", "respond"]
 Outcome = Literal["approved", "rejected", "responded", "expired", "withdrawn", "refused"]
 
-_SHOWN = 500_000  # characters of JSON; the server accepts 2 MiB, and warns above 512 KiB
 _VERDICTS = ("approve", "reject", "respond")
 _TEXTS = ("id", "verdict", "by", "reason", "digest")
 _REQUIRED = ("id", "verdict", "by")
@@ -249,73 +247,6 @@ class ApprovalNotice:
     run_id: str
     workflow_type: str
     pending: list[PendingApproval]
-
-
-def digest_of(tool: str, arguments: Any) -> str:
-    """Return the digest that binds a decision to a tool call: SHA-256 of its canonical JSON."""
-    text = json.dumps([tool, arguments], sort_keys=True, separators=(",", ":"))
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
-
-
-def digest_of_calls(calls: Sequence[ShownCall]) -> str:
-    """Return the digest that binds a decision to all calls of a message."""
-    return digest_of("", [[call.tool, call.arguments] for call in calls])
-
-
-def shown(pending: list[PendingApproval]) -> list[PendingApproval]:
-    """Return questions in a size that can be sent: very large texts and arguments are cut, as text.
-
-    A question may hold a tool's arguments twice (`HumanInTheLoop` asks with a copy), which can be more than
-    the server accepts. The digest is that of the whole arguments.
-    """
-    if len(json.dumps([asdict(each) for each in pending])) <= _SHOWN:
-        return pending
-    share = _SHOWN // (2 * sum(1 + len(each.outer) + len(each.calls) for each in pending))
-    return [
-        replace(
-            each,
-            question=_beginning(each.question, share),
-            arguments=_beginning(each.arguments, share),
-            outer=_beginnings(each.outer, share),
-            calls=_beginnings(each.calls, share),
-        )
-        for each in pending
-    ]
-
-
-def page_of(records: Sequence[ApprovalRecord], start: int) -> list[ApprovalRecord]:
-    """Return the records from `start` on, as many as one answer holds, with very large texts cut."""
-    page: list[ApprovalRecord] = []
-    size = 0
-    for record in map(_shortened, records[start:]):
-        page.append(record)
-        size += _size(record)
-        if size >= _SHOWN:
-            break
-    return page
-
-
-def is_full(page: Sequence[ApprovalRecord]) -> bool:
-    """Tell whether another page may follow this page of records."""
-    return sum(map(_size, page)) >= _SHOWN
-
-
-def _size(record: ApprovalRecord) -> int:
-    return len(json.dumps(asdict(record)))
-
-
-def _shortened(record: ApprovalRecord) -> ApprovalRecord:
-    reason, response = (_beginning(value, _SHOWN) for value in (record.reason, record.response))
-    return replace(record, reason=reason, response=response)
-
-
-def _beginnings(calls: list[ShownCall], size: int) -> list[ShownCall]:
-    return [replace(call, arguments=_beginning(call.arguments, size)) for call in calls]
-
-
-def _beginning(value: Any, size: int) -> Any:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return value if len(text) <= size else f"{text[:size]}... (the beginning of {len(text):,} characters)"
 
 
 def as_json(value: Any) -> Any:

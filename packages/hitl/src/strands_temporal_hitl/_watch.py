@@ -25,9 +25,10 @@ from temporalio import workflow
 from strands_temporal.extension import end_waiting
 
 from ._listening import Listener, node_place
+from ._shown import digest_of
 from ._state import Granted, Place
 from ._turn import CHANGED, Asked, Turn
-from ._types import ShownCall, as_json, digest_of
+from ._types import ShownCall, as_json
 
 BINDS_WHAT_RUNS = "strands-temporal-hitl-binds-what-runs"
 """Patch id. Histories without it have no questions about a call that changed after a person let it happen."""

@@ -1,7 +1,6 @@
 """`Approvals`: a workflow's questions to people, and the loop that gives their answers to the agent."""
 
 import asyncio
-import json
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,25 +14,19 @@ from strands.types.agent import AgentInput
 from strands.types.multiagent import MultiAgentInput
 from temporalio import workflow
 
-from strands_temporal import AgentCarry, AgentTypeError, AgentValueError
+from strands_temporal import AgentCarry, AgentValueError
 from strands_temporal.workflow import DeduplicatedUpdates
 
 from ._agents import Invoked, interrupt_ids, invoke, paused_result
 from ._announcing import Announcer
 from ._carry import ApprovalsCarry, pack, unpack
+from ._checks import check_answers, check_condition, check_deadline
 from ._ledger import NO_DECISION, Ledger
+from ._shown import page_of, shown
 from ._signalled import SignalledDecisions
 from ._state import Pause
 from ._turn import Turn
-from ._types import (
-    DECIDE_UPDATE,
-    PENDING_QUERY,
-    RECORDS_QUERY,
-    ApprovalRecord,
-    PendingApproval,
-    page_of,
-    shown,
-)
+from ._types import DECIDE_UPDATE, PENDING_QUERY, RECORDS_QUERY, ApprovalRecord, PendingApproval
 from ._watch import BINDS_WHAT_RUNS, Watches
 
 _STOPS_THE_WAIT = "strands-temporal-hitl-stops-the-wait"
@@ -79,8 +72,8 @@ class Approvals:
         rejected: Any = False,
         carry: ApprovalsCarry | None = None,
     ) -> None:
-        _check_deadline(deadline)
-        _check_answers(approved, rejected)
+        check_deadline(deadline)
+        check_answers(approved, rejected)
         if workflow.get_update_handler(DECIDE_UPDATE) is not None:
             raise AgentValueError(
                 "This workflow already has an Approvals, and a second one would take over its update and "
@@ -161,7 +154,7 @@ class Approvals:
                 since an earlier run and `prompt` is given.
         """
         stop_waiting_when = kwargs.pop("hand_over_when", stop_waiting_when)  # deprecated: the former name
-        _check_condition(stop_waiting_when, agent)
+        check_condition(stop_waiting_when, agent)
         pause = self._carried_pause(agent, prompt) if isinstance(agent, Agent) else None
         turn = Turn(pause.granted if pause else [])
         self._watches.stand_all(agent, turn)
@@ -341,39 +334,3 @@ def _stop_of(agent: Agent | MultiAgentBase, signal: threading.Event | None) -> C
         return any(each.is_set() for each in signals) and workflow.patched(_STOPS_THE_WAIT)
 
     return stopped
-
-
-def _check_condition(condition: object, agent: Agent | MultiAgentBase) -> None:
-    if condition is not None and not isinstance(agent, Agent):
-        raise AgentTypeError(
-            f"approvals.run: stop_waiting_when= is for agents. A {type(agent).__name__} cannot be carried "
-            "into another run of the workflow"
-        )
-    if condition is not None and not callable(condition):
-        raise AgentTypeError(
-            f"approvals.run: stop_waiting_when={condition!r} is not a function. Write "
-            "stop_waiting_when=workflow.info().is_continue_as_new_suggested"
-        )
-
-
-def _check_deadline(deadline: object) -> None:
-    if deadline is None:
-        return
-    if not isinstance(deadline, timedelta):
-        raise AgentTypeError(
-            f"Approvals: deadline={deadline!r} is not a timedelta. Write timedelta(hours=...)"
-        )
-    if deadline <= timedelta(0):
-        raise AgentValueError(f"Approvals: deadline={deadline!r} is not positive")
-
-
-def _check_answers(approved: Any, rejected: Any) -> None:
-    for name, value in (("approved", approved), ("rejected", rejected)):
-        try:
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise AgentValueError(f"Approvals: {name}={value!r} is not JSON") from error
-        if value is None:
-            raise AgentValueError(f"Approvals: {name}=None would leave the interrupt unanswered for Strands")
-    if approved == rejected:
-        raise AgentValueError(f"Approvals: approved and rejected are both {approved!r}")

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextvars
-import hashlib
-import json
 import logging
 import threading
 import time
@@ -12,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextvars import ContextVar
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from strands.types.exceptions import MCPClientInitializationError
 from temporalio.exceptions import ApplicationError
@@ -21,6 +19,7 @@ from strands_temporal.extension import NamedFactories, decode, encode, note_mcp_
 
 from ._answers import unanswered
 from ._errors import reason
+from ._listings import list_all, listing_of
 from ._threads import in_thread
 from ._types import MCP_CALL_FAILED, MCP_SERVER_UNAVAILABLE, ListedTool, ToolListing
 
@@ -88,12 +87,12 @@ class MCPSession:
         with self._lock:
             self._ending = ending
             try:
-                self._listing = _listing(self._connect())
+                self._listing = listing_of(self._connect())
             except (MCPClientInitializationError, NoAnswerError) as error:
                 if not self._clients.get(self.name).continue_on_error:
                     raise
                 logger.warning("server=<%s>, error=<%s> | goes without its tools", self.name, reason(error))
-                self._listing = _listing([])
+                self._listing = listing_of([])
             finally:
                 self._ending = Future()
 
@@ -116,7 +115,7 @@ class MCPSession:
         if listing is None:
             raise self._unavailable(RuntimeError("no worker with this plugin runs"))
         if fresh:
-            listing = _listing(await self._list_now())
+            listing = listing_of(await self._list_now())
         return ToolListing(None, listing.digest) if listing.digest == known else listing
 
     async def call(self, tool: str, tool_use_id: str, arguments: Any) -> Any:
@@ -161,7 +160,7 @@ class MCPSession:
         client = await self._usable()
         self._listings += 1
         try:
-            return await asyncio.wrap_future(in_thread(lambda: _list(client)))
+            return await asyncio.wrap_future(in_thread(lambda: list_all(client)))
         except asyncio.CancelledError:
             self._suspect = True
             raise
@@ -189,7 +188,7 @@ class MCPSession:
                 raise RuntimeError("the worker has ended")
             if self._client is not None and self._suspect:
                 try:
-                    self._within(PROBE_SECONDS, partial(_list, self._client))
+                    self._within(PROBE_SECONDS, partial(list_all, self._client))
                 except NoAnswerError:
                     if self._calls:  # it may be busy with them; replacing it would end them
                         return None
@@ -213,7 +212,7 @@ class MCPSession:
         def start() -> list[ListedTool]:
             # The client's thread inherits this context: the worker's, not that of the call that reconnects.
             self._context.copy().run(client.start)
-            return _list(client)  # after a drop too: it tells the client which tools run as tasks
+            return list_all(client)  # after a drop too: it tells the client which tools run as tasks
 
         try:
             listed = self._within(self._startup_seconds, start)
@@ -281,24 +280,6 @@ class MCPSession:
         return ApplicationError(
             f"MCP server {self.name!r} is unavailable: {reason(error)}", type=MCP_SERVER_UNAVAILABLE
         )
-
-
-def _list(client: "MCPClient") -> list[ListedTool]:
-    """Return the tools of all pages, with the client's own prefix and filters."""
-    tools: list[ListedTool] = []
-    page = client.list_tools_sync()
-    while True:
-        tools += [
-            ListedTool(str(tool.mcp_tool.name), encode(tool.tool_spec)) for tool in cast("list[Any]", page)
-        ]
-        if page.pagination_token is None:
-            return tools
-        page = client.list_tools_sync(page.pagination_token)
-
-
-def _listing(tools: list[ListedTool]) -> ToolListing:
-    text = json.dumps([[tool.name, tool.spec] for tool in tools], sort_keys=True)
-    return ToolListing(tools, hashlib.sha256(text.encode()).hexdigest()[:16])
 
 
 def _note(error: Exception) -> None:
