@@ -114,7 +114,7 @@ class MixedUpWorkflow:
 @pytest.mark.parametrize(
     ("case", "type_", "words"),
     [
-        ("no agent carry", "AgentValueError", "'default' waits with the interrupts [], and these Approvals"),
+        ("no agent carry", "AgentValueError", "'default' waits with the interrupts [], which do not match"),
         ("no approvals carry", "AgentValueError", "Carry both into the next run"),
         ("prompt", "AgentValueError", "Call run without a prompt"),
         ("damaged", "AgentValueError", "the carry is damaged"),

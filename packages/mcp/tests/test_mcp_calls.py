@@ -134,7 +134,7 @@ async def test_arguments_too_large_for_temporal_are_a_failed_tool_and_many_at_on
         assert (await scheduled(env)).count("tests-call-tool") == 12  # not the one that is too large
     assert re.match(
         r"Tool execution failed: Activity 'tests-call-tool': an input of 3,000,\d{3} bytes is too large for "
-        "Temporal, which takes 2,093,056. Give it less",
+        "Temporal, which takes 2,093,056. Send less",
         too_large,
     )
     assert others == ["400000"] * 12

@@ -25,11 +25,12 @@ def background_task(context: object) -> str | None:
 
 
 def interrupt_id(context: "ToolContext[Any]", name: str) -> str:
-    """Return the id that Strands gives to a tool's interrupt (1.62: types/tools.py:218).
+    """Return the id that Strands gives to an interrupt of a tool call (1.62: types/tools.py:218).
 
+    A background task has ids of its own; this is the id that its tool gets from Strands on the worker.
     `ToolContext.interrupt` is the public way, but it registers the question if it has no answer.
     """
-    return context._interrupt_id(name)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return ToolContext._interrupt_id(context, name)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def end_waiting(agent: Agent) -> None:
