@@ -207,7 +207,7 @@ def _checked_bytes(max_bytes: object) -> int:
 def _data_converter(converter: DataConverter | None) -> DataConverter:
     """Wrap the failure converter so that it types Strands' exceptions. Set pydantic's payload converter.
 
-    A payload converter of the user's stays.
+    If the user has set a payload converter, it stays in use.
     """
     converter = converter or DataConverter.default
     payload_converter_class = converter.payload_converter_class
@@ -224,7 +224,7 @@ class StrandsInterceptor(worker.Interceptor):
     """Types Strands' exceptions when they leave an activity. Ends the run on an error that leaves an agent.
 
     Args:
-        queries: Ask the workflow for the parts of a tool's context that were too large to send.
+        queries: Asks workflows for the parts of a tool's context that were too large to send.
         client: The worker's client; None in a Replayer.
     """
 

@@ -13,7 +13,7 @@ from ._webhook import Notifier
 
 
 class HITLActivities:
-    """The activities of one plugin, and which of its servers know the search attribute.
+    """The activities of one plugin. It also remembers which servers know the search attribute.
 
     Args:
         notifiers: The worker's notifiers.

@@ -35,7 +35,7 @@ class Question:
         interrupt_id: Strands' id of the interrupt, to which the answer goes.
         pending: What an approver sees.
         tool_use_id: Id of the tool call that waits, if any.
-        places: The places of the calls that it is about: of the pending call, or of `pending.calls`.
+        places: Paths to the calls that the question is about: the pending call, or `pending.calls`.
     """
 
     interrupt_id: str
@@ -57,7 +57,7 @@ class Pause:
         agent_id: Strands' id of the agent.
         questions: The questions, including decided ones.
         notice_id: Id of the notices about it, the same in every run.
-        told: Names of the notifiers that are done with it.
+        told: Names of the notifiers that have finished, with or without success. They do not run again.
         granted: The calls that people let happen earlier in the same turn.
     """
 

@@ -29,8 +29,8 @@ class MCPPlugin(ComposablePlugin):
             activities' types, `{server}-list-tools` and `{server}-call-tool`. Without factories, the plugin
             only lets workflows use the servers of other workers, and lets a Replayer replay them.
         startup_timeout: How long a server may take to connect and list its tools, when a worker starts and
-            after a drop. Choose at least the client's own `startup_timeout`. That one gives up on a server
-            that cannot be reached, but not on one that never answers (strands 1.62).
+            after a drop. Choose at least the `startup_timeout` of the `MCPClient`, which covers a server that
+            cannot be reached, but not one that never answers (strands 1.62).
         connection_idle_timeout: How long a connection may be unused before it is closed; the next call opens
             another one. None, the default, keeps it open until the worker ends.
 

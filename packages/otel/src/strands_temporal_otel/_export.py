@@ -1,4 +1,4 @@
-"""OTLP export that a worker or an ended span starts, and that stops with the last worker.
+"""OTLP export. It starts with a worker or with the first span that ends, and stops with the last worker.
 
 OpenTelemetry's providers are set once per process, and do not restart after a shutdown. Workers come and go.
 So our providers stay, and the parts that hold threads and connections are created again each time.

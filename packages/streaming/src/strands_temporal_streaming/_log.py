@@ -1,7 +1,8 @@
 """A workflow's stream, read by describe and query: a reader costs the workflow no update and no history.
 
 temporalio's own subscriber polls by update. Each waiting reader is an update in progress, even after its
-process has ended. A run may have ten at once. They keep out decisions and chat turns, which are updates too.
+process has ended. The server allows ten in one run. Readers that use them up block decisions and chat turns,
+which are updates too.
 The query used here is one of those that `WorkflowStream` registers and documents.
 """
 

@@ -32,8 +32,8 @@ class StreamReader:
     Args:
         log: The stream.
         cooldown: Shortest time between two polls, in seconds.
-        patience: Seconds to keep retrying while the server is unreachable. Once the workflow has ended, also
-            while no worker answers.
+        patience: Seconds to keep retrying while the server is unreachable. Once the workflow has ended, the
+            same limit applies while no worker answers.
         run: The run that was read before, if any.
 
     Attributes:

@@ -7,7 +7,7 @@ import types
 def called_by_strands(depth: int, package: str = "strands") -> bool:
     """Tell whether the code `depth` frames above the caller belongs to `package`, by default all of Strands.
 
-    Strands itself takes snapshots, through the methods that a `TemporalAgent` refuses to users (1.62:
+    For example, a `TemporalAgent` refuses snapshots to users, but Strands' own code takes them (1.62:
     agent/_agent_as_tool.py:382, vended_plugins/goal/plugin.py:322, the session managers).
     """
     # No public API names the caller.

@@ -48,7 +48,7 @@ def fast_deepcopy(value: Any, memo: dict[int, Any]) -> Any:
 
 
 class QuietTracer(Tracer):
-    """Strands' tracer, without the conversation for a span that does not record.
+    """Strands' tracer, but does not serialise the conversation for a span that does not record.
 
     Without a tracer provider, which is the usual case, no span records. Strands still serialises all messages
     as JSON for two spans at each model call, and discards the result.

@@ -1,4 +1,4 @@
-"""Recognises errors of Strands' code that cannot run in a workflow: a real model, a late import.
+"""Recognises errors from Strands code that cannot run in a workflow: a real model, or a late import.
 
 Both make the sandbox raise. Temporal treats that as a bug that a deploy will fix, so the workflow task fails
 forever and the client sees nothing. The traceback shows where an error came from.

@@ -60,8 +60,8 @@ def run_inline(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end. Stands in for `asyncio.run` in a workflow.
 
     Raises:
-        SynchronousCallError: If it must wait.
-        InterceptedCoroutine: In the block of `capturing`; it holds the coroutine.
+        SynchronousCallError: If the coroutine would have to wait.
+        InterceptedCoroutine: Inside a `capturing` block. It holds the coroutine, which has not run.
     """
     if _capture.get():
         raise InterceptedCoroutine(coroutine)

@@ -61,10 +61,11 @@ def _is_evicted() -> bool:
 
 
 class HooksInspect(StandIn):
-    """The module `inspect` of Strands' hook registry, which asks it about each callback before the call.
+    """Stands in for the module `inspect` in Strands' hook registry.
 
-    In a teardown it raises, so that no hook runs: an eviction is no event of the agent, and the garbage
-    collector may run in another workflow or in none.
+    The registry calls `inspect.iscoroutinefunction` before each callback. In a teardown this raises, so that
+    no hook runs: an eviction is no event of the agent, and the garbage collector may run in another workflow
+    or in none.
     """
 
     def iscoroutinefunction(self, callback: Any) -> bool:

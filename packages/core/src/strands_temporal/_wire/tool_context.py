@@ -39,7 +39,7 @@ class CallRecord:
     Attributes:
         call: The worker's side of the call; None on a worker without `StrandsPlugin`.
         agent_state: The copy of the agent's state, once the activity has used it.
-        invocation_state: A copy of the invocation state at the start, to tell the changes by.
+        invocation_state: A copy of the invocation state at the start, to detect changes.
         cancel: The arguments of `Agent.cancel`, if a hosted tool called it.
     """
 

@@ -18,7 +18,7 @@ class UnequalIds:
     The first call with an id keeps it; later ones get a suffix `_2`, `_3`, ...
 
     Attributes:
-        calls: How many calls had an id so far.
+        calls: Number of calls so far whose id was not empty.
     """
 
     def __init__(self) -> None:

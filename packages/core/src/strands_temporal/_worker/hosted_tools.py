@@ -186,7 +186,7 @@ async def _result(tool: AgentTool, agent: Agent, context: ToolContext) -> dict[s
 
 
 def _fail(result: ToolResult, exception: Exception) -> NoReturn:
-    """Raise the tool's exception together with the error result that Strands worded.
+    """Raise the tool's exception. Its details hold the error result that Strands made from it.
 
     The retry policy applies, except to a ValueError: it is about the arguments, so the call would fail again.
     """

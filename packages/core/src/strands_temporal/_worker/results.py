@@ -13,7 +13,7 @@ from .client import worker_client
 
 
 async def check_result(what: str, result: Any, failure_type: str, advice: str) -> None:
-    """Refuse a result that the server would refuse without an error. Runs in the activity.
+    """Refuse a result that is too large for the server, with an error that says so. Runs in the activity.
 
     Args:
         what: Name of the result, for the message.

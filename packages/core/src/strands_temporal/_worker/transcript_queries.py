@@ -66,7 +66,7 @@ class TranscriptQueries:
 
         Args:
             transcript: The transcript that came with the call.
-            news: Ask only for the delta against the previous call's conversation, otherwise for all of it.
+            news: Whether to ask only for what is new since the previous call, not for the whole conversation.
 
         Raises:
             ApplicationError: Type TRANSCRIPT_GONE, not retryable, if the workflow no longer waits for the

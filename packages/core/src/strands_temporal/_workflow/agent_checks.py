@@ -246,7 +246,7 @@ def check_conversation_manager(owner: str, manager: ConversationManager) -> None
 def _summarizes_by_itself(manager: SummarizingConversationManager) -> bool:
     """Tell whether a subclass makes the summary itself, or a model class of the user's own makes it.
 
-    Such code may work without a call that has to wait.
+    Such code may never make a synchronous call that has to wait, so it is not refused.
     """
     own: set[str] = set()
     for cls in type(manager).__mro__:

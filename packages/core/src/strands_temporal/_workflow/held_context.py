@@ -1,6 +1,6 @@
 """Holds the large parts of a tool's context in the workflow; the worker asks for them by query.
 
-Agent state and invocation state may be large. Otherwise each tool call would write them into history again.
+Agent state and invocation state may be large. Sent with each tool call, they would enter history each time.
 """
 
 from collections.abc import Generator, Mapping

@@ -52,7 +52,7 @@ def has_agents() -> bool:
 
 
 def check_sent(kind: str, values: Sequence[Any], text: str, advice: str) -> None:
-    """Refuse a value that the workflow code of a run with agents sends, if it is too large.
+    """Refuse a value that is too large, if workflow code sends it and its run has agents.
 
     Raises:
         PayloadTooLargeError: See `Gate.check`.

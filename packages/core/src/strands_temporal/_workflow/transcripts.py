@@ -63,7 +63,7 @@ class OutgoingTranscript(NamedTuple):
 
     Attributes:
         transcript: The transcript that crosses.
-        sent: The values that its agent has sent, including this call.
+        sent: The values that its agent has sent, including those of this call.
     """
 
     transcript: Transcript
