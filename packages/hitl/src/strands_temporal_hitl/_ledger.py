@@ -84,8 +84,8 @@ class Ledger:
             deadline: How long the questions wait.
             run_id: The workflow's run.
             granted: The calls that people let happen earlier in this turn.
-            strict: Whether an early decision must be for the call that is shown now. Called only if it fits
-                the call that earlier releases showed.
+            strict: Returns whether an early decision must fit the call that is shown now. Called only if the
+                decision does not fit that call, but fits the one that earlier releases showed.
         """
         until = None if deadline is None else (now + deadline).isoformat()
         asked = [self._question(i, about, now.isoformat(), until) for i, about in interrupts]
@@ -126,8 +126,8 @@ class Ledger:
         Args:
             value: The decision.
             now: The time.
-            seen: Whether the decision is already known to be about the call that was shown, because it was
-                accepted before a replay. Its digest is not checked then.
+            seen: Whether this replays a decision that was accepted. Its digest was checked then, and is not
+                checked again.
 
         Raises:
             ApplicationError: If it cannot be taken. The type says why, and the message explains it.

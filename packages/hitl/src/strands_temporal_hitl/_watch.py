@@ -197,7 +197,8 @@ class Watch:
     def _hear(self, event: Any, use: ToolUse, inner: Listener | None) -> None:
         """Note what a tool asks or, if the tool is an agent, what that agent asks.
 
-        This cannot wait until the stream is read: a delegate's events lose their mark on the way.
+        It must see the events here. Strands later unwraps those of a delegate, and the parent's stream no
+        longer shows which call they belong to.
         """
         if "tool_interrupt_event" in event:
             for interrupt in event["tool_interrupt_event"]["interrupts"]:

@@ -46,7 +46,7 @@ class MCPServers:
         """Connect to every server and list its tools. Blocks.
 
         Args:
-            ending: Ends the attempt when it is done: the worker was stopped while it started.
+            ending: Done when the worker is stopped while it starts. This ends the attempt.
 
         Raises:
             MCPServersUnavailableError: If servers are unavailable. Names all of them; no session stays open.

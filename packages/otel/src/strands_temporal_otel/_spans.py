@@ -193,9 +193,9 @@ class _AgentSpan(Span):
     def _is_over(self) -> bool:
         """Tell whether a span that a workflow started ends for good.
 
-        It does not if the workflow replays or is evicted. It does not if the garbage collector ends it, which
-        closes the generators of an evicted workflow outside of a workflow or in another one. And it does not
-        if an error that left the block fails the workflow task, because the task is tried again.
+        In three cases it does not. The workflow replays or is evicted. The garbage collector ends the span as
+        it closes the generators of an evicted workflow, outside of a workflow or in another one. An error
+        that left the block fails the workflow task, which is tried again.
         """
         home = self._home and self._home()
         if not workflow.in_workflow() or asyncio.get_running_loop() is not home or _replaying():

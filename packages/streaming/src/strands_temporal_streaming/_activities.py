@@ -14,8 +14,8 @@ class StreamingMiddleware:
     """Publishes the events of calls that carry a topic, and passes all events on unchanged.
 
     Attributes:
-        key: Identity. It tells core that the middleware is there.
-        rank: Outside of other middleware: the stream gets the same events as the agent.
+        key: Identity, by which core knows that the middleware is installed.
+        rank: Position outside of the other middleware, so that the stream gets the same events as the agent.
     """
 
     key = MIDDLEWARE_KEY

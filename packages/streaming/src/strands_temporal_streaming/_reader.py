@@ -271,8 +271,8 @@ class _Pace:
     def allows(self, run: Run) -> bool:
         """Record that something has changed, and return whether to ask a worker now.
 
-        Do not ask during a workflow task, unless it takes long: its changes are not there yet, and the server
-        lets only one query wait for its end.
+        During a workflow task the answer is no: the stream does not have the task's items yet, and the server
+        lets only one query wait for the end of the task. If the task takes long, the answer is yes.
         """
         self._heard_at = time.monotonic()
         if not run.is_at_work:

@@ -1,9 +1,9 @@
-"""The random source of the ids that Strands draws while an agent works on one model answer.
+"""The random source for the ids that Strands draws while an agent works on one model answer.
 
 The worker gives each answer that asks for tools a random id and returns it with the answer, so history
-records it. This id seeds the ids that Strands draws next. A reset of the workflow changes the workflow's own
-random numbers. Thanks to the seed, the message that asks for tools keeps its `tracking_id` when the workflow
-is reset to the task that took the answer.
+records it. This id seeds the ids that Strands draws next. Without the seed these ids would change in a reset,
+because a reset changes the workflow's own random numbers. With it, the message that asks for tools keeps its
+`tracking_id` if the workflow is reset to the task that received the answer.
 """
 
 import random

@@ -142,10 +142,11 @@ class ToolActivityError(ApplicationError):
 
 
 def rebuilt_exception(module: str, name: str, base: str, text: str) -> Exception:
-    """Return an exception that Strands words as the one that a tool's activity raised.
+    """Rebuild the exception that a tool's activity raised. Strands gives both the same error text.
 
-    A builtin exception comes back as itself. Another, or one that words its argument (KeyError), becomes an
-    `ApplicationError` of its name, which is also an instance of the builtin class.
+    A builtin exception comes back as its own class. An exception of any other class becomes an
+    `ApplicationError` of that name, which is also an instance of the builtin class `base`. So does a builtin
+    one whose text differs from its argument (KeyError).
 
     Args:
         module: Module of its class.

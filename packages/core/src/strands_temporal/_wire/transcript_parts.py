@@ -1,4 +1,4 @@
-"""The parts of a list that is written against the previous one, and how they cross.
+"""The parts of a list (messages, tools) that is sent as changes to the previous call's list.
 
 History shows them like this:
 

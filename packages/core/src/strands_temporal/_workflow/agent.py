@@ -163,7 +163,7 @@ class TemporalAgent(Agent):
         )
 
     def carry(self) -> AgentCarry:
-        """Return this agent, between two turns, for the next run of the workflow.
+        """Return this agent as a value for the next run of the workflow. Call it between two turns.
 
         It contains the messages, the agent's state, pending interrupts, the conversation manager's state, a
         stateful model's state, the system prompt, and usage and metrics counted over all runs. It contains

@@ -198,7 +198,7 @@ def check_async_tools(owner: str, agent: Agent) -> None:
 
 
 def check_plugins(plugins: object) -> None:
-    """Refuse Strands' `LLMSteeringHandler`, and a subclass that keeps its call of the judge.
+    """Refuse Strands' `LLMSteeringHandler`, and a subclass that does not override its call of the judge.
 
     It calls its judge synchronously, which a workflow cannot do.
 
@@ -221,7 +221,7 @@ def check_plugins(plugins: object) -> None:
 
 
 def check_conversation_manager(owner: str, manager: ConversationManager) -> None:
-    """Refuse Strands' `SummarizingConversationManager`, and a subclass that keeps its way to summarize.
+    """Refuse Strands' `SummarizingConversationManager`, and a subclass that summarizes as it does.
 
     It calls its model synchronously (1.62: summarizing_conversation_manager.py:293), which a workflow cannot
     do: the run would end at the first overflow, perhaps after days.

@@ -69,7 +69,7 @@ class TemporalModel(DescribedModel):
         streaming_batch_interval: Time between two batches to that topic. The first event is sent at once.
         stateful: Whether the model keeps the conversation on its own side. If you declare it, Strands can
             refuse a conversation manager, as it does for the model itself.
-        context_window_limit: Size of its context window in tokens. Strands compresses conversations by it.
+        context_window_limit: Size of its context window in tokens. It tells Strands when to compress.
         config: Settings that `get_config` returns, for example `model_id` for telemetry. They stay in the
             workflow.
         use_native_token_count: Have the model itself count tokens instead of Strands' estimate, with an

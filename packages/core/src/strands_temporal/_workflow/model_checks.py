@@ -97,7 +97,7 @@ def warn_of_unknown(owner: str, arguments: Mapping[str, object], warned: set[str
     Args:
         owner: The handle, for messages.
         arguments: The arguments of `Model.stream` that this release does not know.
-        warned: What a warning has already mentioned in this run; gets the new ones.
+        warned: The arguments that this run has already warned about. New ones are added.
     """
     for name in arguments:
         if f"argument {name}" not in warned:

@@ -104,7 +104,7 @@ class RemoteTools(ToolProvider, HookProvider):
 
     @override
     async def load_tools(self, **kwargs: Any) -> Sequence[AgentTool]:
-        """Return the tools in a workflow, elsewhere only the placeholder.
+        """Return the tools. Outside of a workflow, return only the placeholder.
 
         An agent with this handle calls it automatically.
         """
@@ -140,8 +140,8 @@ class RemoteTools(ToolProvider, HookProvider):
 class _Listing:
     """The tools of one handle in one run, None before the first listing.
 
-    Two agents that share the handle list once, and runs that share it list in each: an `asyncio.Lock` works
-    on one event loop only.
+    Agents of one run that share the handle list the tools once. Runs that share it each list them again: an
+    `asyncio.Lock` works on one event loop only.
     """
 
     def __init__(self) -> None:
