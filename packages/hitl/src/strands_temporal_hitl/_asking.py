@@ -1,8 +1,9 @@
 """Queries a workflow until it answers. Runs in the process of an approver.
 
 `WorkflowHandle.query` does not do this. If several queries meet a workflow task, the server lets one of them
-wait and refuses the others. The SDK then retries five times in twelve seconds, which is too rare beside the
-readers of a stream. It also raises ValueError if the workflow is paused (temporalio 1.35).
+wait and refuses the others. The SDK then retries five times in twelve seconds. If readers of a stream query
+the same workflow, that is not often enough. The SDK also raises ValueError if the workflow is paused
+(temporalio 1.35).
 """
 
 import asyncio

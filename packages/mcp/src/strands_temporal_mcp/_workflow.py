@@ -175,8 +175,8 @@ class MCPTool(RemoteTool):
     ) -> ToolGenerator:
         """Call the tool and yield its result.
 
-        The model gets an error that the tool reports as it is. It also gets a failure outside the tool, in
-        Strands' words; `AfterToolCallEvent` then has its exception.
+        If the tool reports an error, the model gets it unchanged. If the call fails outside the tool, the
+        model gets the failure in Strands' words, and `AfterToolCallEvent` has the exception.
         """
         try:
             signal = getattr(invocation_state.get("agent"), "cancel_signal", None)

@@ -40,8 +40,8 @@ class ToolArguments:
     """Arguments of a tool call's activity, as the model wrote them.
 
     They cross as the list of `to_args`, in place of the activity's own arguments. The list never has as many
-    items as the activity has parameters: only then does the SDK ignore the parameters' types and pass the
-    JSON.
+    items as the activity has parameters. Because the numbers differ, the SDK ignores the parameters' types
+    and passes the JSON.
 
     Attributes:
         input: The model's JSON, encoded.

@@ -1,7 +1,7 @@
 """Handles attempts that a worker's shutdown, an operator's pause or a reset cut short.
 
-An activity that honours its cancellation ends early and returns what it has. If the workflow cancelled it,
-that is its result. In these three cases the workflow did not cancel it: the attempt has no result, and
+An activity that honours its cancellation ends early and returns what it has. This partial result counts only
+if the workflow cancelled the activity. After a shutdown, a pause or a reset the attempt has no result, and
 Temporal makes another one.
 """
 

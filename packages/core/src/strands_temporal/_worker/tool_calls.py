@@ -1,8 +1,9 @@
 """The interceptor around activities that answer tool calls: context, heartbeats, progress and result.
 
-The workflow marks the activity of a tool call with a header. Only for such a call the interceptor provides
+The workflow marks the activity of a tool call with a header. For such a call the interceptor provides
 `tool_context()`, sends heartbeats, and returns the answer that `tool_results.py` makes from the activity's
-result. A hook's activity has another header: for it the interceptor only sends heartbeats.
+result. A hook's activity has another header: for it the interceptor only sends heartbeats. Any other activity
+gets none of this.
 """
 
 import asyncio

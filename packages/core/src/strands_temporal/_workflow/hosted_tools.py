@@ -39,8 +39,7 @@ class TemporalTools(RemoteTools):
 
     On the worker a tool gets an agent with a copy of this agent's state (changes travel back), the caller's
     invocation state, answers to its interrupts, a cancel signal, and `tool_context()` of
-    `strands_temporal.activity`. The agent has neither the
-    conversation nor a model.
+    `strands_temporal.activity`. The agent on the worker has neither the conversation nor a model.
 
     Args:
         *names: Names in `StrandsPlugin(tools=...)`, or patterns for them (`"files_*"`).

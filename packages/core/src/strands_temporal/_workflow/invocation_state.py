@@ -32,7 +32,7 @@ def user_invocation_state(owner: str, state: dict[str, Any], warned: set[str]) -
     Args:
         owner: Name of the caller, for the warning: "TemporalModel('claude')".
         state: Strands' `invocation_state`.
-        warned: Keys that a warning has already named. Gets the new ones.
+        warned: Keys that a warning has already named. New ones are added.
     """
     crossing: dict[str, Any] = {}
     for key, value in state.items():
