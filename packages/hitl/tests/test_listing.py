@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from packages.hitl.tests.approvals_support import TYPE, until
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
-from strands_temporal_hitl import ApprovalsClient, PendingApproval
+from strands_temporal_hitl import ApprovalsClient, ApprovalsNotIndexedError, PendingApproval
 from strands_temporal_hitl._workflows import ListedWorkflow
 
 pytestmark = pytest.mark.server
@@ -31,6 +32,30 @@ async def test_no_type_changes_the_question(client: Client, type_name: str) -> N
     hasty = ApprovalsClient(client, timeout=timedelta(seconds=1))
     assert await hasty.list(workflow_types=[type_name]) == []
     await handle.terminate()
+
+
+async def test_a_short_outage_while_the_attribute_is_looked_up_does_no_harm(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outage = iter([RPCError("operation was canceled", RPCStatusCode.CANCELLED, b"")] * 2)
+
+    async def known(_: Client) -> bool:
+        for error in outage:
+            raise error
+        return False
+
+    monkeypatch.setattr("strands_temporal_hitl._client.is_known", known)
+    with pytest.raises(ApprovalsNotIndexedError):
+        await ApprovalsClient(client).list()
+
+
+async def test_an_outage_is_told_after_the_time_out(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def known(_: Client) -> bool:
+        raise RPCError("no connection", RPCStatusCode.UNAVAILABLE, b"")
+
+    monkeypatch.setattr("strands_temporal_hitl._client.is_known", known)
+    with pytest.raises(RPCError, match="no connection"):
+        await ApprovalsClient(client, timeout=timedelta(seconds=0.3)).list()
 
 
 async def test_workflows_without_workers_are_waited_for_together(

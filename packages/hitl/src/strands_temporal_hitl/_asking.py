@@ -9,7 +9,7 @@ the same workflow, that is not often enough. The SDK also raises ValueError if t
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -34,6 +34,26 @@ _TRANSIENT = (
     RPCStatusCode.UNAVAILABLE,
     RPCStatusCode.UNKNOWN,
 )
+
+
+async def ask_again(call: Callable[[], Awaitable[T]], timeout: timedelta) -> T:
+    """Return the server's answer to `call`, with retries during an outage.
+
+    Args:
+        call: Makes one call.
+        timeout: How long to retry.
+
+    Raises:
+        RPCError: The server refused, or the outage lasted longer.
+    """
+    until = time.monotonic() + timeout.total_seconds()
+    while True:
+        try:
+            return await call()
+        except RPCError as error:
+            if error.status not in _TRANSIENT or time.monotonic() >= until:
+                raise
+        await asyncio.sleep(_PAUSE)
 
 
 class QueryRejectedError(Exception):

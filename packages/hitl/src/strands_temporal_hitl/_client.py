@@ -18,7 +18,7 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from ._asking import QueryRejectedError
+from ._asking import QueryRejectedError, ask_again
 from ._errors import (
     ApprovalRefusedError,
     ApprovalsEndedError,
@@ -103,7 +103,7 @@ class ApprovalsClient:
         Raises:
             ApprovalsNotIndexedError: If no types are given and the server does not know the attribute.
         """
-        if not workflow_types and not await is_known(self._client):
+        if not workflow_types and not await ask_again(lambda: is_known(self._client), self._timeout):
             raise ApprovalsNotIndexedError(
                 f"The server does not know the search attribute {PENDING.name!r} as a Keyword, in the "
                 f"namespace {self._client.namespace!r}. Name the workflow types to ask, or have it "

@@ -17,6 +17,10 @@ from .._plugin import ModelFactory, StrandsPlugin
 DEFAULT_TIMEOUT = timedelta(seconds=60)
 
 
+DEADLOCK = "[TMPRL1101]"
+"""In the error of a workflow task that did not yield within two seconds."""
+
+
 async def assert_replays(
     history: "WorkflowHistory | WorkflowHandle[Any, Any]",
     workflows: Sequence[type],
@@ -38,7 +42,15 @@ async def assert_replays(
     replayer = Replayer(
         workflows=workflows, plugins=list(plugins) if plugins is not None else [StrandsPlugin()]
     )
-    await replayer.replay_workflow(history)
+    for last in (False, False, True):
+        try:
+            await replayer.replay_workflow(history)
+        except RuntimeError as error:  # noqa: PERF203  # a try for each replay
+            # temporalio's detector measures time, also while a busy machine gives the replay no core.
+            if last or DEADLOCK not in str(error):
+                raise
+        else:
+            return
 
 
 @dataclass
