@@ -24,7 +24,9 @@ def lab(server: DevServer, tmp_path: Path) -> Lab:
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("key", ROWS)
+@pytest.mark.parametrize(
+    "key", [pytest.param(key, marks=[pytest.mark.slow] if key == "replay" else []) for key in ROWS]
+)
 async def test_a_row_is_measured(lab: Lab, key: str) -> None:
     rows = await ROWS[key](lab)
 
@@ -37,6 +39,7 @@ async def test_a_row_is_measured(lab: Lab, key: str) -> None:
 
 
 @pytest.mark.server
+@pytest.mark.slow  # measures two rows again
 async def test_what_was_measured_is_shown_and_written(lab: Lab, tmp_path: Path) -> None:
     rows = [row for key in ("event", "cpu") for row in await ROWS[key](lab)]
 
