@@ -263,6 +263,8 @@ async def test_large_answers_cost_themselves(runs: Runs) -> None:
 async def test_many_tool_calls_in_one_turn_on_a_long_conversation(
     runs: Runs, steps: int, cache: int | None
 ) -> None:
+    if cache == 0:  # each call replays all calls before it: fewer of them prove the same
+        steps = min(steps, 40)
     plan = Plan("fetching", [f"steps={steps} size=5000 pad=800000 a"])
     async with runs.worker(cache=cache) as watch:
         history = await runs.check(await runs.start(plan), plan)
