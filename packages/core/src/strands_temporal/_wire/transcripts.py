@@ -135,6 +135,7 @@ def delta(before: Sequence[Item], values: Sequence[Any], answer: str = "", call:
     places = _Places(before)
     size = 0
     at = 0  # where the next item of `before` is expected
+    start: int | None = None  # of the range of kept items that ends at `at`, if one is open
     for value in values:
         if at < len(before) and before[at].is_unchanged(value):
             place: int | None = at
@@ -144,6 +145,9 @@ def delta(before: Sequence[Item], values: Sequence[Any], answer: str = "", call:
             digest = digest_of(data)
             place = places.find(digest)
             if place is None:
+                if start is not None:
+                    parts.append(Kept(start, at))
+                    start = None
                 copied = _copy(value)
                 items.append(Item(copied, digest, _is_only_text(copied)))
                 if digest.hex()[:ANSWER_DIGITS] == answer:
@@ -152,13 +156,15 @@ def delta(before: Sequence[Item], values: Sequence[Any], answer: str = "", call:
                     parts.append(New(encoded))
                     size += len(data)
                 continue
+        if start is not None and place != at:
+            parts.append(Kept(start, at))
+            start = None
+        if start is None:
+            start = place
         at = place + 1
         items.append(before[place])
-        last = parts[-1] if parts else None
-        if isinstance(last, Kept) and last.stop == place:
-            parts[-1] = Kept(last.start, at)
-        else:
-            parts.append(Kept(place, at))
+    if start is not None:
+        parts.append(Kept(start, at))
     return Delta(items, parts, size)
 
 
