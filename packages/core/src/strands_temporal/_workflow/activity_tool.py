@@ -21,7 +21,7 @@ from .failures import construction_error
 from .invocation_state import user_invocation_state
 from .options import ActivityOptions, merge_options, tool_defaults
 from .tool_calls import call_tool_activity
-from .tool_context import apply_state, takes_context
+from .tool_context import takes_context
 from .tool_results import bare_value, tool_value
 
 
@@ -133,10 +133,7 @@ def _result(value: Any, context: "ToolContext[Any]", hint: Any) -> Any:
     answer = ToolOutcome.from_wire(value)
     if answer is None:  # from a worker without the plugin, or in a history older than `ToolOutcome`
         return bare_value(value, hint)
-    result = tool_value(answer)
-    if answer.state:
-        apply_state(context, answer.state)
-    return result
+    return tool_value(answer, context)
 
 
 def _check_signature(owner: str, function: Callable[..., Any], signature: inspect.Signature) -> None:

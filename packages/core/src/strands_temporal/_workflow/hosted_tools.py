@@ -24,7 +24,6 @@ from .invocation_state import user_invocation_state
 from .options import HEARTBEATING_TOOL_DEFAULTS, ActivityOptions, merge_options
 from .remote_tools import RemoteTool, RemoteTools
 from .tool_calls import call_tool_activity
-from .tool_context import apply_state
 from .tool_results import tool_value
 
 
@@ -151,9 +150,7 @@ def _result(value: Any, context: "ToolContext[Any]") -> ToolResult:
     answered = ToolOutcome.from_wire(value)
     if answered is None:
         return cast("ToolResult", decode(value))
-    if answered.state:
-        apply_state(context, answered.state)
-    result = tool_value(answered)
+    result = tool_value(answered, context)
     return _success(result) if isinstance(result, str) else cast("ToolResult", result)
 
 

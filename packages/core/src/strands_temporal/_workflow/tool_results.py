@@ -2,21 +2,26 @@
 
 from typing import Any
 
+from strands import ToolContext
 from temporalio import workflow
 
 from .._wire.tool_call import TOOL_OUTCOME_VERSION, ToolOutcome
 from .._wire.values import decode
 from .._wire.versions import check_wire_version
+from .tool_context import apply_state
 
 
-def tool_value(answer: ToolOutcome) -> Any:
-    """Return the value that a tool's function gives to Strands: a text or a whole tool result.
+def tool_value(answer: ToolOutcome, context: "ToolContext[Any]") -> Any:
+    """Apply a tool's changes of state, and return what its function gives to Strands: a text or a result.
 
     Raises:
         ApplicationError: If a newer release made the answer.
     """
     check_wire_version("A tool's answer", answer.version, TOOL_OUTCOME_VERSION, in_workflow=True)
-    return decode(answer.result if answer.text is None else answer.text)
+    value = decode(answer.result if answer.text is None else answer.text)
+    if answer.state:
+        apply_state(context, answer.state)
+    return value
 
 
 def bare_value(value: Any, hint: Any) -> Any:
