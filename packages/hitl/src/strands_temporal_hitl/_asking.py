@@ -24,7 +24,7 @@ from temporalio.service import RPCError, RPCStatusCode
 T = TypeVar("T")
 
 _QUERY_SECONDS = 3.0  # time-out of the first query; one that reaches a worker as it ends is lost
-_PAUSE = 0.1  # seconds between two queries
+_PAUSE = 0.1  # seconds between two calls, about
 _TIMED_OUT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 _TRANSIENT = (
     *_TIMED_OUT,
@@ -53,7 +53,7 @@ async def ask_again(call: Callable[[], Awaitable[T]], timeout: timedelta) -> T:
         except RPCError as error:
             if error.status not in _TRANSIENT or time.monotonic() >= until:
                 raise
-        await asyncio.sleep(_PAUSE)
+        await asyncio.sleep(_PAUSE * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
 
 
 class QueryRejectedError(Exception):
@@ -106,7 +106,7 @@ async def ask(
     )
     if args:
         request.query.query_args.payloads.extend(await converter.encode(args))
-    answer = await _answer(client, request, timeout.total_seconds())
+    answer = await _answer(client, request, timeout)
     if answer.HasField("query_rejected"):
         status = answer.query_rejected.status
         paused = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED
@@ -115,9 +115,11 @@ async def ask(
     return value
 
 
-async def _answer(client: Client, request: QueryWorkflowRequest, seconds: float) -> QueryWorkflowResponse:
-    until, longest = time.monotonic() + seconds, _QUERY_SECONDS
-    while True:
+async def _answer(client: Client, request: QueryWorkflowRequest, timeout: timedelta) -> QueryWorkflowResponse:
+    until, longest = time.monotonic() + timeout.total_seconds(), _QUERY_SECONDS
+
+    async def query() -> QueryWorkflowResponse:
+        nonlocal longest
         left = max(until - time.monotonic(), _PAUSE)
         try:
             return await client.workflow_service.query_workflow(
@@ -126,8 +128,8 @@ async def _answer(client: Client, request: QueryWorkflowRequest, seconds: float)
         except RPCError as error:
             if error.status == RPCStatusCode.INVALID_ARGUMENT:
                 raise WorkflowQueryFailedError(error.message) from error
-            if error.status not in _TRANSIENT or time.monotonic() >= until:
-                raise
             if error.status in _TIMED_OUT:  # a long history may take longer to replay
                 longest *= 2
-        await asyncio.sleep(_PAUSE * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
+            raise
+
+    return await ask_again(query, timeout)

@@ -102,6 +102,7 @@ class ApprovalsClient:
 
         Raises:
             ApprovalsNotIndexedError: If no types are given and the server does not know the attribute.
+            RPCError: If the server does not answer within the time-out, or refuses.
         """
         if not workflow_types and not await ask_again(lambda: is_known(self._client), self._timeout):
             raise ApprovalsNotIndexedError(
