@@ -1,7 +1,8 @@
 """Errors as providers' packages raise them, by status and headers, and our classification of them."""
 
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import anthropic
 import httpx
@@ -13,6 +14,8 @@ from strands.types.exceptions import ModelThrottledException
 from temporalio.exceptions import ApplicationError
 
 from strands_temporal._worker.model_failures import model_failure
+
+E = TypeVar("E", bound=Exception)
 
 REQUEST = httpx.Request("POST", "https://provider.example/v1/messages")
 
@@ -36,22 +39,20 @@ def answering(status: int, **headers: str) -> httpx.Client:
 
 def openai_error(status: int, **headers: str) -> openai.APIStatusError:
     """Return the SDK's own error for such a response."""
-    with answering(status, **headers) as http:
-        client = openai.OpenAI(api_key="none", http_client=http, max_retries=0)
-        try:
-            client.models.list()
-        except openai.APIStatusError as error:
-            return error
-    raise AssertionError(f"{status} is no error")
+    return _sdk_error(openai.OpenAI, openai.APIStatusError, status, headers)
 
 
 def anthropic_error(status: int, **headers: str) -> anthropic.APIStatusError:
     """Return the SDK's own error for such a response."""
+    return _sdk_error(anthropic.Anthropic, anthropic.APIStatusError, status, headers)
+
+
+def _sdk_error(sdk: Callable[..., Any], kind: type[E], status: int, headers: dict[str, str]) -> E:
     with answering(status, **headers) as http:
-        client = anthropic.Anthropic(api_key="none", http_client=http, max_retries=0)
+        client = sdk(api_key="none", http_client=http, max_retries=0)
         try:
             client.models.list()
-        except anthropic.APIStatusError as error:
+        except kind as error:
             return error
     raise AssertionError(f"{status} is no error")
 
