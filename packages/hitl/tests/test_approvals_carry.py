@@ -100,6 +100,9 @@ class MixedUpWorkflow:
         wrong: Any = True
         if case == "condition":
             await approvals.run(agent, "go", stop_waiting_when=wrong)
+        if case == "former name":
+            former: Any = {"hand_over_when": wrong}
+            await approvals.run(agent, "go", **former)
         if case == "beside":
             approvals.carry(wrong)
         if case == "no approvals carry":
@@ -121,6 +124,7 @@ class MixedUpWorkflow:
         ("newer", "AgentValueError", "has version 99"),
         ("not a carry", "AgentTypeError", "is not an ApprovalsCarry"),
         ("condition", "AgentTypeError", "stop_waiting_when=True is not a function"),
+        ("former name", "AgentTypeError", "stop_waiting_when=True is not a function"),
         ("beside", "AgentTypeError", "True is not an AgentCarry"),
     ],
 )

@@ -231,3 +231,16 @@ async def test_a_cancelled_start_ends_the_download(
             await start
 
     await asyncio.to_thread(wait_gone, int(pid_file.read_text()))
+
+
+def test_a_program_of_packages_in_a_second_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """`uv run --with` puts one folder of packages in front of another; PATH need not have its programs."""
+    installed = program(tmp_path / "bin" / "temporal")
+    monkeypatch.syspath_prepend(str(tmp_path / "lib" / "python3.11" / "site-packages"))
+    monkeypatch.setattr("sys.executable", str(tmp_path / "elsewhere" / "python"))
+
+    def nowhere(*_: str) -> str:
+        return str(tmp_path / "nowhere")
+
+    monkeypatch.setattr("sysconfig.get_path", nowhere)
+    assert find_server_binary() == (installed, "environment")

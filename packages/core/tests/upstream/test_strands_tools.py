@@ -4,7 +4,6 @@ import ast
 import importlib
 import pkgutil
 import re
-import subprocess
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,9 +17,6 @@ from strands import Agent
 from strands.tools.tools import PythonAgentTool
 from strands_tools import calculator, current_time, stop
 from temporalio import workflow
-from temporalio.client import Client
-from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import RestrictedWorkflowAccessError
 
 from strands_temporal import AgentTypeError, StrandsPlugin, TemporalAgent, TemporalModel
 from strands_temporal._upstream.strands_tools import IN_WORKFLOW, INSTEAD, MADE_BY, remedy
@@ -303,114 +299,3 @@ def test_the_page_says_which_tools_ask_at_the_terminal() -> None:
 def test_other_modules_are_none_of_its_business() -> None:
     for module in ("", "strands_tools", "strands_tools.utils.console_util", "strands.tools", "tests.sleep"):
         assert remedy(module) is None
-
-
-# --- A workflow's file that cannot be loaded
-
-FILE = """
-from temporalio import workflow
-import {module}
-
-
-@workflow.defn
-class Imports:
-    @workflow.run
-    async def run(self) -> None: ...
-"""
-
-
-@pytest.mark.server
-@pytest.mark.parametrize(
-    ("module", "advice"),
-    [
-        (
-            "strands_tools.http_request",
-            "Host it on the worker, with `from strands_tools import http_request`",
-        ),
-        (
-            "mine_with_io",
-            r"If it does no I/O, import it through the sandbox, in unloadable_mine_with_io: `with "
-            r"workflow\.unsafe\.imports_passed_through\(\): import mine_with_io`; or .*SandboxRestrictions\."
-            r"default\.with_passthrough_modules\('mine_with_io'\)",
-        ),
-    ],
-)
-async def test_a_module_that_cannot_be_loaded_is_named_with_what_to_write(
-    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, advice: str
-) -> None:
-    (tmp_path / "mine_with_io.py").write_text("import random\n\nLUCK = random.random()\n")
-    name = f"unloadable_{module.replace('.', '_')}"
-    (tmp_path / f"{name}.py").write_text(FILE.format(module=module))
-    monkeypatch.syspath_prepend(str(tmp_path))
-    workflows = [importlib.import_module(name).Imports]
-    with pytest.raises(RuntimeError, match="Failed validating workflow Imports") as failure:
-        Worker(client, task_queue="none", workflows=workflows, plugins=[StrandsPlugin()])
-    cause = failure.value.__cause__
-    assert isinstance(cause, ImportError)
-    assert cause.name == module
-    assert re.match(f"{name} imports {module}, which the workflow sandbox cannot load.*{advice}", str(cause))
-    assert "Cannot access" in str(cause)
-
-
-@pytest.mark.server
-async def test_the_users_own_module_that_imports_it_is_named_too(
-    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "my_helpers.py").write_text("import strands_tools.http_request\n")
-    (tmp_path / "imports_helpers.py").write_text(FILE.format(module="my_helpers"))
-    monkeypatch.syspath_prepend(str(tmp_path))
-    workflows = [importlib.import_module("imports_helpers").Imports]
-    with pytest.raises(RuntimeError, match="Failed validating") as failure:
-        Worker(client, task_queue="none", workflows=workflows, plugins=[StrandsPlugin()])
-    said = str(failure.value.__cause__)
-    assert said.startswith(
-        "imports_helpers imports my_helpers, which imports strands_tools.http_request, which"
-    )
-    assert getattr(failure.value.__cause__, "name", "") == "strands_tools.http_request"
-
-
-SCRIPT = """
-import asyncio
-import sys
-from temporalio.client import Client
-from temporalio.worker import Worker
-from strands_temporal import StrandsPlugin
-
-
-async def main():
-    client = await Client.connect(sys.argv[1])
-    try:
-        Worker(client, task_queue="none", workflows=[Imports], plugins=[StrandsPlugin()])
-    except RuntimeError as error:
-        print(error.__cause__)
-
-
-if __name__ == "__main__":
-    asyncio.run(main())
-"""
-
-
-@pytest.mark.server
-def test_a_script_that_is_run_is_named_by_its_file(client: Client, tmp_path: Path) -> None:
-    script = tmp_path / "my_worker.py"
-    script.write_text(FILE.format(module="strands_tools.http_request") + SCRIPT)
-    address = client.service_client.config.target_host
-    run = subprocess.run(
-        [sys.executable, str(script), address], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert run.stdout.startswith(
-        "my_worker.py (the script that was run) imports strands_tools.http_request, which the workflow"
-    ), run.stderr
-    assert "__temporal_main__" not in run.stdout
-
-
-@pytest.mark.server
-async def test_a_fault_of_the_users_own_file_stays_what_it_is(
-    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "own_fault.py").write_text(FILE.format(module="datetime\n\nNOW = datetime.datetime.now()"))
-    monkeypatch.syspath_prepend(str(tmp_path))
-    workflows = [importlib.import_module("own_fault").Imports]
-    with pytest.raises(RuntimeError, match="Failed validating") as failure:
-        Worker(client, task_queue="none", workflows=workflows, plugins=[StrandsPlugin()])
-    assert isinstance(failure.value.__cause__, RestrictedWorkflowAccessError)

@@ -24,7 +24,7 @@ from temporalio.exceptions import ApplicationError
 
 from strands_temporal import AgentCarry, AgentValueError, CarryTooLargeError, TemporalAgent
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool
-from strands_temporal.workflow import DeduplicatedUpdates, activity_as_tool
+from strands_temporal.workflow import AnsweredUpdates, DeduplicatedUpdates, activity_as_tool
 
 pytestmark = pytest.mark.server
 
@@ -213,6 +213,13 @@ async def test_a_request_sent_again_after_continue_as_new_is_answered_and_not_do
         assert (await chat.execute_update(CarriedWorkflow.turn, "again", id="another"))["turns"] == 2
         await chat.terminate()
     assert len(model.calls) == 2
+
+
+async def test_the_former_names_of_deduplicated_updates_still_work() -> None:
+    async def answer() -> str:
+        return "answered"
+
+    assert await AnsweredUpdates().once(answer) == "answered"  # outside of an update nothing is kept
 
 
 def test_answered_updates_keep_the_latest() -> None:
