@@ -77,28 +77,29 @@ ONE_PLUGIN = "Pass one plugin object to the client, to the worker, or to both"
 class ComposablePlugin(SimplePlugin):
     """A `SimplePlugin` that appends to a configuration and never replaces. Applying it twice changes nothing.
 
-    A user may give the same plugin to the client and to its workers: a worker then applies it twice. It does
-    not add activities and interceptors that are already there. It refuses a second plugin of its class that
-    is configured differently. A subclass opens its connections in `open` and closes them in `close`. Only
-    Workers call these, because a Replayer must not connect to anything.
+    A user may give the same plugin to the client and to its workers: a worker then applies it twice. The
+    plugin then does not add activities and interceptors that are already there. It refuses a second plugin of
+    its class that is configured differently. A subclass opens its connections in `open` and closes them in
+    `close`. Only Workers call these two methods, because a Replayer must not connect to anything.
 
     If the user gave no `graceful_shutdown_timeout`, a Worker that shuts down waits 20 seconds for its
     activities, so that calls in flight are not made and paid for twice. When a Worker or Replayer ends, the
-    plugin evicts the workflows in its cache. temporalio leaves them to the garbage collector, which would
-    close their coroutines inside other workflows.
+    plugin evicts the workflows in the cache of that Worker or Replayer. temporalio leaves these workflows to
+    the garbage collector, which would close their coroutines inside other workflows.
 
     Args:
         name: The plugin's name, unique: "strands_temporal.StrandsPlugin".
-        activities: Activity functions that the worker runs for this plugin, or a function that returns the
-            worker's activities with them.
-        configuration: The values that distinguish plugins of this class, by the argument that set them. A
-            second plugin with equal values shares the activities of the first. With None, a second plugin
-            that brings the same activities is refused.
+        activities: Activity functions that the worker runs for this plugin. Alternatively a function that
+            takes the activities that the worker has so far, and returns all that the worker shall run.
+        configuration: The values that distinguish plugins of this class, keyed by the name of the constructor
+            argument that set the value. A second plugin with equal values shares the activities of the first.
+            With None, a second plugin that brings the same activities is refused.
         interceptors: Worker interceptors, or a function that makes them for a worker from its client (None
-            for a Replayer). Two of one class count as the same, unless their `identity` tells them apart.
+            for a Replayer). Two interceptors of one class count as the same, unless their `identity`
+            attributes differ.
         passthrough_modules: Modules that workflow code sees unsandboxed, beside Strands and this package.
         workflow_failure_exception_types: Exceptions that fail a workflow instead of its task.
-        data_converter: Returns the data converter to use, from the one that the user set.
+        data_converter: Takes the data converter that the user set, or None, and returns the one to use.
     """
 
     def __init__(
@@ -164,14 +165,15 @@ class ComposablePlugin(SimplePlugin):
     async def open(self) -> None:
         """Open the resources that the workers of this plugin share. Override it.
 
-        It is called before the first of them starts. If it raises, that Worker does not start, and the next
-        one calls it again. `close` is not called after such a failure, so leave nothing open.
+        This method is called before the first of these workers starts. If it raises, that Worker does not
+        start, and the next Worker calls the method again. `close` is not called after such a failure, so
+        leave nothing open.
         """
 
     async def close(self) -> None:
         """Close the resources that the workers of this plugin share. Override it.
 
-        It is called after the last of them has ended.
+        This method is called after the last of these workers has ended.
         """
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
@@ -219,7 +221,8 @@ class ComposablePlugin(SimplePlugin):
         """Return the worker's activities plus ours. Plugins with equal configurations share one set.
 
         Raises:
-            ValueError: If an activity with the name of one of ours is not from such a plugin.
+            ValueError: If the worker already has another activity with one of our names, and that activity
+                does not come from a plugin with an equal configuration.
         """
         present = list(existing or ())
         named = {activity_name(function): function for function in present}

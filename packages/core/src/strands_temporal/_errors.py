@@ -18,8 +18,9 @@
     RuntimeError
     └── SlowToolError                           a tool took too long inside the workflow
 
-Strands' own exceptions are not in this tree. An activity sends one as an `ApplicationError` whose type is the
-class name, and the workflow restores the original exception (`_wire/failures.py`).
+Strands' own exceptions are not in this tree. An activity sends such an exception as an `ApplicationError`
+whose type is the exception's class name, and the workflow restores the original exception
+(`_wire/failures.py`).
 
 Agents are often built in a workflow's `__init__`, which no interceptor surrounds. An ordinary ValueError
 there would make Temporal retry the workflow task forever, so our errors are Temporal failures as well.
@@ -35,10 +36,10 @@ MODEL_CALL_TOO_LARGE = "ModelCallTooLarge"
 
 
 class _AgentError(ApplicationError):
-    """A failure that ends the workflow at once and whose text is its message."""
+    """A failure that ends the workflow at once. `str()` returns its message alone."""
 
     failure_type: ClassVar[str]
-    """Type of the failure that a client finds."""
+    """The failure's type, as a client sees it."""
 
     def __init__(self, message: str) -> None:
         ApplicationError.__init__(self, message, type=self.failure_type, non_retryable=True)
@@ -99,18 +100,18 @@ class CarryTooLargeError(PayloadTooLargeError):
 class AgentCancelledError(_AgentError):
     """An activity ended, or was not started, because the agent's cancel signal was set.
 
-    A tool turns it into a failed result. Strands then ends the invocation as cancelled.
+    A tool turns this error into a failed result. Strands then ends the invocation as cancelled.
     """
 
     failure_type: ClassVar[str] = "AgentCancelledError"
 
     def __init__(self) -> None:
-        # The words of Strands (1.62: event_loop.py:916) for a tool that a cancellation kept from running.
+        # Strands' text (1.62: event_loop.py:916) for a tool that did not run because of a cancellation.
         super().__init__("Tool execution cancelled")
 
 
 class SteeringJudgeError(_AgentError):
-    """A judge gave no decision on a tool call, which therefore does not run. Ends the workflow."""
+    """A steering judge gave no decision on a tool call. The call does not run, and the workflow ends."""
 
     failure_type: ClassVar[str] = "SteeringJudgeError"
 

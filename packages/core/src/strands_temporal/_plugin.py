@@ -33,10 +33,10 @@ from ._worker.transcripts import DEFAULT_CACHE_BYTES, KeptTranscripts
 from ._workflow.interceptor import AgentRunsInterceptor
 
 ModelFactory = Callable[[], Model]
-"""Makes a model provider on the worker, when it is first used."""
+"""Makes a model on the worker, when the model is first used."""
 
 DEFAULT_MODEL = "default"
-"""Name of the model that `StrandsPlugin()` without a mapping offers."""
+"""Name of the only model of a `StrandsPlugin()` without `models`."""
 
 
 _BRING_A_CONVERTER = frozenset({"OpenAIAgentsPlugin"})
@@ -57,12 +57,13 @@ class StrandsPlugin(ComposablePlugin):
         tools: Tools that the worker hosts for `TemporalTools(name)`, by name. A value is a Strands tool, a
             module of tools, or a factory that returns a tool or a list of tools. A factory is called when its
             tools are first used, and the worker keeps them. The activity `invoke_tool` calls a tool.
-        mcp_clients: Factories of Strands' `MCPClient` by name, for `TemporalMCPClient(server=name)`: the same
-            as a `strands_temporal_mcp.MCPPlugin` beside this one. Needs the extra `mcp`.
+        mcp_clients: Factories of Strands' `MCPClient` by name, for `TemporalMCPClient(server=name)`. They
+            work as in a separate `strands_temporal_mcp.MCPPlugin(mcp_clients=...)`. Needs the extra `mcp`.
         mcp_connection_idle_timeout: How long a connection to an MCP server may be unused before it is closed;
-            the next call opens another one. None, the default, keeps each open for the worker's life.
-        max_cached_transcript_bytes: How many bytes of conversations a worker keeps; 64 MiB by default. A
-            model call then sends only new messages. If the worker does not have a conversation, it asks the
+            the next call opens another one. None, the default, keeps each connection open for the worker's
+            life.
+        max_cached_transcript_bytes: How many bytes of conversations a worker keeps, so that a model call
+            sends only new messages; 64 MiB by default. A worker that does not have a conversation asks the
             workflow for it by a query. 0 keeps nothing.
 
     Raises:
@@ -122,7 +123,7 @@ class StrandsPlugin(ComposablePlugin):
         return self._mcp.configure_replayer(config) if self._mcp else config
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
-        """See base class. Runs the plugin of the MCP servers inside this one."""
+        """See base class. Also runs the MCP plugin of `mcp_clients`, inside this plugin."""
         mcp = self._mcp
         await super().run_worker(worker, (lambda worker: mcp.run_worker(worker, next)) if mcp else next)
 
@@ -134,7 +135,7 @@ class StrandsPlugin(ComposablePlugin):
 
 
 def _brings_a_converter_later(plugin: StrandsPlugin, plugins: Sequence[Plugin]) -> bool:
-    """Tell whether a later plugin sets a payload converter of its own, which supports pydantic's types."""
+    """Tell whether a later plugin sets its own payload converter, one that supports pydantic's types."""
     later = list(plugins)[list(plugins).index(plugin) + 1 :] if plugin in plugins else []
     return any(other.name() in _BRING_A_CONVERTER for other in later)
 
@@ -205,9 +206,9 @@ def _checked_bytes(max_bytes: object) -> int:
 
 
 def _data_converter(converter: DataConverter | None) -> DataConverter:
-    """Wrap the failure converter so that it types Strands' exceptions. Set pydantic's payload converter.
+    """Return a converter that sends Strands' exceptions as typed failures, with pydantic's payload converter.
 
-    If the user has set a payload converter, it stays in use.
+    A payload converter that the user has set stays in use.
     """
     converter = converter or DataConverter.default
     payload_converter_class = converter.payload_converter_class
@@ -221,7 +222,9 @@ def _data_converter(converter: DataConverter | None) -> DataConverter:
 
 
 class StrandsInterceptor(worker.Interceptor):
-    """Types Strands' exceptions when they leave an activity. Ends the run on an error that leaves an agent.
+    """Interceptor that converts Strands' exceptions in activities to typed failures.
+
+    In a workflow, an error that a call of an agent raises ends the run, if no code catches the error.
 
     Args:
         queries: Asks workflows for the parts of a tool's context that were too large to send.

@@ -252,7 +252,10 @@ def http() -> Generator[Provider]:
 
 
 def asked(http: Provider) -> list[Any]:
-    """Return the requests without the model's name, under which Strands remembers what the model refused."""
+    """Return path and body of the requests so far, without the name of the model.
+
+    The two agents use different names, because Strands remembers by name what a model refused.
+    """
     return [
         (path, {key: value for key, value in body.items() if key != "model"}) for path, body in http.requests
     ]

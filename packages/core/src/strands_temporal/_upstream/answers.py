@@ -2,8 +2,8 @@
 
 The worker gives each answer that asks for tools a random id and returns it with the answer, so history
 records it. This id seeds the ids that Strands draws next. Without the seed these ids would change in a reset,
-because a reset changes the workflow's own random numbers. With it, the message that asks for tools keeps its
-`tracking_id` if the workflow is reset to the task that received the answer.
+because a reset changes the workflow's own random numbers. With the seed, the message that asks for tools
+keeps its `tracking_id` if the workflow is reset to the task that received the answer.
 """
 
 import random
@@ -13,7 +13,9 @@ _source: ContextVar[random.Random | None] = ContextVar("strands_temporal_answer"
 
 
 def work_on(answer_id: str) -> None:
-    """Seed the ids that Strands draws from now on with an answer's id, in this task and those it starts.
+    """Seed the ids that Strands draws from now on with an answer's id.
+
+    The seed applies in the current asyncio task and in the tasks that it starts.
 
     Args:
         answer_id: The answer's id; empty if the answer does not have one.

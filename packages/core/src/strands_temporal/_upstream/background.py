@@ -1,8 +1,9 @@
 """Strands' background tasks on the workflow's own event loop.
 
-Outside a workflow Strands runs them on an event loop in a separate thread, which passes their tool calls back
-to the agent's loop (1.62: background_tasks/_runtime.py, in_process/_manager.py). In a workflow both are the
-same loop: a background task is a task of the workflow, and the I/O of its tool call is an activity.
+Outside a workflow Strands runs background tasks on an event loop in a separate thread. That thread passes
+their tool calls back to the agent's event loop (1.62: background_tasks/_runtime.py, in_process/_manager.py).
+In a workflow both are the workflow's event loop: a background task is an asyncio task of the workflow, and
+the I/O of its tool call is an activity.
 """
 
 import asyncio
@@ -21,10 +22,13 @@ T = TypeVar("T")
 
 
 class WorkflowTaskRuntime:
-    """Stands in for Strands' runtime. Runs its operations on the workflow's loop."""
+    """Stands in for Strands' background task runtime. Runs all operations on the workflow's event loop."""
 
     async def run(self, operation: Callable[[], Any]) -> Any:
-        """Run `operation` and wait for it. Its callbacks run before this returns, as with Strands' thread."""
+        """Run `operation` and wait for it.
+
+        The callbacks of `operation` run before this method returns, as they do in Strands' thread.
+        """
         result = operation()
         if inspect.isawaitable(result):
             result = await result
@@ -33,7 +37,7 @@ class WorkflowTaskRuntime:
 
 
 class WorkflowLoop:
-    """The workflow's loop, plus the methods that Strands calls on a loop in another thread."""
+    """The workflow's event loop, plus the methods that Strands calls on an event loop in another thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -42,16 +46,19 @@ class WorkflowLoop:
         return getattr(self._loop, name)
 
     def is_closed(self) -> bool:
-        """Return False: the caller runs on this loop, so it is open."""
+        """Return False: the caller runs on this event loop, so the loop is open."""
         return False
 
     def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any) -> asyncio.Handle:
-        """Schedule the callback for the loop's next iteration."""
+        """Schedule the callback for the event loop's next iteration."""
         return self._loop.call_soon(callback, *args)
 
 
 def create_task(coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
-    """Start a coroutine on this loop. Outside a workflow Strands passes it here from another thread."""
+    """Start a coroutine on the workflow's event loop.
+
+    Outside a workflow Strands passes such a coroutine to the event loop from another thread.
+    """
     try:
         check_not_torn_down()
     except BaseException:
@@ -63,9 +70,9 @@ def create_task(coroutine: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
 def wrap_future(future: "concurrent.futures.Future[T]") -> "asyncio.Future[T]":
     """Return an asyncio future for a `concurrent.futures.Future` that this workflow itself completes.
 
-    Strands waits this way for an invocation with the same `idempotency_token` that already runs (1.62:
-    agent/_concurrency.py:55). `asyncio.wrap_future` would wake the loop from another thread, which a
-    workflow's loop does not support.
+    Strands awaits such a future if an invocation with the same `idempotency_token` already runs (1.62:
+    agent/_concurrency.py:55). `asyncio.wrap_future` would wake the event loop from another thread, which a
+    workflow's event loop does not support.
     """
     here: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
@@ -89,8 +96,8 @@ async def wait_for_settlement(plugin: Any, tasks: Sequence[BackgroundTask]) -> N
     be a timer in history.
 
     Args:
-        plugin: The agent's `_BackgroundTasks`, whose agent and manager have no public name.
-        tasks: Its tasks; those that have ended do not count.
+        plugin: The agent's `_BackgroundTasks`. Its attributes for agent and manager are private.
+        tasks: The agent's background tasks. Tasks that have ended do not count.
     """
     manager, signal = plugin._manager, plugin._agent.cancel_signal  # noqa: SLF001
     waiters = [

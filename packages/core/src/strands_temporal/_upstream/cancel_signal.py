@@ -16,15 +16,16 @@ from .._errors import SynchronousCallError
 class CancelSignal(threading.Event):
     """A cancel signal for agents in a workflow: `agent.invoke_async(..., cancel_signal=CancelSignal())`.
 
-    It is a `threading.Event`. The workflow sandbox refuses to create a plain one. Set it in a signal or
-    update handler, or anywhere else in the workflow's code; clear it before you use it again. Each agent in a
-    workflow also has one: `agent.cancel()` sets it, and tools see it as `tool_context.cancel_signal`. To wait
-    for it, `await workflow.wait_condition(signal.is_set)`: it costs no timer.
+    It is a `threading.Event`, because the workflow sandbox refuses to create a plain `threading.Event`. Set
+    it in a signal or update handler, or anywhere else in the workflow's code. Clear it before you use it
+    again. Each agent in a workflow also has a cancel signal of its own: `agent.cancel()` sets that signal,
+    and tools see it as `tool_context.cancel_signal`. To wait for a signal, write `await
+    workflow.wait_condition(signal.is_set)`, which costs no timer.
     """
 
     @override
     def set(self) -> None:
-        """Cancel. In a workflow, do not call it from a query or a validator: they do not replay.
+        """Cancel. Do not call this from a query or an update's validator, because these do not replay.
 
         Raises:
             temporalio.workflow.ReadOnlyContextError: In a query, or in an update's validator.
@@ -38,7 +39,7 @@ class CancelSignal(threading.Event):
 
     @override
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait as `threading.Event.wait` does. In a workflow, return True if it is set, else raise.
+        """Wait as `threading.Event.wait` does. In a workflow, return True if the signal is set, else raise.
 
         Raises:
             SynchronousCallError: In a workflow, if the signal is not set: waiting would block the workflow.

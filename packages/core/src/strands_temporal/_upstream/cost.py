@@ -48,10 +48,10 @@ def fast_deepcopy(value: Any, memo: dict[int, Any]) -> Any:
 
 
 class QuietTracer(Tracer):
-    """Strands' tracer, but does not serialise the conversation for a span that does not record.
+    """Strands' tracer, except that it does not serialise the conversation for a span that does not record.
 
-    Without a tracer provider, which is the usual case, no span records. Strands still serialises all messages
-    as JSON for two spans at each model call, and discards the result.
+    Without a tracer provider, which is the usual case, no span records. Strands' own tracer still serialises
+    all messages as JSON for two spans at each model call, and discards the result.
     """
 
     def __init__(self, tracer: Tracer) -> None:  # pyright: ignore[reportMissingSuperCall]  # state is shared

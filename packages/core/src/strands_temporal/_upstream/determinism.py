@@ -19,7 +19,8 @@ class _Ids:
     """The source of a run's ids.
 
     Attributes:
-        random: A named random stream: drawing our ids does not change the user's random sequence.
+        random: A random stream of our own, so that drawing our ids does not change the user's random
+            sequence.
         last_uuid7: Milliseconds and counter of the latest snapshot id.
     """
 
@@ -99,5 +100,8 @@ def _uuid4(source: random.Random) -> uuid.UUID:
 
 
 def _may_draw() -> bool:
-    """Tell whether this code replays. A draw in a query or a validator would advance the run's stream."""
+    """Tell whether this code runs again at a replay, so that it may draw from the run's random stream.
+
+    A query or a validator does not run again, so a draw there would change the ids after it.
+    """
     return workflow.in_workflow() and not workflow.unsafe.is_read_only()

@@ -1,7 +1,8 @@
 """Evicts the workflows that a Worker or Replayer leaves in its cache when it ends.
 
 temporalio (1.35) evicts a workflow to make room in the cache, but not when the Worker ends. The garbage
-collector later closes the coroutines of those left, inside whatever workflow runs at that moment.
+collector later closes the coroutines of the workflows left in the cache, inside whatever workflow runs at
+that moment.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from .unloadable import load_errors_explained
 
 logger = logging.getLogger(__name__)
 
-_SECONDS = 5.0  # per workflow; temporalio logs an error for an eviction that takes longer than two
+_SECONDS = 5.0  # per workflow; temporalio logs an error for an eviction of over two seconds
 _ATTEMPTS = 3  # a task may swallow a cancellation
 
 
@@ -61,7 +62,7 @@ class CachedWorkflows:
 
     @contextmanager
     def collecting(self) -> Generator[None]:
-        """Remember the instances that a Worker creates, if it starts its tasks in the block."""
+        """Remember the instances of a Worker that starts its asyncio tasks in the block."""
         token = _running.set(self)
         try:
             yield
@@ -77,8 +78,8 @@ class CachedWorkflows:
                 await asyncio.wait_for(_in_thread(functools.partial(_evict, instance)), _SECONDS)
             except asyncio.TimeoutError:
                 logger.error(  # noqa: TRY400  # there is no traceback of interest
-                    "workflow_id=<%s>, seconds=<%g> | a workflow does not end its eviction: something in it "
-                    "blocks, in a `finally` for example",
+                    "workflow_id=<%s>, seconds=<%g> | the eviction of a workflow does not end: code of "
+                    "the workflow blocks, for example in a `finally`",
                     workflow_id,
                     _SECONDS,
                 )
@@ -107,8 +108,8 @@ async def evicting(*, weak: bool = False) -> AsyncGenerator[None]:
 def tracked(runner: WorkflowRunner) -> WorkflowRunner:
     """Return a copy of `runner` that reports each instance it creates to `CachedWorkflows`.
 
-    Its class is a subclass of the runner's class: Temporal and other plugins check for
-    `SandboxedWorkflowRunner`, and change it with `dataclasses.replace`.
+    The copy's class is a subclass of the runner's class, because Temporal and other plugins check for
+    `SandboxedWorkflowRunner` and change such a runner with `dataclasses.replace`.
     """
     if isinstance(runner, _Tracked):
         return runner
@@ -118,7 +119,7 @@ def tracked(runner: WorkflowRunner) -> WorkflowRunner:
 
 
 class _Tracked(WorkflowRunner):
-    """Mixin for a workflow runner. Also explains why a workflow's file cannot be loaded."""
+    """Mixin that `tracked` adds to a runner. Also explains why a workflow's file cannot be loaded."""
 
     __slots__ = ()
 
@@ -158,7 +159,7 @@ def _evict(instance: WorkflowInstance) -> None:
 def _in_thread(function: Callable[[], None]) -> "asyncio.Future[None]":
     """Run `function` in a daemon thread: a thread that hangs must not keep the program from exiting."""
     future: Future[None] = Future()
-    future.set_running_or_notify_cancel()  # cancelling the waiter does not cancel it
+    future.set_running_or_notify_cancel()  # a cancelled waiter then cannot cancel this future
 
     def run() -> None:
         try:

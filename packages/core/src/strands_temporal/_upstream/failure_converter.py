@@ -1,7 +1,7 @@
-"""A failure converter that types Strands' exceptions where no interceptor sees them.
+"""A failure converter that turns Strands' exceptions into typed failures where no interceptor does.
 
 It handles an interrupt that leaves a workflow, any exception on a worker that has only the client's
-converter, and exceptions of a workflow's `__init__`. Exceptions that the interceptor has typed pass through
+converter, and exceptions of a workflow's `__init__`. Failures that the interceptor has made pass through
 unchanged.
 """
 
@@ -13,16 +13,16 @@ from .misplaced import misplaced_error
 
 
 def with_typed_errors(wrapped: type[FailureConverter]) -> type[FailureConverter]:
-    """Return a subclass of `wrapped`, the user's failure converter or Temporal's, that types exceptions.
+    """Return a subclass of a failure converter that turns Strands' exceptions into typed failures.
 
-    `wrapped` still does its part, for example encodes the failures' attributes. Wrapping twice changes
-    nothing.
+    `wrapped` is the user's failure converter or Temporal's. It still does its part, for example encodes the
+    failures' attributes. Wrapping twice changes nothing.
     """
     if getattr(wrapped, "types_strands_errors", False):
         return wrapped
 
     class StrandsFailureConverter(wrapped):
-        """Types Strands' exceptions. The wrapped converter does the rest."""
+        """Turns Strands' exceptions into typed failures. The wrapped converter does the rest."""
 
         types_strands_errors = True
 

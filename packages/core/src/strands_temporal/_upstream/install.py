@@ -1,9 +1,9 @@
 """Replaces names in Strands' modules by stand-ins, where a workflow needs a change that has no public API.
 
-Each stand-in acts only inside a workflow and behaves as the original elsewhere. Each file has its reason:
+Each stand-in acts only inside a workflow and behaves as the original elsewhere. Each file has one reason:
 
     determinism.py   clock, ids and random numbers must give the same values at every replay
-    waiting.py       threads and polls, which a workflow does not have
+    waiting.py       threads and polls, which a workflow must not use
     loop.py          plain tools, which Strands runs in a thread
     cost.py          work for all messages at each model call, repeated at each replay
     teardown.py      hooks that Strands calls while a workflow is being evicted
@@ -69,26 +69,26 @@ ADAPTED_NAMES: dict[str, tuple[str, ...]] = {
     "strands.vended_plugins.steering.core.handler": ("logger",),
     "strands_tools.current_time": ("datetime",),
 }
-"""Names to replace, by the Strands module that uses them. The modules are those with a clock, ids, threads or
-polls that affect messages, metrics, decisions or history, and those that repeat work for each message at each
+"""Names to replace, keyed by the Strands module that uses them. Some modules have a clock, ids, threads or
+polls that affect messages, metrics, decisions or history. The others repeat work for each message at each
 replay."""
 
 NEEDS_AN_EXTRA = frozenset(
     {"strands.vended_interventions.cedar.cedar_authorization", "strands_tools.current_time"}
 )
-"""Modules among them that exist only with an extra of Strands, or with strands-agents-tools. If they exist,
-they are imported at once: a workflow may otherwise be the first to import them."""
+"""Modules in `ADAPTED_NAMES` that exist only with an extra of Strands, or with strands-agents-tools. If they
+exist, they are imported at once. Otherwise a workflow may be the first to import them."""
 
 CANCEL_WATCHER = ("strands.agent.agent", "_link_cancel_signal")
 """Where Strands polls a caller's cancel signal, every 50 ms (1.62: agent.py:132). An agent used as a tool has
 a watcher for each call."""
 
 SETTLEMENT = ("strands.background_tasks._background_tasks", "_BackgroundTasks", "_await_next_settlement")
-"""Where Strands waits 50 ms at a time for a background task to end, to notice a cancellation (1.62:
-_background_tasks.py:341)."""
+"""Where Strands waits for a background task to end. It waits 50 ms at a time, so that it notices a
+cancellation (1.62: _background_tasks.py:341)."""
 
 SWARM_STATE = ("strands.multiagent.swarm", "SwarmState")
-"""Where a swarm's start time defaults to `time.time`, bound when the class was created (1.62:
+"""Where a swarm's start time defaults to `time.time`. The default was bound when the class was created (1.62:
 swarm.py:186)."""
 
 
@@ -97,9 +97,9 @@ IDS_OF_AN_ANSWER = ("strands.types.content", "strands.background_tasks.in_proces
 
 
 def adapt_strands() -> None:
-    """Install the stand-ins: inside a workflow, the modules in `ADAPTED_NAMES` use its clock, ids and loop.
+    """Install the stand-ins. Strands then uses a workflow's clock, ids and event loop inside the workflow.
 
-    Idempotent. Outside a workflow the modules behave as before.
+    Idempotent. Outside a workflow the modules in `ADAPTED_NAMES` behave as before.
     """
     for module_name, names in ADAPTED_NAMES.items():
         try:

@@ -33,7 +33,7 @@ _SLOW_TOOL_SECONDS = 0.5  # Temporal's deadlock detector ends the workflow task 
 def adapt_loop() -> None:
     """Give the running workflow's event loop a `run_in_executor` that runs Strands' plain tools inline.
 
-    The workflow interceptor calls it while the workflow's own loop is running. Temporal's own
+    The workflow interceptor calls this function while the workflow's event loop is running. Temporal's own
     `run_in_executor` raises NotImplementedError, which Strands would give to the model as the tool's answer.
     """
     loop = asyncio.get_running_loop()
@@ -51,16 +51,16 @@ def _run_inline(
     site = module_of(caller.f_back if through_to_thread else caller)
     if not (through_to_thread and site in TOOL_CALL_SITES):
         raise RuntimeError(
-            f"{site or 'Code'} wants to run in a thread, which a workflow does not have: it would do its "
-            "work again at every replay. Do it in an activity: `strands_temporal.workflow.activity_as_tool` "
-            "for a tool, `activity_as_hook` for a hook"
+            f"{site or 'Code'} wants to run in a thread, which a workflow does not have. Run inline, it "
+            "would do its work again at every replay. Do the work in an activity: "
+            "`strands_temporal.workflow.activity_as_tool` for a tool, `activity_as_hook` for a hook"
         )
     future: asyncio.Future[T] = loop.create_future()
     started = time.perf_counter()
     try:
         _refuse_io(function)
         future.set_result(run_or_give_up(function, *args))
-    except StopIteration as error:  # a future cannot hold it; Python's own thread pool does the same
+    except StopIteration as error:  # a future cannot hold this class; Python's own thread pool does the same
         future.set_exception(RuntimeError(f"StopIteration: {error}"))
     except Exception as error:  # noqa: BLE001  # as a thread does: the future carries the tool's error
         future.set_exception(error)
@@ -72,7 +72,7 @@ def _refuse_io(function: Callable[..., object]) -> None:
     """Refuse a tool of strands-agents-tools that does I/O. A plain `strands.Agent` has no other check.
 
     Raises:
-        AgentTypeError: The function that `asyncio.to_thread` wrapped belongs to such a tool.
+        AgentTypeError: If the function that `asyncio.to_thread` wrapped belongs to such a tool.
     """
     given = function.args if isinstance(function, functools.partial) else ()
     advice = remedy(str(getattr(given[0], "__module__", ""))) if given else None

@@ -1,7 +1,7 @@
 """Recognises errors from Strands code that cannot run in a workflow: a real model, or a late import.
 
-Both make the sandbox raise. Temporal treats that as a bug that a deploy will fix, so the workflow task fails
-forever and the client sees nothing. The traceback shows where an error came from.
+Both make the sandbox raise. Temporal treats such an error as a bug that a deploy will fix, so the workflow
+task fails forever and the client sees nothing. This module finds the origin of an error in its traceback.
 """
 
 import traceback
@@ -32,8 +32,9 @@ NO_MODEL = (
 
 
 def misplaced(error: BaseException) -> str | None:
-    """Return the advice for an error that passed through code which cannot run in a workflow, else None."""
-    # Temporal asks about an error of `__init__` when the workflow is no longer the current one.
+    """Return advice if `error` came from Strands code that cannot run in a workflow, else None."""
+    # Do not ask `workflow.in_workflow()`: Temporal calls this for an error of a workflow's `__init__` when
+    # that workflow is no longer the current one.
     if activity.in_activity() or isinstance(error, FailureError):
         return None
     for module, _ in _modules(error, with_causes=True):
@@ -55,7 +56,7 @@ def _is_provider(module: str) -> bool:
 
 
 def _modules(error: BaseException, *, with_causes: bool) -> Iterator[tuple[str, bool]]:
-    """Yield the module of each frame that an error passed through, and whether it was being imported."""
+    """Yield each stack frame's module in an error's traceback, and whether that module was being imported."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
@@ -66,7 +67,10 @@ def _modules(error: BaseException, *, with_causes: bool) -> Iterator[tuple[str, 
 
 
 class _FailsWorkflow(ABCMeta):
-    """Counts errors of misplaced Strands code as instances. Nothing else can catch those of `__init__`."""
+    """Makes `isinstance` accept errors of misplaced Strands code.
+
+    Nothing else can recognise such errors of a workflow's `__init__`.
+    """
 
     def __instancecheck__(cls, instance: Any) -> bool:
         """See base class."""
@@ -76,9 +80,10 @@ class _FailsWorkflow(ABCMeta):
 
 
 class StrandsError(Exception, metaclass=_FailsWorkflow):
-    """Any exception of Strands, for `isinstance`: these fail the workflow instead of its task.
+    """Any exception of Strands counts as an instance. Such an exception fails the workflow, not its task.
 
-    One class stands for all of them, because the sandbox imports every given type again for each workflow.
+    One class stands for all of Strands' exceptions, because the sandbox imports every type in
+    `workflow_failure_exception_types` again for each workflow.
     """
 
 

@@ -1,6 +1,7 @@
 """Facts and switches of Strands and Temporal that have no public name.
 
-Each docstring says where upstream defines it. `tests/upstream` fails when that changes.
+Each docstring says where upstream defines the private name. A test in `tests/upstream` fails when that name
+changes.
 """
 
 from collections.abc import Callable
@@ -12,14 +13,15 @@ from temporalio import workflow
 from .sync_calls import intercept_coroutine
 
 ENDS_WAITING = "strands-temporal-ends-waiting"
-"""Patch id. In histories of earlier releases an agent that was stopped kept waiting for answers, and the next
-prompt raised TypeError."""
+"""Patch id. In histories of earlier releases an agent that was stopped kept waiting for answers to its
+interrupts, and the next prompt raised TypeError."""
 
 
 def background_task(context: object) -> str | None:
     """Return the id of the background task that a tool call runs as, or None in the foreground.
 
-    Its context has the id only in a private attribute (1.62: background_tasks/in_process/_manager.py:62).
+    The tool's context has the id only in a private attribute (1.62:
+    background_tasks/in_process/_manager.py:62).
     """
     return getattr(context, "_task_id", None)
 
@@ -27,8 +29,9 @@ def background_task(context: object) -> str | None:
 def interrupt_id(context: "ToolContext[Any]", name: str) -> str:
     """Return the id that Strands gives to an interrupt of a tool call (1.62: types/tools.py:218).
 
-    A background task has ids of its own; this is the id that its tool gets from Strands on the worker.
-    `ToolContext.interrupt` is the public way, but it registers the question if it has no answer.
+    In a background task Strands gives interrupts other ids. This function returns the ordinary id, which the
+    task's tool gets from Strands on the worker. `ToolContext.interrupt` is the public way, but it registers a
+    question that has no answer.
     """
     return ToolContext._interrupt_id(context, name)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
@@ -47,8 +50,8 @@ def end_waiting(agent: Agent) -> None:
 async def call_tool(agent: Agent, name: str, arguments: dict[str, Any]) -> Any:
     """Call a tool as `agent.tool.<name>(**arguments)` does, and wait for it.
 
-    Strands' own caller (1.62: tools/_caller.py) makes the call and records it. It would run the coroutine in
-    a thread; this awaits it instead, under the same lock.
+    Strands' own caller (1.62: tools/_caller.py) makes the call and records it, but would run the coroutine in
+    a thread. This function awaits the coroutine instead, under the same lock.
     """
     recorded = arguments.get("record_direct_tool_call")
     locked = agent.record_direct_tool_call if recorded is None else recorded
@@ -82,7 +85,8 @@ def sub_agents_that_remember(agent: Agent) -> dict[str, Agent]:
 def activity_name(function: Callable[..., Any]) -> str | None:
     """Return the activity type that `@activity.defn` gave `function`, or None if it is not an activity.
 
-    temporalio has no public look-up; `execute_activity` would notice only when the model calls the tool.
+    temporalio has no public look-up. `execute_activity` refuses a function that is not an activity, but only
+    when the model calls the tool.
     """
     definition: Any = getattr(function, "__temporal_activity_definition", None)
     if definition is None:
@@ -93,8 +97,9 @@ def activity_name(function: Callable[..., Any]) -> str | None:
 def note_mcp_errors(client: Any, note: Callable[[Exception], None]) -> None:
     """Call `note` with each exception that Strands' MCP client turns into a failed result.
 
-    Strands keeps only its text (1.62: mcp_client.py:1385), which does not distinguish an error that the
-    server returned from a lost connection. `note` runs on the worker, in the task that made the call.
+    Strands keeps only the exception's text (1.62: mcp_client.py:1385), which does not distinguish an error
+    that the server returned from a lost connection. `note` runs on the worker, in the task that made the
+    call.
     """
     result_of = client._handle_tool_execution_error  # noqa: SLF001
 

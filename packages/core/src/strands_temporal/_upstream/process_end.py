@@ -2,8 +2,8 @@
 
 temporalio 1.35 answers each call from a native thread. If the interpreter exits while such a thread waits for
 the GIL, Python 3.11 stops the thread midway, and objects are freed without the GIL: the process aborts
-("PyGILState_Release") or crashes. It happens to short programs after their work is done, also with temporalio
-alone.
+("PyGILState_Release") or crashes. This happens to short programs after their work is done, even if they use
+temporalio alone.
 """
 
 import atexit
@@ -16,6 +16,7 @@ SETTLE_SECONDS = 0.1
 def settle_at_exit() -> None:
     """Have this process wait for `SETTLE_SECONDS` at its exit.
 
-    A function that is registered first runs last: after trace exporters and everything else that makes calls.
+    `atexit` runs the function that was registered first as the last one: after trace exporters and everything
+    else that makes calls.
     """
     atexit.register(time.sleep, SETTLE_SECONDS)

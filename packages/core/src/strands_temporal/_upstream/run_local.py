@@ -13,9 +13,10 @@ _OBJECTS = "__strands_temporal_run_local__"
 
 
 def run_local(cls: type[T]) -> T:
-    """Return the object of this run, which the first use creates without arguments.
+    """Return this run's object of class `cls`. The first use creates it, without arguments.
 
-    It is stored on the run's event loop. Both are collected together, also if the object refers to the loop.
+    The object is stored on the run's event loop. Python collects the two together, even if the object refers
+    to the event loop.
 
     Raises:
         RuntimeError: If no event loop runs.

@@ -21,15 +21,15 @@ from .run_local import run_local
 T = TypeVar("T")
 
 LIMIT = 1.5
-"""Seconds of its thread's CPU time that one tool may use. Time spent waiting for a busy core does not
-count."""
+"""CPU seconds that one tool call may use in its thread. Time spent waiting for a busy core does not count."""
 
 ATTEMPTS = 3
-"""Attempts of a call that is interrupted although it computed for less: earlier calls used up the time, or
-the machine is busy."""
+"""How many attempts a call gets if it is interrupted before it has used `LIMIT` CPU seconds. In that case
+earlier calls used up the time, or the machine is busy."""
 
 REMEMBERED = 1000
-"""Calls that a process remembers. An older call is tried once more, and then remembered again."""
+"""How many calls a process remembers. A call that it has forgotten is tried once more, and then remembered
+again."""
 
 
 class SlowCalls:
@@ -44,7 +44,7 @@ class SlowCalls:
 
         Args:
             call: Run id and the call's number in the run.
-            for_good: Do not try it again.
+            for_good: Whether the call must not be tried again.
         """
         with self._lock:
             left = self._attempts.pop(call, ATTEMPTS) - 1
@@ -68,7 +68,7 @@ class _Numbers:
 
 
 def run_or_give_up(function: Callable[..., T], *args: object) -> T:
-    """Call a plain tool, unless an earlier attempt of the workflow task was interrupted in this call.
+    """Call a plain tool, unless this call was given up in earlier attempts of the workflow task.
 
     Args:
         function: The tool.
@@ -90,7 +90,7 @@ def run_or_give_up(function: Callable[..., T], *args: object) -> T:
         return function(*args)
     except Exception:
         raise
-    except BaseException:  # temporalio's interruption; the tool may have caught it
+    except BaseException:  # temporalio's interruption, unless the tool catches it
         interrupted = True
         raise
     finally:

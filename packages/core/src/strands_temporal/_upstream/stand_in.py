@@ -4,10 +4,10 @@ from typing import Any
 
 
 class StandIn:
-    """Wraps a module, class or function. A subclass changes some of its names; the rest is the original's."""
+    """Wraps a module, class or function. A subclass replaces some of the original's names."""
 
     of_an_answer = False
-    """Whether the ids that it draws belong to the model answer that the agent works on."""
+    """Whether the ids that this stand-in draws belong to the model answer that the agent works on."""
 
     def __init__(self, original: Any) -> None:
         self._original = original

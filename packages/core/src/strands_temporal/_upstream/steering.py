@@ -1,8 +1,8 @@
 """Raises the errors that Strands' steering plugin only logs.
 
 If a guard cannot run, the tool call or answer that it guards must not go through. The log message is the one
-place that every steering handler passes. A handler binds its hooks when it is created, which may be before
-`adapt_strands`, and a subclass may replace `init_agent`, so neither is a place to catch the error.
+place that every steering handler passes. The hooks are no such place, because a handler binds them when it is
+created, which may be before `adapt_strands`. Nor is `init_agent`, because a subclass may replace it.
 """
 
 from typing import Any

@@ -7,7 +7,7 @@ compares both with the installed modules.
 PACKAGE = "strands_tools"
 
 IN_WORKFLOW = frozenset({"calculator", "current_time", "stop"})
-"""Tools that only compute. The clock that `current_time` reads is the workflow's."""
+"""Tools that only compute. `current_time` reads the workflow's clock."""
 
 PASSTHROUGH_MODULES = (
     "strands_tools.calculator",  # computes, with sympy
@@ -33,7 +33,7 @@ INSTEAD = {
     "use_llm": _SUB_AGENTS,
     "workflow": _SUB_AGENTS,
 }
-"""Tools that prompt at the terminal, block, or run an agent inside a call, and what to use instead."""
+"""What to use instead of the tools that prompt at the terminal, block, or run an agent inside a call."""
 
 
 MADE_BY = {
@@ -45,11 +45,12 @@ MADE_BY = {
     "browser": ("LocalChromiumBrowser", "().browser"),
     "code_interpreter": ("AgentCoreCodeInterpreter", "(region=...).code_interpreter"),
 }
-"""Modules that have no tool, but a class that provides tools: the class, and how to get tools from it."""
+"""Modules with a class that provides tools instead of a tool. Each entry has the class, and the code that
+gets tools from it."""
 
 
 def remedy(module: str) -> str | None:
-    """Return the advice for a tool of the package that cannot run in a workflow, None for any other tool.
+    """Return advice if the tool belongs to strands-agents-tools and cannot run in a workflow, else None.
 
     Args:
         module: Name of the tool's module, "strands_tools.http_request".

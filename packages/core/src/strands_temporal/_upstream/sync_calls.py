@@ -1,9 +1,9 @@
 """Runs Strands' synchronous calls of asynchronous code inline.
 
-Elsewhere Strands runs such a coroutine in a thread with its own event loop (1.62: _async.py:19, a dozen
-callers: `agent(...)`, `agent.tool.x()`, the hooks of a `Graph` while it is built, ...). A workflow has no
-threads. A coroutine that never waits runs to its end at once. One that would start an activity or a timer is
-refused, and the error names the awaitable alternative.
+Outside a workflow Strands runs the coroutine of such a call in a thread with its own event loop (1.62:
+_async.py:19, a dozen callers: `agent(...)`, `agent.tool.x()`, the hooks of a `Graph` while it is built, ...).
+A workflow has no threads. A coroutine that never waits runs to its end at once. One that would start an
+activity or a timer is refused, and the error names the awaitable alternative.
 """
 
 import contextlib
@@ -32,8 +32,8 @@ class _InlineRun:
         self.refused: SynchronousCallError | None = None
 
 
-class InterceptedCoroutine(BaseException):  # no error: it carries a coroutine out of synchronous code
-    """Carries the coroutine of a synchronous call out of Strands, for a caller in the `capturing` block."""
+class InterceptedCoroutine(BaseException):  # not an error: its handler continues with the coroutine
+    """Raised in a `capturing` block when Strands wants to run `coroutine` synchronously."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         super().__init__()
@@ -48,7 +48,8 @@ def check_may_wait(what: str) -> None:
     """Refuse to start something that a synchronous call would have to wait for.
 
     Raises:
-        SynchronousCallError: Inside a synchronous call. That call raises it too, even if Strands swallows it.
+        SynchronousCallError: If a synchronous call is running. That call raises the error as well, even if
+            Strands swallows the one raised here.
     """
     drive = _drive.get()
     if drive is not None:
@@ -61,7 +62,7 @@ def run_inline(coroutine: Coroutine[Any, Any, T]) -> T:
 
     Raises:
         SynchronousCallError: If the coroutine would have to wait.
-        InterceptedCoroutine: Inside a `capturing` block. It holds the coroutine, which has not run.
+        InterceptedCoroutine: Inside a `capturing` block. The exception has the coroutine, which has not run.
     """
     if _capture.get():
         raise InterceptedCoroutine(coroutine)

@@ -63,9 +63,9 @@ def _is_evicted() -> bool:
 class HooksInspect(StandIn):
     """Stands in for the module `inspect` in Strands' hook registry.
 
-    The registry calls `inspect.iscoroutinefunction` before each callback. In a teardown this raises, so that
-    no hook runs: an eviction is no event of the agent, and the garbage collector may run in another workflow
-    or in none.
+    The registry calls `inspect.iscoroutinefunction` before each callback. In a teardown this call raises, so
+    that no hook runs: an eviction is not an event of the agent, and the garbage collector may run in another
+    workflow or in none.
     """
 
     def iscoroutinefunction(self, callback: Any) -> bool:

@@ -1,6 +1,6 @@
 """Names the module that keeps a workflow's file from loading in the sandbox, and the fix.
 
-Temporal says "Failed validating workflow", with the cause many frames above.
+Temporal's own error is "Failed validating workflow". Its cause stands many lines further up in the traceback.
 """
 
 import sys
@@ -18,7 +18,7 @@ _SANDBOXED_MAIN = "__temporal_main__"
 """The sandbox's name for the script that was run; Python's is `__main__`."""
 
 _INSTALLED_IN = ("site-packages", "dist-packages")
-"""Names of the folders of installed packages. There may be several: `uv run --with` puts one in front."""
+"""Names of folders of installed packages. `sys.path` may have several: `uv run --with` puts one in front."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class _Loading:
 
     @property
     def installed(self) -> bool:
-        """Whether it belongs to the standard library or to an installed package."""
+        """Whether the module belongs to the standard library or to an installed package."""
         library = [sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")]
         packages = [folder for folder in sys.path if Path(folder).name in _INSTALLED_IN]
         return self.file.startswith((*library, *packages))
 
     @property
     def shown(self) -> str:
-        """Its name for a message; the file's name for the script that was run."""
+        """The module's name for a message. For the script that was run, the name of its file."""
         return (
             f"{Path(self.file).name} (the script that was run)" if self.name == _SANDBOXED_MAIN else self.name
         )
@@ -45,13 +45,13 @@ class _Loading:
 
 @contextmanager
 def load_errors_explained(workflow_module: str) -> Generator[None]:
-    """Turn an error of loading a workflow's file into one that names the module and the remedy.
+    """Turn an error raised while a workflow's file loads into one that names the module and the remedy.
 
     Args:
         workflow_module: Module of the workflow.
 
     Raises:
-        UnloadableModuleError: The file imports something that the sandbox cannot load.
+        UnloadableModuleError: If the file imports something that the sandbox cannot load.
     """
     try:
         yield
@@ -63,7 +63,7 @@ def load_errors_explained(workflow_module: str) -> Generator[None]:
 
 
 def _explained(workflow_module: str, error: Exception) -> UnloadableModuleError | None:
-    """Return the error that names module and remedy, or None if the fault is in the user's own package."""
+    """Return the error that names module and remedy; None if the user's own package is at fault."""
     if workflow_module == "__main__":
         workflow_module = _SANDBOXED_MAIN
     loading = _loading(error)
@@ -88,7 +88,14 @@ def _loading(error: Exception) -> list[_Loading]:
 
 
 def _message(chain: Sequence[_Loading], foreign: int, error: Exception) -> str:
-    """Return the message for `chain`: the workflow's file, the module it imports, ... the one that failed."""
+    """Return the message that names a module and the remedy.
+
+    Args:
+        chain: The modules that were being imported: the workflow's file, the module that it imports, and so
+            on up to the module that failed.
+        foreign: Index in `chain` of the module to name.
+        error: The error that the import raised.
+    """
     module = chain[foreign].name
     importer = chain[foreign - 1]
     through = "" if foreign == 1 else f"{importer.shown}, which "

@@ -1,8 +1,9 @@
 """Replaces Strands' threads and polls by the workflow's event loop.
 
 Strands' cancel signals are `threading.Event`s, which cannot be awaited, so Strands polls them. It also polls
-a queue in `Graph`. Each tick would be a timer in history. Code that Strands runs in a thread with its own
-loop runs inline (`sync_calls.py`) or on the workflow's loop (`background.py`).
+a queue in `Graph`. Each poll would be a timer in history. Other code of Strands runs in a thread with an
+event loop of its own. In a workflow that code runs inline (`sync_calls.py`) or on the workflow's event loop
+(`background.py`).
 """
 
 import functools
@@ -29,8 +30,9 @@ T = TypeVar("T")
 
 
 QUEUE_POLLER = "_execute_nodes_parallel"
-"""Name of the method in which `Graph` waits 0.1 s at a time for its nodes' events (1.62: graph.py:855), to
-notice that all nodes have ended. Each node's last event is None, which wakes it: the poll is not needed."""
+"""Name of the method in which `Graph` waits for its nodes' events (1.62: graph.py:855). It waits 0.1 s at a
+time, to notice that all nodes have ended. That poll is not needed, because each node's last event, None,
+wakes the method."""
 
 
 class WorkflowThreading(StandIn):

@@ -1,1 +1,1 @@
-"""The data that crosses between the workflow and its activities. Histories of old releases decode with it."""
+"""The data that a workflow and its activities send each other. Histories of old releases still decode."""

@@ -18,20 +18,20 @@ class ActivityAgentState(AgentState):
 
     @override
     def set(self, key: str, value: Any) -> None:
-        """Set a value: at once here, and in the agent's state when the activity has succeeded."""
+        """Set a value: in this copy at once, and in the agent's state when the activity has succeeded."""
         self._check_writable()
         super().set(key, value)
         self._changed[key] = None
 
     @override
     def delete(self, key: str) -> None:
-        """Delete a key: at once here, and in the agent's state when the activity has succeeded."""
+        """Delete a key: in this copy at once, and in the agent's state when the activity has succeeded."""
         self._check_writable()
         super().delete(key)
         self._changed[key] = None
 
     def patch(self) -> dict[str, Any] | None:
-        """Return the changes, as in `ToolOutcome.state`; None if there are none."""
+        """Return the changes in the format of `ToolOutcome.state`; None if there are none."""
         state: dict[str, Any] = self.get()
         changed = {key: encode_any(state[key]) for key in self._changed if key in state}
         removed = [key for key in self._changed if key not in state]
@@ -41,5 +41,5 @@ class ActivityAgentState(AgentState):
         if not self._writable:
             raise RuntimeError(
                 "An activity in a process pool cannot change the agent's state: it has a copy that nobody "
-                "reads. Make it async, or run it in a thread pool"
+                "reads. Make the activity async, or run it in a thread pool"
             )

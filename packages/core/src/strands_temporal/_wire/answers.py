@@ -1,9 +1,9 @@
-"""The format of a model's answer in history. A person can read it, and it decodes to the same events.
+"""The format of a model's answer in history. A person can read it. It decodes to the answer's events.
 
     {"content": [{"text": "Hello."}], "usage": {"inputTokens": 10, "outputTokens": 5}, "latencyMs": 1}
 
-An answer of another shape is the list of its events. No event is lost: `events_of(answer_of(events))` equals
-`events`, whatever they are.
+An answer that does not fit this format is written as the list of its events. No event is lost:
+`events_of(answer_of(events))` equals `events` for any list of events.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from typing import Any, cast
 from .events import events_by_number
 
 _USUAL_STOP = "end_turn"
-"""Stop reason of an answer without one on the wire."""
+"""Stop reason of an answer that is written without a stop reason."""
 
 _START = {"messageStart": {"role": "assistant"}}
 _BLOCK_START = {"contentBlockStart": {"start": {}}}
@@ -21,7 +21,7 @@ _COUNTS = ("inputTokens", "outputTokens", "totalTokens")
 
 
 def answer_of(events: Sequence[Any]) -> Any:
-    """Return encoded events as history has them: a dict for an answer of the usual shape, else a list."""
+    """Return encoded events as history has them: a dict if they fit the format, else the list of events."""
     if not events or events[0] != _START:
         return list(events)
     rest = list(events[1:])
@@ -54,7 +54,7 @@ def events_of(answer: Any) -> list[Any]:
 
 
 def _blocks(events: Sequence[Any]) -> Iterator[list[Any]]:
-    """Yield the events of each block: up to its stop, or what is left."""
+    """Yield the events of each content block. The last block may lack its stop event."""
     block: list[Any] = []
     for event in events:
         block.append(event)
@@ -66,7 +66,7 @@ def _blocks(events: Sequence[Any]) -> Iterator[list[Any]]:
 
 
 def _block(events: Sequence[Any]) -> dict[str, Any]:
-    """Return a content block by name, or the events of a block of another shape."""
+    """Return a text or a tool call in short form, or the events of any other content block."""
     if len(events) == 3 and events[2] == _BLOCK_STOP:  # start, delta, stop
         start, delta, _ = events
         part = _only(_only(delta, "contentBlockDelta"), "delta")
@@ -92,7 +92,7 @@ def _events_of_block(block: dict[str, Any]) -> list[Any]:
 
 
 def _counted(event: Any) -> dict[str, Any] | None:
-    """Return a metadata event's usage and latency, or all of it; None for another event."""
+    """Return usage and latency of a metadata event, or all its metadata if there is more; else None."""
     metadata = _only(event, "metadata")
     if not isinstance(metadata, dict):
         return None
@@ -109,5 +109,5 @@ def _counted(event: Any) -> dict[str, Any] | None:
 
 
 def _only(value: Any, key: str) -> Any:
-    """Return what a dict has under `key`, if it has nothing else; else None."""
+    """Return the value of `key` in a dict that has no other key, else None."""
     return value[key] if isinstance(value, dict) and len(cast("Any", value)) == 1 and key in value else None

@@ -10,8 +10,8 @@ from .._errors import AgentTypeError, AgentValueError
 from .values import decode, encode
 
 CARRY_LIMIT = 1_900_000
-"""Bytes that a carry may have. The server ends a workflow whose input is above 2 MiB; the rest is for the
-user's own values beside it."""
+"""Largest size of a carry in bytes. The server ends a workflow whose input is above 2 MiB. The difference is
+for the user's own values beside the carry."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class CarryFormat:
         kind: Class of the carries: a frozen dataclass with `data`, which `pack` returned, and `version`.
         version: The newest layout that this release knows.
         option: The argument that takes a carry, for messages: "TemporalAgent(carry=...)".
-        made_by: The call that returns one, for messages: "agent.carry()".
-        package: The package that a newer layout comes from, for messages.
+        made_by: The call that returns a carry, for messages: "agent.carry()".
+        package: The package whose newer releases have newer layouts, for messages.
     """
 
     kind: type[Any]
@@ -46,8 +46,8 @@ class CarryFormat:
         """Return the content of a carry that a payload converter has decoded.
 
         Raises:
-            AgentTypeError: If it is not a carry of this kind.
-            AgentValueError: If it is damaged, or of a newer release.
+            AgentTypeError: If `carry` is not a carry of this kind.
+            AgentValueError: If the carry is damaged, or was made by a newer release.
         """
         if not isinstance(carry, self.kind):
             name = self.kind.__name__

@@ -12,14 +12,14 @@ _BY_NUMBER: tuple[Any, ...] = (
     {"contentBlockStart": {"start": {}}},
     {"contentBlockStop": {}},
 )
-"""Events that older histories write as their index in this tuple."""
+"""Events that older histories write as a number: the event's index in this tuple."""
 
 
 def events_by_number(written: Sequence[Any]) -> list[Any]:
-    """Return the events of an answer in a history older than `answers.py`.
+    """Return the events of an answer in a history that is older than the format of `answers.py`.
 
-    In such a history a number stands for one of `_BY_NUMBER`, and a text for a delta of text. A list stands
-    for a stop reason, or for token counts and latency.
+    In such a history a number stands for an event in `_BY_NUMBER`, and a string for a text delta. A list
+    stands for a stop reason, or for token counts and latency.
     """
     return [_full(event) for event in written]
 
@@ -83,7 +83,7 @@ def _place(event: StreamEvent) -> Any:
 
 
 def _joined(run: list[StreamEvent], place: Any) -> list[StreamEvent]:
-    """Return one delta event for a run of deltas with the same place; a run of one event stays as it is."""
+    """Return one delta event for several deltas with the same place. A single event stays as it is."""
     if len(run) < 2:  # nothing to join
         return run
     path, kind, rest = place

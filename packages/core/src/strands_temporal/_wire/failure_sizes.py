@@ -11,15 +11,18 @@ from temporalio.exceptions import ApplicationError
 from .values import json_size, utf8_text
 
 LONGEST_TEXT = 100_000
-"""Characters of an error's text at most. A failure may hold it more than once, in its causes."""
+"""Most characters that an error's text may have. A failure may hold the text several times, in its causes."""
 
 LARGEST_FAILURE = 4 * LONGEST_TEXT
-"""Characters of a failure with its causes and details at most. Temporal's limit leaves room beyond that for
-stack traces, escapes and a codec."""
+"""Most characters that a failure may have with its causes and details. Temporal's limit is higher and leaves
+room for stack traces, escapes and a codec."""
 
 
 def text_of(error: BaseException) -> str:
-    """Return the text of `error`, or its class name if it is empty. Cuts it, and escapes non-UTF-8 parts."""
+    """Return the text of `error`, cut to size, or its class name if the text is empty.
+
+    Parts of the text that are not UTF-8 are escaped.
+    """
     return cut(utf8_text(str(error) or type(error).__name__))
 
 

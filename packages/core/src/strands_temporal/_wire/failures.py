@@ -25,15 +25,16 @@ STRANDS_EXCEPTIONS: dict[str, type[Exception]] = {
     for name, cls in vars(strands_exceptions).items()
     if inspect.isclass(cls) and issubclass(cls, Exception) and cls.__module__ == strands_exceptions.__name__
 } | {InterruptException.__name__: InterruptException}
-"""Strands' exception classes by name. An exception of these leaves an activity as a typed failure, and the
-workflow restores it."""
+"""Strands' exception classes by name. An activity sends an exception of these classes as a typed failure, and
+the workflow restores the exception."""
 
 
 def to_application_error(error: BaseException, *, next_retry_delay: Any = None) -> ApplicationError | None:
-    """Return an exception of Strands as the typed failure that crosses from an activity; None for any other.
+    """Return the typed failure that an activity sends for an exception of Strands; None for any other.
 
-    Only throttling is retryable: every other exception of Strands would occur again in another attempt. An
-    interrupt carries its payload. Runs on the worker; its counterpart is `from_activity_error`.
+    Only throttling is retryable: every other exception of Strands would occur again in another attempt. The
+    failure of an interrupt carries the interrupt's id, name and reason. Runs on the worker. The counterpart
+    is `from_activity_error`.
     """
     name = next((c.__name__ for c in type(error).__mro__ if STRANDS_EXCEPTIONS.get(c.__name__) is c), None)
     if name is None:
@@ -42,7 +43,7 @@ def to_application_error(error: BaseException, *, next_retry_delay: Any = None) 
     if (size := json_size(details)) > LARGEST_FAILURE:
         return ApplicationError(
             f"The reason of an interrupt is too large for Temporal: {size:,} bytes, at most "
-            f"{LARGEST_FAILURE:,}. Give it less",
+            f"{LARGEST_FAILURE:,}. Shorten the reason",
             type=PAYLOAD_TOO_LARGE,
             non_retryable=True,
         )
@@ -62,8 +63,8 @@ def to_application_error(error: BaseException, *, next_retry_delay: Any = None) 
 def from_activity_error(error: ActivityError) -> Exception:
     """Return the exception to raise in the agent loop for a failed activity. Runs in the workflow.
 
-    Restores an exception of Strands. Another typed failure stays an `ApplicationError` with its type and
-    message, as a workflow cannot import a provider SDK's classes. Without a typed cause (a time-out, for
+    Restores an exception of Strands. Any other typed failure stays an `ApplicationError` with its type and
+    message, because a workflow cannot import a provider SDK's classes. Without a typed cause (a time-out, for
     example) the `ActivityError` itself is returned.
     """
     cause = error.cause
@@ -79,8 +80,8 @@ def from_activity_error(error: ActivityError) -> Exception:
 def from_tool_activity_error(error: ActivityError) -> Exception:
     """Return the exception to give to Strands for a failed tool activity.
 
-    As `from_activity_error`, but also restores Python's own exceptions and returns a time-out as itself:
-    Strands words a tool's error by its class.
+    Works as `from_activity_error`, but also restores Python's builtin exceptions, and returns a time-out as
+    Temporal's `TimeoutError`. Strands puts the class of a tool's exception into the text for the model.
     """
     if isinstance(error.cause, temporal_exceptions.TimeoutError):
         return error.cause
@@ -95,12 +96,15 @@ def from_tool_activity_error(error: ActivityError) -> Exception:
 
 
 def cause_of(error: Exception) -> Exception | None:
-    """Return `error` if Temporal accepts it as a cause, else None. The failure's text contains it then."""
+    """Return `error` if Temporal accepts it as the cause of a failure, else None.
+
+    A failure that was made from `error` has its text, cut and escaped, even without the cause.
+    """
     return error if text_of(error) == (str(error) or type(error).__name__) and is_sendable(error) else None
 
 
 def in_place_of(error: Exception, failure: T) -> T:
-    """Return `failure` with the stack trace and causes of `error`, which it replaces."""
+    """Return `failure`, to be raised in place of `error`, with the stack trace and causes of `error`."""
     if failure is not error:
         cause = origin_of(error)
         failure.__traceback__ = error.__traceback__
@@ -134,7 +138,7 @@ def _restore(failure: ApplicationError) -> Exception | None:
 
 
 class ToolActivityError(ApplicationError):
-    """Stands in for an exception class of a tool's activity that the workflow cannot import or rebuild."""
+    """Stands in for an exception of a tool's activity if the workflow cannot import or rebuild its class."""
 
     def __str__(self) -> str:
         """Return the exception's own text."""
@@ -142,17 +146,17 @@ class ToolActivityError(ApplicationError):
 
 
 def rebuilt_exception(module: str, name: str, base: str, text: str) -> Exception:
-    """Rebuild the exception that a tool's activity raised. Strands gives both the same error text.
+    """Rebuild the exception that a tool's activity raised. Strands words both in the same way.
 
     A builtin exception comes back as its own class. An exception of any other class becomes an
-    `ApplicationError` of that name, which is also an instance of the builtin class `base`. So does a builtin
-    one whose text differs from its argument (KeyError).
+    `ApplicationError` whose class has that name and is also a subclass of the builtin class `base`. So does a
+    builtin exception whose text differs from its argument (KeyError).
 
     Args:
-        module: Module of its class.
-        name: Name of its class.
-        base: The builtin class that is nearest to it, and that `is_rebuildable`.
-        text: Its text.
+        module: Module of the exception's class.
+        name: Name of the exception's class.
+        base: Name of the nearest builtin base class for which `is_rebuildable` is true.
+        text: Text of the exception.
     """
     parent = cast("type[Exception]", getattr(builtins, base, Exception))
     if (module, name) == (builtins.__name__, base):
@@ -180,6 +184,6 @@ def is_rebuildable(cls: object) -> bool:
 
 
 def error_leaves(error: BaseException) -> list[BaseException]:
-    """Return the errors in an exception group, at any depth; of another error, itself."""
+    """Return the errors in an exception group, at any depth. Any other error is returned in a list."""
     inner: Any = getattr(error, "exceptions", ())  # also of the backport for Python 3.10
     return [leaf for one in inner for leaf in error_leaves(one)] if inner else [error]

@@ -15,8 +15,8 @@ MODEL_ACTIVITY = "invoke_model"
 """Activity type of a model call that returns its output only as a whole."""
 
 STREAMING_MODEL_ACTIVITY = "invoke_model_streaming"
-"""Activity type of a model call that also sends its output to a stream as it arrives. It has the same
-implementation."""
+"""Activity type of a model call that also sends its output to a stream as it arrives. Both activities have
+the same implementation."""
 
 COUNT_TOKENS_ACTIVITY = "count_model_tokens"
 """Activity type of a token count by the model itself."""
@@ -41,7 +41,8 @@ TRANSCRIPT_QUERY = "strands_transcript"
 workflow holds for the call."""
 
 HELD = 0
-"""Agent number in that query when it asks for a held value. The call number is then the value's number."""
+"""Agent number in a `TRANSCRIPT_QUERY` for a held value, one that the workflow holds for a call. The call
+number in such a query is the value's number."""
 
 HELD_VERSION = 2
 """Version of a `ModelCall` that leaves values in the workflow. A worker of an older release, which cannot ask
@@ -52,16 +53,17 @@ for them, fails the attempt."""
 class Transcript:
     """A conversation as a delta against the same agent's previous call: history gets each message once.
 
-    The worker rebuilds the conversation from this and its cache. On a miss, or if the result does not have
-    the digest, it asks the workflow (see `_worker/transcript_queries.py`).
+    The worker rebuilds the conversation from this and its cache. If the cache lacks a part, or the rebuilt
+    conversation does not have the digest, the worker asks the workflow (see `_worker/transcript_queries.py`).
 
     Attributes:
         call: Number of this call among the agent's, from 1. The delta is against the previous call.
-        digest: Digest of the whole conversation, including tools and frame.
+        digest: Digest of the whole conversation, including `tools` and `frame`.
         agent: Number of the agent in its run, from 1.
         messages: Parts of the conversation, in order (see `transcripts.py`). None if the worker must ask.
-        tools: Parts of the tools in the same way; None if they did not change.
-        frame: Other parts that changed, by the names of `Frame`; null for a part that is gone.
+        tools: Parts of the list of tool specs, in order; None if the tools did not change.
+        frame: The changed fields of the call's `Frame` (system prompt, session id, output class), by name;
+            null for a field that is gone.
     """
 
     call: int
@@ -96,7 +98,7 @@ class ModelFacts:
     Attributes:
         stateful: Whether the model keeps the conversation on its own side.
         context_window_limit: Size of its context window in tokens, if known.
-        config: The part of its configuration that may appear in history: no key, no client argument.
+        config: The part of its configuration that may appear in history: no API key, no client argument.
         structured_output: Whether it enforces structured output itself.
     """
 
@@ -110,7 +112,7 @@ class ModelFacts:
 class ModelCall:
     """One call of a model: the argument of `invoke_model`, `invoke_model_streaming`, `count_model_tokens`.
 
-    It crosses as the dict of `to_wire`, which has only the fields that are set.
+    It is sent as the dict that `to_wire` returns, which has only the fields that are set.
 
     Attributes:
         model: Name of the model in `StrandsPlugin(models=...)`; None is the plugin's default model.
@@ -126,8 +128,8 @@ class ModelCall:
         config: Settings that `update_config` changed, encoded; None if it changed nothing.
         facts: Whether the workflow still needs the model's facts.
         own_structured_output: Whether to call the model's own `structured_output`, which returns an object.
-        held: Number and digest of the values of `invocation_state`, `model_state` and `config` that the
-            workflow holds because they are too large to send; None if they are sent.
+        held: None if `invocation_state`, `model_state` and `config` are sent. If they are too large, the
+            workflow holds them, and this is the number and the digest with which the worker asks for them.
     """
 
     model: str | None
@@ -145,12 +147,12 @@ class ModelCall:
     held: list[Any] | None = None
 
     def to_wire(self) -> dict[str, Any]:
-        """Return the dict that crosses to the worker."""
+        """Return the dict to send to the worker."""
         return {**set_fields(self), "transcript": set_fields(self.transcript)}
 
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> "ModelCall":
-        """Return the call that crossed as `wire`."""
+        """Return the call that was sent as `wire`."""
         known: dict[str, Any] = {"model": None, **known_fields(cls, wire)}
         known["transcript"] = Transcript(**known_fields(Transcript, wire["transcript"]))
         return cls(**known)
@@ -160,20 +162,21 @@ class ModelCall:
 class ModelResult:
     """A model's answer: the result of `invoke_model` and `invoke_model_streaming`.
 
-    It crosses as the dict of `to_wire`, which has only the fields that are set.
+    It is sent as the dict that `to_wire` returns, which has only the fields that are set.
 
     Attributes:
-        events: Strands `StreamEvent`s in order, adjacent deltas of one content block merged, encoded; in
-            history an answer (see `answers.py`).
-        answer: Beginning of the digest of the message that Strands makes of the events; empty without one.
+        events: Strands `StreamEvent`s in order, encoded, with the adjacent deltas of a content block merged.
+            History has them in the format of `answers.py`.
+        answer: First digits of the digest of the answer's message, which Strands makes of the events. Empty
+            if the events make no message.
         model_state: The model's state after the call, if the call changed it.
         version: Layout of this value.
         facts: The model's facts, if the call asked for them.
         invocation_state: Values that the model wrote into the caller's `invocation_state`, by key, encoded.
-        invocation_state_removed: Keys that the model removed from it.
+        invocation_state_removed: Keys that the model removed from the caller's `invocation_state`.
         output: The object that the model's own `structured_output` returned, as JSON values.
-        id: Random id, drawn by the worker for an answer that asks for tools; else empty. It distinguishes the
-            answer's calls from equal calls of another answer.
+        id: Random id that the worker draws for an answer that asks for tools; else empty. It distinguishes
+            the tool calls of this answer from equal calls of another answer.
     """
 
     events: list[Any] = field(default_factory=list[Any])
@@ -187,13 +190,13 @@ class ModelResult:
     id: str = ""
 
     def to_wire(self) -> dict[str, Any]:
-        """Return what crosses to the workflow."""
+        """Return the dict to send to the workflow."""
         wire = {**set_fields(self), "events": answer_of(self.events)}
         return wire if self.facts is None else {**wire, "facts": set_fields(self.facts)}
 
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> "ModelResult":
-        """Return the result that crossed as `wire`."""
+        """Return the result that was sent as `wire`."""
         known = known_fields(cls, wire)
         if "facts" in known:
             known["facts"] = ModelFacts(**known_fields(ModelFacts, known["facts"]))

@@ -1,7 +1,8 @@
 """Computes how large values are as payloads.
 
-Above the server's limit a workflow task fails forever; an activity's result is lost and the activity runs
-again. `_workflow/gate.py` checks what a workflow sends, and `_worker/results.py` what an activity returns.
+A workflow task that sends more than the server's limit fails forever. An activity's result above the limit is
+lost, and the activity runs again. `_workflow/gate.py` checks what a workflow sends, and `_worker/results.py`
+what an activity returns.
 """
 
 import asyncio
@@ -22,12 +23,12 @@ LARGEST_PROGRESS = LARGEST_PAYLOAD // 2
 """Bytes of JSON that one progress value may have. A heartbeat that is too large fails its activity."""
 
 _MOST_GROWTH = 3
-"""Largest factor by which a user's converter may exceed plain JSON. Beyond it, a value that is too large may
-go unnoticed."""
+"""Largest factor by which a user's converter may exceed plain JSON. With a larger factor, a value that is too
+large may go unnoticed."""
 
 _USUAL_GROWTH = (4, 3)
-"""Growth that is assumed for a codec that cannot be asked: that of base64, which encryption codecs often
-use."""
+"""Growth that is assumed for a codec that cannot be asked, as numerator and denominator. It is the growth of
+base64, which encryption codecs often use."""
 
 CODEC_SECONDS = 1.0
 """Seconds that a workflow waits for the codec in one workflow task, in total. Temporal reports a deadlock
@@ -53,12 +54,12 @@ class WireFormat:
         """Return the wire format of a client. Call it while the worker is created."""
         try:
             loop = asyncio.get_running_loop()
-        except RuntimeError:  # created before there is a loop
+        except RuntimeError:  # created before there is an event loop
             loop = None
         return cls(client.config(active_config=True)["data_converter"], loop, threading.get_ident())
 
     def size(self, payloads: Sequence[Payload], seconds: float) -> int:
-        """Return the bytes of payloads as the client sends them, 0 if they go to external storage.
+        """Return how many bytes the client sends for payloads; 0 if they go to external storage.
 
         Call it in a workflow. It waits at most `seconds` for a codec.
         """
@@ -89,7 +90,7 @@ def may_fit(size: int) -> bool:
 
 
 def payloads_of(values: Sequence[Any], converter: PayloadConverter) -> Sequence[Payload]:
-    """Return the payloads of values; none if the converter refuses one, which Temporal reports later."""
+    """Return the payloads of values; none if the converter refuses a value. Temporal reports that later."""
     try:
         return converter.to_payloads(values)
     except Exception:  # noqa: BLE001  # the user's converter and objects

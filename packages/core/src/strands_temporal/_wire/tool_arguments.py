@@ -1,9 +1,10 @@
 """Transports the arguments of a tool's activity from the workflow to the activity's function.
 
-Arguments of JSON types cross one by one, as in any activity. All others cross in one `ToolArguments`, as the
-JSON that the model wrote and Strands validated in the workflow. The worker validates it again, with Strands'
-own code against the activity's signature, and gets the same values. So the payload converter does not have to
-support a Decimal, a secret or half a surrogate pair.
+If all parameters have JSON types, the arguments are sent one by one, as for any activity. Otherwise, and for
+an activity with a tool context, they are all sent in one `ToolArguments`: the JSON that the model wrote and
+Strands validated in the workflow. The worker validates this JSON again, with Strands' own code against the
+activity's signature, and gets the same values. So the payload converter does not have to support a Decimal, a
+secret or half a surrogate pair.
 """
 
 import functools
@@ -32,8 +33,8 @@ class ActivityParameters:
 
     Args:
         function: The function.
-        elsewhere: Whether its calls go to another task queue. The workers there may lack the plugin, so they
-            get the arguments one by one if the payload converter knows the types.
+        elsewhere: Whether calls of the activity go to another task queue. The workers there may lack the
+            plugin, so they get the arguments one by one if the payload converter knows the types.
     """
 
     def __init__(self, function: Callable[..., Any], *, elsewhere: bool) -> None:
@@ -56,7 +57,7 @@ class ActivityParameters:
         Args:
             given: The model's JSON.
             validated: The arguments as Strands validated them, with defaults.
-            context: The tool context as it crosses; None for an activity without one.
+            context: The tool context as it is sent; None for an activity that takes no context.
 
         Raises:
             TypeError: If a direct call has an argument that JSON cannot represent.
@@ -69,7 +70,7 @@ class ActivityParameters:
     def _in_place(
         self, given: Mapping[str, Any], validated: Mapping[str, Any], with_context: bool
     ) -> Mapping[str, Any] | None:
-        """Return the arguments to send one by one, or None if they must cross as the model wrote them."""
+        """Return the arguments to send one by one, or None if they must be sent as the model wrote them."""
         if self._elsewhere:
             as_given = {name: plain_json(given.get(name, validated[name])) for name in self._typed}
             if not all(_converts(value, self._typed[name]) for name, value in as_given.items()):
@@ -83,16 +84,18 @@ class ActivityParameters:
 
 
 def given_arguments(function: Callable[..., Any], args: Sequence[Any]) -> Sequence[Any]:
-    """Return the arguments for an activity's function, in the types that it declares. Runs on the worker.
+    """Return the arguments for an activity's function, in the types that the function declares.
+
+    Runs on the worker.
 
     Args:
         function: The function, method or object that the worker calls.
-        args: The arguments as they crossed. `ToolArguments` are validated against the function. Any other
+        args: The arguments as they arrived. `ToolArguments` are validated against the function. Any other
             list is returned unchanged.
 
     Raises:
         ApplicationError: If a newer release sent the arguments.
-        ValueError: If they do not fit the function: the workflow has another version of it.
+        ValueError: If the arguments do not fit the function, because the workflow has another version of it.
     """
     crossed = ToolArguments.from_args(args)
     if crossed is None:
@@ -123,7 +126,7 @@ def _declared(function: Callable[..., Any]) -> tuple[Sequence[str], type[BaseMod
 
 
 def _without_input(context: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return the context without its input, which crosses as the model's JSON."""
+    """Return the context without its input, which is sent as the model's JSON."""
     if context is None:
         return None
     use = {key: value for key, value in context["tool_use"].items() if key != "input"}

@@ -39,13 +39,14 @@ TOOL_ARGUMENTS_VERSION = 1
 class ToolArguments:
     """Arguments of a tool call's activity, as the model wrote them.
 
-    They cross as the list of `to_args`, in place of the activity's own arguments. The list never has as many
-    items as the activity has parameters. Because the numbers differ, the SDK ignores the parameters' types
-    and passes the JSON.
+    They are sent as the list that `to_args` returns, in place of the activity's own arguments. The list never
+    has as many items as the activity has parameters. Because these numbers differ, the SDK ignores the
+    parameters' types and passes the JSON.
 
     Attributes:
         input: The model's JSON, encoded.
-        context: The fields of the `ToolContext`, without its input; None for an activity that takes none.
+        context: The fields of the `ToolContext`, without its input; None for an activity that takes no
+            context.
         version: Layout of this value.
     """
 
@@ -54,7 +55,7 @@ class ToolArguments:
     version: int = TOOL_ARGUMENTS_VERSION
 
     def to_args(self, parameters: int) -> list[Any]:
-        """Return the list that crosses to an activity with that many parameters."""
+        """Return the list to send to an activity with `parameters` parameters."""
         wire = {_ARGUMENTS_KEY: self.version, "input": self.input}
         if self.context is not None:
             wire["context"] = self.context
@@ -62,7 +63,7 @@ class ToolArguments:
 
     @classmethod
     def from_args(cls, args: Sequence[Any]) -> "ToolArguments | None":
-        """Return the arguments if they crossed in this form, or None for an activity's own arguments."""
+        """Return the arguments if they were sent in this form, or None for an activity's own arguments."""
         wire = cast("dict[str, Any]", args[0]) if args and isinstance(args[0], dict) else {}
         version = wire.get(_ARGUMENTS_KEY)
         if not isinstance(version, int) or not isinstance(wire.get("input"), dict):
@@ -77,15 +78,15 @@ _ARGUMENTS_KEY = "strands_arguments"
 class ToolOutcome:
     """The answer of a tool call's activity. The worker builds it from the real object that the tool returned.
 
-    It crosses as the dict of `to_wire`, which has only the fields that are set: most answers are one text. A
-    worker without the plugin answers with the activity's bare value instead.
+    It is sent as the dict that `to_wire` returns, which has only the fields that are set: most answers are
+    one text. A worker without the plugin sends the activity's bare value instead.
 
     Attributes:
         text: The whole result, if it is one text block with status "success".
         result: Otherwise the Strands `ToolResult` without its `toolUseId`, encoded.
         state: Changes by the activity. For the agent's state: new values by key, encoded, in "set", and
             removed keys in "delete". For the invocation state: a list of changes in "invocation_state". If a
-            tool called `agent.cancel`: its arguments in "cancel".
+            tool called `agent.cancel`: the arguments of that call in "cancel".
         version: Layout of this value.
     """
 
@@ -95,13 +96,13 @@ class ToolOutcome:
     version: int = TOOL_OUTCOME_VERSION
 
     def to_wire(self) -> dict[str, Any]:
-        """Return the dict that crosses to the workflow."""
+        """Return the dict to send to the workflow."""
         fields = {"text": self.text, "result": self.result, "state": self.state}
         return {_ANSWER_KEY: self.version, **{k: v for k, v in fields.items() if v is not None}}
 
     @classmethod
     def from_wire(cls, value: Any) -> "ToolOutcome | None":
-        """Return the answer that crossed as `value`, or None for an activity's bare value."""
+        """Return the answer that was sent as `value`, or None for an activity's bare value."""
         if not isinstance(value, dict):
             return None
         wire = cast("dict[str, Any]", value)
@@ -129,7 +130,7 @@ TOOL_FACTORY_FAILED = "ToolFactoryFailed"
 
 
 HOSTED_TOOL_RESULT = "strands_tool_result"
-"""Key of the error result as Strands worded it, encoded, in the details of a failed `invoke_tool`."""
+"""Key in the details of a failed `invoke_tool`. Its value is the error result that Strands made, encoded."""
 
 
 @dataclass(frozen=True)
@@ -159,5 +160,5 @@ class HostedToolListing:
 
 
 Changes: TypeAlias = Sequence[Sequence[Any]]
-"""Changes by a tool, in order. Each is "set", "extend" or "delete", the path of keys, and the value or items,
-encoded."""
+"""Changes by a tool, in order. Each is a list: "set" or "extend", the path of keys and the encoded value or
+items; or "delete" and the path of keys."""

@@ -1,4 +1,4 @@
-"""`ToolContext`: the call that an activity answers as a tool."""
+"""`ToolContext`: the tool call that an activity answers."""
 
 import threading
 from dataclasses import dataclass, field
@@ -12,11 +12,11 @@ from .sizes import LARGEST_PROGRESS
 from .values import decode, is_json, json_size
 
 CONTEXT_PARAMETER = "tool_context"
-"""Name of the parameter with which an activity asks for its context, as in Strands."""
+"""Name of the parameter that an activity declares to get its context, as in Strands."""
 
 
 class ToolCall(Protocol):
-    """The worker's side of a tool call that one of its activities answers."""
+    """A tool call as seen by the worker that runs its activity."""
 
     key: str
     attempt: int
@@ -34,11 +34,11 @@ class ToolCall(Protocol):
 
 @dataclass
 class CallRecord:
-    """What a worker notes about a tool call while its activity runs.
+    """A worker's notes about a tool call while the call's activity runs.
 
     Attributes:
         call: The worker's side of the call; None on a worker without `StrandsPlugin`.
-        agent_state: The copy of the agent's state, once the activity has used it.
+        agent_state: The copy of the agent's state, once the activity has used the state.
         invocation_state: A copy of the invocation state at the start, to detect changes.
         cancel: The arguments of `Agent.cancel`, if a hosted tool called it.
     """
@@ -51,12 +51,12 @@ class CallRecord:
 
 @dataclass
 class ToolContext:
-    """The call that an activity answers as a tool: the serialisable counterpart of `strands.ToolContext`.
+    """The tool call that an activity answers: the serialisable counterpart of `strands.ToolContext`.
 
-    An activity gets it with a parameter `tool_context: ToolContext`, which the model does not see. In any
-    code that the activity calls, `strands_temporal.activity.tool_context()` returns it too. If the activity
-    does not have the parameter, that context has only the call's id and name, the key, the attempt, the
-    cancel signal and progress.
+    An activity that declares a parameter `tool_context: ToolContext` gets the context there. The model does
+    not see this parameter. Any code that the activity calls gets the context from
+    `strands_temporal.activity.tool_context()`. If the activity does not declare the parameter, that function
+    returns a context with only the call's id and name, the key, the attempt, the cancel signal and progress.
 
     Attributes:
         tool_use: The call as the model made it: `toolUseId`, `name` and `input`.
@@ -77,15 +77,15 @@ class ToolContext:
         self.invocation_state = decode(self.invocation_state)
         self.answers = decode(self.answers)
         self.state = decode(self.state)
-        self._record = CallRecord()  # no field: it does not cross
+        self._record = CallRecord()  # not a field, so it is not sent
 
     @property
     def agent_state(self) -> ActivityAgentState:
         """The agent's state, with Strands' own `get`, `set` and `delete`.
 
-        It is a copy from when the activity was scheduled. The activity's changes reach the agent's state
-        before Strands sees the result; changes by a failed attempt are dropped. If two tools run at once, the
-        changes of both are kept; for the same key the later result wins.
+        It is a copy that was made when the activity was scheduled. The activity's changes reach the agent's
+        state before Strands sees the result. Changes by a failed attempt are dropped. If two tools run at
+        once, the changes of both are kept. If both change the same key, the later result wins.
         """
         record = self._record
         if record.agent_state is None:
@@ -97,7 +97,8 @@ class ToolContext:
     def idempotency_key(self) -> str:
         """A text that identifies this tool call over retries, worker restarts, resets and continue-as-new.
 
-        Pass it to operations that must not happen twice (a payment, a message). Another call has another key.
+        Pass the key to operations that must not happen twice (a payment, a message). Another call has another
+        key.
 
         Raises:
             RuntimeError: If the activity was not called as a tool, or its worker lacks `StrandsPlugin`.
@@ -106,13 +107,15 @@ class ToolContext:
 
     @property
     def attempt(self) -> int:
-        """Temporal's number of this attempt, from 1. It starts at 1 again after an operator's reset."""
+        """Temporal's number of this attempt, from 1. It is 1 again after an operator's reset."""
         call = self._record.call
         return call.attempt if call else activity.info().attempt
 
     @property
     def cancel_signal(self) -> threading.Event:
-        """Set when the activity is cancelled: with the workflow, by `agent.cancel()` or by a time-out.
+        """Event that is set when the activity is cancelled.
+
+        A cancelled workflow, `agent.cancel()` or a time-out cancels the activity.
 
         Raises:
             RuntimeError: If the activity was not called as a tool, or its worker lacks `StrandsPlugin`.
@@ -129,8 +132,8 @@ class ToolContext:
             value: JSON values and bytes.
 
         Raises:
-            TypeError: If `value` is not JSON values and bytes.
-            ValueError: If it is too large for a heartbeat.
+            TypeError: If `value` contains anything but JSON values and bytes.
+            ValueError: If `value` is too large for a heartbeat.
             RuntimeError: If the activity was not called as a tool, or its worker lacks `StrandsPlugin`.
         """
         if not is_json(value):
@@ -170,7 +173,7 @@ class ToolContext:
 
 
 def record_of(context: ToolContext) -> CallRecord:
-    """Return what this worker notes about a call."""
+    """Return this worker's notes about a call."""
     return context._record  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # not for users
 
 

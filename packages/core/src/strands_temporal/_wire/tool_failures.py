@@ -1,8 +1,8 @@
 """Converts exceptions of a tool's activity to failures on the worker, and back in the workflow.
 
-Strands words a failed tool by the class of the exception (`Error: KeyError - 'city'`; without the class for a
-ValueError and its subclasses). A Temporal failure carries only the class's name. Its details carry the
-rest if Strands needs more.
+Strands puts the class of a tool's exception into the text for the model (`Error: KeyError - 'city'`), except
+for a ValueError and its subclasses. A Temporal failure carries only the name of the class. If Strands needs
+more, the failure's details carry the rest.
 """
 
 from typing import Any, cast
@@ -20,18 +20,23 @@ from .failures import (
 )
 
 _CLASS = "strands_tool_error"
-"""Key in the details: module, name and nearest rebuildable builtin class of the exception, and its text if
-that is empty, because Temporal would replace an empty text."""
+"""Key in the failure's details. Its value is a list of the exception's module, class name and nearest builtin
+base class that `is_rebuildable`. An exception without a text adds its empty text to the list, because
+Temporal would replace an empty text."""
 
 
 class ToolResultError(ValueError):
-    """A tool's activity returned a value that cannot cross. Another attempt would repeat its work."""
+    """A tool's activity returned a value that cannot be sent to the workflow.
+
+    Not retried, because another attempt would repeat the activity's work.
+    """
 
 
 def tool_failure(error: Exception) -> ApplicationError | None:
-    """Return a failure with everything that Strands needs from `error`; None if Temporal's own is enough.
+    """Return a failure with all that Strands needs from `error`; None if Temporal's own failure is enough.
 
-    Runs on the worker. It does not change retries: the type is the class's name, as in Temporal's failure.
+    Runs on the worker. The failure does not change retries: its type is the name of the exception's class, as
+    in Temporal's own failure.
     """
     if isinstance(error, (TemporalError, InterruptException)):
         return None
@@ -52,9 +57,9 @@ def tool_failure(error: Exception) -> ApplicationError | None:
 def from_tool_failure(error: ActivityError) -> Exception:
     """Return the exception to give to Strands for a failed tool activity, worded as in a plain agent.
 
-    Runs in the workflow. A user's own class becomes an `ApplicationError` of that name, which is also an
-    instance of the nearest builtin class: `isinstance(event.exception, ValueError)` works as in a plain
-    agent.
+    Runs in the workflow. An exception of a user's own class becomes an `ApplicationError` whose class has
+    that name and is also a subclass of the nearest builtin class. So `isinstance(event.exception,
+    ValueError)` works as in a plain agent.
     """
     cause = error.cause
     if isinstance(cause, ServerError):  # the server's failure for a result that is too large

@@ -7,7 +7,7 @@ History shows them like this:
     {"user": "Hello."}    a user message that is this text
     {"role": ...}         another message, or a tool's spec, encoded
 
-Older histories have `[0, 4]`, null and a bare text in place of the first three.
+In place of the first three, older histories have `[0, 4]`, null and a bare text.
 """
 
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from typing import Any, TypeAlias
 
 @dataclass(frozen=True)
 class Kept:
-    """Items of the previous list.
+    """A range of items of the previous call's list.
 
     Attributes:
-        start: Place of the first.
-        stop: Place after the last.
+        start: Index of the first item.
+        stop: Index after the last item.
     """
 
     start: int
@@ -32,7 +32,7 @@ class Answer:
     """The answer to the previous call.
 
     Attributes:
-        call: Number of that call; 0 in older histories, which did not have it.
+        call: Number of the previous call; 0 in older histories, which did not have the number.
     """
 
     call: int
@@ -40,7 +40,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class New:
-    """An item that crosses.
+    """An item that is sent.
 
     Attributes:
         encoded: The message or tool spec, encoded.
@@ -53,7 +53,7 @@ Part: TypeAlias = Kept | Answer | New
 
 
 def part_to_wire(part: Part) -> Any:
-    """Return a part as it crosses."""
+    """Return a part as it is sent."""
     match part:
         case Kept(start, stop):
             return {"kept": [start, stop]}
@@ -62,7 +62,7 @@ def part_to_wire(part: Part) -> Any:
         case New(
             {"role": "user", "content": [{"text": str(text), **more_of_block}], **more} as encoded
         ) if not (
-            more or more_of_block or next(iter(encoded)) != "role"  # the order of the keys crosses too
+            more or more_of_block or next(iter(encoded)) != "role"  # the order of the keys is sent too
         ):
             return {"user": text}
         case New(encoded):
@@ -70,7 +70,7 @@ def part_to_wire(part: Part) -> Any:
 
 
 def part_from_wire(wire: Any) -> Part:
-    """Return a part that crossed, also from an older history."""
+    """Return the part that was sent as `wire`, by this release or an older one."""
     match wire:
         case [int(start), int(stop)]:
             return Kept(start, stop)

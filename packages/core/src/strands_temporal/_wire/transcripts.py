@@ -1,7 +1,8 @@
 """Delta encoding of conversations: ranges kept from the previous call, plus new messages.
 
 `_workflow/transcripts.py` remembers what it sent, `_worker/transcripts.py` keeps what it got. Both identify
-an item, a message or a tool spec, by the digest of its JSON. `transcript_parts.py` says how a delta crosses.
+an item (a message or a tool spec) by the digest of its JSON. `transcript_parts.py` has the format in which a
+delta is sent.
 """
 
 import json
@@ -18,14 +19,15 @@ from .values import decode, encode
 T = TypeVar("T")
 
 WHOLE_DIGITS = 16
-"""Digits of the digest of a whole conversation."""
+"""Number of hex digits in the digest of a whole conversation."""
 
 ANSWER_DIGITS = 8
-"""Digits of a message's digest by which the workflow recognises an answer that a worker returned."""
+"""Number of hex digits of a message's digest that a worker returns with an answer. By these digits the
+workflow recognises the answer in the conversation."""
 
 
 class Frame(TypedDict, total=False):
-    """The parts of a conversation besides messages and tools. They cross when they change.
+    """The parts of a conversation besides messages and tools. A part is sent when it changes.
 
     Attributes:
         system_prompt: System prompt as text, only if `system_blocks` does not give the same text.
@@ -44,9 +46,11 @@ class Item(NamedTuple):
     """A message or tool spec as it was sent.
 
     Attributes:
-        value: A copy of its dicts and lists, because Strands changes messages in place. Texts are shared.
-        digest: Digest of its JSON.
-        only_text: Whether all its leaves are text: then `==` is exact, and faster than `json_equal`.
+        value: The message or spec. Its dicts and lists are copies, because Strands changes messages in place.
+            Its texts are shared with the original.
+        digest: Digest of the value's JSON.
+        only_text: Whether all leaves of the value are text. If so, `==` is exact, and faster than
+            `json_equal`.
     """
 
     value: Any
@@ -54,17 +58,17 @@ class Item(NamedTuple):
     only_text: bool
 
     def is_unchanged(self, value: Any) -> bool:
-        """Tell whether a value has the same JSON as this item when it was sent."""
+        """Tell whether a value has the same JSON that this item had when it was sent."""
         return bool(self.value == value) if self.only_text else json_equal(self.value, value)
 
 
 class Delta(NamedTuple):
-    """A list as a delta against the previous one.
+    """A list of messages or tool specs, as a delta against the previous call's list.
 
     Attributes:
         items: The list.
-        parts: What it takes from the previous list, and what is new.
-        size: Bytes of JSON of its new items.
+        parts: The ranges that the list takes from the previous list, and the new items, in order.
+        size: Bytes of the new items' JSON.
     """
 
     items: list[Item]
@@ -78,7 +82,7 @@ def frame_of(
     session_id: str | None,
     output: dict[str, Any] | None,
 ) -> Frame:
-    """Return the frame of a call. A value that is not set has no key."""
+    """Return the `Frame` of a call: system prompt, session id and output class. An unset value has no key."""
     said_by_blocks, _ = split_system_prompt(list(system_blocks) if system_blocks is not None else None)
     frame = {
         "system_prompt": None if said_by_blocks == system_prompt else system_prompt,
@@ -107,12 +111,18 @@ def digest_of(data: bytes) -> bytes:
 
 
 def digest_of_frame(frame: Frame) -> bytes:
-    """Return the digest of a frame."""
+    """Return the digest of a `Frame`."""
     return digest_of(canonical(frame))
 
 
 def digest_of_all(messages: Sequence[bytes], tools: Sequence[bytes], frame: bytes) -> str:
-    """Return the digest of a conversation, `WHOLE_DIGITS` digits, from the digests of its parts."""
+    """Return the digest of a whole conversation, in `WHOLE_DIGITS` digits.
+
+    Args:
+        messages: Digests of the messages.
+        tools: Digests of the tool specs.
+        frame: Digest of the `Frame`: system prompt, session id and output class.
+    """
     whole = blake2b(b"".join(messages), digest_size=WHOLE_DIGITS // 2)
     whole.update(b"tools" + b"".join(tools) + b"frame" + frame)
     return whole.hexdigest()
@@ -124,7 +134,8 @@ def delta(before: Sequence[Item], values: Sequence[Any], answer: str = "", call:
     Args:
         before: The previous list.
         values: The list now, as Strands has it.
-        answer: Beginning of the digest of the answer to the previous call, if a worker returned it.
+        answer: First `ANSWER_DIGITS` digits of the digest of the previous call's answer; empty if no worker
+            returned an answer.
         call: Number of the previous call.
 
     Raises:
@@ -135,7 +146,7 @@ def delta(before: Sequence[Item], values: Sequence[Any], answer: str = "", call:
     places = _Places(before)
     size = 0
     at = 0  # where the next item of `before` is expected
-    start: int | None = None  # of the range of kept items that ends at `at`, if one is open
+    start: int | None = None  # of the open range of kept items, which ends at `at`; else None
     for value in values:
         if at < len(before) and before[at].is_unchanged(value):
             place: int | None = at
@@ -169,7 +180,10 @@ def delta(before: Sequence[Item], values: Sequence[Any], answer: str = "", call:
 
 
 class _Places:
-    """Finds items by their digests. Indexed at the first search: most calls only append."""
+    """Finds items by their digests.
+
+    Builds its index at the first search, because most calls only append.
+    """
 
     def __init__(self, items: Sequence[Item]) -> None:
         self._items = items
@@ -193,7 +207,8 @@ def apply_delta(
         make: Makes an item from an encoded value.
 
     Raises:
-        LookupError: If the parts do not refer to `before` and `answer`.
+        LookupError: If the parts refer to items that `before` does not have, or to an answer that is not
+            known.
     """
     items: list[T] = []
     for part in parts:
@@ -213,7 +228,7 @@ def apply_delta(
 
 def json_equal(kept: Any, value: Any) -> bool:
     """Tell whether a value has the same JSON as its copy. Texts that are the same object cost nothing."""
-    if kept is value:  # no dict or list: those were copied
+    if kept is value:  # not a dict or list, because those were copied
         return True
     kind: Any = type(value)
     if type(kept) is not kind:
@@ -232,7 +247,7 @@ def json_equal(kept: Any, value: Any) -> bool:
             if not (kept_item is item or json_equal(kept_item, item)):
                 return False
         return True
-    if kind is float:  # 0.0 and -0.0 are equal
+    if kind is float:  # for `==`, 0.0 and -0.0 are equal
         return repr(kept) == repr(value)
     return kind in _PLAIN and kept == value
 
@@ -263,8 +278,8 @@ def _is_only_text(copied: Any) -> bool:
 
 
 PAGE_BYTES = 360 * 1024
-"""Compressed bytes of one page. It crosses as base64, because a user's converter may not support bytes. The
-server warns of results above 512 KiB and fails those above 2 MiB."""
+"""Compressed bytes of one page of a query's answer. A page is sent as base64, because a user's converter may
+not support bytes. The server warns of query results above 512 KiB and fails those above 2 MiB."""
 
 
 PAGE_HEADER = struct.Struct(f">I{WHOLE_DIGITS}s")  # number of pages, and the conversation's digest

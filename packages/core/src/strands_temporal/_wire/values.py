@@ -92,7 +92,7 @@ def plain_json(value: Any) -> Any:
 
 def decode(value: Any) -> Any:
     """Return the value that `encode` encoded."""
-    if type(value) is str:  # as above
+    if type(value) is str:  # the usual type first, as in `encode`
         return value
     if isinstance(value, dict):
         mapping = cast("dict[str, Any]", value)
@@ -110,7 +110,7 @@ def decode(value: Any) -> Any:
 
 
 def is_json(value: Any) -> bool:
-    """Tell whether `value` is JSON values and bytes, so it can cross to an activity. Tuples become lists."""
+    """Tell whether `value` is JSON values and bytes, which an activity can get. Tuples count as lists."""
     try:
         json.dumps(encode(value), allow_nan=False)
     except (TypeError, ValueError, RecursionError):
@@ -119,10 +119,10 @@ def is_json(value: Any) -> bool:
 
 
 def json_size(value: Any) -> int:
-    """Return the bytes of a value's JSON, with non-ASCII characters escaped; 0 if JSON cannot hold it.
+    """Return the size of a value's JSON in bytes, with non-ASCII escaped; 0 if JSON cannot hold the value.
 
-    Neither of the usual converters writes more. The same data always has the same size, with any converter,
-    so decisions that depend on it are the same at each replay.
+    Neither Temporal's default converter nor the pydantic one writes more bytes. The same data always has the
+    same size, with any converter, so decisions that depend on the size are the same at each replay.
     """
     try:
         return len(json.dumps(value, default=_shaped, skipkeys=True))
@@ -149,7 +149,7 @@ def utf8_text(text: str, half_pairs: Literal["backslashreplace", "replace"] = "b
 
     Args:
         text: Any text.
-        half_pairs: Show each as its escape ("\ud83d"), or replace it by "?".
+        half_pairs: How to write each half pair: as its escape ("\ud83d"), or as "?".
     """
     return text.encode("utf-8", half_pairs).decode()
 
@@ -198,7 +198,7 @@ def _escaped(mapping: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def set_fields(value: Any) -> dict[str, Any]:
-    """Return the fields of a wire type that differ from the defaults: history stores each byte of a call."""
+    """Return the fields of a wire type that differ from their defaults. History then stores only these."""
     return {
         name: getattr(value, name)
         for name, default in _defaults(cast("type[object]", type(value))).items()
@@ -207,7 +207,7 @@ def set_fields(value: Any) -> dict[str, Any]:
 
 
 def known_fields(cls: type[Any], wire: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields that this release knows. A newer release may have added more."""
+    """Return the fields of `wire` that this release knows. A newer release may have added more."""
     return {name: wire[name] for name in _defaults(cls) if name in wire}
 
 

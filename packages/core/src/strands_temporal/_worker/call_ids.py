@@ -1,21 +1,22 @@
 """Makes the ids of the tool calls in one model answer unique.
 
 Strands matches results, interrupts and their responses to calls by these ids, but some servers give two calls
-the same id. Strands leaves a call with an empty id out of the message, and so does this module.
+the same id. Strands leaves a call with an empty id out of the message, so this module does not count such a
+call and keeps its id empty.
 """
 
 from typing import Any, cast
 
 from strands.types.streaming import StreamEvent
 
-_LONGEST = 64  # Amazon Bedrock's limit; other providers accept more, or have their own length
+_LONGEST = 64  # Amazon Bedrock's limit; other providers accept longer ids, or ids of a fixed length
 _NO_CALL = object()
 
 
 class UnequalIds:
-    """Makes the ids of one answer's tool calls unique, event by event, so that a stream shows the same ids.
+    """Makes the ids of one answer's tool calls unique, event by event, so that a stream has the new ids.
 
-    The first call with an id keeps it; later ones get a suffix `_2`, `_3`, ...
+    The first call with an id keeps the id. Later calls with the same id get a suffix `_2`, `_3`, ...
 
     Attributes:
         calls: Number of calls so far whose id was not empty.
@@ -57,7 +58,7 @@ class UnequalIds:
             return given
         self.calls += 1
         number, candidate = 1, given
-        while str(candidate) in self._used:  # as text: interrupt ids contain it
+        while str(candidate) in self._used:  # compared as text, because interrupt ids contain the text
             number += 1
             suffix = f"_{number}"
             candidate = f"{str(given)[: _LONGEST - len(suffix)]}{suffix}"

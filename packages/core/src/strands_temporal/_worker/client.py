@@ -9,7 +9,7 @@ _client: ContextVar[Client | None] = ContextVar("strands_temporal_client", defau
 
 
 def remember_client(client: Client | None) -> None:
-    """Store the worker's client for the activity that begins: temporalio gives none to a sync activity."""
+    """Store the worker's client for the activity that begins. temporalio gives a sync activity no client."""
     _client.set(client)
 
 

@@ -14,7 +14,7 @@ from temporalio import activity
 
 @contextlib.contextmanager
 def whole_or_again() -> Generator[None]:
-    """Report the attempt as cut short, if it is, instead of the result or error of the block.
+    """If the attempt was cut short, report that instead of the block's result or error.
 
     Raises:
         asyncio.CancelledError: If the attempt was cut short. The SDK reports it, and Temporal makes another
@@ -36,5 +36,5 @@ def is_cut_short() -> bool:
     return (
         details is not None
         and (details.worker_shutdown or details.paused or details.reset)
-        and not details.cancel_requested  # then the workflow takes the partial result
+        and not details.cancel_requested  # a workflow that cancels takes the partial result
     )

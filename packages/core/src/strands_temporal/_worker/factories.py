@@ -1,7 +1,7 @@
 """Named factories. The workflow uses a name, and a factory on the worker creates the object behind it.
 
 These objects (models, tools, MCP clients, ...) do I/O. A factory is called on first use, and the worker keeps
-the object until it ends.
+the object until the worker ends.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ class NamedFactories(Generic[T]):
     Args:
         kind: What the factories make, for messages: "model".
         option: The plugin's argument that takes them, for messages: "StrandsPlugin(models=...)".
-        factories: Callables without arguments, by name. None for none.
+        factories: Callables without arguments, by name. None means no factories.
         expected: Class that each factory's product must be an instance of.
         failure_type: Type of the `ApplicationError` for a factory that fails.
         example: What a factory may return, for messages: "SomeModel(...)".
@@ -83,9 +83,9 @@ class NamedFactories(Generic[T]):
         """Return the product of the factory `name`. The first call makes it, in the calling thread.
 
         Raises:
-            ApplicationError: Not retryable. The type is ValueError if the name is unknown: the message lists
-                the known names. It is the failure type if the factory raised, or returned an object of
-                another class.
+            ApplicationError: Not retryable. If the name is unknown, the type is "ValueError" and the message
+                lists the known names. If the factory raised, or returned an object of another class, the type
+                is `failure_type`.
         """
         making, mine = self._claim(name, None)
         if mine:
@@ -133,7 +133,7 @@ class NamedFactories(Generic[T]):
             if variant and len(variants) >= _KEPT_VARIANTS:
                 del self._made[variants[0]]
             making = self._made[key] = _Pending[T](key)
-            making.product.set_running_or_notify_cancel()  # a cancelled waiter must not cancel it
+            making.product.set_running_or_notify_cancel()  # a cancelled waiter must not cancel the product
             return making, True
 
     def _make(self, name: str, making: "_Pending[T]", variant: Variant[T] | None) -> None:

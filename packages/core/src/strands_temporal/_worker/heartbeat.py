@@ -30,7 +30,7 @@ def heartbeating() -> Generator[None]:
 
 @contextlib.contextmanager
 def running(beat: Callable[[float], Coroutine[Any, Any, None]]) -> Generator[None]:
-    """Run `beat` while the block runs, with a third of the activity's heartbeat time-out in seconds."""
+    """Run `beat` while the block runs. Its argument is a third of the heartbeat time-out, in seconds."""
     timeout = activity.info().heartbeat_timeout
     task = asyncio.ensure_future(beat(timeout.total_seconds() / 3 if timeout else _SECONDS))
     try:

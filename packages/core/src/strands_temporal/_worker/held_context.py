@@ -15,7 +15,7 @@ from .transcript_queries import TranscriptQueries
 async def complete_context(
     context: ToolContext, headers: Mapping[str, Payload], queries: TranscriptQueries
 ) -> None:
-    """Ask the workflow for the parts that it holds, and put them into the context."""
+    """Ask the workflow for the parts that it holds, and put these parts into the context."""
     held = headers.get(HELD_HEADER)
     if held is None:
         return

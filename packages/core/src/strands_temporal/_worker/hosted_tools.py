@@ -1,6 +1,6 @@
 """The activities that list and call tools hosted on the worker.
 
-They have names, as models do: `StrandsPlugin(tools={name: factory})` on the worker, `TemporalTools(name)` in
+Tools have names, as models do: `StrandsPlugin(tools={name: factory})` on the worker, `TemporalTools(name)` in
 the workflow.
 """
 
@@ -41,7 +41,8 @@ from .results import check_result
 from .tool_context import note_cancel
 
 HostedTool = Any
-"""A tool, a module of tools, or a factory that returns one or several, as `Agent(tools=...)` takes them."""
+"""A tool, a module of tools, or a factory that returns one or several tools. `Agent(tools=...)` accepts the
+same tools and modules."""
 
 
 class ToolSet:
@@ -59,7 +60,7 @@ class HostedTools:
     """`list_hosted_tools` and `invoke_tool`, for the tools of one plugin.
 
     Args:
-        tools: Tools, modules or factories by name. None for none.
+        tools: Tools, modules or factories by name. None means no tools.
 
     Raises:
         TypeError: If `tools` is not a mapping, a name is not a string, or a value is neither a tool nor
@@ -153,7 +154,9 @@ def _factory(name: str, tool: object) -> Callable[[], ToolSet]:
 
 
 async def _result(tool: AgentTool, agent: Agent, context: ToolContext) -> dict[str, Any]:
-    """Stream the tool as Strands' executor does: report its events as progress, return the last one's result.
+    """Stream the tool as Strands' executor does. Report its events, and return the last event's result.
+
+    The events are reported as progress.
 
     An event that does not fit into a heartbeat is not reported.
     """
@@ -186,9 +189,10 @@ async def _result(tool: AgentTool, agent: Agent, context: ToolContext) -> dict[s
 
 
 def _fail(result: ToolResult, exception: Exception) -> NoReturn:
-    """Raise the tool's exception. Its details hold the error result that Strands made from it.
+    """Raise a failure for the tool's exception. The failure's details hold the error result of Strands.
 
-    The retry policy applies, except to a ValueError: it is about the arguments, so the call would fail again.
+    The retry policy applies, except to a ValueError. A ValueError is about the arguments, so the call would
+    fail again.
     """
     details = {HOSTED_TOOL_RESULT: encode(result)} if is_json(result) else {}
     if json_size(details) > LONGEST_TEXT:
@@ -226,7 +230,7 @@ def _host(tools: Mapping[str, AgentTool], context: ToolContext) -> _Host:
 
 
 def _ask(context: "StrandsToolContext[Any]", name: str) -> Interrupt:
-    """Raise an interrupt in the agent, and return it."""
+    """Register an interrupt with the agent, and return the interrupt."""
     try:
         context.interrupt(name)
     except InterruptException as asked:
@@ -257,6 +261,6 @@ class _NoModel(Model):
 
     def _refuse(self) -> NoReturn:
         raise ToolProviderException(
-            "A tool hosted on the worker has no agent's model. Make the tool with a model of its own in "
-            "StrandsPlugin(tools=...)"
+            "A tool hosted on the worker cannot use the agent's model. Make the tool with a model of its own "
+            "in StrandsPlugin(tools=...)"
         )

@@ -16,8 +16,8 @@ from .results import check_result
 class TypedErrorsInterceptor(worker.ActivityInboundInterceptor):
     """Turns an exception that Strands raises in an activity (an interrupt, an overflow) into a typed failure.
 
-    It also refuses a result of a hook's activity that is too large. The server would lose the result and run
-    the activity again.
+    If the result of a hook's activity is too large, it also refuses that result. Otherwise the server would
+    lose the result and run the activity again.
     """
 
     def __init__(self, next: worker.ActivityInboundInterceptor, client: Client | None) -> None:

@@ -16,8 +16,8 @@ _MISSING: Any = object()
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Changes:
     """Return the changes that lead from one state to the other.
 
-    If two tools run at once, each changes its own copy. So a change names the key in the innermost mapping,
-    and the change of a list that grew has only the new items.
+    If two tools run at once, each changes its own copy, and the changes of both are applied. So a change
+    names the key in the innermost mapping, and the change of a list that grew has only the new items.
     """
     return list(_changes((), before, after))
 
@@ -63,7 +63,7 @@ def model_invocation_state(sent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def changed_keys(sent: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return the values that a model wrote into its state, encoded, and the keys that it removed.
+    """Return the values that a model wrote into its invocation state, encoded, and the keys it removed.
 
     Args:
         sent: The state that came from the workflow, encoded.

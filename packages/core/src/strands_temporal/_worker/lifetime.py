@@ -1,4 +1,4 @@
-"""A resource that workers share: opened before the first of them, closed after the last."""
+"""A resource that workers share. It is opened before the first worker, and closed after the last one."""
 
 import asyncio
 import threading
@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 
 
 class SharedLifetime:
-    """Opens a resource for its first user and closes it after its last. The next user opens it again.
+    """Opens a resource for its first user and closes it after its last user. The next user opens it again.
 
     Users may enter and leave concurrently, on event loops in several threads. Only one opens or closes at a
-    time. The others wait without blocking their loops.
+    time. The others wait without blocking their event loops.
 
     Args:
         open: Opens the resource.
@@ -31,7 +31,7 @@ class SharedLifetime:
         """Add a user. Open the resource if it is closed.
 
         Raises:
-            Exception: Whatever `open` raised. The next user calls it again.
+            Exception: Whatever `open` raised. The next user calls `open` again.
         """
         async with self._turn():
             if not self._is_open:
@@ -42,7 +42,7 @@ class SharedLifetime:
 
     async def leave(self) -> None:
         """Close the resource, if this was its last user."""
-        with self._lock:  # before anything is awaited: a cancelled user has left too
+        with self._lock:  # before anything is awaited, so that a cancelled user has left too
             self._users -= 1
         async with self._turn():
             if self._is_open and not self._users:

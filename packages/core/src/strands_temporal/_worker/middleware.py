@@ -68,7 +68,7 @@ class ModelCallMiddleware(Protocol):
 
     Attributes:
         key: Identity. Middleware with the same key runs once: a plugin may be on both client and worker.
-        rank: Position, lowest outermost. The order of plugins does not matter.
+        rank: Position around the model. The lowest rank is outermost. The order of plugins does not matter.
     """
 
     @property
@@ -78,7 +78,7 @@ class ModelCallMiddleware(Protocol):
 
     @property
     def rank(self) -> int:
-        """Position around the model: lowest is outermost."""
+        """Position around the model. The lowest rank is outermost."""
         ...
 
     def __call__(self, request: ModelRequest, next: ModelStream) -> AsyncIterator[StreamEvent]:

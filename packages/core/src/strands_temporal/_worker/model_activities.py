@@ -102,7 +102,7 @@ class ModelActivities:
                 raise in_place_of(error, model_failure(error))  # noqa: B904  # it sets the cause itself
 
     async def _invoke(self, wire: dict[str, Any]) -> dict[str, Any]:
-        stopped = threading.Event()  # a provider that works in a thread watches it
+        stopped = threading.Event()  # a provider that works in a thread watches this event
         with heartbeating(), _set_on_exit(stopped):
             call = await self._whole(wire)
             model = await self._model(call)
@@ -156,7 +156,7 @@ class ModelActivities:
 
 
 class _Provider:
-    """The innermost layer: the provider's own stream.
+    """The innermost layer of a call's middleware: the provider's own stream.
 
     Args:
         stopped: Set when the activity ends.
@@ -205,7 +205,7 @@ class _Provider:
 
 
 async def _collect(stream: AsyncIterator[StreamEvent], ids: UnequalIds) -> list[StreamEvent]:
-    events = [ids(event) async for event in stream]  # middleware may have an answer of its own
+    events = [ids(event) async for event in stream]  # middleware may answer instead of the model
     require_complete(events)
     return merge_deltas(events)
 
@@ -234,7 +234,7 @@ def _result(
 
 
 def _middleware(request: ModelRequest) -> Sequence[ModelCallMiddleware]:
-    """Return the middleware around this call. If there is a topic, it includes the streaming package's."""
+    """Return the middleware around this call, with the streaming package's if the call has a topic."""
     active = active_middleware()
     if request.streaming_topic is None or any(layer.key == STREAMING_MIDDLEWARE for layer in active):
         return active

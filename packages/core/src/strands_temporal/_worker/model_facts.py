@@ -1,7 +1,7 @@
 """Describes a model to the workflow that calls it.
 
 The description comes back with the first answer of a run, so it is in history. Only settings on a short list
-cross, because a configuration may contain secrets.
+are sent, because a configuration may contain secrets.
 """
 
 from collections.abc import Mapping
@@ -42,20 +42,21 @@ RECORDED_SETTINGS = frozenset(
 
 
 _GROUPS = ("params", "options")
-"""Keys under which OpenAI, Anthropic and Ollama keep request settings. The same list applies inside."""
+"""Keys under which OpenAI, Anthropic and Ollama keep request settings. `RECORDED_SETTINGS` applies inside
+these groups too."""
 
 
 _LONGEST_TEXT = 500
 
 
 def describe_model(model: Model) -> ModelFacts:
-    """Return what a workflow may know of `model`."""
+    """Return the facts about `model` that a workflow may know."""
     try:
         config: Any = model.get_config()
         limit: Any = model.context_window_limit
-    except Exception as error:  # noqa: BLE001  # keep the answer: a plain agent would not have asked
+    except Exception as error:  # noqa: BLE001  # keep the answer: a plain agent would not ask for a configuration
         activity.logger.warning(
-            "model=<%s>, error=<%r> | no configuration to tell", type(model).__name__, error
+            "model=<%s>, error=<%r> | the configuration cannot be read", type(model).__name__, error
         )
         config, limit = {}, None
     return ModelFacts(

@@ -1,8 +1,8 @@
 """Decides whether a failed model call is worth another attempt, and when.
 
 Strands has its own classes for throttling and overflow. Everything else reaches us as an exception of the
-provider's SDK (httpx, openai, anthropic, botocore, ollama, ...). The HTTP status decides, not the class: a
-worker does not have all SDKs installed.
+provider's SDK (httpx, openai, anthropic, botocore, ollama, ...). The HTTP status decides, not the class,
+because a worker does not have all SDKs installed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -74,7 +74,7 @@ def model_failure(error: Exception) -> FailureError:
     """Return the typed failure for a provider's exception, retryable or not.
 
     The type is the exception's class name and the message is its text. A delay that the provider asked for
-    becomes the next retry delay. The caller should make `error` its cause.
+    becomes the next retry delay. The caller should make `error` the failure's cause.
     """
     if isinstance(error, FailureError):
         return error
@@ -126,7 +126,10 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _translated(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error that `error` replaced: ollama drops the response's headers and raises `from None`."""
+    """Yield the error that `error` replaced, if both have the same status.
+
+    ollama raises such a replacement `from None`, without the headers of the response.
+    """
     if error.__suppress_context__ and error.__context__ and _status(error.__context__) == _status(error):
         yield error.__context__
 

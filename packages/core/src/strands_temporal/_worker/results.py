@@ -19,7 +19,7 @@ async def check_result(what: str, result: Any, failure_type: str, advice: str) -
         what: Name of the result, for the message.
         result: The value that the activity is about to return.
         failure_type: Type of the failure.
-        advice: How to make it smaller, as the beginning of a sentence.
+        advice: How to make the result smaller, as the beginning of a sentence.
 
     Raises:
         ApplicationError: Not retryable: another attempt costs as much, and its result may be as large.
@@ -35,7 +35,7 @@ async def check_result(what: str, result: Any, failure_type: str, advice: str) -
 
 
 async def result_size(value: Any) -> int:
-    """Return the bytes of an activity's result as sent to the server; 0 if they go to external storage."""
+    """Return how many bytes an activity's result has when it is sent; 0 if it goes to external storage."""
     least = json_size(value)
     if may_fit(least):
         return least

@@ -1,8 +1,8 @@
 """Keeps the failures of agents' activities small enough for the server to show.
 
 When the server retries an activity, it keeps at most 4 KB of the last failure. For a larger failure,
-operators read only `Failure exceeds size limit.`. An exception of a provider's SDK is larger: each of its
-causes has a stack trace.
+operators read only `Failure exceeds size limit.`. An exception of a provider's SDK is larger, because each of
+its causes has a stack trace.
 """
 
 import json
@@ -21,10 +21,10 @@ from .._wire.failure_sizes import origin_of, text_of, with_text
 from .._wire.tool_call import HOOK_HEADER, TOOL_HEADER
 
 _SHOWN = 3072
-"""Largest size in bytes of a failure that leaves this interceptor. The layers around it (a user's
-interceptors, a codec) add to its stack trace and size."""
+"""Largest size in bytes of a failure that leaves this interceptor. The layers around this interceptor (a
+user's interceptors, a codec) add to the failure's stack trace and size."""
 
-_TEXT, _CAUSES_TEXT, _DETAILS = 1400, 200, 400  # characters of a message, of a cause's message; bytes
+_TEXT, _CAUSES_TEXT, _DETAILS = 1400, 200, 400  # characters of a message and of a cause's; bytes
 _CAUSES, _FRAMES = 3, 2
 
 
@@ -49,7 +49,7 @@ class _SmallFailures(worker.ActivityInboundInterceptor):
             small = small_failure(error, final=_is_final(error)) if _of_an_agent(input) else None
             if small is None:
                 raise
-            activity.logger.warning("The attempt failed; the server gets a shorter account", exc_info=error)
+            activity.logger.warning("The attempt failed; the server gets a shorter failure", exc_info=error)
             raise small from small.__cause__
 
 
@@ -61,7 +61,8 @@ def small_failure(error: Exception, *, final: bool) -> ApplicationError | None:
 
     Args:
         error: The exception that an attempt raised.
-        final: Whether this was the last attempt. Its error is replaced only if it cannot be encoded.
+        final: Whether this was the last attempt. The error of the last attempt is replaced only if it cannot
+            be encoded.
     """
     if isinstance(error, FailureError) and not isinstance(error, ApplicationError):
         return None

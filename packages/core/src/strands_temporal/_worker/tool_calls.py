@@ -2,8 +2,8 @@
 
 The workflow marks the activity of a tool call with a header. For such a call the interceptor provides
 `tool_context()`, sends heartbeats, and returns the answer that `tool_results.py` makes from the activity's
-result. A hook's activity has another header: for it the interceptor only sends heartbeats. Any other activity
-gets none of this.
+result. A hook's activity has another header. For a hook's activity the interceptor only sends heartbeats. Any
+other activity gets none of this.
 """
 
 import asyncio
@@ -43,9 +43,9 @@ class ToolProgress:
     Attributes:
         tool_use_id: Id of the tool call.
         name: The tool.
-        value: What was reported.
+        value: The reported value.
         attempt: Temporal's number of the attempt, from 1. A retried activity reports again from its start.
-            Do not sort by it: after an operator has reset the activity, attempts count from 1 again.
+            Do not sort by `attempt`: after an operator has reset the activity, attempts count from 1 again.
         number: How many values this attempt reported before.
     """
 
@@ -60,7 +60,7 @@ class ProgressSink(Protocol):
     """Receives the progress of a tool's activity."""
 
     def __call__(self, progress: ToolProgress) -> None:
-        """Take one value. Runs on the worker's event loop, in order; must not block."""
+        """Take one value. Called in order, on the worker's event loop, so it must not block."""
         ...
 
 
@@ -71,8 +71,8 @@ _sinks: ContextVar[tuple[ProgressSink, ...]] = ContextVar("strands_temporal_prog
 def forward_progress(sink: ProgressSink) -> Generator[None]:
     """Pass the progress that tools report in the block to `sink`. The counterpart of `report_progress`.
 
-    An activity interceptor uses it around `execute_activity`. The interceptor may stand before or after this
-    package's own. If `sink` raises, the error is logged and does not reach the tool.
+    An activity interceptor uses this function around `execute_activity`. That interceptor may stand before or
+    after this package's own. If `sink` raises, the error is logged and does not reach the tool.
     """
     call = current_call()
     if isinstance(call, WorkerToolCall):
@@ -148,7 +148,7 @@ class WorkerToolCall:
     @property
     def cancel_signal(self) -> threading.Event:
         """Set when the activity is cancelled."""
-        if self._signal is None:  # in another process: its own view of the activity
+        if self._signal is None:  # in another process, which needs its own signal
             self._signal = _CancelSignal()
         return self._signal
 
@@ -167,7 +167,7 @@ class WorkerToolCall:
 class HeartbeatsInterceptor(worker.ActivityOutboundInterceptor):
     """Sends the heartbeats of a tool's or a hook's activity.
 
-    Between the activity's own heartbeats it sends further ones, with the activity's last details.
+    Between the activity's own heartbeats it sends further heartbeats, with the activity's last details.
     """
 
     def __init__(self, next: worker.ActivityOutboundInterceptor) -> None:
@@ -183,7 +183,7 @@ class HeartbeatsInterceptor(worker.ActivityOutboundInterceptor):
         self._send(*details)
 
     def report(self, progress: ToolProgress, sinks: Sequence[ProgressSink]) -> None:
-        """Send progress as heartbeat and to `sinks`, from any thread."""
+        """Send progress as a heartbeat, and pass it to `sinks`. May be called from any thread."""
         if threading.get_ident() == self._thread:
             self._deliver(progress, sinks)
         else:
@@ -192,15 +192,15 @@ class HeartbeatsInterceptor(worker.ActivityOutboundInterceptor):
     def beating(self) -> contextlib.AbstractContextManager[None]:
         """Send a heartbeat every third of the time-out while the block runs.
 
-        Stops if the user chose the heartbeat time-out and the activity calls `activity.heartbeat()`: there a
-        missing heartbeat means that the activity hangs.
+        Stops if the user chose the heartbeat time-out and the activity calls `activity.heartbeat()` itself.
+        In that case a missing heartbeat means that the activity hangs.
         """
         return running(self._beat)
 
     async def _beat(self, seconds: float) -> None:
         users_own = activity.info().heartbeat_timeout not in (None, TOOL_HEARTBEAT_TIMEOUT)
         while True:
-            await asyncio.sleep(seconds)  # not at once: most tools are done before
+            await asyncio.sleep(seconds)  # not at once, because most tools end earlier
             if users_own and self._by_itself:
                 return
             self.next.heartbeat(*self._details)
@@ -225,8 +225,8 @@ def _forward(progress: ToolProgress, sink: ProgressSink) -> None:
 class _CancelSignal(threading.Event):
     """Set when the activity is cancelled.
 
-    Temporal's own event is readable only in the activity's context, so this one reads it in a copy of that
-    context.
+    Temporal's own event is readable only in the activity's context, so this class reads that event in a copy
+    of the context.
     """
 
     def __init__(self) -> None:

@@ -17,18 +17,18 @@ _ASK_FOR_IT = (
 
 
 class _NotSentError(RuntimeError, AttributeError):
-    """A part of the context did not cross. An AttributeError too, for `hasattr` and `getattr`."""
+    """A part of the context was not sent. Also an AttributeError, so that `hasattr` and `getattr` work."""
 
 
 class _CallOnly(ToolContext):
-    """The context for an activity without the parameter. It has only the data of the call's header."""
+    """The context of an activity without the parameter `tool_context`. Has only the call's header data."""
 
     def __init__(self, tool_use: dict[str, Any]) -> None:
         self.tool_use = tool_use
         self._record = CallRecord()
 
     def __getattr__(self, name: str) -> Any:
-        raise _NotSentError(f"There is no tool context here that knows {name!r}. {_ASK_FOR_IT}")
+        raise _NotSentError(f"There is no tool context here that has {name!r}. {_ASK_FOR_IT}")
 
     @override
     def __repr__(self) -> str:
@@ -41,8 +41,9 @@ _current: ContextVar[ToolContext | None] = ContextVar("strands_temporal_tool_con
 def tool_context() -> ToolContext:
     """Return the context of the tool call that this activity answers.
 
-    If the activity does not have a parameter `tool_context: ToolContext`, the workflow does not send its
-    input, invocation state, agent state and answers. Reading those raises a RuntimeError that says so.
+    If the activity does not have a parameter `tool_context: ToolContext`, the workflow does not send the
+    call's input, invocation state, agent state and answers. Reading one of these raises a RuntimeError that
+    says so.
 
     Raises:
         RuntimeError: Outside of an activity that is called as a tool.
@@ -54,14 +55,14 @@ def tool_context() -> ToolContext:
 
 
 def remember_context(args: Any) -> None:
-    """Make `tool_context()` return the context among an activity's arguments in that activity."""
+    """Store the context among an activity's arguments, for `tool_context()` to return in that activity."""
     _current.set(next((arg for arg in args if isinstance(arg, ToolContext)), None))
 
 
 def begin_call(args: Any, call: ToolCall, tool_use: dict[str, Any]) -> ToolContext:
     """Return the context of a tool call: from the activity's arguments, or one with only the header's data.
 
-    `tool_context()` returns it from now on.
+    `tool_context()` returns this context from now on.
     """
     remember_context(args)
     context = _current.get() or _CallOnly(tool_use)
@@ -71,7 +72,7 @@ def begin_call(args: Any, call: ToolCall, tool_use: dict[str, Any]) -> ToolConte
 
 
 def remember_state(context: ToolContext) -> None:
-    """Remember the invocation state of a whole context, for `changed_state` to compare with."""
+    """Remember the invocation state, if the context has one, for `changed_state` to compare with."""
     if not isinstance(context, _CallOnly):
         context.invocation_state.setdefault(REQUEST_STATE, {})
         record_of(context).invocation_state = copy.deepcopy(context.invocation_state)
@@ -93,5 +94,5 @@ def changed_state(context: ToolContext) -> dict[str, Any] | None:
 
 
 def note_cancel(context: ToolContext, asked: dict[str, Any] | None) -> None:
-    """Remember that a tool ends its agent's loop: `asked` is the arguments of `Agent.cancel`."""
+    """Remember the arguments with which a tool called `Agent.cancel`; None if it did not."""
     record_of(context).cancel = asked

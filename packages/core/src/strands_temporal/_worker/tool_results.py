@@ -23,15 +23,16 @@ async def _returned(tool_context: "ToolContext[Any]") -> Any:
 
 
 async def outcome_of(value: Any, state: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the answer that crosses to the workflow, for the value that a tool's activity returned.
+    """Return the answer to send to the workflow for the value that a tool's activity returned.
 
     Args:
         value: The value that the activity returned.
-        state: Its changes to the agent's state and the invocation state, as in `ToolOutcome.state`.
+        state: The activity's changes to the agent's state and the invocation state, as in
+            `ToolOutcome.state`.
 
     Raises:
-        ToolResultError: If `value` is a complete tool result that contains something that cannot cross, or is
-            too large.
+        ToolResultError: If `value` is a complete tool result with something that cannot be sent, or if the
+            result is too large.
     """
     result = await _strands_result(value)
     try:

@@ -35,12 +35,14 @@ from .client import worker_client
 from .paused_workflows import tells_of_a_pause
 
 LARGEST_PAGE_BYTES = 4 * PAGE_BYTES
-"""Largest page. Pages grow if their content differs: without the workflow cache each query replays the run,
-and a time or a random id in the content then has another value."""
+"""Compressed bytes of the largest page. Pages grow if the content changes from one query to the next. Without
+the workflow cache each query replays the run, and at each replay a time or a random id in the content has
+another value."""
 
 ASK_FOR = timedelta(seconds=20)
-"""How long one attempt of a call keeps asking. After a worker was killed, the server first tries its sticky
-queue for 10 seconds. The last attempt asks for 90 % of its `start_to_close_timeout`, if that is longer."""
+"""How long one attempt of a call keeps asking. After a worker was killed, the server first tries the dead
+worker's sticky queue for 10 seconds. The last attempt asks for 90 % of its `start_to_close_timeout`, if that
+is longer."""
 
 RPC_TIMEOUT = timedelta(seconds=3)
 """Time-out of the first query. Each time-out doubles it: a long history may take longer to replay."""
@@ -54,8 +56,8 @@ _TIMED_OUT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 class TranscriptQueries:
     """Asks workflows for conversations, and for other values that they hold for a call.
 
-    It sends one query at a time per run. Without the workflow cache each query replays the run, and most of
-    many concurrent queries get lost.
+    It sends one query at a time per run. Without the workflow cache each query replays the run, and of many
+    concurrent queries most get lost.
     """
 
     def __init__(self) -> None:
@@ -87,9 +89,9 @@ class TranscriptQueries:
         number, digest = held
         told = await self._ask(HELD, number, False)
         if held_digest(told) != digest:
-            # It contains a time or a random id, as a conversation may. The run's current value counts.
+            # The value contains a time or a random id, as a conversation may. Use the run's current value.
             activity.logger.warning(
-                "held=<%s> | what the workflow holds for the call is another after a replay", number
+                "held=<%s> | the value that the workflow holds for the call changed in a replay", number
             )
         return told
 

@@ -1,7 +1,7 @@
 """An LRU cache, bounded in bytes, of each agent's latest conversation.
 
-A rebuilt conversation must match the call's digest. On a mismatch or a miss the worker fetches it from the
-workflow by query.
+A rebuilt conversation must match the call's digest. On a mismatch or a miss the worker fetches the
+conversation from the workflow by query.
 """
 
 import json
@@ -34,7 +34,7 @@ from .._wire.values import decode, encode, known_fields
 from .transcript_queries import TranscriptQueries
 
 DEFAULT_CACHE_BYTES = 64 * 1024 * 1024
-"""Bytes of conversations that a worker keeps: enough for a few hundred long ones."""
+"""Bytes of conversations that a worker keeps by default: enough for a few hundred long conversations."""
 
 
 class ResolvedCall(NamedTuple):
@@ -68,7 +68,7 @@ class _CachedTranscript:
 
     @cached_property
     def size(self) -> int:
-        """Bytes of JSON in it."""
+        """Bytes of JSON in this conversation."""
         items = [*self.messages, *self.tools, *([self.answer] if self.answer else [])]
         return sum(len(item.data) for item in items) + len(canonical(self.frame))
 
@@ -100,7 +100,7 @@ class KeptTranscripts:
         """Return the conversation of a call, from the cache or from the workflow. Runs in an activity.
 
         Raises:
-            ApplicationError: If the workflow did not return it (see `TranscriptQueries.ask`).
+            ApplicationError: If the workflow did not return the conversation (see `TranscriptQueries.ask`).
         """
         key = _key(transcript)
         before = self._kept.get(key)
@@ -109,12 +109,12 @@ class KeptTranscripts:
             _count("misses", "Conversations that a worker had to ask the workflow for")
             kept = await self._asked(before, transcript)
         elif kept is before and kept.answer is not None:
-            kept = replace(kept, answer=None)  # another attempt
+            kept = replace(kept, answer=None)  # another attempt of the same call
         self._keep(key, kept)
         return _resolved(kept)
 
     async def store_answer(self, transcript: Transcript, events: Sequence[Any]) -> str:
-        """Keep the answer to a call and return the first digits of its digest; empty if it has no message.
+        """Keep the answer to a call. Return the first digits of its digest, or "" if it makes no message.
 
         Args:
             transcript: The call's transcript.
@@ -145,13 +145,13 @@ class KeptTranscripts:
         if kept is None:
             kept = _rebuilt(_EMPTY, await self.queries.ask(transcript, news=False))
         if kept.digest != transcript.digest:
-            # Content with a time or a random id differs after each replay. The workflow's current one counts.
+            # Content with a time or a random id differs after each replay. Use what the workflow has now.
             activity.logger.warning(
-                "agent=<%s>, call=<%s> | the conversation is another after a replay; the workflow's is taken",
+                "agent=<%s>, call=<%s> | the conversation changed in a replay; taking the current one",
                 transcript.agent,
                 transcript.call,
             )
-            _count("differences", "Conversations that were another after a replay of their workflow")
+            _count("differences", "Conversations that changed in a replay of their workflow")
         return kept
 
     def _keep(self, key: _Key, kept: _CachedTranscript) -> None:
@@ -166,7 +166,7 @@ class KeptTranscripts:
 
 
 def _put_together(before: _CachedTranscript | None, transcript: Transcript) -> _CachedTranscript | None:
-    """Return the conversation of a call, or None if the call's delta is not against the cached one."""
+    """Return the conversation of a call, or None if it cannot be rebuilt from the cached conversation."""
     if before is not None and (before.call, before.digest) == (transcript.call, transcript.digest):
         return before
     if transcript.messages is None:
@@ -220,7 +220,7 @@ async def _message(events: Sequence[Any]) -> Message | None:
         async for event in process_stream(stream()):
             if "stop" in event:
                 return cast("Message", event["stop"][1])
-    except Exception as error:  # noqa: BLE001  # the workflow gets the events too, and reports it
+    except Exception as error:  # noqa: BLE001  # the workflow gets the events too, and reports the error
         activity.logger.debug("error=<%r> | the answer makes no message", error)
     return None
 

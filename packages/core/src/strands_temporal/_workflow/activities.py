@@ -48,8 +48,8 @@ async def execute_activity(
 ) -> Any:
     """Run an activity and return its result. Restores errors for Strands.
 
-    If agents start more activities at once than one request to the server may contain, the rest starts in the
-    next workflow task.
+    If agents start more activities at once than one request to the server may contain, the others start in
+    the next workflow task.
 
     Args:
         activity: Activity type, or a function decorated with `@activity.defn`.
@@ -60,14 +60,14 @@ async def execute_activity(
         cancel_signal: Cancels the activity when it is set. If it is already set, the activity does not start.
             For a tool it is `tool_context.cancel_signal`.
         tool_header: Tells the worker that the activity answers a tool call (see `idempotency.py`).
-        hook: Tell the worker that the activity runs for a hook.
+        hook: Whether to tell the worker that the activity runs for a hook.
         headers: Further headers of the activity.
 
     Raises:
         PayloadTooLargeError: If the input is too large for Temporal. Nothing is started.
-        asyncio.CancelledError: If the activity was cancelled with the workflow. Temporal raises an ordinary
-            exception for that; Strands' tool executors would treat it as a failed tool and continue. Also if
-            the workflow is being evicted.
+        asyncio.CancelledError: If the activity was cancelled with the workflow, or the workflow is being
+            evicted. For a cancelled activity Temporal raises an ordinary exception, which Strands' tool
+            executors would treat as a failed tool, and continue.
         GeneratorExit: In a garbage collection, which must not start anything.
         RuntimeError: Outside of a workflow.
         SynchronousCallError: Inside a synchronous call of Strands, such as `agent.tool.name()`.
@@ -106,11 +106,11 @@ def check_activity(owner: str, function: object) -> None:
     """Refuse an object that is not an activity.
 
     Args:
-        owner: Name of the function that got it, for messages: "activity_as_tool".
+        owner: Name of the function that got the object, for messages: "activity_as_tool".
         function: The object.
 
     Raises:
-        AgentTypeError: If it is not a function that `@activity.defn` decorates.
+        AgentTypeError: If the object is not a function that `@activity.defn` decorates.
     """
     if not callable(function):
         raise AgentTypeError(
@@ -136,14 +136,15 @@ async def wait_or_cancel(handle: "asyncio.Task[Any]", signal: threading.Event | 
 
     Args:
         handle: The handle that `workflow.start_activity` returned.
-        signal: A signal to watch. It costs no timer: the workflow checks it whenever something happens in it.
+        signal: A signal to watch. It costs no timer, because Temporal checks the signal whenever the workflow
+            does something.
 
     Returns:
-        Whether the signal ended it. The handle is done either way.
+        Whether the signal ended the activity. The handle is done either way.
 
     Raises:
-        asyncio.CancelledError: If the waiting task was cancelled, however the activity then ended. Otherwise
-            the activity's result or failure would replace the cancellation.
+        asyncio.CancelledError: If the waiting task was cancelled, even if the activity still returned a
+            result or failed. The result or failure must not replace the cancellation.
     """
     # Retrieve the exception: else asyncio logs "exception was never retrieved" if the waiting task is gone.
     handle.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -151,8 +152,8 @@ async def wait_or_cancel(handle: "asyncio.Task[Any]", signal: threading.Event | 
     if signal is not None:
         waiting.append(asyncio.create_task(workflow.wait_condition(signal.is_set)))
     try:
-        # Do not await the handle itself: cancelling this task would then cancel only the handle, which looks
-        # the same as the signal's cancellation.
+        # Do not await the handle itself: a cancellation of this task would then cancel only the handle, and
+        # could not be told from a set signal.
         await workflow.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if handle.done():
             return False

@@ -30,9 +30,9 @@ def activity_as_hook(
 
     Args:
         activity: A function or method decorated with `temporalio.activity.defn`.
-        activity_input: Makes the activity's one argument from the event, because the event cannot cross to an
-            activity. Use a dataclass or a Pydantic model for several values. Runs in the workflow, so it must
-            be deterministic. None calls the activity without an argument.
+        activity_input: Makes the activity's one argument from the event, because the event cannot be sent to
+            an activity. Use a dataclass or a Pydantic model for several values. Runs in the workflow, so it
+            must be deterministic. None calls the activity without an argument.
         apply: Gets the event and the activity's result, and writes to the event: `cancel_tool`, `result`,
             `retry`, ... Runs in the workflow; may be async.
         **options: Activity options: the keys of `temporalio.workflow.ActivityConfig` without `activity_id`.

@@ -39,8 +39,8 @@ def activity_as_tool(
     `strands.tool`. The arguments are validated in the workflow, with Strands' own messages, before an
     activity is scheduled. An activity with a parameter `tool_context: strands_temporal.activity.ToolContext`
     gets the context of its call, and can pause the agent. The activity's return value becomes the tool's
-    result as with `strands.tool`; its exception, after the last attempt, becomes the tool's error. Register
-    the activity on the Worker.
+    result as with `strands.tool`; the activity's exception, after the last attempt, becomes the tool's error.
+    Register the activity on the Worker.
 
     Args:
         activity: A function or method decorated with `temporalio.activity.defn`.
@@ -117,7 +117,7 @@ def activity_call(owner: str, activity: Callable[..., Any], options: ActivityOpt
 def _disguised(
     call: Callable[..., Any], function: Callable[..., Any], activity_type: str, signature: inspect.Signature
 ) -> Callable[..., Any]:
-    """Return `call` with what Strands reads of an activity's function, plus Strands' tool context."""
+    """Return `call` with the activity function's name, docstring and hints, plus Strands' tool context."""
     call = functools.wraps(function)(call)
     if function.__name__ == "__call__":
         call.__name__ = activity_type

@@ -33,14 +33,14 @@ T = TypeVar("T", bound=BaseModel)
 _SUB_AGENT_CALLS = "strands.agent._agent_as_tool"
 _SNAPSHOT_ADVICE = (
     "Temporal's history already keeps the workflow's state, more finely than a snapshot could. "
-    "To go on in another run, use agent.carry() and TemporalAgent(carry=...). To take snapshots all the "
-    "same, to go back within a run for example, build it as TemporalAgent(allow_snapshots=True), "
-    "formerly snapshots='allow'"
+    "To go on in another run, use agent.carry() and TemporalAgent(carry=...). To take snapshots "
+    "nevertheless, for example to go back within a run, build the agent as "
+    "TemporalAgent(allow_snapshots=True), formerly snapshots='allow'"
 )
 
 
 class TemporalAgent(Agent):
-    """A Strands agent for workflows. Model calls and wrapped tools run as activities; the loop replays.
+    """A Strands agent for workflows. Model calls and wrapped tools are activities; the agent loop replays.
 
     It is `strands.Agent` with the same arguments and these differences: `model` is a name or a
     `TemporalModel`; activity options of the model calls may be given beside Strands' arguments; retries are
@@ -55,7 +55,7 @@ class TemporalAgent(Agent):
             `allow_snapshots` (bool): lets you call `take_snapshot()` and `load_snapshot()`.
 
     Raises:
-        AgentTypeError: If an option is unknown, or the model is a real one.
+        AgentTypeError: If an option is unknown, or `model` is a real model instead of a name or handle.
         AgentValueError: If `retry_strategy` is given, if activity options are given beside a `TemporalModel`
             that has its own, or if Strands refuses an argument.
     """
@@ -93,7 +93,7 @@ class TemporalAgent(Agent):
 
         Raises:
             SynchronousCallError: In a workflow, always.
-            RuntimeError: Outside of one.
+            RuntimeError: Outside of a workflow.
         """
         check_agent_in_workflow("agent(...)")
         raise SynchronousCallError(
@@ -109,18 +109,19 @@ class TemporalAgent(Agent):
         """
         check_agent_in_workflow("agent.invoke_async(...)")
         if called_by_strands(1, _SUB_AGENT_CALLS) and not _answers(prompt):
-            end_waiting(self)  # its previous caller gave up: a stop, or a hook that cancelled the call
+            end_waiting(self)  # its previous caller was stopped, or a hook cancelled the call
         self._turns_running += 1
         callers = answers_random()  # the caller may be another agent's tool or hook
         try:
             # Close the generator explicitly: a workflow's event loop never finalizes an abandoned async
-            # generator, and it would keep the agent's invocation lock.
+            # generator, which would keep the agent's invocation lock.
             events = cast("AsyncGeneratorType[Any, None]", super().stream_async(prompt, **kwargs))
             try:
                 async for event in events:
                     yield event
             finally:
-                # `ag_running` if the worker dropped the workflow: the garbage collector ends it in mid-step.
+                # If the worker dropped the workflow, the garbage collector ends the generator in mid-step:
+                # `ag_running` is then True.
                 if not events.ag_running:
                     await events.aclose()
             go_back_to(callers)
@@ -136,7 +137,7 @@ class TemporalAgent(Agent):
         """The manager that keeps the conversation within the model's limits. May be set.
 
         Raises:
-            AgentTypeError: If it is set to one that cannot work in a workflow.
+            AgentTypeError: If it is set to a manager that cannot work in a workflow.
         """
         return self._conversation_manager
 
@@ -171,9 +172,9 @@ class TemporalAgent(Agent):
         hooks, plugins, the structured output model and invocation state: the next run passes them again.
 
         Raises:
-            AgentValueError: If a turn is running: finish it first (`workflow.all_handlers_finished`); or if
-                the agent is its own sub-agent.
-            CarryTooLargeError: If the server would refuse it, or end the workflow because of it.
+            AgentValueError: If a turn is running (wait for it, for example with
+                `workflow.all_handlers_finished`), or if the agent is its own sub-agent.
+            CarryTooLargeError: If the server would refuse the carry, or end the workflow because of its size.
             AgentTypeError: If the agent's state contains something that is neither JSON nor bytes.
         """
         if self._turns_running:
@@ -187,8 +188,9 @@ class TemporalAgent(Agent):
     def tool_async(self) -> "AsyncToolCaller":
         """Call a tool directly, and wait for it: `await agent.tool_async.name(argument=...)`.
 
-        It has the same arguments, record in the conversation and errors as Strands' `agent.tool.name(...)`. A
-        tool that runs as an activity (`activity_as_tool`, `TemporalTools`, an MCP tool) needs this one.
+        The call has the same arguments and errors, and is recorded in the conversation in the same way, as a
+        call of Strands' `agent.tool.name(...)`. A tool that runs as an activity (`activity_as_tool`,
+        `TemporalTools`, an MCP tool) can only be called in this way.
         """
         return AsyncToolCaller(self)
 
@@ -212,7 +214,7 @@ class TemporalAgent(Agent):
 
         Raises:
             SynchronousCallError: In a workflow, always.
-            RuntimeError: Outside of one.
+            RuntimeError: Outside of a workflow.
         """
         check_agent_in_workflow("agent.structured_output(...)")
         raise SynchronousCallError(
@@ -225,7 +227,8 @@ class TemporalAgent(Agent):
         """Take a snapshot, for Strands' own code or for an agent with `allow_snapshots=True`.
 
         Raises:
-            SnapshotsDisabledError: If other code calls it without that option. Also a `NotImplementedError`.
+            SnapshotsDisabledError: If other code calls it without that option. This error is also a
+                `NotImplementedError`.
         """
         if not (self._users_may_snapshot or called_by_strands(1)):
             raise SnapshotsDisabledError(
@@ -238,7 +241,8 @@ class TemporalAgent(Agent):
         """Load a snapshot, for Strands' own code or for an agent with `allow_snapshots=True`.
 
         Raises:
-            SnapshotsDisabledError: If other code calls it without that option. Also a `NotImplementedError`.
+            SnapshotsDisabledError: If other code calls it without that option. This error is also a
+                `NotImplementedError`.
         """
         if not (self._users_may_snapshot or called_by_strands(1)):
             raise SnapshotsDisabledError(

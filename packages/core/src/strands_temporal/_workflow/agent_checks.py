@@ -54,7 +54,8 @@ def checked_sandbox(sandbox: object) -> Sandbox:
     """Return the user's sandbox. Without one, return `NoSandbox`: Strands' default would run on the host.
 
     Raises:
-        AgentTypeError: If it is one of Strands' own, which would run commands from the workflow's worker.
+        AgentTypeError: If it is not a `strands.Sandbox`, or is one of Strands' own sandboxes, which would run
+            commands from inside the workflow.
     """
     if sandbox is None:
         return NoSandbox()
@@ -180,16 +181,16 @@ def _flat(items: Any) -> list[Any]:
 
 
 def check_async_tools(owner: str, agent: Agent) -> None:
-    """Refuse the asynchronous tools of strands-agents-tools that do I/O, in a plain agent.
+    """Refuse a plain agent with asynchronous tools of strands-agents-tools that do I/O.
 
-    Its synchronous tools are refused when they are called, on their way to a thread.
+    The synchronous tools of that package are refused when Strands wants to run them in a thread.
 
     Args:
         owner: The place of the tools, for the message: "Agent(tools=...)".
         agent: The agent.
 
     Raises:
-        AgentTypeError: If the agent has one.
+        AgentTypeError: If the agent has such a tool.
     """
     for tool in agent.tool_registry.registry.values():
         advice = remedy(_module_of(tool))
@@ -198,12 +199,12 @@ def check_async_tools(owner: str, agent: Agent) -> None:
 
 
 def check_plugins(plugins: object) -> None:
-    """Refuse Strands' `LLMSteeringHandler`, and a subclass that does not override its call of the judge.
+    """Refuse Strands' `LLMSteeringHandler`, and a subclass that does not override `steer_before_tool`.
 
-    It calls its judge synchronously, which a workflow cannot do.
+    Strands' `steer_before_tool` calls the judge synchronously, which a workflow cannot do.
 
     Raises:
-        AgentTypeError: If one is among the plugins.
+        AgentTypeError: If such a handler is among the plugins.
     """
     if not isinstance(plugins, (list, tuple)) or not plugins:
         return
@@ -212,7 +213,7 @@ def check_plugins(plugins: object) -> None:
     for plugin in cast("list[Any]", plugins):
         if not isinstance(plugin, LLMSteeringHandler):
             continue
-        if type(plugin).steer_before_tool is LLMSteeringHandler.steer_before_tool:  # it keeps the judge
+        if type(plugin).steer_before_tool is LLMSteeringHandler.steer_before_tool:  # Strands' own method
             raise AgentTypeError(
                 f"TemporalAgent(plugins=...): {type(plugin).__name__} calls its judge synchronously, which "
                 "a workflow cannot do. Give TemporalLLMSteeringHandler from strands_temporal.workflow, with "
@@ -223,8 +224,8 @@ def check_plugins(plugins: object) -> None:
 def check_conversation_manager(owner: str, manager: ConversationManager) -> None:
     """Refuse Strands' `SummarizingConversationManager`, and a subclass that summarizes as it does.
 
-    It calls its model synchronously (1.62: summarizing_conversation_manager.py:293), which a workflow cannot
-    do: the run would end at the first overflow, perhaps after days.
+    The manager calls its model synchronously (1.62: summarizing_conversation_manager.py:293), which a
+    workflow cannot do: the run would end at the first overflow, perhaps after days.
 
     Args:
         owner: The manager's place, for the message: "TemporalAgent(conversation_manager=...)".

@@ -1,6 +1,7 @@
 """The keyword arguments of `TemporalAgent`, for type checkers and editors.
 
-At run time it takes any argument of the installed `strands.Agent`. A test keeps this list in step with it.
+At run time `TemporalAgent` takes any argument of the installed `strands.Agent`. A test keeps this list in
+step with that class.
 """
 
 import inspect
@@ -92,8 +93,8 @@ def snapshots_allowed(options: dict[str, Any]) -> bool:
             "same. Give allow_snapshots= only"
         )
     expected = (
-        "Give allow_snapshots=True or False instead; of snapshots=, 'refuse' (the default: only Strands' own "
-        "features take snapshots) and 'allow' still work"
+        "Give allow_snapshots=True or False instead. The older form accepts snapshots='refuse' (the default: "
+        "only Strands' own features take snapshots) and snapshots='allow'"
     )
     if not isinstance(policy, str):
         raise AgentTypeError(f"TemporalAgent: snapshots={policy!r} is not a string. {expected}")
@@ -106,7 +107,7 @@ def split_options(options: TemporalAgentOptions) -> tuple[Any, dict[str, Any]]:
     """Return the activity options and Strands' own arguments.
 
     Raises:
-        AgentTypeError: If an option is neither.
+        AgentTypeError: If an option is neither an activity option nor an argument of Strands' agent.
     """
     activity_names = activity_option_names() | MODEL_SETTINGS
     activity_options = {name: value for name, value in options.items() if name in activity_names}
@@ -119,10 +120,10 @@ def split_options(options: TemporalAgentOptions) -> tuple[Any, dict[str, Any]]:
 
 
 def check_agent_options(options: dict[str, Any]) -> None:
-    """Refuse arguments of Strands' agent that a workflow replaces or cannot keep.
+    """Refuse arguments of Strands' agent that Temporal or a carry replaces, or that a replay cannot repeat.
 
     Raises:
-        AgentValueError: If there is one.
+        AgentValueError: If there is such an argument.
     """
     if options.get("carry") is not None and options.get("messages"):
         raise AgentValueError(

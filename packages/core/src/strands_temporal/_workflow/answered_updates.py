@@ -14,9 +14,9 @@ class DeduplicatedUpdates:
     """Answers a repeated update with its first answer, and does not run it again.
 
     A client that lost an answer sends its update again, with the same update id. Within a run the server
-    answers it. But update ids are unique per run only: after continue-as-new the same id is a new update.
-    This object keeps the ids and answers of the last updates, and goes into the next run beside the agent's
-    carry.
+    answers the repeated update. But update ids are unique per run only: after continue-as-new the same id is
+    a new update. This object keeps the ids and answers of the last updates. The value of its own `carry()`
+    goes into the next run beside the agent's carry.
 
         @workflow.update
         async def turn(self, prompt: str) -> str:
@@ -37,9 +37,9 @@ class DeduplicatedUpdates:
         self._keep = keep
 
     async def run_once(self, answer: Callable[[], Awaitable[T]]) -> T:
-        """Return the result of `answer`, or its earlier result for the same update id. Call it in an update.
+        """Return the result of `answer`, or its earlier result for the same update id.
 
-        A failed update is not kept: if it is sent again, it runs again.
+        Call this in an update handler. A failed update is not kept: if it is sent again, it runs again.
         """
         update = workflow.current_update_info()
         if update is None:

@@ -40,7 +40,7 @@ def pack(agent: Agent) -> AgentCarry:
     """Return the carry of an agent that is between two turns.
 
     Raises:
-        CarryTooLargeError: If it is larger than `CARRY_LIMIT`.
+        CarryTooLargeError: If the carry is larger than `CARRY_LIMIT`.
         AgentTypeError: If the agent's state holds something that is neither JSON nor bytes.
         AgentValueError: If the agent is its own sub-agent.
     """
@@ -53,9 +53,8 @@ def pack(agent: Agent) -> AgentCarry:
     if len(data) > CARRY_LIMIT:
         raise CarryTooLargeError(
             f"The carry of {agent.name!r} has {len(data):,} bytes ({len(agent.messages)} messages), and "
-            f"{CARRY_LIMIT:,} can go into another run. Trim the conversation before: a conversation manager, "
-            "fewer or "
-            "smaller tool results, images by reference"
+            f"{CARRY_LIMIT:,} can go into another run. Trim the conversation first: use a conversation "
+            "manager, fewer or smaller tool results, or images by reference"
         )
     return AgentCarry(data)
 
@@ -70,18 +69,18 @@ def unpack(carry: object, agent: Agent, *, keep_system_prompt: bool) -> None:
 
     Raises:
         AgentTypeError: If `carry` is not an `AgentCarry`.
-        AgentValueError: If it is damaged, of a newer release, or holds the question of a sub-agent that the
-            agent lacks.
+        AgentValueError: If the carry is damaged, was made by a newer release, or holds a question of a
+            sub-agent that the agent lacks.
     """
     _unpack(_FORMAT.unpack(carry), agent, keep_system_prompt=keep_system_prompt)
 
 
 def _carried(agent: Agent, *within: Agent) -> dict[str, Any]:
-    """Return the content to carry of an agent, and of its sub-agents that keep their conversation.
+    """Return what to carry of an agent, and of those of its sub-agents that keep their conversation.
 
     Args:
         agent: The agent.
-        *within: The agents around it, if it is a sub-agent; outermost first.
+        *within: The agents that have this agent as a sub-agent, outermost first.
 
     Raises:
         AgentValueError: If the agent is its own sub-agent.

@@ -13,7 +13,7 @@ _MARK = "__strands_temporal_left_agent__"
 
 
 def mark_left_agent(error: Exception) -> None:
-    """Remember that `error` left an agent's call, so that it ends the run if nobody catches it.
+    """Mark `error` as raised by a call of an agent, so that it ends the run if nobody catches it.
 
     Bypasses the class's own `__setattr__`, because an exception may be a frozen dataclass. The exception
     itself stays the one that was raised.
@@ -22,7 +22,7 @@ def mark_left_agent(error: Exception) -> None:
 
 
 def left_agent(error: BaseException) -> bool:
-    """Tell whether `error`, or every exception in it when it is a group, was marked by `mark_left_agent`."""
+    """Tell whether `mark_left_agent` marked `error`, or every exception in `error` if that is a group."""
     if getattr(error, _MARK, False) is True:
         return True
     inner = cast("tuple[BaseException, ...]", getattr(error, "exceptions", ()))
@@ -30,7 +30,7 @@ def left_agent(error: BaseException) -> bool:
 
 
 def unwrapped(error: Exception) -> Exception:
-    """Return the error inside Strands' `EventLoopException`, or `error` if it is another one.
+    """Return the error inside Strands' `EventLoopException`, or `error` if it is any other exception.
 
     Strands wraps an error that occurs after an agent's first model call. The wrapper adds no information, and
     a failure's type must not depend on when the call failed.
@@ -41,7 +41,7 @@ def unwrapped(error: Exception) -> Exception:
 
 
 def as_workflow_failure(error: Exception) -> ApplicationError:
-    """Return the failure that ends a run on `error`: typed by its class name, not retryable.
+    """Return the failure with which `error` ends a run: not retryable, with the class name as its type.
 
     An exception group with one error (a `TaskGroup` in which one agent failed) becomes the failure of that
     error. For a larger group the message names all its errors.

@@ -2,10 +2,10 @@
 
 Temporal accepts 2 MiB for one input and 4 MiB for everything that one workflow task sends. Above the first
 limit the workflow task fails forever; above the second the server ends the run. So an input that is too large
-is refused, and one that does not fit into this workflow task waits for the next.
+is refused, and an input that does not fit into this workflow task waits for the next.
 
-Both change the workflow's next steps, so a patch marker records each in history. A replay checks the marker,
-not the size: another release, converter, codec or limit does not change a run in progress.
+A refusal or a wait changes the workflow's next steps, so a patch marker records it in history. A replay
+checks the marker, not the size: another release, converter, codec or limit does not change a run in progress.
 """
 
 import asyncio
@@ -26,20 +26,22 @@ from .._wire.sizes import CODEC_SECONDS, LARGEST_PAYLOAD, WireFormat, may_fit, p
 from .._wire.values import json_size
 
 TASK_BYTES = 5 * 512 * 1024
-"""Bytes that agents send in one workflow task at most, unless one input alone is larger. The rest of the
-4 MiB is for the codec and for the commands of the user's own workflow code."""
+"""Most bytes that agents send in one workflow task, unless one input alone is larger. The rest of the 4 MiB
+is for the codec and for the commands of the user's own workflow code."""
 
 INLINE_BYTES = 64 * 1024
-"""Largest size of data that goes with a call although a worker could ask for it."""
+"""Largest size of data that is sent with a call although the worker could ask for it."""
 
-_COMMAND_BYTES = 512  # of a command, besides its input
+_COMMAND_BYTES = 512  # size of a command without its input
 _TICK = timedelta(milliseconds=1)
 
 BY_REFERENCE = "Send less, or pass large data by reference: a path, a URL, a key"
 
 
 class Gate:
-    """Counts how much one run has sent, and decides how much it may send. `run_local(Gate)` is the run's.
+    """Counts how much one run has sent, and decides how much the run may send.
+
+    `run_local(Gate)` returns the gate of the current run.
 
     Attributes:
         wire: The payload conversion of the worker's client; None if it is not known.
@@ -50,7 +52,7 @@ class Gate:
         self._passed: Counter[str] = Counter()
         self._at = -1  # length of the history at this workflow task
         self._sent = 0
-        self._patience = CODEC_SECONDS  # for the codec, in this workflow task
+        self._patience = CODEC_SECONDS  # seconds left for the codec in this workflow task
         self._order = asyncio.Lock()  # first come, first served: a replay has the same order
 
     async def enter(self, what: str, values: Sequence[Any]) -> None:
@@ -61,7 +63,7 @@ class Gate:
             values: Its arguments.
 
         Raises:
-            PayloadTooLargeError: If the client would send more than `LARGEST_PAYLOAD` for them.
+            PayloadTooLargeError: If the client would send more than `LARGEST_PAYLOAD` for the arguments.
         """
         call, size = self._check("activity", values, f"{what}: an input", BY_REFERENCE)
         async with self._order:
@@ -80,7 +82,7 @@ class Gate:
             advice: What to do, as a sentence without its full stop.
 
         Raises:
-            PayloadTooLargeError: If the client would send more than `LARGEST_PAYLOAD` for it.
+            PayloadTooLargeError: If the client would send more than `LARGEST_PAYLOAD` for the value.
         """
         self._check(kind, values, text, advice)
 
@@ -136,10 +138,10 @@ def check_call(owner: str, wire: Mapping[str, Any]) -> None:
 
     Args:
         owner: Name of the model's handle, for messages.
-        wire: The call as it crosses.
+        wire: The call as it is sent.
 
     Raises:
-        ModelCallTooLargeError: If its payload is larger than `LARGEST_PAYLOAD`.
+        ModelCallTooLargeError: If the call's payload is larger than `LARGEST_PAYLOAD`.
     """
     if may_fit(json_size(wire)):
         return

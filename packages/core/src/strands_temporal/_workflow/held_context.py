@@ -16,7 +16,7 @@ from .transcripts import SentTranscripts
 
 
 class ContextPayload(NamedTuple):
-    """A tool's context as it crosses.
+    """A tool's context as it is sent.
 
     Attributes:
         wire: The values of a `ToolContext`, without those held in the workflow. Answers may be added to it.
@@ -29,7 +29,7 @@ class ContextPayload(NamedTuple):
 
 @contextmanager
 def held_context(context: Mapping[str, Any], *, complete: bool = True) -> Generator[ContextPayload]:
-    """Yield a tool's context as it crosses. During the block the worker can ask for the large values.
+    """Yield a tool's context as it is sent. During the block the worker can ask for the large values.
 
     Args:
         context: The mapping that `tool_context_payload` returned.

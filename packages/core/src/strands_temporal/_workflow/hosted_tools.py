@@ -36,8 +36,8 @@ class TemporalTools(RemoteTools):
     attempt the model reads the error in Strands' words. The handle's counterpart on the worker is
     `StrandsPlugin(tools={name: factory})`.
 
-    On the worker a tool gets an agent with a copy of this agent's state (changes travel back), the caller's
-    invocation state, answers to its interrupts, a cancel signal, and `tool_context()` of
+    On the worker a tool gets an agent with a copy of the calling agent's state (changes travel back), the
+    caller's invocation state, answers to its interrupts, a cancel signal, and `tool_context()` of
     `strands_temporal.activity`. The agent on the worker has neither the conversation nor a model.
 
     Args:
@@ -79,7 +79,8 @@ class TemporalTools(RemoteTools):
         """List the tools with an activity.
 
         Raises:
-            AgentValueError: If no worker hosts tools, or none matches a name.
+            AgentValueError: If no worker hosts tools.
+            ApplicationError: Type "ValueError" if no hosted tool matches a name.
         """
         listing = await self.listing(
             LIST_TOOLS_ACTIVITY,
@@ -159,7 +160,7 @@ def _with_id(result: ToolResult, tool_use: ToolUse) -> ToolResult:
 
 
 def _worded(error: Exception) -> ToolResult | None:
-    """Return the error result that Strands worded on the worker, if the tool itself failed."""
+    """Return the error result that Strands made on the worker, if the tool itself failed."""
     cause = error.__cause__.cause if isinstance(error.__cause__, ActivityError) else None
     details: Any = cause.details[0] if isinstance(cause, ApplicationError) and cause.details else None
     if not isinstance(details, dict) or HOSTED_TOOL_RESULT not in details:

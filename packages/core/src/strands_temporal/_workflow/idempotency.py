@@ -43,7 +43,7 @@ def idempotency_key(context: "ToolContext[Any]", arguments: Mapping[str, Any]) -
 def tool_header(key: str, context: "ToolContext[Any]", activity_type: str) -> Payload:
     """Return the header of the activity that answers the call.
 
-    It is always plain JSON, with any converter of the user, because the worker reads it in an interceptor.
+    The header is plain JSON with any converter of the user, because the worker reads it in an interceptor.
     """
     use = context.tool_use
     value = [key, use["toolUseId"]] + ([use["name"]] if use["name"] != activity_type else [])
@@ -79,7 +79,8 @@ class ActivityHeadersInterceptor(worker.WorkflowOutboundInterceptor):
 class _DirectCalls:
     """The calls of one run that no message asked for, such as `agent.tool_async.pay(...)`.
 
-    Strands draws an id for each, which changes after a reset. So equal calls are numbered.
+    Strands draws an id for each of these calls, but the id changes after a reset. So equal calls are
+    numbered.
     """
 
     def __init__(self) -> None:
@@ -91,7 +92,7 @@ class _DirectCalls:
 
         Args:
             tool_use_id: The id that Strands drew. It stays the same if a hook repeats the call.
-            what: Digest of tool and arguments.
+            what: Digest of the tool's name and the arguments.
         """
         if (tool_use_id, what) not in self._numbers:
             self._numbers[tool_use_id, what] = self._made[what]
@@ -100,9 +101,9 @@ class _DirectCalls:
 
 
 def _asked(context: "ToolContext[Any]") -> list[Any] | None:
-    """Return a value that identifies the message and the place that asked for the call, None without one.
+    """Return a value that identifies the message, and the place in it, that asked for the call; else None.
 
-    A background task may begin when the agent has other messages, so its own id identifies it.
+    A background task may begin when the agent has other messages, so the task's own id is returned.
     """
     task = background_task(context)
     if task is not None:
@@ -115,16 +116,19 @@ def _asked(context: "ToolContext[Any]") -> list[Any] | None:
             if "toolUse" in block and block["toolUse"]["toolUseId"] == use["toolUseId"]
         ]
         if asked:
-            # A model that is no `TemporalModel` may use the same id twice. The input then tells them apart.
+            # A model that is no `TemporalModel` may use the same id twice. The input then tells the calls
+            # apart.
             places = [place for place, block in asked if block["input"] is use["input"]]
             return ["message", message.get("tracking_id"), (places or [asked[0][0]])[0]]
     return None
 
 
 def _asking_messages(agent: Any) -> Generator[Any]:
-    """Yield the message for which a resumed agent waited, if any, then the last one that asks for tools.
+    """Yield the messages that may have asked for a call.
 
-    Both are the same, unless the message was removed from the conversation in the meantime.
+    First comes the message whose tool calls a resumed agent goes on with, if the agent was resumed. Then
+    comes the last message that asks for tools. Both are the same message, unless it was removed from the
+    conversation in the meantime.
     """
     if isinstance(agent, Agent):
         state = Agent.take_snapshot(agent, include=["interrupt_state"]).data["interrupt_state"]

@@ -1,4 +1,4 @@
-"""Prepares each workflow run for agents, and ends it on an error that left an agent."""
+"""Prepares each workflow run for agents. Ends the run if an agent's error is not caught."""
 
 from typing import Any, ClassVar
 
@@ -18,7 +18,7 @@ from .outbound import Outbound, check_sent, has_agents
 
 
 class AgentRunsInterceptor(worker.WorkflowInboundInterceptor):
-    """Prepares the workflow's loop for Strands, and ends the run on an error that left an agent."""
+    """Prepares the workflow's event loop for Strands. Ends the run if an agent's error is not caught."""
 
     wire_format: ClassVar[WireFormat | None] = None
 
@@ -60,14 +60,14 @@ class AgentRunsInterceptor(worker.WorkflowInboundInterceptor):
 
 
 def _end_run_on(error: Exception) -> None:
-    """Raise the failure that ends the run or the update, if `error` left an agent.
+    """Raise the failure that ends the run or the update, if a call of an agent raised `error`.
 
     Does the same for an error of Strands' code that cannot run in a workflow, and for a failure that is too
     large to send.
     """
     wrong_place = misplaced_error(error)
     if wrong_place is not None:
-        # Drop the cause's traceback: the failure converter would otherwise type the cause as well.
+        # Drop the cause's traceback: the failure converter would otherwise convert the cause as well.
         raise wrong_place.with_traceback(error.__traceback__) from error.with_traceback(None)
     left = left_agent(error) or raised_by_multi_agent(error)
     if isinstance(error, FailureError) and (left or has_agents()) and not is_sendable(error):

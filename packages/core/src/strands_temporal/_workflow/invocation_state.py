@@ -1,4 +1,4 @@
-"""The caller's `invocation_state`: selects the values that cross, and applies the changes that come back."""
+"""Selects the values of the caller's `invocation_state` to send. Applies the changes that come back."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -23,11 +23,11 @@ STRANDS_STATE_KEYS = frozenset(
     }
 )
 """Keys that Strands itself adds to `invocation_state` (1.62): the agent and, after a tool call, another copy
-of the conversation. They never cross to the activity."""
+of the conversation. They are never sent to an activity."""
 
 
 def user_invocation_state(owner: str, state: dict[str, Any], warned: set[str]) -> dict[str, Any]:
-    """Return the caller's JSON values in `state`, encoded. Warn once about each value that cannot cross.
+    """Return the caller's JSON values in `state`, encoded. Warn once about each value that cannot be sent.
 
     Args:
         owner: Name of the caller, for the warning: "TemporalModel('claude')".
@@ -62,7 +62,7 @@ def apply_changes(state: dict[str, Any], changed: Changes) -> None:
         old, new = inner.get(last), decode(values[0]) if values else None
         if kind == "delete":
             inner.pop(last, None)
-        elif isinstance(old, list) and isinstance(new, list):  # in place: the caller may hold it
+        elif isinstance(old, list) and isinstance(new, list):  # in place: the caller may hold the list
             old[len(cast("list[Any]", old)) if kind == "extend" else 0 :] = new
         else:
             inner[last] = new
@@ -71,7 +71,7 @@ def apply_changes(state: dict[str, Any], changed: Changes) -> None:
 def write_back(state: dict[str, Any], changed: Mapping[str, Any], removed: list[str]) -> None:
     """Apply a model's changes to the caller's state.
 
-    Changes dicts and lists in place, as the model would have done: the caller may hold them.
+    Changes dicts and lists in place, as a model in the workflow would: the caller may hold them.
     """
     for key in removed:
         state.pop(key, None)

@@ -60,7 +60,8 @@ class TemporalModel(DescribedModel):
     the worker is `StrandsPlugin(models={name: factory})`.
 
     Strands reads some facts of a model without calling it: `stateful`, `context_window_limit`, `config`. The
-    first answer of a run returns them, so history has them. Declare those that Strands needs before that.
+    first answer of a run returns these facts, so history has them. Declare the facts that Strands needs
+    before the first answer.
 
     Args:
         name: Name of the model in `StrandsPlugin(models=...)`; None is the plugin's default model.
@@ -69,11 +70,13 @@ class TemporalModel(DescribedModel):
         streaming_batch_interval: Time between two batches to that topic. The first event is sent at once.
         stateful: Whether the model keeps the conversation on its own side. If you declare it, Strands can
             refuse a conversation manager, as it does for the model itself.
-        context_window_limit: Size of its context window in tokens. It tells Strands when to compress.
+        context_window_limit: Size of the model's context window in tokens, which tells Strands when to
+            compress.
         config: Settings that `get_config` returns, for example `model_id` for telemetry. They stay in the
             workflow.
-        use_native_token_count: Have the model itself count tokens instead of Strands' estimate, with an
-            activity for each count. Strands' providers have the same setting, which must also be on.
+        use_native_token_count: Have the model itself count tokens, in an activity for each count, instead of
+            using Strands' estimate. Strands' providers have a setting of the same name, which must also be
+            on.
         **options: Activity options of every call: the keys of `temporalio.workflow.ActivityConfig` without
             `activity_id`. By default a call may take 10 minutes, has a heartbeat time-out of 15 seconds, and
             is tried 10 times over about five minutes.
@@ -155,7 +158,7 @@ class TemporalModel(DescribedModel):
         structured_output_model: type[BaseModel] | None = None,
         **kwargs: Any,
     ) -> AsyncGenerator[StreamEvent, None]:
-        """Call the model in an activity and yield its answer's events, as `strands.models.Model.stream`.
+        """Call the model in an activity and yield its answer's events, as `strands.models.Model.stream` does.
 
         Raises:
             RuntimeError: Outside a workflow.
@@ -164,8 +167,8 @@ class TemporalModel(DescribedModel):
             ModelCallTooLargeError: If the call is too large for Temporal.
             ApplicationError: If the provider raised anything else. Its type is the exception's class name.
             ActivityError: If the activity timed out.
-            asyncio.CancelledError: If the activity was cancelled with the workflow. When `cancel_signal` is
-                set, the activity is cancelled and the stream ends without an event.
+            asyncio.CancelledError: If the activity was cancelled with the workflow. It is not raised for a
+                set `cancel_signal`: the activity is cancelled and the stream ends without an event.
         """
         check_use(repr(self), self.streaming_topic)
         state = cast("dict[str, Any] | None", kwargs.pop("model_state", None))
@@ -251,7 +254,7 @@ class TemporalModel(DescribedModel):
         """Yield the dict that is sent for a call. During the block the worker can query what is too large.
 
         Raises:
-            ModelCallTooLargeError: If it is still too large for Temporal.
+            ModelCallTooLargeError: If the call with all its values is too large for Temporal.
         """
         wire = call.to_wire()
         check_call(repr(self), wire)
@@ -288,7 +291,7 @@ def as_durable_model(owner: str, model: object, make: Callable[[str | None], Tem
     """Return the handle for a user's `model` argument: a handle, a name, or None for the default.
 
     Raises:
-        AgentTypeError: If it is a real model, or not a name.
+        AgentTypeError: If `model` is a real model, or neither a handle nor a name.
     """
     if isinstance(model, TemporalModel):
         return model

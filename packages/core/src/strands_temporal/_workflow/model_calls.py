@@ -1,7 +1,7 @@
 """Starts a model call's activity. Starts it again if the last attempt ended for a reason outside the model.
 
 A worker's shutdown and an operator's pause or reset use up an attempt. With few attempts (a router gives each
-candidate only one) they would count as the model's failure.
+candidate only one) such an end would count as the model's failure.
 """
 
 from datetime import datetime
@@ -51,7 +51,7 @@ async def call_model(
                 cancel_signal=cancel_signal,
             )
         except _CutShortError as cut:  # noqa: PERF203  # a try for each activity
-            # Histories of older releases, which treated it as the model's failure, must replay.
+            # Older releases treated a cut-short attempt as the model's failure. Their histories must replay.
             if not left or not _has_time(options, began) or not workflow.patched(MADE_ANEW_PATCH):
                 raise from_activity_error(cut.error)  # noqa: B904  # it sets the cause itself
             left -= 1
@@ -77,7 +77,7 @@ def _has_time(options: ActivityOptions, began: datetime) -> bool:
 
 
 def _with_time_left(options: ActivityOptions, began: datetime) -> ActivityOptions:
-    """Return the options with the time that is left of the whole call's `schedule_to_close_timeout`."""
+    """Return the options, with `schedule_to_close_timeout` less the time that the call has taken so far."""
     limit = options.get("schedule_to_close_timeout")
     if limit is None:
         return options

@@ -92,7 +92,7 @@ def check_use(owner: str, topic: str | None) -> None:
 
 
 def warn_of_unknown(owner: str, arguments: Mapping[str, object], warned: set[str]) -> None:
-    """Warn once about each argument that a newer Strands passes and that does not cross.
+    """Warn once about each argument that a newer Strands passes and that is not sent to the worker.
 
     Args:
         owner: The handle, for messages.

@@ -23,7 +23,7 @@ _SECRET = re.compile(
 
 
 def checked_overrides(owner: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings for `update_config` if they may cross to the worker.
+    """Return the settings for `update_config` if they may be sent to the worker.
 
     Raises:
         AgentTypeError: If a value is neither JSON nor bytes.
@@ -52,7 +52,7 @@ class RunState:
     Attributes:
         overrides: Settings that `update_config` changed.
         facts: The model's facts, once an answer has returned them.
-        needs_facts: Whether the next call asks for them.
+        needs_facts: Whether the next call asks for the facts.
         warned: Names that a warning has already mentioned.
     """
 
@@ -75,7 +75,8 @@ class RunStates:
     """The state of a handle, separate for each run.
 
     A handle may be created at import and shared by the runs of a worker (unsandboxed, or in a passthrough
-    module). State of one run must not reach another, because a replay would not have it.
+    module). State of one run must not reach another run, because a replay of that run would not have the
+    state.
     """
 
     def __init__(self) -> None:
@@ -92,7 +93,7 @@ class RunStates:
         return states[self]
 
     def __getstate__(self) -> RunState:
-        """Return the initial state of a copy. deepcopy and pickle call this."""
+        """Return the state with which a copy of this object begins. deepcopy and pickle call this."""
         return _copy(self.current)
 
     def __setstate__(self, state: RunState) -> None:
@@ -158,10 +159,11 @@ class DescribedModel(StructuredOutputSupport, Model):  # pyright: ignore[reportI
     def update_config(self, **model_config: Any) -> None:
         """Change the configuration of the model for the calls of this handle in this run.
 
-        The worker creates a separate model for each configuration. Other users of the name keep theirs.
+        The worker creates a separate model for each configuration. Other handles of the same name keep their
+        configuration.
 
         Raises:
-            AgentTypeError: If a value is neither JSON nor bytes, so it cannot cross.
+            AgentTypeError: If a value is neither JSON nor bytes, so that it cannot be sent.
             AgentValueError: If a setting's name looks like that of a secret: it would be in history.
         """
         state = self._runs.current

@@ -54,7 +54,8 @@ HEARTBEATING_TOOL_DEFAULTS: ActivityOptions = {
 def tool_defaults(options: ActivityOptions) -> ActivityOptions:
     """Return the defaults for a user's activity that is a tool or a hook.
 
-    A worker of another task queue may send no heartbeats, so there is no heartbeat time-out there.
+    A worker on another task queue may lack the plugin, which sends the heartbeats. So activities on another
+    task queue have no heartbeat time-out.
     """
     if options.get("task_queue") is not None:
         return TOOL_DEFAULTS
@@ -84,7 +85,7 @@ def activity_option_names() -> frozenset[str]:
 
 
 def merge_options(owner: str, defaults: ActivityOptions, given: Mapping[str, Any]) -> ActivityOptions:
-    """Return `given` over `defaults`, checked.
+    """Check the given options, and return them merged over the defaults.
 
     If the user gives `schedule_to_close_timeout`, the default `start_to_close_timeout` and the default retry
     policy do not apply: the user's time-out already limits the attempts.

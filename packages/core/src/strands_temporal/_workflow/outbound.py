@@ -1,7 +1,8 @@
-"""The interceptor for what a workflow sends: the headers of agents' activities, and size checks.
+"""The interceptor for what a workflow sends. Adds headers to the activities of agents, and checks sizes.
 
 A workflow with agents often passes on their answers: to its caller, its next run, a child workflow. If such a
-value is too large, the run or the update fails with a reason. Temporal would fail the workflow task forever.
+value is too large, the run or the update fails with a reason. Without the check the workflow task would fail
+forever.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,8 @@ from .gate import BY_REFERENCE, Gate
 from .idempotency import ActivityHeadersInterceptor
 
 _TRIM = (
-    "Trim the conversation before: a conversation manager, fewer or smaller tool results, images by reference"
+    "Trim the conversation first: use a conversation manager, fewer or smaller tool results, or images by "
+    "reference"
 )
 
 
@@ -52,7 +54,7 @@ def has_agents() -> bool:
 
 
 def check_sent(kind: str, values: Sequence[Any], text: str, advice: str) -> None:
-    """Refuse a value that is too large, if workflow code sends it and its run has agents.
+    """Refuse a value that workflow code sends, if the value is too large and the run has agents.
 
     Raises:
         PayloadTooLargeError: See `Gate.check`.

@@ -14,7 +14,7 @@ T = TypeVar("T", bound=BaseModel)
 
 
 def output_schema(model: type[BaseModel]) -> OutputSchema:
-    """Return the schema that crosses for `model`."""
+    """Return the schema of `model` to send to the worker."""
     return OutputSchema(
         name=model.__name__,
         description=model.__doc__,
@@ -28,7 +28,8 @@ def object_of(owner: str, output: Any, message: Message, output_model: type[T]) 
 
     Args:
         owner: Name of the caller, for the error.
-        output: The value that `dump` returned; None from a worker of a release that used a forced tool call.
+        output: The value that `dump` returned; None from a worker of an older release, which forces a tool
+            call instead.
         message: The model's message.
         output_model: The class of the object.
 

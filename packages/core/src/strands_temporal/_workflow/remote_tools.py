@@ -1,8 +1,8 @@
-"""Gives an agent the tools that run on the worker, at their place among its other tools.
+"""Gives an agent the tools that run on a worker, at the handle's place among the agent's other tools.
 
 Strands loads a tool provider while an agent is built, when nothing can be awaited. `RemoteTools` is also a
-hook provider: it gives the agent its tools at `BeforeInvocationEvent` (or before each model call), when it
-can await an activity. Strands reads the tools after that.
+hook provider: it gives the agent the tools at `BeforeInvocationEvent` (or before each model call), where an
+activity can be awaited. Strands reads the agent's tools after that event.
 """
 
 import asyncio
@@ -42,7 +42,8 @@ class RemoteTools(ToolProvider, HookProvider):
     `list_tools`, with an activity, so that a replay sees the same tools.
 
     Args:
-        each_call: Whether to list before each model call; otherwise once for this handle.
+        each_call: Whether to list the tools before each model call. Otherwise this handle lists them once per
+            run.
     """
 
     def __init__(self, *, each_call: bool = False) -> None:
@@ -72,13 +73,13 @@ class RemoteTools(ToolProvider, HookProvider):
 
     @abstractmethod
     async def list_tools(self, known: bool) -> Sequence[AgentTool] | None:
-        """Return the tools, in a workflow. If `known`, return None when they have not changed."""
+        """List the tools, in a workflow. If `known`, they were listed before, and None means no change."""
         ...
 
     async def listing(
         self, activity: str, argument: Any, options: ActivityOptions, result_type: type[T], unknown: str
     ) -> T:
-        """Return the listing of a worker's activity.
+        """Return the list of tools that a worker's activity returns.
 
         Args:
             activity: Activity type.
@@ -106,7 +107,7 @@ class RemoteTools(ToolProvider, HookProvider):
     async def load_tools(self, **kwargs: Any) -> Sequence[AgentTool]:
         """Return the tools. Outside of a workflow, return only the placeholder.
 
-        An agent with this handle calls it automatically.
+        An agent with this handle calls this method automatically.
         """
         if not workflow.in_workflow():
             return list(self)
@@ -140,8 +141,8 @@ class RemoteTools(ToolProvider, HookProvider):
 class _Listing:
     """The tools of one handle in one run, None before the first listing.
 
-    Agents of one run that share the handle list the tools once. Runs that share it each list them again: an
-    `asyncio.Lock` works on one event loop only.
+    Agents of one run that share the handle list the tools once. Runs that share the handle each list the
+    tools anew, because an `asyncio.Lock` works on one event loop only.
     """
 
     def __init__(self) -> None:
@@ -157,8 +158,8 @@ class RemoteTool(AgentTool):
     """One tool of a `RemoteTools`, in the workflow. A subclass calls it in `stream`.
 
     Args:
-        provider: The handle it came from.
-        spec: Its spec, with the name that the model sees.
+        provider: The handle that listed the tool.
+        spec: The tool's spec, with the name that the model sees.
     """
 
     def __init__(self, provider: RemoteTools, spec: ToolSpec) -> None:
@@ -207,9 +208,9 @@ class Placeholder(AgentTool):
         if called_by_strands(1, "strands.background_tasks"):
             return {"name": self.tool_name, "description": "", "inputSchema": {"json": {}}}
         raise AgentValueError(
-            f"{self.provider!r} cannot give its tools to this agent, which does not run its hooks. Use a "
-            "TemporalAgent, or give a plain strands.Agent hooks=[...] with it; outside a workflow "
-            f"{self.provider.outside_hint}"
+            f"{self.provider!r} cannot give its tools to this agent, which does not run the handle's hooks. "
+            "Use a TemporalAgent, or give a plain strands.Agent hooks=[...] with the handle; outside a "
+            f"workflow {self.provider.outside_hint}"
         )
 
     @property

@@ -21,7 +21,7 @@ from .._errors import SteeringJudgeError
 from .model import TemporalModel, as_durable_model
 
 
-class _LLMSteering(BaseModel):  # its name and texts are the judge's tool, and those of Strands (1.62)
+class _LLMSteering(BaseModel):  # name and texts of the judge's tool, as in Strands (1.62)
     """Structured output model for LLM steering decisions."""
 
     decision: Literal["proceed", "guide", "interrupt"] = Field(
@@ -82,8 +82,8 @@ class TemporalLLMSteeringHandler(LLMSteeringHandler):
         decided = result.structured_output
         if not isinstance(decided, _LLMSteering):
             raise SteeringJudgeError(
-                f"The judge gave no decision on the call of {tool_use['name']!r}, which is not made. It "
-                f"ended with {result.stop_reason!r}: {str(result).strip()!r}"
+                f"The judge gave no decision on the call of {tool_use['name']!r}, so the call is not made. "
+                f"The judge ended with {result.stop_reason!r}: {str(result).strip()!r}"
             )
         actions = {"proceed": Proceed, "guide": Guide, "interrupt": Interrupt}
         return actions[decided.decision](reason=decided.reason)

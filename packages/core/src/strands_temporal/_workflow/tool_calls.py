@@ -1,4 +1,4 @@
-"""Calls the activity behind a tool, once for each answer to its interrupts."""
+"""Calls the activity behind a tool, and calls it again after each interrupt that has an answer."""
 
 import contextlib
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ async def call_tool_activity(
 ) -> Any:
     """Return the value of the activity that answers a tool call.
 
-    If the activity raises an interrupt that has an answer, it is scheduled again with the answer.
+    If the activity raises an interrupt that has an answer, the activity is scheduled again with the answer.
 
     Args:
         activity_type: Activity type.
@@ -35,13 +35,13 @@ async def call_tool_activity(
         given: The tool's validated arguments, which are part of the idempotency key.
         arguments: Makes the activity's arguments from the values of its `ToolContext`.
         options: Activity options.
-        state: The invocation state that crosses; None for an activity without a context.
+        state: The invocation state to send; None for an activity without a context.
         complete: Whether the worker has `StrandsPlugin`, and can ask for a large context.
 
     Raises:
-        AgentCancelledError: If the agent's cancel signal was set first.
+        AgentCancelledError: If the agent's cancel signal was set before the activity returned a result.
         InterruptException: If an interrupt has no answer yet.
-        Exception: The activity's failure, as Strands words it.
+        Exception: The exception that `from_tool_failure` makes of the activity's failure.
     """
     header = tool_header(idempotency_key(context, given), context, activity_type)
     with _crossing(context, state, complete) as (payload, headers):
@@ -63,6 +63,6 @@ async def call_tool_activity(
 def _crossing(
     context: "ToolContext[Any]", state: dict[str, Any] | None, complete: bool
 ) -> "contextlib.AbstractContextManager[ContextPayload]":
-    if state is None:  # the answers are kept here, though the activity does not get them
+    if state is None:  # keeps the answers here; the activity does not get them
         return contextlib.nullcontext(ContextPayload({"answers": {}}, {}))
     return held_context(tool_context_payload(context, state), complete=complete)

@@ -1,4 +1,4 @@
-"""Converts Strands' tool context to the values that cross, and applies the changes that come back."""
+"""Converts Strands' tool context to values to send, and applies the changes that come back."""
 
 import inspect
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def takes_context(function: Callable[..., Any]) -> bool:
     """Tell whether an activity's function has a parameter for its tool context.
 
     Raises:
-        TypeError: If that parameter is annotated with Strands' own class, which cannot cross to an activity.
+        TypeError: If the parameter's annotation is not our `ToolContext`. Strands' own class cannot be sent.
     """
     parameter = inspect.signature(function, eval_str=True).parameters.get(CONTEXT_PARAMETER)
     if parameter is None:
@@ -36,7 +36,7 @@ def takes_context(function: Callable[..., Any]) -> bool:
 def tool_context_payload(
     context: "StrandsToolContext[Any]", invocation_state: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the values of a `ToolContext` that cross to the activity."""
+    """Return the values of a `ToolContext` that are sent to the activity."""
     use = context.tool_use
     crossing = {
         "tool_use": {"toolUseId": use["toolUseId"], "name": use["name"], "input": encode_any(use["input"])},
@@ -81,8 +81,8 @@ def resolve_interrupt(
 def _answers(context: "StrandsToolContext[Any]") -> dict[str, Any]:
     """Return the answers to this call's interrupts by name, from Strands' snapshot of its state.
 
-    Only the tool's own interrupts count: a hook before it, or a sub-agent's call with the same id, may have
-    asked under the same name.
+    Only the tool's own interrupts count: a hook before the tool, or a sub-agent's call with the same id, may
+    have asked under the same name.
     """
     agent = context.agent
     if not isinstance(agent, Agent):

@@ -12,7 +12,7 @@ from .tool_context import apply_state
 
 
 def tool_value(answer: ToolOutcome, context: "ToolContext[Any]") -> Any:
-    """Apply a tool's changes of state, and return what its function gives to Strands: a text or a result.
+    """Apply a tool's changes of state, and return the value for Strands: a text or a tool result.
 
     Raises:
         ApplicationError: If a newer release made the answer.
@@ -27,7 +27,7 @@ def tool_value(answer: ToolOutcome, context: "ToolContext[Any]") -> Any:
 def bare_value(value: Any, hint: Any) -> Any:
     """Convert the result of an activity on a worker without the plugin to its declared type.
 
-    A Pydantic model crosses as a dict, and Strands turns a dict into a different text than the model.
+    A Pydantic model arrives as a dict. Strands makes another text of a dict than of the model.
     """
     if hint is None or hint is Any:
         return value

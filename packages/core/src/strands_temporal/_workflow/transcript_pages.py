@@ -14,14 +14,14 @@ from .._wire.values import encode, set_fields
 
 
 class Pages:
-    """The conversation of a call in progress, or a value that the workflow holds for it.
+    """The conversation of a call in progress, or a value that the workflow holds for the call.
 
-    It is serialised and compressed only when a worker asks.
+    The content is serialised and compressed only when a worker asks.
 
     Args:
         digest: Digest of the content, in `WHOLE_DIGITS` digits.
-        told: Returns the content as encoded JSON. True asks for the delta against the previous call, False
-            for the whole content.
+        told: Returns the content as encoded JSON. Its argument is True for the delta against the previous
+            call, and False for the whole content.
     """
 
     def __init__(self, digest: str, told: Callable[[bool], Any]) -> None:
@@ -39,7 +39,7 @@ class Pages:
             news: The conversation as a delta against the previous call's.
             messages: All messages.
             tools: All tool specs.
-            frame: The whole frame.
+            frame: The whole `Frame`: system prompt, session id, output class.
         """
 
         def told(only_news: bool) -> Any:

@@ -1,7 +1,8 @@
 """Remembers which conversations a run has sent to models, so that each message is sent once.
 
-One `SentTranscripts` serves all agents of a run. It handles the query by which a worker fetches the
-conversation of a pending call if its cache lacks it, and values that are too large to send with the call.
+One `SentTranscripts` serves all agents of a run. It answers the query of a worker for the conversation of a
+pending call, if the worker's cache lacks the conversation, or for values that are too large to send with the
+call.
 """
 
 import operator
@@ -37,15 +38,15 @@ NO_FRAME = digest_of_frame({})
 
 @dataclass
 class AgentTranscript:
-    """The values that were sent last for one agent.
+    """The values that the latest call of one agent sent.
 
     Attributes:
         agent: Number of the agent in its run.
-        call: Number of the call that sent it; 0 before the first.
+        call: Number of the latest call; 0 before the first call.
         messages: The conversation.
         tools: The tool specs.
-        frame: The frame.
-        frame_digest: Digest of the frame.
+        frame: The `Frame`: system prompt, session id, output class.
+        frame_digest: Digest of `frame`.
         answer: First digits of the digest of the call's answer, once it is known.
     """
 
@@ -62,15 +63,15 @@ class OutgoingTranscript(NamedTuple):
     """A call in progress.
 
     Attributes:
-        transcript: The transcript that crosses.
-        sent: The values that its agent has sent, including those of this call.
+        transcript: The transcript that is sent.
+        sent: The values that the call's agent has sent, including those of this call.
     """
 
     transcript: Transcript
     sent: AgentTranscript
 
     def record_answer(self, answer: str) -> None:
-        """Remember the first digits of the answer's digest: the next call then need not send the answer."""
+        """Remember the first digits of the answer's digest, so that the next call does not send it."""
         if self.sent.call == self.transcript.call:
             self.sent.answer = answer
 
@@ -112,7 +113,7 @@ class SentTranscripts:
             owner: Owner of the conversation: the agent, or the handle if no agent calls.
             messages: Strands messages.
             tools: Strands tool specs.
-            frame: The rest of the conversation.
+            frame: The rest of the call: system prompt, session id, output class.
 
         Raises:
             TypeError: If a new item contains something that is neither JSON nor bytes.
@@ -134,7 +135,7 @@ class SentTranscripts:
         """Hold an encoded value during the block if it is too large to send. A worker can ask for it.
 
         Yields:
-            Number and digest with which the worker asks for it; None if it must be sent with the call.
+            Number and digest with which the worker asks for the value; None if the value must be sent.
         """
         self._values += 1  # even if not held: a release with another limit must count the same
         if json_size(value) <= INLINE_BYTES:
@@ -158,8 +159,8 @@ def _next(
 ) -> tuple[Transcript, Pages]:
     """Return the next call's transcript and its pages, and remember it as sent.
 
-    A large transcript is left out, and the worker asks for it. Its content is already in history, as the
-    input or the result that brought it to the workflow.
+    A large delta is not sent, and the worker asks for it. The content of the delta is already in history, as
+    the input or the result that brought it to the workflow.
     """
     new_messages = delta(sent.messages, messages, sent.answer, sent.call)
     new_tools = delta(sent.tools, tools)

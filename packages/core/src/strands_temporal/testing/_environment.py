@@ -18,7 +18,7 @@ DEFAULT_TIMEOUT = timedelta(seconds=60)
 
 
 DEADLOCK = "[TMPRL1101]"
-"""In the error of a workflow task that did not yield within two seconds."""
+"""Text in the error of a workflow task that did not yield within two seconds."""
 
 
 async def assert_replays(
@@ -30,12 +30,13 @@ async def assert_replays(
     """Replay a workflow's history and raise the error of the replay, if any.
 
     Args:
-        history: A history, or a workflow's handle, which fetches it.
+        history: A history, or a handle of the workflow whose history is fetched.
         workflows: The workflow classes that may have run.
-        plugins: Plugins of the worker that ran it. By default `StrandsPlugin()`. No model is called.
+        plugins: Plugins of the worker that ran the workflow. By default `StrandsPlugin()`. No model is
+            called.
 
     Raises:
-        temporalio.workflow.NondeterminismError: If the code does not do the same as in the history.
+        temporalio.workflow.NondeterminismError: If the code does not do what the history has recorded.
     """
     if isinstance(history, WorkflowHandle):
         history = await history.fetch_history()
@@ -46,7 +47,8 @@ async def assert_replays(
         try:
             await replayer.replay_workflow(history)
         except RuntimeError as error:  # noqa: PERF203  # a try for each replay
-            # temporalio's detector measures time, also while a busy machine gives the replay no core.
+            # temporalio's deadlock detector also counts time in which a busy machine gives the replay no
+            # core.
             if last or DEADLOCK not in str(error):
                 raise
         else:
@@ -114,10 +116,10 @@ async def agent_environment(
     """Connect to a Temporal server and run a worker while the block runs.
 
     Args:
-        address: `host:port` of the server, or a client with a connection to use.
+        address: `host:port` of the server, or a client whose connection is used.
         workflows: Workflow classes.
-        models: Model factories for a `StrandsPlugin`; not with `plugins`.
-        tools: Tools that this `StrandsPlugin` hosts on the worker; not with `plugins`.
+        models: Model factories for a `StrandsPlugin`. Do not give `plugins` as well.
+        tools: Tools that this `StrandsPlugin` hosts on the worker. Do not give `plugins` as well.
         activities: Activity functions; plain ones run in a thread pool.
         plugins: Plugins for the client, which also apply to the worker. By default
             `[StrandsPlugin(models=models, tools=tools)]`.

@@ -35,10 +35,11 @@ _MODEL = "scripted"
 class AgentFactory:
     """Builds the agent of a scenario: plain, or durable in a workflow.
 
-    Call it with arguments that both agents take (`tools=`, `hooks=`, ...). The scenario has the model.
+    Call it with arguments that both agents take (`tools=`, `hooks=`, ...). The scenario provides the model.
 
     Attributes:
-        durable: Whether this is the run in the workflow, for tools that differ (`activity_as_tool`).
+        durable: Whether the agent runs in the workflow. For scenarios whose tools differ between the two runs
+            (`activity_as_tool`).
     """
 
     def __init__(self, model: ScriptedModel | None, record: "_Recorder") -> None:
@@ -198,7 +199,7 @@ async def _observe(scenario: Scenario, model: ScriptedModel | None) -> Observati
         name: {"calls": tool.call_count, "errors": tool.error_count}
         for name, tool in metrics.tool_metrics.items()
     }
-    # JSON values with tagged bytes: the workflow's results arrive in this form, so compare both in it.
+    # JSON values with tagged bytes: the workflow's results arrive in this form, so bring both runs into it.
     for name, value in vars(seen).items():
         setattr(seen, name, encode(value))
     return seen

@@ -1,4 +1,4 @@
-"""The answers of a `ScriptedModel`. What a model could not send fails where the test writes it."""
+"""The answers of a `ScriptedModel`. An answer that no model could send fails where the test writes it."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -14,10 +14,11 @@ class Reply:
 
     Attributes:
         events: The events of the stream.
-        error: Raised after the events.
+        error: Exception to raise after the events, if any.
         delay: Seconds before the first event.
         gap: Seconds between two events.
-        wait_for: Called before the first event; its result is awaited. It makes a step wait for the test.
+        wait_for: Function to call before the first event. Its result is awaited, so that a step can wait for
+            the test.
     """
 
     events: tuple[StreamEvent, ...] = ()
@@ -30,8 +31,8 @@ class Reply:
         """Return this reply, `delay` seconds late and with `gap` seconds between its events.
 
         Raises:
-            TypeError: If one is not a number.
-            ValueError: If one is negative.
+            TypeError: If `delay` or `gap` is not a number.
+            ValueError: If `delay` or `gap` is negative.
         """
         for name, seconds in (("delay", delay), ("gap", gap)):
             _check_number(f"Reply.after({name}={seconds!r})", seconds, "seconds", 0)
@@ -55,7 +56,7 @@ def say(text: str, *, chunk: int | None = None, usage: tuple[int, int] = (10, 5)
 
     Args:
         text: The answer.
-        chunk: Characters per chunk; None sends it whole.
+        chunk: Characters per chunk; None sends the text whole.
         usage: Input and output tokens to report.
 
     Raises:
@@ -80,7 +81,7 @@ def use_tool(
         name: The tool.
         arguments: Its arguments, or raw text as from a model that sends broken JSON.
         tool_use_id: Id of the call. By default it is made from the name.
-        text: Said before the call.
+        text: Text to say before the call.
         chunk: Characters of the arguments' JSON per chunk.
 
     Raises:
@@ -101,7 +102,7 @@ def use_tools(
     """Ask for several tool calls at once, each given as name, arguments and id.
 
     Raises:
-        TypeError: If a call is no such triple, or its arguments are not JSON.
+        TypeError: If a call is not such a triple, or its arguments are not JSON.
         ValueError: If there is no call, or `chunk` is less than 1.
     """
     if not isinstance(calls, (list, tuple)):
@@ -118,7 +119,7 @@ def use_tools(
 
 
 def fail(error: Exception, *, after: Reply | None = None) -> Reply:
-    """Raise `error`. With `after`, first send that reply's events (a stream that is cut off).
+    """Raise `error`. With `after`, first send that reply's events, as in a stream that is cut off.
 
     Raises:
         TypeError: If `error` is not an exception, or `after` not a `Reply`.
@@ -132,7 +133,7 @@ def fail(error: Exception, *, after: Reply | None = None) -> Reply:
 
 
 def is_error(value: object) -> bool:
-    """Tell whether `raise` accepts it: an exception, or an exception class."""
+    """Tell whether `raise` accepts `value`: an exception, or an exception class."""
     return isinstance(value, BaseException) or (isinstance(value, type) and issubclass(value, BaseException))
 
 

@@ -24,9 +24,9 @@ T = TypeVar("T", bound=BaseModel)
 class ScriptedModel(Model):
     """A model for tests: each call takes the next step of a script.
 
-    A step is a `Reply`, a text to say, or a function (async or not) that gets the call and returns one of
-    these. A script of one function answers every call with it. `calls` has the input of each call. A call
-    after the last step fails and says so.
+    A step is a `Reply`, a text to say, or a function (async or not) that gets the call and returns a reply or
+    a text. If the only step is a function, the function answers every call. `calls` has the input of each
+    call. A call after the last step fails and says so.
 
     Args:
         *script: The steps, or one function.
@@ -97,7 +97,7 @@ class ScriptedModel(Model):
     async def structured_output(
         self, output_model: type[T], prompt: Messages, system_prompt: str | None = None, **kwargs: Any
     ) -> AsyncGenerator[dict[str, T | Any], None]:
-        """Play the next step, which must call the tool with the name of `output_model`, as for Bedrock."""
+        """Play the next step, which must call the tool named after `output_model`, as with Bedrock."""
         spec = convert_pydantic_to_tool_spec(output_model)
         chunks = self.stream(prompt, [spec], system_prompt, tool_choice={"any": {}}, **kwargs)
         content: list[Any] = []

@@ -1,4 +1,4 @@
-"""A real Temporal dev server for tests, demos and examples. It always ends with its process."""
+"""A real Temporal dev server for tests, demos and examples. It never outlives the process that starts it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ _PORT_TRIES = 5
 class DevServer:
     """A Temporal dev server that runs during an `async with` block.
 
-    If the environment variable `TEMPORAL_ADDRESS` is set, it uses that server and starts nothing. Otherwise
-    it finds the Temporal CLI (see `find_server_binary`) and starts it on free ports of 127.0.0.1. The server
-    ends with the block, and no later than this process, even if the process is killed.
+    If the environment variable `TEMPORAL_ADDRESS` is set, this class uses the server at that address and
+    starts nothing. Otherwise it finds the Temporal CLI (see `find_server_binary`) and starts a server with it
+    on free ports of 127.0.0.1. The server ends with the block, and no later than this process, even if the
+    process is killed.
 
         async with DevServer() as server:
             client = await Client.connect(server.address)
@@ -42,7 +43,8 @@ class DevServer:
         db_filename: SQLite file that keeps the workflows between two starts. In memory by default.
         namespace: Namespace to create and to wait for.
         extra_args: More arguments for `temporal server start-dev`. They override ours.
-        progress: Called with a line about every ten seconds while the CLI is downloaded. Default: stderr.
+        progress: Called about every ten seconds, with one line of text, while the CLI is downloaded. By
+            default the line goes to stderr.
     """
 
     def __init__(
@@ -68,12 +70,15 @@ class DevServer:
 
     @property
     def ui_url(self) -> str | None:
-        """The Web UI, None without one. With `TEMPORAL_ADDRESS` it is the value of `TEMPORAL_UI_ADDRESS`."""
+        """Address of the Web UI; None if there is no Web UI.
+
+        With `TEMPORAL_ADDRESS` it is the value of `TEMPORAL_UI_ADDRESS`.
+        """
         return self._require_running().ui_url
 
     @property
     def pid(self) -> int | None:
-        """The server's process id, None with `TEMPORAL_ADDRESS`."""
+        """The server's process id; None with `TEMPORAL_ADDRESS`."""
         process = self._require_running().process
         return process.pid if process else None
 
@@ -86,8 +91,8 @@ class DevServer:
         """Find and start the server, and wait until it answers for its namespace.
 
         Raises:
-            DevServerError: If it cannot be found, started or reached. The message says what to do.
-            RuntimeError: If it already runs.
+            DevServerError: If the server cannot be found, started or reached. The message says what to do.
+            RuntimeError: If the server already runs.
         """
         if self._running:
             raise RuntimeError(f"The dev server already runs at {self._running.address}. Call stop() first.")
@@ -131,7 +136,7 @@ class DevServer:
         try:
             return await asyncio.to_thread(lookup.find)
         except asyncio.CancelledError:
-            lookup.cancel()  # else its thread, and so the event loop's end, waits for the whole download
+            lookup.cancel()  # else its thread, and the end of the event loop, waits for the whole download
             raise
 
     async def _launch(self, binary: Path, source: str) -> _Running:
@@ -192,7 +197,7 @@ class _Running:
 async def _wait_ready(
     address: str, namespace: str, timeout: float, process: Supervised | None = None
 ) -> str | None:
-    """Wait until the server answers for its namespace. Return None, or why it failed: too slow or dead."""
+    """Wait until the server answers for its namespace. Return None, or why it did not: too slow or dead."""
     deadline = time.monotonic() + timeout
     while True:
         fault = await _ask(address, namespace)
@@ -206,7 +211,7 @@ async def _wait_ready(
 
 
 async def _ask(address: str, namespace: str) -> str | None:
-    """Ask once. Return None, or why there was no good answer. A server that only listens gets two seconds."""
+    """Ask once. Return None, or why there was no good answer. A silent server gets two seconds."""
     try:
         client = await asyncio.wait_for(Client.connect(address, namespace=namespace), 2)
         request = DescribeNamespaceRequest(namespace=namespace)
@@ -219,9 +224,9 @@ async def _ask(address: str, namespace: str) -> str | None:
 
 
 def _free_port() -> int:
-    """Return a port that was free a moment ago. If it is taken by then, the caller starts again."""
+    """Return a port that was free a moment ago. If the server finds it taken, the caller starts again."""
     with socket.socket() as listener:
-        # Otherwise nobody may bind during TIME_WAIT.
+        # Without this option nobody may bind the port during TIME_WAIT.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((_IP, 0))
         port = listener.getsockname()[1]

@@ -1,7 +1,7 @@
 """Finds the Temporal CLI's binary, which contains the dev server.
 
-The order: `temporal` beside the running interpreter (the extra `dev` installs it there), `temporal` on PATH,
-the Temporal SDK's own download, kept in a cache folder. The first file that starts is used.
+The search looks for `temporal` beside the running interpreter (the extra `dev` installs it there), then on
+PATH. Then the Temporal SDK downloads it to a cache folder. The first file that starts is used.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ _REMEDIES = {
     "SDK download": f"Let this machine reach {_DOWNLOAD_HOST}.",
 }
 
-# Any answer is good, even a refused certificate: the SDK has its own. Proxies come from the environment.
+# Any answer is good, even a refused certificate, because the SDK has its own certificates. Proxies come from
+# the environment.
 _PROBE = """
 import ssl, sys, urllib.error, urllib.request
 try:
@@ -46,9 +47,9 @@ except OSError as error:
         sys.exit(f"{sys.argv[1]} is out of reach: {reason}")
 """
 
-# Runs in its own process, which can be ended. At its exit it waits for the SDK's threads, as in
-# `_upstream/process_end.py`, without the cost of that import. The SDK lets one process download at a time and
-# keeps the file.
+# Runs in its own process, which can be ended. At its exit the process waits for the SDK's threads, as in
+# `_upstream/process_end.py`, but without the cost of importing that module. The SDK lets one process download
+# at a time and keeps the file.
 _DOWNLOAD = f"""
 import asyncio, atexit, sys, time
 atexit.register(time.sleep, {SETTLE_SECONDS})
@@ -82,12 +83,13 @@ def print_progress(line: str) -> None:
 def find_server_binary(*, progress: Callable[[str], None] | None = None) -> tuple[Path, str]:
     """Find the Temporal CLI's binary: beside the running interpreter, on PATH, or with the SDK's download.
 
-    Blocks for milliseconds if the binary is installed, for seconds if the machine is offline, otherwise for
-    the download of 100 MB. The download is kept in `$STRANDS_TEMPORAL_CACHE`, by default
+    Blocks for milliseconds if the binary is installed, and for seconds if the machine is offline. Otherwise
+    it blocks until 100 MB are downloaded. The download is kept in `$STRANDS_TEMPORAL_CACHE`, by default
     `$XDG_CACHE_HOME/strands-temporal` or `~/.cache/strands-temporal`.
 
     Args:
-        progress: Called with a line about every ten seconds while a download runs. Default: stderr.
+        progress: Called about every ten seconds, with one line of text, while a download runs. By default the
+            line goes to stderr.
 
     Returns:
         The binary, and where it was found: "environment", "PATH" or "SDK download".

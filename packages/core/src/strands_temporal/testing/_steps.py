@@ -24,7 +24,7 @@ class ScriptedCall:
         tool_specs: The tools that the model could have called.
         system_prompt: The system prompt as text.
         system_prompt_content: The system prompt as content blocks.
-        tool_choice: The tool that it had to call, if any.
+        tool_choice: The tool that the model had to call, if any.
         invocation_state: The caller's values.
         agent_metadata: Metadata of the agent that called.
         other: Further keyword arguments of `Model.stream`.
@@ -61,10 +61,10 @@ def checked_step(step: object, number: int) -> Reply | Callable[[ScriptedCall], 
 
     Args:
         step: The test's step.
-        number: Its place in the script, from 1.
+        number: The step's place in the script, from 1.
 
     Raises:
-        TypeError: If it is not a step.
+        TypeError: If `step` is not a step.
     """
     if isinstance(step, Reply):
         return step

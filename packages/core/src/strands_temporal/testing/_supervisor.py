@@ -1,11 +1,11 @@
 """Runs a command that must not outlive the process that starts it.
 
 There are two halves. `Supervised` is in the caller. It runs this same file as a small separate process, the
-*supervisor*, which is the command's parent and holds the reading end of a pipe from the caller. However the
-caller ends (normally, by Ctrl+C, by SIGKILL), the system closes that pipe, and the supervisor ends the
-command.
+*supervisor*. The supervisor is the command's parent, and holds the reading end of a pipe from the caller.
+However the caller ends (normally, by Ctrl+C, by SIGKILL), the system closes that pipe, and the supervisor
+ends the command.
 
-The supervisor runs with `python -I` and this file's path: it imports only the standard library.
+The supervisor runs with `python -I` and this file's path, so this file imports only the standard library.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ caller has died."""
 class Supervised:
     """A running command that ends no later than this process.
 
-    It runs in its own session, so a terminal's Ctrl+C reaches only the caller, which then ends it properly.
-    Its output goes to an unnamed temporary file: no pipe can fill up, and nothing is left after a crash.
+    The command runs in its own session, so a terminal's Ctrl+C reaches only the caller, which then ends the
+    command properly. The command's output goes to an unnamed temporary file: no pipe can fill up, and nothing
+    is left after a crash.
 
     Args:
         command: Program and arguments; never a shell.
@@ -60,7 +61,7 @@ class Supervised:
             )
             on_failure.callback(self._end_supervisor)
             self.pid = self._read_pid(command[0])
-            on_failure.pop_all()  # it runs: from here on `end` cleans up
+            on_failure.pop_all()  # the command runs: from here on `end` cleans up
 
     def wait(self, timeout: float) -> int | None:
         """Return the command's exit code, or None if it still runs after `timeout` seconds."""
@@ -98,11 +99,12 @@ class Supervised:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe:
                 pipe.close()  # closing stdin tells the supervisor to end
-        # The supervisor sends SIGKILL after GRACE. It is late only if it was itself stopped or killed.
+        # The supervisor sends SIGKILL after GRACE. The supervisor is late only if it was itself stopped or
+        # killed.
         if self.wait(GRACE * 2) in (None, -signal.SIGKILL):
             self._process.kill()
             self._process.wait()
-            # No pid if it never ran; or it is already gone.
+            # The command never ran and has no pid, or it is already gone.
             with contextlib.suppress(AttributeError, ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
 
@@ -136,7 +138,7 @@ def _supervise(caller: int, command: Sequence[str]) -> int:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """End the child and all its processes: it leads its own process group, with its process id."""
+    """End the child and all its processes. The child's process id is also the id of its process group."""
     if child.poll() is not None:
         return
     os.killpg(child.pid, signal.SIGTERM)
