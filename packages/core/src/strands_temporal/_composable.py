@@ -66,9 +66,9 @@ and the standard library."""
 GRACEFUL_SHUTDOWN_TIMEOUT = timedelta(seconds=20)
 """How long a Worker that shuts down waits for its activities if the user gave no `graceful_shutdown_timeout`.
 
-Temporal's default is 0: it cancels each model call and tool call in flight, and another worker makes and pays
-for the call again. Most calls finish within twenty seconds. Kubernetes kills the process after thirty, which
-leaves time to report the others.
+Temporal's default is 0: the Worker cancels each model call and tool call in flight, and another Worker makes
+and pays for the call again. Most calls finish within twenty seconds. Kubernetes kills the process after
+thirty, so there is time left to report the calls that do not finish.
 """
 
 ONE_PLUGIN = "Pass one plugin object to the client, to the worker, or to both"
@@ -141,7 +141,7 @@ class ComposablePlugin(SimplePlugin):
         return _track_unsandboxed(self._add_interceptors(super().configure_replayer(config), None))
 
     def brings(self, activity: Callable[..., Any]) -> bool:
-        """Tell whether an activity of a worker is this plugin's."""
+        """Tell whether this plugin brought `activity`."""
         return activity in self._own_activities
 
     def conflict(self, other: "ComposablePlugin", activity: str) -> str | None:
@@ -149,7 +149,7 @@ class ComposablePlugin(SimplePlugin):
 
         Args:
             other: The plugin that the worker already has.
-            activity: Name of an activity that both bring.
+            activity: Name of an activity that both plugins bring.
         """
         if self.configuration is None or other.configuration is None:
             return f"Two {type(self).__name__}s on one worker have an activity {activity!r}. {ONE_PLUGIN}"
@@ -185,7 +185,8 @@ class ComposablePlugin(SimplePlugin):
         try:
             await self._lifetime.enter()
         except Exception:
-            # Start the worker and stop it at once: `async with worker` would hang on one that never started.
+            # Start the worker and stop it at once: `async with worker` would hang if the worker never
+            # started.
             ending = asyncio.ensure_future(worker.shutdown())
             await self._run(worker, next)
             await ending
@@ -283,7 +284,7 @@ def _track_unsandboxed(config: TConfig) -> TConfig:
 
 
 def _evicts_in_silence(config: WorkerConfig | ReplayerConfig) -> bool:
-    """Tell whether the user had temporalio drop cached workflows without evicting them."""
+    """Tell whether the user's options make temporalio drop cached workflows without evicting them."""
     return bool(config.get("disable_safe_workflow_eviction"))
 
 

@@ -25,7 +25,7 @@ def events_by_number(written: Sequence[Any]) -> list[Any]:
 
 
 def merge_deltas(events: Iterable[StreamEvent]) -> list[StreamEvent]:
-    """Merge adjacent deltas of one content block: an answer then costs its text, not its chunks.
+    """Merge adjacent deltas of one content block, so that an answer costs its text, not its chunks.
 
     Strands concatenates the deltas (text, tool input, reasoning and its signature, redacted reasoning), so
     the message stays the same. Citations are a list and are not merged. Takes time linear in the events.

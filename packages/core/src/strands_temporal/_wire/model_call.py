@@ -57,7 +57,8 @@ class Transcript:
     conversation does not have the digest, the worker asks the workflow (see `_worker/transcript_queries.py`).
 
     Attributes:
-        call: Number of this call among the agent's, from 1. The delta is against the previous call.
+        call: Number of this call among the calls of its agent, from 1. The delta is against the previous
+            call.
         digest: Digest of the whole conversation, including `tools` and `frame`.
         agent: Number of the agent in its run, from 1.
         messages: Parts of the conversation, in order (see `transcripts.py`). None if the worker must ask.
@@ -97,9 +98,10 @@ class ModelFacts:
 
     Attributes:
         stateful: Whether the model keeps the conversation on its own side.
-        context_window_limit: Size of its context window in tokens, if known.
-        config: The part of its configuration that may appear in history: no API key, no client argument.
-        structured_output: Whether it enforces structured output itself.
+        context_window_limit: Size of the model's context window in tokens, if known.
+        config: The part of the model's configuration that may appear in history: no API key, no client
+            argument.
+        structured_output: Whether the model enforces structured output itself.
     """
 
     stateful: bool = False

@@ -42,7 +42,7 @@ class WireFormat:
     Attributes:
         converter: The client's data converter, with its codec and external storage.
         loop: The worker's event loop, on which the codec runs.
-        thread: That loop's thread.
+        thread: The event loop's thread.
     """
 
     converter: DataConverter

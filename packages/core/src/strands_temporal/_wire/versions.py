@@ -12,7 +12,7 @@ def check_wire_version(
 
     Args:
         what: Name of the data, for messages: "A model call".
-        version: Its wire version.
+        version: The wire version of the data.
         known: The newest wire version that this release knows.
         package: The package whose layouts the version counts.
         in_workflow: True for an activity's answer that reached a workflow. False for a request that reached a

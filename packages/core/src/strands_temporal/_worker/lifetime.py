@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 class SharedLifetime:
     """Opens a resource for its first user and closes it after its last user. The next user opens it again.
 
-    Users may enter and leave concurrently, on event loops in several threads. Only one opens or closes at a
-    time. The others wait without blocking their event loops.
+    Users may enter and leave concurrently, on event loops in several threads. Only one user opens or closes
+    at a time. The others wait without blocking their event loops.
 
     Args:
         open: Opens the resource.

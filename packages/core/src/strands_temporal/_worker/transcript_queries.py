@@ -56,8 +56,8 @@ _TIMED_OUT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 class TranscriptQueries:
     """Asks workflows for conversations, and for other values that they hold for a call.
 
-    It sends one query at a time per run. Without the workflow cache each query replays the run, and of many
-    concurrent queries most get lost.
+    It sends one query at a time per run. Without the workflow cache each query replays the run, and most
+    queries get lost if many run at once.
     """
 
     def __init__(self) -> None:

@@ -163,7 +163,7 @@ class DescribedModel(StructuredOutputSupport, Model):  # pyright: ignore[reportI
         configuration.
 
         Raises:
-            AgentTypeError: If a value is neither JSON nor bytes, so that it cannot be sent.
+            AgentTypeError: If a value is neither JSON nor bytes, and so cannot be sent.
             AgentValueError: If a setting's name looks like that of a secret: it would be in history.
         """
         state = self._runs.current

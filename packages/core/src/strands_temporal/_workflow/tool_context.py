@@ -52,13 +52,13 @@ def resolve_interrupt(
 ) -> dict[str, Any]:
     """Return `answers` plus the answer to an interrupt that an activity raised.
 
-    The answers to a call's interrupts are sent with the call. For a background task,
-    Strands returns an answer only when the interrupt is raised again.
+    The answers to a call's interrupts are sent with the call. For a background task, Strands returns an
+    answer only when the interrupt is raised again.
 
-    An interrupt raised by `ToolContext.interrupt` has no id. Strands assigns one here that is stable across
-    replays. If a hosted tool interrupts through Strands on the worker, the interrupt already has the call's
-    id. In a background task Strands replaces that id. An interrupt that the activity built itself keeps its
-    id and is re-raised.
+    An interrupt raised by `ToolContext.interrupt` has no id. Strands assigns an id here that is the same at
+    each replay. If a hosted tool interrupts through Strands on the worker, the interrupt already has the
+    call's id. In a background task Strands replaces that id. An interrupt that the activity built itself
+    keeps its id and is re-raised.
 
     Raises:
         InterruptException: If there is no answer yet. It pauses the agent.

@@ -88,7 +88,7 @@ class Observation:
         usage: Tokens counted over the run.
         cycles: Cycles of the event loop.
         tool_calls: Number of calls, and of failures, by tool.
-        error: Class name and message of the exception that left the agent.
+        error: Class name and message of the exception that a call of the agent raised.
         given: The model's input, call by call: messages, tool names, system prompt, tool choice.
     """
 

@@ -43,7 +43,7 @@ class ScriptedCall:
 
     @property
     def text(self) -> str:
-        """Text of the last message, including tool results. The model would answer it."""
+        """Text of the last message, including tool results. This is what a model would answer."""
         return "\n".join(_texts(self.messages[-1]["content"])) if self.messages else ""
 
     @property
