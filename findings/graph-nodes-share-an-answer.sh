@@ -2,11 +2,11 @@
 # Two nodes of a graph whose tool calls have equal ids share one interrupt: one answer goes to both.
 #
 # Packages: strands-agents 1.62.0. Tried on 2026-11-29.
-# Guess: an interrupt's id tells the nodes apart, as a graph asks for the nodes' interrupts side by side. With
-# one question answered, the graph asks the other again.
-# Instead: the id is made of the tool call's id and the interrupt's name. Models number their calls for
-# themselves ("call_0"), and so both questions have one id. The answer to one is given to both nodes, and the
-# graph completes.
+# Guess: an interrupt's id tells the nodes apart, because a graph returns the interrupts of all its nodes
+# together. If one question is answered, the graph asks the other again.
+# Instead: the id is made of the tool call's id and the interrupt's name. Each model numbers its own calls
+# ("call_0"), so both questions have one id. The answer to one is given to both nodes, and the graph
+# completes.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Strands gives one and the same result for an error that the MCP server answered and for a lost connection.
+# Strands gives the same result for an error that the MCP server returned and for a lost connection.
 #
 # Packages: strands-agents 1.62.0, mcp 2.1.1. Tried on 2026-11-29.
-# Guess: `call_tool_sync` raises for a lost connection, as the call may or may not have been carried out; or
-# the result has the error's JSON-RPC code (-32000 or the server's own), as mcp's MCPError has.
-# Instead: both are a failed tool result with the message alone. Code and data are gone. A server that answers
-# "Connection closed" itself gives an equal dictionary. Neither has `isError`, which a tool's own failure has.
+# Guess: `call_tool_sync` raises for a lost connection, because nobody knows whether the call was carried out.
+# Or the result has the error's JSON-RPC code (-32000 or the server's own), as mcp's MCPError has.
+# Instead: both are a failed tool result with only the message. Code and data are gone. If a server itself
+# answers with the error "Connection closed", the dictionary is equal to that of a lost connection. Neither
+# has `isError`, which a tool's own failure has.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

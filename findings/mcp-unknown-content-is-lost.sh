@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# An MCP image of a type that Strands does not know fails the whole call; audio and links disappear from a
-# success.
+# An MCP image of a type that Strands does not know makes the whole call fail. Audio and links disappear from
+# a successful result.
 #
 # Packages: strands-agents 1.62.0, mcp 2.1.1. Tried on 2026-11-29.
-# Guess: what a model cannot take (a TIFF, audio, a link) is left out or described in text; the text beside it
-# is kept, and the call is a success, as the server said. A link is text in nature and is passed on as text.
-# Instead: with image/tiff, or image/PNG in capitals, the result is an error whose text is the KeyError's,
-# "'image/tiff'". The server's text is lost, though the tool has done its work. Audio and resource links are
-# dropped without a trace: a tool that answers with them alone succeeds with no content at all.
+# Guess: content that a model cannot take (a TIFF, audio) is left out or described in text. The text beside it
+# is kept, and the call is a success, as the server said. A link is passed on as text.
+# Instead: with image/tiff, or image/PNG in capitals, the result is an error with the text of a KeyError,
+# "'image/tiff'". The server's text is lost, although the tool has done its work. Audio and resource links are
+# dropped without a trace: a tool that returns nothing else succeeds with no content at all.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

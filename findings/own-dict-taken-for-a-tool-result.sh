@@ -6,9 +6,9 @@
 # Guess: a tool result has the status "success" or "error" and a list as its content. Any other dictionary,
 # such as an order's {"status": "shipped", "content": "two books"}, reaches the model as JSON text, as
 # dictionaries do.
-# Instead: the two keys decide. The status "shipped" and the string as content go into the conversation, and
-# Strands' OpenAIModel makes an empty text of it. With a third key it is the same; without `content` it is
-# JSON text.
+# Instead: the two keys decide. The status "shipped" and the content, a string, go into the conversation, and
+# Strands' OpenAIModel turns them into an empty text. A third key changes nothing. Without the key `content`
+# the model gets JSON text.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

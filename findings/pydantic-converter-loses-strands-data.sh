@@ -3,13 +3,13 @@
 # drops keys.
 #
 # Packages: temporalio 1.35.0, strands-agents 1.62.0, pydantic 2.14.4. Tried on 2026-11-29.
-# Guess: plain JSON has no bytes, so that the default converter refuses an image; the pydantic converter,
-# which knows the type `Message`, sends it as base64. A dictionary's keys all arrive, with both.
+# Guess: plain JSON has no bytes, so the default converter refuses an image. The pydantic converter, which
+# knows the type `Message`, sends it as base64. With both converters all keys of a dictionary arrive.
 # Instead: it is the other way round. The default converter writes the bytes as a list of numbers, and the
-# type hint makes bytes of them again; that takes about 3.6 characters a byte, so that some 590 kB reach the
-# limit of 2 MiB. The pydantic converter raises PydanticSerializationError for a PNG, and takes bytes that
-# happen to be UTF-8. As `ToolResult` it drops `isError`, `structuredContent` and `metadata`, which Strands'
-# MCP client adds, without a word.
+# type hint turns them into bytes again. That takes about 3.6 characters a byte, so some 590 kB reach the
+# limit of 2 MiB. The pydantic converter raises PydanticSerializationError for a PNG, but accepts bytes that
+# happen to be UTF-8. For the type `ToolResult` it silently drops `isError`, `structuredContent` and
+# `metadata`, which Strands' MCP client adds.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

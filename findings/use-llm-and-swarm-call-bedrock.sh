@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The tools `use_llm` and `swarm` ask Bedrock, whatever model the calling agent has; two others ask its model.
+# The tools `use_llm` and `swarm` ask Bedrock, whatever model the calling agent has. Two similar tools ask the
+# agent's model.
 #
 # Packages: strands-agents 1.62.0, strands-agents-tools 0.8.10. Tried on 2026-11-29.
 # Guess: a tool that starts an agent inside an agent uses the caller's model, as `think` and `use_agent` of
