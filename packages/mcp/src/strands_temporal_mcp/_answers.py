@@ -2,8 +2,8 @@
 
 The `mcp` package raises the same class for an error that the server answered (a JSON-RPC error) and for one
 that the client reports because no answer came (connection lost, time-out). `_NO_ANSWER` recognizes the latter
-by code and message, for both lines of the package. Any other failure came after an answer: content that
-Strands cannot map, or a result that does not match its schema.
+by code and message, for both major versions of the package. Any other failure happened after an answer:
+Strands cannot map the content, or the result does not match its schema.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ _NO_ANSWER = (
     (408, "Timed out while waiting for response"),  # mcp 1: session.py:294
     (-32600, "Session terminated"),  # mcp 2, from an HTTP status: the server does not know the session
     (32600, "Session terminated"),  # mcp 1
-    # mcp 2, from another HTTP status; mcp 1 drops the connection
+    # mcp 2, from another HTTP status; with mcp 1 the connection is lost instead
     (-32603, "Server returned an error response"),
 )
 _CONNECTION_CLOSED = "Connection to the MCP server was closed"  # Strands (1.62: mcp_client.py:1888)

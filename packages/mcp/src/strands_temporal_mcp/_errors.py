@@ -1,7 +1,7 @@
 """Errors of strands-temporal-mcp.
 
     RuntimeError
-    └── MCPServersUnavailableError      a worker does not start: servers of its plugin are unavailable
+    └── MCPServersUnavailableError      a worker does not start because MCP servers are unavailable
 
 Activities raise `ApplicationError`s whose types are constants of `_types.py`.
 """
@@ -38,7 +38,11 @@ def reason(error: BaseException) -> str:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """Return the root causes of `error`, through groups and wrappers. Stops before causes without a text."""
+    """Return the root causes of `error`, found through groups and wrappers.
+
+    Of two errors in a chain, the inner one is left out if it has neither a text nor a cause: the outer one
+    says more.
+    """
     leaves = error_leaves(error)
     if leaves != [error]:
         return [cause for leaf in leaves for cause in _causes(leaf)]

@@ -1,4 +1,4 @@
-"""What an MCP server offers, as it crosses to workflows."""
+"""Makes the listing of an MCP server's tools that is sent to workflows."""
 
 import hashlib
 import json

@@ -13,24 +13,25 @@ from ._servers import MCPClientFactory, MCPServers
 from ._threads import in_thread
 
 STARTUP_TIMEOUT = timedelta(minutes=2)
-"""Long enough for a server that a package runner downloads first."""
+"""Long enough for a server that a package runner (uvx, npx) has to download first."""
 
 
 class MCPPlugin(ComposablePlugin):
     """Run named MCP servers on this worker, for agents in workflows to use.
 
     Put it on the Client (its workers pick it up), on a Worker, or on both, beside
-    `strands_temporal.StrandsPlugin`. A worker that starts connects to every server and lists its tools; it
-    does not start if one is unavailable. Each server has one session, which lasts as long as the worker. The
-    counterpart in the workflow is `TemporalMCPClient(server=name)`.
+    `strands_temporal.StrandsPlugin`. When a worker starts, it connects to every server and lists its tools.
+    If a server is unavailable, the worker does not start. Each server has one session, which lasts as long as
+    the worker. The counterpart in the workflow is `TemporalMCPClient(server=name)`.
 
     Args:
         mcp_clients: Factories of `strands.tools.mcp.MCPClient` by server name. The name is part of the
             activities' types, `{server}-list-tools` and `{server}-call-tool`. Without factories, the plugin
             only lets workflows use the servers of other workers, and lets a Replayer replay them.
         startup_timeout: How long a server may take to connect and list its tools, when a worker starts and
-            after a drop. Choose at least the `startup_timeout` of the `MCPClient`, which covers a server that
-            cannot be reached, but not one that never answers (strands 1.62).
+            when a dropped session is replaced. Choose at least the `startup_timeout` of the `MCPClient`. That
+            one ends the wait for a server that cannot be reached, but not for one that never answers (strands
+            1.62).
         connection_idle_timeout: How long a connection may be unused before it is closed; the next call opens
             another one. None, the default, keeps it open until the worker ends.
 
@@ -83,7 +84,7 @@ class MCPPlugin(ComposablePlugin):
                     self._servers.close()
 
             closing = asyncio.wrap_future(in_thread(close_if_open))
-            while not closing.done():  # even if cancelled again: the next worker waits for this
+            while not closing.done():  # also if cancelled again: the next worker needs closed sessions
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.wait([closing])
             raise

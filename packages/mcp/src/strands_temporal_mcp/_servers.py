@@ -25,7 +25,7 @@ class MCPServers:
     """The MCP servers of one plugin. Workers that share the plugin share their sessions.
 
     Args:
-        factories: MCP client factories by server name. None for none.
+        factories: MCP client factories by server name. None means no servers.
         startup_timeout: How long a server may take to connect and list its tools.
         idle_timeout: How long a connection may be unused before it is closed; None keeps it open.
     """
@@ -40,16 +40,17 @@ class MCPServers:
         self.sessions = [
             MCPSession(name, self._clients, startup_timeout, idle_timeout) for name in self._clients.factories
         ]
-        self._lock = threading.Lock()  # a cancelled caller leaves its thread opening or closing
+        self._lock = threading.Lock()  # the thread of a cancelled caller may still open or close sessions
 
     def open(self, ending: "Future[None]") -> None:
         """Connect to every server and list its tools. Blocks.
 
         Args:
-            ending: Done when the worker is stopped while it starts. This ends the attempt.
+            ending: Done if the worker is stopped while it starts. That ends the attempt to connect.
 
         Raises:
-            MCPServersUnavailableError: If servers are unavailable. Names all of them; no session stays open.
+            MCPServersUnavailableError: If servers are unavailable. It names all of them. No session stays
+                open.
         """
         with self._lock:
             opening = {s.name: in_thread(partial(s.open, ending)) for s in self.sessions}

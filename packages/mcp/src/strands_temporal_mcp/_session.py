@@ -1,4 +1,4 @@
-"""One session with one MCP server: opens when the worker starts, is replaced after a drop, ends with it."""
+"""One session with one MCP server: opened when the worker starts, replaced if it drops, closed at the end."""
 
 import asyncio
 import contextvars
@@ -47,8 +47,9 @@ class NoAnswerError(Exception):
 class MCPSession:
     """One session with one server, shared by all calls of the worker.
 
-    A call that gets no answer makes the session suspect. Before its next use it must list the server's tools;
-    if it cannot, it is replaced. The failed call is left to Temporal's retries: it may have had its effect.
+    A call that gets no answer makes the session suspect. Before its next use, a suspect session must list the
+    server's tools; if it cannot, it is replaced. Only Temporal retries the failed call, because the server
+    may have executed it.
 
     Args:
         name: The server's name.
@@ -71,14 +72,14 @@ class MCPSession:
         self._idle_seconds = idle_timeout.total_seconds() if idle_timeout else None
         self._last_used = 0.0  # time.monotonic()
         self._idle_timer: threading.Timer | None = None
-        self._ending: Future[None] = Future()  # done when the worker ends; ends all waits for the server
+        self._ending: Future[None] = Future()  # done when the worker ends, so that no wait goes on
         self._lock = threading.Lock()  # held by everything that starts or stops the client
         self._client: MCPClient | None = None
         self._noted: MCPClient | None = None  # the client whose errors are noted; it outlives its sessions
-        self._listing: ToolListing | None = None  # from when the worker started; None when closed
+        self._listing: ToolListing | None = None  # as of the worker's start; None when closed
         self._suspect = False
         self._calls: set[object] = set()
-        self._listings = 0  # in progress: an open connection is not idle then; a dead one is replaced anyway
+        self._listings = 0  # number in progress; the connection is not idle meanwhile
         self._context = contextvars.Context()
 
     def open(self, ending: "Future[None]") -> None:
@@ -104,9 +105,9 @@ class MCPSession:
             self._disconnect()
 
     async def listing(self, *, fresh: bool, known: str | None) -> ToolListing:
-        """Return the tools listed when the worker started or, if `fresh`, those that the server has now.
+        """Return the tools that were listed when the worker started or, if `fresh`, are listed now.
 
-        Leaves the tools out if their digest is `known`.
+        If `known` is the digest of these tools, the listing leaves them out.
 
         Raises:
             ApplicationError: If the server is unavailable. Retryable.
@@ -119,7 +120,7 @@ class MCPSession:
         return ToolListing(None, listing.digest) if listing.digest == known else listing
 
     async def call(self, tool: str, tool_use_id: str, arguments: Any) -> Any:
-        """Call a tool and return its encoded result: whatever the server answered, errors included.
+        """Call a tool and return its encoded result: any answer of the server, also an error.
 
         Raises:
             ApplicationError: If no answer came. Retryable.
@@ -182,7 +183,7 @@ class MCPSession:
         return client
 
     def _healed(self) -> "MCPClient | None":
-        """Return the client, with a new session if the old one is dead; None if that is not known yet."""
+        """Return the client, with a new session if the old one is dead; None if that cannot be told yet."""
         with self._lock:
             if self._listing is None:
                 raise RuntimeError("the worker has ended")
@@ -190,7 +191,7 @@ class MCPSession:
                 try:
                     self._within(PROBE_SECONDS, partial(list_all, self._client))
                 except NoAnswerError:
-                    if self._calls:  # it may be busy with them; replacing it would end them
+                    if self._calls:  # the server may be busy with them; a new session would end them
                         return None
                     self._disconnect()
                 except Exception as error:  # noqa: BLE001  # a transport may raise anything: no answer
@@ -212,7 +213,7 @@ class MCPSession:
         def start() -> list[ListedTool]:
             # The client's thread inherits this context: the worker's, not that of the call that reconnects.
             self._context.copy().run(client.start)
-            return list_all(client)  # after a drop too: it tells the client which tools run as tasks
+            return list_all(client)  # also after a drop: the client learns which tools run as tasks
 
         try:
             listed = self._within(self._startup_seconds, start)
@@ -256,7 +257,7 @@ class MCPSession:
             # Strands joins a thread that waits for the server, and cannot abandon it.
             logger.warning("server=<%s> | its session does not end; abandoning it", self.name)
             self._clients.clear()  # the next session gets a new client
-        elif error := stopping.exception():  # how the connection ended; it is over anyway
+        elif error := stopping.exception():  # says how the connection ended; nothing to do
             logger.debug("server=<%s>, error=<%s> | ended", self.name, error)
 
     def _within(self, seconds: float, work: Callable[[], T]) -> T:
@@ -289,7 +290,7 @@ def _note(error: Exception) -> None:
 
 
 def _encoded(result: Any) -> Any:
-    """Encode a result. If a client mapped its content to other values, return an error that says so."""
+    """Encode a result. If its content holds values that cannot cross, return an error result."""
     try:
         return encode(result)
     except (TypeError, ValueError, RecursionError) as error:

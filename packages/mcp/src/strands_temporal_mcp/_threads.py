@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def in_thread(function: Callable[[], T]) -> "Future[T]":
-    """Run `function` in a thread of its own, and return its future.
+    """Run `function` in a thread of its own, and return the future of its result.
 
     Not `asyncio.to_thread`: the event loop's pool outlives the worker, and hanging servers would fill it.
     """

@@ -32,7 +32,8 @@ class ListTools:
 
     Attributes:
         fresh: Whether to ask the server now. Otherwise the worker returns the list that it got at its start.
-        known: Digest of the listing that the workflow has. The same tools then do not enter history again.
+        known: Digest of the listing that the workflow has. If the tools are the same, they do not enter
+            history again.
         version: Layout of this value.
     """
 

@@ -1,6 +1,6 @@
 """`TemporalMCPClient`: an MCP server in the workflow. Each listing and each call is an activity.
 
-Core's `RemoteTools` decides when an agent gets the tools, and where they stand among its others.
+Core's `RemoteTools` decides when an agent gets the tools, and their place among its other tools.
 """
 
 import threading
@@ -50,12 +50,12 @@ class TemporalMCPClient(RemoteTools):
     Args:
         server: Name of the server in `MCPPlugin(mcp_clients=...)`.
         cache_tools: Which list of tools the agent gets. None, the default: the one that the worker got when
-            it started. True: a fresh one, once for this handle. False: a fresh one before each model call.
-            The workflow's history records the list in each case.
+            it started. True: a fresh one, fetched once for this handle. False: a fresh one before each model
+            call. The workflow's history records the list in each case.
         **options: Activity options for every listing and call: the keys of
-            `temporalio.workflow.ActivityConfig` without `activity_id`. By default an activity may take
-            1 minute, heartbeats within 15 seconds, and is tried 3 times. A call's default summary is the name
-            of its tool.
+            `temporalio.workflow.ActivityConfig` without `activity_id`. By default an activity may take 1
+            minute, must heartbeat within 15 seconds, and is tried 3 times. A call's default summary is the
+            name of its tool.
 
     Raises:
         AgentTypeError: If the name or `cache_tools` is of a wrong type, or an option is unknown or of a wrong
@@ -99,7 +99,7 @@ class TemporalMCPClient(RemoteTools):
     @property
     @override
     def outside_hint(self) -> str:
-        """What an agent outside of workflows gets in place of this handle."""
+        """What to give to an agent outside of workflows instead of this handle."""
         return "use Strands' MCPClient itself"
 
     @override
@@ -128,7 +128,7 @@ class TemporalMCPClient(RemoteTools):
     async def call(
         self, tool: str, tool_use: ToolUse, cancel_signal: threading.Event | None = None
     ) -> ToolResult:
-        """Call a tool, by its name on the server, in an activity, and return its result or its own error.
+        """Call a tool in an activity, and return its result. The tool's own error is a result as well.
 
         Args:
             tool: The tool's name on the server.
