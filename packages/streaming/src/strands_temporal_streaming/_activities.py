@@ -11,10 +11,10 @@ from ._types import MIDDLEWARE_KEY
 
 
 class StreamingMiddleware:
-    """Publishes the events of calls that carry a topic, and passes all events on unchanged.
+    """Publishes the events of model calls that carry a topic. Passes on all events unchanged.
 
     Attributes:
-        key: Identity, by which core knows that the middleware is installed.
+        key: Identity. By it core knows that the middleware is installed.
         rank: Position outside of the other middleware, so that the stream gets the same events as the agent.
     """
 
@@ -22,7 +22,7 @@ class StreamingMiddleware:
     rank = 100
 
     async def __call__(self, request: ModelRequest, next: ModelStream) -> AsyncIterator[StreamEvent]:
-        """Yield and publish the events of `next(request)`. All are sent before this ends."""
+        """Yield and publish the events of `next(request)`. Everything is sent before the iteration ends."""
         topic = request.streaming_topic
         if topic is None:
             async for event in next(request):

@@ -31,7 +31,7 @@ class _Attempt:
     """One attempt of a call.
 
     Attributes:
-        number: Temporal's number. It gives no order: it is 1 again after an operator's reset of the activity.
+        number: Temporal's number. Do not sort by it: after an operator has reset the activity it is 1 again.
         started_at: When it started, by the server's clock. Empty from workers of older releases.
     """
 
@@ -48,7 +48,7 @@ class Calls:
     """Turns the items of a stream into events.
 
     One item may give several events. An event counts as read when the reader asks for the next one. So a
-    reader who stops between two of them gets the second one when it continues.
+    reader that stops after the first of two events gets the second one when it continues.
 
     Args:
         topic: The agent's topic.
@@ -61,10 +61,10 @@ class Calls:
         self._newest: dict[str, _Attempt] = {}
         self._unfinished: set[str] = set()
         self._is_after_gap = False
-        self._accounted: set[str] = set()  # calls that began after the last gap, or with a reported loss
+        self._accounted: set[str] = set()  # calls that began after the last gap, or whose loss is reported
 
     def gap(self, start: int, stop: int) -> Iterator[AgentEvent]:
-        """Yield the events that tell a reader that the items from `start` to before `stop` are missing."""
+        """Yield the events for a gap: the items from `start` to before `stop` are missing."""
         self._is_after_gap = True
         self._accounted.clear()
         yield StreamGap(start, stop, stop - 1)
@@ -74,7 +74,7 @@ class Calls:
             self._unfinished.discard(call)
 
     def events(self, item: Item) -> Iterator[AgentEvent]:
-        """Yield the events of an item; none for another topic or for an attempt that was given up."""
+        """Yield the events of an item; none if its topic is another or its attempt was given up."""
         if item.topic == self._topic:
             yield from self._from_model(item)
         elif item.topic == control_topic(self._topic):
@@ -114,7 +114,7 @@ class Calls:
         if known is None or known == attempt:
             self._begin(event.call, attempt)
             yield event
-        elif attempt.is_newer_than(known):  # numbers start at 1 again: an operator has reset the activity
+        elif attempt.is_newer_than(known):  # an operator has reset the activity: numbers start at 1 again
             yield from self._from_restart(
                 AttemptRestarted(
                     event.call, 1, event.model, event.activity_id, event.offset, started_at=event.started_at
@@ -148,7 +148,7 @@ class Calls:
         return known.is_newer_than(attempt)
 
     def _restarts(self, call: str, attempt: _Attempt, offset: int) -> Iterator[AgentEvent]:
-        """Yield an `AttemptRestarted` for an attempt that is now the newest, if its own event was lost."""
+        """Yield an `AttemptRestarted` for the newest attempt, if the event that announces it was lost."""
         if attempt.is_newer_than(self._newest[call]):
             yield AttemptRestarted(call, attempt.number, offset=offset, started_at=attempt.started_at)
             self._newest[call] = attempt

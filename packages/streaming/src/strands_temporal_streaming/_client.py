@@ -34,11 +34,11 @@ class AgentStream:
         workflow_id: Id of the workflow.
         topic: The agent's `streaming_topic`.
         from_offset: Where to begin; 0 is the beginning. To continue later, store `offset`.
-        poll_cooldown: Shortest time between two polls while there is output. Without output it polls less
-            often, down to twice a second.
-        patience: How long to retry while the server is unreachable, before the error is raised. Once the
-            workflow has ended, also how long to retry while no worker answers; as long as it runs, the reader
-            waits for its workers without limit.
+        poll_cooldown: Shortest time between two polls while there is output. Without output the reader polls
+            less often, but at least twice a second.
+        patience: How long to retry while the server is unreachable, before the error is raised. For a
+            workflow that has ended, also how long to retry while no worker answers. While a workflow runs,
+            the reader waits for its workers without limit.
 
     Raises:
         RPCError: If the workflow is not known, or an outage lasted longer than `patience`.
@@ -65,7 +65,7 @@ class AgentStream:
 
     @property
     def offset(self) -> int:
-        """Where the next event will be read: the `from_offset` for a stream that continues here."""
+        """Offset of the next event. Pass it as `from_offset` to continue here later."""
         return self._offset
 
     async def __aiter__(self) -> AsyncIterator[AgentEvent]:
@@ -82,7 +82,7 @@ class AgentStream:
                     if before is not None:
                         yield before
                     before = event
-                # A reader who stops earlier gets the rest of this step again.
+                # A reader that stops before this line gets the rest of the step when it continues.
                 self._offset = max(page.asked, after)
                 if before is not None:
                     yield before

@@ -29,7 +29,7 @@ from strands_temporal.extension import OPEN_STATUSES, workflow_status_name
 
 _POLL_QUERY = "__temporal_workflow_stream_poll"
 _DESCRIBE_TIMEOUT = timedelta(seconds=10)
-_QUERY_TIMEOUT = timedelta(seconds=3)  # a query that reaches a worker as it ends is lost, and repeated
+_QUERY_TIMEOUT = timedelta(seconds=3)  # a query to a worker that is ending is lost, and repeated
 _LONGEST_QUERY_TIMEOUT = timedelta(seconds=60)
 _TIMED_OUT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)  # the second is the SDK's own
 
@@ -45,7 +45,7 @@ TRANSIENT_CODES = frozenset(
         RPCStatusCode.UNKNOWN,
     }
 )
-"""Codes of calls worth a retry: the server restarts, the workflow has no worker, too many ask at once."""
+"""Codes worth a retry: the server restarts, the workflow has no worker, or too many calls come at once."""
 
 # Initiators of runs that carry nothing over from the run before.
 _FRESH_START_INITIATORS = frozenset(
@@ -57,7 +57,7 @@ _FRESH_START_INITIATORS = frozenset(
 
 
 class NoAnswerError(Exception):
-    """No worker answered. The cause is the error that said so; a worker may answer later."""
+    """No worker answered; one may answer later. The cause is the error of the failed query."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Run:
     """One run of a workflow, as the server describes it.
 
     Attributes:
-        id: The run's id.
+        id: The run id.
         chain: Id shared by all runs of the workflow, over resets, retries and continue-as-new.
         status: Temporal's name of the status: `RUNNING`, `PAUSED`, `COMPLETED`.
         events: Length of the history. While it stays the same, the stream has nothing new.
@@ -112,10 +112,10 @@ class Page:
 
     Attributes:
         asked: The requested offset.
-        start: Offset of its first item. If it is above `asked`, the stream has dropped the items between.
+        start: Offset of its first item. If it is above `asked`, the stream has dropped the items in between.
         stop: Offset after its last item.
         items: Everything between the two, of all topics.
-        is_last: Whether the stream has nothing more yet.
+        is_last: Whether the stream has no more items yet.
     """
 
     asked: int
@@ -179,7 +179,7 @@ class StreamLog:
         return Origin.FRESH if started.initiator in _FRESH_START_INITIATORS else Origin.CONTINUED
 
     async def page(self, run_id: str, offset: int) -> Page:
-        """Return a run's stream from `offset` on, at most about 1 MB at once.
+        """Return a part of a run's stream, from `offset` on, of about 1 MB at most.
 
         Raises:
             NoAnswerError: If no worker answers now, or the workflow is paused.
@@ -217,16 +217,17 @@ class StreamLog:
             query_reject_condition=QueryRejectCondition.QUERY_REJECT_CONDITION_NONE,
         )
         try:
-            # Not `WorkflowHandle.query`: it waits a second or more if two queries meet a workflow task.
+            # Not `WorkflowHandle.query`: if two queries arrive in one workflow task, it waits a second or
+            # more.
             answer = await self._client.workflow_service.query_workflow(request, timeout=self._query_timeout)
         except RPCError as error:
-            if error.status in _TIMED_OUT:  # without the workflow cache a long history is replayed first
+            if error.status in _TIMED_OUT:  # a worker may have to replay a long history first
                 self._query_timeout = min(self._query_timeout * 2, _LONGEST_QUERY_TIMEOUT)
             if error.status in TRANSIENT_CODES:
                 raise NoAnswerError from error
             if error.status != RPCStatusCode.INVALID_ARGUMENT:
                 raise
-            if _POLL_QUERY not in error.message:  # the workers cannot replay the workflow, for example
+            if _POLL_QUERY not in error.message:  # for example, the workers cannot replay the workflow
                 raise NoAnswerError from error
             raise ValueError(
                 f"Workflow {self._workflow_id!r} has no stream to read ({error.message}). Write "

@@ -14,10 +14,10 @@ _STOP_REASONS = frozenset(get_args(StopReason))
 def plain_event(event: StreamEvent) -> dict[str, Any]:
     """Return `event` in JSON values that `subscribe(result_type=StreamEvent)` accepts with any converter.
 
-    Two things would end a subscriber's loop with a conversion error. One is bytes, which JSON does not have.
-    In a stream they are reasoning that the provider encrypted, which a reader cannot use; they become None,
-    which the type allows. The other is a new stop reason that Strands' type does not list. It becomes
-    `end_turn`, as Strands' loop treats it. The agent itself gets both unchanged.
+    Two kinds of values would end a subscriber's loop with a conversion error, so they are replaced. Bytes,
+    which JSON does not have, become None. They are reasoning that the provider encrypted, and no reader can
+    use them. A new stop reason that Strands' type does not list becomes `end_turn`, as which Strands' loop
+    treats it. The agent itself gets both unchanged.
     """
     values = _plain(event)
     stop = values.get("messageStop")

@@ -6,12 +6,12 @@ from ._activities import StreamingMiddleware
 
 
 class StreamingPlugin(ComposablePlugin):
-    """Publish what models say, while they say it, to the stream of the workflow that asked.
+    """Publish what models say, while they say it, to the stream of the workflow that called them.
 
     Put it beside `strands_temporal.StrandsPlugin` on the Client (its workers pick it up), on a Worker, or on
     both. Agents choose with `TemporalAgent(streaming_topic=...)`. A worker that has only `StrandsPlugin` uses
-    this package automatically when a call carries a topic. Registering the plugin makes sure at worker start
-    that the package is installed.
+    this package automatically when a call carries a topic. With this plugin a missing package is noticed when
+    the worker starts.
     """
 
     def __init__(self) -> None:

@@ -40,7 +40,7 @@ FINISH_PATIENCE = timedelta(seconds=10)
 """How long a complete answer waits until the server has accepted the rest of its stream."""
 
 CANCEL_PATIENCE = timedelta(seconds=2)
-"""The same for a cancelled call: the output so far is sent if that is quick."""
+"""The same for a cancelled call, whose output so far is sent."""
 
 _RETRY_DELAY = 0.5  # seconds; the SDK has already retried with its own backoff
 
@@ -73,9 +73,10 @@ class AttemptPublisher:
         self._topic = topic
         self._model = model
         self._interval = interval.total_seconds()
-        # Activity ids count from 1 in each run. The end of the run's id is random and distinguishes runs.
+        # Activity ids count from 1 in each run. The random end of the run id distinguishes the runs.
         self._call = f"{(self._info.workflow_run_id or '')[-8:]}-{self._info.activity_id}"
-        # Identifies and orders attempts. Their numbers do not, if an operator resets the activity.
+        # Identifies and orders attempts. Attempt numbers do not: a reset of the activity starts them at 1
+        # again.
         self._started_at = self._info.started_time.astimezone(timezone.utc).isoformat(timespec="microseconds")
         self._metadata = {
             CALL_METADATA: f"{self._call}/{self._info.attempt}".encode(),
@@ -95,12 +96,12 @@ class AttemptPublisher:
     async def __aenter__(self) -> Self:
         self._sender = asyncio.create_task(self._send_until_closed())
         info = self._info
-        # A reset activity is at attempt 1 again, but its current attempt was scheduled later.
+        # After a reset the activity is at attempt 1 again, but this attempt was scheduled later.
         if info.attempt == 1 and info.current_attempt_scheduled_time == info.scheduled_time:
             self._put_control(
                 CallStarted(self._call, self._model, info.activity_id, started_at=self._started_at)
             )
-        else:  # at once: readers still show the text of the attempt before
+        else:  # at once: readers still show the previous attempt's text
             self._put_control(
                 AttemptRestarted(
                     self._call, info.attempt, self._model, info.activity_id, started_at=self._started_at
@@ -158,11 +159,11 @@ class AttemptPublisher:
             return
         try:
             await asyncio.wait([self._sender], timeout=seconds)
-        finally:  # not accepted in time, or this call is cancelled again
+        finally:  # also if the events were not accepted in time, or this call is cancelled again
             self._sender.cancel()
 
     async def _send_until_closed(self) -> None:
-        # A flag ends it, not a cancellation, which `wait_for` may swallow before Python 3.12.
+        # Ended by a flag. `wait_for` may swallow a cancellation before Python 3.12.
         while not self._closing:
             await self._filled.wait()
             self._filled.clear()
@@ -194,7 +195,7 @@ class AttemptPublisher:
         """Wait until the server has accepted the published events, or until a retry cannot help."""
         while self._in_flight:
             try:
-                # Sends the same batch with the same number until it is accepted: the workflow counts it once.
+                # Sends a batch under the same number until it is accepted, so the workflow counts it once.
                 await self._stream.flush()
             except Exception as error:  # noqa: BLE001 - see the head of this module
                 if isinstance(error, RPCError) and error.status not in FATAL_STATUSES:
@@ -206,7 +207,7 @@ class AttemptPublisher:
             self._in_flight = 0
 
     def _patience(self) -> float:
-        """Return the seconds to wait at the end. It must not make the call time out and be paid for twice."""
+        """Return the seconds to wait at the end: too few for the call to time out and be paid for twice."""
         timeout = self._info.start_to_close_timeout
         if timeout is None:
             return FINISH_PATIENCE.total_seconds()

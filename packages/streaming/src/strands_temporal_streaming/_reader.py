@@ -18,7 +18,7 @@ T = TypeVar("T")
 _FIRST_RETRY, _LONGEST_RETRY = 0.05, 1.0  # seconds
 
 _LONGEST_PAUSE = 0.5
-"""Seconds between two polls of a workflow without output for a long time."""
+"""Seconds between two polls of a workflow that has had no output for a long time."""
 
 _PAUSE_PER_SILENCE = 0.1
 _LONGEST_DEFERRAL = 0.3  # seconds
@@ -93,7 +93,7 @@ class StreamReader:
             self._is_over, self.status = True, run.status
 
     async def _change(self, run: Run, latest: Run) -> AsyncIterator[Page]:
-        """Yield the items that only the previous run has, and switch to the latest run.
+        """Yield the items that the latest run does not have, and switch to it.
 
         If no worker answers, do not switch yet.
         """
@@ -102,7 +102,7 @@ class StreamReader:
             agreed = await self._agreed(latest, self._offset - 1)
             if agreed is None:
                 return
-            if agreed == self._offset:  # it has the stream's state, including the rest
+            if agreed == self._offset:  # the latest run has the stream's state, with the unread items
                 self.run = latest
                 return
         async for page in self._rest(run):
@@ -113,9 +113,9 @@ class StreamReader:
             self.run = latest
 
     async def _agreed(self, run: Run, since: int) -> int | None:
-        """Return the offset up to which another run's stream equals what was read; None if no worker answers.
+        """Return the offset up to which `run` has the items that were read; None if no worker answers.
 
-        A reset run begins with the items up to the reset, and may have different ones after it.
+        A run that began by a reset has the items up to the reset, and may have different ones after them.
         """
         offset = max(since, self._told.start)
         while True:
@@ -154,7 +154,7 @@ class StreamReader:
         self._offset, self._told = offset, _Told(offset)
 
     async def _answer(self, ask: Callable[[], Awaitable[T]]) -> T | None:
-        """Return a worker's answer, or None if none answers now. No time limit while the workflow runs."""
+        """Return a worker's answer; None if none answers now. While the workflow runs, wait without limit."""
         try:
             answer = await ask()
         except NoAnswerError as error:
@@ -194,7 +194,7 @@ class StreamReader:
 
 
 class _Told:
-    """Remembers a hash of each item read from a run, to see up to where another run has the same items.
+    """Remembers a hash of each item that was read from a run, to compare another run's items with them.
 
     Args:
         start: Offset of the first item to remember.
@@ -211,7 +211,7 @@ class _Told:
         self._hashes.extend(_hash(item) for item in page.items)
 
     def differs(self, page: Page) -> int | None:
-        """Return the offset of the first item of the page that differs from the item read there, or None."""
+        """Return the offset of the page's first item that is another than was read there before, or None."""
         for item in page.items:
             place = item.offset - self.start
             if 0 <= place < len(self._hashes) and self._hashes[place] != _hash(item):
@@ -225,7 +225,7 @@ def _hash(item: Item) -> int:
 
 
 class _Outage:
-    """Tracks how long something has not answered, and how long to wait before the next retry."""
+    """Tracks how long the server or the workers have not answered, and how long to wait before a retry."""
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
@@ -244,7 +244,7 @@ class _Outage:
         return now - self._since <= self._patience
 
     async def wait(self) -> None:
-        """Wait longer each time. Jitter keeps many readers that failed at once from retrying at once."""
+        """Wait, longer each time. By jitter, readers that failed together do not retry together."""
         await asyncio.sleep(self._delay * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
         self._delay = min(2 * self._delay, _LONGEST_RETRY)
 
@@ -272,7 +272,7 @@ class _Pace:
         """Record that something has changed, and return whether to ask a worker now.
 
         During a workflow task the answer is no: the stream does not have the task's items yet, and the server
-        lets only one query wait for the end of the task. If the task takes long, the answer is yes.
+        lets only one query wait for the end of the task. If the task takes long, the answer is yes after all.
         """
         self._heard_at = time.monotonic()
         if not run.is_at_work:

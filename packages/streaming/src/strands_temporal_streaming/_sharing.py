@@ -16,7 +16,7 @@ _PAGES_KEPT = 4  # of at most about 1 MB
 
 
 class SharedLog(StreamLog):
-    """A stream that sends one query for all readers at the same place.
+    """A stream log that sends one query for all readers at the same offset.
 
     `shared_log` creates it. It is bound to one event loop.
     """
@@ -87,7 +87,7 @@ class _Flight:
             return await asyncio.shield(self._task)
         finally:
             self._waiting -= 1
-            if not self._waiting:  # no effect on a task that is done
+            if not self._waiting:  # has no effect on a task that is done
                 self._is_given_up = True
                 self._task.cancel()
 

@@ -88,8 +88,8 @@ class CallStarted:
 class AttemptFailed:
     """An attempt of a call failed. Discard the call's text. Another attempt may follow.
 
-    `error` is the name of the exception's class. A killed worker cannot send this event: then only
-    `AttemptRestarted` comes. For `attempt` and `started_at` see `AttemptRestarted`.
+    `error` is the name of the exception's class. A killed worker cannot send this event: a reader only gets
+    the `AttemptRestarted` of the next attempt. For `attempt` and `started_at` see `AttemptRestarted`.
     """
 
     call: str = ""
@@ -105,8 +105,8 @@ class AttemptRestarted:
 
     Attributes:
         call: Identity of the call.
-        attempt: Temporal's number of the attempt. It gives no order: it is 1 again after an operator's reset
-            of the activity.
+        attempt: Temporal's number of the attempt. Do not sort by it: after an operator has reset the activity
+            it is 1 again.
         model: Name of the model; None is the plugin's default.
         activity_id: Id of the activity in the workflow's history.
         offset: Offset of this item in the workflow's stream.
@@ -124,10 +124,10 @@ class AttemptRestarted:
 
 @dataclass(frozen=True)
 class OutputLost:
-    """Events of the call are missing, so its text here is not the whole answer. The agent has them all.
+    """This reader did not get all events of the call, so its text is not the whole answer. The agent's is.
 
-    `events` is how many were too large for the stream. 0 means that a part of the call is in a `StreamGap`.
-    For `attempt` and `started_at` see `AttemptRestarted`.
+    `events` is the number of events that were too large for the stream. If it is 0, a part of the call is in
+    a `StreamGap` instead. For `attempt` and `started_at` see `AttemptRestarted`.
     """
 
     call: str = ""
@@ -141,9 +141,9 @@ class OutputLost:
 class StreamGap:
     """The stream no longer has its items from `start` to before `stop`: the workflow has truncated it.
 
-    `OutputLost` follows for each call of which this reader missed a part: at once for calls that were being
-    streamed, and with its next event for a call that began in the gap. Tool calls, ends of turns and whole
-    calls may be in the gap too. `offset` is that of the last missing item.
+    `OutputLost` follows for each call of which this reader missed a part. It follows at once for a call that
+    was being streamed, and with the call's next event for one that began in the gap. Tool calls, ends of
+    turns and whole calls may be in the gap as well. `offset` is that of the last missing item.
     """
 
     start: int = 0
@@ -226,7 +226,7 @@ class TurnEnd:
 class End:
     """The workflow ended. `status` is Temporal's name for its status: `COMPLETED`, `FAILED`, `TERMINATED`.
 
-    It is empty if the server no longer knows it, because another workflow runs under the same id.
+    `status` is empty if the server no longer knows it, because another workflow runs under the same id.
     """
 
     status: str = ""

@@ -29,8 +29,8 @@ from ._types import (
 )
 
 RESULT_CHARACTERS = 2000
-"""Characters of a tool's result that subscribers get. Temporal's own reader gets it as an update's result, so
-each such subscriber adds it to history."""
+"""Characters of a tool's result that subscribers get. Temporal's own reader gets the text as an update's
+result, so each such reader adds it to history again."""
 
 INPUT_CHARACTERS = 16_000
 """The same for a tool's input and an interrupt's reason, in JSON.
