@@ -25,7 +25,7 @@ class ChatTelemetry:
     """
 
     key = "strands_temporal_otel"
-    rank = 200  # inside streaming (100): the time that forwarding takes does not count
+    rank = 200  # inside streaming (100), so that the time for forwarding does not count
 
     def __init__(self) -> None:
         self.tracer = trace.get_tracer(_SCOPE)
@@ -55,8 +55,9 @@ class ChatTelemetry:
         events = next(request)
         try:
             while True:
-                # The span is current only for the provider's own code. Across a `yield` it would be current
-                # for the consumer of the events, and a generator may be closed in another context.
+                # The span is current only for the provider's own code. If it stayed current across a `yield`,
+                # it would be current for the consumer of the events. And a generator may be closed in another
+                # context.
                 with trace.use_span(call.span, record_exception=False, set_status_on_exception=False):
                     try:
                         event = await anext(events)
@@ -111,7 +112,7 @@ class _Call:
         """Record the error that ended the attempt."""
         self._common[names.ERROR_TYPE] = _class_name(error)
         self.span.set_attribute(names.ERROR_TYPE, self._common[names.ERROR_TYPE])
-        if isinstance(error, Exception):  # a cancellation is no error
+        if isinstance(error, Exception):  # a cancellation is not an error
             self.span.record_exception(error)
             self.span.set_status(Status(StatusCode.ERROR, str(error)))
 
@@ -138,7 +139,7 @@ class _Call:
 
 
 def _input_tokens(usage: Usage) -> int:
-    """Return the whole prompt's tokens. `inputTokens` includes cached tokens for some providers only."""
+    """Return the tokens of the whole prompt. Only some providers count cached tokens in `inputTokens`."""
     tokens = usage["inputTokens"]
     if tokens + usage["outputTokens"] == usage["totalTokens"]:
         return tokens

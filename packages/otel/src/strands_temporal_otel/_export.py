@@ -1,7 +1,8 @@
 """OTLP export. It starts with a worker or with the first span that ends, and stops with the last worker.
 
 OpenTelemetry's providers are set once per process, and do not restart after a shutdown. Workers come and go.
-So our providers stay, and the parts that hold threads and connections are created again each time.
+So our providers stay, and the parts that hold threads and connections are created anew for each period with
+workers.
 """
 
 import atexit
@@ -21,14 +22,14 @@ from temporalio import workflow
 from temporalio.contrib.opentelemetry import ReplaySafeMeterProvider
 
 CLOSE_SECONDS = 5.0
-"""How long sending the rest may take when the last worker ends. A running collector needs milliseconds; a
-missing one must not hold up the shutdown."""
+"""How long it may take to send the remaining data when the last worker ends. A running collector needs
+milliseconds, and a missing one must not hold up the shutdown."""
 
 _PROTOCOL = "http/protobuf"
 
 
 class SpanExport(SpanProcessor):
-    """Sends ended spans in batches while it is open; a span that ends while it is closed opens it."""
+    """Sends ended spans in batches while it is open. If a span ends while it is closed, it opens."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -49,7 +50,7 @@ class SpanExport(SpanProcessor):
         """Send the rest, for `CLOSE_SECONDS` at most, and end the thread."""
         exporter = self._exporter
         if exporter is not None:
-            give_up = threading.Timer(CLOSE_SECONDS, exporter.shutdown)  # ends its waits between attempts
+            give_up = threading.Timer(CLOSE_SECONDS, exporter.shutdown)  # ends the waits between attempts
             give_up.start()
             self.shutdown()
             give_up.cancel()
@@ -80,8 +81,8 @@ _VIEWS = (
     View(instrument_name="strands.event_loop.*", attribute_keys=set()),
     View(instrument_name="strands.tool.*", attribute_keys={"tool_name"}),
 )
-"""Strands counts each cycle and tool call under its own id. Unfiltered, a worker would keep and send all ids
-forever."""
+"""Remove the ids of cycles and tool calls from Strands' metrics. With them a worker would keep and send a
+time series for each id, forever."""
 
 
 class AgentMeterProvider(ReplaySafeMeterProvider):
@@ -119,7 +120,7 @@ class MetricExport:
 
 
 class _SpanExporter(SpanExporter):
-    """An exporter that may be shut down twice: when it takes too long, and when it is done."""
+    """An exporter that may be shut down twice: by the time limit, and when everything is sent."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self._exporter = exporter
@@ -134,7 +135,7 @@ class _SpanExporter(SpanExporter):
 
 
 class _Reader(PeriodicExportingMetricReader):
-    """A reader that may be shut down twice: the provider also does it when it removes one."""
+    """A reader that may be shut down twice: by us, and by the provider when it removes the reader."""
 
     _was_shut_down = False
 
@@ -146,7 +147,7 @@ class _Reader(PeriodicExportingMetricReader):
 
 @contextmanager
 def _outside_the_sandbox() -> Generator[None]:
-    """Let the block import modules and open files: a workflow may run it, on a worker without our plugin."""
+    """Let the block import modules and open files, even in a workflow on a worker without our plugin."""
     if not workflow.in_workflow():
         yield
         return

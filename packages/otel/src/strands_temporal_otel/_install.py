@@ -22,14 +22,14 @@ Export = SpanExport | MetricExport
 def set_providers() -> None:
     """Set the process's tracer and meter provider, unless the application has set them.
 
-    Strands takes both from OpenTelemetry's globals, so ours must be there. A provider that the application
-    set stays, and exports as the application configured it.
+    Strands takes both from OpenTelemetry's globals, so ours must be there. If the application has set a
+    provider, it is left in place, and exports as the application configured it.
 
     Raises:
         ValueError: If the OTEL_* variables ask for an exporter that we do not have.
     """
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-        exports("traces")  # a wrong variable is an error here, not in a workflow
+        exports("traces")  # so that a wrong variable is an error here, not in a workflow
         trace.set_tracer_provider(AgentTracerProvider())
     if is_unset(metrics.get_meter_provider()):
         exports("metrics")
@@ -66,7 +66,7 @@ def check_providers() -> None:
 
 
 class _Exports:
-    """The exports of the process's providers, as far as these are ours."""
+    """The exports of those of the process's providers that we have set; the application's are not touched."""
 
     def __init__(self) -> None:
         self._open: list[Export] = []
@@ -82,7 +82,7 @@ class _Exports:
             raise
 
     async def close(self) -> None:
-        """Close in parallel, in threads: closing waits for the network, and must not block the event loop."""
+        """Close all in parallel, in threads, because closing waits for the network."""
         exports, self._open = self._open, []
         if exports:
             loop = asyncio.get_running_loop()
@@ -92,7 +92,7 @@ class _Exports:
 
 _exports = _Exports()
 exporting = SharedLifetime(_exports.open, _exports.close)
-"""Shared by all plugins of the process, like the providers. The last worker's end sends the rest."""
+"""Shared by all plugins of the process, like the providers. Sends the rest when the last worker ends."""
 
 
 def is_unset(provider: MeterProvider) -> bool:

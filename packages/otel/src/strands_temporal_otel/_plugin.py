@@ -17,23 +17,23 @@ class OTelPlugin(ComposablePlugin):
     """Record one trace of an agent, from client to provider, and its metrics; send them by OTLP over HTTP.
 
     Put it on the Client (its workers pick it up), on a Worker, or on both. It sets the process's tracer and
-    meter provider, with exporters that the standard `OTEL_*` variables configure. A provider that the
-    application has set stays, with the application's exporters. The trace passes from the client through
-    workflows, activities and MCP servers. The content of people, models and tools is recorded only with
-    `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`.
+    meter provider, with exporters that the standard `OTEL_*` variables configure. If the application has
+    already set one of the two, that one is left in place, with its exporters. The trace passes from the
+    client through workflows, activities and MCP servers. The content of people, models and tools is recorded
+    only with `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`.
 
     Args:
         add_temporal_spans: Whether Temporal's own operations get spans too (`StartWorkflow`, `RunWorkflow`,
-            `RunActivity`, ...). They show retries, and make one trace of a workflow that none of your own
-            spans started.
+            `RunActivity`, ...). They show retries. They also hold a workflow's spans together in one trace if
+            it was started outside of any span of yours.
         instrument_models: Whether the plugin itself records a provider's call: its span and the `gen_ai.*`
-            metrics. Set it to False if the provider has its own instrumentation
-            (`opentelemetry-instrumentation-...`, OpenInference), or each call is recorded twice.
+            metrics. If the provider has its own instrumentation (`opentelemetry-instrumentation-...`,
+            OpenInference), set this to False. Otherwise each call is recorded twice.
 
     Raises:
-        ValueError: When it is added to a Client or Worker: if the `OTEL_*` variables ask for an exporter that
-            it does not have, if the application's tracer provider is not replay-safe, or if temporalio's
-            older `TracingInterceptor` is registered.
+        ValueError: When the plugin is added to a Client or Worker, in three cases: the `OTEL_*` variables ask
+            for an exporter that it does not have, the application's tracer provider is not replay-safe, or
+            temporalio's older `TracingInterceptor` is registered.
     """
 
     def __init__(self, *, add_temporal_spans: bool = True, instrument_models: bool = True) -> None:
@@ -75,11 +75,11 @@ class OTelPlugin(ComposablePlugin):
         await exporting.enter()
 
     async def close(self) -> None:
-        """See base class. Sends the rest if this was the process's last plugin with a worker."""
+        """See base class. Sends the remaining data if no other plugin of the process has a worker."""
         await exporting.leave()
 
     def _outermost(self, interceptors: Any) -> list[Any]:
-        """Put the tracing first, unless it is there: its spans then see the other interceptors' errors."""
+        """Put the tracing first, unless it is there, so that its spans see the other interceptors' errors."""
         return [*interceptors] if _traces(interceptors) else [self._tracing, *interceptors]
 
 

@@ -1,9 +1,10 @@
 """A tracer provider for spans that Strands creates inside a workflow.
 
 `temporalio.contrib.opentelemetry.create_tracer_provider` gives spans the same ids at every replay, and does
-not end spans while replaying. This provider does three more things for an agent. It also exports a span with
-an error that the workflow handled (a tool that failed, a hook that raised). It exports nothing twice if a
-workflow task is tried again. And Strands' spans contain no content unless the environment allows it.
+not end spans while replaying. This provider does three more things for an agent. First, it also exports a
+span with an error that the workflow handled (a tool that failed, a hook that raised). Second, it exports
+nothing twice if a workflow task is tried again. Third, Strands' spans contain no content unless the
+environment allows it.
 """
 
 import asyncio
@@ -191,11 +192,11 @@ class _AgentSpan(Span):
         return self._content or attribute not in CONTENT_ATTRIBUTES
 
     def _is_over(self) -> bool:
-        """Tell whether a span that a workflow started ends for good.
+        """Tell whether the end of a span that a workflow started is final.
 
-        In three cases it does not. The workflow replays or is evicted. The garbage collector ends the span as
-        it closes the generators of an evicted workflow, outside of a workflow or in another one. An error
-        that left the block fails the workflow task, which is tried again.
+        In three cases it is not. The workflow replays or is evicted. Or the garbage collector ends the span
+        while it closes the generators of an evicted workflow, outside of a workflow or in another one. Or an
+        error that left the block fails the workflow task, which is tried again.
         """
         home = self._home and self._home()
         if not workflow.in_workflow() or asyncio.get_running_loop() is not home or _replaying():

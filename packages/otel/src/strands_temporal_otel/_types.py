@@ -64,7 +64,7 @@ _PROVIDERS = {
     "sagemaker": "aws.sagemaker",
     "writer": "writer",
 }
-"""The conventions' names of providers, by Strands' modules for them."""
+"""The conventions' names of providers, by the names of Strands' modules."""
 
 _SETTINGS = {
     "temperature": "gen_ai.request.temperature",
