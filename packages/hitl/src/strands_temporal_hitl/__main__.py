@@ -12,7 +12,7 @@ def run() -> NoReturn:
     code = main()
     try:
         sys.stdout.flush()
-    except BrokenPipeError:  # a pager that was closed; Python would flush again at its exit, and complain
+    except BrokenPipeError:  # the pager was closed; Python would flush again at its exit, and print an error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     sys.exit(code)

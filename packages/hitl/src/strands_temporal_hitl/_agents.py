@@ -1,4 +1,4 @@
-"""Calls agents for `Approvals`, and tells what they pause with."""
+"""Calls agents for `Approvals`, and tells with which interrupts they pause."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Invoked:
     Attributes:
         result: Its result.
         questions: The interrupts that it pauses with, and their subjects; empty if it does not pause.
-        stopped: Whether it was cancelled meanwhile.
+        stopped: Whether the agent was cancelled during the call.
     """
 
     result: Any

@@ -19,10 +19,11 @@ _NO_PLUGIN = "NotFoundError"
 """Type of Temporal's failure when a worker does not have an activity."""
 
 _HEARTBEAT_TIMEOUT = HEARTBEATING_TOOL_DEFAULTS.get("heartbeat_timeout")
-"""The same as for tools: a dead worker is noticed, and the end of the wait cancels a running activity."""
+"""The same as for tools. With it a dead worker is noticed, and a running activity can be cancelled when the
+wait ends."""
 
-# Both activities are retried as long as the agent waits, and end with the wait: nobody may miss a question
-# because a worker or a receiver was down for a night.
+# Both activities are retried as long as the agent waits, and are cancelled when the wait ends. So nobody
+# misses a question because a worker or a receiver was down for a night.
 _SETUP_OPTIONS: ActivityOptions = {
     "start_to_close_timeout": timedelta(seconds=30),
     "heartbeat_timeout": _HEARTBEAT_TIMEOUT,
@@ -42,11 +43,11 @@ class Announcer:
 
     def __init__(self) -> None:
         self._setup: asyncio.Task[Setup] | None = None
-        # A run that continues as new while a question waits hands the attribute on.
+        # A run that continues as new while a question waits passes the attribute on to the next run.
         self._marked = PENDING in workflow.info().typed_search_attributes
 
     async def announce(self, pause: Pause, still_open: Callable[[Pause], list[PendingApproval]]) -> None:
-        """Set the search attribute, and tell each notifier that is not done with the pause.
+        """Set the search attribute, and run each notifier that has not finished for this pause.
 
         The caller cancels it when the wait ends.
         """
@@ -69,10 +70,10 @@ class Announcer:
             workflow.upsert_search_attributes([PENDING.value_unset()])
 
     async def _get_setup(self) -> Setup:
-        """Return what the workers offer. It is asked once: the history keeps the answer for every replay.
+        """Return what the workers offer. They are asked once: the history keeps the answer for every replay.
 
-        The task that asks outlives the pause. A worker that takes over may see a decision and this answer in
-        another order than the previous worker, and must continue in the same way.
+        The task that asks is not cancelled when the pause ends. A worker that takes over may see a decision
+        and this answer in another order than the previous worker, and must still continue in the same way.
         """
         if self._setup is None:
             self._setup = asyncio.create_task(_ask_worker())

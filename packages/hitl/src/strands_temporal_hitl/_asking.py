@@ -1,9 +1,9 @@
 """Queries a workflow until it answers. Runs in the process of an approver.
 
-`WorkflowHandle.query` does not do this. If several queries meet a workflow task, the server lets one of them
-wait and refuses the others. The SDK then retries five times in twelve seconds. If readers of a stream query
-the same workflow, that is not often enough. The SDK also raises ValueError if the workflow is paused
-(temporalio 1.35).
+`WorkflowHandle.query` does not do this. If several queries arrive during a workflow task, the server lets one
+of them wait and refuses the others. The SDK retries a refused query five times in twelve seconds. That is not
+often enough if readers of a stream query the same workflow. The SDK also raises ValueError if the workflow is
+paused (temporalio 1.35).
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 T = TypeVar("T")
 
-_QUERY_SECONDS = 3.0  # time-out of the first query; one that reaches a worker as it ends is lost
+_QUERY_SECONDS = 3.0  # time-out of the first query; a query to a worker that is ending is lost
 _PAUSE = 0.1  # seconds between two calls, about
 _TIMED_OUT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 _TRANSIENT = (
@@ -86,13 +86,13 @@ async def ask(
         query: Name of the query.
         args: Its arguments.
         type_: Type of the answer.
-        closed: Whether to ask it even if it has ended.
+        closed: Whether to ask the workflow even if it has ended.
         timeout: How long to ask.
 
     Raises:
         QueryRejectedError: If it is paused, or has ended.
         WorkflowQueryFailedError: If the query fails in the workflow.
-        RPCError: If nobody answered in time, or the server refuses.
+        RPCError: If no worker answered in time, or the server refuses.
         Exception: If the data converter fails.
     """
     context = WorkflowSerializationContext(namespace=client.namespace, workflow_id=execution.workflow_id)

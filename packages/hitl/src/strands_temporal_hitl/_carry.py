@@ -17,7 +17,7 @@ CARRY_VERSION = 1
 
 INPUT_LIMIT = 2_050_000
 """Bytes that the carries of approvals and agents may have together. The server ends a workflow whose input is
-above 2 MiB (2,097,152 bytes); the rest is for the user's own values."""
+above 2 MiB (2,097,152 bytes). What lies between is for the user's own values."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def unpack(carry: object) -> Carried:
 
 
 def _size(agent_carries: Sequence[object]) -> int:
-    """Return the size of the agents' carries in bytes; that of the largest possible one if none is given."""
+    """Return the bytes of the agents' carries. If none is given, return those of the largest possible one."""
     for other in agent_carries:
         if not isinstance(other, AgentCarry):
             raise AgentTypeError(

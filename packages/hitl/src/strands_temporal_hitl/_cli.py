@@ -132,7 +132,7 @@ def _data_converter(options: argparse.Namespace, namespace: str) -> DataConverte
     endpoint, auth = options.codec_endpoint, options.codec_auth
     if auth and not endpoint and not os.environ.get("TEMPORAL_CODEC_ENDPOINT"):
         raise ValueError("--codec-auth is for a codec endpoint, and --codec-endpoint is not given")
-    if not options.data_converter:  # which may have a codec of its own
+    if not options.data_converter:  # a converter may have a codec of its own
         endpoint = endpoint or os.environ.get("TEMPORAL_CODEC_ENDPOINT")
     return data_converter(
         options.data_converter, endpoint, auth or os.environ.get("TEMPORAL_CODEC_AUTH"), namespace
@@ -177,7 +177,7 @@ async def _decide(approvals: ApprovalsClient, options: argparse.Namespace) -> No
 
 
 async def _confirm(pending: PendingApproval, verdict: str) -> None:
-    """Ask for confirmation if no question was named: it may not be the one that the person looked at."""
+    """Ask for confirmation if no question was named: another one than the person looked at may wait."""
     _say_pending(pending)
     sys.stdout.write(f"{verdict.capitalize()}? [y/N] ")
     sys.stdout.flush()
@@ -202,7 +202,8 @@ def _chosen(waiting: list[PendingApproval], options: argparse.Namespace) -> Pend
 def typed_value(text: str) -> Any:
     """Return the JSON value that was typed, or plain words as text.
 
-    A decision is final, and a text that looks like JSON but is not was mistyped, or mangled by a shell.
+    A text that looks like JSON but is not is refused: it was mistyped, or changed by a shell, and a decision
+    is final.
 
     Raises:
         ValueError: If the text looks like JSON but is not, is empty, or is null.
@@ -275,5 +276,5 @@ def _say(line: str) -> None:
 
 
 def _plain(text: str) -> str:
-    """Escape terminal control characters: a model wrote some of `text`, and a person decides by it."""
+    """Escape terminal control characters. A model wrote parts of `text`, and a person decides by it."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)

@@ -120,7 +120,7 @@ def _imported(path: str) -> DataConverter:
             f"--data-converter {path!r} is not MODULE:ATTRIBUTE, as in my_company.temporal:data_converter"
         )
     here = str(Path.cwd())
-    if here not in sys.path:  # an installed command does not look there otherwise
+    if here not in sys.path:  # an installed command does not look there by itself
         sys.path.insert(0, here)
     try:
         value: object = importlib.import_module(module)

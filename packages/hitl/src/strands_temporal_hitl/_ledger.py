@@ -1,7 +1,7 @@
 """The ledger of one workflow: its questions, and the decisions on them.
 
-It makes no calls to Temporal. Times are arguments, so that the same calls, in a replay too, give the same
-ledger.
+It makes no calls to Temporal, and times are arguments. So the same calls give the same ledger, also in a
+replay.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ class Ledger:
         self._answers = {r.id: r for r in self.state.records if r.outcome != "refused"}
         questions = [question for pause in self.state.pauses for question in pause.questions]
         self._open = {q.pending.id: q for q in questions if q.pending.id not in self._answers}
-        # Pauses that no `Approvals.run` works on: from an earlier run, or given back by `release`.
+        # Pauses that no `Approvals.run` works on now: from an earlier run, or given back by `release`.
         self._unclaimed = list(self.state.pauses)
 
     @property
@@ -75,17 +75,17 @@ class Ledger:
         granted: Sequence[Granted] = (),
         strict: Callable[[], bool] = lambda: True,
     ) -> Pause:
-        """Open a question for each interrupt, and decide those that have an early decision.
+        """Open a question for each interrupt. Decide the questions for which an early decision has come.
 
         Args:
             agent_id: Id of the agent that asks.
-            interrupts: The interrupts, and what they are about.
+            interrupts: The interrupts and their subjects.
             now: The time.
             deadline: How long the questions wait.
             run_id: The workflow's run.
             granted: The calls that people let happen earlier in this turn.
-            strict: Returns whether an early decision must fit the call that is shown now. Called only if the
-                decision does not fit that call, but fits the one that earlier releases showed.
+            strict: Returns whether an early decision must match the call that is shown now. Called only if
+                the decision does not match that call, but matches the one that earlier releases showed.
         """
         until = None if deadline is None else (now + deadline).isoformat()
         asked = [self._question(i, about, now.isoformat(), until) for i, about in interrupts]
@@ -100,7 +100,7 @@ class Ledger:
         return pause
 
     def claim(self, agent_id: str, interrupt_ids: Collection[str]) -> Pause | None:
-        """Claim the pause of an agent that waits with these interrupts, if nobody works on it."""
+        """Claim the pause of an agent that waits with these interrupts; None if there is none to claim."""
         for pause in self._unclaimed:
             if pause.agent_id == agent_id and pause.interrupt_ids <= set(interrupt_ids):
                 self._unclaimed.remove(pause)
@@ -154,7 +154,7 @@ class Ledger:
     def decide(
         self, value: Any, now: datetime, update_id: str | None, *, seen: bool = False
     ) -> ApprovalRecord:
-        """Take the decision in `value` and return its record; for an early one, the record so far.
+        """Take the decision in `value` and return its record. For an early decision it is a preliminary one.
 
         Args:
             value: The decision.
@@ -281,7 +281,7 @@ def _misfit(decision: Decision, digest: str | None) -> str | None:
     """Return why an early decision does not count for a call with this digest; None if it does."""
     if not _digest_matches(decision, digest):
         return "Given for other arguments than those that were asked about"
-    # It would let a tool run with whatever arguments the model chooses.
+    # Such a decision would let a tool run with whatever arguments the model chooses.
     if decision.digest is None and digest is not None and decision.verdict != "reject":
         return "Given without a digest, before anybody could see the arguments"
     return None

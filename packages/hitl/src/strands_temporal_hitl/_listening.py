@@ -15,8 +15,9 @@ from ._types import as_json
 class Listener:
     """Follows the events of one agent, or of the nodes of a graph or swarm, during a call.
 
-    The result does not say which call an interrupt belongs to, and an interrupt's id must not be parsed. For
-    the questions of sub-agents, the agent's own middleware does this (`_watch.py`).
+    The agent's result does not say to which call an interrupt belongs, and an interrupt's id must not be
+    parsed. For the questions of a sub-agent, the middleware of the agent that calls it does this work
+    (`_watch.py`).
 
     Args:
         turn: The turn.
@@ -50,7 +51,7 @@ class Listener:
         return known or (watch.asked() if watch else Asked())
 
     def ending(self, interrupt_id: str) -> Asked:
-        """Return the subject of an interrupt that the agent's caller passes on with a prefixed id."""
+        """Return the subject of an interrupt to whose id the agent's caller has added a prefix."""
         fitting = [each for each in self._asked if interrupt_id.endswith(each)]
         return self.about(max(fitting, key=len, default=interrupt_id))
 

@@ -15,9 +15,9 @@ class HITLPlugin(ComposablePlugin):
 
     Put it beside `strands_temporal.StrandsPlugin`. `Approvals` work without it: clients can decide, and list
     workflows by type. With it, workflows that wait for a person carry the search attribute
-    `StrandsApprovals`, by which `ApprovalsClient` lists them all, and notifiers tell people of each pause.
-    The worker looks up the attribute when it starts. If the server does not know it and does not let it be
-    registered, workflows do without.
+    `StrandsApprovals`, by which `ApprovalsClient` lists them all. Notifiers tell people of each pause. The
+    worker looks up the attribute when it starts. If the server neither knows it nor lets it be registered,
+    workflows do not set it.
 
     Args:
         notifiers: Factories of notifiers by name, each called when its notifier is first used:
@@ -49,7 +49,7 @@ class HITLPlugin(ComposablePlugin):
         )
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
-        """See base class. Looks up the search attribute too; the worker does not wait for that."""
+        """See base class. Also starts to look up the search attribute; the worker does not wait for that."""
 
         async def look_up_and_run(worker: Worker) -> None:
             self._hitl.look_up(worker.client)

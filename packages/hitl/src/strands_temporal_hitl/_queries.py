@@ -1,4 +1,4 @@
-"""Queries of one workflow's approvals, and the words for why one cannot be asked."""
+"""Queries a workflow's approvals. If it cannot be asked, the error says why."""
 
 import contextlib
 import shlex
@@ -47,7 +47,7 @@ class ApprovalQueries:
             query: The query.
             type_: Type of the answer.
             args: The query's arguments.
-            closed: Whether to ask a workflow that has ended too.
+            closed: Whether to ask the workflow even if it has ended.
 
         Raises:
             ApprovalsUnreachableError: If there is no answer. The message says why.

@@ -1,4 +1,4 @@
-"""What people see of a question: digests of what they decide on, and texts that fit into a query's answer."""
+"""What people get to see: digests of calls, and questions and records that fit into a query's answer."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from typing import Any
 
 from ._types import ApprovalRecord, PendingApproval, ShownCall
 
-_SHOWN = 500_000  # characters of JSON; the server accepts 2 MiB, and warns above 512 KiB
+_SHOWN = 500_000  # characters of JSON; the server accepts 2 MiB, but warns above 512 KiB
 
 
 def digest_of(tool: str, arguments: Any) -> str:
@@ -23,10 +23,10 @@ def digest_of_calls(calls: Sequence[ShownCall]) -> str:
 
 
 def shown(pending: list[PendingApproval]) -> list[PendingApproval]:
-    """Return questions in a size that can be sent: very large texts and arguments are cut, as text.
+    """Return questions in a size that can be sent: of a very large value only the beginning, as text.
 
-    A question may hold a tool's arguments twice (`HumanInTheLoop` asks with a copy), which can be more than
-    the server accepts. The digest is that of the whole arguments.
+    A question may hold a tool's arguments twice, because `HumanInTheLoop` asks with a copy of them. That can
+    be more than the server accepts. The digest is still that of the whole arguments.
     """
     if len(json.dumps([asdict(each) for each in pending])) <= _SHOWN:
         return pending
@@ -44,7 +44,7 @@ def shown(pending: list[PendingApproval]) -> list[PendingApproval]:
 
 
 def page_of(records: Sequence[ApprovalRecord], start: int) -> list[ApprovalRecord]:
-    """Return the records from `start` on, as many as one answer holds, with very large texts cut."""
+    """Return the records from `start` on, as many as fit into one answer. Very large texts are cut."""
     page: list[ApprovalRecord] = []
     size = 0
     for record in map(_shortened, records[start:]):

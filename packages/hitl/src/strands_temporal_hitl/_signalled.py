@@ -1,7 +1,7 @@
 """Takes decisions by signal when the run has no room for another update. Runs in the workflow.
 
 The server (1.32) allows ten updates in progress in one run. Ten chat turns that wait for a person, or ten of
-temporalio's own stream readers, would block the decision that they wait for.
+temporalio's own stream readers, take all this room, so that the person's decision could not come in.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from ._types import ANSWER_QUERY, DECIDE_SIGNAL, Answer
 _KEPT = 100  # of the latest refusals
 
 _TAKEN = "strands-temporal-hitl-taken"
-"""Prefix of patch ids, one per decision: a replay takes the same decisions as the first execution."""
+"""Prefix of patch ids, one per decision, so that a replay takes the same decisions as the first run."""
 
 
 class SignalledDecisions:
@@ -35,7 +35,7 @@ class SignalledDecisions:
         workflow.set_query_handler(ANSWER_QUERY, self._answer)
 
     def _decide(self, *given: Any) -> None:
-        """Take a decision. Raises nothing: an error would end the workflow, or fail its task forever."""
+        """Take a decision. Raises nothing: an error would end the run, or fail its workflow task forever."""
         message = cast("Mapping[str, Any]", given[0]) if given and isinstance(given[0], Mapping) else {}
         request = message.get("request")
         if not isinstance(request, str) or self._ledger.record_of(request):

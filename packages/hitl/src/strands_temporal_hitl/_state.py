@@ -7,18 +7,19 @@ from typing import Any, TypeAlias
 from ._types import ApprovalRecord, Decision, PendingApproval
 
 Place: TypeAlias = tuple[str, ...]
-"""The path to a call: the nodes of graphs and swarms, then the ids of the calls from the outermost to it."""
+"""The path to a call: the nodes of graphs and swarms, then the ids of the calls around it, outermost first,
+and its own id."""
 
 
 @dataclass(frozen=True)
 class Granted:
-    """A call that a person let happen. Only this call may then run at its place.
+    """A call that a person let happen. At its place only this call may run.
 
     Attributes:
         place: Its place.
         tool: The tool that was shown.
         arguments: The arguments that were shown.
-        written: The value that the person answered, if any. The call's arguments may change to it.
+        written: The person's answer, if it was a value. The call's arguments may be changed to this value.
     """
 
     place: list[str]
@@ -56,7 +57,7 @@ class Pause:
     Attributes:
         agent_id: Strands' id of the agent.
         questions: The questions, including decided ones.
-        notice_id: Id of the notices about it, the same in every run.
+        notice_id: Id of the notices about the pause, the same in every run.
         told: Names of the notifiers that have finished, with or without success. They do not run again.
         granted: The calls that people let happen earlier in the same turn.
     """
@@ -80,7 +81,7 @@ class Pause:
 
 @dataclass(frozen=True)
 class EarlyDecision:
-    """A decision that came before its question, and the record that answered it."""
+    """A decision that came before its question, and the record that was returned for it."""
 
     decision: Decision
     record: ApprovalRecord
@@ -88,7 +89,7 @@ class EarlyDecision:
 
 @dataclass
 class LedgerState:
-    """The whole state of a ledger, in JSON values, for the next run of a workflow too.
+    """The whole state of a ledger, in JSON values, so that the next run of a workflow can take it over.
 
     Attributes:
         records: The audit trail, in the order of the decisions.

@@ -1,4 +1,4 @@
-"""What people decided in one turn of an agent, across its pauses."""
+"""The decisions of people in one turn of an agent, over all its pauses."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ._watch import Watch
 
 CHANGED = "changed call"
-"""Prefix of the names of questions about a call that is not the one that a person let happen."""
+"""Prefix of the names of questions about a call that has changed since a person let it happen."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Asked:
         calls: All calls of a message, if it is about all of them.
         places: The places of these calls.
         tool_use_id: Id of the call.
-        former_digest: The digest to which earlier releases bound a decision: that of the agent's own call, as
-            the model made it.
+        former_digest: The digest to which earlier releases bound a decision: the digest of the agent's own
+            call, as the model made it.
     """
 
     agent: str = ""
@@ -44,7 +44,8 @@ class Turn:
     """The decisions in one turn of an agent, a graph or a swarm, by the places of the calls.
 
     Args:
-        granted: The calls that people let happen earlier in the turn, in a previous run of the workflow.
+        granted: The calls that people let happen earlier in this turn, if the turn began in a previous run of
+            the workflow.
     """
 
     def __init__(self, granted: list[Granted]) -> None:
@@ -69,11 +70,11 @@ class Turn:
             return
         pending = question.pending
         calls = pending.calls or [ShownCall(pending.tool or "", pending.arguments)]
-        for place, call in zip(question.places, calls, strict=False):  # a question may be about no call
+        for place, call in zip(question.places, calls, strict=False):  # some questions are about no call
             self._granted[tuple(place)] = Granted(place, call.tool, call.arguments, written)
 
     def exceeded(self, place: Place, call: ShownCall) -> Granted | None:
-        """Return the call that a person let happen at `place`, if `call` is a different one."""
+        """Return the call that a person let happen at `place` if `call` is a different one, else None."""
         granted = self._granted.get(place)
         if granted is None or _same([granted.tool, granted.arguments], [call.tool, call.arguments]):
             return None
@@ -88,14 +89,15 @@ class Turn:
 
 
 def _same(one: Any, other: Any) -> bool:
-    return digest_of("", one) == digest_of("", other)  # as JSON text: in Python, 1 == True
+    return digest_of("", one) == digest_of("", other)  # compared as JSON text, because in Python 1 == True
 
 
 def _is_written(granted: Granted, call: ShownCall) -> bool:
-    """Tell whether only the person's own answer changed a call. They need not be asked about it again then.
+    """Tell whether a call differs from the granted one only by what the person answered.
 
-    An answer that is an object gives arguments by its keys. Another value is an argument itself, except true
-    and false, which say too little.
+    If it does, the person need not be asked again. An answer that is an object must contain each changed
+    argument under its name. Any other answer must equal each changed argument. True and false never do: too
+    many arguments have these values.
     """
     written, before, after = granted.written, granted.arguments, call.arguments
     if written is None or granted.tool != call.tool:

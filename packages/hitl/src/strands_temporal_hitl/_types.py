@@ -1,8 +1,7 @@
 """Values that cross between a workflow, its approvers and its activities, and the names that all sides use.
 
-Frozen dataclasses of JSON values, times as ISO 8601 text in UTC: they decode with the pydantic converter and
-with the SDK's default one, so that an approver's client needs no plugin. Fields are only added, with
-defaults.
+Frozen dataclasses of JSON values; times are ISO 8601 text in UTC. They decode with the pydantic converter and
+with the SDK's default one, so an approver's client needs no plugin. Fields are only added, with defaults.
 """
 
 import json
@@ -18,14 +17,14 @@ DECIDE_UPDATE = "decide_approval"
 """Update that takes a `Decision` (as a JSON object) and returns its `ApprovalRecord`."""
 
 DECIDE_SIGNAL = "decide_approval_by_signal"
-"""Signal that takes `{"decision": ..., "request": id}`, for a run that has no room for another update.
+"""Signal for a run that has no room for another update. It takes `{"decision": ..., "request": id}`.
 
 The server allows ten updates in progress in one run (chat turns that wait for people, readers that poll by
 update), and two thousand in all.
 """
 
 ANSWER_QUERY = "approval_answer"
-"""Query that takes the id of such a request and returns its `Answer`, which is empty until there is one."""
+"""Query that takes the id of such a request and returns its `Answer`, which is empty while there is none."""
 
 PENDING_QUERY = "pending_approvals"
 """Query that returns the `PendingApproval`s of a workflow, oldest first."""
@@ -65,7 +64,7 @@ class ShownCall:
 
     Attributes:
         tool: Name of the tool that runs.
-        arguments: Its arguments; if they are too large to send, their beginning as text.
+        arguments: The tool's arguments; if they are too large to send, their beginning as text.
         agent: Name of the agent that calls it; for a node of a graph or swarm, the node's id.
     """
 
@@ -85,8 +84,10 @@ class PendingApproval:
         question: The interrupt's `reason`; as text if it is not JSON.
         tool: Name of the tool that will run; None if the interrupt does not belong to a single tool call. For
             a sub-agent's call, it is the sub-agent's tool.
-        arguments: The arguments that it will run with; if too large to send, their beginning as text.
-        digest: Digest of tool and arguments (see `digest_of`), or of all `calls`; None without either.
+        arguments: The arguments with which the tool will run; if they are too large to send, their beginning
+            as text.
+        digest: Digest of tool and arguments (see `digest_of`), or of all `calls`; None if the question is
+            about no call.
         asked_at: When the agent paused.
         deadline: When the question is rejected automatically; None if never.
         agent: Name of the agent that asks; for a node of a graph or swarm, the node's id.
@@ -116,7 +117,7 @@ class ApprovalRecord:
         name: The interrupt's name.
         outcome: "approved", "rejected" or "responded" by a person; "expired" at the deadline, which counts as
             a rejection; "withdrawn" when the agent was stopped or cancelled before an answer; "refused" when
-            an early decision did not fit the question, which then still waits.
+            an early decision did not fit the question, which still waits for another one.
         by: Who decided, as stated in the decision; "" if nobody did.
         reason: Why, as stated in the decision.
         at: When the decision arrived.
@@ -155,7 +156,8 @@ class Decision:
             authenticate people first.
         reason: Why. The model also reads the reason of a rejection.
         response: With "respond": the value that Strands gets, not None.
-        digest: Digest of the call that the person saw. If another call waits, the decision is refused.
+        digest: Digest of the call that the person saw. If the waiting call is another one, the decision is
+            refused.
         early: Whether to keep the decision if the question was not asked yet.
     """
 
@@ -205,8 +207,8 @@ class Answer:
     """The answer to a decision that came by signal.
 
     Attributes:
-        record: The decision's record, if it was taken.
-        refused: Why it was refused, if it was.
+        record: The decision's record, if the decision was taken.
+        refused: Why the decision was refused, if it was.
         kind: The same as `ApprovalRefusedError.kind`.
     """
 
@@ -233,10 +235,11 @@ class ApprovalNotice:
     """Tells a notifier that an agent paused.
 
     Attributes:
-        id: The notice's id, the same for each retry, also in a later run of the workflow.
+        id: The notice's id. It is the same for each retry, also in a later run of the workflow.
         namespace: Temporal namespace of the workflow.
         workflow_id: The workflow to decide in.
-        run_id: Its run when this was sent. It may continue in another run, so decide by the workflow's id.
+        run_id: The workflow's run when the notice was sent. The workflow may continue in another run, so
+            decide by the workflow's id.
         workflow_type: Its type.
         pending: The questions that were asked together and still wait.
     """
@@ -250,7 +253,7 @@ class ApprovalNotice:
 
 
 def as_json(value: Any) -> Any:
-    """Return a copy of `value` that every converter can carry; as text if it is not JSON."""
+    """Return a copy of `value` that every converter can carry. If `value` is not JSON, the copy is text."""
     if _wire_fault(value):
         return utf8_text(str(value))
     return json.loads(json.dumps(value))

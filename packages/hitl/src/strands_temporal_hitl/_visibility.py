@@ -19,20 +19,20 @@ logger = logging.getLogger(__name__)
 WAITING = f"{PENDING.name} = '{IS_PENDING}'"
 """Visibility query for workflows that wait for a person."""
 
-# Codes that mean no. Any other one (the server is busy, or restarts) means nothing, and is worth a retry.
+# Codes that mean "no". Any other code (the server is busy, or restarts) is not an answer: try again.
 _NO = (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNIMPLEMENTED)
 _KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
 _ABSENT = IndexedValueType.INDEXED_VALUE_TYPE_UNSPECIFIED
-_TRIES = 50  # a fresh attribute is known at once or within a second
+_TRIES = 50  # a new attribute is known at once or within a second
 _PAUSE = 0.1  # seconds between tries
 
 
 async def is_known(client: Client) -> bool:
     """Tell whether the server knows the search attribute in the client's namespace, as a Keyword.
 
-    Sends a visibility query that names it. This works on any kind of server, for anyone who may list
-    workflows. Before that it asks for the attribute's type, where that is allowed: a server may answer the
-    query for an Int too.
+    Asks for the attribute's type if that is allowed, because a server may answer the query below for an Int
+    as well. Then sends a visibility query that names the attribute. This works on any kind of server, for
+    anyone who may list workflows.
 
     Raises:
         RPCError: If the server cannot answer now.

@@ -1,4 +1,4 @@
-"""Watches an agent's calls at any depth: what people are shown, and whether the same call then runs."""
+"""Watches an agent's calls at any depth: shows them to people, and checks that the same call runs."""
 
 import json
 from collections.abc import AsyncGenerator, Mapping
@@ -35,7 +35,7 @@ BINDS_WHAT_RUNS = "strands-temporal-hitl-binds-what-runs"
 
 _BACKGROUND_CHOICE = "_background_execution"
 """Argument with which a model asks for a background task. Strands removes it before the tool runs (1.62:
-background_tasks/_background_tasks.py:38), and no tool may then have an argument of that name."""
+background_tasks/_background_tasks.py:38). While it is in use, no tool may have an argument of that name."""
 
 
 class Watches:
@@ -82,7 +82,7 @@ class Watch:
         turn: The agent's current turn.
         place: The place at which it was called.
         outer: The calls that led to it.
-        name: Its name for people.
+        name: The agent's name, as people see it.
     """
 
     def __init__(self, watches: Watches, agent: Agent) -> None:
@@ -111,7 +111,7 @@ class Watch:
         return self._ids.get(tool_use_id, tool_use_id)
 
     def raised(self, interrupt_id: str) -> Asked | None:
-        """Return the subject of an interrupt that a tool or a sub-agent has raised, if it did."""
+        """Return the subject of an interrupt that a tool or a sub-agent has raised; None for any other."""
         return self._raised.get(interrupt_id)
 
     def asked_by(self, use: ToolUse) -> Asked:
@@ -121,13 +121,13 @@ class Watch:
         return Asked(self.name, self.outer, call, places=[(*self.place, own)], tool_use_id=own)
 
     def asked(self) -> Asked:
-        """Return the subject of a question that is not raised at a call: the calls of the message, if any."""
+        """Return the subject of a question that is about no single call: all calls of the message, if any."""
         ids = list(self._message)
         calls = [self._message[each] for each in ids]
         return Asked(self.name, self.outer, calls=calls, places=[(*self.place, each) for each in ids])
 
     def end_waiting(self) -> None:
-        """Make the agent stop waiting for people, if it does: the turn is over."""
+        """Make the agent stop waiting for people, if it waits: the turn is over."""
         agent = self._agent()
         if agent is not None:
             end_waiting(agent)
@@ -152,7 +152,7 @@ class Watch:
     def _about_to_call(self, event: BeforeToolCallEvent) -> None:
         own, selected, name = self._begun.pop(id(event))
         use, tool = event.tool_use, event.selected_tool
-        if tool is selected and use["name"] != name:  # Strands then takes the tool of the new name
+        if tool is selected and use["name"] != name:  # a hook renamed it: Strands takes the new name's tool
             tool = event.agent.tool_registry.registry.get(use["name"])
         self._ids[use["toolUseId"]] = own
         self._calls[own] = self._shown(tool.tool_name if tool else use["name"], use["input"], tool)
@@ -169,7 +169,7 @@ class Watch:
         self._message = {}
 
     async def _guard(self, context: ExecuteToolContext, next_fn: Any) -> AsyncGenerator[Any, None]:
-        """Let a call run if it is the granted one, or if none was granted. Otherwise ask about it again."""
+        """Let a call run, unless another call was granted at its place. In that case ask about it again."""
         use, tool = context.tool_use, context.tool
         own = self.own_id(use["toolUseId"])
         call = self._shown(tool.tool_name if tool else use["name"], use["input"], tool)
@@ -190,15 +190,15 @@ class Watch:
             async for event in next_fn(context):
                 self._hear(event, use, listener)
                 yield event
-        except InterruptException as error:  # for a background task, nothing else tells which call asks
+        except InterruptException as error:  # for a background task only this tells which call asks
             self._raised[error.interrupt.id] = self.asked_by(use)
             raise
 
     def _hear(self, event: Any, use: ToolUse, inner: Listener | None) -> None:
         """Note what a tool asks or, if the tool is an agent, what that agent asks.
 
-        It must see the events here. Strands later unwraps those of a delegate, and the parent's stream no
-        longer shows which call they belong to.
+        The events must be read here. Strands later unwraps those of a delegate, and in the parent's stream
+        nobody can see to which call they belong.
         """
         if "tool_interrupt_event" in event:
             for interrupt in event["tool_interrupt_event"]["interrupts"]:

@@ -29,7 +29,7 @@ class Notifier(Protocol):
     async def notify(self, notice: ApprovalNotice) -> None:
         """Deliver the notice.
 
-        If it raises, it is retried with the same notice as long as the agent waits. A non-retryable
+        If this raises, it is called again with the same notice, as long as the agent waits. A non-retryable
         `ApplicationError` ends the retries.
         """
         ...
@@ -44,11 +44,11 @@ class WebhookNotifier:
 
     The body is `{"type": "approval.pending", ...}` with the fields of `ApprovalNotice`, arguments of the tool
     calls included. The headers are those of Standard Webhooks (https://www.standardwebhooks.com):
-    `webhook-id`, the same at each retry, `webhook-timestamp` and, with a secret, `webhook-signature`: `v1,`
-    and the base64 HMAC-SHA256 of `id.timestamp.body`.
+    `webhook-id` (the same at each retry), `webhook-timestamp` and, with a secret, `webhook-signature`. The
+    signature is `v1,` and the base64 HMAC-SHA256 of `id.timestamp.body`.
 
-    Server errors, throttling, time-outs and lost connections are retried. All other answers are final,
-    including redirects.
+    Server errors, throttling, time-outs and lost connections are retried. Any other answer is final, also a
+    redirect.
 
     Args:
         url: Where to post, http or https.

@@ -1,7 +1,7 @@
 """Lists and describes workflows, including paused ones.
 
-temporalio 1.35's own list and describe raise ValueError for a workflow that an operator has paused
-(server 1.32 and later, `temporal workflow pause`): its enumeration lacks that status.
+temporalio 1.35's own list and describe raise ValueError for a workflow that an operator has paused (server
+1.32 and later, `temporal workflow pause`), because temporalio's enumeration lacks that status.
 """
 
 from collections.abc import AsyncIterator
@@ -74,7 +74,7 @@ async def open_workflows(client: Client, query: str) -> AsyncIterator[ListedWork
 
 
 def quoted(text: str) -> str:
-    """Quote a text for a visibility query. The server would not find non-ASCII text with JSON's escapes."""
+    """Quote a text for a visibility query. Not by `json.dumps`: its escapes hide non-ASCII text."""
     escaped = text.replace("\\", "\\\\").replace("'", "''")
     return f"'{escaped}'"
 
