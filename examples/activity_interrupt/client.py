@@ -32,7 +32,7 @@ async def main(prompt: str) -> None:
         try:
             for pending in await approvals.pending(handle.id):
                 await ask(approvals, handle.id, pending)
-        except ApprovalsUnreachableError as error:  # no worker at the moment: nothing is lost, so ask again
+        except ApprovalsUnreachableError as error:  # no worker runs now: nothing is lost, so ask again
             print(f"({error})", flush=True)
         except ApprovalsEndedError as error:  # it ended without the answer
             print(f"({error})", flush=True)

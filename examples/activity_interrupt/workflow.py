@@ -21,7 +21,7 @@ async def delete_thing(name: str, tool_context: ToolContext) -> str:
         name: The thing's name.
         tool_context: Given by strands-temporal; the model does not see it.
     """
-    # The activity runs again from its start once there is an answer, so ask before doing anything.
+    # When there is an answer, the activity runs again from its start. So ask before doing anything.
     if tool_context.interrupt("approval", reason=f"Delete the protected resource {name!r}?") is not True:
         return f"{name} was kept"
     return f"deleted {name}"

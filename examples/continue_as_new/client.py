@@ -56,12 +56,12 @@ async def next_run(client: Client, chat_id: str) -> None:
     run_id = (await client.get_workflow_handle(chat_id).describe()).run_id
     run = client.get_workflow_handle_for(ChatWorkflow.run, chat_id, run_id=run_id)
     await run.signal(ChatWorkflow.move_on)
-    with contextlib.suppress(WorkflowContinuedAsNewError):  # waits for this run only, not for its successors
+    with contextlib.suppress(WorkflowContinuedAsNewError):  # waits only for this run, not for the next one
         await run.result(follow_runs=False)
 
 
 async def turn(chat: WorkflowHandle[ChatWorkflow, None], question: str, update_id: str) -> None:
-    """Send one turn and print the answer. A repeated id is the same turn, in any run."""
+    """Send one turn and print the answer. A repeated id means the same turn, in any run."""
     try:
         answer = await chat.execute_update(ChatWorkflow.turn, question, id=update_id)
     except WorkflowUpdateFailedError as error:

@@ -1,4 +1,4 @@
-"""An endless chat. When its history grows long, it continues in a new run with all that the agent knows."""
+"""An endless chat. When its history grows long, it continues in a new run, with the agent's carry."""
 
 import asyncio
 from dataclasses import dataclass, field

@@ -46,7 +46,7 @@ class _Chat:
         self._conversation = conversation
         self._listener = Listener(screen, AgentStream(conversation.client, conversation.handle.id))
         self._typed = _typed_lines()
-        self._later: deque[str | None] = deque()  # typed while an answer was on its way
+        self._later: deque[str | None] = deque()  # lines that were typed during an answer
 
     async def run(self) -> None:
         while (line := await self._next_line()) not in (None, "/quit"):
@@ -108,7 +108,7 @@ class _Chat:
             self._screen.note(f"The call ended before the kill; {worker.name} interrupted nothing.")
 
     async def _listen(self, turn: "asyncio.Task[Answer]", asked: float) -> None:
-        """Wait for the answer, and hear a `/kill` meanwhile. Other lines wait for their turn."""
+        """Wait for the answer. Obey a `/kill` meanwhile; other lines wait until the answer is there."""
         while not turn.done():
             line = asyncio.create_task(self._typed.get())
             async with self._screen.waiting("thinking"):

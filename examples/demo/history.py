@@ -9,9 +9,9 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import DataConverter
 
 MODEL_ACTIVITIES = frozenset({"invoke_model", "invoke_model_streaming"})
-"""Activity types of a model call; they are also what the Web UI shows."""
+"""Activity types of a model call, as the Web UI shows them."""
 
-_TURN = "turn"  # the chat's update; readers of its stream send other updates
+_TURN = "turn"  # the name of the chat's update; readers of its stream send other updates
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class ModelCallRecord:
 
     Attributes:
         event_id: Number of the event that scheduled it.
-        question: The turn it belongs to.
+        question: The question of the turn it belongs to.
         worker: Identity of the worker that completed it.
-        attempt: Which attempt that was; 1 when nothing went wrong.
+        attempt: Number of the completed attempt; 1 if nothing went wrong.
         seconds: Duration of that attempt.
         failure: Why the previous attempt failed, or an empty text.
     """

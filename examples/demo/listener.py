@@ -35,7 +35,7 @@ class Listener:
         self.spoke = asyncio.Event()
         self._screen = screen
         self._stream = stream
-        self._behind = 0  # turns asked minus turn ends read: each turn has exactly one end
+        self._behind = 0  # number of turns asked minus turn ends read
         self._call = ""
 
     @asynccontextmanager
@@ -50,13 +50,13 @@ class Listener:
             reader.cancel()
             await asyncio.wait([reader], timeout=_CANCEL_TIMEOUT)
             if reader.done() and not reader.cancelled():
-                reader.exception()  # already handled: `catch_up` has shown it, or the turn failed
+                reader.exception()  # already known: `catch_up` has shown it, or the turn failed
 
     async def catch_up(self, reader: "asyncio.Task[None]") -> None:
         """Wait briefly for the rest of an answered turn."""
         await asyncio.wait([reader], timeout=_LAG)
         if reader.done() and (error := reader.exception()):
-            # Any error will do: the answer is there, and the screen shows the part that was not heard.
+            # Whatever the error is, the answer is there, and the screen shows the part that was not heard.
             self._screen.note(f"(The stream cannot be read: {error or type(error).__name__})")
 
     async def _read(self) -> None:

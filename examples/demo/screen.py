@@ -54,7 +54,7 @@ class Screen:
         self._print(Padding(grid, (0, 0, 0, 2), expand=False))
 
     def link(self, name: str, url: str) -> None:
-        """Show an address, on a line of its own that never breaks, so that it can be clicked and copied."""
+        """Show an address on a line of its own, unbroken, so that it can be clicked and copied."""
         self._print(f"  [dim]{escape(name)}[/]", Text(url, style=f"cyan link {url}"), soft_wrap=True)
 
     def note(self, text: str) -> None:
@@ -80,7 +80,7 @@ class Screen:
         self._speech.write(piece)
 
     def pause_speech(self) -> None:
-        """Continue the speech on a new line, because something else was written into this one."""
+        """Continue the speech on a new line, because something else is written into the current one."""
         self._speech.pause()
 
     def end_speech(self, note: str = "") -> None:

@@ -77,7 +77,7 @@ class Stage:
         self.server = server
         self.model = model
         self.folder = folder
-        self.show_id = uuid4().hex[:8]  # the user's own server may hold other shows
+        self.show_id = uuid4().hex[:8]  # a server of the user's may hold other shows
         self.task_queue = f"strands-temporal-demo-{self.show_id}"
         self._model_env = model_env
         self._worker: Worker | None = None
@@ -127,7 +127,7 @@ class Stage:
             await self._worker.process.stop()
 
     async def start_conversation(self, *, streaming: bool = False) -> "Conversation":
-        """Connect to the server and start the chat; `streaming` lets answers be read while they arrive."""
+        """Connect to the server and start the chat. With `streaming`, answers can be read as they arrive."""
         client = await Client.connect(self.server.address, plugins=self.plugins)
         handle = await client.start_workflow(
             ChatWorkflow.run,
@@ -140,7 +140,7 @@ class Stage:
         return self._conversation
 
     async def leave_nothing_running(self) -> None:
-        """End a chat that nobody ended: the user's own server outlives this demo."""
+        """End a chat that nobody ended, because a server of the user's outlives this demo."""
         if self._conversation:
             with contextlib.suppress(RPCError):  # the chat has completed, or the server is gone
                 await asyncio.wait_for(self._conversation.handle.terminate("The demo ended"), _RPC_TIMEOUT)
@@ -188,7 +188,7 @@ class Conversation:
         try:
             yield turn
         finally:
-            await _end(turn)  # if its error mattered, the block has awaited the task
+            await _end(turn)  # the block has awaited the task if its error matters
 
     async def pending_model_call(self) -> PendingActivityInfo | None:
         """Return the model call that a worker is running, if any."""
@@ -247,10 +247,10 @@ class Conversation:
 
 @asynccontextmanager
 async def stage(screen: Screen, folder: Path) -> AsyncGenerator[Stage]:
-    """Set everything up, show what it is, and tear it down at the end.
+    """Set everything up, show its parts, and tear it down at the end.
 
     Args:
-        screen: Where to show it.
+        screen: Where to show the parts.
         folder: For the database and the logs.
     """
     model = choose_model()

@@ -18,7 +18,7 @@ QUESTIONS = (
     "What is the capital of Italy?",
     "What is the largest ocean on Earth?",
 )
-"""What even a model of 135 million parameters knows."""
+"""Questions that even a model of 135 million parameters can answer."""
 
 TOOL_QUESTION = (
     "How often does the letter r occur in strawberry, and what time is it in Tokyo now? Use your tools."
@@ -31,7 +31,7 @@ LONG_QUESTIONS = (
     "Write a short story about an old clock.",
     "Write a short story about a winter garden.",
 )
-"""One is enough, unless the kill comes too late."""
+"""One is enough. Another one is asked if the kill comes too late."""
 
 _INTO_THE_CALL = 0.2  # seconds from the start of a model call to the kill
 _RUNNING_TIMEOUT = 60.0  # seconds for a model call to start
@@ -236,7 +236,7 @@ async def prove_replay(screen: Screen, conversation: Conversation) -> None:
 
 
 def farewell(screen: Screen, setting: Stage, conversation: Conversation) -> None:
-    """Say how to look at all this later."""
+    """Say how to look at the history later."""
     screen.console.print()
     if ui := setting.server.ui_url:
         screen.link("Web UI", conversation.url(ui))

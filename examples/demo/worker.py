@@ -39,8 +39,8 @@ async def run_worker(address: str, task_queue: str, name: str) -> None:
         workflows=[ChatWorkflow],
         activities=[current_time],
         identity=identity(name, os.getpid()),
-        # How long the server holds a task for the worker that has the workflow in its cache. That worker will
-        # be dead, and at the usual ten seconds the demo would seem to hang.
+        # How long the server holds a task for the worker that has the workflow in its cache. In the demo that
+        # worker is dead, and with the usual ten seconds the demo would seem to hang.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
     )
     async with worker:

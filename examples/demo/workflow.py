@@ -20,15 +20,16 @@ MODEL = "demo"
 """Name of the model in the worker's `StrandsPlugin(models=...)`."""
 
 CUT = " […]"
-"""Ends an answer that the model did not end within its token limit."""
+"""Mark at the end of an answer that the token limit cut off."""
 
 # The server notices a killed worker after this long without a heartbeat.
 HEARTBEAT_TIMEOUT = timedelta(seconds=5)
 
-# While somebody reads, each batch adds about eight events to the history. A person reads no faster.
+# Time between two batches. While somebody reads, each batch adds about eight events to the history. A person
+# reads no faster.
 BATCH_INTERVAL = timedelta(milliseconds=200)
 
-# How much of the stream a reader may still want after continue-as-new. It travels in the new run's input.
+# Items of the stream that a reader may still want after continue-as-new. They go into the new run's input.
 _CARRIED_ITEMS = 1000
 
 
@@ -119,7 +120,7 @@ class ChatWorkflow:
         await workflow.wait_condition(lambda: self._done or workflow.info().is_continue_as_new_suggested())
         await workflow.wait_condition(lambda: not self._lock.locked())
         if self._stream:
-            self._stream.detach_pollers()  # a waiting reader is an update handler too
+            self._stream.detach_pollers()  # a waiting reader is an unfinished update handler
         await workflow.wait_condition(workflow.all_handlers_finished)
         if not self._done:
             workflow.continue_as_new(

@@ -39,7 +39,7 @@ class ToolCall:
 
 @activity.defn
 async def record_tool_call(call: ToolCall) -> None:
-    """Record the call permanently. Here that is the worker's terminal."""
+    """Record the call where it is kept. In this example that is the worker's terminal."""
     print(f"record: {call.name} {json.dumps(call.input)}: {call.status}", flush=True)
 
 
@@ -107,6 +107,6 @@ class HooksWorkflow:
         """Ask the agent."""
         try:
             text = str(await self.agent.invoke_async(prompt)).strip()
-        except MaxTokensReachedException:  # the class that a plain agent raises, too: a small model rambles
+        except MaxTokensReachedException:  # as in a plain agent; a small model may not come to an end
             text = "(the answer did not end within the model's limit)"
         return Answer(text, self.watch.notes)

@@ -39,7 +39,7 @@ async def pending(handle: WorkflowHandle[HumanInTheLoopWorkflow, str]) -> str | 
     """
     try:
         return await handle.query(HumanInTheLoopWorkflow.pending_approval)
-    except (RPCError, ValueError):  # no worker at the moment, or paused: nothing is lost, so ask again later
+    except (RPCError, ValueError):  # no worker runs now, or it is paused: nothing is lost, ask again
         return None
 
 

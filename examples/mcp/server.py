@@ -1,4 +1,4 @@
-"""A small MCP server, for both lines of the `mcp` package. The worker starts it over stdio."""
+"""A small MCP server, for both major versions of the `mcp` package. The worker starts it over stdio."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ try:
 except ModuleNotFoundError:  # mcp 1
     import mcp.server.fastmcp as api
 
-any_api: Any = api  # a type checker knows the installed line only
+any_api: Any = api  # a type checker knows only the installed version
 server: Any = any_api.MCPServer("echo") if hasattr(api, "MCPServer") else any_api.FastMCP("echo")
 
 

@@ -2,7 +2,7 @@
 
     python -m examples.retries.worker [FAILURES]
 
-FAILURES is how many attempts of each model call fail, by default 2. With 3 the agent gives up.
+FAILURES is the number of attempts of each model call that fail, 2 by default. With 3 the agent gives up.
 """
 
 import logging

@@ -23,7 +23,7 @@ class StreamingWorkflow:
         self.agent = TemporalAgent(
             model=MODEL,
             start_to_close_timeout=timedelta(seconds=90),
-            heartbeat_timeout=timedelta(seconds=5),  # the server notices a killed worker this fast
+            heartbeat_timeout=timedelta(seconds=5),  # the server notices a killed worker within this time
             streaming_topic=TOPIC,
             hooks=[StreamHooks(self.stream)],  # adds tool calls and ends of turns, for AgentStream
             callback_handler=None,
@@ -34,5 +34,5 @@ class StreamingWorkflow:
         """Ask the agent."""
         try:
             return str(await self.agent.invoke_async(prompt))
-        except MaxTokensReachedException:  # the class that a plain agent raises, too: a small model rambles
+        except MaxTokensReachedException:  # as in a plain agent; a small model may not come to an end
             return "".join(block.get("text", "") for block in self.agent.messages[-1]["content"])

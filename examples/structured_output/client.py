@@ -1,4 +1,4 @@
-"""Sends a text and prints the object read out of it: `python -m examples.structured_output.client`."""
+"""Sends a text and prints the object that comes back: `python -m examples.structured_output.client`."""
 
 import sys
 import uuid

@@ -121,7 +121,7 @@ def last_words(log: Path) -> str:
 def announce(line: str) -> None:
     """Tell the parent that this child is ready. Later output goes to the child's log."""
     print(line, flush=True)
-    os.dup2(2, 1)  # nobody reads the pipe from now on: it would fill up and block us
+    os.dup2(2, 1)  # from now on nobody reads the pipe, which would fill up and block us
 
 
 def on_parent_exit(end: Callable[[], None]) -> None:

@@ -22,9 +22,9 @@ MODEL_ID = "SmolLM2-135M-Instruct"
 URL_VARIABLE = "STRANDS_TEMPORAL_LLAMA_URL"
 KEY_VARIABLE = "STRANDS_TEMPORAL_LLAMA_KEY"
 
-_SLOTS = 2  # when a retry comes, the killed worker's request may still occupy a slot
+_SLOTS = 2  # the request of a killed worker may still occupy a slot when the retry comes
 _TOKENS_PER_SLOT = 4096
-_THREADS = 1  # enough for 135M parameters; two spin-wait for each other: 20 times slower on a busy machine
+_THREADS = 1  # enough for 135M parameters; two would spin-wait, and be 20 times slower on a busy machine
 _HEALTH_TIMEOUT = 60.0  # seconds
 
 

@@ -1,7 +1,8 @@
 """Picks a real model from the environment, so that an example runs on any machine.
 
-The order: `ANTHROPIC_API_KEY`, `OPENAI_API_KEY`, AWS credentials, `OLLAMA_HOST`, otherwise a small model on
-this machine. `STRANDS_TEMPORAL_MODEL` overrides the model's id; its value `local` asks for the small one.
+It looks for `ANTHROPIC_API_KEY`, `OPENAI_API_KEY`, AWS credentials and `OLLAMA_HOST`, in this order. If there
+is none, it takes a small model on this machine. `STRANDS_TEMPORAL_MODEL` overrides the model's id; its value
+`local` asks for the small model.
 """
 
 import os
@@ -21,11 +22,11 @@ OPENAI_MODEL = "gpt-5.4-mini"
 OLLAMA_MODEL = "llama3.2"
 
 _MAX_TOKENS = 1024  # Anthropic requires a limit; ample for short answers
-_LOCAL_MAX_TOKENS = 160  # such a small model may never stop
+_LOCAL_MAX_TOKENS = 160  # so small a model may never stop by itself
 
 # Chosen by trial: at llama.cpp's default of 0.8 it gets capitals wrong, below 0.3 it repeats itself forever.
-# DRY is llama.cpp's penalty on repeated sequences. With a seed the same question gets the same answer, which
-# ends; without one, one answer in forty runs into the limit.
+# DRY is llama.cpp's penalty on repeated sequences. With a seed the same question always gets the same answer,
+# and the answer ends. Without a seed, one answer in forty runs into the limit.
 _LOCAL_SAMPLING = {
     "temperature": 0.4,
     "seed": 7,
@@ -91,7 +92,7 @@ def aws_credentials() -> str | None:
     return _aws_profile()
 
 
-# Settings that give a profile credentials, not only a region: botocore's names, one for each source.
+# Settings with which a profile has credentials, not only a region: botocore's names, one for each source.
 _PROFILE_CREDENTIALS = frozenset(
     {
         "aws_access_key_id",

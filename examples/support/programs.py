@@ -19,10 +19,11 @@ ADDRESS = os.environ.get("TEMPORAL_ADDRESS") or "localhost:7233"
 """Where the Temporal server is."""
 
 POLL_SECONDS = 70
-"""A worker asks for work at least every minute; the server remembers for five minutes who did."""
+"""A worker that asked for work within this time is running: each asks at least every minute. The server
+remembers for five minutes who asked."""
 
 WORKER_PATIENCE = 10.0
-"""Seconds that a worker has to come: the two may have been started together."""
+"""Seconds to wait for a worker, because both programs may have been started together."""
 
 
 def run_worker(main: Coroutine[Any, Any, None]) -> None:
@@ -94,7 +95,7 @@ async def _is_polled(client: Client, task_queue: str) -> bool:
         description = await client.workflow_service.describe_task_queue(request, retry=True)
     except (
         RPCError
-    ):  # the connection was lost: starting the workflow will report it, or the next check succeeds
+    ):  # the connection was lost: the start of the workflow will report it, or the next check works
         return False
     now = time.time()
     return any(now - poller.last_access_time.seconds < POLL_SECONDS for poller in description.pollers)
