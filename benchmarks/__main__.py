@@ -1,4 +1,7 @@
-"""`make bench`: strands-temporal against a floor and against another integration, side by side in one run.
+"""`make bench`: compares strands-temporal with a floor and with another integration, in one run.
+
+The floor is a plain Temporal workflow with the same model and tool calls. It writes the least history that
+they need. The ratios in the table are multiples of the floor's figures.
 
 python -m benchmarks [--only history,cpu] [--rounds 1] [--without-black-box]
 """
@@ -22,11 +25,11 @@ from strands_temporal.testing import DevServer
 def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", default=",".join(ROWS), help="measures, with commas between: %(default)s")
     parser.add_argument(
-        "--rounds", type=int, default=Sizes.rounds, help="how often what takes time is measured"
+        "--only", default=",".join(ROWS), help="the measures, separated by commas: %(default)s"
     )
-    parser.add_argument("--without-black-box", action="store_true", help="measure ours and the floor only")
+    parser.add_argument("--rounds", type=int, default=Sizes.rounds, help="how often to repeat each timing")
+    parser.add_argument("--without-black-box", action="store_true", help="measure only ours and the floor")
     given = parser.parse_args()
     given.only = given.only.split(",")
     unknown = sorted(set(given.only) - set(ROWS))
@@ -36,7 +39,7 @@ def arguments() -> argparse.Namespace:
 
 
 async def main() -> None:
-    """Measure and print the table. Keep the figures if everything was measured."""
+    """Measure and print the table. If everything was measured, write the files with the results."""
     given = arguments()
     console = Console()
     if not console.is_terminal:
@@ -63,7 +66,7 @@ async def main() -> None:
 
 
 def log(console: Console, line: str) -> None:
-    """Say what was done."""
+    """Print a line about what was done."""
     console.print(line, style="dim", highlight=False, soft_wrap=True)
 
 

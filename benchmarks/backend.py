@@ -20,7 +20,7 @@ async def look_up(key: str, size: int) -> str:
 
 
 class Backend:
-    """Answers for one load, and records how far the conversations got.
+    """Answers in conversations of one load (see `load.py`), and records how far they have come.
 
     Attributes:
         at: The furthest turn and tool call requested so far.
@@ -51,7 +51,7 @@ class Backend:
 
     @activity.defn(name="answer")
     async def answer(self, message: str) -> Any:
-        """Answer a message or a tool's result: the floor's model call."""
+        """Answer a message or a tool's result. This is the floor's model call."""
         return self.reply(*_position(message))
 
 

@@ -1,4 +1,4 @@
-"""The virtual environment of the package we compare with, in the user's cache folder."""
+"""The virtual environment of the package with which we compare, in the user's cache folder."""
 
 import os
 import shutil

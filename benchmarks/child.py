@@ -1,4 +1,4 @@
-"""One measure of one subject, in its own process, so that no measure warms up another.
+"""Takes one measure of one subject in its own process, so that no measure warms up another.
 
     python -m benchmarks.child SUBJECT MEASURE ADDRESS ARGUMENTS
 

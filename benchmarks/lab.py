@@ -21,7 +21,7 @@ IMPORTS = {
     "ours": "strands_temporal",
     "black_box": "temporalio.strands_agents",
 }
-"""What is imported on top of Temporal and Strands."""
+"""The module that each subject imports on top of Temporal and Strands."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Sizes:
         turns: Turns of a long conversation.
         early: First turn at which CPU is sampled.
         calls: Tool calls of a long turn.
-        before: Messages of 20 KB that precede it.
+        before: Messages of 20 KB before that turn.
         large: Turns with large answers.
         large_bytes: Bytes of such an answer.
-        agents: Agents at once.
+        agents: Agents that run at the same time.
         rounds: How often each timing is repeated.
     """
 
@@ -69,7 +69,7 @@ class Lab:
     _done: "dict[tuple[str, Load, int], dict[str, Any]]" = field(default_factory=dict[Any, Any])
 
     async def conversation(self, subject: str, load: Load, number: int = 0) -> dict[str, Any]:
-        """Take the turns of a conversation, once for each `number`; "history" is a file with its history."""
+        """Run a conversation, once for each `number`. "history" in the result is its history's file."""
         key = (subject, load, number)
         if key not in self._done:
             keep = str(self.folder / f"{uuid4()}.json")
@@ -125,7 +125,7 @@ class Lab:
                 await process.wait()
         if (
             lines := output.decode().splitlines()
-        ):  # one that crashes at its exit, after that, has measured too
+        ):  # also of a process that crashed at its exit, after it measured
             return json.loads(lines[-1])
         return {"error": f"exit code {process.returncode}: {_reason(errors.decode(errors='replace'))}"[:300]}
 

@@ -15,9 +15,10 @@ class Load:
 
     Attributes:
         turns: User messages, one after the other.
-        window: Whether Strands' default window of 40 messages applies; otherwise no message is dropped.
-        answer: Bytes of the model's answer to each.
-        chunk: Bytes of each chunk of an answer; 0 for the whole at once.
+        window: Whether Strands' default conversation manager applies, which keeps the last 40 messages.
+            Otherwise all messages are kept.
+        answer: Bytes of the model's answer to each user message.
+        chunk: Bytes of each chunk of an answer; 0 for the whole answer at once.
         calls: Sequential tool calls before the answer.
         result: Bytes of a tool's result.
         before: Messages of 20 KB that the conversation starts with.
@@ -35,7 +36,7 @@ class Load:
 
 
 def text(key: str, size: int) -> str:
-    """Return `size` bytes unique to `key`, so that equal texts cannot save anything."""
+    """Return `size` bytes that only this `key` gives: no subject may gain from equal texts."""
     return shake_128(key.encode()).hexdigest((size + 1) // 2)[:size]
 
 

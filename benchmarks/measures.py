@@ -22,21 +22,22 @@ from benchmarks.backend import Backend, BenchModel, look_up
 from benchmarks.load import Load, answer, before
 
 STALL = 30.0
-"""Seconds without progress after which a conversation is given up. A stuck workflow task never ends."""
+"""Seconds without progress after which a conversation is given up, because a stuck workflow task never
+ends."""
 
 WARM_UP = 20
-"""Workflows that run before others are counted: what is loaded once belongs to no agent."""
+"""Workflows that run before the counted ones, so that what is loaded only once counts for no agent."""
 
 
 class TimedExecutor(ThreadPoolExecutor):
-    """Runs workflow activations and records each one's CPU time in milliseconds of its thread."""
+    """Runs workflow activations, and records the CPU time of each on its thread, in milliseconds."""
 
     def __init__(self) -> None:
         super().__init__(max(os.cpu_count() or 4, 4))  # as the SDK's own
         self.taken: list[float] = []
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        """Run something and take its time."""
+        """Run a function and record its CPU time."""
         return super().submit(self._timed, fn, args, kwargs)
 
     def _timed(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -98,7 +99,7 @@ class Bench:
 
 
 async def conversation(bench: Bench, keep: str | None = None) -> dict[str, Any]:
-    """Take the turns of one conversation: return history bytes, CPU of each activation, or where it failed.
+    """Run one conversation. Return the bytes of its history and the CPU of each activation, or its failure.
 
     Args:
         bench: What is measured.
@@ -129,7 +130,7 @@ async def conversation(bench: Bench, keep: str | None = None) -> dict[str, Any]:
 
 
 async def _end(bench: Bench, handle: "WorkflowHandle[Any, str]") -> str | None:
-    """Wait for a workflow's end while it makes progress. Return the reason if it did not end well."""
+    """Wait for a workflow's end, as long as it makes progress. If it did not end well, return why."""
     result = asyncio.ensure_future(handle.result())
     at, since = bench.backend.at, time.monotonic()
     while not result.done() and time.monotonic() - since < STALL:
@@ -155,7 +156,7 @@ def _innermost(error: BaseException) -> str:
 
 
 async def _complaint(handle: "WorkflowHandle[Any, str]") -> str:
-    """Return the server's account of a workflow that makes no progress."""
+    """Return what the server says about a workflow that makes no progress."""
     description = (await handle.describe()).raw_description
     for pending in description.pending_activities:
         if pending.HasField("last_failure"):
@@ -177,7 +178,7 @@ def _saved(file: str) -> WorkflowHistory:
 
 
 async def replay(bench: Bench, history: str, runs: int = 5) -> dict[str, Any]:
-    """Replay a history: wall and CPU milliseconds of the whole process, medians without the first.
+    """Replay a history. Return medians of the process's wall and CPU milliseconds, without the first run.
 
     Args:
         bench: What is measured.
@@ -197,7 +198,7 @@ async def replay(bench: Bench, history: str, runs: int = 5) -> dict[str, Any]:
 
 
 async def concurrent(bench: Bench, count: int) -> dict[str, Any]:
-    """Run many workflows at once: CPU milliseconds of the process, client and worker included, for each.
+    """Run many workflows at once. Return the CPU milliseconds per workflow, of the client and the worker.
 
     Args:
         bench: What is measured.
@@ -217,7 +218,7 @@ async def concurrent(bench: Bench, count: int) -> dict[str, Any]:
 
 
 async def memory(bench: Bench, count: int) -> dict[str, Any]:
-    """Keep many idle workflows in the cache: kilobytes of the process for each.
+    """Keep many idle workflows in the cache. Return the kilobytes of memory per workflow.
 
     Args:
         bench: What is measured.

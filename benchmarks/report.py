@@ -1,4 +1,4 @@
-"""The table, results.json and results.svg."""
+"""Prints the table, and writes results.json, results.md and results.svg."""
 
 import json
 import os
@@ -26,7 +26,7 @@ class Machine:
         self.load_before = os.getloadavg()[0]
 
     def facts(self) -> dict[str, Any]:
-        """Return it as JSON."""
+        """Return the facts as JSON values."""
         return {
             "started": self.started.isoformat(timespec="seconds"),
             "seconds": round((datetime.now(timezone.utc) - self.started).total_seconds()),
@@ -61,7 +61,7 @@ def show(console: Console, rows: Rows, black_box: str) -> None:
 
 
 def _cells(row: Row, notes: list[str]) -> list[str]:
-    """Return the cells of a row. Text that is too long for a cell goes into `notes`."""
+    """Return the cells of a row. A text that is too long for a cell is added to `notes`."""
     figures = [_cell(row, subject, notes) for subject in SUBJECTS]
     ratio = row.ratio("ours")
     shown = f"{ratio:.2f}" if ratio and row.unit != "x" else ""

@@ -10,7 +10,7 @@ from benchmarks.lab import Lab
 from benchmarks.load import Load
 
 LATE = 20
-"""Activations before a turn of which the median is taken."""
+"""How many activations before a turn the median is taken of."""
 
 STEP = 10
 """Turns between two points of the plot."""
@@ -24,8 +24,8 @@ class Row:
         key: What `--only` calls it.
         measure: What is measured.
         unit: Unit of the figures.
-        limit: Upper limit for ours: a multiple of the floor, or a figure in `unit` if `absolute`. None: ours
-            only has to complete.
+        limit: Upper limit for ours: a multiple of the floor, or a figure in `unit` if `absolute`. With None,
+            ours only has to complete.
         absolute: Whether `limit` is a figure in `unit`, not a multiple of the floor.
         figures: Figure of each subject, or a text that says why there is none.
         series: Figures of each subject over a conversation, for the plot.
@@ -62,7 +62,7 @@ async def history(lab: Lab) -> Rows:
 
 
 async def tools(lab: Lab) -> Rows:
-    """History bytes of turns with a tool call, all subjects at once: bytes do not depend on time."""
+    """History bytes of turns with a tool call. All subjects run at once: bytes do not depend on time."""
     loads = [(subject, _long(lab, subject, window, 1)) for window in (True, False) for subject in lab.pythons]
     await asyncio.gather(*(lab.conversation(subject, load) for subject, load in dict.fromkeys(loads)))
     measure = f"history, {lab.sizes.turns} turns with a 4 KB tool result"
@@ -141,7 +141,7 @@ def _growth(early: Row, late: Row, window: bool) -> Row:
 
 
 async def _conversations(lab: Lab, window: bool) -> "dict[str, list[dict[str, Any]]]":
-    """Return a long conversation of each subject for each round; a failed one is not repeated."""
+    """Run a long conversation of each subject in each round. If one fails, it is not repeated."""
     found: dict[str, list[dict[str, Any]]] = {subject: [] for subject in lab.pythons}
     for number in range(lab.sizes.rounds):
         for subject, results in found.items():
@@ -226,11 +226,15 @@ ROWS: "dict[str, Callable[[Lab], Awaitable[Rows]]]" = {
     "memory": memory,
     "import": imports,
 }
-"""The measures, by what `--only` calls them."""
+"""The measures, by their names for `--only`."""
 
 
 def _long(lab: Lab, subject: str, window: bool, calls: int) -> Load:
-    """Return the load of a long conversation; the floor has no window, so it has one conversation."""
+    """Return the load of a long conversation.
+
+    The floor sends only new messages, so a window makes no difference to it. It gets the same load for both
+    values of `window`, and runs that conversation only once.
+    """
     return Load(turns=lab.sizes.turns, window=window or subject == "floor", calls=calls)
 
 

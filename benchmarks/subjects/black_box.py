@@ -30,7 +30,7 @@ class Conversation(Idles):
 
     @workflow.run
     async def run(self, load: Load, before: list[Any]) -> str:
-        """Take the turns; return how the last answer begins."""
+        """Take the turns; return the beginning of the last answer."""
         tools = [activity_as_tool(look_up, start_to_close_timeout=TIMEOUT)] if load.calls else []
         manager: dict[str, Any] = {} if load.window else {"conversation_manager": NullConversationManager()}
         agent = TemporalAgent(

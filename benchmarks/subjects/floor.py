@@ -1,4 +1,4 @@
-"""The floor: a plain workflow with the same activities, the new message in and the answer out."""
+"""The floor: a plain workflow with the same activities. Each gets only the new message or tool result."""
 
 from datetime import timedelta
 from typing import Any
