@@ -20,7 +20,7 @@ def main(folder: Path) -> None:
         command = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", MINIMUM]
         subprocess.run(command, check=True)
     except (subprocess.CalledProcessError, OSError):
-        # Debian ships Python without ensurepip; its pip may still be there.
+        # Debian's Python has no ensurepip, but it may have pip.
         subprocess.run(
             [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), MINIMUM], check=False
         )

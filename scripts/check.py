@@ -1,7 +1,8 @@
 """Run the checks stage by stage, and say how long each took: `check.py test`, or `check.py test-all`.
 
-Needs nothing but Python: the first stage installs the rest. The last stage is a run of pytest. Its summary is
-the last line; the times of all stages come before it (see the root `conftest.py`).
+Needs nothing but Python: the first stage installs everything else. The last stage is a run of pytest, so
+pytest's summary is the last line of the output. The times of all stages stand before it (see the root
+`conftest.py`).
 """
 
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 UV = os.environ.get("UV", "uv")
 JOBS = os.environ.get("JOBS") or str(min(8, max(4, os.cpu_count() or 1)))
-"""Processes of pytest, each with a Temporal server. Two cores carry four: server tests mostly wait."""
+"""Processes of pytest, each with a Temporal server. Four run well on two cores: server tests mostly wait."""
 
 SLOWEST = ("--durations", "15", "--durations-min", "10")  # no test of `make test` may take over 20 s
 
@@ -119,7 +120,7 @@ def test() -> Checks:
 
 
 def test_all() -> Checks:
-    """Prove everything in all combinations: Pythons, lines of the MCP SDK, servers, both cache modes."""
+    """Prove everything in all combinations: Pythons, versions of the MCP SDK, servers, both cache modes."""
     checks = Checks(stop=False)
     for stage in ("setup", "lint", "type", "smoke"):
         checks.run(stage, make(stage))

@@ -1,7 +1,8 @@
 """Build the wheels, and install core alone and each extra alone into empty environments outside the tree.
 
-uv does not check version bounds between workspace members, and a member always sees the others. Only this
-script finds a package that cannot be installed, or that uses a package it does not declare.
+Inside the workspace uv does not check version bounds between members, and a member can always import the
+others. Only this script finds a package that cannot be installed, or one that uses a package it does not
+declare.
 """
 
 import os
@@ -91,7 +92,7 @@ def run(*command: str, cwd: Path) -> None:
     environment = {
         name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")
     }
-    # Bytecode for environments that live for seconds would cost more than it saves.
+    # In an environment that lives for seconds, bytecode would cost more than it saves.
     environment["UV_COMPILE_BYTECODE"] = "0"
     subprocess.run(command, check=True, cwd=cwd, env=environment)
 

@@ -33,7 +33,7 @@ def named(version: tuple[int, int]) -> str:
 
 
 def interpreters(uv: str) -> dict[tuple[int, int], Path]:
-    """Return one interpreter for each supported version that is installed: those uv sees, and pyenv's."""
+    """Return one interpreter for each supported version that uv or pyenv has installed."""
     listed = subprocess.run(
         [uv, "python", "list", "--only-installed", "--output-format", "json"],
         check=True,
