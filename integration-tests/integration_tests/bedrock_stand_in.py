@@ -103,7 +103,7 @@ def _events(reply: str | list[Call]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _frame(event_type: str, event: dict[str, Any]) -> bytes:
-    """Return one message of `application/vnd.amazon.eventstream`; botocore only has a parser for it."""
+    """Return one message of `application/vnd.amazon.eventstream`. (botocore can only parse them.)"""
     headers = b"".join(
         struct.pack(f"!B{len(name)}sBH", len(name), name.encode(), 7, len(value)) + value.encode()
         for name, value in (

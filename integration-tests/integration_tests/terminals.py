@@ -1,4 +1,4 @@
-"""Processes whose output a person reads and who types into them."""
+"""Runs programs as a person does in a terminal: reads their output and types into them."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 """The repository's root."""
 
-WAIT = 90  # seconds: on a loaded machine imports take ten, and the small model must start
+WAIT = 90  # seconds; on a busy machine imports take ten, and the small model must start
 
 
 class Terminal:
@@ -23,7 +23,7 @@ class Terminal:
         self._unread = ""
 
     async def until(self, text: str) -> str:
-        """Read until `text` appears; return the output up to its end."""
+        """Read until `text` appears; return the output up to the end of `text`."""
         assert self._process.stdout
         seen = self._unread
         while text not in seen:
@@ -55,7 +55,7 @@ class Terminal:
 
 @asynccontextmanager
 async def terminal(variables: Mapping[str, str], module: str, *args: str) -> AsyncGenerator[Terminal]:
-    """Run `python -m module *args` while the block runs. At its end press Ctrl+C, if it still runs.
+    """Run `python -m module *args` while the block runs. If it still runs at the block's end, press Ctrl+C.
 
     Args:
         variables: Environment variables in addition to this process's own.
@@ -85,7 +85,7 @@ async def terminal(variables: Mapping[str, str], module: str, *args: str) -> Asy
 
 @asynccontextmanager
 async def example_worker(variables: Mapping[str, str], example: str, *args: str) -> AsyncGenerator[Terminal]:
-    """Run an example's worker while the block runs, which begins when it is ready."""
+    """Run an example's worker while the block runs. The block begins when the worker is ready."""
     async with terminal(variables, f"examples.{example}.worker", *args) as started:
         await started.until("Ctrl+C to exit.\n")
         yield started

@@ -55,7 +55,7 @@ async def test_what_was_measured_is_shown_and_written(lab: Lab, tmp_path: Path) 
 
 
 @pytest.mark.server
-@pytest.mark.slow  # Temporal retries a result that is too large until the benchmark gives up
+@pytest.mark.slow  # Temporal retries the too large result until the benchmark gives up
 async def test_a_conversation_that_dies_is_a_figure_with_turn_and_reason(lab: Lab) -> None:
     result = await lab.conversation("floor", Load(turns=3, answer=3_000_000))
     assert failure(result).startswith("fails at turn 1: ")

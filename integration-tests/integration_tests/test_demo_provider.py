@@ -1,4 +1,4 @@
-"""`make demo` with a provider: tool calls and failures, which the small local model cannot give."""
+"""`make demo` with a stand-in for a provider: tool calls and failures, which the small model cannot give."""
 
 import json
 import re
@@ -24,7 +24,7 @@ class Provider:
     Attributes:
         variables: The environment variables that point to it.
         tool_results: Results of the tools.
-        go_on: Until it is set, an answer with a poem stops in the middle.
+        go_on: An answer with a poem stops in the middle until this is set.
     """
 
     variables: dict[str, str] = field(default_factory=dict[str, str])

@@ -1,4 +1,4 @@
-"""How the demo's chat shows a stream, in this process: new runs, broken and lagging streams, margins."""
+"""The demo's chat shows a stream: new runs, broken and lagging streams, margins. Runs in this process."""
 
 import asyncio
 from collections.abc import AsyncIterator

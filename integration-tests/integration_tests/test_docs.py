@@ -1,4 +1,4 @@
-"""The code in the README and the docs runs, and what they promise exists."""
+"""The code in the README and the docs runs, and the commands and files that they name exist."""
 
 import re
 from pathlib import Path

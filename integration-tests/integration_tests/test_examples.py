@@ -93,7 +93,7 @@ async def test_hooks_in_the_workflow_and_as_activities(local: dict[str, str]) ->
             "hooks",
             r"Recorded by the activity: nothing, no tool was called \(the small model cannot call any\)\n",
         ),
-        # No object, or an endless text instead: such a small model does either.
+        # So small a model gives no object, or an endless text instead.
         ("structured_output", "^The workflow failed: (StructuredOutput|MaxTokensReached)Exception: "),
     ],
 )

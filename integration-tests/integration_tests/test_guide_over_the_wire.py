@@ -34,7 +34,7 @@ Serve = Callable[[Callable[[Request], Reply]], Any]
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
-    """Replaces Bedrock's endpoint: `with serve(answer) as asked`, where `asked` lists the requests."""
+    """Replaces Bedrock's endpoint: `with serve(answer) as asked`. `asked` is the list of requests."""
 
     @contextmanager
     def serve(answer: Callable[[Request], Reply]) -> Generator[list[Request]]:
@@ -111,7 +111,7 @@ class MultiModelWorkflow:
 async def test_real_providers_by_name_with_the_plugin_on_the_worker(
     client: Client, serve: Serve, worker_options: dict[str, Any]
 ) -> None:
-    def claude() -> AnthropicModel:  # as in the guide: whatever it lacks is missing in a plain agent, too
+    def claude() -> AnthropicModel:  # as in the guide: a plain agent misses the same settings
         return AnthropicModel(client_args={"api_key": "none"})  # pyright: ignore[reportCallIssue]
 
     plugin = StrandsPlugin(models={"claude": claude, "bedrock": lambda: BedrockModel()})

@@ -27,7 +27,7 @@ def environ(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPat
 
 @pytest.fixture
 def offline(environ: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The same, and any connection is an error."""
+    """The same environment, in which any connection is an error."""
 
     def refuse(*_: object) -> NoReturn:
         raise AssertionError("The choice of a model must not ask anything over a network")
@@ -39,7 +39,7 @@ def offline(environ: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def _let_bedrock_be_made(environ: pytest.MonkeyPatch) -> None:
     environ.setenv("AWS_REGION", "us-west-2")
-    environ.setenv("AWS_EC2_METADATA_DISABLED", "true")  # otherwise boto3 asks it, whatever it was given
+    environ.setenv("AWS_EC2_METADATA_DISABLED", "true")  # otherwise boto3 asks the metadata service
 
 
 def _client_of(choice: ModelChoice) -> Any:

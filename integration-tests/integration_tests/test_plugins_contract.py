@@ -77,7 +77,7 @@ async def run_stacked(
     on_worker: Sequence[Any] = (),
     **worker_options: Any,
 ) -> Any:
-    """Run one workflow with these plugins, replay it with the same, and return its result."""
+    """Run one workflow with these plugins, replay it with the same plugins, and return its result."""
     connected = Client(client.service_client, plugins=list(on_client))
     queue = f"contract-{uuid.uuid4()}"
     workflows = [workflow_class]
@@ -141,7 +141,7 @@ async def test_each_alone_leaves_other_workflows_and_the_process_as_they_were(
         )
         assert result == "Hello, you"
 
-    await once([], [])  # excludes what Temporal's worker itself leaves behind
+    await once([], [])  # not counted: what Temporal's worker itself leaves behind
     before = left_over()
     await once(on_client, on_worker)
     await wait_until(lambda: not left_over() - before)  # Temporal's thread pools need a moment to end
@@ -152,7 +152,7 @@ async def test_each_alone_leaves_other_workflows_and_the_process_as_they_were(
 async def test_each_alone_tears_down_what_its_worker_leaves(
     client: Client, make: Callable[[], ComposablePlugin]
 ) -> None:
-    """Otherwise the garbage collector closes them, inside whatever workflow is running."""
+    """Otherwise the garbage collector closes the coroutines, inside whatever workflow is running."""
     WaitingWorkflow.ended_in.clear()
     queue = f"contract-{uuid.uuid4()}"
     async with Worker(client, task_queue=queue, workflows=[WaitingWorkflow], plugins=[make()]):
@@ -173,7 +173,7 @@ async def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def left_over() -> "Counter[str]":
-    """Return whatever can outlive a worker in this process: tasks, threads, children, listening sockets."""
+    """Return what can outlive a worker in this process: tasks, threads, children, listening sockets."""
     process = psutil.Process()
     found = ["task" for _ in asyncio.all_tasks()]
     found += [f"thread {thread.name.rstrip('0123456789_-')}" for thread in threading.enumerate()]

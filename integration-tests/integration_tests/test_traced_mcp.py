@@ -1,4 +1,4 @@
-"""One trace through three plugins, from the client to the MCP server's own spans, as a receiver gets it."""
+"""One trace through three plugins, as a receiver gets it: from the client to the MCP server's own spans."""
 
 import itertools
 import os
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.server
 
 SERVER = Path(__file__).with_name("traced_mcp_server.py")
 ORDERS = [*itertools.permutations(range(3))]
-"""Of the three plugins: each combination of the test below has another one."""
+"""Orders of the three plugins. Each combination of the test below uses another one."""
 
 
 @workflow.defn
@@ -50,7 +50,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Generator[Receiver]:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
         yield receiver
         provider: Any = trace.get_tracer_provider()
-        provider.shutdown()  # a late span may have reopened it for this receiver
+        provider.shutdown()  # a late span may have reopened the export for this receiver
 
 
 def plugins(*script: Any) -> list[Any]:
@@ -58,7 +58,7 @@ def plugins(*script: Any) -> list[Any]:
         environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"]}
         environment |= {"OTEL_SERVICE_NAME": "the server", "NO_PROXY": "127.0.0.1"}
         parameters = StdioServerParameters(command=sys.executable, args=[str(SERVER)], env=environment)
-        transport: Any = partial(stdio_client, parameters)  # each line of mcp has its own type
+        transport: Any = partial(stdio_client, parameters)  # each major version of mcp has its own type
         return MCPClient(transport)
 
     model = ScriptedModel(*script, lambda call: say(call.text))
@@ -88,7 +88,7 @@ async def ask(worker: Worker, cache_tools: bool | None) -> tuple[Any, str]:
 
 
 def tree(receiver: Receiver) -> list[str]:
-    """Return the caller's trace. A worker's start has its own traces."""
+    """Return the caller's trace. The start of a worker has traces of its own."""
     trace_id = receiver.one("ask").trace_id
     others = {span.name.removeprefix("MCP send ") for span in receiver.spans if span.trace_id != trace_id}
     assert others == {"server/discover", "tools/list"}
@@ -116,7 +116,7 @@ CALL = """execute_tool traceparent
 
 
 def expected(cache_tools: bool | None) -> list[str]:
-    """Return the expected trace, by where the tools are listed and whether the server is asked."""
+    """Return the expected trace. It depends on where the tools are listed and whether the server is asked."""
     listing = LISTING if cache_tools is None else LISTING + ASKED_SERVER
     once, each = ("", listing) if cache_tools is False else (listing, "")
     cycles = [each + CHAT + CALL, each + CHAT]

@@ -1,4 +1,4 @@
-"""The agent that calls each provider, plain and in a workflow, and what a user sees of it."""
+"""The agent with which each provider is called, plain and in a workflow, and what a user sees of it."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -62,7 +62,7 @@ async def converse(agent: Agent, talk: Talk) -> dict[str, Any]:
 
 
 def _without_ids(messages: Messages) -> list[Any]:
-    """Return the messages as text, with numbered tool calls: some providers invent their ids."""
+    """Return the messages as text. Numbers replace the tool calls' ids, which some providers invent."""
     ids: dict[str, str] = {}
     for message in messages:
         for block in message["content"]:

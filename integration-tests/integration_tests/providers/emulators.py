@@ -2,7 +2,8 @@
 
 aimock (npm) speaks the protocols of OpenAI (chat and Responses), Anthropic, Gemini and Ollama. Bedrock
 needs a chain: WireMock (Maven) injects faults and counts requests, ministack (PyPI) speaks ConverseStream,
-and a second aimock answers. All listen only on 127.0.0.1. ministack's MQTT port would not, so it is off.
+and a second aimock answers. All listen only on 127.0.0.1. ministack's MQTT port would listen on all
+addresses, so it is off.
 """
 
 import json
@@ -29,22 +30,22 @@ MINISTACK = "ministack==1.5.33"
 WIREMOCK_SHA256 = "bdf4c705e7fd61c778e59a19f75396eac4520efeabfac97643a53979bd4d5716"
 
 RUN_HEADER = "X-Test-Id"
-"""Header that tells one run of a test from another: faults are counted for each."""
+"""Header that names the run of a test, because faults are counted for each run."""
 
 _FIXTURES = Path(__file__).parent / "fixtures"
 
 
 @dataclass(frozen=True)
 class Emulators:
-    """The running emulators: their URLs, and the requests they got.
+    """The running emulators: their URLs, and the requests that they got.
 
     Attributes:
         aimock: URL for all providers except Bedrock.
         bedrock: URL for Bedrock.
-        ministack: URL of ministack, behind it.
+        ministack: URL of ministack, which serves the requests to `bedrock`.
         transport: Connection pool for SDKs whose clients Strands leaves open.
         http: A client over `transport`.
-        at_the_end: Things to close with the emulators.
+        at_the_end: Closed together with the emulators.
     """
 
     aimock: str

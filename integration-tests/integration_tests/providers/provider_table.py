@@ -1,4 +1,4 @@
-"""The providers: how to make Strands' class for each, and what its SDK raises."""
+"""The providers: how to make Strands' model of each, and which exceptions it raises."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ def _openai(emulators: Emulators, run: str) -> dict[str, Any]:
         "base_url": f"{emulators.aimock}/v1",
         "api_key": "k",
         "max_retries": 0,
-        "timeout": 60,  # also for connecting: the SDK's five seconds are not enough on a busy machine
+        "timeout": 60,  # also for connecting: on a busy machine the SDK's five seconds are too short
         "default_headers": {RUN_HEADER: run},
     }
 

@@ -22,7 +22,7 @@ from strands_temporal.testing import AgentEnvironment, agent_environment
 
 pytestmark = [
     pytest.mark.server,
-    pytest.mark.timeout(600),  # the first of them installs the emulators
+    pytest.mark.timeout(600),  # the first of these tests installs the emulators
     # aimock sends this reason; Gemini itself does not.
     pytest.mark.filterwarnings("ignore:FUNCTION_CALL is not a valid FinishReason:UserWarning"),
 ]
@@ -39,9 +39,9 @@ class Case:
         talk: What the user says.
         requests: Number of requests that the provider gets from the durable agent.
         text: The answer, if there is one.
-        error: Otherwise, the kind of the final failure.
+        error: The kind of the final failure, if there is no answer.
         attempts: Maximum attempts of the retry policy.
-        only: The providers it applies to; empty for all.
+        only: The providers to which the case applies; empty for all.
     """
 
     talk: Talk
@@ -96,7 +96,7 @@ class Outcome:
 
 
 class Stage:
-    """Runs the conversations: those of one case for all providers at once, since most of it is waiting."""
+    """Runs the conversations. Those of one case run for all providers at once: they mostly wait."""
 
     def __init__(self, wire: Emulators, environment: AgentEnvironment) -> None:
         self._wire = wire
@@ -175,7 +175,7 @@ async def test_plain_strands_takes_what_was_cut_without_an_error_for_whole(stage
 
 
 async def in_a_plain_agent(model: Model, case: Case) -> dict[str, Any]:
-    """Return what a user of a plain agent sees, who starts over after a failure as often as allowed."""
+    """Return what a user of a plain agent sees who, after a failure, starts over as often as allowed."""
     for attempts_left in reversed(range(1 if case.error else case.attempts)):
         agent = Agent(model, tools=[weather], callback_handler=None, retry_strategy=None)
         try:
