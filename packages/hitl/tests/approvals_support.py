@@ -1,4 +1,4 @@
-"""Shared by the tests of approvals: agents that ask, a notifier that tells the test, and an approver."""
+"""Shared by the tests of approvals: agents that ask, an approver, a notifier that tests can wait for."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -46,7 +46,7 @@ def asked_by(use: Any) -> Asked:
 
 
 class Told:
-    """A notifier that tells the test, so that the test can wait for it instead of sleeping."""
+    """A notifier for which the test can wait, instead of sleeping."""
 
     def __init__(self) -> None:
         self.notices: asyncio.Queue[ApprovalNotice] = asyncio.Queue()
@@ -54,7 +54,7 @@ class Told:
 
     async def notify(self, notice: ApprovalNotice) -> None:
         if activity.info().attempt > 1 and notice.id in self._told:
-            return  # the previous attempt told it, but its completion came too late
+            return  # the previous attempt notified the test, but its completion came too late
         self._told.add(notice.id)
         await self.notices.put(notice)
 
@@ -63,7 +63,7 @@ class Told:
 
 
 class Gate(HookProvider):
-    """Asks before a file is deleted, as in the guide, but for a yes or no."""
+    """Asks before a file is deleted, as in the guide; the answer is a yes or a no."""
 
     def register_hooks(self, registry: HookRegistry, **kwargs: object) -> None:
         registry.add_callback(BeforeToolCallEvent, self._gate)
@@ -95,7 +95,7 @@ def always_asks(name: str) -> str:
 
 @workflow.defn
 class GatedWorkflow:
-    """One agent with every kind of gate."""
+    """One agent with every way to ask a person."""
 
     @workflow.init
     def __init__(self, deadline: float | None = None) -> None:
@@ -147,9 +147,10 @@ class Setting:
 
 
 def approver_for(client: Client) -> ApprovalsClient:
-    """Return an approver who waits longer than a lost workflow task or query takes to be repeated.
+    """Return an approver who waits long enough for a lost workflow task or query to be repeated.
 
-    Without the workflow cache, a query that meets the eviction of its workflow is lost for ten seconds.
+    Without the workflow cache, a query that arrives during the eviction of its workflow is repeated only
+    after ten seconds.
     """
     return ApprovalsClient(client, timeout=timedelta(seconds=30))
 
@@ -161,7 +162,7 @@ async def refused(decision: Awaitable[object]) -> ApprovalRefusedError:
 
 
 async def until(found: Callable[[], Any], condition: Callable[[Any], Any]) -> Any:
-    """Poll `found` until its result fulfils `condition`; return it. The server does not announce all."""
+    """Poll `found` until its result fulfils `condition`, and return it. Not every change is announced."""
     value = None
     for _ in range(400):
         value = await found()

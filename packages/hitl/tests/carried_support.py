@@ -1,4 +1,4 @@
-"""A workflow that hands over while it waits, and helpers that make it do so."""
+"""A workflow that continues as new while it waits, and helpers that make it do so."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,7 +24,7 @@ class LongTask:
 
 @workflow.defn
 class LongWorkflow:
-    """Hands over, on the test's signal, while it waits."""
+    """Continues as new while it waits, on the test's signal."""
 
     @workflow.init
     def __init__(self, task: LongTask) -> None:
@@ -67,7 +67,7 @@ class LongWorkflow:
 
 
 async def hand_over(handle: Any) -> None:
-    """Let a settled workflow hand over, and wait for its next run."""
+    """Let a settled workflow continue as new, and wait for its next run."""
     before = (await until(handle.describe, is_settled)).run_id
     await handle.signal("hand_over")
     await next_run(handle, before)

@@ -56,12 +56,12 @@ not_a_data_converter = "text"
 
 @dataclass
 class CodecServer:
-    """A codec server for as long as a block runs.
+    """A codec server that runs as long as a block does.
 
     Attributes:
         address: Its address.
         asked: Its requests: path and namespace.
-        answer: If not None, a status and a body to answer instead of payloads.
+        answer: If not None, the status and the body with which the server answers, instead of payloads.
     """
 
     address: str

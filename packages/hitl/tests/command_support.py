@@ -16,7 +16,7 @@ from strands_temporal_hitl._cli import main
 async def command(
     client: Client, *arguments: str, typed: str = "", encoding: str = "utf-8", **variables: str
 ) -> tuple[int | None, str, str]:
-    """Run the command line in a thread of this process: an interpreter takes two seconds to start."""
+    """Run the command line in a thread of this process. (A new interpreter takes two seconds to start.)"""
     address = client.service_client.config.target_host
     out, err = io.TextIOWrapper(io.BytesIO(), encoding, newline="\n"), io.StringIO()
     with (
@@ -27,7 +27,8 @@ async def command(
         for name, value in {"TEMPORAL_ADDRESS": address, **variables}.items():
             patched.setenv(name, value)
         patched.setattr(sys, "stdin", io.StringIO(typed))
-        # As long as `approver_for` waits. A test's own --timeout comes later and wins.
+        # The time that `approver_for` waits. If a test gives a --timeout, it comes later on the line and
+        # wins.
         patient = ["--timeout", "30", *arguments]
         code = await asyncio.wait_for(asyncio.to_thread(exit_code, patient), 60)
     out.seek(0)

@@ -1,7 +1,7 @@
 """Workflows with histories in the tree, and the script that records them. Never change what they do.
 
 Each release replays the histories of all earlier releases (`histories/`), including those that it would no
-longer produce. To record this release's, under their own names:
+longer produce. To record the histories of this release, under names of their own:
 
     uv run python -m packages.hitl.tests.golden_hitl
 """
@@ -136,7 +136,7 @@ async def approve_one(client: Client, handle: Any) -> None:
 
 
 async def stop_and_approve(client: Client, handle: Any) -> None:
-    """Stop the agent while people are asked, and approve all the same."""
+    """Stop the agent while people are asked, and approve nevertheless."""
     await waiting(client, handle)
     await handle.signal(GoldenApprovals.stop)
     await approve_all(client, handle)
@@ -149,7 +149,7 @@ def early(id_: str, digest: str | None) -> Act:
         decision = {"id": id_, "verdict": "approve", "by": BY, "early": True}
         await handle.execute_update("decide_approval", {**decision, **({"digest": digest} if digest else {})})
         await handle.signal(GoldenApprovals.begin)
-        if digest:  # the other refund is asked about
+        if digest:  # people are asked about the other refund
             await approve_all(client, handle)
 
     return approve
@@ -171,7 +171,7 @@ WAYS: dict[str, Act] = {
 
 
 async def record() -> None:
-    """Write a history for each way, as this release makes it."""
+    """Write a history of each way, as this release records it."""
     HISTORIES.mkdir(exist_ok=True)
     plugins = [StrandsPlugin(models={"m": lambda: ScriptedModel(answer)}), HITLPlugin()]
     async with (

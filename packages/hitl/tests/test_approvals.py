@@ -154,7 +154,7 @@ async def test_two_agents_wait_side_by_side(setting: Any) -> None:
 async def test_a_decision_after_a_new_worker_took_over(
     client: Client, worker_options: dict[str, Any]
 ) -> None:
-    """Stands for a week of waiting: no worker runs between the question and the answer."""
+    """As in a week of waiting: no worker runs between the question and the answer."""
     told, model = Told(), deletes()
     plugins = [StrandsPlugin(models={"model": lambda: model}), HITLPlugin(notifiers={"test": lambda: told})]
     connected = Client(client.service_client, plugins=plugins)

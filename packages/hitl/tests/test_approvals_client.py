@@ -46,7 +46,7 @@ async def event_names(handle: WorkflowHandle[Any, Any]) -> list[str]:
 
 
 def was_told(names: list[str]) -> bool:
-    """Tell whether the workflow has processed the answer of its worker's plugin."""
+    """Tell whether the workflow has processed what its worker's plugin offers."""
     return names.count("ACTIVITY_TASK_COMPLETED") == 2 and names[-1] == "WORKFLOW_TASK_COMPLETED"
 
 
@@ -59,7 +59,7 @@ async def is_marked(handle: WorkflowHandle[Any, Any]) -> bool:
 
 
 def answers(found: list[WaitingWorkflow]) -> bool:
-    """Tell whether a workflow was found, and whether a new namespace already lets us query it."""
+    """Tell whether a workflow was found and can be queried, which takes a moment in a new namespace."""
     return any(waiting.pending for waiting in found)
 
 
@@ -88,7 +88,7 @@ async def test_where_the_attribute_is_of_another_type_it_is_never_set(
     async def register() -> bool:
         try:
             await bare.operator_service.add_search_attributes(request)
-        except RPCError:  # the parts of the server learn of a new namespace one by one
+        except RPCError:  # not all parts of the server know the new namespace yet
             return False
         return True
 

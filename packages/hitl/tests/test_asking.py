@@ -1,4 +1,4 @@
-"""Approvers' queries beside other queries: the server holds only one while a workflow task is open."""
+"""Approvers' queries beside other queries: during a workflow task the server holds only one query."""
 
 from collections.abc import Callable
 from datetime import timedelta

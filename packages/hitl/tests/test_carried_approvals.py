@@ -95,7 +95,7 @@ async def test_a_partly_answered_set_goes_on_with_what_is_open(setting: Any) -> 
 
 
 async def held(handle: Any) -> Any:
-    """Let a workflow hand over and hold it there, so that anything now arrives between its two runs."""
+    """Let a workflow continue as new, and hold it there: what arrives now arrives between its two runs."""
     before = (await until(handle.describe, is_settled)).run_id
     holding = await handle.start_update("hold", wait_for_stage=WorkflowUpdateStage.ACCEPTED)
     await handle.signal("hand_over")
@@ -122,7 +122,7 @@ async def test_what_is_decided_during_the_hand_over_is_applied_in_the_next_run(s
 
 
 def behind(found: Sequence[WorkflowExecutionDescription]) -> Any:
-    """Return a stand-in for a server whose list lags behind: it lists the given workflows."""
+    """Return a stand-in for a server whose list is out of date: it lists the given workflows."""
 
     async def listing(client: Client, query: str) -> AsyncGenerator[ListedWorkflow]:
         for each in found:
@@ -174,7 +174,7 @@ async def test_a_deadline_that_passes_between_two_runs_rejects(setting: Any) -> 
         handle, (pending,) = await pause(s, 6)
         before, holding = await held(handle)
 
-        unseen = replace(pending, digest="sha256:0")  # its digest would be refused anyway
+        unseen = replace(pending, digest="sha256:0")  # this digest would be refused in any case
         found = await until(
             lambda: refused(s.approver.approve(handle.id, unseen, by=BY)),
             lambda error: error.kind == "PastDeadline",
@@ -197,7 +197,7 @@ async def test_a_deadline_that_passes_between_two_runs_rejects(setting: Any) -> 
 
 
 class Holding(PayloadCodec):
-    """A codec that changes nothing, but holds the workflow task that ends a run, so the run stays closing."""
+    """A codec that changes nothing. It holds the workflow task that ends a run, so the run stays closing."""
 
     def __init__(self) -> None:
         self.reached, self.go = asyncio.Event(), asyncio.Event()
@@ -218,7 +218,8 @@ async def test_a_decision_in_the_moment_of_the_hand_over_is_not_lost(setting: An
         "holder", data_converter=lambda given: replace(given or DataConverter(), payload_codec=holding)
     )
     async with setting(deletes(), more_plugins=[holder], **LONG) as s:
-        # At the default ten seconds, a held task would time out and be repeated with the decision in it.
+        # With the default of ten seconds, the held task would time out, and be repeated with the decision in
+        # it.
         handle, (pending,) = await pause(s, task_timeout=timedelta(seconds=60))
         await until(handle.describe, is_settled)
         await handle.signal("hand_over")
@@ -230,7 +231,7 @@ async def test_a_decision_in_the_moment_of_the_hand_over_is_not_lost(setting: An
         record = await deciding
         result = await s.end(handle)
         _, last = await chain(handle)
-    assert "WORKFLOW_EXECUTION_UPDATE_ACCEPTED" in names(last)  # the closing run did not count
+    assert "WORKFLOW_EXECUTION_UPDATE_ACCEPTED" in names(last)  # the closing run did not count it
     assert result["text"] == "deleted /etc/passwd"
     assert result["records"] == [asdict(record)]
     assert record.update_id == "moment"

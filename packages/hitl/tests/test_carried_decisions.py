@@ -67,7 +67,7 @@ async def test_an_early_decision_and_single_use_go_across(setting: Any) -> None:
             "AlreadyDecided"
         )
         await s.approver.approve(handle.id, notice.pending[0], by=BY)
-        # The tool raises at every call. The early yes answered "delete:x", so the next question is another.
+        # The tool raises at every call. The early yes answered "delete:x", so the next question is a new one.
         assert [p.id for p in (await s.told.next()).pending] == ["delete:x#2"]
         await hand_over(handle)
         assert (await refused(s.approver.approve(handle.id, seen, by=BY))).kind == "AlreadyDecided"
@@ -84,7 +84,7 @@ async def test_an_early_decision_and_single_use_go_across(setting: Any) -> None:
 
 
 class Deaf:
-    """A notifier that fails until it is told to listen."""
+    """A notifier that fails until the test lets it succeed."""
 
     def __init__(self) -> None:
         self.listens = False
@@ -129,7 +129,7 @@ class TeamInput:
 
 @workflow.defn
 class TeamWorkflow:
-    """Two agents wait at the same time, and hand over together."""
+    """Two agents wait at the same time, and go into the next run together."""
 
     @workflow.init
     def __init__(self, team: TeamInput) -> None:

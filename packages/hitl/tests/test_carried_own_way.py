@@ -1,4 +1,4 @@
-"""A workflow that hands over in its own way, while its agent waits in a task of its own."""
+"""A workflow that continues as new in its own way, while its agent waits in an asyncio task."""
 
 import asyncio
 from typing import Any

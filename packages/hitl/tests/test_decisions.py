@@ -97,7 +97,7 @@ async def test_of_decisions_that_race_one_wins(setting: Any) -> None:
 
 
 async def test_an_approval_is_good_for_one_question_only(setting: Any) -> None:
-    """A tool that raises at every call asks again each time. Yesterday's yes must not count today."""
+    """A tool that raises at every call asks again each time. An earlier yes must not count again."""
     model = ScriptedModel(use_tool("always_asks", {"name": "x"}))
     async with setting(model) as s:
         handle, notice = await s.pause()
@@ -116,7 +116,7 @@ async def test_an_approval_is_good_for_one_question_only(setting: Any) -> None:
 
 
 class HoldSetup(Interceptor):
-    """A worker whose setup activity takes its time."""
+    """Makes a worker's setup activity wait for the test."""
 
     def __init__(self) -> None:
         self.go = asyncio.Event()
@@ -174,7 +174,7 @@ async def test_an_early_answer_is_kept_and_bound_to_what_it_was_given_for(settin
         notice = await s.told.next()
         (used,) = await s.approver.records(handle.id)
         assert (used.outcome, used.early, used.by) == ("approved" if fits else "refused", True, BY)
-        # The tool asks again, so the next question's id shows whether the first was answered.
+        # The tool asks again, and the id of its next question shows whether the first one was answered.
         assert notice.pending[0].id == ("delete:x#2" if fits else "delete:x")
         await handle.terminate()
         await s.env.assert_replays(handle)
@@ -250,7 +250,7 @@ async def test_a_late_decision_is_refused(setting: Any) -> None:
 
 
 async def test_of_a_very_large_call_the_beginning_is_shown_and_all_of_it_is_decided(setting: Any) -> None:
-    """The question repeats the call's arguments: together they exceed the server's limit."""
+    """The question repeats the call's arguments, and both together exceed the server's limit."""
     path = "/" + "x" * 1_100_000
     model = deletes(path)
     async with setting(model) as s:

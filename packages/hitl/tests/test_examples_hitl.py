@@ -1,4 +1,4 @@
-"""The three examples of approvals, as processes that a person reads and types into."""
+"""The three examples of approvals, run as processes whose output a person reads and who types into them."""
 
 import os
 from collections.abc import Generator, Sequence

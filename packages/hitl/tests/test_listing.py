@@ -1,4 +1,4 @@
-"""`ApprovalsClient.list`, where workflows have unusual types or no workers."""
+"""`ApprovalsClient.list` beside workflows that have unusual types or no workers."""
 
 import asyncio
 import uuid

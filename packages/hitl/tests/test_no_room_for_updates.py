@@ -1,4 +1,4 @@
-"""A run that has reached the server's limit of updates, waiting or in total: people can still decide."""
+"""People can decide even in a run that has reached the server's limit of updates, open or in total."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -134,7 +134,7 @@ async def test_a_decision_gets_through_beside_ten_turns_that_wait_for_it(
         assert (record.outcome, record.by, record.id) == ("approved", BY, chat.pending.id)
         assert await chat.approver.records(chat.handle.id) == [record]
         answers = await chat.end()
-        monkeypatch.setattr(_ledger, "_digest_matches", never)  # another release computes other ones
+        monkeypatch.setattr(_ledger, "_digest_matches", never)  # as if another release computed other digests
         await chat.env.assert_replays(chat.handle)
     assert answers[0] == "removed /x"
     assert len(answers) == FULL

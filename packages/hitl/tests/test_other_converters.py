@@ -95,7 +95,7 @@ async def test_one_encrypted_workflow_is_listed_with_its_problem_beside_the_othe
         assert await asyncio.wait_for(plain.result(), 30) == "removed /tmp/x"
         await env.assert_replays(plain)
         (waiting,) = await approver_for(sealed._client).pending(sealed.id)  # pyright: ignore[reportPrivateUsage]
-        # An approver who sends a decision all the same is told that it may count.
+        # An approver who sends a decision nevertheless is told that it may count.
         with pytest.raises(ApprovalsUnreachableError, match=r"may have been taken: look at the records"):
             await approver.approve(sealed.id, waiting, by="ana")
         assert await asyncio.wait_for(sealed.result(), 30) == "removed /tmp/x"

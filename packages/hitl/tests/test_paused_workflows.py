@@ -77,7 +77,7 @@ async def test_a_paused_workflow_is_listed_with_its_problem(
     async with paused_one(environments, client) as one:
 
         async def mine() -> list[WaitingWorkflow]:
-            hasty = ApprovalsClient(client, timeout=timedelta(seconds=5))  # it needs no worker
+            hasty = ApprovalsClient(client, timeout=timedelta(seconds=5))  # this needs no worker
             found = await hasty.list(workflow_types=types)
             return [waiting for waiting in found if waiting.workflow_id == one.handle.id]
 

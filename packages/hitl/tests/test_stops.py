@@ -27,7 +27,7 @@ def _forget() -> None:
 
 @activity.defn
 async def pay(amount: int) -> str:
-    """Pay; the first time, until it is cancelled."""
+    """Pay. The first call takes until it is cancelled."""
     if not paying.is_set():
         paying.set()
         await asyncio.sleep(SOON)
@@ -104,7 +104,7 @@ WAYS: dict[str, Any] = {
 
 @workflow.defn
 class StoppedWorkflow:
-    """Stops its agent in the first turn; has a second turn."""
+    """Stops its agent in the first turn, and then has a second turn."""
 
     def __init__(self) -> None:
         self.approvals = Approvals()

@@ -93,6 +93,6 @@ def test_nothing_is_no_answer(nothing: str, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_with_the_flag_all_is_text(capsys: pytest.CaptureFixture[str]) -> None:
-    """It gets as far as connecting to a server that does not exist."""
+    """The command then fails because it connects to a server that does not exist."""
     assert main(["--address", "127.0.0.1:1", "respond", "wf", "{bad", "--text"]) == 1
     assert "Cannot connect to Temporal" in capsys.readouterr().err

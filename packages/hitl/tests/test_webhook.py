@@ -42,7 +42,7 @@ NOTICE = ApprovalNotice("n-1", "default", "wf", "run", "Deploy", [PendingApprova
 
 
 class Receiver:
-    """An HTTP server that answers with the given statuses, repeats the last, and keeps the requests."""
+    """An HTTP server that answers with the given statuses, then with the last one. Keeps the requests."""
 
     def __init__(self, statuses: list[int], headers: dict[str, str]) -> None:
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
@@ -271,6 +271,6 @@ async def test_the_worker_heartbeats_while_it_finds_out_and_while_it_tells_peopl
         for event in history.events
         if (started := event.activity_task_started_event_attributes).scheduled_event_id in scheduled
     }
-    # Whether the notifier completed before the decision came is left to chance.
+    # The notifier may or may not have completed before the decision came.
     assert attempts.pop("hitl-notify", 1) == 1
     assert attempts["hitl-setup"] == 1

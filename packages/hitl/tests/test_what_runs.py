@@ -1,4 +1,4 @@
-"""The call that people see and approve is the one that runs, however hooks and middleware change it."""
+"""People see and approve the call that runs, however hooks and middleware change it."""
 
 from collections.abc import AsyncGenerator
 from typing import Any

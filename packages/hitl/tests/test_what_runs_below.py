@@ -1,4 +1,4 @@
-"""Calls of sub-agents, delegates, and nodes of graphs and swarms: people see, and bind, what runs."""
+"""Calls of sub-agents, delegates, and nodes of graphs and swarms: people see and approve what runs."""
 
 import asyncio
 from typing import Any
@@ -120,7 +120,7 @@ class BelowWorkflow:
 
 @pytest.mark.parametrize("way", list(WAYS))
 async def test_a_sub_agents_calls_are_shown_and_decided_each(setting: Any, way: str) -> None:
-    """The policy of docs/human-in-the-loop.md: small refunds pass."""
+    """As with the policy in docs/human-in-the-loop.md, small refunds are approved."""
     async with setting(ScriptedModel(script), workflows=[BelowWorkflow], activities=ACTIVITIES) as s:
         handle, notice = await s.pause(way, workflow_class=BelowWorkflow)
         name = "refund_if_agreed" if way == "in an activity" else "refund"
@@ -289,7 +289,7 @@ class TwoNodesWorkflow:
 async def test_of_two_nodes_that_ask_under_one_id_both_run_or_none(
     setting: Any, rejected: int | None
 ) -> None:
-    """Strands hands an answer to both. A yes to one must not count for the other."""
+    """Strands gives one answer to both. A yes to one of them must not count for the other."""
     async with setting(ScriptedModel(script), workflows=[TwoNodesWorkflow]) as s:
         handle, notice = await s.pause(workflow_class=TwoNodesWorkflow)
         assert len(notice.pending) == 4

@@ -1,4 +1,4 @@
-"""The call that people see and approve is the one that runs later, in another run or in the background."""
+"""People see and approve the call that runs later, in another run of the workflow or in the background."""
 
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -192,7 +192,7 @@ async def test_what_a_background_task_asks_by_an_exception_shows_its_call(settin
 
 
 async def test_the_models_choice_of_the_background_is_no_argument(setting: Any) -> None:
-    """Strands removes it after the hooks, so the call that runs is the one that people saw."""
+    """Strands removes this argument after the hooks. The call that runs is still the one that people saw."""
     model = in_the_background("refund", _background_execution=True)
     async with setting(model, workflows=[BackgroundWorkflow]) as s:
         handle, notice = await s.pause({"agentic": ["*"]}, workflow_class=BackgroundWorkflow)
