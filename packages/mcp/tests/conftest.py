@@ -47,7 +47,7 @@ def http_server() -> HttpServer:
 
 @asynccontextmanager
 async def running(command: Callable[[int], list[str]], port: int | None = None) -> AsyncGenerator[int]:
-    """Run a server on a free port while the block runs. The variable `PORT` holds the port, too."""
+    """Run a server on a free port while the block runs. Its environment has the port in `PORT` as well."""
     port = port or real_parts.free_port()
     process = await asyncio.create_subprocess_exec(
         *command(port),

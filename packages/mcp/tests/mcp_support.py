@@ -32,7 +32,7 @@ def tool_results(agent: Agent) -> list[Any]:
 
 
 def turn(calls: Sequence[tuple[str, dict[str, Any]]]) -> Any:
-    """Ask for several tool calls at once."""
+    """Return an answer that asks for several tool calls at once."""
     return use_tools([(name, arguments, f"{name}-{n}") for n, (name, arguments) in enumerate(calls)])
 
 

@@ -1,4 +1,4 @@
-"""`agent.cancel()` while an MCP tool runs: the result is that of Strands' client, and the server goes on."""
+"""`agent.cancel()` while an MCP tool runs: the result is as from Strands' client, and the server goes on."""
 
 import asyncio
 import contextlib

@@ -91,7 +91,7 @@ async def test_parity_with_a_plain_agent(agents: Agents) -> None:
 
 @workflow.defn
 class InTheBackground:
-    """`background_tasks=`: the model goes on while the server's tool runs, and is given the result later."""
+    """`background_tasks=`: the model goes on while the server's tool runs, and gets the result later."""
 
     @workflow.run
     async def run(self) -> str:
@@ -168,7 +168,7 @@ async def test_a_plain_agent_that_cannot_get_the_tools_ends_the_workflow(agents:
 
 @workflow.defn
 class Approved:
-    """An interrupt before an MCP tool, resumed by the same agent or by another, which begins with calls."""
+    """An interrupt before an MCP tool. The same agent resumes, or a new one, which begins with the calls."""
 
     @workflow.run
     async def run(self, cache_tools: bool | None, another: bool) -> list[Any]:
@@ -212,7 +212,7 @@ FOREVER = TemporalMCPClient("tests")
 
 @workflow.defn(sandboxed=False)
 class KeptHandle:
-    """A handle that outlives its run: without the sandbox, all runs share the object."""
+    """A handle that is used by several runs: without the sandbox they share the object."""
 
     @workflow.run
     async def run(self) -> None:

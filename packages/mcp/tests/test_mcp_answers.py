@@ -1,4 +1,4 @@
-"""An answered call is made once, whatever the answer. A call without an answer is retried."""
+"""A call that gets an answer, whatever it is, is made once. A call without an answer is retried."""
 
 import sys
 from pathlib import Path

@@ -131,7 +131,7 @@ async def test_arguments_too_large_for_temporal_are_a_failed_tool_and_many_at_on
         workflows=[LargeArguments], plugins=plugins(ScriptedModel(say("ok")), tests=python_server)
     ) as env:
         too_large, *others = await env.run(LargeArguments.run, sizes)
-        assert (await scheduled(env)).count("tests-call-tool") == 12  # not the one that is too large
+        assert (await scheduled(env)).count("tests-call-tool") == 12  # without the call that is too large
     assert re.match(
         r"Tool execution failed: Activity 'tests-call-tool': an input of 3,000,\d{3} bytes is too large for "
         "Temporal, which takes 2,093,056. Send less",

@@ -100,7 +100,7 @@ async def test_a_call_that_fails_for_good_is_a_failed_tool_for_the_model(
 
 @workflow.defn
 class Impatient:
-    """An agent with a short time-out, then another with a longer one; returns both tool results."""
+    """Runs an agent with a short time-out, then one with a longer time-out. Returns both tool results."""
 
     @workflow.run
     async def run(self) -> list[Any]:

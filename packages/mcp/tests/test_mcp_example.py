@@ -1,4 +1,4 @@
-"""The example as processes, as a person sees it."""
+"""The example, run as processes. Asserts what a person sees."""
 
 import signal
 from collections.abc import Generator

@@ -34,7 +34,7 @@ HANGING = str(PYTHON_SERVER.with_name("hanging_server.py"))
 def _servers_that_were_given_up_end(  # pyright: ignore[reportUnusedFunction]  # autouse
     monkeypatch: pytest.MonkeyPatch,
 ) -> Generator[None]:
-    """Strands cannot end a session that waits for its server, so the fixture ends the server."""
+    """End the servers. Strands cannot end a session that waits for its server."""
     monkeypatch.setattr("strands_temporal_mcp._session.STOP_SECONDS", 0.5)
     before = set(psutil.Process().children())
     yield
@@ -88,7 +88,7 @@ async def test_a_server_that_may_be_absent_does_not_hold_the_worker_up(
 async def test_a_server_that_comes_back_deaf_fails_its_calls_and_lets_the_worker_end(
     agents: Agents, tmp_path: Path
 ) -> None:
-    """The call kills the server. The next server answers nothing."""
+    """The call kills the server. The server that is started in its place answers nothing."""
     marker = tmp_path / "died"
     model = ScriptedModel(use_tool("die_once", {"marker": str(marker)}), say("done"))
     plugin = MCPPlugin(

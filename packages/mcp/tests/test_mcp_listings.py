@@ -1,4 +1,4 @@
-"""The tools an agent has: from which listing, from several servers, beside its own tools."""
+"""The tools that an agent has: which listing they come from, several servers, the agent's own tools."""
 
 import asyncio
 import uuid
@@ -141,7 +141,8 @@ async def test_a_workflow_goes_on_with_a_worker_whose_server_has_other_tools(
     for call in after.calls:
         assert call.tool_names == ["add"] or listed_anew
         assert "add" not in call.tool_names or not listed_anew
-    # Every tool in the workflow's list can be called: only the list is filtered, the server has the tool.
+    # Every tool in the workflow's list can be called: a filter changes only a list, and the server has the
+    # tool.
     assert [result["status"] for result in results] == ["success", "error" if listed_anew else "success"]
 
 

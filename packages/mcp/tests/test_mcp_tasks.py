@@ -1,4 +1,4 @@
-"""Tools that run as MCP tasks, with `tasks_config`: a third-party server for each line of `mcp`."""
+"""Tools that run as MCP tasks, with `tasks_config`: a third-party server for each major version of `mcp`."""
 
 import asyncio
 import logging
@@ -42,7 +42,7 @@ pytestmark = [
 ]
 
 MCP_2 = hasattr(ClientSession, "discover")
-"""mcp 2 knows the finished tasks (SEP-2663), which FastMCP serves; mcp 1 those of revision 2025-11-25."""
+"""mcp 2 knows the final form of tasks (SEP-2663), which FastMCP serves; mcp 1 that of revision 2025-11-25."""
 
 TASKS: Any = {"poll_interval": timedelta(milliseconds=100)}
 
@@ -70,7 +70,7 @@ def own_server(command: list[str]) -> Client:
 
 @pytest.fixture(scope="session")
 async def task_server(command: list[str], own_server: Client) -> AsyncGenerator[Client]:
-    """Makes clients, of one shared server if it starts slowly, as FastMCP does."""
+    """Makes clients. A server that starts slowly, as FastMCP does, is started once and shared by them."""
     if not MCP_2:
         yield own_server
         return
@@ -137,7 +137,7 @@ async def test_a_cancelled_workflow_cancels_the_task_and_the_session_goes_on(
             await handle.result()
         assert isinstance(error.value.cause, CancelledError)
         await env.assert_replays(handle)
-        await wait_until(Path(f"{marker}.ended").exists)  # the server was told
+        await wait_until(Path(f"{marker}.ended").exists)  # the server learned of the cancellation
         result, *_ = await env.run(OneAttempt.run, 3.0, 60.0)
     assert text(result) == marker.read_text()  # the same process
     assert "connecting again" not in caplog.text
@@ -220,7 +220,7 @@ async def test_a_tool_that_must_be_a_task_says_so_to_a_client_without_tasks(
 
 
 async def test_the_task_of_server_everything(agents: Agents, node_command: NodeCommand) -> None:
-    """It serves only tasks of revision 2025-11-25: with mcp 2 its own error says so."""
+    """The server knows only tasks of revision 2025-11-25. With mcp 2 its own error says so."""
     command = node_command("server-everything", "stdio")
     model = ScriptedModel(use_tool("simulate-research-query", {"topic": "rain"}), say("done"))
     servers = plugins(model, tests=lambda: stdio(command, tasks_config=TASKS))

@@ -49,7 +49,7 @@ async def run_one(client: Client, task_queue: str) -> Any:
 
 
 def left_over() -> "Counter[str]":
-    """Return whatever can outlive a worker in this process: tasks, threads, child processes."""
+    """Return what can outlive a worker in this process: tasks, threads, child processes."""
     found = ["task" for _ in asyncio.all_tasks()]
     found += [f"thread {thread.name.rstrip('0123456789_-')}" for thread in threading.enumerate()]
     found += [f"child {child.pid}" for child in psutil.Process().children(recursive=True)]
@@ -127,7 +127,7 @@ async def test_nothing_is_left_after_a_worker(client: Client, worker_options: di
             assert len(psutil.Process().children()) > children
 
     children = len(psutil.Process().children())
-    await once()  # excludes what Temporal's worker itself leaves behind
+    await once()  # not counted: what Temporal's worker itself leaves behind
     before = left_over()
     await once()
     await wait_until(lambda: not left_over() - before)

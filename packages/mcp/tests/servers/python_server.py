@@ -1,4 +1,4 @@
-"""An MCP server for the tests, for both lines of the `mcp` package: `python python_server.py [http PORT]`."""
+"""An MCP server for the tests, on either major version of `mcp`: `python python_server.py [http PORT]`."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ PIXEL = bytes.fromhex(
     "1f15c4890000000d49444154789c6360000002000001e221bc330000000049454e44ae426082"
 )
 PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 0
-API: Any = mcp_server  # `Any`: a type checker knows only the installed line
+API: Any = mcp_server  # `Any`: a type checker knows only the installed version
 V2 = hasattr(API, "MCPServer")
 ADDRESS: dict[str, Any] = {"host": "127.0.0.1", "port": PORT} if PORT else {}
 server: Any = API.MCPServer("tests") if V2 else API.FastMCP("tests", **ADDRESS)

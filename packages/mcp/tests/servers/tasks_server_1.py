@@ -1,7 +1,7 @@
 # pyright: reportMissingImports=false, reportUnknownVariableType=false, reportAttributeAccessIssue=false
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownParameterType=false
 # pyright: reportUntypedFunctionDecorator=false, reportCallIssue=false, reportMissingTypeArgument=false
-# The type checker sees mcp 2, which has none of this.
+# The type checker sees mcp 2, which does not have these names.
 # ruff: noqa: ASYNC240  # files of a few bytes
 """An MCP server whose tools run as tasks of revision 2025-11-25, with the experimental API of mcp 1."""
 
