@@ -18,4 +18,4 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Generator[Receiver]:
         yield receiver
         provider = trace.get_tracer_provider()
         if isinstance(provider, ReplaySafeTracerProvider):
-            provider.shutdown()  # a late span may have reopened it for this receiver
+            provider.shutdown()  # a late span may have reopened the export for this receiver

@@ -1,7 +1,7 @@
 # pyright: reportAttributeAccessIssue=false, reportUntypedFunctionDecorator=false
 # pyright: reportUnknownArgumentType=false
-# The two lines of `mcp` have different modules; only one of them is installed.
-"""An MCP server, for both lines of the `mcp` package, that returns the metadata of a call."""
+# The two major versions of `mcp` have different modules, and only one of them is installed.
+"""An MCP server, on either major version of `mcp`, that returns the metadata of a call."""
 
 from typing import Any
 

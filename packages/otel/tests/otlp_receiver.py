@@ -65,7 +65,7 @@ class Receiver:
         return span
 
     def tree(self) -> list[str]:
-        """Return the names, in order of start, each indented below its parent; a lost parent shows as `?`."""
+        """Return the names in order of start, each indented below its parent. `?` is a lost parent."""
         by_id = {span.span_id: span for span in self.spans}
 
         def below(parent: str, depth: int) -> list[str]:

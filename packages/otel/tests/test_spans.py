@@ -128,7 +128,7 @@ def test_the_names_are_those_of_the_conventions() -> None:
 
 
 def test_opentelemetrys_stand_in_for_meters_is_known() -> None:
-    """Fails when OpenTelemetry renames the placeholder that is there before a provider is set."""
+    """Fails if OpenTelemetry renames the placeholder that stands in until a provider is set."""
     import subprocess
     import sys
 

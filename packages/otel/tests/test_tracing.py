@@ -195,7 +195,7 @@ async def test_an_mcp_server_joins_the_trace(
         command=sys.executable, args=[str(Path(__file__).with_name("meta_server.py"))]
     )
 
-    transport: Any = partial(stdio_client, parameters)  # each line of mcp has its own type
+    transport: Any = partial(stdio_client, parameters)  # each major version of mcp has its own type
 
     @activity.defn(name="traceparent")
     def ask_server() -> str:

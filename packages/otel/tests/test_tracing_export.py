@@ -1,4 +1,4 @@
-"""What is recorded and where it is exported to, according to the environment."""
+"""The environment decides what is recorded and where it is exported to."""
 
 import threading
 import time

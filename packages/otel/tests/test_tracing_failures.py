@@ -1,4 +1,4 @@
-"""Whatever fails, is retried or is dropped has its spans, each exactly once."""
+"""Calls that fail, are retried or are dropped have their spans, each exactly once."""
 
 import asyncio
 import gc
@@ -180,7 +180,7 @@ async def test_a_worker_that_ends_in_the_middle(receiver: Receiver, agents: Agen
         handle = await env.start(ToolWorkflow.run, "go")
         await asyncio.wait_for(called.wait(), 10)
     del env
-    gc.collect()  # nothing of the workflow is left that could end spans or count again
+    gc.collect()  # so that nothing of the workflow is left that could end spans or count again
     sent = {span.name for span in receiver.spans}
     assert "execute_tool letter_counter" in sent
     assert "invoke_agent Strands Agents" not in sent, "it goes on elsewhere"

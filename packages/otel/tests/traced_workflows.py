@@ -100,7 +100,7 @@ class BrokenWorkflow:
     async def run(self, prompt: str) -> str:
         """Ask the agent, then fail the task twice."""
         answer = str(await TemporalAgent("scripted", callback_handler=None).invoke_async(prompt)).strip()
-        if next(FAILURES, None) is not None:  # runs unsandboxed, so that this module is shared
+        if next(FAILURES, None) is not None:  # runs without the sandbox, so that all runs share this module
             raise RuntimeError("this task fails and is tried again")
         return answer
 

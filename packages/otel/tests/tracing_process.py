@@ -36,7 +36,7 @@ def model() -> ScriptedModel:
 
 
 async def run(client: Client, plugins: list[StrandsPlugin | OTelPlugin]) -> None:
-    """Run the agent once from a span that ends after the worker, with every workflow task replayed."""
+    """Run the agent once, inside a span that ends after the worker. Every workflow task is replayed."""
     queue = f"otel-{uuid.uuid4()}"
     with opentelemetry.trace.get_tracer("users").start_as_current_span("ask"):
         async with Worker(
@@ -68,7 +68,7 @@ async def one_line(address: str) -> None:
 
 
 async def own(address: str) -> None:
-    """The application's own providers, which stay."""
+    """The application's own providers, which are left in place."""
     provider = create_tracer_provider()
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     opentelemetry.trace.set_tracer_provider(provider)
@@ -82,7 +82,7 @@ async def own(address: str) -> None:
 
 
 async def plain(address: str) -> None:
-    """The application's own tracer provider, which knows nothing of replays."""
+    """The application's own tracer provider, which is not replay-safe."""
     opentelemetry.trace.set_tracer_provider(TracerProvider())
     await one_line(address)
 

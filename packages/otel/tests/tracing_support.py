@@ -34,7 +34,7 @@ invoke_agent Strands Agents
 
 
 def tree_of(text: str) -> list[str]:
-    """Return the lines of `text` as a tree: the first lines nested one in another, all others below them."""
+    """Return the lines of `text` as a tree: each first line inside the previous one, all others below."""
     lines = text.splitlines()
     heads = next(i for i, line in enumerate(lines) if line == "execute_event_loop_cycle")
     return ["  " * min(i, heads) + line for i, line in enumerate(lines)]
