@@ -18,7 +18,7 @@ Play = Callable[[], AsyncIterator[StreamEvent]]
 
 
 class LiveModel(ScriptedModel):
-    """A model whose calls are the test's async generators, which may wait for the test in mid-answer."""
+    """A model whose calls are async generators of the test. They may wait for the test in mid-answer."""
 
     def __init__(self, *plays: Play) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class LiveModel(ScriptedModel):
 
 
 def play(*parts: str | Callable[[], Any] | Exception) -> Play:
-    """Return a call that says its parts one by one, awaits those that are functions and raises errors."""
+    """Return a call that goes through its parts: says texts, awaits functions, raises errors."""
 
     async def events() -> AsyncIterator[StreamEvent]:
         yield {"messageStart": {"role": "assistant"}}
@@ -43,7 +43,7 @@ def play(*parts: str | Callable[[], Any] | Exception) -> Play:
                 raise part
             else:
                 await part()
-        for event in say("").events[-3:]:  # the ends of the block and of the message, and the usage
+        for event in say("").events[-3:]:  # the end of the block, the end of the message, the usage
             yield event
 
     return events

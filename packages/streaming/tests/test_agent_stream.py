@@ -45,7 +45,7 @@ from strands_temporal_streaming import (
 
 pytestmark = [
     pytest.mark.server,
-    # temporalio warns when a workflow ends while a reader polls; the reader then reads the rest by query.
+    # temporalio warns if a workflow ends while a reader polls. The reader reads the rest by query.
     pytest.mark.filterwarnings("ignore:.TMPRL1102:RuntimeWarning"),
 ]
 
@@ -149,7 +149,7 @@ VARYING = ("call", "activity_id", "started_at")
 
 
 def bare(events: list[AgentEvent]) -> list[AgentEvent]:
-    """Return the events without what differs from run to run."""
+    """Return the events without the values that differ from run to run."""
     return [
         replace(event, offset=0, **{name: "" for name in VARYING if hasattr(event, name)}) for event in events
     ]
@@ -312,7 +312,7 @@ async def test_it_follows_the_conversation_into_new_runs(agents: Agents) -> None
 
 
 async def test_it_waits_for_a_worker_and_goes_on_where_it_stopped(agents: Agents) -> None:
-    """A reader starts before there is a worker, leaves in the middle, and returns with its offset."""
+    """A reader starts before a worker runs, leaves in the middle, and returns with its offset."""
     left_off = asyncio.Event()
     model = LiveModel(play("one ", lambda: bounded(left_off), "two"))
     queue = f"waits-{id(model)}"

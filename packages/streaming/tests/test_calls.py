@@ -1,4 +1,4 @@
-"""How a reader turns a stream's items into events, without a server: attempts in order, and gaps."""
+"""A reader turns a stream's items into events: the order of attempts, and gaps. Needs no server."""
 
 from dataclasses import replace
 from typing import Any
@@ -155,7 +155,7 @@ def test_a_gap_tells_its_range_and_the_calls_that_it_hits() -> None:
     told.text("whole", 1, FIRST, "whole")
     told.ends(1, FIRST, "whole")
     assert told.gap(4) == [StreamGap(4, 8), OutputLost("c", 1, 0, started_at=FIRST)]
-    # The offset is that of the last missing item: a reader that stores it resumes behind the gap.
+    # The event has the offset of the last missing item: a reader that stores it resumes after the gap.
     assert next(told.calls.gap(8, 10)).offset == 9
 
 

@@ -1,4 +1,4 @@
-"""A reader that is behind the truncation of its workflow's stream learns what it misses."""
+"""If a workflow truncates its stream before a reader has read it, the reader learns what it misses."""
 
 import asyncio
 from typing import Any
@@ -119,7 +119,7 @@ async def test_a_reader_from_the_beginning_is_told_that_it_is_gone(agents: Agent
         four,
     ]
     assert isinstance(events[-1], End)
-    assert not [event for event in whole if isinstance(event, (StreamGap, OutputLost))]  # it had read all
+    assert not [event for event in whole if isinstance(event, (StreamGap, OutputLost))]  # it missed nothing
     assert kept == events[2:]  # a returning reader knows what came before
 
 

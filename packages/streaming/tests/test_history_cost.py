@@ -1,4 +1,4 @@
-"""A stream's cost in history, counted by signals and polls, never by what the clock allowed."""
+"""A stream's cost in history, in signals and polls. No count depends on the clock."""
 
 import asyncio
 import uuid
@@ -31,12 +31,12 @@ from strands_temporal_streaming import AgentStream, StreamingPlugin, TextDelta
 
 pytestmark = [
     pytest.mark.server,
-    # temporalio warns when a workflow ends while a reader polls; the reader then reads the rest by query.
+    # temporalio warns if a workflow ends while a reader polls. The reader reads the rest by query.
     pytest.mark.filterwarnings("ignore:.TMPRL1102:RuntimeWarning"),
 ]
 
 CHUNKS, ROUNDS = 500, 25
-"""The model says its chunks in as many rounds, and begins each when the one before has arrived."""
+"""The model says its chunks in rounds. It begins a round when the previous one has arrived."""
 
 
 @workflow.defn
@@ -126,7 +126,7 @@ async def as_events(client: Client, workflow_id: str) -> AsyncIterator[str]:
 def speaks(
     rounds: int, arrived: Callable[[int], Awaitable[None]]
 ) -> Callable[[], AsyncIterator[StreamEvent]]:
-    """Return a call that says all chunks in `rounds`, after each of which it awaits `arrived(round)`."""
+    """Return a call that says all chunks in `rounds`. After each round it awaits `arrived(round)`."""
 
     async def events() -> AsyncIterator[StreamEvent]:
         yield {"messageStart": {"role": "assistant"}}
@@ -167,7 +167,7 @@ async def test_a_batch_is_one_signal_and_one_workflow_task(
         assert await asyncio.wait_for(handle.result(), WAIT) == WHOLE
         history = await handle.fetch_history()
         assert plain_text(await read_plain(client, handle.id)).rstrip() == WHOLE  # each chunk once
-    assert calls.signals == ROUNDS + 1  # plus the ends of the block and the message
+    assert calls.signals == ROUNDS + 1  # plus one for the ends of the block and the message
     assert_costs(history, batches=calls.signals, polls=0)
 
 
@@ -201,7 +201,7 @@ async def test_the_guides_reader_adds_polls_and_tasks_and_a_typed_one_nothing(
 async def test_between_the_first_content_and_the_end_the_interval_is_kept(
     client: Client, worker_options: dict[str, Any]
 ) -> None:
-    """Two signals for 500 chunks: the first carries what was there, the second the rest, within the hour."""
+    """Two signals for 500 chunks: one with what was there, one with the rest, although no hour has passed."""
     calls = Calls()
 
     async def first_arrived(number: int) -> None:

@@ -82,7 +82,7 @@ async def reset(handle: "WorkflowHandle[Any, Any]", client: Client, turn: int, s
 async def test_what_a_reset_run_says_while_the_reader_looks_away_is_told(
     agents: Agents, signals: bool
 ) -> None:
-    """By then the new stream is longer than the part read of the old one: offsets do not tell them apart."""
+    """The new stream is already longer than the part that was read of the old one: offsets do not show it."""
     never = asyncio.Event()
     model = LiveModel(play("one ", "two ", never.wait), words("uno dos tres quattro cinco"), words("the end"))
     async with agents(workflows=[TurnsWorkflow], models={"live": lambda: model}) as env:
@@ -129,7 +129,7 @@ async def read_up_to(stream: AgentStream, text: str) -> None:
 
 @pytest.mark.parametrize("forgetful", [False, True], ids=["state carried", "state not carried"])
 async def test_the_end_of_a_run_and_all_of_the_next_are_told(agents: Agents, forgetful: bool) -> None:
-    """Without its state, the next stream begins at 0, and may by now be longer than what was read."""
+    """Without a carried state the next stream begins at 0, and may already be longer than the part read."""
     model = ScriptedModel(say("short", chunk=3), say("a long, long answer", chunk=2), say("the end", chunk=3))
     async with agents(workflows=[TurnsWorkflow], models={"live": lambda: model}) as env:
         handle = await env.start(TurnsWorkflow.run, Turns([1], [2, 3], forgetful))

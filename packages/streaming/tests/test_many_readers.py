@@ -1,4 +1,4 @@
-"""Many readers of a stream, beside other queries and updates: none of them locks out another."""
+"""Many readers of a stream, other queries, and updates: none of them locks out another."""
 
 import asyncio
 import sys

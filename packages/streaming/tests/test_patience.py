@@ -47,7 +47,7 @@ class SilentWorkflow:
 
 
 class Line:
-    """A line to the server that the test can cut: a TCP proxy, which then refuses connections."""
+    """A connection to the server that the test can cut: a TCP proxy, which refuses connections when cut."""
 
     def __init__(self, target: str) -> None:
         host, port = target.rsplit(":", 1)
@@ -99,7 +99,7 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @asynccontextmanager
 async def silent(agents: Agents, server: DevServer) -> AsyncGenerator[tuple[Any, Any, Line, Client]]:
-    """Yield an environment, a started workflow, and a line to its server with a client."""
+    """Yield an environment, a started workflow, a line to its server, and a client that uses the line."""
     model = ScriptedModel(say("before "), say("after"))
     async with agents(workflows=[SilentWorkflow], models={"m": lambda: model}) as env:
         handle = await env.start(SilentWorkflow.run)

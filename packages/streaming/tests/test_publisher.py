@@ -1,4 +1,4 @@
-"""The way from the model to the stream: batches, failing signals, killed workers, odd events."""
+"""From the model to the stream: batches, signals that fail, killed workers, odd events."""
 
 import asyncio
 import logging
@@ -51,7 +51,7 @@ from strands_temporal_streaming import (
 
 pytestmark = [
     pytest.mark.server,
-    # temporalio warns when a workflow ends while a reader polls; the reader then reads the rest by query.
+    # temporalio warns if a workflow ends while a reader polls. The reader reads the rest by query.
     pytest.mark.filterwarnings("ignore:.TMPRL1102:RuntimeWarning"),
 ]
 
@@ -147,7 +147,7 @@ async def test_trouble_for_good_costs_the_stream_but_neither_the_answer_nor_a_se
 async def test_trouble_without_end_does_not_hold_the_answer_until_it_times_out(
     client: Client, worker_options: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A call that times out while it waits for its stream would be paid twice."""
+    """A call that times out while it waits for its stream would be paid for twice."""
     model = ScriptedModel(say("One. Two.", chunk=1))
     trouble = Trouble(*[RPCStatusCode.UNAVAILABLE] * 100)
     with caplog.at_level(logging.WARNING):
@@ -217,7 +217,7 @@ async def test_an_event_too_large_is_counted_and_the_rest_goes_on(
 async def test_a_megabyte_in_many_events_goes_out_whole(
     client: Client, worker_options: dict[str, Any]
 ) -> None:
-    """Everything at once: more than fits in one signal, and more than fits in one poll's answer."""
+    """All events come at once: more than fits into one signal, and more than fits into one poll's answer."""
     text = "".join(f"{number:08d}" for number in range(150_000))
     model = ScriptedModel(say(text, chunk=60_000))
     async with running(client, model, worker_options) as handle:

@@ -104,7 +104,7 @@ async def test_the_answer_after_a_reset_in_back_off_is_told(agents: Agents) -> N
 
 
 async def test_the_attempt_that_a_reset_gave_up_is_not_heard(agents: Agents) -> None:
-    """A reset while it runs. The attempt learns of it from its next heartbeat; then the call starts again."""
+    """The attempt that runs learns of the reset at its next heartbeat. Then the call starts again."""
     cut, reset_done = ConnectionError("cut"), asyncio.Event()
     model = LiveModel(play("first ", lambda: bounded(reset_done), cut), play("The ", "end."))
     async with agents(workflows=[RetriedWorkflow], models={"live": lambda: model}) as env:

@@ -48,7 +48,7 @@ from strands_temporal_streaming import (
 
 pytestmark = pytest.mark.server
 
-HUGE = 1_600_000  # in base64, too large for a poll's answer: it would end the workflow
+HUGE = 1_600_000  # as base64 too large for a poll's answer, which would end the workflow
 
 
 @tool
@@ -75,7 +75,7 @@ class Ask(HookProvider):
 
 @workflow.defn
 class TroubleWorkflow:
-    """Runs that many turns of an agent, which a signal cancels. Its hooks do not know its topic."""
+    """Runs some turns of an agent, which a signal cancels. The agent's hooks do not know its topic."""
 
     def __init__(self) -> None:
         self.stream = WorkflowStream()
@@ -152,7 +152,7 @@ async def test_any_reason_of_an_interrupt_can_be_shown(
 
 
 async def test_what_cannot_be_shown_as_it_is_stays_as_it_is_for_the_agent(agents: Agents) -> None:
-    """A hook that raised here would turn it into a failed tool."""
+    """An error in this package's hook would turn the tool's result into a failure."""
     model = ScriptedModel(use_tool("half_a_pair", {}), say("ok"))
     async with agents(workflows=[TroubleWorkflow], models={"live": lambda: model}) as env:
         handle = await env.start(TroubleWorkflow.run)
@@ -251,7 +251,7 @@ async def test_it_follows_a_workflow_that_is_tried_again_as_a_whole(agents: Agen
 
 
 async def test_who_stops_in_the_middle_of_an_item_gets_the_rest_of_it(agents: Agents) -> None:
-    """The mark of a second attempt may be lost. Then one of its chunks brings both the mark and the text."""
+    """If the mark of a second attempt is lost, one of its chunks gives two events: the mark and the text."""
     model = LiveModel(play("once ", ConnectionError("cut")), play("again"))
     async with agents(workflows=[TroubleWorkflow], models={"live": lambda: model}) as env:
         handle = await env.start(TroubleWorkflow.run)
@@ -261,7 +261,7 @@ async def test_who_stops_in_the_middle_of_an_item_gets_the_rest_of_it(agents: Ag
         text = of(TextDelta, everything)[-1]
         stream = reading(env.client, handle.id)
         seen: list[AgentEvent] = []
-        # Knows the first attempt, and returns where the second speaks.
+        # This reader knows the first attempt, and returns at an offset of the second.
         async for event in stream:
             seen.append(event)
             if isinstance(event, TextDelta):
@@ -294,7 +294,7 @@ async def test_a_reader_waits_for_a_worker_however_small_its_patience(agents: Ag
 
 @workflow.defn
 class OneAttemptWorkflow:
-    """An agent whose model has one attempt: another activity repeats a call that is cut short."""
+    """An agent whose model calls have one attempt. A call that is cut short is repeated by a new activity."""
 
     def __init__(self) -> None:
         self.stream = WorkflowStream()
@@ -335,7 +335,7 @@ async def test_what_a_call_said_that_was_cut_short_is_taken_back(agents: Agents)
 
 
 class Rot(PayloadCodec):
-    """Stands for encryption: payloads are unreadable without it, and a third larger."""
+    """Stands in for encryption: payloads are a third larger, and unreadable without the codec."""
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         return [

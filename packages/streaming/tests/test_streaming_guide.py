@@ -30,7 +30,7 @@ from strands_temporal_streaming import AgentStream, AttemptRestarted, StreamingP
 
 pytestmark = [
     pytest.mark.server,
-    # temporalio warns when a workflow ends while a reader polls; the reader then reads the rest by query.
+    # temporalio warns if a workflow ends while a reader polls. The reader reads the rest by query.
     pytest.mark.filterwarnings("ignore:.TMPRL1102:RuntimeWarning"),
 ]
 
@@ -163,7 +163,7 @@ async def test_the_first_chunk_is_seen_while_the_model_still_speaks(agents: Agen
 
 
 async def test_the_first_chunk_does_not_wait_for_the_batch_interval(agents: Agents) -> None:
-    """Not even right after a batch has gone out, here the mark of a second attempt."""
+    """This holds even right after a batch has gone out. Here that batch is the mark of a second attempt."""
     marked, seen = asyncio.Event(), asyncio.Event()
     model = LiveModel(
         play(ConnectionError("cut")),
