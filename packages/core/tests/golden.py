@@ -1,6 +1,7 @@
 """Workflows with histories in the tree, and the script that records them. Never change what they do.
 
-Each release replays the histories of all earlier releases (`histories/`). To record this release's:
+Each release replays the histories of all earlier releases (`histories/`). To record the histories of this
+release:
 
     uv run python -m packages.core.tests.golden
 
@@ -71,7 +72,7 @@ class GoldenAgent:
 
     @workflow.run
     async def run(self, carry: AgentCarry | None = None) -> list[Any]:
-        """Talk, and return the conversation and what the agent knows."""
+        """Talk, and return the conversation and the agent's state."""
         agent = self.agent(carry)
         if carry is None:
             await self.first_run(agent)
@@ -124,7 +125,7 @@ class GoldenAgent:
 
 @workflow.defn
 class GoldenStop:
-    """An old case: an agent stopped in an approved tool refused the next prompt and took answers again."""
+    """An old case: after a stop in an approved tool, the agent took only answers again, and no prompt."""
 
     @workflow.run
     async def run(self) -> list[Any]:

@@ -1,4 +1,4 @@
-"""A provider's HTTP side for tests: records the requests and plays answers in the providers' protocols."""
+"""A stand-in for providers' HTTP servers: records requests, and answers in the providers' protocols."""
 
 import json
 from collections.abc import Generator, Sequence
@@ -21,7 +21,7 @@ class Answer:
 
 @dataclass
 class Provider:
-    """A running stand-in: the requests it got, and the answers it will give."""
+    """A running stand-in: the requests that it got, and the answers that it will give."""
 
     url: str = ""
     requests: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])

@@ -1,4 +1,4 @@
-"""Workers that come and go, for the tests of transcripts, and checks that no prompt suffers from it.
+"""For the tests of transcripts: workers that come and go, and checks that no prompt changes thereby.
 
 The checks compare the model's input, call by call, with that of the same agents outside Temporal.
 """
@@ -40,7 +40,7 @@ from strands_temporal._wire.values import encode
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, assert_replays
 
 SOON = 120
-"""Seconds that a test waits for a workflow at most."""
+"""Longest time that a test waits for a workflow, in seconds."""
 
 
 class Told(NamedTuple):
@@ -55,7 +55,7 @@ def told(calls: Iterable[ScriptedCall]) -> list[Told]:
     return [
         Told(
             call.system_prompt or "",
-            # The order of keys counts too: a provider's prompt cache compares bytes.
+            # The order of keys matters as well: a provider's prompt cache compares bytes.
             json.dumps(
                 encode([call.messages, call.tool_specs, call.system_prompt_content, call.tool_choice])
             ),
@@ -83,7 +83,7 @@ async def plainly(plan: Plan) -> tuple[list[Told], dict[str, str]]:
 
 
 def assert_same(given: Sequence[Told], plain: Sequence[Told], *, retried: bool = False) -> None:
-    """Compare a model's input with that outside Temporal, in order for each agent.
+    """Compare a model's input with the input outside Temporal, in order for each agent.
 
     Args:
         given: The model's input.
@@ -206,7 +206,7 @@ class Runs:
 
         Args:
             watch: An existing `Watch` to use.
-            cache: Size of its conversation cache in bytes; None for the default.
+            cache: Size of the worker's cache for conversations, in bytes; None for the default.
             model: A model of the worker's own.
             client: Another client to use.
             **options: Further arguments of `Worker`.
@@ -246,7 +246,7 @@ class Runs:
         retried: bool = False,
         others: Sequence[Told] = (),
     ) -> WorkflowHistory:
-        """Wait for a run's end; assert that everything was as outside Temporal, and that it replays."""
+        """Wait for a run's end. Assert that everything was as outside Temporal, and that the run replays."""
         result = await asyncio.wait_for(handle.result(), SOON)
         calls, end = await plainly(plan)
         assert_same([*others, *told(self.model.calls)], calls, retried=retried)

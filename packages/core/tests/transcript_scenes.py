@@ -1,7 +1,7 @@
 """Agents for the tests of transcripts. They run inside and outside a workflow.
 
-A prompt is also the script: `steps=2 size=5000` has the model call its tool twice for 5,000 characters each,
-`answer=100` has it answer 100 characters, `pad=80000` makes the prompt that long.
+A prompt is also the script. `steps=2 size=5000` makes the model call its tool twice, for 5,000 characters
+each. `answer=100` makes it answer 100 characters. `pad=80000` makes the prompt itself that long.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from strands_temporal.workflow import activity_as_tool
 
 Make: TypeAlias = Callable[..., Agent]
 
-# --- The agents' scenes, inside and outside a workflow
+# --- Scenes of agents, inside and outside a workflow
 
 
 @dataclass
@@ -43,12 +43,12 @@ class Plan:
         prompts: The prompts, in order.
         agents: How many agents there are in the scene "parallel".
         window: Messages that an agent keeps; None for all.
-        gated: Wait before each model call until the test sends `advance`.
-        hand_over: Continue in another run after each turn.
+        gated: Whether to wait before each model call until the test sends `advance`.
+        hand_over: Whether to continue in another run after each turn.
         done: Turns that earlier runs have made.
         carry: The agent of the previous run.
         attempts: Maximum attempts of a model call; 0 for the default.
-        tag: Ends the agents' system prompts, where several runs share a model.
+        tag: End of the agents' system prompts, to tell apart several runs that share a model.
     """
 
     scene: str
@@ -69,13 +69,13 @@ def noise(seed: object, size: int) -> str:
 
 
 def number(prompt: str, name: str) -> int:
-    """Return the number that a prompt gives for `name`."""
+    """Return the number after `name=` in a prompt."""
     found = re.search(rf"\b{name}=(\d+)", prompt)
     return int(found[1]) if found else 0
 
 
 def answer(call: ScriptedCall) -> Reply:
-    """Answer as the last prompt says. Depends only on the call, so that any worker's model can answer."""
+    """Answer as the last prompt says. It depends only on the call, so the model of any worker can answer."""
     asked = max(i for i, m in enumerate(call.messages) if m["role"] == "user" and "text" in m["content"][0])
     prompt = call.messages[asked]["content"][0].get("text", "")[:100]
     step = (len(call.messages) - asked) // 2
@@ -229,7 +229,7 @@ class Talk:
 
     @workflow.update
     async def advance(self) -> bool:
-        """Let the run go on. Return when it waits again (False) or is over (True)."""
+        """Let the run go on until it waits again (return False) or is over (return True)."""
         self._released += 1
         await workflow.wait_condition(lambda: self._arrived > self._released or self._over)
         return self._over
@@ -252,19 +252,19 @@ class Talk:
 
 
 def ends(agents: Sequence[Agent]) -> dict[str, str]:
-    """Return the agents' final conversations by system prompt; large ones as length and digest."""
+    """Return the agents' final conversations by system prompt. Large ones are given as length and digest."""
     bare = {a.system_prompt: [[m["role"], m["content"]] for m in a.messages] for a in agents}
     return {str(name): brief(json.dumps(encode(messages), sort_keys=True)) for name, messages in bare.items()}
 
 
 def brief(text: str) -> str:
-    """Return a text's ends, length and digest, to compare and to print."""
+    """Return a text's beginning, end, length and digest, to compare and to print."""
     return f"{text[:100]} ... {text[-100:]} {len(text)} {uuid.uuid5(uuid.NAMESPACE_OID, text)}"
 
 
 @workflow.defn
 class Taken:
-    """A workflow with its own query under the name that agents need."""
+    """A workflow that already has a query under the name that agents need."""
 
     @workflow.query(name=TRANSCRIPT_QUERY)
     def mine(self) -> str:

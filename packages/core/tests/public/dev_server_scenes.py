@@ -1,4 +1,4 @@
-"""A machine without Temporal, programs that pose as Temporal, and waits for the end of processes."""
+"""A machine without Temporal, programs that pretend to be Temporal, and waits for the end of processes."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-LIMIT = 30.0  # seconds for whatever must happen soon; one second is usual
+LIMIT = 30.0  # seconds; what these tests wait for usually takes one
 BINARY = "strands_temporal.testing._server_binary"
 NOWHERE = "http://127.0.0.1:1/"
 

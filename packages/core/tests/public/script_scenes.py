@@ -1,4 +1,4 @@
-"""Play a scripted model, and read its answers."""
+"""Helpers that call a scripted model and read its answers."""
 
 from collections.abc import Sequence
 from typing import Any

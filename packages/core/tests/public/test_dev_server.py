@@ -200,7 +200,7 @@ asyncio.run(main())
 
 @contextmanager
 def caller(*arguments: str):
-    """Start a server from a process in its own group; yield it and the pids of server, supervisor, fork."""
+    """Start a server from a process in its own group. Yield it and the pids of server, supervisor, fork."""
     process = subprocess.Popen(
         [sys.executable, "-c", CALLER, *arguments],
         stdout=subprocess.PIPE,
@@ -230,7 +230,7 @@ def test_a_fork_of_a_killed_caller_does_not_keep_the_server():
     with caller("fork") as (process, server, _, fork):
         try:
             process.send_signal(signal.SIGKILL)
-            process.wait(LIMIT)  # a zombie is still its children's parent
+            process.wait(LIMIT)  # while it is a zombie, it is still the parent of its children
             wait_gone(server)
         finally:
             os.kill(fork, signal.SIGKILL)

@@ -1,6 +1,6 @@
 # pyright: reportPrivateUsage=false
 # White box: the search for the binary and the server's settings have no public names.
-"""The dev server's binary: where it is found, and the error if it is not."""
+"""The dev server's binary: where it is looked for, and the error if it is not found."""
 
 import asyncio
 import os
@@ -68,7 +68,7 @@ def test_the_extra_dev_puts_the_server_beside_the_interpreter(
 
 def test_an_earlier_download_is_used_again(machine: Machine):
     program(machine.downloaded)
-    program(machine.downloaded.with_suffix(".downloading"))  # another process's, or interrupted
+    program(machine.downloaded.with_suffix(".downloading"))  # of another process, or interrupted
 
     assert find_server_binary() == (machine.downloaded, "SDK download")
 
@@ -171,7 +171,7 @@ def test_a_download_that_kills_its_process_is_a_listed_failure(
 
 
 def test_the_sdk_takes_the_download_script_as_it_is(machine: Machine, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("HTTPS_PROXY", NOWHERE)  # keeps the SDK from its host, wherever this runs
+    monkeypatch.setenv("HTTPS_PROXY", NOWHERE)  # so that the SDK cannot reach its host
     with answering_host(200) as host:
         monkeypatch.setattr(f"{BINARY}._DOWNLOAD_HOST", host)
         with pytest.raises(DevServerError, match=r"SDK download: .*failed to download ephemeral server"):
@@ -198,7 +198,7 @@ def test_a_slow_download_says_so(machine: Machine, tmp_path: Path, monkeypatch: 
     def progress(line: str):
         lines.append(line)
         if line.startswith("Downloading"):
-            seen.touch()  # the download goes on only after its report
+            seen.touch()  # the download goes on only after it was reported
 
     with answering_host(200) as host:
         monkeypatch.setattr(f"{BINARY}._DOWNLOAD_HOST", host)
@@ -234,7 +234,7 @@ async def test_a_cancelled_start_ends_the_download(
 
 
 def test_a_program_of_packages_in_a_second_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """`uv run --with` puts one folder of packages in front of another; PATH need not have its programs."""
+    """`uv run --with` puts one folder of packages in front of another, whose programs may not be on PATH."""
     installed = program(tmp_path / "bin" / "temporal")
     monkeypatch.syspath_prepend(str(tmp_path / "lib" / "python3.11" / "site-packages"))
     monkeypatch.setattr("sys.executable", str(tmp_path / "elsewhere" / "python"))

@@ -1,6 +1,6 @@
 # pyright: reportPrivateUsage=false
 # White box: the supervisor has no public name.
-"""The dev server's supervisor: its command ends with it, whatever happens."""
+"""The dev server's supervisor: the command that it runs ends with it, whatever happens."""
 
 import socket
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_a_killed_supervisor_does_not_save_the_command(tmp_path: Path):
     process._process.kill()
     process.end()
 
-    def refuses() -> bool:  # where nobody adopts orphans, its process id may stay as a zombie
+    def refuses() -> bool:  # if nobody adopts orphans, the process may stay as a zombie
         try:
             socket.create_connection(address, timeout=1).close()
         except ConnectionRefusedError:

@@ -1,4 +1,4 @@
-"""The guide's core sections, in our own code. Each test asserts the outcome that a user sees."""
+"""The guide's sections about core, written by us. Each test asserts the outcome that a user sees."""
 
 from datetime import timedelta
 from typing import Any

@@ -59,7 +59,7 @@ class SuggestedChatWorkflow:
 async def test_the_chat_goes_on_when_the_server_suggests_it(
     monkeypatch: pytest.MonkeyPatch, worker_options: dict[str, Any]
 ) -> None:
-    monkeypatch.delenv("TEMPORAL_ADDRESS", raising=False)  # that server suggests it after thousands of events
+    monkeypatch.delenv("TEMPORAL_ADDRESS", raising=False)  # its server suggests it after thousands of events
     suggest = ["--dynamic-config-value", f"limit.historyCount.suggestContinueAsNew={LIMIT}"]
     model = ScriptedModel(lambda call: say(f"{call.text} of {len(call.messages)}"))
     async with (

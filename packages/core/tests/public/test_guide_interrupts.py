@@ -1,4 +1,4 @@
-"""The guide's human in the loop: a signal answers a question of a hook or an activity, a query shows it."""
+"""The guide's human in the loop: a query shows the question of a hook or an activity; a signal answers it."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""The guide's sections on tools and hooks, in our own code; test_guide has the others."""
+"""The guide's sections on tools and hooks, written by us; test_guide has the others."""
 
 from dataclasses import dataclass
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Histories of released versions replay forever, each with the result that it had."""
+"""Histories of released versions replay forever. Each gives the result that it had then."""
 
 import json
 from pathlib import Path
@@ -53,14 +53,14 @@ async def test_a_released_history_replays_to_its_result(path: Path) -> None:
     if last.HasField("workflow_execution_completed_event_attributes"):
         (payload,) = last.workflow_execution_completed_event_attributes.result.payloads
         assert json.loads(json.dumps(outcome.result)) == json.loads(payload.data)
-        assert "will remember tea" not in str(outcome.result[0])  # trimmed by the window
+        assert "will remember tea" not in str(outcome.result[0])  # trimmed by the conversation manager
         assert outcome.result[1] == {"fact": "tea"}
     else:
         assert last.HasField("workflow_execution_continued_as_new_event_attributes")
 
 
 async def test_an_agent_that_waited_on_after_a_stop_does_in_a_replay() -> None:
-    """Later releases end the waiting: `strands_temporal._upstream.install.ENDS_WAITING`."""
+    """Later releases end this wait: `strands_temporal._upstream.install.ENDS_WAITING`."""
     history = recorded(HISTORIES / "core-0.1.0-stop.json")
     outcome = Outcome()
     replayer = Replayer(workflows=[GoldenStop], plugins=[StrandsPlugin()], interceptors=[outcome])

@@ -1,4 +1,4 @@
-"""Law 3: an agent behaves the same inside and outside a workflow."""
+"""An agent behaves the same inside and outside a workflow (law 3 of AGENTS.md)."""
 
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -152,7 +152,8 @@ async def test_many_tools_at_once(client: Client, executor: Any, worker_options:
     )
     parity = await run_parity(client, scenario, **worker_options)
     if isinstance(executor, ConcurrentToolExecutor):
-        # An activity takes longer than the same function in process, so parallel tools end in another order.
+        # An activity takes longer than the same function in this process, so parallel tools end in another
+        # order.
         for seen in (parity.plain, parity.durable):
             seen.hook_events.sort(key=str)
             seen.tool_results.sort(key=str)

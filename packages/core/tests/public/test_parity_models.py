@@ -1,4 +1,4 @@
-"""Law 3, for models: inside and outside a workflow they get the same input, answer and fail the same."""
+"""Inside and outside a workflow, models get the same input, and their answers and failures are the same."""
 
 import asyncio
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""The public surface: its names can be imported, agree with `__all__`, and stay cheap to import."""
+"""The public surface: its names can be imported, agree with `__all__`, and are cheap to import."""
 
 import importlib
 import inspect

@@ -1,4 +1,4 @@
-"""The test kit's scripted model: it plays its script, records its calls, and reports the script's end."""
+"""The test kit's scripted model plays its script, records its calls, and reports the end of the script."""
 
 import asyncio
 from types import SimpleNamespace
@@ -47,7 +47,7 @@ async def test_a_call_after_the_last_step_says_so_and_shows_the_message(steps: i
     assert str(over.value) == (
         f"ScriptedModel: call {steps + 1} came, the script has {steps} steps. The last message is 'hello'"
     )
-    assert len(model.calls) == steps + 1  # the call is recorded all the same
+    assert len(model.calls) == steps + 1  # the call is recorded nevertheless
 
 
 async def test_what_a_consumer_does_to_an_event_does_not_reach_the_script() -> None:

@@ -12,7 +12,7 @@ from strands_temporal.testing import Reply, ScriptedCall, say
 gates: dict[str, asyncio.Event] = {}
 """What a tool waits for, by its topic."""
 told: list[str] = []
-"""Topics whose activity was told that it is cancelled."""
+"""Topics of the activities that learned of their cancellation."""
 
 
 def gate(topic: str) -> asyncio.Event:

@@ -1,4 +1,4 @@
-"""The adaptation module fits the installed Strands, and changes nothing outside a workflow."""
+"""The adaptations in `_upstream/` fit the installed Strands, and change nothing outside a workflow."""
 
 import ast
 import asyncio
@@ -37,7 +37,7 @@ CHANCE = re.compile(
     r"|asyncio\.to_thread|.*\.run_in_executor|threading\.(Thread|Timer)"
     r"|concurrent\.futures\.(Thread|Process)PoolExecutor"
 )
-"""What gives another value at each replay, or needs a thread."""
+"""Names that give another value at each replay, or that need a thread."""
 
 USES_OF_CHANCE: dict[str, set[str]] = {
     "_async.py": {"concurrent.futures.ThreadPoolExecutor"},
@@ -94,11 +94,11 @@ USES_OF_CHANCE: dict[str, set[str]] = {
     "vended_plugins/steering/context_providers/ledger_provider.py": {"datetime.datetime.now"},
     "vended_tools/mcp_router/mcp_router.py": {"asyncio.to_thread", "threading.Thread", "uuid.uuid4"},
 }
-"""Strands 1.62: each file, and what of chance it uses."""
+"""Strands 1.62: each file that uses such names, and the names."""
 
 
 def names_used(source: Path) -> set[str]:
-    """Return the dotted names that a module uses, under their names in the modules they come from."""
+    """Return the dotted names that a module uses, each under its name in the module that defines it."""
     tree = ast.parse(source.read_text("utf-8"))
     imported: dict[str, str] = {}
     for node in ast.walk(tree):
@@ -165,7 +165,7 @@ COVERED = {
     "uuid": {"uuid4"},
     "uuid4": {""},
 }
-"""What of each name the stand-ins change; "" is the name itself, called."""
+"""The attributes of each name that the stand-ins change. "" means that the name itself is called."""
 
 HARMLESS = {
     "asyncio": {
@@ -182,7 +182,7 @@ HARMLESS = {
         "gather",
         "shield",
         "sleep",
-        "wait",  # in in_process/_manager.py:348, which then asks one future only
+        "wait",  # in in_process/_manager.py:348, which asks only one future
     },
     "threading": {"Lock"},
     "time": {"sleep"},

@@ -1,4 +1,4 @@
-"""The adaptation module in a workflow: clock and ids, plain tools."""
+"""The adaptations in `_upstream/`, in a workflow: clock and ids, plain tools."""
 
 import asyncio
 import logging
@@ -134,7 +134,7 @@ async def test_ids_and_durations_are_the_same_after_a_replay_and_the_users_own_a
     assert first["session"] != second["session"]
     assert longer_than_nothing(live)
 
-    async with agents(**options) as env:  # a new worker, which only has the history
+    async with agents(**options) as env:  # a new worker, which has only the history
         same = env.client.get_workflow_handle_for(ConversationWorkflow.run, handle.id)
         assert await same.query(ConversationWorkflow.seen) == live
         await same.signal(ConversationWorkflow.close)

@@ -1,4 +1,4 @@
-"""`background_tasks=` as in a plain agent: tools run while the model goes on; it gets their results later."""
+"""`background_tasks=` as in a plain agent: tools run while the model goes on, and it gets results later."""
 
 import ast
 import json
@@ -107,7 +107,7 @@ async def parity_of(
     )
     parity = await run_parity(client, scenario, **options)
     for seen in (parity.plain, parity.durable):
-        # Chance decides when a background tool ends among the model's calls and other tools.
+        # It is random when a background tool ends relative to the model's calls and to other tools.
         ended = [event for event in seen.hook_events if event[0] == "AfterToolCallEvent"]
         others = [event for event in seen.hook_events if event[0] != "AfterToolCallEvent"]
         seen.hook_events = others + sorted(ended, key=str)
@@ -256,7 +256,7 @@ async def test_a_task_that_asks_pauses_the_agent_and_gets_its_answer(
         {"always": ["transfer"]},
         drive,
     )
-    # In a plain agent, chance decides whether the model is called before the tool reaches its question.
+    # In a plain agent it is random whether the model is called before the tool asks.
     assert parity.plain.messages[-1] == parity.durable.messages[-1]
     assert ["completed", None, [{"text": "5: fine"}]] in json.loads(parity.durable.text or "")
     assert parity.plain.text == parity.durable.text
@@ -296,7 +296,7 @@ finally:
     for waiter in waiters:
         waiter.cancel()
     await asyncio.gather(*waiters, return_exceptions=True)"""
-"""What `wait_for_settlement` does in a workflow, without the poll."""
+"""The body of `wait_for_settlement` in a workflow, without the poll."""
 
 
 def test_strands_polls_for_a_settlement_where_the_adaptation_waits() -> None:

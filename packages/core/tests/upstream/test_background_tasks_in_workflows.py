@@ -1,4 +1,4 @@
-"""`background_tasks=`: behaviour specific to workflows, from timers in history to a hand-over."""
+"""`background_tasks=`: what is special in workflows, from timers in history to continue-as-new."""
 
 import asyncio
 import json
@@ -92,7 +92,7 @@ async def test_no_timer_is_in_history_and_ids_and_times_are_the_runs(agents: Age
     assert count_of(history, SCHEDULED) == 4
     assert count_of(history, WORKFLOW_TASK) == 6
     assert len(set(ids)) == len(ids)
-    # What the model learned at the time, and what the workflow knows after its replay.
+    # What the model learned in the run, and what the workflow knows after its replay.
     assert f"Task ID: {task['task_id']}" in model.calls[1].text
     (told_of,) = [
         content["json"]
@@ -111,7 +111,7 @@ async def test_without_waiting_the_result_comes_with_the_next_turn(agents: Agent
         handle = await env.start(
             BackgroundWorkflow.run, {"always": ["research"], "wait_for_completion": False}, ["go", "next"]
         )
-        await until(handle, reached(2))  # the first turn is over: otherwise its model would get the result
+        await until(handle, reached(2))  # the first turn is over; else its model would get the result
         gate("sky").set()
         await until(handle, reached(3))
         await handle.signal(BackgroundWorkflow.ask, "next")
@@ -128,7 +128,7 @@ COMPLETED = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
 
 
 async def until(handle: Any, reached: Callable[[Any], bool]) -> None:
-    """Wait until `reached` is true of the history and the workflow is idle."""
+    """Wait until `reached` returns true for the history and the workflow is idle."""
     async for _ in handle.fetch_history_events(wait_new_event=True):
         history = await handle.fetch_history()
         at_rest = (EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED, SCHEDULED, STARTED)
@@ -139,7 +139,7 @@ async def until(handle: Any, reached: Callable[[Any], bool]) -> None:
 
 @workflow.defn
 class HandOverWorkflow:
-    """Hands over a conversation while a task runs."""
+    """Passes its conversation to the next run while a task runs."""
 
     @workflow.run
     async def run(self) -> list[str]:

@@ -29,7 +29,7 @@ STRANDS = Path(next(iter(strands.__path__)))
 # --- Strands' waits with a time limit, and what each becomes
 
 WAITS: dict[str, list[str]] = {
-    # polls that an entry of the adaptation removes in a workflow
+    # polls that `_upstream/` removes in a workflow
     "agent/agent.py": ["asyncio.sleep(_CANCEL_POLL_INTERVAL)"],
     "background_tasks/_background_tasks.py": [
         "asyncio.wait(waiters, timeout=_CANCEL_POLL_INTERVAL, return_when=asyncio.FIRST_COMPLETED)"
@@ -38,7 +38,7 @@ WAITS: dict[str, list[str]] = {
         "asyncio.wait_for(event_queue.get(), timeout=0.1)",
         "asyncio.wait_for(stream_node(), timeout=self.node_timeout)",  # intended: one timer per node
     ],
-    # intended: durable timers in a workflow, one for each wait that the user asked for
+    # intended: in a workflow a durable timer for each wait that the user asked for
     "event_loop/_retry.py": ["asyncio.sleep(delay)"],  # a plain Agent's retries; a TemporalAgent has none
     "models/routing/classifier_strategy.py": [
         "asyncio.wait_for(self._classify(context, profiles), timeout=self._timeout)"
@@ -56,7 +56,7 @@ WAITS: dict[str, list[str]] = {
     "sandbox/stream_process.py": ["asyncio.sleep(timeout)"],
     "tools/mcp/mcp_client.py": [],  # all of it: the real client never runs in a workflow
 }
-"""Strands 1.62: each file that may run in a workflow, and its waits that a clock ends."""
+"""Strands 1.62: each file that may run in a workflow, and its waits that have a time limit."""
 
 NEVER_IN_A_WORKFLOW = ("bidi/", "tools/mcp/", "multiagent/a2a/")
 
@@ -106,7 +106,7 @@ def test_strands_watches_a_cancel_signal_where_the_adaptation_takes_its_place() 
         "internal.set()",
     ]
     uses = [node for node in ast.walk(source) if isinstance(node, ast.Name) and node.id == name]
-    assert len(uses) == 1  # by its name in the module, which the adaptation replaces
+    assert len(uses) == 1  # by its name in the module, which `_upstream/` replaces
     adapt_strands()
     first = vars(module)[name]
     adapt_strands()
@@ -120,7 +120,7 @@ def test_a_swarms_state_takes_its_start_where_the_adaptation_gives_it() -> None:
     made = [node for node in ast.walk(source) if isinstance(node, ast.Name) and node.id == SWARM_STATE[1]]
     calls = [node.func for node in ast.walk(source) if isinstance(node, ast.Call)]
     assert made
-    assert all(node in calls for node in made)  # used only in calls, by its name in the module
+    assert all(node in calls for node in made)  # it is only called, by its name in the module
     adapt_strands()
     from strands.multiagent import swarm
 
@@ -128,7 +128,7 @@ def test_a_swarms_state_takes_its_start_where_the_adaptation_gives_it() -> None:
 
 
 def test_no_other_class_of_strands_holds_a_clock_of_its_own() -> None:
-    """A class keeps the default factory it was created with: a later stand-in in the module misses it."""
+    """A class keeps the default factory that it was created with: a later stand-in would have no effect."""
     held = {
         f"{path.relative_to(STRANDS).as_posix()}: {ast.unparse(node)}"
         for path in STRANDS.rglob("*.py")

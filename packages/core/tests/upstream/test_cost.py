@@ -1,4 +1,4 @@
-"""Strands' work on all messages at each model call: cheaper in a workflow, with the same outcome."""
+"""Strands' work on all messages at each model call is cheaper in a workflow, with the same outcome."""
 
 import copy
 import inspect

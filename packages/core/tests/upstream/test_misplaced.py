@@ -1,4 +1,4 @@
-"""A real model in a workflow, or a late import from Strands: the run ends and says what to write."""
+"""A model or a late import from Strands inside a workflow: the run ends, and the error says what to write."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ WHAT_TO_WRITE = (
 
 SESSION = boto3.Session()
 
-# Stands for Strands' own: their clients' finalizers complain if the sandbox stops their construction.
+# Stands in for Strands' models, whose clients' finalizers complain if the sandbox stops their construction.
 PROVIDER = """
 from strands.models import Model
 
@@ -118,7 +118,8 @@ async def test_the_plugin_on_the_worker_only_ends_it_too(
     failure = error.value.cause
     assert isinstance(failure, ApplicationError)
     if (where, kind) == (InInit, "session"):
-        # No interceptor wraps `__init__`, and our converter is absent, so Temporal's own error ends the run.
+        # No interceptor wraps `__init__`, and the client has no converter of ours. So Temporal's own error
+        # ends the run.
         assert failure.type == "RestrictedWorkflowAccessError"
     else:
         assert failure.type == "AgentTypeError"

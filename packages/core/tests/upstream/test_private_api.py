@@ -1,4 +1,4 @@
-"""Names of Strands without a public counterpart do what `private_api` counts on."""
+"""Private names of Strands do what `private_api` relies on."""
 
 import pytest
 from strands import Agent, ToolContext

@@ -22,7 +22,7 @@ async def main():
 asyncio.run(main())
 print("done")
 """
-"""As short as one gets. Without a wait at its exit up to one run in five aborts."""
+"""A program as short as possible. Without a wait at its exit up to one run in five aborts."""
 
 
 async def run(folder: Path, address: str) -> tuple[int | None, bytes]:

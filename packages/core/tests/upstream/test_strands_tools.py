@@ -37,7 +37,7 @@ MODULES = sorted(
 
 
 def module_of(name: str) -> Any:
-    """Return a module of the package. To type checkers its name means the tool inside it."""
+    """Return a module of the package. (To type checkers the module's name means the tool inside it.)"""
     return importlib.import_module(f"strands_tools.{name}")
 
 

@@ -76,7 +76,7 @@ async def test_a_time_limit_ends_as_in_a_plain_run(
         pytest.skip("This Python's Strands does not end a swarm's node that says nothing")
     async with agents(workflows=[Limited], models=limited_models()) as env:
         durable = await env.run(Limited.run, case)
-    with monkeypatch.context() as patch:  # the same, with plain agents
+    with monkeypatch.context() as patch:  # the same with plain agents
         models = limited_models()
 
         def plain_agent(name: str, **_: Any) -> Agent:
@@ -180,7 +180,7 @@ async def test_durations_are_the_runs_and_not_the_replays(agents: Agents, cached
     async with agents(**options) as env:
         handle = await env.start(Timed.run)
         live = await handle.execute_update(Timed.see)
-    async with agents(**options) as env:  # a new worker, which only has the history
+    async with agents(**options) as env:  # a new worker, which has only the history
         same = env.client.get_workflow_handle_for(Timed.run, handle.id)
         await same.signal(Timed.end)
         assert await same.result() == live

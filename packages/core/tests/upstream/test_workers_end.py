@@ -1,4 +1,4 @@
-"""Workers that end: they tear down every workflow, and give running activities time."""
+"""A worker that ends tears down every workflow, and gives running activities time to end."""
 
 import asyncio
 import contextlib
@@ -55,7 +55,7 @@ hold = threading.Event()
 
 @workflow.defn(sandboxed=False)
 class Waits:
-    """Notes where its `finally` runs; may resist its end."""
+    """Notes where its `finally` runs. It may resist its end."""
 
     def __init__(self) -> None:
         self.begun = False

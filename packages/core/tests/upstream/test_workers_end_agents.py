@@ -1,4 +1,4 @@
-"""Workers and Replayers that end: what agents leave behind is evicted, and does nothing afterwards."""
+"""When a Worker or Replayer ends, what agents leave behind is evicted, and does nothing afterwards."""
 
 import asyncio
 import gc
@@ -142,7 +142,7 @@ async def test_a_replayer_leaves_nothing_either(agents: Agents, case: str) -> No
 @pytest.mark.server
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_without_safe_eviction_the_collector_calls_nothing(agents: Agents) -> None:
-    """temporalio warns of that option, which leaves each evicted workflow to the garbage collector."""
+    """With that option, of which temporalio warns, the garbage collector closes each evicted workflow."""
     async with agents(
         workflows=[BusyUnsandboxed, Bystander],
         activities=ACTIVITIES,

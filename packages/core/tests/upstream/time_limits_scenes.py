@@ -11,7 +11,7 @@ from temporalio import activity
 from strands_temporal import TemporalAgent
 
 NODE_LIMITS_OF_SWARMS = sys.version_info >= (3, 11)
-"""Before, Strands looks at the limit only when the node says something (1.62: swarm.py:513)."""
+"""On Python 3.10, Strands checks the limit only when the node emits an event (1.62: swarm.py:513)."""
 
 
 @activity.defn

@@ -1,4 +1,4 @@
-"""Agents of all kinds, inside a call that does not return, while their worker ends."""
+"""Agents of all kinds, each inside a call that does not return, while their worker ends."""
 
 import asyncio
 import gc
@@ -32,7 +32,7 @@ LONG: Any = {"start_to_close_timeout": timedelta(minutes=5)}
 
 @pytest.fixture(autouse=True)
 def no_collection_by_itself() -> Generator[None]:
-    """Collect garbage only where a test says so, and only the test's: a workflow task has two seconds."""
+    """Collect garbage only where a test says so, and only the test's own: a collection must be short."""
     collects = gc.isenabled()
     gc.collect()
     gc.freeze()
@@ -43,7 +43,7 @@ def no_collection_by_itself() -> Generator[None]:
 
 
 HOOKS: list[tuple[str, str | None]] = []
-"""Hooks that were called, each with the workflow that was current."""
+"""Hooks that were called, each with the workflow that was current then."""
 
 waiting: list[str] = []
 """Names of the calls that wait for the test."""
@@ -51,7 +51,7 @@ waiting: list[str] = []
 let_go = asyncio.Event()
 
 cut = asyncio.Event()
-"""A call that waits for the test was cancelled."""
+"""Set when a call that waits for the test is cancelled."""
 
 
 @activity.defn
@@ -169,7 +169,7 @@ BUILD: dict[str, tuple[Callable[[], Any], int]] = {
     "a graph": (graph, 2),
     "a swarm": (lambda: Swarm([agent("asks one", name="one")], hooks=[WatchNodes()]), 1),
 }
-"""Who is in the middle of what, and how many calls wait."""
+"""The cases: how to make the agent, and how many of its calls wait."""
 
 
 class Busy:

@@ -14,7 +14,7 @@ class UsersOwnError(Exception):
 
 
 def across(error: BaseException, payloads: PayloadConverter = PAYLOAD_CONVERTERS[0]) -> ActivityError:
-    """Return the ActivityError whose cause is `error` after a real trip through Temporal's failure proto."""
+    """Return the ActivityError whose cause is `error`, converted to Temporal's failure proto and back."""
     converter = DefaultFailureConverter()
     cause = Failure()
     converter.to_failure(error, payloads, cause)

@@ -1,4 +1,4 @@
-"""An answer in history: a person can read it, and every event can be restored from it."""
+"""Answers as history stores them: a person can read them, and every event can be restored."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Errors that cross an activity: Strands' keep their class, a tool's builtin ones come back as themselves."""
+"""Errors that cross an activity. Strands' exceptions keep their class, and so do a tool's builtin ones."""
 
 from typing import Any
 
@@ -191,7 +191,7 @@ def test_a_tools_builtin_exception_comes_back_as_itself(error: Exception) -> Non
     assert type(restored) is type(error)
     assert str(restored) == str(error)
     assert restored.__cause__ is received
-    assert isinstance(from_activity_error(received), ApplicationError)  # for tools only
+    assert isinstance(from_activity_error(received), ApplicationError)  # this is done only for tools
 
 
 @pytest.mark.parametrize("error", [KeyError("city"), KeyError(3), KeyError(("a", 1))], ids=repr)

@@ -1,5 +1,7 @@
-"""Whatever the size of an agent's data, the run goes on or ends with a reason. Large state goes by query,
-much data at once is spread over workflow tasks, and anything too large is refused."""
+"""Whatever the size of an agent's data, the run goes on or ends with a reason.
+
+Large state goes by query, much data at once is spread over workflow tasks, and anything too large is refused.
+"""
 
 import asyncio
 import re
@@ -94,7 +96,7 @@ def measuring(*replies: Any) -> StrandsPlugin:
 
 @workflow.defn
 class MeasureWorkflow:
-    """A hook sets the size of the tool's text, because not every text comes from a model's answer."""
+    """A hook sets the size of the tool's text: not every text comes from a model's answer."""
 
     @workflow.run
     async def run(self, kind: str, text: int, state: int, invocation_state: int) -> list[Any]:
@@ -171,7 +173,7 @@ async def test_a_text_crosses_once_as_an_argument_and_not_in_the_context_again(
     ) as env:
         assert await env.run(KeepWorkflow.run, queue if elsewhere else None) == "20000 5000 none s"
         (size,) = await scheduled(env.handles[0], "keep")
-        assert (size < 31 * KB) == (not elsewhere)  # the list has its own type there, so it crosses twice
+        assert (size < 31 * KB) == (not elsewhere)  # there the list has its own type, and crosses twice
 
 
 @pytest.mark.parametrize("kind", [*CONTEXTS, "without context"])
@@ -277,7 +279,7 @@ async def test_another_attempt_on_another_worker_sees_the_same_context(agents: A
 
 @workflow.defn
 class ElsewhereWorkflow:
-    """The tool's worker has another task queue, and may lack the plugin."""
+    """The tool runs on a worker of another task queue, which may lack the plugin."""
 
     @workflow.run
     async def run(self, queue: str, number: int, state: int) -> list[str]:

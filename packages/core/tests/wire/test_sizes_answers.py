@@ -1,4 +1,4 @@
-"""Whatever the size of the answers and reports of hooks and hosted tools, the run ends or goes on."""
+"""Whatever the size of the results and progress of hooks and hosted tools, the run ends or goes on."""
 
 import re
 from typing import Any

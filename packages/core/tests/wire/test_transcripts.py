@@ -1,4 +1,4 @@
-"""Transcripts: a worker rebuilds the agent's conversation exactly, whatever has happened to it meanwhile."""
+"""Transcripts: a worker rebuilds an agent's conversation exactly, however the conversation was changed."""
 
 import copy
 import json
@@ -38,7 +38,7 @@ def user(text: str) -> dict[str, Any]:
 
 
 class Run:
-    """The workflow's side, and the client with which its workers query it. Counts the bytes that cross."""
+    """The workflow's side, and the client with which its workers query it. Counts the bytes that are sent."""
 
     def __init__(self) -> None:
         self.sent = SentTranscripts()
@@ -71,7 +71,7 @@ class Run:
         answer: Sequence[Any] | None = None,
         owner: object = None,
     ) -> ResolvedCall:
-        """Make one call, answered by these events, and return what the worker gave to the model."""
+        """Make one call that is answered by these events. Return what the worker gave to the model."""
         with self.sent.send(owner or self.owner, messages, tools, frame or {}) as sending:
             wire = json.loads(json.dumps(ModelCall("m", sending.transcript).to_wire()))
             transcript = ModelCall.from_wire(wire).transcript
@@ -240,7 +240,7 @@ async def test_conversations_are_kept_within_their_bytes(run: Run) -> None:
             messages = [user(f"{t} " * 1000) for t in range(turn + 1)]
             assert json_of((await run.call(worker, messages, owner=agent)).messages) == json_of(messages)
             assert worker.kept_bytes <= 8_000
-    assert run.queries == 8  # each is gone when its agent comes again
+    assert run.queries == 8  # each conversation was dropped before its agent's next call
     worker.clear()
     assert worker.kept_bytes == 0
 

@@ -1,4 +1,4 @@
-"""Two calls with one id in an answer stay two: for results, interrupts, answers and the model's input."""
+"""Two calls with one id in an answer stay two calls: in results, interrupts, answers, the model's input."""
 
 from typing import Any
 
@@ -145,7 +145,7 @@ async def test_a_yes_to_a_sub_agents_call_is_none_to_ones_own_of_the_same_id(
 
 
 class AgreeingHook(HookProvider):
-    """Asks before each call, under the name that the tool itself asks under."""
+    """Asks before each call, under the same name as the tool itself."""
 
     def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
         registry.add_callback(BeforeToolCallEvent, self.ask)

@@ -37,7 +37,7 @@ from strands_temporal.workflow import activity_as_hook, activity_as_tool
 pytestmark = pytest.mark.server
 
 in_flight: list[str] = []
-"""What waits on this worker, by name; printed too, for the test that started it as a process."""
+"""Names of what waits on this worker. They are also printed, for the test that started the process."""
 
 waits_here = False
 """Whether this process's worker is the one that ends: its models and activities never answer."""
@@ -175,7 +175,7 @@ async def run_until_killed(address: str, queue: str) -> None:
 async def first_worker(
     how: str, server: DevServer, client: Client, queue: str, options: dict[str, Any]
 ) -> AsyncGenerator[Callable[[set[str]], Any]]:
-    """Run a worker that never answers, and end it; yield a function that waits for calls to hang on it."""
+    """Run a worker that never answers, and end it. Yield a function that waits until calls hang on it."""
     if how == "kill":
         call = f"run_until_killed({server.address!r}, {queue!r})"
         code = f"import asyncio, {__name__} as module; asyncio.run(module.{call})"

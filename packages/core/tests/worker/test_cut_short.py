@@ -1,4 +1,4 @@
-"""An attempt that a shutdown, a pause or a reset cuts short has no result: it is repeated to its end."""
+"""An attempt that a shutdown, a pause or a reset cuts short has no result. It is repeated, to its end."""
 
 import asyncio
 import threading
@@ -177,7 +177,7 @@ SUBJECTS = {
 async def workers(
     client: Client, options: dict[str, Any], subject: str
 ) -> AsyncGenerator[tuple[WorkflowHandle[Any, Any], Callable[[], Worker]]]:
-    """Start the workflow on its own worker; yield it, and a function that makes its activities' workers."""
+    """Start the workflow on a worker. Yield it, and a function that makes workers for its activities."""
     queue = f"test-{uuid.uuid4()}"
     model = counting(subject)
     plugin = StrandsPlugin(models={"m": lambda: model}, tools={"count_hosted": lambda: count_hosted})

@@ -51,7 +51,7 @@ def test_a_factory_is_called_once_when_eight_threads_ask_at_the_same_time() -> N
         calls.append(None)
         if len(calls) > 1:
             called_again.set()
-        called_again.wait(0.2)  # gives the other threads time to enter, if they can
+        called_again.wait(0.2)  # so that the other threads enter, if they can
         made.append(Product())
         return made[-1]
 
@@ -81,7 +81,7 @@ async def test_a_slow_factory_leaves_the_event_loop_free_and_makes_one_product_f
     waiting = [asyncio.ensure_future(named.get_async("slow")) for _ in range(50)]
     impatient = waiting.pop()
     assert isinstance(await asyncio.wait_for(named.get_async("other"), 10), Product)
-    impatient.cancel()  # the first to leave must not cancel it for the others
+    impatient.cancel()  # a caller that leaves must not cancel it for the others
     waiting[0].cancel()
     go_on.set()
     products = await asyncio.wait_for(asyncio.gather(*waiting[1:]), 10)

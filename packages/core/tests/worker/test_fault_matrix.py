@@ -1,4 +1,4 @@
-"""The fault matrix: whatever fails, and wherever, the workflow ends with the exception a caller expects."""
+"""The fault matrix: whatever fails, and wherever, the workflow ends with the expected exception."""
 
 import asyncio
 import uuid
@@ -144,7 +144,7 @@ def look_up() -> str:
 
 @workflow.defn
 class ModelFaultWorkflow:
-    """Runs an agent to the position, where another model takes over and fails."""
+    """Runs an agent up to a position. There another model takes over and fails."""
 
     def __init__(self) -> None:
         self.caught = ""
@@ -184,7 +184,7 @@ class ModelFaultWorkflow:
 
 
 def preamble(position: int) -> Callable[[], ScriptedModel]:
-    """The steps before the failure: none, a tool call, or a tool call and an invalid structured output."""
+    """Return the steps before the failure: none, a tool call, or that and an invalid structured output."""
     steps = [use_tool("look_up", {}), use_tool("Person", {"age": "old"})]
     return lambda: ScriptedModel(*steps[:position], say("not reached"))
 

@@ -1,4 +1,4 @@
-"""The fault matrix of tools: however an activity fails, the model reads it as an error."""
+"""The fault matrix of tools: however an activity fails, the run goes on, and the model reads the result."""
 
 import asyncio
 import uuid
@@ -68,7 +68,7 @@ TOOLS = [raises, times_out, takes_a_number, unserialisable]
 
 @dataclass(frozen=True)
 class ToolFault:
-    """A way in which a tool fails. After `attempts`, the model reads `text` in an error result."""
+    """A way in which a tool fails. After `attempts`, the model reads `text` in a result with `status`."""
 
     activity: Callable[..., Any]
     arguments: dict[str, Any]

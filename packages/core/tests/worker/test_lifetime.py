@@ -1,4 +1,4 @@
-"""A resource that workers share opens before the first and closes after the last, on one loop or several."""
+"""A resource that workers share opens before the first worker and closes after the last one."""
 
 import asyncio
 import threading
@@ -99,7 +99,7 @@ async def test_who_is_cancelled_while_leaving_has_left() -> None:
 
 
 def test_event_loops_in_threads_share_it() -> None:
-    """Users come and go on four loops at once. Only one opens or closes at a time, and each finds it open."""
+    """Users come and go on four loops. One at a time opens or closes it, and each finds it open."""
     resource = Resource()
 
     async def use() -> None:

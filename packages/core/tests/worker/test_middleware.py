@@ -216,7 +216,7 @@ async def test_middleware_ends_with_a_call_that_fails(agents: Agents) -> None:
 
 @dataclass
 class OnlyForModels(Recording):
-    """Fails every call, so whatever succeeds was no model call."""
+    """Fails every model call. Whatever succeeds was not a model call."""
 
     async def __call__(self, request: ModelRequest, next: ModelStream) -> AsyncIterator[StreamEvent]:
         self.log.append(activity.info().activity_type)

@@ -177,7 +177,7 @@ async def test_an_error_event_in_an_anthropic_stream_is_tried_again(kind: str) -
 
 
 async def test_an_anthropic_stream_that_ends_early_is_incomplete() -> None:
-    """Strands' model then ends without a `messageStop`, as with boto3 when Content-Length was more."""
+    """Strands' model ends without a `messageStop`, as with boto3 if a body is shorter than announced."""
     events: list[StreamEvent] = []
     stream = f"event: message_start\ndata: {STARTED}\n\n"
     answer = httpx.Response(200, headers={"content-type": "text/event-stream"}, text=stream, request=REQUEST)

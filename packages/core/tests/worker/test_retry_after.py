@@ -78,7 +78,7 @@ def test_retry_after_in_milliseconds_as_openai_sends_it() -> None:
 
 
 async def test_retry_after_of_ollama_is_read_from_what_its_sdk_dropped() -> None:
-    """The SDK raises its own error `from None`, without the response. The equal status connects the two."""
+    """The SDK raises its own error `from None`, without the response. Only the status connects them."""
     refused = httpx.MockTransport(lambda _: response(429, retry_after="9"))
     client = ollama.AsyncClient(transport=refused)
     with pytest.raises(ollama.ResponseError) as raised:

@@ -1,4 +1,4 @@
-"""What operators see of a failed attempt, and what the last attempt leaves in history."""
+"""Operators see a failed attempt's error, and history has all of the last attempt's."""
 
 import asyncio
 import socket
@@ -123,7 +123,7 @@ def paying() -> Model:
 
 
 async def shown(env: AgentEnvironment, kind: str) -> Failure:
-    """Return what the server shows of the failed attempt while the next one waits."""
+    """Return the failure that the server shows for the failed attempt, while the next one waits."""
     handle = await env.start(FailingWorkflow.run, kind, 5, 5.0)
     for _ in range(1000):
         pending = (await handle.describe()).raw_description.pending_activities

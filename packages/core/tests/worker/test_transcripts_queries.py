@@ -37,7 +37,7 @@ from strands_temporal.testing import DevServer, ScriptedCall, ScriptedModel, ass
 pytestmark = pytest.mark.server
 
 LARGE = 70_000
-"""Characters of what is too large to go with a call: the worker asks for it."""
+"""Characters of a text that is too large to go with a call, so that the worker asks for it."""
 
 PLAN = Plan("one", [f"steps=1 size=500 pad={LARGE} a", "b"])
 
@@ -176,7 +176,7 @@ async def test_many_workflows_miss_at_once(runs: Runs, number: int) -> None:
 # --- Conversations that change in a replay
 
 stamps = itertools.count(1)
-"""A clock that is not the workflow's. Each replay reads it anew."""
+"""A clock other than the workflow's. Each replay reads other times."""
 
 
 @workflow.defn
@@ -263,7 +263,7 @@ async def test_large_answers_cost_themselves(runs: Runs) -> None:
 async def test_many_tool_calls_in_one_turn_on_a_long_conversation(
     runs: Runs, steps: int, cache: int | None
 ) -> None:
-    if cache == 0:  # each call replays all calls before it: fewer of them prove the same
+    if cache == 0:  # each call replays all calls before it; a few prove the same
         steps = min(steps, 40)
     plan = Plan("fetching", [f"steps={steps} size=5000 pad=800000 a"])
     async with runs.worker(cache=cache) as watch:

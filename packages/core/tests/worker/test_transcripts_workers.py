@@ -1,4 +1,4 @@
-"""Conversations reach the model complete, whatever happens to the workers that cache them."""
+"""Conversations reach the model completely, whatever happens to the workers that cache them."""
 
 import asyncio
 import sys
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.server
 ASKING = "strands_temporal._worker.transcript_queries"
 
 LARGE = 70_000
-"""Characters of what is too large to go with a call: the worker asks for it."""
+"""Characters of a text that is too large to go with a call, so that the worker asks for it."""
 
 PLANS = {
     "one": Plan("one", ["steps=2 size=500 a", "steps=1 size=500 b", "c"]),
@@ -35,7 +35,7 @@ PLANS = {
     "one handle": Plan("one_handle", ["a", f"pad={LARGE} b", "c"], agents=3),
 }
 TOO_LARGE = {"large": 3, "parallel": 4, "sub-agent": 2}
-"""Calls whose new content does not go with them."""
+"""How many calls have new content that does not go with them, by scene."""
 
 
 @pytest.fixture
@@ -52,11 +52,11 @@ async def test_what_a_worker_does_not_keep_it_asks_for(runs: Runs, name: str, ca
     plan = PLANS[name]
     async with runs.worker(cache=cache) as watch:
         await runs.check(await runs.start(plan), plan)
-    # A query that meets the eviction of its run is lost and repeated, so count calls instead of queries.
+    # A query that arrives during the eviction of its run is lost and repeated. So count calls, not queries.
     asked = {(query.agent, query.call) for query in watch.asked}
     if cache is None and name != "one handle":
         assert len(asked) == TOO_LARGE.get(name, 0)
-    if cache == 0 and name != "one handle":  # all but each agent's first call, which is no delta
+    if cache == 0 and name != "one handle":  # all calls but each agent's first, which sends everything
         agents = plan.agents + (plan.scene in ("delegating", "in_turns"))
         first = agents if name not in ("large", "parallel") else 0
         assert len(asked) == len(runs.model.calls) - first
@@ -68,7 +68,7 @@ async def test_what_a_worker_does_not_keep_it_asks_for(runs: Runs, name: str, ca
 async def test_thirty_parallel_calls_without_the_workflow_cache_all_ask(
     runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Longer than one query takes on a busy machine: a time-out means that it was lost.
+    # Longer than one query takes on a busy machine, so a time-out means that the query was lost.
     monkeypatch.setattr(f"{ASKING}.RPC_TIMEOUT", timedelta(seconds=30))
     plan = Plan("parallel", [f"pad={LARGE} a", "b"], agents=30)
     async with runs.worker(max_cached_workflows=0) as watch:
@@ -90,7 +90,7 @@ async def test_the_worker_restarts_between_any_two_calls(runs: Runs, name: str) 
     async with runs.worker():
         await runs.check(handle, plan)
     assert restarts >= len(runs.model.calls)
-    assert len(watch.asked) >= len(runs.model.calls) - 2  # each agent's first call is no delta
+    assert len(watch.asked) >= len(runs.model.calls) - 2  # each agent's first call sends everything
 
 
 @pytest.mark.parametrize("cached", [None, pytest.param(1, marks=pytest.mark.slow), 0])
@@ -279,7 +279,7 @@ async def test_a_call_waits_while_there_is_no_worker_for_workflows(
     plan, long_enough = replace(PLANS["large"], attempts=attempts), asyncio.Event()
 
     async def before(asked: Asked) -> None:
-        # An attempt repeats its query for two seconds; the only attempt does so for longer.
+        # An attempt repeats its query for two seconds, but an only attempt does so for longer.
         if asked.attempt > 2 or (attempts == 1 and len(watch.asked) > 3):
             long_enough.set()
 

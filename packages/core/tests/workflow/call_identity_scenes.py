@@ -50,7 +50,7 @@ CALL = ("pay", BOB, "call_0")
 
 
 def numbers_anew(*calls: Any) -> Callable[[ScriptedCall], Reply]:
-    """Return a model that asks for these calls once per turn. Like some servers, it counts ids from 0."""
+    """Return a model that asks for these calls once per turn. Like some servers, it numbers calls from 0."""
 
     def answer(call: ScriptedCall) -> Reply:
         if "toolResult" in call.messages[-1]["content"][-1]:

@@ -27,10 +27,10 @@ from strands_temporal.workflow import activity_as_hook, activity_as_tool
 Step: TypeAlias = Callable[[], Awaitable[None]]
 
 under_way: "asyncio.Queue[None]" = asyncio.Queue()
-"""Each model call, tool and hook that waits."""
+"""Gets an item for each model call, tool and hook that waits."""
 
 acted = asyncio.Event()
-"""The agent was cancelled, or whatever else was to happen meanwhile."""
+"""Set when the agent has been cancelled, or when the other event of the case has happened."""
 
 
 async def until_acted() -> None:
@@ -73,7 +73,7 @@ async def take(step: str) -> None:
 
 
 async def do(step: Step) -> None:
-    """Take a step. In a workflow, an activity takes it, on the worker with the models and tools."""
+    """Take a step. In a workflow an activity takes it, on the worker that has the models and tools."""
     if workflow.in_workflow():
         limit = timedelta(seconds=2 * SOON)
         await workflow.execute_activity(take, step.__name__, start_to_close_timeout=limit)
@@ -145,8 +145,8 @@ def soon_tool(make: AgentFactory) -> Any:
 def slow_model(first: Reply | None = None) -> Callable[[], ScriptedModel]:
     """Return a factory of models that answer the first turn slowly, after `first`.
 
-    In a plain agent, the first chunk comes after the cancellation, which Strands sees only then. In a
-    workflow, it never comes.
+    In a plain agent the first chunk comes after the cancellation, and only then does Strands see the
+    cancellation. In a workflow the chunk never comes.
     """
     waits = iter([until_acted, for_good])
 

@@ -11,16 +11,16 @@ from strands import tool
 from strands_temporal import TemporalAgent
 
 SOON = 45
-"""Seconds within which something must have happened that takes about one on a quiet machine."""
+"""Time limit in seconds for what takes about one second on a quiet machine."""
 
 TOLD_FAST: Any = {"heartbeat_timeout": timedelta(seconds=2)}
 
 TOLD_SURELY: Any = {"heartbeat_timeout": timedelta(seconds=6)}
-"""Where what the activity says counts: heartbeats go at 80 % of this, and a busy machine needs the rest."""
+"""For tests that need the activity's result. Heartbeats go at 80 % of this; a busy machine needs the rest."""
 
 started: "defaultdict[str, asyncio.Event]" = defaultdict(asyncio.Event)
 stopped: "defaultdict[str, asyncio.Event]" = defaultdict(asyncio.Event)
-"""What runs on the worker and waits, by name."""
+"""For each call that waits on the worker, by name: set when it has stopped."""
 
 
 @pytest.fixture(autouse=True)

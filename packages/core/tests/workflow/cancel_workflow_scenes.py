@@ -87,7 +87,7 @@ class SlowGuard(HookProvider):
 
 
 class Audit(HookProvider):
-    """A hook on an "after" event, which also runs while a cancellation passes through."""
+    """A hook on an "after" event. Strands also calls it while a cancellation is propagated."""
 
     def __init__(self, event_type: type[Any]) -> None:
         self.event_type = event_type

@@ -1,4 +1,4 @@
-"""Shared by the tests of continue-as-new: a tool that asks, and the hand-over from run to run."""
+"""Shared by the tests of continue-as-new: a tool that asks, and a workflow that goes from run to run."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class CarriedInput:
 
 
 class HandsOver:
-    """Runs until a signal makes it hand over to the next run."""
+    """Runs until a signal makes it continue as new."""
 
     _handover = False
 

@@ -1,4 +1,4 @@
-"""For tests of guards: a tool that must not run without a verdict, and the model that asks for it."""
+"""For tests of guards: a tool that must not run without a verdict, and a model that calls it."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from strands_temporal.testing import AgentFactory, Reply, ScriptedCall, say, use
 from strands_temporal.workflow import activity_as_tool
 
 ran: list[str] = []
-"""What the guarded tool did. Activities only: workflow code runs again at each replay."""
+"""What the guarded tools did, as activities: workflow code would run again at each replay."""
 
 
 @activity.defn

@@ -22,7 +22,7 @@ def forget_keys() -> None:
 
 
 async def reset_to(env: AgentEnvironment, handle: WorkflowHandle[Any, Any], task: int) -> Any:
-    """Reset the workflow to the workflow task that ended with event `task`; return its new result."""
+    """Reset the workflow to the workflow task that ended with event `task`. Return the new run's result."""
     started = (await handle.fetch_history()).events[0].workflow_execution_started_event_attributes
     request = ResetWorkflowExecutionRequest(
         namespace=env.client.namespace,
@@ -39,7 +39,7 @@ async def reset_to(env: AgentEnvironment, handle: WorkflowHandle[Any, Any], task
 
 
 async def scheduling(handle: WorkflowHandle[Any, Any], activity_type: str, number: int = 0) -> int:
-    """Return the event of the workflow task that scheduled the activity."""
+    """Return the event that ended the workflow task in which the activity was scheduled."""
     scheduled = [
         event.activity_task_scheduled_event_attributes
         for event in (await handle.fetch_history()).events

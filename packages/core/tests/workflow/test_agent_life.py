@@ -1,4 +1,4 @@
-"""An agent around its turns, as in plain Strands: scopes, concurrent calls, guardrails, its result."""
+"""Around an agent's turns, as in plain Strands: scopes, concurrent calls, guardrails, results."""
 
 import asyncio
 from typing import Any

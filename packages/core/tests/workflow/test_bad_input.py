@@ -44,7 +44,7 @@ class RaisingHook(HookProvider):
 
 
 class ARealModel(ScriptedModel):
-    """Stands for any provider's model, which must not run in the workflow."""
+    """Stands in for any provider's model, which must not run in the workflow."""
 
 
 def agent(**options: Any) -> TemporalAgent:
@@ -263,7 +263,7 @@ class UsersOwnBugWorkflow:
 
 @pytest.mark.server
 async def test_errors_outside_the_agent_keep_temporals_behaviour(agents: Agents) -> None:
-    """An ordinary exception of the workflow fails its task, so that a deploy can fix it. That stays."""
+    """An ordinary exception in workflow code still fails the workflow task, so that a deploy can fix it."""
     async with agents(
         workflows=[UsersOwnBugWorkflow], models={"claude": lambda: ScriptedModel(say("hi"))}
     ) as env:

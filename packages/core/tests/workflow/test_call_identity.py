@@ -1,4 +1,4 @@
-"""One call, one key: the message that asks for a call identifies it, whatever id the server gave it."""
+"""Each call has one key: the message that asks for it identifies it, whatever id the model's server gave."""
 
 import asyncio
 import copy
@@ -105,7 +105,7 @@ async def with_background_tasks() -> None:
     config: Any = {"always": ["pay"], "max_concurrency": 1, "wait_for_completion": False}
     agent = agent_of([activity_as_tool(pay_when_open, name="pay")], background_tasks=config)
     agent.add_hook(count, AfterToolCallEvent)
-    for _ in range(4):  # three wait for the first to end, and begin when all messages are there
+    for _ in range(4):  # three wait until the first ends; when they begin, all messages are there
         await agent.invoke_async("go")
     await agent.invoke_async("open")
     await workflow.wait_condition(lambda: len(paid) == 4)
@@ -152,7 +152,7 @@ async def test_two_equal_calls_in_one_message_have_a_key_each(agents: Agents, id
 
 
 async def test_an_answer_of_middleware_does_not_pass_for_the_models(agents: Agents) -> None:
-    """Middleware in the workflow answers from a cache. Each time, it is another call."""
+    """Middleware in the workflow answers from a cache. Each such answer asks for a new call."""
     model = ScriptedModel(numbers_anew())
     async with agents(workflows=[CachedWorkflow], activities=ACTIVITIES, models={"m": lambda: model}) as env:
         await env.run(CachedWorkflow.run)

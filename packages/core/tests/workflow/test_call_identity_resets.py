@@ -1,4 +1,4 @@
-"""One call, one key, even after the reset of a workflow."""
+"""Each call keeps its key, even after the reset of a workflow."""
 
 import pytest
 from conftest import Agents
@@ -31,7 +31,7 @@ async def test_calls_asked_before_the_point_of_a_reset_keep_their_keys(agents: A
         assert await handle.result() == "paid 5 to bob\npaid 5 to bob\npaid 7 to eve"
         before = set(keys)
         keys.clear()
-        # Those of the second turn: the reset keeps the first turn's, with their results.
+        # The keys of the second turn: the reset keeps the calls of the first turn, with their results.
         await reset_to(env, handle, await scheduling(handle, "pay", 3))
     assert len(before) == 6
     assert len(keys) == len(set(keys)) == 3
@@ -45,7 +45,7 @@ class ResetWorkflow:
         agent = agent_of()
         if plain:
             agent = Agent(TemporalModel("m"), tools=[activity_as_tool(pay)], callback_handler=None)
-        # Another agent's answers come between the model's answer and the calls it asks for.
+        # Another agent's answers come between the model's answer and the calls that it asks for.
         judge = TemporalAgent("m", name="judge", tools=[activity_as_tool(pay)], callback_handler=None)
 
         async def judged(event: AfterModelCallEvent) -> None:

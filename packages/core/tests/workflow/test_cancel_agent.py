@@ -216,7 +216,7 @@ async def test_a_plain_tool_that_would_block_on_the_signal_is_told_what_to_write
 
 @workflow.defn
 class Elsewhere(CancelHandlers):
-    """Its activities run on another queue, so that they continue while the workflow has no worker."""
+    """Runs its activities on another queue, so that they continue while the workflow has no worker."""
 
     @workflow.run
     async def run(self, queue: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""A workflow cancelled while its agent waits: it ends Cancelled, and the calls it waits for learn of it."""
+"""A workflow that is cancelled while its agent waits ends Cancelled, and the calls in flight learn of it."""
 
 import asyncio
 from collections.abc import Callable
@@ -117,7 +117,7 @@ async def test_an_abandoned_activity_is_not_told(agents: Agents) -> None:
 
 @workflow.defn
 class Sleeping(Waiting):
-    """Its tool waits for a timer, so nothing runs on the worker."""
+    """The tool waits for a timer, so no activity runs."""
 
     @workflow.run
     async def run(self, case: str) -> str:

@@ -1,4 +1,4 @@
-"""An agent over continue-as-new: what it carries, and repeated requests."""
+"""An agent over continue-as-new: what is carried, and requests that are sent again."""
 
 import asyncio
 import uuid

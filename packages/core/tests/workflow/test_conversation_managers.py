@@ -50,7 +50,7 @@ class Shortener(Model):
 
 
 class Halving(SummarizingConversationManager):
-    """A user's own manager, which does not call a model after all."""
+    """A user's own manager. It reduces the context without calling a model."""
 
     def reduce_context(self, agent: Agent, e: Exception | None = None, **kwargs: Any) -> None:
         del agent.messages[: len(agent.messages) // 2 // 2 * 2]

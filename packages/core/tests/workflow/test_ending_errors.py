@@ -1,4 +1,4 @@
-"""Errors that leave an agent, or are ours: each ends a workflow wherever it is raised."""
+"""Errors that leave an agent, and this project's errors: each ends a workflow wherever it is raised."""
 
 import builtins
 import copy

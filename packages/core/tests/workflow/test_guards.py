@@ -1,4 +1,4 @@
-"""Interventions, HumanInTheLoop's classifier, GoalLoop, Cedar: guards that cannot run never fail open."""
+"""Guards that cannot run let nothing through: interventions, HumanInTheLoop's classifier, GoalLoop, Cedar."""
 
 import sys
 from datetime import timezone

@@ -1,4 +1,4 @@
-"""The order and content of hook events, a user's own plugins, and output and counts that happen once."""
+"""Hook events in order, with their content; a user's own plugins; output and counts without repeats."""
 
 import dataclasses
 import json

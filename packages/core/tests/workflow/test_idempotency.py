@@ -1,4 +1,4 @@
-"""The idempotency key of a tool call: the same when the call is repeated, another for another call."""
+"""The idempotency key of a tool call: a repeated call has the same key, a new call has a new one."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Answers to interrupts in a workflow: ids in a replay, answers before the question, unmatched answers."""
+"""Answers to interrupts in a workflow: ids in a replay, answers before their question, unmatched answers."""
 
 import asyncio
 import uuid
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.server
 
 @workflow.defn
 class PaymentsWorkflow:
-    """The recipe of the docs: it keeps answers under the interrupt's name, whenever they come."""
+    """The recipe of the docs. It keeps answers under the interrupt's name, whenever they come."""
 
     def __init__(self) -> None:
         self.answers: dict[str, str] = {}

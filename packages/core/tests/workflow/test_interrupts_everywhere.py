@@ -84,7 +84,7 @@ def with_middleware(agent: Agent) -> Agent:
 
 
 def sub_agent(make: AgentFactory, depth: int = 1, **more: Any) -> Any:
-    """Return a tool that is an agent, whose tool is an agent, ... whose tool asks."""
+    """Return an agent as a tool. `depth` agents are nested in this way, and the innermost one's tool asks."""
     inner = paying(make) if depth == 1 else sub_agent(make, depth - 1, **more)
     return make(name=f"pay{depth}", tools=[inner]).as_tool(
         name="pay" if depth == DEPTHS else f"pay{depth}", **more
@@ -166,7 +166,7 @@ async def test_several_at_once_are_answered_each(
 async def test_some_are_answered_and_the_others_later(
     client: Client, worker_options: dict[str, Any], source: str, cache: Any
 ) -> None:
-    """Plain Strands does this: it asks again for the missing answers, and keeps those it has."""
+    """As plain Strands does, the agent asks again for the missing answers, and keeps those that it has."""
 
     async def drive(agent: Agent) -> AgentResult:
         result = await agent.invoke_async("go")

@@ -1,4 +1,4 @@
-"""Changes in the invocation state, from a tool's copy to the caller's object."""
+"""Changes that a tool makes to its copy of the invocation state reach the caller's object."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A model call: its input, its result, and its behaviour on a cancellation or a restart."""
+"""A model call: its input, its result, cancellations and restarts."""
 
 import asyncio
 import logging
@@ -119,7 +119,7 @@ async def test_an_answer_in_500_chunks_costs_its_text_in_history(agents: Agents)
 async def test_bytes_and_types_cross_with_the_plugin_on_the_worker_only(
     client: Client, worker_options: dict[str, Any]
 ) -> None:
-    """The client, and so the worker, then uses the SDK's default converter."""
+    """In this case the client, and so the worker, uses the SDK's default converter."""
 
     def look(call: ScriptedCall) -> Reply:
         if len(call.messages[0]["content"]) < 2:

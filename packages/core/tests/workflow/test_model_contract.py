@@ -54,7 +54,7 @@ class SharedHandleWorkflow:
 
 @pytest.mark.server
 async def test_a_handle_made_at_import_keeps_the_runs_apart(agents: Agents) -> None:
-    """Unsandboxed runs share the module and so the handle. A replay of one must not need the other."""
+    """Runs without the sandbox share the module, and so the handle. One must replay without the other."""
     models = {"model": Configured}
     options: Any = {"workflow_runner": UnsandboxedWorkflowRunner()}
     async with agents(workflows=[SharedHandleWorkflow], models=models, **options) as env:

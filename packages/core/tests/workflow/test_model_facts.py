@@ -151,7 +151,7 @@ async def test_a_model_that_cannot_tell_its_configuration_still_answers(agents: 
 
 
 def test_where_strands_keeps_that_a_provider_enforces_structured_output() -> None:
-    """Fails when upstream moves it: see `enforces_structured_output`."""
+    """Fails if Strands keeps this elsewhere: see `enforces_structured_output`."""
     from strands.models.anthropic import AnthropicModel
 
     assert enforces_structured_output(

@@ -42,7 +42,7 @@ MIB = 1024 * 1024
 
 
 class Scrambled(PayloadCodec):
-    """Stands for encryption: payloads are unreadable."""
+    """Stands in for encryption: payloads are unreadable."""
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         return [
@@ -177,7 +177,7 @@ async def test_bytes_survive_both_ways_with_their_type(
 class BigCallWorkflow:
     @workflow.run
     async def run(self, size: int, char: str, catch: bool) -> Any:
-        """Make a call whose payload has `size` bytes, where a character is one byte."""
+        """Make a call whose payload has `size` bytes if each character takes one byte."""
         model = TemporalModel("model")
         state = {"big": ""}
         transcript = Transcript(1, WHOLE_DIGITS * "0", messages=[{"user": "go"}])

@@ -216,7 +216,7 @@ class Small:
 
 @workflow.defn
 class DocumentedRouter:
-    """As docs/models.md has it."""
+    """The router as in docs/models.md."""
 
     @workflow.run
     async def run(self, seconds: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Activity options: those accepted, those refused and their messages, and precedence over defaults."""
+"""Activity options: which are accepted, which are refused with which message, and that they beat defaults."""
 
 from collections.abc import Callable
 from datetime import timedelta

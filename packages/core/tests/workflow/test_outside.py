@@ -1,4 +1,4 @@
-"""API for workflows only: outside of one it says so, and names the alternative."""
+"""API that works only in workflows: outside of one, its error says so and names the alternative."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -1,4 +1,5 @@
-"""Size checks work with any codec, and stay the same in replays by other releases and with other limits."""
+"""Size checks work with any codec. In a replay by another release or with another limit they do not
+change."""
 
 import asyncio
 import base64
@@ -140,7 +141,7 @@ class Slow(Codec):
 async def test_a_workflow_does_not_wait_for_its_codec_until_temporal_takes_it_for_blocked(
     client: Client, worker_options: dict[str, Any], seconds: float
 ) -> None:
-    """Five inputs at once: for each of them alone the codec answers soon enough, or nearly so.
+    """Five inputs at once. For each of them alone the codec would answer in time, or nearly so.
 
     Without the cache temporalio encodes the inputs of earlier workflow tasks again in each one. All of them
     together must stay far below the ten seconds of a workflow task.
@@ -185,7 +186,7 @@ async def test_a_history_from_before_the_gate_replays(
         before.setattr("strands_temporal._workflow.gate.LARGEST_PAYLOAD", 10**9)
         history = await recorded(client, worker_options, [450 * KB] * 8)
     await replays(history)
-    # And a payload that a codec made small enough then, but that would be refused now.
+    # The second case: a payload that a codec made small enough in the run, but that would be refused now.
     history = await recorded(
         client, worker_options, [3 * MB], data_converter=DataConverter(payload_codec=Compressing())
     )

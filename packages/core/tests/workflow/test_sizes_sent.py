@@ -1,4 +1,4 @@
-"""What a workflow with agents sends itself, and what of it is too large: results, failures."""
+"""Values that a workflow with agents itself sends and that are too large: results, failures, inputs."""
 
 import contextlib
 import re

@@ -1,4 +1,4 @@
-"""The total size of what agents send: each part fits, or one of many does not."""
+"""The total size of what agents send, if each part fits, and if one of many does not."""
 
 import asyncio
 import base64

@@ -181,7 +181,7 @@ async def test_users_go_back_and_ids_and_times_are_those_of_the_run(agents: Agen
     assert ids == sorted(ids)
     assert all(uuid.UUID(id_).version == 7 for id_ in ids)
 
-    async with agents(**options) as env:  # a new worker, which only has the history
+    async with agents(**options) as env:  # a new worker, which has only the history
         same = env.client.get_workflow_handle_for(TimeTravelWorkflow.run, handle.id)
         assert await same.query(TimeTravelWorkflow.seen) == live
         await same.signal(TimeTravelWorkflow.close)
@@ -204,7 +204,7 @@ def ask(question: str, tool_context: ToolContext) -> str:
 
 
 def parent_and_child(call: ScriptedCall) -> Reply:
-    """The parent delegates and the child asks. Both report what they learned."""
+    """The parent delegates, and the child asks. Both report what they learned."""
     if len(call.messages) > 1:
         return say(call.text)
     return use_tool(

@@ -1,4 +1,4 @@
-"""Steering: a model judges the calls of an agent. A judge that cannot run never lets a call through."""
+"""Steering: a model judges an agent's tool calls. A judge that cannot run never lets a call through."""
 
 import ast
 import asyncio
@@ -323,7 +323,7 @@ async def test_strands_own_llm_handler_on_a_plain_agent_ends_the_run_too(agents:
     models: dict[str, Any] = {"host": lambda: ScriptedModel(host)}
     async with agents(workflows=[OwnHandlerWorkflow], activities=[delete_table], models=models) as env:
         error = await failure_of(env, OwnHandlerWorkflow.run, "llm", True)
-    assert error.type == "EventLoopException"  # as for any hook of a plain agent, after its first model call
+    assert error.type == "EventLoopException"  # as for any hook of a plain agent after its first answer
     assert "In a workflow a synchronous call cannot wait for the activity" in error.message
     assert ran == []
 

@@ -74,7 +74,7 @@ def yes(result: Any, answer: str = "yes") -> Any:
 
 
 def results_of(agent: Agent) -> list[list[str]]:
-    """Return the results of each message that has any: call and status."""
+    """Return the results in each message that has any, as call and status."""
     return [
         sorted(f"{block['toolResult']['toolUseId']} {block['toolResult']['status']}" for block in results)
         for message in agent.messages
@@ -210,7 +210,7 @@ class ClerkWorkflow:
 
 
 async def test_plain_strands_raises_there() -> None:
-    """As `docs/interrupts.md` says of a plain agent. If this fails, Strands has fixed it."""
+    """`docs/interrupts.md` says this of a plain agent. If the test fails, Strands has changed it."""
 
     @tool(name="pay")
     async def stopped_pay(amount: int) -> str:

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.server
 
 
 def visit(context: Any, state: Any, place: str, forget: str | None) -> str:
-    """The work of both tools. `state` is the agent's state in one and a copy of it in the other."""
+    """Do the work of both tools. `state` is the agent's state in one, and a copy of it in the other."""
     before = state.get()
     state.set(f"seen {place}", {"by": context.invocation_state.get("user"), "n": [1, "ü", None]})
     state.set("last", place)

@@ -1,4 +1,4 @@
-"""Signals between an activity tool and its agent: cancel signal, heartbeats, progress."""
+"""Between an activity tool and its agent: cancel signal, heartbeats, progress."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""The cost of a tool call in history, and histories of releases without answers, keys and headers."""
+"""The cost of a tool call in history, and histories of releases that had no answers, keys or headers."""
 
 from datetime import timedelta
 from typing import Any
@@ -84,7 +84,8 @@ async def test_a_tool_call_has_no_more_events_than_the_activity_and_few_more_byt
     assert kinds == [event.event_type for event in by_hand_history.events]
     base = sum(event.ByteSize() for event in tool_events(by_hand_history))
     tool = sum(event.ByteSize() for event in tool_events(tool_history))
-    # Header with key and id, the answer's frame, and the default options: heartbeat, three attempts.
+    # The header with key and id, what surrounds the answer, and the default options: heartbeat, three
+    # attempts.
     assert 0 < tool - base < 220, (base, tool)
     context = sum(event.ByteSize() for event in tool_events(await history_of(agents, "context")))
     print(f"bytes of a tool call: activity {base}, as a tool {tool}, with a context {context}")  # noqa: T201

@@ -117,7 +117,7 @@ def weather_module_tool(tool: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
 
 
 weather_module: Any = types.ModuleType("weather_module_tool")
-weather_module.__file__ = __file__  # Strands takes anything with this attribute for a module
+weather_module.__file__ = __file__  # Strands treats anything with this attribute as a module
 weather_module.TOOL_SPEC = {
     "name": "weather_module_tool",
     "description": "Look up the weather.",
@@ -144,7 +144,7 @@ CALLS: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 async def streamed(agent: Agent) -> AgentResult:
-    """Drive the agent by `stream_async`, and prompt it at the end with what its tools streamed."""
+    """Drive the agent by `stream_async`. At the end prompt it with what its tools have streamed."""
     events = agent.stream_async("go", invocation_state={"user": "eve"})
     seen = [str(e["tool_stream_event"]["data"]) async for e in events if "tool_stream_event" in e]
     return await agent.invoke_async(f"streamed: {sorted(seen)}")

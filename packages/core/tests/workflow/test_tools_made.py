@@ -1,4 +1,4 @@
-"""An activity as a tool: an unsuitable one is refused at once, and its spec is that of a plain tool."""
+"""An activity as a tool has the spec of a plain tool. An unsuitable activity is refused at once."""
 
 from typing import Annotated, Any
 

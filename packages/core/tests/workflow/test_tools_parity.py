@@ -1,4 +1,4 @@
-"""An activity as a tool gives the model the same result as the same function as a plain `@tool`."""
+"""The same function gives the model the same result as an activity tool and as a plain `@tool`."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""What a tool on the worker can write for its agent: the invocation state, and a request to end the loop."""
+"""A tool on the worker can change its agent's invocation state, and can request the end of the loop."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -41,7 +41,7 @@ def echo(call: ScriptedCall) -> Reply:
 
 
 def write(context: Any, what: str) -> str:
-    """The tools' work: the same in a plain agent, in an activity and on the worker."""
+    """Do the tools' work, which is the same in a plain agent, in an activity and on the worker."""
     state: dict[str, Any] = context.invocation_state
     found = {key: state.get(key) for key in ("request_state", "user", "log", "gone", "nested")}
     match what:
@@ -149,7 +149,7 @@ async def test_what_a_tool_writes_is_there_for_tools_hooks_models_and_the_caller
     parity = await run_parity(
         client, scenario(way, lambda: ScriptedModel(use_tools(uses), echo)), **worker_options
     )
-    if calls == ["replace"]:  # in place, as for models: a caller that holds the old objects sees the changes
+    if calls == ["replace"]:  # changed in place, as by models, so a caller that holds the old objects sees it
         for seen in (parity.plain, parity.durable):
             text = seen.messages.pop()["content"][0]["text"]
             assert "'log': ['other'], 'nested': {'is': 'new'}, 'gone': None" in text

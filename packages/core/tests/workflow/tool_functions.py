@@ -1,4 +1,4 @@
-"""Functions that are each both a plain tool and an activity, and their calls."""
+"""Functions, each of which is both a plain tool and an activity, and calls of them."""
 
 import enum
 from collections.abc import Callable

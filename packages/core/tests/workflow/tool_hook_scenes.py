@@ -8,7 +8,7 @@ from strands.hooks import BeforeToolCallEvent
 from temporalio import activity
 
 ran: list[str] = []
-"""What the tools did, in this process: they are activities, so a replay adds nothing."""
+"""What the tools did in this process. They are activities, so a replay adds nothing."""
 
 
 @pytest.fixture(autouse=True)

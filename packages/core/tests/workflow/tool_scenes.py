@@ -1,4 +1,4 @@
-"""Shared by the tests of tools: no second attempt, and a model that repeats a tool's answer."""
+"""Shared by the tests of tools: options for a single attempt, and a model that repeats a tool's answer."""
 
 from temporalio.common import RetryPolicy
 
