@@ -51,7 +51,7 @@ from ._workflows import (
 T = TypeVar("T")
 
 _AT_ONCE = 50
-"""How many workflows are asked at the same time. One without a worker takes the whole time-out."""
+"""How many workflows are asked at the same time. A workflow without a worker takes the whole time-out."""
 
 _NO_ROOM = (RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.FAILED_PRECONDITION)
 """Codes for a run with ten updates in progress, and for one that has had two thousand."""
@@ -68,8 +68,8 @@ class WaitingWorkflow:
         run_id: Its run when it was listed. It may have continued in another run since.
         workflow_type: Its type.
         pending: The questions that wait.
-        problem: Why it could not be asked; `pending` is empty then. No worker answers, it is paused, or the
-            client has another data converter.
+        problem: Why the workflow could not be asked: no worker answers, it is paused, or the client has
+            another data converter. In this case `pending` is empty.
     """
 
     workflow_id: str
@@ -164,10 +164,11 @@ class ApprovalsClient:
 
         Args:
             workflow_id: The workflow.
-            approval: The question that the person saw, which binds the decision to it; or only its id.
+            approval: The question that the person saw, so that the decision counts only for the call that was
+                shown. Or only the question's id.
             by: Who decides.
             reason: Why, for the record.
-            early: Whether to keep the decision if the workflow did not ask yet.
+            early: Whether to keep the decision if the workflow has not asked yet.
 
         Raises:
             ApprovalRefusedError: If the workflow refuses the decision.

@@ -53,8 +53,9 @@ class Approvals:
             as the workflow runs.
         approved: The interrupt's response after an approval. Strands' `HumanInTheLoop` and its other
             interventions take `True` for a yes.
-        rejected: The interrupt's response after a rejection, or at the deadline. They take `False` for a no.
-            The reason is not part of it: the model reads the reason in the tool's result.
+        rejected: The interrupt's response after a rejection, or at the deadline. The interventions take
+            `False` for a no. The response does not contain the reason: the model reads that in the tool's
+            result.
         carry: The value that `carry()` returned in the previous run (continue-as-new). Questions keep their
             deadlines.
 
@@ -132,17 +133,17 @@ class Approvals:
         over together with these approvals, run it without a prompt: it continues where it paused.
 
         People see the calls that will run, after hooks have changed them, including the calls of sub-agents
-        and of nodes. If a call changes after a person let it happen, it is asked about again. If the agent is
-        stopped (`agent.cancel()`, `cancel_signal=`) while people are asked, it ends as cancelled and its
-        questions are withdrawn.
+        and of nodes. If a call changes after a person let it happen, people are asked about it again. If the
+        agent is stopped (`agent.cancel()`, `cancel_signal=`) while people are asked, it ends as cancelled and
+        its questions are withdrawn.
 
         Args:
-            agent: The agent; or a graph or swarm, whose nodes' questions then wait.
+            agent: The agent. Or a graph or swarm: the questions of its nodes wait in the same way.
             prompt: As for `agent.invoke_async`.
-            stop_waiting_when: Condition on which to stop waiting for people. The questions stay open, and the
-                workflow can continue as new: `workflow.info().is_continue_as_new_suggested`. Checked
-                whenever the workflow wakes up. None waits until all is decided. Not for graphs and swarms,
-                which cannot be carried.
+            stop_waiting_when: Function that returns true if `run` should stop waiting for people, for example
+                `workflow.info().is_continue_as_new_suggested`. The questions stay open, and the workflow can
+                continue as new. Called whenever the workflow wakes up. With None, `run` waits until all is
+                decided. Not for graphs and swarms, which cannot be carried.
             **kwargs: As for `agent.invoke_async`, in the first call and in each one that resumes it.
 
         Returns:
@@ -150,8 +151,8 @@ class Approvals:
 
         Raises:
             AgentTypeError: If `stop_waiting_when` cannot be called, or is given for a graph or swarm.
-            AgentValueError: If the agent waits with other interrupts than these approvals carried, or waits
-                since an earlier run and `prompt` is given.
+            AgentValueError: If the agent waits with other interrupts than these approvals carried, or if it
+                has waited since an earlier run and `prompt` is given.
         """
         stop_waiting_when = kwargs.pop("hand_over_when", stop_waiting_when)  # deprecated: the former name
         check_condition(stop_waiting_when, agent)
@@ -217,13 +218,13 @@ class Approvals:
         )
 
     def _end(self, turn: Turn, agent: Agent | MultiAgentBase) -> None:
-        """End the waits that a stopped turn leaves behind, where Strands does not end them."""
+        """Make the agents of a finished turn stop waiting for people: after a stop Strands does not."""
         if isinstance(agent, Agent):
             for watch in turn.watches.values():
                 watch.end_waiting()
 
     def _carried_pause(self, agent: Agent, prompt: AgentInput) -> Pause | None:
-        """Return the pause that the agent was carried over with, if any.
+        """Return the pause with which the agent came into this run, if any.
 
         Raises:
             AgentValueError: If answers would be lost or mixed up.
