@@ -290,7 +290,7 @@ def _note(error: Exception) -> None:
 
 
 def _encoded(result: Any) -> Any:
-    """Encode a result. If its content holds values that cannot cross, return an error result."""
+    """Encode a result. If its content holds values that cannot be sent, return an error result."""
     try:
         return encode(result)
     except (TypeError, ValueError, RecursionError) as error:

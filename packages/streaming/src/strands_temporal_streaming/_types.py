@@ -1,4 +1,4 @@
-"""The events that cross the stream, and those that a subscriber gets.
+"""The events in the stream, and those that a subscriber gets.
 
 The user's topic carries only Strands' own `StreamEvent`s. The metadata of an event's payload names its model
 call; a reader of plain events does not see it. Everything else goes to a second topic,
