@@ -4,7 +4,6 @@ A user may give a plugin to the client, to the worker, or to both, in any order.
 """
 
 import asyncio
-import dataclasses
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -19,17 +18,14 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker import (
     Replayer,
     ReplayerConfig,
-    UnsandboxedWorkflowRunner,
     Worker,
     WorkerConfig,
     WorkflowReplayResult,
-    WorkflowRunner,
 )
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from ._upstream import strands_tools as _strands_tools
-from ._upstream.eviction import CachedWorkflows, evicting, tracked
+from ._upstream.eviction import CachedWorkflows, evicting
 from ._upstream.private_api import activity_name
+from ._upstream.sandbox import passing_through, track_unsandboxed
 from ._upstream.teardown import watch_collector
 from ._worker.lifetime import SharedLifetime
 from ._worker.small_failures import SmallFailures
@@ -39,29 +35,6 @@ TConfig = TypeVar("TConfig", WorkerConfig, ReplayerConfig)
 Activities = Sequence[Callable[..., Any]]
 AppendActivities = Callable[[Activities | None], Activities]
 MakeInterceptors = Callable[[Client | None], Sequence[worker.Interceptor]]
-
-PASSTHROUGH_MODULES = (
-    "strands",  # its loop runs in the workflow; a reload per workflow would cost a second
-    "strands_temporal",  # shares Strands' classes, and changes its clock and ids in one place
-    # The siblings, for the same reason: a workflow may use their handles with only core's plugin registered.
-    "strands_temporal_mcp",
-    "strands_temporal_streaming",
-    "strands_temporal_otel",
-    "strands_temporal_hitl",
-    "mcp",  # imported by strands.tools.mcp, and registers types at import
-    "mcp_types",  # the same, where mcp keeps its types in a package of their own
-    "opentelemetry",  # Strands opens spans in the loop; its context must be the exporter's
-    "botocore",  # imported by strands.models.bedrock, which `import strands` loads; reads files at import
-    "boto3",  # the same
-    "docstring_parser",  # Strands reads tool docstrings with it, lazily
-    "jsonschema",  # Strands validates tool specs with it, lazily
-    "pytest",  # in test modules; a reload costs most of a second for each workflow, and each replay
-    "_pytest",  # the same: each test module imports it for its assertions
-    *_strands_tools.PASSTHROUGH_MODULES,
-)
-"""Modules that every plugin passes through the workflow sandbox, each with its reason. Temporal adds pydantic
-and the standard library."""
-
 
 GRACEFUL_SHUTDOWN_TIMEOUT = timedelta(seconds=20)
 """How long a Worker that shuts down waits for its activities if the user gave no `graceful_shutdown_timeout`.
@@ -122,7 +95,7 @@ class ComposablePlugin(SimplePlugin):
         super().__init__(
             name,
             activities=activities if callable(activities) else self._add_activities,
-            workflow_runner=lambda runner: _prepared(runner, (*PASSTHROUGH_MODULES, *passthrough_modules)),
+            workflow_runner=lambda runner: passing_through(passthrough_modules, runner),
             workflow_failure_exception_types=_appending(workflow_failure_exception_types),
             data_converter=data_converter,
         )
@@ -130,7 +103,7 @@ class ComposablePlugin(SimplePlugin):
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         """See base class."""
         config = super().configure_worker(config)
-        config = _track_unsandboxed(self._add_interceptors(config, config.get("client")))
+        config = track_unsandboxed(self._add_interceptors(config, config.get("client")))
         config["graceful_shutdown_timeout"] = (
             config.get("graceful_shutdown_timeout") or GRACEFUL_SHUTDOWN_TIMEOUT
         )
@@ -138,7 +111,7 @@ class ComposablePlugin(SimplePlugin):
 
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
         """See base class."""
-        return _track_unsandboxed(self._add_interceptors(super().configure_replayer(config), None))
+        return track_unsandboxed(self._add_interceptors(super().configure_replayer(config), None))
 
     def brings(self, activity: Callable[..., Any]) -> bool:
         """Tell whether this plugin brought `activity`."""
@@ -276,13 +249,6 @@ def _shown(given: object) -> str:
     return repr(sorted(cast("Mapping[str, object]", given)) if isinstance(given, Mapping) else given)
 
 
-def _track_unsandboxed(config: TConfig) -> TConfig:
-    """Track the runner of `@workflow.defn(sandboxed=False)`, which no argument of `SimplePlugin` reaches."""
-    runner = config.get("unsandboxed_workflow_runner") or UnsandboxedWorkflowRunner()
-    config["unsandboxed_workflow_runner"] = tracked(runner)
-    return config
-
-
 def _evicts_in_silence(config: WorkerConfig | ReplayerConfig) -> bool:
     """Tell whether the user's options make temporalio drop cached workflows without evicting them."""
     return bool(config.get("disable_safe_workflow_eviction"))
@@ -301,11 +267,3 @@ def _appending(added: Sequence[Any]) -> Callable[[Sequence[Any] | None], Sequenc
         return present + [item for item in added if item not in present]
 
     return append
-
-
-def _prepared(runner: WorkflowRunner | None, modules: Sequence[str]) -> WorkflowRunner:
-    """Let `modules` through the sandbox of `runner`, if it has one, and track the instances it creates."""
-    runner = tracked(runner or SandboxedWorkflowRunner())
-    if not isinstance(runner, SandboxedWorkflowRunner):
-        return runner
-    return dataclasses.replace(runner, restrictions=runner.restrictions.with_passthrough_modules(*modules))

@@ -1,7 +1,5 @@
 """`Approvals`: a workflow's questions to people, and the loop that gives their answers to the agent."""
 
-import asyncio
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, cast, overload
@@ -18,21 +16,16 @@ from strands_temporal import AgentCarry, AgentValueError
 from strands_temporal.workflow import DeduplicatedUpdates
 
 from ._agents import Invoked, interrupt_ids, invoke, paused_result
-from ._announcing import Announcer
 from ._carry import ApprovalsCarry, pack, unpack
 from ._checks import check_answers, check_condition, check_deadline
-from ._ledger import NO_DECISION, Ledger
+from ._ledger import Ledger
 from ._shown import page_of, shown
 from ._signalled import SignalledDecisions
 from ._state import Pause
 from ._turn import Turn
 from ._types import DECIDE_UPDATE, PENDING_QUERY, RECORDS_QUERY, ApprovalRecord, PendingApproval
+from ._waiting import STOPS_THE_WAIT, WaitingForPeople, stop_of
 from ._watch import BINDS_WHAT_RUNS, Watches
-
-_STOPS_THE_WAIT = "strands-temporal-hitl-stops-the-wait"
-"""Patch id. In histories without it, stopping the agent did not end the wait for people."""
-
-_STOPPED = "The agent was stopped"
 
 
 class Approvals:
@@ -86,7 +79,7 @@ class Approvals:
         self._ledger = Ledger(approved, rejected, carried.state)
         self._answered = DeduplicatedUpdates(carried.answered)
         self._signalled = SignalledDecisions(self._ledger)
-        self._announcer = Announcer()
+        self._people = WaitingForPeople(self._ledger)
         self._watches = Watches(approved)
         self._not_carried: list[str] = []  # graphs and swarms that wait
         workflow.set_update_handler(DECIDE_UPDATE, self._decide, validator=self._check)
@@ -159,7 +152,7 @@ class Approvals:
         pause = self._carried_pause(agent, prompt) if isinstance(agent, Agent) else None
         turn = Turn(pause.granted if pause else [])
         self._watches.stand_all(agent, turn)
-        stop = _stop_of(agent, kwargs.get("cancel_signal"))
+        stop = stop_of(agent, kwargs.get("cancel_signal"))
         invoked = None
         if pause is not None and isinstance(agent, Agent):
             invoked = Invoked(paused_result(agent, pause), [])
@@ -170,11 +163,11 @@ class Approvals:
                     self._end(turn, agent)
                     return invoked.result
                 pause = self._ask(agent, invoked, turn)
-            if isinstance(agent, Agent) and invoked.stopped and workflow.patched(_STOPS_THE_WAIT):
+            if isinstance(agent, Agent) and invoked.stopped and workflow.patched(STOPS_THE_WAIT):
                 agent.cancel()  # it was stopped while it asked: the stop counts
             waits_here = [] if isinstance(agent, Agent) else [agent.id]
             self._not_carried += waits_here
-            await self._wait(pause, stop_waiting_when, stop)
+            await self._people.wait(pause, stop_waiting_when, stop)
             for each in waits_here:
                 self._not_carried.remove(each)
             if self._ledger.is_open(pause):
@@ -264,46 +257,6 @@ class Approvals:
             ],
         )
 
-    async def _wait(
-        self, pause: Pause, stop_waiting_when: Callable[[], bool] | None, stop: Callable[[], bool]
-    ) -> None:
-        """Wait until a pause is decided, the agent is stopped, or `stop_waiting_when` is true."""
-
-        def over() -> bool:
-            wanted = stop_waiting_when is not None and stop_waiting_when()
-            return wanted or stop() or not self._ledger.is_open(pause)
-
-        left = None if pause.deadline is None else pause.deadline - workflow.now()
-        if left is not None and left <= timedelta(0):  # it passed between two runs of the workflow
-            self._expire(pause)
-        if not over():
-            announcing = asyncio.create_task(self._announcer.announce(pause, self._ledger.still_open))
-            # Not `finally`: a worker that evicts a workflow closes this coroutine outside of the workflow.
-            try:
-                await workflow.wait_condition(over, timeout=left)
-            except asyncio.TimeoutError:
-                self._expire(pause)
-            except (asyncio.CancelledError, Exception):
-                announcing.cancel()
-                self._ledger.close(pause, "withdrawn", "The agent's run was cancelled", workflow.now())
-                self._ledger.settle(pause)
-                self._unmark_unless_pending()
-                raise
-            announcing.cancel()
-            await workflow.wait([announcing])
-            if not announcing.cancelled():
-                announcing.result()
-        if self._ledger.is_open(pause) and stop():
-            self._ledger.close(pause, "withdrawn", _STOPPED, workflow.now())
-        self._unmark_unless_pending()
-
-    def _unmark_unless_pending(self) -> None:
-        if not self._ledger.pending:
-            self._announcer.unmark()
-
-    def _expire(self, pause: Pause) -> None:
-        self._ledger.close(pause, "expired", NO_DECISION, workflow.now())
-
     def _check(self, decision: Any) -> None:
         info = workflow.current_update_info()
         if info is None or not (info.id in self._answered.carry() or self._ledger.record_of(info.id)):
@@ -325,13 +278,3 @@ class Approvals:
 
     def _records_query(self, start: int = 0) -> list[ApprovalRecord]:
         return page_of(self._ledger.records, start)
-
-
-def _stop_of(agent: Agent | MultiAgentBase, signal: threading.Event | None) -> Callable[[], bool]:
-    """Return a function that tells whether the agent was stopped."""
-    signals = [each for each in (signal, getattr(agent, "cancel_signal", None)) if each is not None]
-
-    def stopped() -> bool:
-        return any(each.is_set() for each in signals) and workflow.patched(_STOPS_THE_WAIT)
-
-    return stopped

@@ -258,11 +258,7 @@ class TemporalModel(DescribedModel):
         """
         wire = call.to_wire()
         check_call(repr(self), wire)
-        states = {
-            "invocation_state": call.invocation_state,
-            "model_state": call.model_state,
-            "config": call.config,
-        }
+        states = {name: getattr(call, name) for name in ("invocation_state", "model_state", "config")}
         with SentTranscripts.of_this_run().hold(states) as held:
             if held is not None:
                 wire = replace(

@@ -1,0 +1,51 @@
+"""What workflow code sees unsandboxed, and the workflow runners that every plugin prepares."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TypeVar
+
+from temporalio.worker import ReplayerConfig, UnsandboxedWorkflowRunner, WorkerConfig, WorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from . import strands_tools
+from .eviction import tracked
+
+TConfig = TypeVar("TConfig", WorkerConfig, ReplayerConfig)
+
+PASSTHROUGH_MODULES = (
+    "strands",  # its loop runs in the workflow; a reload per workflow would cost a second
+    "strands_temporal",  # shares Strands' classes, and changes its clock and ids in one place
+    # The siblings, for the same reason: a workflow may use their handles with only core's plugin registered.
+    "strands_temporal_mcp",
+    "strands_temporal_streaming",
+    "strands_temporal_otel",
+    "strands_temporal_hitl",
+    "mcp",  # imported by strands.tools.mcp, and registers types at import
+    "mcp_types",  # the same, where mcp keeps its types in a package of their own
+    "opentelemetry",  # Strands opens spans in the loop; its context must be the exporter's
+    "botocore",  # imported by strands.models.bedrock, which `import strands` loads; reads files at import
+    "boto3",  # the same
+    "docstring_parser",  # Strands reads tool docstrings with it, lazily
+    "jsonschema",  # Strands validates tool specs with it, lazily
+    "pytest",  # in test modules; a reload costs most of a second for each workflow, and each replay
+    "_pytest",  # the same: each test module imports it for its assertions
+    *strands_tools.PASSTHROUGH_MODULES,
+)
+"""Modules that every plugin passes through the workflow sandbox, each with its reason. Temporal adds pydantic
+and the standard library."""
+
+
+def passing_through(modules: Sequence[str], runner: WorkflowRunner | None) -> WorkflowRunner:
+    """Let ours and `modules` through the sandbox of `runner`, if it has one, and track its instances."""
+    runner = tracked(runner or SandboxedWorkflowRunner())
+    if not isinstance(runner, SandboxedWorkflowRunner):
+        return runner
+    passed = runner.restrictions.with_passthrough_modules(*PASSTHROUGH_MODULES, *modules)
+    return dataclasses.replace(runner, restrictions=passed)
+
+
+def track_unsandboxed(config: TConfig) -> TConfig:
+    """Track the runner of `@workflow.defn(sandboxed=False)`, which no argument of `SimplePlugin` reaches."""
+    runner = config.get("unsandboxed_workflow_runner") or UnsandboxedWorkflowRunner()
+    config["unsandboxed_workflow_runner"] = tracked(runner)
+    return config

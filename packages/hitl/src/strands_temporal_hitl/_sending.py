@@ -1,0 +1,132 @@
+"""Sends a decision to a workflow: as an update, or by signal if the run has no room for another update."""
+
+import asyncio
+import contextlib
+import time
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import (
+    Client,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from ._errors import ApprovalRefusedError, ApprovalsEndedError, ApprovalsError, ApprovalsUnreachableError
+from ._queries import ApprovalQueries, pause_text
+from ._types import ANSWER_QUERY, DECIDE_SIGNAL, DECIDE_UPDATE, Answer, ApprovalRecord, Decision
+from ._workflows import workflow_state
+
+_NO_ROOM = (RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.FAILED_PRECONDITION)
+"""Codes for a run with ten updates in progress, and for one that has had two thousand."""
+
+_PAUSE = 0.1  # seconds between two queries for the answer to a decision
+
+
+class DecisionSender:
+    """Sends decisions to workflows.
+
+    Args:
+        client: Client of the workflows' namespace.
+        queries: Asks workflows for the answers to decisions that went by signal.
+        timeout: How long a workflow may take to answer.
+    """
+
+    def __init__(self, client: Client, queries: ApprovalQueries, timeout: timedelta) -> None:
+        self._client = client
+        self._queries = queries
+        self._timeout = timeout
+
+    async def send(
+        self, handle: "WorkflowHandle[Any, Any]", decision: Decision, request: str
+    ) -> ApprovalRecord:
+        """Send a decision and return its record.
+
+        Args:
+            handle: The workflow.
+            decision: The decision.
+            request: Its id, which counts once: Temporal's id of the update.
+
+        Raises:
+            ApprovalRefusedError: If the workflow refuses the decision.
+            ApprovalsEndedError: If the workflow has ended.
+            ApprovalsUnreachableError: If it cannot be asked.
+        """
+        try:
+            return await handle.execute_update(
+                DECIDE_UPDATE,
+                decision.to_wire(),
+                id=request,
+                result_type=ApprovalRecord,
+                rpc_timeout=self._timeout,
+            )
+        except WorkflowUpdateFailedError as error:
+            cause = error.cause
+            kind = cause.type if isinstance(cause, ApplicationError) else None
+            raise ApprovalRefusedError(str(getattr(cause, "message", cause)), kind or "") from error
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            raise ApprovalsUnreachableError(
+                f"{self._queries.silence(handle.id)}. The decision may still arrive: look at the records"
+            ) from error
+        except RPCError as error:
+            if error.status in _NO_ROOM:
+                return await self._send_by_signal(handle, decision, request, error)
+            raise await self._undecided(handle, error) from error
+        except Exception as error:  # a user's converter or codec may raise anything
+            raise ApprovalsUnreachableError(
+                f"{self._queries.unreadable(handle.id, error)}. The decision may have been taken: look at "
+                "the records"
+            ) from error
+
+    async def _send_by_signal(
+        self, handle: "WorkflowHandle[Any, Any]", decision: Decision, request: str, refusal: RPCError
+    ) -> ApprovalRecord:
+        """Send by signal a decision that the server did not take as an update, and query for its answer."""
+
+        async def answer() -> Answer:
+            return await self._queries.query(
+                handle.id, handle.run_id, ANSWER_QUERY, Answer, args=[request], closed=True
+            )
+
+        try:
+            told = await answer()
+        except ApprovalsUnreachableError:  # it is paused, or its workers have an earlier release
+            raise await self._undecided(handle, refusal) from refusal
+        try:
+            await handle.signal(
+                DECIDE_SIGNAL,
+                {"decision": decision.to_wire(), "request": request},
+                rpc_timeout=self._timeout,
+            )
+        except RPCError as error:
+            raise await self._undecided(handle, error) from error
+        until = time.monotonic() + self._timeout.total_seconds()
+        while not (told.record or told.refused):
+            if time.monotonic() > until:
+                raise ApprovalsUnreachableError(
+                    f"{self._queries.silence(handle.id)}. The decision may still arrive: look at the records"
+                ) from refusal
+            await asyncio.sleep(_PAUSE)
+            with contextlib.suppress(ApprovalsUnreachableError):  # a query got lost: ask again
+                told = await answer()
+        if told.record is None:
+            raise ApprovalRefusedError(told.refused, told.kind) from refusal
+        return told.record
+
+    async def _undecided(self, handle: "WorkflowHandle[Any, Any]", error: RPCError) -> ApprovalsError:
+        """Return why no decision arrived: the workflow has ended, is paused, or cannot be asked now."""
+        # NOT_FOUND: it has ended, or was never known. FAILED_PRECONDITION: it is paused.
+        if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION):
+            with contextlib.suppress(RPCError):
+                state = await workflow_state(self._client, handle.id, handle.run_id, self._timeout)
+                if not state.is_open:
+                    return ApprovalsEndedError(
+                        f"Workflow {handle.id!r} has ended ({state.status}) and takes no more decisions",
+                        state.status,
+                    )
+                if state.is_paused:
+                    return ApprovalsUnreachableError(pause_text(handle.id, state))
+        return self._queries.unreachable(handle.id, error)
