@@ -20,9 +20,9 @@ from ._composable import ComposablePlugin
 from ._upstream.failure_converter import with_typed_errors
 from ._upstream.install import adapt_strands
 from ._upstream.misplaced import StrandsError
+from ._wire.extras import load_extra
 from ._wire.model_call import MODEL_FACTORY_FAILED
 from ._wire.sizes import WireFormat
-from ._worker.extras import load_extra
 from ._worker.factories import NamedFactories
 from ._worker.hosted_tools import HostedTool, HostedTools
 from ._worker.interceptor import TypedErrorsInterceptor

@@ -18,6 +18,7 @@ from temporalio.exceptions import ApplicationError
 
 from .._errors import MissingExtraError
 from .._wire.events import merge_deltas
+from .._wire.extras import load_extra
 from .._wire.failures import in_place_of
 from .._wire.model_call import (
     COUNT_TOKENS_ACTIVITY,
@@ -34,7 +35,6 @@ from .._wire.model_call import (
 from .._wire.values import decode, encode
 from .._wire.versions import check_wire_version
 from .call_ids import UnequalIds
-from .extras import load_extra
 from .factories import NamedFactories, Variant
 from .heartbeat import heartbeating
 from .invocation_state import changed_keys, model_invocation_state
