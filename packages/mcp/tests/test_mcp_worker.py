@@ -18,7 +18,7 @@ from packages.mcp.tests.conftest import HttpServer
 from packages.mcp.tests.mcp_support import OneAttempt, OneServer, plugins, text
 from packages.mcp.tests.servers.clients import PYTHON_SERVER, python_server, stdio
 from strands.tools.mcp import MCPClient
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.worker import Worker
 
 from strands_temporal import StrandsPlugin
@@ -268,11 +268,15 @@ async def test_a_connection_is_not_idle_while_a_call_is_under_way(agents: Agents
     plugin = MCPPlugin(mcp_clients={"tests": python_server}, connection_idle_timeout=timedelta(seconds=0.3))
     both = [StrandsPlugin(models={"scripted": lambda: model}), plugin]
     async with agents(workflows=[OneAttempt], plugins=both) as env:
-        handle = await env.start(OneAttempt.run, 3.0, 4.0)  # ten times the idle time
+        handle = await env.start(OneAttempt.run, 3.0, 60.0)
         await wait_until(marker.exists)
         server = int(marker.read_text())
-        await handle.result()
-        assert "StartToClose" in str((await handle.result())[0]["content"])
+        for _ in range(10):  # five times the idle time
+            assert psutil.pid_exists(server)
+            await asyncio.sleep(0.15)
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
         await wait_until(lambda: not psutil.pid_exists(server))
 
 

@@ -1,6 +1,7 @@
 """An agent over continue-as-new: what is carried, and requests that are sent again."""
 
 import asyncio
+import base64
 import uuid
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -237,7 +238,7 @@ class LargeWorkflow:
     async def run(self, case: str) -> None:
         agent = TemporalAgent("m", callback_handler=None)
         if case == "too large":
-            noise = workflow.random().randbytes(1_500_000).decode("latin-1")
+            noise = base64.b64encode(workflow.random().randbytes(1_500_000)).decode()
             agent.messages.append({"role": "user", "content": [{"text": noise}]})
             workflow.continue_as_new(agent.carry())
         if case == "both":
