@@ -72,3 +72,10 @@ def test_each_package_has_its_papers(package: Path) -> None:
     for name in ("README.md", "CHANGELOG.md", "pyproject.toml"):
         assert (package / name).read_text().strip()
     assert list(package.glob("src/*/py.typed"))
+
+
+def test_each_code_of_a_message_has_its_section() -> None:
+    sources = [path.read_text() for path in ROOT.glob("packages/*/src/**/*.py")]
+    codes = {code for source in sources for code in re.findall(r"\bST\d{3}\b", source)}
+    sections = re.findall(r"^## (.*)$", (ROOT / "docs" / "messages.md").read_text(), re.MULTILINE)
+    assert sections == sorted(codes)

@@ -13,7 +13,7 @@ from temporalio import workflow
 from temporalio.contrib.workflow_streams import WorkflowStream
 
 from strands_temporal import MissingExtraError, StrandsPlugin, TemporalAgent
-from strands_temporal._worker.extras import load_extra
+from strands_temporal._wire.extras import load_extra
 from strands_temporal.testing import ScriptedModel, say, use_tool
 from strands_temporal_mcp import TemporalMCPClient
 

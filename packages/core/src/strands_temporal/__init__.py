@@ -16,10 +16,12 @@ context of a tool call, for its activity), `strands_temporal.testing` (a test ki
 
 from ._composable import ComposablePlugin
 from ._errors import (
+    ActivityNotRegisteredError,
     AgentTypeError,
     AgentValueError,
     CarryTooLargeError,
     MissingExtraError,
+    MissingPluginError,
     ModelCallTooLargeError,
     PayloadTooLargeError,
     SnapshotsDisabledError,
@@ -28,6 +30,8 @@ from ._errors import (
 )
 from ._plugin import ModelFactory, StrandsPlugin
 from ._upstream import process_end as _process_end
+from ._upstream.no_plugin import explain_missing_plugin as _explain_missing_plugin
+from ._wire.extras import names_elsewhere as _names_elsewhere
 from ._workflow.agent import TemporalAgent
 from ._workflow.agent_options import TemporalAgentOptions
 from ._workflow.carry import AgentCarry
@@ -35,6 +39,7 @@ from ._workflow.model import TemporalModel
 from ._workflow.options import ActivityOptions
 
 __all__ = [
+    "ActivityNotRegisteredError",
     "ActivityOptions",
     "AgentCarry",
     "AgentTypeError",
@@ -42,6 +47,7 @@ __all__ = [
     "CarryTooLargeError",
     "ComposablePlugin",
     "MissingExtraError",
+    "MissingPluginError",
     "ModelCallTooLargeError",
     "ModelFactory",
     "PayloadTooLargeError",
@@ -54,4 +60,7 @@ __all__ = [
     "UnloadableModuleError",
 ]
 
+__getattr__ = _names_elsewhere(__name__)
+
 _process_end.settle_at_exit()
+_explain_missing_plugin()

@@ -8,6 +8,7 @@
     ├── AgentTypeError (also TypeError)         a wrong type, or an unknown option
     ├── SnapshotsDisabledError (also NotImplementedError)
     ├── SynchronousCallError (also RuntimeError)
+    ├── ActivityNotRegisteredError              no worker that got an activity's task has the activity
     ├── AgentCancelledError                     an activity ended because the agent was cancelled
     └── SteeringJudgeError                      a judge gave no decision
 
@@ -16,6 +17,7 @@
     └── UnloadableModuleError                   a workflow's file imports what the sandbox cannot load
 
     RuntimeError
+    ├── MissingPluginError                      a worker runs workflows with agents, and has no StrandsPlugin
     └── SlowToolError                           a tool took too long inside the workflow
 
 Strands' own exceptions are not in this tree. An activity sends such an exception as an `ApplicationError`
@@ -23,9 +25,15 @@ whose type is the exception's class name, and the workflow restores the original
 (`_wire/failures.py`).
 
 Agents are often built in a workflow's `__init__`, which no interceptor surrounds. An ordinary ValueError
-there would make Temporal retry the workflow task forever, so our errors are Temporal failures as well.
+there would make Temporal retry the workflow task forever, so our errors are Temporal failures as well. Those
+that only another worker can mend (a missing plugin, a missing extra) are not: the run waits for that worker.
+
+A message that a newcomer is likely to meet ends with a code and the place of its explanation:
+"[ST101: docs/messages.md#st101]".
 """
 
+import difflib
+from collections.abc import Iterable
 from typing import ClassVar
 
 from temporalio.exceptions import ApplicationError
@@ -33,6 +41,17 @@ from typing_extensions import override
 
 PAYLOAD_TOO_LARGE = "PayloadTooLarge"
 MODEL_CALL_TOO_LARGE = "ModelCallTooLarge"
+
+
+def coded(code: str, message: str) -> str:
+    """Return a message with its code, under which docs/messages.md explains it. A code never changes."""
+    return f"{message} [{code}: docs/messages.md#{code.lower()}]"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a sentence with the known name that is most like `name`, after a space; "" if none is."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 class _AgentError(ApplicationError):
@@ -97,6 +116,15 @@ class CarryTooLargeError(PayloadTooLargeError):
     failure_type: ClassVar[str] = "CarryTooLarge"
 
 
+class ActivityNotRegisteredError(_AgentError):
+    """The worker that got an activity's task does not have the activity. Ends the workflow.
+
+    The message names the activity, its task queue and what the worker has.
+    """
+
+    failure_type: ClassVar[str] = "ActivityNotRegisteredError"
+
+
 class AgentCancelledError(_AgentError):
     """An activity ended, or was not started, because the agent's cancel signal was set.
 
@@ -114,6 +142,23 @@ class SteeringJudgeError(_AgentError):
     """A steering judge gave no decision on a tool call. The call does not run, and the workflow ends."""
 
     failure_type: ClassVar[str] = "SteeringJudgeError"
+
+
+class MissingPluginError(RuntimeError):
+    """A worker has a workflow with agents and no `StrandsPlugin`.
+
+    A Worker that cannot load the workflow's file does not start. In a run, it fails the workflow task: the
+    run waits for a worker that has the plugin.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            coded(
+                "ST101",
+                f"{what} uses strands_temporal, and this worker has no StrandsPlugin. Add it to the Client "
+                "or to the Worker: plugins=[StrandsPlugin(models={'name': lambda: SomeModel(...)})]",
+            )
+        )
 
 
 class MissingExtraError(ImportError):

@@ -1,5 +1,6 @@
 """`StrandsPlugin`: durable Strands agents on a Client or Worker."""
 
+import asyncio
 import contextlib
 import dataclasses
 import importlib
@@ -27,6 +28,7 @@ from ._worker.factories import NamedFactories
 from ._worker.hosted_tools import HostedTool, HostedTools
 from ._worker.interceptor import TypedErrorsInterceptor
 from ._worker.model_activities import ModelActivities
+from ._worker.queue_watch import ClientsWatch, QueueWatch
 from ._worker.tool_calls import ToolCallsInterceptor
 from ._worker.transcript_queries import TranscriptQueries
 from ._worker.transcripts import DEFAULT_CACHE_BYTES, KeptTranscripts
@@ -87,6 +89,7 @@ class StrandsPlugin(ComposablePlugin):
         self._mcp = _mcp_plugin(mcp_clients, mcp_connection_idle_timeout)
         self._models = _named_models(models)
         self._tools = HostedTools(tools)
+        self._queues = QueueWatch()
         self._transcripts = KeptTranscripts(_checked_bytes(max_cached_transcript_bytes))
         activities = ModelActivities(
             self._models, DEFAULT_MODEL if models is None else None, self._transcripts
@@ -95,7 +98,7 @@ class StrandsPlugin(ComposablePlugin):
             "strands_temporal.StrandsPlugin",
             activities=[*activities.functions, *self._tools.functions],
             configuration={"models": self._models.factories, "tools": self._tools.given},
-            interceptors=lambda client: [StrandsInterceptor(self._transcripts.queries, client)],
+            interceptors=lambda client: [StrandsInterceptor(self._transcripts.queries, client, self._queues)],
             workflow_failure_exception_types=[StrandsError],
             data_converter=_data_converter,
         )
@@ -124,6 +127,7 @@ class StrandsPlugin(ComposablePlugin):
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
         """See base class. Also runs the MCP plugin of `mcp_clients`, inside this plugin."""
+        self._queues.use_loop(asyncio.get_running_loop())
         mcp = self._mcp
         await super().run_worker(worker, (lambda worker: mcp.run_worker(worker, next)) if mcp else next)
 
@@ -229,11 +233,13 @@ class StrandsInterceptor(worker.Interceptor):
     Args:
         queries: Asks workflows for the parts of a tool's context that were too large to send.
         client: The worker's client; None in a Replayer.
+        queues: Watches activities on other task queues.
     """
 
-    def __init__(self, queries: TranscriptQueries, client: Client | None = None) -> None:
+    def __init__(self, queries: TranscriptQueries, client: Client | None, queues: QueueWatch) -> None:
         self._queries = queries
         self._client = client
+        self._queues = queues
 
     def intercept_activity(
         self, next: worker.ActivityInboundInterceptor
@@ -246,9 +252,12 @@ class StrandsInterceptor(worker.Interceptor):
         input: worker.WorkflowInterceptorClassInput,
     ) -> type[worker.WorkflowInboundInterceptor]:
         """See base class."""
-        wire = None if self._client is None else WireFormat.of(self._client)
+        client = self._client
+        if client is None:
+            return AgentRunsInterceptor
 
         class AgentRuns(AgentRunsInterceptor):
-            wire_format = wire
+            wire_format = WireFormat.of(client)
+            queue_watch = ClientsWatch(self._queues, client)
 
         return AgentRuns

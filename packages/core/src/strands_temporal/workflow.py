@@ -6,6 +6,7 @@ from strands_temporal.workflow import activity_as_hook, activity_as_tool
 from ._errors import AgentCancelledError, SlowToolError, SteeringJudgeError
 from ._upstream.cancel_signal import CancelSignal
 from ._upstream.private_api import end_waiting
+from ._wire.extras import names_elsewhere as _names_elsewhere
 from ._wire.failures import from_tool_activity_error
 from ._workflow.activities import execute_activity
 from ._workflow.activity_hook import activity_as_hook
@@ -19,6 +20,8 @@ from ._workflow.options import (
 )
 from ._workflow.remote_tools import RemoteTool, RemoteTools
 from ._workflow.steering import TemporalLLMSteeringHandler
+
+__getattr__ = _names_elsewhere(__name__)
 
 AnsweredUpdates = DeduplicatedUpdates
 """Deprecated: the former name of `DeduplicatedUpdates`."""

@@ -37,6 +37,7 @@ def test_the_public_names() -> None:
     assert {name: importlib.import_module(name).__all__ for name in MODULES} == snapshot(
         {
             "strands_temporal": [
+                "ActivityNotRegisteredError",
                 "ActivityOptions",
                 "AgentCarry",
                 "AgentTypeError",
@@ -44,6 +45,7 @@ def test_the_public_names() -> None:
                 "CarryTooLargeError",
                 "ComposablePlugin",
                 "MissingExtraError",
+                "MissingPluginError",
                 "ModelCallTooLargeError",
                 "ModelFactory",
                 "PayloadTooLargeError",

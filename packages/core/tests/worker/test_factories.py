@@ -186,9 +186,10 @@ def test_names_are_sorted() -> None:
 def test_an_unknown_name_ends_the_run_and_lists_the_known_ones() -> None:
     factory, made = counting()
     with pytest.raises(ApplicationError) as failure:
-        factories(b=factory, a=factory).get("claud")
+        factories(claude=factory, a=factory).get("claud")
     assert failure.value.message == (
-        "Unknown model 'claud'. Register it in StrandsPlugin(models=...) on the worker. Known: ['a', 'b']"
+        "Unknown model 'claud'. Did you mean 'claude'? Register it in StrandsPlugin(models=...) on the "
+        "worker. Known: ['a', 'claude'] [ST105: docs/messages.md#st105]"
     )
     assert failure.value.type == "ValueError"
     assert failure.value.non_retryable

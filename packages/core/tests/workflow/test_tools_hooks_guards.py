@@ -80,7 +80,7 @@ class GuardedWorkflow:
 
 WRONG = {
     "activity": ("ConnectionError", "the policy service is down"),
-    "not registered": ("NotFoundError", "not_registered"),
+    "not registered": ("ActivityNotRegisteredError", "'not_registered'. Register it"),
     "apply": ("ZeroDivisionError", "the callback is wrong"),
 }
 

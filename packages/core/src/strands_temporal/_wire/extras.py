@@ -1,16 +1,29 @@
-"""Loads a sibling's plugin by its entry point when a user's call needs it.
+"""The extras of strands-temporal: which are installed, their plugins, and names that users seek in core.
 
 Core imports no sibling. A user may register only `StrandsPlugin` and still write `mcp_clients=` or
 `streaming_topic=`. Core then loads the sibling's plugin by the entry point that the sibling declares.
 """
 
-from importlib.metadata import entry_points
-from typing import Any
+import functools
+import importlib
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, NoReturn
 
-from .._errors import MissingExtraError
+from .._errors import MissingExtraError, coded, did_you_mean
 
 GROUP = "strands_temporal.plugins"
 """Entry point group in which each sibling declares its plugin class, under the name of its extra."""
+
+NAMES = {
+    "mcp": ("MCPClientFactory", "MCPPlugin", "MCPServersUnavailableError", "TemporalMCPClient"),
+    "streaming": ("AgentStream", "StreamHooks", "StreamingPlugin"),
+    "otel": ("OTelPlugin",),
+    "hitl": ("Approvals", "ApprovalsCarry", "ApprovalsClient", "HITLPlugin", "WebhookNotifier"),
+}
+"""Names that users may look for in core, by the extra whose package has them."""
+
+_MODULES = ("strands_temporal", *(f"strands_temporal.{name}" for name in ("workflow", "activity", "testing")))
 
 
 def load_extra(extra: str, asked: str) -> Any:
@@ -23,9 +36,61 @@ def load_extra(extra: str, asked: str) -> Any:
     Raises:
         MissingExtraError: If the package is not installed; it names the extra.
     """
-    for entry_point in entry_points(group=GROUP, name=extra):
-        return entry_point.load()
-    raise MissingExtraError(
-        f"{asked} needs the package strands-temporal-{extra}, which is not installed. "
-        f'Install it: pip install "strands-temporal[{extra}]"'
-    )
+    return check_extra(extra, asked).load()
+
+
+def check_extra(extra: str, asked: str) -> EntryPoint:
+    """Return the entry point of a sibling's plugin, without importing it.
+
+    Args:
+        extra: As for `load_extra`.
+        asked: The same.
+
+    Raises:
+        MissingExtraError: As for `load_extra`.
+    """
+    entry_point = _entry_point(extra)
+    if entry_point is None:
+        package = f"strands-temporal-{extra}"
+        raise MissingExtraError(
+            coded(
+                "ST102",
+                f"{asked} needs the package {package}, which is not installed. "
+                f'Install it: pip install "strands-temporal[{extra}]"',
+            )
+        )
+    return entry_point
+
+
+@functools.cache  # a workflow asks for each agent that it builds
+def _entry_point(extra: str) -> EntryPoint | None:
+    return next(iter(entry_points(group=GROUP, name=extra)), None)
+
+
+def names_elsewhere(module: str) -> Callable[[str], NoReturn]:
+    """Return the `__getattr__` of a public module: it says where a name that the module lacks lives.
+
+    Args:
+        module: The module's name.
+    """
+
+    def missing(name: str) -> NoReturn:
+        for extra, names in NAMES.items():
+            if name in names:
+                package = f"strands_temporal_{extra}"
+                raise MissingExtraError(
+                    coded(
+                        "ST103",
+                        f"{name} is in {package}: from {package} import {name}. It comes with the extra "
+                        f'{extra!r}: pip install "strands-temporal[{extra}]"',
+                    )
+                )
+        known: set[str] = set()
+        for other in _MODULES if name[:1].isalpha() else ():
+            public = importlib.import_module(other).__all__
+            if name in public and other != module:
+                raise ImportError(coded("ST103", f"{name} is in {other}: from {other} import {name}"))
+            known |= set(public) if other == module else set()
+        raise AttributeError(f"module {module!r} has no attribute {name!r}.{did_you_mean(name, known)}")
+
+    return missing

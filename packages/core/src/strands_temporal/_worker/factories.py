@@ -14,6 +14,8 @@ from typing import Any, Generic, TypeVar
 
 from temporalio.exceptions import ApplicationError
 
+from .._errors import coded, did_you_mean
+
 T = TypeVar("T")
 
 _KEPT_VARIANTS = 32
@@ -153,12 +155,11 @@ class NamedFactories(Generic[T]):
     def _product(self, name: str) -> T:
         factory = self._factories.get(name)
         if factory is None:
-            raise ApplicationError(
-                f"Unknown {self._kind} {name!r}. Register it in {self._option} on the worker. Known: "
-                f"{self.names}",
-                type="ValueError",
-                non_retryable=True,
+            text = (
+                f"Unknown {self._kind} {name!r}.{did_you_mean(name, self.names)} Register it in "
+                f"{self._option} on the worker. Known: {self.names}"
             )
+            raise ApplicationError(coded("ST105", text), type="ValueError", non_retryable=True)
         try:
             made = factory()
         except Exception as error:  # the factory is the user's: whatever it raises is named, and the run ends

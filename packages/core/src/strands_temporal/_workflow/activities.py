@@ -7,18 +7,35 @@ from typing import Any, cast
 
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
-from temporalio.exceptions import ActivityError, CancelledError
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
 
-from .._errors import AgentCancelledError, AgentTypeError
+from .._errors import ActivityNotRegisteredError, AgentCancelledError, AgentTypeError, coded
 from .._upstream.private_api import activity_name
 from .._upstream.run_local import run_local
 from .._upstream.sync_calls import check_may_wait
 from .._upstream.teardown import check_not_torn_down
 from .._wire.failures import from_activity_error
-from .._wire.tool_call import HOOK_HEADER, TOOL_HEADER
+from .._wire.model_call import COUNT_TOKENS_ACTIVITY, MODEL_ACTIVITY, STREAMING_MODEL_ACTIVITY
+from .._wire.tool_call import HOOK_HEADER, INVOKE_TOOL_ACTIVITY, LIST_TOOLS_ACTIVITY, TOOL_HEADER
 from .gate import Gate
 from .idempotency import hook_header, with_headers
 from .options import ActivityOptions
+from .queue_watch import watched
+
+_OF_THE_PLUGIN = frozenset(
+    {
+        MODEL_ACTIVITY,
+        STREAMING_MODEL_ACTIVITY,
+        COUNT_TOKENS_ACTIVITY,
+        LIST_TOOLS_ACTIVITY,
+        INVOKE_TOOL_ACTIVITY,
+    }
+)
+"""Activities that `StrandsPlugin` brings."""
+
+_UNREGISTERED_TYPES = ("NotFoundError", "ActivityNotRegisteredError")
+"""Failure types for an activity that a worker does not have, from Temporal's SDKs (1.35:
+worker/_activity.py:543; Go's has the second)."""
 
 
 def check_in_workflow(activity: str) -> None:
@@ -72,6 +89,7 @@ async def execute_activity(
         RuntimeError: Outside of a workflow.
         SynchronousCallError: Inside a synchronous call of Strands, such as `agent.tool.name()`.
         AgentCancelledError: If `cancel_signal` was set and the activity returned no result.
+        ActivityNotRegisteredError: If the worker that got its task does not have the activity.
         Exception: The exception that `restore` returns for a failed activity.
     """
     name = activity if isinstance(activity, str) else activity_name(activity) or activity.__name__
@@ -89,7 +107,8 @@ async def execute_activity(
     # temporalio's overloads accept a name or a function, but not a union of both.
     with with_headers(own):
         handle = workflow.start_activity(cast("str", activity), args=args, result_type=result_type, **options)
-    by_signal = await wait_or_cancel(handle, cancel_signal)
+    with watched(name, options):
+        by_signal = await wait_or_cancel(handle, cancel_signal)
     try:
         return handle.result()
     except (ActivityError, asyncio.CancelledError) as error:
@@ -99,7 +118,30 @@ async def execute_activity(
             raise
         if isinstance(error.cause, CancelledError):
             raise asyncio.CancelledError from error
+        if unregistered := _unregistered(name, error.cause, options):
+            raise unregistered from error
         raise restore(error)  # noqa: B904  # `restore` sets the cause itself
+
+
+def _unregistered(
+    name: str, cause: BaseException | None, options: ActivityOptions
+) -> ActivityNotRegisteredError | None:
+    """Return the error for an activity that the worker which got its task does not have, else None."""
+    if not isinstance(cause, ApplicationError) or cause.type not in _UNREGISTERED_TYPES:
+        return None
+    if "not registered" not in cause.message:
+        return None
+    queue = options.get("task_queue") or workflow.info().task_queue
+    remedy = (
+        "Add plugins=[StrandsPlugin(...)] to that worker or to its client"
+        if name in _OF_THE_PLUGIN
+        else f"Register it: Worker(..., activities=[{name}]). If a plugin brings it, add that plugin"
+    )
+    text = (
+        f"The worker of task queue {queue!r} does not have the activity {name!r}. {remedy}. "
+        f"What it says: {cause.message}"
+    )
+    return ActivityNotRegisteredError(coded("ST202", text))
 
 
 def check_activity(owner: str, function: object) -> None:

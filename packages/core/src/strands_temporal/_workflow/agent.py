@@ -27,6 +27,7 @@ from .failures import construction_error, mark_left_agent
 from .model import TemporalModel, as_durable_model
 from .model_checks import check_router
 from .tool_caller import AsyncToolCaller, check_agent_in_workflow
+from .tool_failures import watch_tool_failures
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -80,6 +81,7 @@ class TemporalAgent(Agent):
         try:
             super().__init__(**agent_options)
             self.hooks.add_callback(AfterInvocationEvent, _end_waiting, order=HookOrder.SDK_FIRST)
+            watch_tool_failures(self)
             if carry is not None:
                 unpack(carry, self, keep_system_prompt=agent_options.get("system_prompt") is not None)
         except TemporalError:

@@ -15,9 +15,11 @@ from strands.hooks import HookProvider
 from strands.models import Model
 from strands.sandbox import ExecutionResult, FileInfo, StreamChunk
 from strands.tools import ToolProvider
+from strands.types.tools import AgentTool
 from typing_extensions import override
 
-from .._errors import AgentTypeError, AgentValueError
+from .._errors import AgentTypeError, AgentValueError, coded
+from .._upstream.private_api import activity_name
 from .._upstream.strands_tools import remedy
 
 _VENDED = "strands.vended_tools"
@@ -138,6 +140,16 @@ def _check_tool(item: object, sandbox: Sandbox | None) -> None:
         raise AgentTypeError(
             f"TemporalAgent(tools=...): the path {path!r} would be read by the workflow, and a replay may "
             "find another file. Import the module, and pass it or its tools"
+        )
+    function = cast("Any", item)
+    if not isinstance(item, AgentTool) and (activity := activity_name(function)):
+        name = getattr(function, "__name__", activity)
+        raise AgentTypeError(
+            coded(
+                "ST106",
+                f"TemporalAgent(tools=...): {name} is an activity, which Strands would not take for a tool. "
+                f"Write activity_as_tool({name}), from strands_temporal.workflow",
+            )
         )
     module = _module_of(cast("object", item))
     if advice := remedy(module):

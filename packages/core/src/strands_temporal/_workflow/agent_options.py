@@ -23,7 +23,7 @@ from strands.types.content import Messages, SystemContentBlock
 from strands.types.traces import AttributeValue
 from temporalio.workflow import ActivityConfig
 
-from .._errors import AgentTypeError, AgentValueError
+from .._errors import AgentTypeError, AgentValueError, coded, did_you_mean
 from .carry import AgentCarry
 from .model import TemporalModel
 from .options import MODEL_SETTINGS, activity_option_names
@@ -115,7 +115,8 @@ def split_options(options: TemporalAgentOptions) -> tuple[Any, dict[str, Any]]:
     unknown = sorted(agent_options.keys() - _AGENT_PARAMETERS - _OWN_PARAMETERS)
     if unknown:
         known = sorted((_AGENT_PARAMETERS | _OWN_PARAMETERS | activity_names) - {"activity_id"})
-        raise AgentTypeError(f"TemporalAgent: unknown option {', '.join(map(repr, unknown))}. Known: {known}")
+        names, meant = ", ".join(map(repr, unknown)), "".join(did_you_mean(name, known) for name in unknown)
+        raise AgentTypeError(coded("ST104", f"TemporalAgent: unknown option {names}.{meant} Known: {known}"))
     return activity_options, agent_options
 
 

@@ -45,10 +45,12 @@ class Gate:
 
     Attributes:
         wire: The payload conversion of the worker's client; None if it is not known.
+        prepared: Whether the worker has `StrandsPlugin`, whose interceptor prepares the run.
     """
 
     def __init__(self) -> None:
         self.wire: WireFormat | None = None
+        self.prepared = False
         self._passed: Counter[str] = Counter()
         self._at = -1  # length of the history at this workflow task
         self._sent = 0

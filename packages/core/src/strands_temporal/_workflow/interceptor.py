@@ -15,12 +15,15 @@ from .._wire.sizes import WireFormat
 from .failures import as_workflow_failure, left_agent, unwrapped
 from .gate import Gate
 from .outbound import Outbound, check_sent, has_agents
+from .queue_watch import Watch, use_watch
+from .unawaited import check_awaited, unawaited_error
 
 
 class AgentRunsInterceptor(worker.WorkflowInboundInterceptor):
     """Prepares the workflow's event loop for Strands. Ends the run if an agent's error is not caught."""
 
     wire_format: ClassVar[WireFormat | None] = None
+    queue_watch: ClassVar[Watch | None] = None
 
     def init(self, outbound: worker.WorkflowOutboundInterceptor) -> None:
         super().init(Outbound(outbound))
@@ -29,6 +32,7 @@ class AgentRunsInterceptor(worker.WorkflowInboundInterceptor):
         self._prepare()
         try:
             result = await self.next.execute_workflow(input)
+            check_awaited(result, "The workflow")
             check_sent("result", [result], "The workflow's result", "Return less, or large data by reference")
             return result  # noqa: TRY300  # a result that is too large ends the run as an error does
         except Exception as error:
@@ -47,6 +51,7 @@ class AgentRunsInterceptor(worker.WorkflowInboundInterceptor):
         self._prepare()
         try:
             result = await self.next.handle_update_handler(input)
+            check_awaited(result, f"The update {input.update!r}")
             text = f"The result of update {input.update!r}"
             check_sent(f"update {input.update}", [result], text, "Return less, or large data by reference")
             return result  # noqa: TRY300  # as above
@@ -56,7 +61,9 @@ class AgentRunsInterceptor(worker.WorkflowInboundInterceptor):
 
     def _prepare(self) -> None:
         adapt_loop()
-        run_local(Gate).wire = self.wire_format
+        gate = run_local(Gate)
+        gate.wire, gate.prepared = self.wire_format, True
+        use_watch(self.queue_watch)
 
 
 def _end_run_on(error: Exception) -> None:
@@ -69,6 +76,8 @@ def _end_run_on(error: Exception) -> None:
     if wrong_place is not None:
         # Drop the cause's traceback: the failure converter would otherwise convert the cause as well.
         raise wrong_place.with_traceback(error.__traceback__) from error.with_traceback(None)
+    if unawaited := unawaited_error(error):
+        raise unawaited from error
     left = left_agent(error) or raised_by_multi_agent(error)
     if isinstance(error, FailureError) and (left or has_agents()) and not is_sendable(error):
         raise shortened(error) from None

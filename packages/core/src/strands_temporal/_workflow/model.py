@@ -48,6 +48,7 @@ from .model_checks import (
 from .model_state import DescribedModel
 from .options import MODEL_DEFAULTS, STREAMING_BATCH_INTERVAL, ActivityOptions, merge_options
 from .output_model import object_of, output_schema
+from .tool_failures import watch_tool_failures
 from .transcripts import SentTranscripts
 
 T = TypeVar("T", bound=BaseModel)
@@ -99,7 +100,7 @@ class TemporalModel(DescribedModel):
         **options: Unpack[ActivityOptions],
     ) -> None:
         check_name(name)
-        check_streaming(name, streaming_topic, streaming_batch_interval)
+        check_streaming(name, streaming_topic, streaming_batch_interval, options.get("task_queue"))
         check_declared(name, stateful, context_window_limit, config)
         self.name = name
         self.streaming_topic = streaming_topic
@@ -185,6 +186,7 @@ class TemporalModel(DescribedModel):
         if isinstance(agent, Agent):  # a plain agent can only be checked here
             check_conversation_manager("Agent(conversation_manager=...)", agent.conversation_manager)
             check_async_tools("Agent(tools=...)", agent)
+            watch_tool_failures(agent)
         owner = agent if isinstance(agent, Agent) else self
         with SentTranscripts.of_this_run().send(owner, messages, tool_specs or (), frame) as sent:
             call = self._call(

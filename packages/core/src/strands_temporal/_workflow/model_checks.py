@@ -7,7 +7,10 @@ from strands.models import Model
 from strands.models.routing import ModelRouter
 from temporalio import workflow
 
-from .._errors import AgentTypeError, AgentValueError
+from .._errors import AgentTypeError, AgentValueError, MissingPluginError
+from .._upstream.run_local import run_local
+from .._wire.extras import check_extra
+from .gate import Gate
 
 FACTORY_HINT = (
     "Register its factory in StrandsPlugin(models={name: factory}) on the worker and give the name here"
@@ -50,7 +53,7 @@ def check_declared(name: str | None, stateful: object, limit: object, config: ob
         raise AgentTypeError(f"{owner}: config={config!r} is not a mapping. Write config={{'model_id': ...}}")
 
 
-def check_streaming(name: str | None, topic: object, interval: object) -> None:
+def check_streaming(name: str | None, topic: object, interval: object, task_queue: object) -> None:
     owner = f"TemporalModel({name!r})"
     if topic is not None and not isinstance(topic, str):
         raise AgentTypeError(
@@ -65,6 +68,8 @@ def check_streaming(name: str | None, topic: object, interval: object) -> None:
         )
     if interval < timedelta(milliseconds=1):
         raise AgentValueError(f"{owner}: streaming_batch_interval={interval!r} is shorter than a millisecond")
+    if topic is not None and task_queue is None:  # the model runs where the workflow runs
+        check_extra("streaming", f"{owner}: streaming_topic={topic!r}")
 
 
 STREAM_SIGNAL = "__temporal_workflow_stream_publish"
@@ -79,10 +84,13 @@ def check_use(owner: str, topic: str | None) -> None:
 
     Raises:
         RuntimeError: Outside of a workflow.
+        MissingPluginError: If the worker has no `StrandsPlugin`.
         AgentValueError: If the workflow has no stream.
     """
     if not workflow.in_workflow():
         raise RuntimeError(f"{owner} works inside a Temporal workflow only; outside, use the model itself")
+    if not run_local(Gate).prepared:
+        raise MissingPluginError(f"Workflow {workflow.info().workflow_type!r}")
     if topic is not None and workflow.get_signal_handler(STREAM_SIGNAL) is None:
         raise AgentValueError(
             f"{owner}: streaming_topic={topic!r} needs a stream on this workflow, and there is none. Write "

@@ -8,7 +8,7 @@ from temporalio.api.common.v1 import RetryPolicy as RetryPolicyProto
 from temporalio.common import Priority, RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityConfig, VersioningIntent
 
-from .._errors import AgentTypeError, AgentValueError
+from .._errors import AgentTypeError, AgentValueError, coded, did_you_mean
 from .._wire.tool_call import TOOL_HEARTBEAT_TIMEOUT
 
 ActivityOptions = ActivityConfig
@@ -118,7 +118,10 @@ def _check(owner: str, name: str, value: Any) -> None:
             "label the activity"
         )
     if name not in _KNOWN:
-        raise AgentTypeError(f"{owner}: unknown option {name!r}. Known: {sorted(_KNOWN - {'activity_id'})}")
+        known = sorted(_KNOWN - {"activity_id"})
+        raise AgentTypeError(
+            coded("ST104", f"{owner}: unknown option {name!r}.{did_you_mean(name, known)} Known: {known}")
+        )
     if value is None:
         return
     if name in _DURATIONS:

@@ -23,10 +23,9 @@ from strands.hooks import (
 from strands.tools import ToolProvider
 from strands.types.tools import AgentTool, ToolGenerator, ToolSpec, ToolUse
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
 from typing_extensions import override
 
-from .._errors import AgentValueError
+from .._errors import ActivityNotRegisteredError, AgentValueError
 from .._upstream.callers import called_by_strands
 from .._upstream.run_local import run_local
 from .activities import execute_activity
@@ -94,9 +93,7 @@ class RemoteTools(ToolProvider, HookProvider):
         """
         try:
             return await execute_activity(activity, [argument], options, result_type=result_type)
-        except ApplicationError as error:
-            if error.type != "NotFoundError":  # the SDK's type for an activity that the worker does not have
-                raise
+        except ActivityNotRegisteredError as error:
             raise AgentValueError(f"{unknown} {error.message}") from error
 
     def __iter__(self) -> Iterator[AgentTool]:

@@ -1,0 +1,67 @@
+"""Names the missing plugin when a Worker cannot load the file of a workflow with agents.
+
+Without `StrandsPlugin` the sandbox imports Strands anew, which fails deep inside Strands' own imports (1.62).
+Temporal then says "Failed validating workflow" below hundreds of lines that never name the plugin. No plugin
+of ours runs on such a Worker, so this changes temporalio's runner (1.35: workflow_sandbox/_runner.py).
+"""
+
+import functools
+import sys
+import traceback
+import types
+from collections.abc import Callable
+from typing import Any
+
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+
+from .._errors import MissingPluginError
+
+_OURS = "strands_temporal"
+"""Start of the names of this package and its siblings."""
+
+_EXPLAINS = "__strands_temporal_explains__"
+
+
+def explain_missing_plugin() -> None:
+    """Have each `SandboxedWorkflowRunner` raise `MissingPluginError` where that is the reason. Idempotent."""
+    prepare: Any = SandboxedWorkflowRunner.prepare_workflow
+    if not hasattr(prepare, _EXPLAINS):
+        SandboxedWorkflowRunner.prepare_workflow = _explaining(prepare)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _explaining(prepare: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(prepare)
+    def prepare_workflow(self: SandboxedWorkflowRunner, defn: Any) -> None:
+        if _OURS in self.restrictions.passthrough_modules:
+            prepare(self, defn)
+            return
+        missing = MissingPluginError(f"Workflow {defn.name!r} ({defn.cls.__module__})")
+        if _uses_us(sys.modules.get(defn.cls.__module__)):
+            raise missing
+        try:
+            prepare(self, defn)
+        except Exception as error:
+            if not _was_importing_us(error):
+                raise
+            raise missing from None
+
+    setattr(prepare_workflow, _EXPLAINS, True)
+    return prepare_workflow
+
+
+def _uses_us(module: types.ModuleType | None) -> bool:
+    """Tell whether a module has imported a name of ours, or one of our modules."""
+    for value in vars(module).values() if module else ():
+        home = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
+        if isinstance(home, str) and home.startswith(_OURS):
+            return True
+    return False
+
+
+def _was_importing_us(error: BaseException) -> bool:
+    """Tell whether the sandbox was importing Strands or this package when `error` was raised."""
+    return any(
+        frame.f_code.co_name == "<module>"
+        and str(frame.f_globals.get("__name__")).partition(".")[0] in ("strands", _OURS)
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    )

@@ -1,0 +1,62 @@
+"""Has the worker watch the activities of a workflow that wait on other task queues."""
+
+import asyncio
+import contextlib
+from collections.abc import Generator
+from itertools import count
+from typing import Protocol
+
+from temporalio import workflow
+
+from .._upstream.run_local import run_local
+from .._upstream.teardown import check_not_torn_down
+from .._wire.waiting_activity import WaitingActivity
+from .options import ActivityOptions
+
+
+class Watch(Protocol):
+    """The worker's `QueueWatch`, with the worker's client."""
+
+    def begin(self, activity: WaitingActivity) -> None:
+        """Watch an activity."""
+
+    def end(self, activity: WaitingActivity) -> None:
+        """Stop watching it."""
+
+
+class _Watched:
+    """Numbers the watched activities of a run, from 1.
+
+    Attributes:
+        watch: The worker's watch; None in a Replayer.
+    """
+
+    def __init__(self) -> None:
+        self.watch: Watch | None = None
+        self.next = count(1)
+
+
+def use_watch(watch: Watch | None) -> None:
+    """Set the watch of the running workflow."""
+    run_local(_Watched).watch = watch
+
+
+@contextlib.contextmanager
+def watched(name: str, options: ActivityOptions) -> Generator[None]:
+    """Have the worker watch an activity while the block waits for it, if it is on another task queue.
+
+    An eviction of the workflow does not end the watch: the activity still waits.
+    """
+    info, queue, run = workflow.info(), options.get("task_queue"), run_local(_Watched)
+    if run.watch is None or queue is None or queue == info.task_queue:
+        yield
+        return
+    activity = WaitingActivity(name, queue, info.workflow_id, info.run_id, next(run.next))
+    if not workflow.unsafe.is_replaying():
+        run.watch.begin(activity)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(GeneratorExit, asyncio.CancelledError):
+            check_not_torn_down()
+            run.watch.end(activity)

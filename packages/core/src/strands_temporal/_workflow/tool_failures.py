@@ -1,0 +1,90 @@
+"""Hooks on the tool calls of every agent: failures that Strands would give to the model without a remedy."""
+
+import traceback
+
+from strands import Agent
+from strands.hooks import AfterToolCallEvent, HookOrder
+from temporalio import workflow
+from temporalio.worker.workflow_sandbox import RestrictedWorkflowAccessError
+
+from .._errors import ActivityNotRegisteredError, coded
+
+UNREGISTERED_ENDS_PATCH = "strands-temporal-unregistered-ends"
+"""Patch id. In histories without it, the model got the failure of an activity that the worker lacks."""
+
+_NOT_THE_USERS = ("/temporalio/", "/strands/", "/strands_temporal/", "/asyncio/")
+"""In the names of files between a tool's line and the sandbox's error."""
+
+_WATCHED = "__strands_temporal_tool_failures__"
+
+_NO_INPUT_OUTPUT = (
+    "{what} is not possible inside a workflow, where the code of the tool {tool!r} runs: it would happen "
+    "again at each replay. Make the tool an activity and give the agent activity_as_tool(...), or host it on "
+    "the worker: StrandsPlugin(tools=...) and TemporalTools(name)"
+)
+
+
+def watch_tool_failures(agent: Agent) -> None:
+    """Add the hook to an agent, once."""
+    if _WATCHED not in vars(agent):
+        vars(agent)[_WATCHED] = True
+        agent.hooks.add_callback(AfterToolCallEvent, _after_tool_call, order=HookOrder.SDK_FIRST)
+
+
+def _after_tool_call(event: AfterToolCallEvent) -> None:
+    """Name the remedy for a tool that does I/O. End the run if the worker lacks a tool's activity.
+
+    Raises:
+        ActivityNotRegisteredError: The worker that got the tool's activity does not have it.
+    """
+    error = event.exception
+    if error is None:
+        return
+    if isinstance(error, ActivityNotRegisteredError):
+        if workflow.patched(UNREGISTERED_ENDS_PATCH):
+            raise error
+        return
+    what = _input_output(error)
+    if what is None:
+        return
+    name = event.tool_use["name"]
+    event.result["content"] = [
+        {"text": "Error: " + coded("ST201", _NO_INPUT_OUTPUT.format(what=what, tool=name))}
+    ]
+    workflow.logger.warning(
+        "tool=<%s>, access=<%s>, at=<%s> | the tool does I/O inside the workflow; use activity_as_tool, or "
+        "StrandsPlugin(tools=...) with TemporalTools [ST201: docs/messages.md#st201]",
+        name,
+        what,
+        _place(error),
+    )
+
+
+def _input_output(error: BaseException) -> str | None:
+    """Return what a tool did that only an activity may do, or None if that is not why it failed."""
+    link: BaseException | None = error
+    for _ in range(10):  # a library wraps the sandbox's error in errors of its own
+        if isinstance(link, RestrictedWorkflowAccessError):
+            return link.qualified_name.removeprefix("__builtins__.").removesuffix(".__call__")
+        if isinstance(link, NotImplementedError) and (name := _refused_by_the_loop(link)):
+            return f"asyncio's {name}"
+        link = link and (link.__cause__ or link.__context__)
+    return None
+
+
+def _refused_by_the_loop(error: NotImplementedError) -> str | None:
+    """Return the name of the event loop's method that a workflow's loop does not have, if one raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if frames and frames[-1].filename.endswith("asyncio/events.py"):
+        return frames[-1].name
+    return None
+
+
+def _place(error: BaseException) -> str:
+    """Return file and line of the user's code that was refused."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not any(package in frame.filename for package in _NOT_THE_USERS)
+    ]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown"

@@ -1,0 +1,60 @@
+"""Finds a call of an agent that workflow code did not await.
+
+Such a workflow would complete with the text "<coroutine object ...>" as its result, or fail its workflow task
+forever with "'coroutine' object has no attribute ...".
+"""
+
+import inspect
+import re
+from typing import Any
+
+from .._errors import AgentTypeError, coded
+
+_SHOWN = re.compile(r"<(?:coroutine|async_generator) object (?:\w+\.)*(\w+) at 0x[0-9a-f]+>")
+"""How Python shows a coroutine in a text."""
+
+_CALLS = frozenset({"invoke_async", "stream_async", "structured_output_async", "run"})
+_PACKAGES = ("strands", "strands_temporal", "strands_temporal_hitl", "strands_temporal_mcp")
+
+
+def check_awaited(result: object, what: str) -> None:
+    """Refuse a result that is, or shows, a call of an agent that was not awaited.
+
+    Args:
+        result: The result of a workflow or of an update.
+        what: What returned it, for the message.
+
+    Raises:
+        AgentTypeError: The result is such a call.
+    """
+    call = _call_of(result)
+    if call is None and isinstance(result, str) and (shown := _SHOWN.fullmatch(result)):
+        call = shown[1] if shown[1] in _CALLS else None
+    if call is not None:
+        raise _error(what, call)
+
+
+def unawaited_error(error: BaseException) -> AgentTypeError | None:
+    """Return the error for an `AttributeError` or `TypeError` about such a call, else None."""
+    if isinstance(error, AttributeError) and (call := _call_of(error.obj)):
+        return _error("The workflow", call)
+    return None
+
+
+def _call_of(value: Any) -> str | None:
+    """Return the name of the call if `value` is a coroutine of Strands or of this package."""
+    if inspect.iscoroutine(value):
+        code, name = value.cr_code, value.__name__
+    elif inspect.isasyncgen(value):
+        code, name = value.ag_code, value.__name__
+    else:
+        return None
+    folders = {f"/{package}/" for package in _PACKAGES}
+    return name if any(folder in code.co_filename.replace("\\", "/") for folder in folders) else None
+
+
+def _error(what: str, call: str) -> AgentTypeError:
+    how = "async for event in" if call == "stream_async" else "await"
+    owner = "approvals" if call == "run" else "agent"
+    text = f"{what} used {call}(...) without awaiting it. Write `{how} {owner}.{call}(...)`"
+    return AgentTypeError(coded("ST107", text))

@@ -1,0 +1,97 @@
+"""An activity on a task queue that no worker polls: the log of the workflow's worker says so."""
+
+import asyncio
+import logging
+import uuid
+
+import pytest
+from temporalio import activity, workflow
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from strands_temporal import TemporalAgent
+from strands_temporal._worker import queue_watch
+from strands_temporal.testing import ScriptedModel, agent_environment, say, use_tool
+from strands_temporal.workflow import activity_as_tool
+
+pytestmark = pytest.mark.server
+
+CACHED = pytest.mark.parametrize("cached", [1000, 0], ids=["cached", "evicted"])
+
+
+@activity.defn
+async def weigh(name: str) -> str:
+    """Weigh a thing."""
+    return f"{name} weighs 3 kg"
+
+
+@workflow.defn
+class Elsewhere:
+    @workflow.run
+    async def run(self, task_queue: str) -> str:
+        tools = [activity_as_tool(weigh, task_queue=task_queue)]
+        return str(await TemporalAgent("m", tools=tools, callback_handler=None).invoke_async("go"))
+
+
+async def until_it_warns(caplog: pytest.LogCaptureFixture) -> str:
+    for _ in range(300):
+        for record in caplog.records:
+            if record.name == queue_watch.__name__ and record.levelno == logging.WARNING:
+                return record.getMessage()
+        await asyncio.sleep(0.1)
+    raise AssertionError("no warning")
+
+
+@CACHED
+async def test_a_queue_without_a_worker_is_named_and_the_run_goes_on_when_one_comes(
+    client: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, cached: int
+) -> None:
+    monkeypatch.setattr(queue_watch, "NO_WORKER_AFTER", 0.2)
+    model = ScriptedModel(use_tool("weigh", {"name": "it"}), say("done"))
+    queue = f"scales-{uuid.uuid4()}"
+    async with agent_environment(
+        client, workflows=[Elsewhere], models={"m": lambda: model}, max_cached_workflows=cached
+    ) as env:
+        handle = await env.start(Elsewhere.run, queue)
+        said = await until_it_warns(caplog)
+        async with Worker(env.client, task_queue=queue, activities=[weigh]):
+            assert await handle.result() == "done\n"
+        await env.assert_replays(handle)
+    assert said == (
+        f"task_queue=<{queue}>, activity=<weigh>, workflow_id=<{handle.id}> | no worker polls this task "
+        "queue, and the activity waits for one. Start a worker there, or correct task_queue= "
+        "[ST203: docs/messages.md#st203]"
+    )
+
+
+@CACHED
+async def test_a_queue_with_a_worker_is_not_named(
+    client: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, cached: int
+) -> None:
+    looked = asyncio.Event()
+
+    is_polled = queue_watch.is_polled
+
+    async def look(client: Client, task_queue: str) -> bool:
+        polled = await is_polled(client, task_queue)
+        looked.set()
+        return polled
+
+    monkeypatch.setattr(queue_watch, "is_polled", look)
+    monkeypatch.setattr(queue_watch, "NO_WORKER_AFTER", 0.2)
+
+    @activity.defn(name="weigh")
+    async def slow(name: str) -> str:
+        await asyncio.wait_for(looked.wait(), 30)
+        return "3 kg"
+
+    model = ScriptedModel(use_tool("weigh", {"name": "it"}), say("done"))
+    queue = f"scales-{uuid.uuid4()}"
+    async with (
+        agent_environment(
+            client, workflows=[Elsewhere], models={"m": lambda: model}, max_cached_workflows=cached
+        ) as env,
+        Worker(env.client, task_queue=queue, activities=[slow]),
+    ):
+        assert await env.run(Elsewhere.run, queue) == "done\n"
+    assert not [record for record in caplog.records if record.name == queue_watch.__name__]
