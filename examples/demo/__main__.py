@@ -12,7 +12,8 @@ from temporalio.service import RPCError
 
 from examples.demo.chat import chat
 from examples.demo.screen import Screen
-from examples.demo.stage import NotShownError, stage
+from examples.demo.settings import NotShownError
+from examples.demo.stage import stage
 from examples.demo.story import show
 from examples.support.model_choice import LOCAL, MODEL_VARIABLE, choose_model
 from strands_temporal.testing import DevServerError

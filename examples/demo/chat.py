@@ -9,7 +9,8 @@ from collections import deque
 from examples.demo.history import model_calls
 from examples.demo.listener import Listener
 from examples.demo.screen import Screen
-from examples.demo.stage import Answer, Conversation, NotShownError, Stage
+from examples.demo.settings import NotShownError
+from examples.demo.stage import Answer, Conversation, Stage
 from examples.demo.story import follow, kill_during_model_call, link, prove_replay, replace_worker
 from strands_temporal_streaming import AgentStream
 
@@ -103,7 +104,7 @@ class _Chat:
         if self._setting.worker_is_dead:
             await replace_worker(self._screen, self._setting, asked)
         if interrupted:
-            await follow(self._screen, self._conversation, turn, asked)
+            await follow(self._screen, self._setting, self._conversation, turn, asked)
         else:
             self._screen.note(f"The call ended before the kill; {worker.name} interrupted nothing.")
 

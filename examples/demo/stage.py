@@ -20,6 +20,7 @@ from temporalio.service import RPCError
 
 from examples.demo.history import MODEL_ACTIVITIES
 from examples.demo.screen import Screen
+from examples.demo.settings import NotShownError, heartbeat_timeout
 from examples.demo.worker import identity
 from examples.demo.workflow import MODEL, ChatInput, ChatWorkflow
 from examples.support.child import ChildProcess
@@ -33,11 +34,6 @@ _ANSWER_TIMEOUT = 180.0  # seconds; five attempts of a slow model on a small mac
 _RPC_TIMEOUT = 30.0  # seconds
 _LONGEST_CHAT = timedelta(hours=12)
 _POLL = 0.02  # seconds between two looks at the server
-
-
-class NotShownError(Exception):
-    """Something that the demo claims did not happen. The message is one line for a person."""
-
 
 _SOURCES = {
     "TEMPORAL_ADDRESS": "the Temporal server that TEMPORAL_ADDRESS names",
@@ -79,6 +75,7 @@ class Stage:
         self.folder = folder
         self.show_id = uuid4().hex[:8]  # a server of the user's may hold other shows
         self.task_queue = f"strands-temporal-demo-{self.show_id}"
+        self.heartbeat_timeout = heartbeat_timeout()
         self._model_env = model_env
         self._worker: Worker | None = None
         self._workers_started = 0
@@ -131,7 +128,11 @@ class Stage:
         client = await Client.connect(self.server.address, plugins=self.plugins)
         handle = await client.start_workflow(
             ChatWorkflow.run,
-            ChatInput(tools=self.model.calls_tools, streaming=streaming),
+            ChatInput(
+                tools=self.model.calls_tools,
+                streaming=streaming,
+                heartbeat_timeout=self.heartbeat_timeout,
+            ),
             id=f"chat-{self.show_id}",
             task_queue=self.task_queue,
             execution_timeout=_LONGEST_CHAT,

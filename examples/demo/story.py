@@ -11,7 +11,8 @@ from temporalio.api.history.v1 import HistoryEvent
 
 from examples.demo.history import ModelCallRecord, completed_activities, event_counts, model_calls
 from examples.demo.screen import Screen
-from examples.demo.stage import Answer, Conversation, NotShownError, Stage, Worker
+from examples.demo.settings import NotShownError
+from examples.demo.stage import Answer, Conversation, Stage, Worker
 
 QUESTIONS = (
     "What is the capital of France?",
@@ -132,7 +133,7 @@ async def kill_and_go_on(screen: Screen, setting: Stage, conversation: Conversat
             interrupted = await kill_during_model_call(screen, setting, conversation, turn, asked)
             if setting.worker_is_dead:
                 await replace_worker(screen, setting, asked)
-            answer = await follow(screen, conversation, turn, asked)
+            answer = await follow(screen, setting, conversation, turn, asked)
         screen.answer(answer.text, answer.seconds)
         if interrupted:
             return Kill(before, question, killed, setting.worker)
@@ -172,10 +173,11 @@ async def replace_worker(screen: Screen, setting: Stage, asked: float) -> None:
 
 
 async def follow(
-    screen: Screen, conversation: Conversation, turn: "asyncio.Task[Answer]", asked: float
+    screen: Screen, setting: Stage, conversation: Conversation, turn: "asyncio.Task[Answer]", asked: float
 ) -> Answer:
     """Wait for the answer and say when the server hands the call to the new worker."""
-    async with screen.waiting("the server waits for a heartbeat of the dead worker"):
+    seconds = setting.heartbeat_timeout.total_seconds()
+    async with screen.waiting(f"the server waits {seconds:g} s for a heartbeat of the dead worker"):
         again = await conversation.model_call_running(turn, attempt=2)
     if again:
         where = again.last_worker_identity

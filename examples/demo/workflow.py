@@ -1,7 +1,7 @@
 """A durable chat: the agent's loop runs in this workflow, its model calls and its clock are activities."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -22,8 +22,8 @@ MODEL = "demo"
 CUT = " […]"
 """Mark at the end of an answer that the token limit cut off."""
 
-# The server notices a killed worker after this long without a heartbeat.
 HEARTBEAT_TIMEOUT = timedelta(seconds=5)
+"""How long after its last heartbeat the server takes a model call's worker for dead, unless the chat says."""
 
 # Time between two batches. While somebody reads, each batch adds about eight events to the history. A person
 # reads no faster.
@@ -62,12 +62,14 @@ class ChatInput:
         tools: Whether the agent gets tools.
         messages: The conversation so far, if this run continues another.
         streaming: Whether answers can be read while they arrive.
+        heartbeat_timeout: How soon another worker gets the call of a killed one.
         stream: The stream so far, if this run continues another.
     """
 
     tools: bool = False
     messages: Messages = field(default_factory=Messages)
     streaming: bool = False
+    heartbeat_timeout: timedelta = HEARTBEAT_TIMEOUT
     stream: WorkflowStreamState | None = None
 
 
@@ -90,7 +92,7 @@ class ChatWorkflow:
             hooks=[StreamHooks(self._stream)] if self._stream else [],
             callback_handler=None,
             start_to_close_timeout=timedelta(seconds=90),
-            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            heartbeat_timeout=chat.heartbeat_timeout,
             retry_policy=RetryPolicy(maximum_attempts=5),
         )
 
@@ -124,7 +126,7 @@ class ChatWorkflow:
         await workflow.wait_condition(workflow.all_handlers_finished)
         if not self._done:
             workflow.continue_as_new(
-                ChatInput(chat.tools, self._agent.messages, chat.streaming, self._end_of_stream())
+                replace(chat, messages=self._agent.messages, stream=self._end_of_stream())
             )
 
     def _end_of_stream(self) -> WorkflowStreamState | None:

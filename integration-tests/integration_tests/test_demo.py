@@ -4,6 +4,7 @@ import re
 import signal
 import urllib.request
 
+import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 
 from integration_tests.demo_process import DEMO_MARKS, running_demo
@@ -121,10 +122,17 @@ async def test_a_killed_demo_takes_its_processes_with_it() -> None:
         await demo.assert_nothing_left(within=20)
 
 
-async def test_a_failure_is_one_line_and_exit_code_1() -> None:
-    async with running_demo(keyboard="none", TEMPORAL_ADDRESS="127.0.0.1:1") as demo:
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("TEMPORAL_ADDRESS", "127.0.0.1:1", "TEMPORAL_ADDRESS='127.0.0.1:1' cannot be used"),
+        ("HEARTBEAT_TIMEOUT", "soon", "HEARTBEAT_TIMEOUT='soon' is not a number of seconds from 1 to 60"),
+    ],
+)
+async def test_a_failure_is_one_line_and_exit_code_1(name: str, value: str, said: str) -> None:
+    async with running_demo(keyboard="none", **{name: value}) as demo:
         seen = await demo.read()
         assert await demo.exit_code() == 1
         await demo.assert_nothing_left()
-    assert "The demo did not do what it promises. TEMPORAL_ADDRESS='127.0.0.1:1' cannot be used" in seen
+    assert f"The demo did not do what it promises. {said}" in " ".join(seen.split())
     assert "Traceback" not in seen

@@ -14,6 +14,8 @@ context of a tool call, for its activity), `strands_temporal.testing` (a test ki
 `strands_temporal.extension` (to write a plugin).
 """
 
+from typing import NoReturn as _NoReturn
+
 from ._composable import ComposablePlugin
 from ._errors import (
     ActivityNotRegisteredError,
@@ -31,7 +33,7 @@ from ._errors import (
 from ._plugin import ModelFactory, StrandsPlugin
 from ._upstream import process_end as _process_end
 from ._upstream.no_plugin import explain_missing_plugin as _explain_missing_plugin
-from ._wire.extras import names_elsewhere as _names_elsewhere
+from ._wire.extras import refuse_name as _refuse_name
 from ._workflow.agent import TemporalAgent
 from ._workflow.agent_options import TemporalAgentOptions
 from ._workflow.carry import AgentCarry
@@ -60,7 +62,10 @@ __all__ = [
     "UnloadableModuleError",
 ]
 
-__getattr__ = _names_elsewhere(__name__)
+
+def __getattr__(name: str) -> _NoReturn:
+    _refuse_name(__name__, name)
+
 
 _process_end.settle_at_exit()
 _explain_missing_plugin()

@@ -3,10 +3,12 @@
 from strands_temporal.workflow import activity_as_hook, activity_as_tool
 """
 
+from typing import NoReturn as _NoReturn
+
 from ._errors import AgentCancelledError, SlowToolError, SteeringJudgeError
 from ._upstream.cancel_signal import CancelSignal
 from ._upstream.private_api import end_waiting
-from ._wire.extras import names_elsewhere as _names_elsewhere
+from ._wire.extras import refuse_name as _refuse_name
 from ._wire.failures import from_tool_activity_error
 from ._workflow.activities import execute_activity
 from ._workflow.activity_hook import activity_as_hook
@@ -21,7 +23,10 @@ from ._workflow.options import (
 from ._workflow.remote_tools import RemoteTool, RemoteTools
 from ._workflow.steering import TemporalLLMSteeringHandler
 
-__getattr__ = _names_elsewhere(__name__)
+
+def __getattr__(name: str) -> _NoReturn:
+    _refuse_name(__name__, name)
+
 
 AnsweredUpdates = DeduplicatedUpdates
 """Deprecated: the former name of `DeduplicatedUpdates`."""

@@ -6,7 +6,6 @@ Core imports no sibling. A user may register only `StrandsPlugin` and still writ
 
 import functools
 import importlib
-from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NoReturn
 
@@ -67,30 +66,32 @@ def _entry_point(extra: str) -> EntryPoint | None:
     return next(iter(entry_points(group=GROUP, name=extra)), None)
 
 
-def names_elsewhere(module: str) -> Callable[[str], NoReturn]:
-    """Return the `__getattr__` of a public module: it says where a name that the module lacks lives.
+def refuse_name(module: str, name: str) -> NoReturn:
+    """Say where a name lives that a public module does not have.
 
     Args:
         module: The module's name.
+        name: The name that was asked for.
+
+    Raises:
+        ImportError: If another module has it.
+        MissingExtraError: If the package of an extra has it.
+        AttributeError: If it is unknown.
     """
-
-    def missing(name: str) -> NoReturn:
-        for extra, names in NAMES.items():
-            if name in names:
-                package = f"strands_temporal_{extra}"
-                raise MissingExtraError(
-                    coded(
-                        "ST103",
-                        f"{name} is in {package}: from {package} import {name}. It comes with the extra "
-                        f'{extra!r}: pip install "strands-temporal[{extra}]"',
-                    )
+    for extra, names in NAMES.items():
+        if name in names:
+            package = f"strands_temporal_{extra}"
+            raise MissingExtraError(
+                coded(
+                    "ST103",
+                    f"{name} is in {package}: from {package} import {name}. It comes with the extra "
+                    f'{extra!r}: pip install "strands-temporal[{extra}]"',
                 )
-        known: set[str] = set()
-        for other in _MODULES if name[:1].isalpha() else ():
-            public = importlib.import_module(other).__all__
-            if name in public and other != module:
-                raise ImportError(coded("ST103", f"{name} is in {other}: from {other} import {name}"))
-            known |= set(public) if other == module else set()
-        raise AttributeError(f"module {module!r} has no attribute {name!r}.{did_you_mean(name, known)}")
-
-    return missing
+            )
+    known: set[str] = set()
+    for other in _MODULES if name[:1].isalpha() else ():
+        public = importlib.import_module(other).__all__
+        if name in public and other != module:
+            raise ImportError(coded("ST103", f"{name} is in {other}: from {other} import {name}"))
+        known |= set(public) if other == module else set()
+    raise AttributeError(f"module {module!r} has no attribute {name!r}.{did_you_mean(name, known)}")
