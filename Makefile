@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export UV_COMPILE_BYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo server test test-all format lint type smoke bench build
+.PHONY: help setup setup-demo demo server test test-all format lint type smoke bench build sbom urls release-check
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -69,11 +69,21 @@ type: setup  ## Check types, strictly, and that the public API is fully typed
 	done
 
 smoke: setup  ## Build the wheels, install core and each extra alone outside the tree, and use them
-	@$(RUN) python scripts/smoke.py
+	@$(RUN) python -m scripts.smoke
 
 bench: setup  ## Measure against a floor and another integration; ONLY=cpu,replay measures some
 	@$(RUN) python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
-build: $(UV)  ## Build wheels and source distributions into dist/
-	@$(UV) build --all-packages --quiet
-	@ls dist
+build: $(UV)  ## Build wheels, source distributions and the SBOMs into dist/; one commit gives the same bytes
+	@$(UV) build --all-packages --clear --quiet
+	@$(MAKE) --no-print-directory sbom
+	@ls dist dist/sbom
+
+sbom: $(UV)  ## Write what each package brings along into dist/sbom/, as CycloneDX JSON
+	@python3 scripts/sbom.py dist/sbom
+
+urls: setup  ## Write the repository's address from pyproject.toml into the five packages
+	@$(RUN) python -m scripts.urls
+
+release-check: setup  ## Check what a release needs, and rehearse it on a local index (docs/releasing.md)
+	@$(RUN) python -m scripts.release_check

@@ -5,15 +5,14 @@ others. Only this script finds a package that cannot be installed, or one that u
 declare.
 """
 
-import os
-import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-UV = os.environ.get("UV", "uv")
+from scripts.workspace import ROOT, UV, run
+
 CHECK = ROOT / "scripts" / "smoke_check.py"
 EXTRAS = {
     "": [],
@@ -39,62 +38,60 @@ def main() -> None:
         run(UV, "build", "--all-packages", "--wheel", "--quiet", "--out-dir", str(wheels), cwd=ROOT)
         check_contents(wheels)
         for extra, modules in EXTRAS.items():
-            check(work, wheels, extra, modules)
+            check(work, ("--find-links", str(wheels)), extra, modules)
 
 
-def check_contents(wheels: Path) -> None:
-    """Check that each wheel holds its package's sources, its licence and its metadata, and nothing else.
+def check_contents(folder: Path) -> None:
+    """Check that each wheel and source distribution holds its sources, licence and metadata, and no more.
 
     Raises:
-        SystemExit: A wheel lacks a file or has one more.
+        SystemExit: One of them lacks a file or has one more.
     """
-    for wheel in sorted(wheels.glob("*.whl")):
-        package = wheel.name.partition("-")[0]
+    for file in sorted([*folder.glob("*.whl"), *folder.glob("*.tar.gz")]):
+        package, version = file.name.removesuffix(".tar.gz").split("-")[:2]
         [source] = ROOT.glob(f"packages/*/src/{package}")
-        expected = {str(file.relative_to(source.parent)) for file in source.rglob("*.py")}
+        expected = {str(module.relative_to(source.parent)) for module in source.rglob("*.py")}
         expected |= {f"{package}/py.typed"}
-        names = {name for name in zipfile.ZipFile(wheel).namelist() if not name.endswith("/")}
-        info = {name for name in names if name.partition("/")[0].endswith(".dist-info")}
-        needed = {"METADATA", "WHEEL", "RECORD", "LICENSE"}
-        missing = (expected - names) | (needed - {Path(name).name for name in info})
-        extra = names - expected - info
+        if file.suffix == ".whl":
+            names = {name for name in zipfile.ZipFile(file).namelist() if not name.endswith("/")}
+            about = {name for name in names if name.partition("/")[0].endswith(".dist-info")}
+            needed = {"METADATA", "WHEEL", "RECORD", "LICENSE"}
+        else:
+            with tarfile.open(file) as archive:
+                members = [member.name for member in archive.getmembers() if member.isfile()]
+            names = {name.removeprefix(f"{package}-{version}/").removeprefix("src/") for name in members}
+            about = {name for name in names if "/" not in name}
+            needed = {"PKG-INFO", "pyproject.toml", "README.md", "LICENSE"}
+        missing = (expected - names) | (needed - {Path(name).name for name in about})
+        extra = names - expected - about
         if missing or extra:
-            sys.exit(f"{wheel.name}: missing {sorted(missing)}, too many {sorted(extra)}")
-        print(f"    {wheel.name}: {len(expected)} files", flush=True)
+            sys.exit(f"{file.name}: missing {sorted(missing)}, too many {sorted(extra)}")
+        print(f"    {file.name}: {len(expected)} files", flush=True)
 
 
-def check(work: Path, wheels: Path, extra: str, modules: list[str]) -> None:
-    """Install one extra into an empty environment, use its packages, and check that no other sibling came."""
+def check(work: Path, source: tuple[str, ...], extra: str, modules: list[str]) -> None:
+    """Install one extra into an empty environment, use its packages, and check that no other sibling came.
+
+    Args:
+        work: A folder for the environment.
+        source: Options of `uv pip install` that say where the packages are.
+        extra: The extra's name; empty for core alone.
+        modules: The siblings' modules that it brings.
+    """
     requirement = f"strands-temporal[{extra}]" if extra else "strands-temporal"
-    print(f"==> {requirement}, alone", flush=True)
-    venv = work / f"venv-{extra or 'core'}"
-    python = venv / "bin" / "python"
+    check_installed(work, (*source, requirement), requirement, modules)
+
+
+def check_installed(work: Path, arguments: tuple[str, ...], title: str, modules: list[str]) -> None:
+    """Install with `arguments` into an empty environment, and use what `modules` names there."""
+    print(f"==> {title}, alone", flush=True)
+    venv = Path(tempfile.mkdtemp(prefix="venv-", dir=work))
+    python = str(venv / "bin" / "python")
     run(UV, "venv", "--quiet", str(venv), cwd=work)
-    run(
-        UV,
-        "pip",
-        "install",
-        "--quiet",
-        "--python",
-        str(python),
-        "--find-links",
-        str(wheels),
-        requirement,
-        cwd=work,
-    )
+    run(UV, "pip", "install", "--quiet", "--python", python, *arguments, cwd=work)
     absent = [name for name in EXTRAS["all"] if name not in modules]
     (work / "smoke_check.py").write_text(CHECK.read_text())
-    run(str(python), "smoke_check.py", ",".join(modules), ",".join(absent), cwd=work)
-
-
-def run(*command: str, cwd: Path) -> None:
-    """Run a command without the workspace's own environment variables."""
-    environment = {
-        name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")
-    }
-    # In an environment that lives for seconds, bytecode would cost more than it saves.
-    environment["UV_COMPILE_BYTECODE"] = "0"
-    subprocess.run(command, check=True, cwd=cwd, env=environment)
+    run(python, "smoke_check.py", ",".join(modules), ",".join(absent), cwd=work)
 
 
 if __name__ == "__main__":

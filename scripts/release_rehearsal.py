@@ -1,0 +1,148 @@
+"""Rehearse a release: build twice, upload to an index on this machine, and install from there."""
+
+import filecmp
+import tempfile
+import threading
+import zipfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import pypiserver
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packaging.metadata import Metadata
+
+from scripts import smoke
+from scripts.workspace import ROOT, UV, Package, read_packages, run
+
+
+def rehearse() -> None:
+    """Build the last commit, upload it to a local index, and install it from there.
+
+    Raises:
+        SystemExit: Two builds differ, or a distribution is not in order.
+    """
+    with tempfile.TemporaryDirectory(prefix="strands-temporal-release-") as folder:
+        work = Path(folder)
+        packages = read_packages(ROOT)
+        print("==> Building the last commit twice, from two clones", flush=True)
+        dist = build(work / "one")
+        compare(dist, build(work / "another-folder", umask=0o077, TZ="Asia/Tokyo"))
+        smoke.check_contents(dist)
+        check_metadata(dist)
+        check_sboms(dist / "sbom")
+        index = work / "index"
+        with local_index(index) as address:
+            for package in packages:
+                publish(package, dist, index, address)
+            # uv looks for a package in the first index that has it, and here for everything else on PyPI.
+            source = ("--index", f"{address}/simple/")
+            source += tuple(f"--refresh-package={package.name}" for package in packages)
+            for extra, modules in smoke.EXTRAS.items():
+                smoke.check(work, source, extra, modules)
+            for package in packages:
+                check_floors(package, work, source)
+
+
+def build(folder: Path, umask: int = 0o022, **variables: str) -> Path:
+    """Clone the last commit into `folder` and run `make build` there; return the folder of the results."""
+    run("git", "clone", "--quiet", str(ROOT), str(folder), cwd=ROOT, umask=umask)
+    run("make", "--silent", "build", cwd=folder, umask=umask, **variables)
+    return folder / "dist"
+
+
+def compare(one: Path, other: Path) -> None:
+    """Check that two folders hold the same files with the same bytes.
+
+    Raises:
+        SystemExit: They differ. Says in what.
+    """
+    names = sorted({str(file.relative_to(root)) for root in (one, other) for file in root.rglob("*.*")})
+    names = [name for name in names if not (one / name).is_dir()]
+    _, different, missing = filecmp.cmpfiles(one, other, names, shallow=False)
+    if different or missing:
+        raise SystemExit(
+            f"Two builds of one commit differ in {[*different, *missing]}. Unpack both and compare them: a "
+            "build may use nothing but the files of the commit."
+        )
+    print(f"    {len(names)} files, twice the same", flush=True)
+
+
+def check_metadata(dist: Path) -> None:
+    """Validate the metadata of each wheel, with what PyPI validates it with."""
+    for wheel in dist.glob("*.whl"):
+        archive = zipfile.ZipFile(wheel)
+        [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        Metadata.from_email(archive.read(name), validate=True)
+
+
+def check_sboms(folder: Path) -> None:
+    """Validate each bill of materials with the schema of CycloneDX 1.5.
+
+    Raises:
+        SystemExit: One is not valid. Says why.
+    """
+    for file in sorted(folder.iterdir()):
+        if error := JsonStrictValidator(SchemaVersion.V1_5).validate_str(file.read_text()):
+            raise SystemExit(f"{file.name} is not valid CycloneDX 1.5: {error}")
+        print(f"    {file.name}: valid", flush=True)
+
+
+def publish(package: Package, dist: Path, index: Path, address: str) -> None:
+    """Upload one package to the index at `address`, and check that the index has it.
+
+    Raises:
+        SystemExit: The index has something else.
+    """
+    print(f"==> Uploading {package.name} to a local index", flush=True)
+    files = [file.name for file in sorted(dist.glob(f"{package.module}-{package.version}*"))]
+    anyone = ("--username", "anyone", "--password", "anything")
+    options = (
+        "--quiet",
+        "--trusted-publishing",
+        "never",
+        "--no-attestations",
+        "--keyring-provider",
+        "disabled",
+    )
+    run(UV, "publish", *options, *anyone, "--publish-url", f"{address}/", *files, cwd=dist)
+    same, _, _ = filecmp.cmpfiles(dist, index, files, shallow=False)
+    if len(same) != 2:
+        raise SystemExit(
+            f"Of {files}, the local index has {same}: expected a wheel and a source distribution."
+        )
+
+
+def check_floors(package: Package, work: Path, source: tuple[str, ...]) -> None:
+    """Install a package with the lowest versions of what it requires itself, and use it."""
+    arguments = (*source, "--resolution", "lowest-direct", package.name, *package.project["dependencies"])
+    modules = [] if package.is_core else [package.module]
+    smoke.check_installed(work, arguments, f"{package.name} with the lowest versions it allows", modules)
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Print nothing: uv says what fails."""
+
+
+@contextmanager
+def local_index(folder: Path) -> Generator[str]:
+    """Serve an empty package index on a free port of 127.0.0.1; yield its address."""
+    folder.mkdir()
+    app: Any = pypiserver.app(roots=[folder], authenticate=[], password_file=".", disable_fallback=True)  # noqa: S106 - no password
+    with make_server("127.0.0.1", 0, app, server_class=_Server, handler_class=_Quiet) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join(timeout=30)
