@@ -17,7 +17,7 @@ export UV_COMPILE_BYTECODE := 1
 .PHONY: help setup setup-demo demo server test test-all format lint type smoke bench build sbom urls release-check
 
 help:  ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 # One line before uv downloads or installs, none where nothing is to do. Quiet, uv still prints its errors.
 define SYNC

@@ -1,7 +1,7 @@
 """Check what a release needs: `make release-check`. docs/releasing.md has the steps of a release.
 
-Each check looks at one subject in the files and tags of a checkout. It yields a sentence for each mistake, which
-says what to do. Then the release is rehearsed (`release_rehearsal.py`).
+Each check looks at one subject in the files and tags of a checkout. It yields a sentence for each mistake,
+which says what to do. Then the release is rehearsed (`release_rehearsal.py`).
 """
 
 import re

@@ -22,8 +22,9 @@ def cores_of_siblings(checkout: Checkout) -> Iterator[str]:
             continue
         if ceiling != cap:
             yield (
-                f"{where} requires {requirement}, and core is {core.version}. The cap is the next version that "
-                f"may break its users: write '{CORE}>={floor},<{cap}', and bump {package.name} if it is released."
+                f"{where} requires {requirement}, and core is {core.version}. The cap is the next version "
+                f"that may break its users: write '{CORE}>={floor},<{cap}', and bump {package.name} if "
+                "it is released."
             )
         if floor != core.version and floor not in checkout.released(core):
             yield (
