@@ -1,17 +1,16 @@
 """Rehearse a release: build twice, upload to an index on this machine, and install from there."""
 
 import filecmp
+import subprocess
+import sys
 import tempfile
-import threading
 import zipfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from socketserver import ThreadingMixIn
-from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from subprocess import PIPE
+from typing import IO, cast
 
-import pypiserver
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packaging.metadata import Metadata
@@ -61,8 +60,8 @@ def compare(one: Path, other: Path) -> None:
     Raises:
         SystemExit: They differ. Says in what.
     """
-    names = sorted({str(file.relative_to(root)) for root in (one, other) for file in root.rglob("*.*")})
-    names = [name for name in names if not (one / name).is_dir()]
+    files = {file.relative_to(root) for root in (one, other) for file in root.rglob("*") if file.is_file()}
+    names = sorted(map(str, files))
     _, different, missing = filecmp.cmpfiles(one, other, names, shallow=False)
     if different or missing:
         raise SystemExit(
@@ -124,25 +123,27 @@ def check_floors(package: Package, work: Path, source: tuple[str, ...]) -> None:
     smoke.check_installed(work, arguments, f"{package.name} with the lowest versions it allows", modules)
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        """Print nothing: uv says what fails."""
-
-
 @contextmanager
 def local_index(folder: Path) -> Generator[str]:
-    """Serve an empty package index on a free port of 127.0.0.1; yield its address."""
+    """Serve a package index on a free port of 127.0.0.1; yield its address.
+
+    Args:
+        folder: Where it keeps what is uploaded. Made here.
+
+    Raises:
+        SystemExit: It does not start.
+    """
     folder.mkdir()
-    app: Any = pypiserver.app(roots=[folder], authenticate=[], password_file=".", disable_fallback=True)  # noqa: S106 - no password
-    with make_server("127.0.0.1", 0, app, server_class=_Server, handler_class=_Quiet) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    command = [sys.executable, "-m", "scripts.local_index", str(folder)]
+    server = subprocess.Popen(command, cwd=ROOT, stdin=PIPE, stdout=PIPE, text=True)
+    stdin, stdout = cast("IO[str]", server.stdin), cast("IO[str]", server.stdout)
+    with stdin, stdout:
         try:
-            yield f"http://127.0.0.1:{server.server_port}"
+            yield stdout.readline().strip() or sys.exit("The local index did not start: its error is above.")
         finally:
-            server.shutdown()
-            thread.join(timeout=30)
+            stdin.close()  # ends the server
+            try:
+                server.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
