@@ -5,6 +5,8 @@ which says what to do. Then the release is rehearsed (`release_rehearsal.py`).
 """
 
 import re
+import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import date
@@ -220,7 +222,10 @@ def main() -> None:
     print(f"==> Files and tags: {len(found) or 'no'} mistakes", flush=True)
     for sentence in found:
         print(f"    - {sentence}", flush=True)
-    rehearse()
+    try:
+        rehearse()
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"The rehearsal stopped: the error of {shlex.join(error.cmd)} is above.")
     if found:
         sys.exit(
             f"The rehearsal worked, but {len(found)} mistakes are to be corrected: see the list at the top."

@@ -13,6 +13,7 @@ from typing import IO, cast
 
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from packaging.errors import ExceptionGroup
 from packaging.metadata import Metadata
 
 from scripts import smoke
@@ -50,7 +51,7 @@ def rehearse() -> None:
 def build(folder: Path, umask: int = 0o022, **variables: str) -> Path:
     """Clone the last commit into `folder` and run `make build` there; return the folder of the results."""
     run("git", "clone", "--quiet", str(ROOT), str(folder), cwd=ROOT, umask=umask)
-    run("make", "--silent", "build", cwd=folder, umask=umask, **variables)
+    run("make", "--silent", "build", cwd=folder, quiet=True, umask=umask, **variables)
     return folder / "dist"
 
 
@@ -72,11 +73,19 @@ def compare(one: Path, other: Path) -> None:
 
 
 def check_metadata(dist: Path) -> None:
-    """Validate the metadata of each wheel, with what PyPI validates it with."""
+    """Validate the metadata of each wheel, with what PyPI validates it with.
+
+    Raises:
+        SystemExit: One is not valid. Says why.
+    """
     for wheel in dist.glob("*.whl"):
         archive = zipfile.ZipFile(wheel)
         [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
-        Metadata.from_email(archive.read(name), validate=True)
+        try:
+            Metadata.from_email(archive.read(name), validate=True)
+        except ExceptionGroup as group:
+            reasons = "; ".join(map(str, group.exceptions))
+            raise SystemExit(f"PyPI would refuse the metadata of {wheel.name}: {reasons}") from None
 
 
 def check_sboms(folder: Path) -> None:
@@ -117,10 +126,20 @@ def publish(package: Package, dist: Path, index: Path, address: str) -> None:
 
 
 def check_floors(package: Package, work: Path, source: tuple[str, ...]) -> None:
-    """Install a package with the lowest versions of what it requires itself, and use it."""
+    """Install a package with the lowest versions of what it requires itself, and use it.
+
+    Raises:
+        SystemExit: That does not work. What uv or Python says of it is printed before.
+    """
     arguments = (*source, "--resolution", "lowest-direct", package.name, *package.project["dependencies"])
     modules = [] if package.is_core else [package.module]
-    smoke.check_installed(work, arguments, f"{package.name} with the lowest versions it allows", modules)
+    try:
+        smoke.check_installed(work, arguments, f"{package.name} with the lowest versions it allows", modules)
+    except subprocess.CalledProcessError:
+        raise SystemExit(
+            f"{package.name} does not work with the lowest versions it allows: the error is above. Raise the "
+            f"floor that is too low, in packages/{package.short}/pyproject.toml."
+        ) from None
 
 
 @contextmanager

@@ -145,12 +145,13 @@ def git(root: Path, *arguments: str) -> str:
     return subprocess.run(command, cwd=root, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def run(*command: str, cwd: Path, umask: int = -1, **variables: str) -> None:
+def run(*command: str, cwd: Path, quiet: bool = False, umask: int = -1, **variables: str) -> None:
     """Run a command without the environment variables of the workspace and of make.
 
     Args:
         command: The command and its arguments.
         cwd: Where it runs.
+        quiet: Whether only its errors are shown.
         umask: Its umask; -1 keeps this process's.
         variables: More environment variables.
     """
@@ -158,4 +159,5 @@ def run(*command: str, cwd: Path, umask: int = -1, **variables: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in left_out}
     # In an environment that lives for seconds, bytecode would cost more than it saves.
     environment |= {"UV_COMPILE_BYTECODE": "0", **variables}
-    subprocess.run(command, check=True, cwd=cwd, env=environment, umask=umask)
+    stdout = subprocess.DEVNULL if quiet else None
+    subprocess.run(command, check=True, cwd=cwd, env=environment, umask=umask, stdout=stdout)

@@ -1,22 +1,28 @@
 """The code in the README and the docs runs, and the commands and files that they name exist."""
 
+import importlib
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from conftest import Agents
 from pytest_examples import CodeExample, EvalExample, find_examples
 
 from strands_temporal.testing import ScriptedModel, say
 
 ROOT = Path(__file__).parents[2]
+PACKAGES = sorted(ROOT.glob("packages/*/README.md"))
 PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
-    *sorted(ROOT.glob("packages/*/README.md")),
+    *PACKAGES,
 ]
+PAPERS = [ROOT / f"{name}.md" for name in ("AGENTS", "CONTRIBUTING", "SECURITY", "CODE_OF_CONDUCT")]
 EXAMPLES = list(find_examples(*PAGES))
+HELLOS = [example for example in EXAMPLES if "class HelloWorkflow" in example.source]
 
 
 def test_there_are_examples() -> None:
@@ -27,38 +33,66 @@ def test_there_are_examples() -> None:
 def test_the_code_of_the_docs_runs(
     example: CodeExample, eval_example: EvalExample, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    hello = next(e for e in EXAMPLES if e.path.name == "README.md" and "class HelloWorkflow" in e.source)
-    (tmp_path / "hello.py").write_text(hello.source)  # the README's worker imports its workflow from there
+    (tmp_path / "hello.py").write_text(
+        HELLOS[0].source
+    )  # the READMEs' workers import their workflow from there
     monkeypatch.syspath_prepend(str(tmp_path))
     eval_example.run(example, module_globals={"__name__": "docs"})  # not as `__main__`: that would connect
 
 
 @pytest.mark.server
+@pytest.mark.parametrize("hello", HELLOS, ids=lambda hello: str(hello.path.relative_to(ROOT)))
 async def test_the_ten_line_agent_answers(
-    agents: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    agents: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hello: CodeExample
 ) -> None:
-    hello = next(e for e in EXAMPLES if e.path.name == "README.md" and "class HelloWorkflow" in e.source)
     (tmp_path / "ten_line_agent.py").write_text(hello.source)
     monkeypatch.syspath_prepend(str(tmp_path))
-    import importlib
-
+    monkeypatch.delitem(sys.modules, "ten_line_agent", raising=False)
     workflow_class: Any = importlib.import_module("ten_line_agent").HelloWorkflow
     model = ScriptedModel(lambda call: say(f"Hello, {call.text}"))
     async with agents(workflows=[workflow_class], models={"claude": lambda: model}) as env:
         assert await env.run(workflow_class.run, "world") == "Hello, world\n"
 
 
-@pytest.mark.parametrize(
-    "page", [*PAGES, ROOT / "AGENTS.md", ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name
-)
+@pytest.mark.parametrize("page", [*PAGES, *PAPERS], ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+@pytest.mark.parametrize("page", PACKAGES, ids=lambda page: page.parent.name)
+def test_a_package_readme_reads_well_alone(page: Path) -> None:
+    text = page.read_text()
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        assert target.startswith("https://"), f"PyPI shows {page} alone: {target} leads nowhere there"
+    for path in ("docs/", "examples/", "make "):
+        assert path not in text, f"PyPI shows {page} alone: nobody has {path} there"
+    assert "```python" in text
+    assert "pip install" in text
+
+
+def test_folders_to_install_exist() -> None:
+    folders = re.findall(r"\./(packages/\w+)", (ROOT / "README.md").read_text())
+    assert all((ROOT / folder / "pyproject.toml").exists() for folder in folders)
+
+
+@pytest.mark.parametrize(
+    "form", sorted(ROOT.glob(".github/ISSUE_TEMPLATE/*.yml")), ids=lambda form: form.name
+)
+def test_issue_forms_are_whole(form: Path) -> None:
+    content = yaml.safe_load(form.read_text())
+    if form.name == "config.yml":
+        return
+    assert {"name", "description", "body"} <= content.keys()
+    fields = [field for field in content["body"] if field["type"] != "markdown"]
+    assert len({field["id"] for field in fields}) == len(fields)
+    assert all(field["attributes"]["label"] for field in fields)
+    assert any(field.get("validations", {}).get("required") for field in fields)
+
+
 def test_make_targets_of_the_docs_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    for page in [*PAGES, ROOT / "AGENTS.md", ROOT / "CONTRIBUTING.md"]:
+    for page in [*PAGES, *PAPERS]:
         for name in re.findall(r"`make ([a-z-]+)", page.read_text()):
             assert name in targets, f"{page.name} speaks of `make {name}`"
 

@@ -1,11 +1,13 @@
 """The parts of a release's rehearsal, on small things: `make release-check` runs it whole."""
 
 import json
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from scripts import sbom, smoke
-from scripts.release_rehearsal import check_metadata, check_sboms, compare, local_index, publish
+from scripts.release_rehearsal import check_floors, check_metadata, check_sboms, compare, local_index, publish
 from scripts.workspace import ROOT, UV, read_packages, run
 
 
@@ -23,6 +25,34 @@ def test_distributions_hold_sources_licence_and_metadata(
     smoke.check_contents(dist)
     check_metadata(dist)
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_metadata_that_pypi_would_refuse_is_named(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x-1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(
+            "x-1.dist-info/METADATA", "Metadata-Version: 2.4\nName: x\nVersion: 1\nLicense-Expression: Mine\n"
+        )
+    with pytest.raises(SystemExit, match=r"PyPI would refuse the metadata of x-1-py3-none-any.whl: .*Mine"):
+        check_metadata(tmp_path)
+
+
+def test_a_distribution_without_a_licence_is_named(dist: Path, tmp_path: Path) -> None:
+    [whole] = dist.glob("*.whl")
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(tmp_path / whole.name, "w") as target:
+        for name in source.namelist():
+            if not name.endswith("LICENSE"):
+                target.writestr(name, source.read(name))
+    with pytest.raises(SystemExit, match=r"missing \['LICENSE'\], too many \[\]"):
+        smoke.check_contents(tmp_path)
+
+
+def test_a_floor_that_does_not_work_is_named(dist: Path, tmp_path: Path) -> None:
+    [otel] = [package for package in read_packages(ROOT) if package.short == "otel"]
+    lacking = replace(otel, project={**otel.project, "dependencies": ["strands-temporal>=0.0.1"]})
+    with pytest.raises(
+        SystemExit, match=r"Raise the floor that is too low, in packages/otel/pyproject.toml."
+    ):
+        check_floors(lacking, tmp_path, ("--no-index", "--find-links", str(dist)))
 
 
 def test_an_index_takes_what_is_uploaded(dist: Path, tmp_path: Path) -> None:
