@@ -75,7 +75,8 @@ bench: setup  ## Measure against a floor and another integration; ONLY=cpu,repla
 	@$(RUN) python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
 build: $(UV)  ## Build wheels, source distributions and the SBOMs into dist/; one commit gives the same bytes
-	@$(UV) build --all-packages --clear --quiet
+	@rm -rf dist
+	@$(UV) build --all-packages --quiet
 	@$(MAKE) --no-print-directory sbom
 	@ls dist dist/sbom
 
