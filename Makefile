@@ -12,9 +12,11 @@ export UV
 # Sandboxed workflows import their modules anew for every run: compiled bytecode is what keeps that quick.
 unexport PYTHONDONTWRITEBYTECODE
 export UV_COMPILE_BYTECODE := 1
+# mkdocs-material prints where its authors go on after 2027, at each build.
+export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo server test test-all format lint type smoke bench build sbom urls release-check
+.PHONY: help setup setup-demo demo server test test-all format lint type smoke bench docs docs-serve build sbom urls release-check
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -28,7 +30,7 @@ define SYNC
 endef
 
 setup: $(UV)  ## Install all packages into .venv
-	$(call SYNC,--all-groups,the workspace,390)
+	$(call SYNC,--all-groups,the workspace,410)
 
 setup-demo: $(UV)
 	$(call SYNC,--no-default-groups --group demo --inexact,what the demo needs,230)
@@ -73,6 +75,12 @@ smoke: setup  ## Build the wheels, install core and each extra alone outside the
 
 bench: setup  ## Measure against a floor and another integration; ONLY=cpu,replay measures some
 	@$(RUN) python -m benchmarks $(if $(ONLY),--only $(ONLY))
+
+docs: setup  ## Build the documentation site into .site/, and check all its links
+	@$(RUN) mkdocs build --quiet
+
+docs-serve: setup  ## Serve the documentation site at localhost:8000 and follow changes, until Ctrl+C
+	@$(RUN) mkdocs serve
 
 build: $(UV)  ## Build wheels, source distributions and the SBOMs into dist/; one commit gives the same bytes
 	@rm -rf dist

@@ -84,13 +84,14 @@ class Aside:
         return next(filter(None, self._codes), 0)
 
 
-def make(target: str) -> Callable[[dict[str, str]], int]:
-    """Return a function that runs a target of the Makefile."""
-    return lambda _: (
-        subprocess.run(
-            [os.environ.get("MAKE", "make"), "--no-print-directory", target], cwd=ROOT, check=False
-        ).returncode
-    )
+def make(target: str) -> list[str]:
+    """Return the command that makes a target of the Makefile."""
+    return [os.environ.get("MAKE", "make"), "--no-print-directory", target]
+
+
+def run(command: list[str]) -> Callable[[dict[str, str]], int]:
+    """Return a function that runs a command."""
+    return lambda _: subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
 def pytest(*arguments: str, given: str | None = None) -> Callable[[dict[str, str]], int]:
@@ -110,11 +111,19 @@ def isolated(*arguments: str) -> list[str]:
     return [UV, "run", "--locked", "--isolated", "--all-packages", "--group", "dev", *arguments]
 
 
+def before_the_tests(checks: Checks) -> None:
+    """Run the stages that need no Temporal server."""
+    checks.run("setup", run(make("setup")))
+    docs = Aside(make("docs"))
+    for stage in ("lint", "type", "smoke"):
+        checks.run(stage, run(make(stage)))
+    checks.run("docs, beside these", docs.join)
+
+
 def test() -> Checks:
     """Prove each thing once. The aim is a quarter of an hour on two cores."""
     checks = Checks(stop=True)
-    for stage in ("setup", "lint", "type", "smoke"):
-        checks.run(stage, make(stage))
+    before_the_tests(checks)
     checks.run("tests", pytest("-m", "not slow"))
     return checks
 
@@ -122,8 +131,7 @@ def test() -> Checks:
 def test_all() -> Checks:
     """Prove everything in all combinations: Pythons, versions of the MCP SDK, servers, both cache modes."""
     checks = Checks(stop=False)
-    for stage in ("setup", "lint", "type", "smoke"):
-        checks.run(stage, make(stage))
+    before_the_tests(checks)
     aside = Aside(
         [UV, "run", "--no-sync", "python", "scripts/unit_tests_on_pythons.py"],
         [*isolated("--with", OLDER_MCP), "python", "-m", "pytest", "-q", "packages/mcp"],

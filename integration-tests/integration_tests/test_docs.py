@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = sorted(ROOT.glob("packages/*/README.md"))
 PAGES = [
     ROOT / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
     *PACKAGES,
 ]
 PAPERS = [ROOT / f"{name}.md" for name in ("AGENTS", "CONTRIBUTING", "SECURITY", "CODE_OF_CONDUCT")]
