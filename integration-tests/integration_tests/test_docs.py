@@ -11,15 +11,10 @@ import yaml
 from conftest import Agents
 from pytest_examples import CodeExample, EvalExample, find_examples
 
+from integration_tests.doc_blocks import PAGES, ROOT
 from strands_temporal.testing import ScriptedModel, say
 
-ROOT = Path(__file__).parents[2]
 PACKAGES = sorted(ROOT.glob("packages/*/README.md"))
-PAGES = [
-    ROOT / "README.md",
-    *sorted((ROOT / "docs").rglob("*.md")),
-    *PACKAGES,
-]
 PAPERS = [ROOT / f"{name}.md" for name in ("AGENTS", "CONTRIBUTING", "SECURITY", "CODE_OF_CONDUCT")]
 EXAMPLES = list(find_examples(*PAGES))
 HELLOS = [example for example in EXAMPLES if "class HelloWorkflow" in example.source]
