@@ -77,7 +77,7 @@ bench: setup  ## Measure against a floor and another integration; ONLY=cpu,repla
 	@$(RUN) python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
 docs: setup  ## Build the documentation site into .site/, and check all its links
-	@$(RUN) mkdocs build --quiet
+	@$(RUN) mkdocs build  # with --quiet it would not count the warnings that fail it
 
 docs-serve: setup  ## Serve the documentation site at localhost:8000 and follow changes, until Ctrl+C
 	@$(RUN) mkdocs serve
