@@ -8,7 +8,7 @@ import shlex
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,8 +52,9 @@ class Block(NamedTuple):
     def commands(self) -> list[list[str]]:
         """The words of each command; none for a block that holds no commands."""
         lines = re.sub(r"\\\n\s*", " ", self.text).splitlines()
-        stripped = [line.removeprefix("$ ") for line in lines if line.strip()]
-        words = [found for line in stripped if (found := _words(line))]
+        if any(line.startswith("$ ") for line in lines):  # the others are what the commands print
+            lines = [line[2:] for line in lines if line.startswith("$ ")]
+        words = [found for line in lines if (found := _words(line))]
         if self.language in COMMAND_LANGUAGES:
             return words
         known = self.language == "" and words and all(found[0] in CHECKS for found in words)
@@ -61,10 +62,12 @@ class Block(NamedTuple):
 
 
 def _words(line: str) -> list[str]:
+    """Return the words of a command, without the variables that are set for it."""
     try:
-        return shlex.split(line, comments=True)
+        words = shlex.split(line, comments=True)
     except ValueError:  # an apostrophe: not a command
         return [line]
+    return list(dropwhile(lambda word: re.match(r"[A-Z_]+=", word), words))
 
 
 def blocks_of(page: Path) -> Iterator[Block]:
@@ -127,6 +130,9 @@ def _install(arguments: list[str]) -> None:
 
 
 def _python(arguments: list[str]) -> None:
+    if arguments[0] == "-c":
+        compile(arguments[1], "-c", "exec")
+        return
     if arguments[0] != "-m":
         assert arguments[0].endswith(".py"), arguments  # a file that the page shows
         return

@@ -70,6 +70,24 @@ def test_data_with_a_mistake_is_found(language: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("language", "text", "commands"),
+    [
+        (
+            "console",
+            "$ temporal --version\ntemporal version 1\n$ make \\\n  demo",
+            [["temporal", "--version"], ["make", "demo"]],
+        ),
+        ("bash", "CHAT=1 make demo  # you type", [["make", "demo"]]),
+        ("", "make demo\nmake test", [["make", "demo"], ["make", "test"]]),
+        ("", "a drawing\nmake demo", []),
+        ("", "the model's answer", []),
+    ],
+)
+def test_the_commands_of_a_block_are_found(language: str, text: str, commands: list[list[str]]) -> None:
+    assert Block(ROOT / "page.md", 1, language, text).commands == commands
+
+
+@pytest.mark.parametrize(
     "words",
     [
         ["make", "tset"],
@@ -83,10 +101,11 @@ def test_data_with_a_mistake_is_found(language: str, text: str) -> None:
         ["temporal", "workflow", "pauze"],
         ["uv", "run", "pytest", "packages/cor"],
         ["bash", "findings/none.sh"],
+        ["python", "-c", "print("],
         ["nobody"],
     ],
     ids=" ".join,
 )
 def test_a_command_with_a_mistake_is_found(words: list[str]) -> None:
-    with pytest.raises((AssertionError, ModuleNotFoundError)):
+    with pytest.raises((AssertionError, ModuleNotFoundError, SyntaxError)):
         check_command(words)
