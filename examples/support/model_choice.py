@@ -1,8 +1,9 @@
-"""Picks a real model from the environment, so that an example runs on any machine.
+"""Picks a model from the environment, so that an example runs on any machine.
 
 It looks for `ANTHROPIC_API_KEY`, `OPENAI_API_KEY`, AWS credentials and `OLLAMA_HOST`, in this order. If there
-is none, it takes a small model on this machine. `STRANDS_TEMPORAL_MODEL` overrides the model's id; its value
-`local` asks for the small model.
+is none, it takes a small real model on this machine. `STRANDS_TEMPORAL_MODEL` overrides the model's id. Two of
+its values are special: `local` asks for the small model, and `scripted` for a scripted model, which calls tools
+but is not a real model.
 """
 
 import os
@@ -16,6 +17,7 @@ from examples.support.llama_server import KEY_VARIABLE, MODEL_ID, URL_VARIABLE
 
 MODEL_VARIABLE = "STRANDS_TEMPORAL_MODEL"
 LOCAL = "local"
+SCRIPTED = "scripted"
 
 ANTHROPIC_MODEL = "claude-haiku-4-5"
 OPENAI_MODEL = "gpt-5.4-mini"
@@ -44,12 +46,14 @@ class ModelChoice:
         calls_tools: Whether it can be trusted to call tools.
         needs_llama_server: Whether `llama_server` must run, with its variables in the environment of the
             process that calls `factory`.
+        scripted: Whether it is not a real model.
     """
 
     label: str
     factory: Callable[[], Model]
     calls_tools: bool
     needs_llama_server: bool = False
+    scripted: bool = False
 
 
 def choose_model() -> ModelChoice:
@@ -57,6 +61,8 @@ def choose_model() -> ModelChoice:
     wanted = os.environ.get(MODEL_VARIABLE) or None
     if wanted == LOCAL:
         return _local(f"asked for by {MODEL_VARIABLE}={LOCAL}")
+    if wanted == SCRIPTED:
+        return _scripted()
     if os.environ.get("ANTHROPIC_API_KEY"):
         return _anthropic(wanted or ANTHROPIC_MODEL)
     if os.environ.get("OPENAI_API_KEY"):
@@ -171,3 +177,16 @@ def _local(reason: str) -> ModelChoice:
 
     label = f"{MODEL_ID}, a small real model on this machine ({reason})"
     return ModelChoice(label, factory, calls_tools=False, needs_llama_server=True)
+
+
+def _scripted() -> ModelChoice:
+    def factory() -> Model:
+        from examples.support.scripted import scripted_model
+
+        return scripted_model()
+
+    label = (
+        "a scripted model, which is not a real one and knows the examples' own prompts only "
+        f"(asked for by {MODEL_VARIABLE}={SCRIPTED})"
+    )
+    return ModelChoice(label, factory, calls_tools=True, scripted=True)

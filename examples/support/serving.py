@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from examples.support.llama_server import llama_server
-from examples.support.model_choice import ModelChoice, choose_model
+from examples.support.model_choice import MODEL_VARIABLE, SCRIPTED, ModelChoice, choose_model
 
 
 @asynccontextmanager
@@ -24,7 +24,10 @@ async def chosen_model(*, must_call_tools: bool = False) -> AsyncGenerator[Model
     """
     choice = choose_model()
     if must_call_tools and not choice.calls_tools:
-        sys.exit(f"This example needs a model that calls tools, not {choice.label}. See its README.md.")
+        sys.exit(
+            f"This example needs a model that calls tools, not {choice.label}. See its README.md. "
+            f"Without a key, {MODEL_VARIABLE}={SCRIPTED} runs it with a scripted model."
+        )
     if choice.needs_llama_server:
         async with small_model_served():
             yield choice

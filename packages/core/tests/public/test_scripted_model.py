@@ -83,6 +83,40 @@ async def test_it_is_a_model_that_a_plain_agent_takes() -> None:
     assert [call.tool_names for call in model.calls] == [["double"], ["double"]]
 
 
+# Repeating ------------------------------------------------------------------------------------------------
+
+
+async def test_a_script_that_repeats_finds_its_place_in_the_conversation() -> None:
+    @tool
+    def double(number: int) -> int:
+        """Double a number.
+
+        Args:
+            number: The number.
+        """
+        return 2 * number
+
+    def script() -> ScriptedModel:
+        return ScriptedModel(
+            use_tool("double", {"number": 21}), lambda call: say(f"{call.prompt}: {call.text}"), repeat=True
+        )
+
+    model = script()
+    first, second = (Agent(model, tools=[double], callback_handler=None) for _ in range(2))
+    for prompt in ("one", "two"):  # two conversations side by side
+        assert str(await first.invoke_async(prompt)) == f"{prompt}: 42\n"
+        assert str(await second.invoke_async(prompt)) == f"{prompt}: 42\n"
+    elsewhere = Agent(script(), messages=first.messages, tools=[double], callback_handler=None)
+    assert str(await elsewhere.invoke_async("three")) == "three: 42\n"  # as on another worker
+
+
+async def test_another_attempt_of_a_call_gets_the_same_step() -> None:
+    model = ScriptedModel("one", "two", repeat=True)
+    answered: Messages = [*HELLO, {"role": "assistant", "content": [{"text": "one"}]}, *HELLO]
+    played = [texts_of(await play(model, messages)) for messages in (HELLO, HELLO, answered, answered)]
+    assert played == [["one"], ["one"], ["two"], ["two"]]
+
+
 # Replies --------------------------------------------------------------------------------------------------
 
 
@@ -257,6 +291,32 @@ def test_the_text_of_a_call_is_that_of_its_last_message_tool_results_included() 
     call = ScriptedCall([*HELLO, {"role": "user", "content": content}], [], None, None, None, {}, None)
     assert call.text == 'three\n{"n": 4}\nand now?'
     assert ScriptedCall([], [], None, None, None, {}, None).text == ""
+
+
+def test_a_call_tells_its_prompt_its_tool_results_and_the_answers_so_far() -> None:
+    result: Any = {"toolUseId": "1", "status": "success", "content": [{"text": "three"}]}
+    use: Any = {"toolUse": {"toolUseId": "1", "name": "count", "input": {}}}
+    turn: Messages = [
+        *HELLO,
+        {"role": "assistant", "content": [{"text": "hi"}]},
+        {"role": "user", "content": [{"text": "count"}]},
+    ]
+    answered: Messages = [
+        {"role": "assistant", "content": [use]},
+        {"role": "user", "content": [{"toolResult": result}]},
+    ]
+    seen = [
+        (call.prompt, call.tool_results, call.answers)
+        for messages in ([], HELLO, turn, [*turn, *answered], answered[1:])
+        for call in [ScriptedCall(messages, [], None, None, None, {}, None)]
+    ]
+    assert seen == [
+        ("", [], 0),
+        ("hello", [], 0),
+        ("count", [], 1),
+        ("count", [result], 2),
+        ("", [result], 0),
+    ]
 
 
 def test_the_configuration_can_be_given_and_changed() -> None:

@@ -81,6 +81,27 @@ def test_what_is_no_step_is_refused_at_once(given: Any, said: str) -> None:
         ScriptedModel(given)
 
 
+@pytest.mark.parametrize(
+    ("steps", "options", "error", "said"),
+    [
+        ([], {"repeat": True}, ValueError, r"repeat=True\) has no step to repeat\. A step is say\("),
+        ([say("x")], {"repeat": 2}, TypeError, r"ScriptedModel\(repeat=2\): give True or False"),
+        (
+            [say("x"), fail(OSError("gone"))],
+            {"repeat": True},
+            ValueError,
+            r"step 2 always raises OSError\('gone'\)\. .*Give a function that decides when to fail",
+        ),
+        ([say("x")], {"config": "mine"}, TypeError, r"ScriptedModel\(config='mine'\): give a dict"),
+    ],
+)
+def test_options_are_checked_where_they_are_written(
+    steps: list[Reply], options: dict[str, Any], error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        ScriptedModel(*steps, **options)
+
+
 A_REPLY = say("x")
 
 
@@ -93,6 +114,8 @@ A_REPLY = say("x")
         (lambda: say("x", chunk=cast("Any", "2")), r"chunk='2': give a number of characters"),
         (lambda: say("x", chunk=0), r"chunk=0: give 1 or more characters"),
         (lambda: say("x", chunk=-1), r"chunk=-1: give 1 or more"),
+        (lambda: say("x", usage=cast("Any", 5)), r"say\(usage=5\): give input and output tokens"),
+        (lambda: say("x", usage=cast("Any", (1,))), r"usage=\(1,\)\): give input and output tokens"),
         (
             lambda: fail(cast("Any", "text")),
             r"fail\('text'\): give an exception.*fail\(RuntimeError\('text'\)\)",
@@ -120,7 +143,7 @@ A_REPLY = say("x")
         (lambda: A_REPLY.after(cast("Any", "1")), r"Reply\.after\(delay='1'\): give a number of seconds"),
         (lambda: A_REPLY.after(gap=-1), r"Reply\.after\(gap=-1\): give 0 or more seconds"),
     ],
-    ids=range(23),
+    ids=range(25),
 )
 def test_a_step_is_checked_where_it_is_written(build: Any, said: str) -> None:
     with pytest.raises((TypeError, ValueError), match=said):

@@ -60,10 +60,13 @@ def say(text: str, *, chunk: int | None = None, usage: tuple[int, int] = (10, 5)
         usage: Input and output tokens to report.
 
     Raises:
-        TypeError: If `text` is not a string, or `chunk` not a number.
+        TypeError: If `text` is not a string, `chunk` not a number, or `usage` not two numbers.
         ValueError: If `chunk` is less than 1.
     """
     _check_text(f"say({text!r})", text)
+    given: Any = usage
+    if not isinstance(given, tuple) or [type(t) for t in cast("tuple[Any, ...]", given)] != [int, int]:
+        raise TypeError(f"say(usage={usage!r}): give input and output tokens, as in usage=(10, 5)")
     return Reply(_message([_text_block(text, chunk)], "end_turn", usage))
 
 

@@ -16,7 +16,7 @@ from strands.types.tools import ToolChoice, ToolSpec
 from typing_extensions import override
 
 from ._replies import Reply
-from ._steps import ScriptedCall, Step, checked_step, reply_of
+from ._steps import ScriptedCall, Step, check_options, checked_step, reply_of
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -26,20 +26,28 @@ class ScriptedModel(Model):
 
     A step is a `Reply`, a text to say, or a function (async or not) that gets the call and returns a reply or
     a text. If the only step is a function, the function answers every call. `calls` has the input of each
-    call. A call after the last step fails and says so.
+    call. A call after the last step fails and says so, unless the script repeats.
+
+    With `repeat`, the place in the script comes from the conversation: it is the number of answers that the
+    conversation already has. So the script can serve a worker: conversations run side by side, another
+    worker goes on after a restart, and another attempt of a call gets the same step.
 
     Args:
         *script: The steps, or one function.
         config: The configuration that `get_config` returns.
+        repeat: Whether the first step follows the last one.
 
     Raises:
-        TypeError: If something else is given as a step.
+        TypeError: If something else is given as a step, `config` is not a dict, or `repeat` not a bool.
+        ValueError: If `repeat` has no step, or a step that always fails.
     """
 
-    def __init__(self, *script: Step, config: dict[str, Any] | None = None) -> None:
+    def __init__(self, *script: Step, config: dict[str, Any] | None = None, repeat: bool = False) -> None:
         self.script: tuple[Reply | Callable[[ScriptedCall], Any], ...] = tuple(
             checked_step(step, number) for number, step in enumerate(script, 1)
         )
+        check_options(self.script, config, repeat)
+        self.repeat = repeat
         self.calls: list[ScriptedCall] = []
         self.config: dict[str, Any] = {"model_id": "scripted", **(config or {})}
 
@@ -114,6 +122,8 @@ class ScriptedModel(Model):
     def _step(self, call: ScriptedCall) -> Reply | Callable[[ScriptedCall], Any]:
         if len(self.script) == 1 and not isinstance(self.script[0], Reply):
             return self.script[0]
+        if self.repeat:
+            return self.script[call.answers % len(self.script)]
         if call.number >= len(self.script):
             raise AssertionError(
                 f"ScriptedModel: call {call.number + 1} came, the script has {len(self.script)} steps. "

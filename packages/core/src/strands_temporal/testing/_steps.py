@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from strands.agent.agent_metadata import AgentMetadata
-from strands.types.content import Messages, SystemContentBlock
-from strands.types.tools import ToolChoice, ToolSpec
+from strands.types.content import Message, Messages, SystemContentBlock
+from strands.types.tools import ToolChoice, ToolResult, ToolSpec
 
 from ._replies import Reply, is_error, say
 
@@ -45,6 +45,22 @@ class ScriptedCall:
     def text(self) -> str:
         """Text of the last message, including tool results. This is what a model would answer."""
         return "\n".join(_texts(self.messages[-1]["content"])) if self.messages else ""
+
+    @property
+    def prompt(self) -> str:
+        """Text of the turn's prompt: of the last user message without tool results."""
+        prompts = [m for m in self.messages if m["role"] == "user" and not _tool_results(m)]
+        return "\n".join(_texts(prompts[-1]["content"])) if prompts else ""
+
+    @property
+    def tool_results(self) -> list[ToolResult]:
+        """Tool results in the last message. Empty at the first call of a turn."""
+        return _tool_results(self.messages[-1]) if self.messages else []
+
+    @property
+    def answers(self) -> int:
+        """Number of messages in the conversation that a model gave, over all turns."""
+        return sum(message["role"] == "assistant" for message in self.messages)
 
     @property
     def tool_names(self) -> list[str]:
@@ -106,6 +122,32 @@ async def reply_of(step: Reply | Callable[[ScriptedCall], Any], call: ScriptedCa
     return answer
 
 
+def check_options(
+    script: Sequence[Reply | Callable[[ScriptedCall], Any]], config: object, repeat: object
+) -> None:
+    """Check the options of a `ScriptedModel`.
+
+    Raises:
+        TypeError: If `config` is not a dict, or `repeat` not a bool.
+        ValueError: If a script that repeats has no step, or one that always fails.
+    """
+    if config is not None and not isinstance(config, dict):
+        raise TypeError(f"ScriptedModel(config={config!r}): give a dict, as in config={{'model_id': 'mine'}}")
+    if not isinstance(repeat, bool):
+        raise TypeError(f"ScriptedModel(repeat={repeat!r}): give True or False")
+    if not repeat:
+        return
+    if not script:
+        raise ValueError(f"ScriptedModel(repeat=True) has no step to repeat. A step is {_KNOWN}")
+    for number, step in enumerate(script, 1):
+        if isinstance(step, Reply) and step.error is not None:
+            raise ValueError(
+                f"ScriptedModel(repeat=True): step {number} always raises {step.error!r}. A failed call adds "
+                "no answer to the conversation, so each further attempt would get this step again. Give a "
+                "function that decides when to fail, or leave repeat out"
+            )
+
+
 def _holds_steps(value: object) -> bool:
     return isinstance(value, (list, tuple, set, frozenset, Iterator))
 
@@ -120,6 +162,10 @@ def _takes_one(function: Callable[..., object]) -> bool:
     except TypeError:
         return False
     return True
+
+
+def _tool_results(message: Message) -> list[ToolResult]:
+    return [block["toolResult"] for block in message["content"] if "toolResult" in block]
 
 
 def _texts(content: Sequence[Any]) -> list[str]:
