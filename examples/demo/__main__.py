@@ -19,7 +19,7 @@ from examples.support.model_choice import LOCAL, MODEL_VARIABLE, choose_model
 from strands_temporal.testing import DevServerError
 
 _PROGRAMME = (
-    "In half a minute: a chat with a real model, SIGKILL in the middle of an answer, the answer all the "
+    "In half a minute: a chat with a {} model, SIGKILL in the middle of an answer, the answer all the "
     "same, and the proof in the history."
 )
 _YOU_TYPE = "You type, and may kill the process that answers."
@@ -56,7 +56,7 @@ async def _run(screen: Screen, folder: Path) -> None:
     screen.title(
         "strands-temporal: Strands agents that survive the death of their process",
         "A Temporal server records every step; another process goes on from there.",
-        _YOU_TYPE if typed else _PROGRAMME,
+        _YOU_TYPE if typed else _PROGRAMME.format("scripted" if choose_model().scripted else "real"),
     )
     screen.act(1, "The stage")
     async with stage(screen, folder) as setting:

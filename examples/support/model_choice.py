@@ -2,8 +2,8 @@
 
 It looks for `ANTHROPIC_API_KEY`, `OPENAI_API_KEY`, AWS credentials and `OLLAMA_HOST`, in this order. If there
 is none, it takes a small real model on this machine. `STRANDS_TEMPORAL_MODEL` overrides the model's id. Two of
-its values are special: `local` asks for the small model, and `scripted` for a scripted model, which calls tools
-but is not a real model.
+its values are special: `local` asks for the small model, `scripted` for a scripted one, which calls tools but
+is not a real model.
 """
 
 import os

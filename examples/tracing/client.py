@@ -7,6 +7,7 @@ from opentelemetry import trace
 from temporalio.client import Client
 
 from examples.support.programs import ADDRESS, note_missing_worker, run_client
+from examples.tracing.spans import print_spans
 from examples.tracing.workflow import TASK_QUEUE, TracingWorkflow
 from strands_temporal_otel import OTelPlugin
 
@@ -14,6 +15,7 @@ from strands_temporal_otel import OTelPlugin
 async def main(prompt: str) -> None:
     """Ask the agent, and print the id of the trace."""
     client = await Client.connect(ADDRESS, plugins=[OTelPlugin()])
+    print_spans()
     await note_missing_worker(client, TASK_QUEUE, "tracing")
     with trace.get_tracer("examples.tracing").start_as_current_span("ask") as span:
         print(f"Trace:  {trace.format_trace_id(span.get_span_context().trace_id)}")

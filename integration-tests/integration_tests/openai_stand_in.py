@@ -8,8 +8,6 @@ from typing import Any
 
 from integration_tests.http_server import QuietHandler, serving
 
-NO_TOOLS = "Answered by the stand-in."
-
 Deltas = Iterable[dict[str, Any]]
 
 
@@ -34,26 +32,6 @@ def openai_provider(
 
     with serving(Handler) as url:
         yield {"OPENAI_API_KEY": key, "OPENAI_BASE_URL": f"{url}/v1", "NO_PROXY": "127.0.0.1"}
-
-
-@contextmanager
-def openai_stand_in(calls: Mapping[str, Mapping[str, Any]]) -> Generator[dict[str, str]]:
-    """Serve a model that calls the named tools all at once, and then repeats their results.
-
-    Args:
-        calls: The arguments for each tool, by the tool's name.
-    """
-
-    def answer(asked: dict[str, Any]) -> Deltas:
-        offered = [tool["function"]["name"] for tool in asked.get("tools") or ()]
-        known = [name for name in offered if name in calls]
-        results = [_text(message["content"]) for message in asked["messages"] if message["role"] == "tool"]
-        if known and not results:
-            return [{"tool_calls": [tool_call(index, name, calls[name]) for index, name in enumerate(known)]}]
-        return [{"content": "; ".join(results) or NO_TOOLS}]
-
-    with openai_provider(answer) as variables:
-        yield variables
 
 
 def tool_call(index: int, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,7 +80,3 @@ def chat_stream(deltas: Deltas, usage: Mapping[str, int] | None = None) -> Gener
 def _event(choices: list[Any], **more: Any) -> bytes:
     frame = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": "stand-in"}
     return f"data: {json.dumps({**frame, 'choices': choices, **more})}\n\n".encode()
-
-
-def _text(content: Any) -> str:
-    return content if isinstance(content, str) else "".join(block["text"] for block in content)

@@ -1,4 +1,7 @@
-"""The examples as processes, worker and client: what a person sees who follows their README.md."""
+"""The examples with the small real model and without a server, their replays, and their README.md's form.
+
+test_examples_scripted.py follows the READMEs.
+"""
 
 import re
 import signal
@@ -18,10 +21,10 @@ from examples.retries.workflow import RetriesWorkflow
 from examples.structured_output.workflow import StructuredOutputWorkflow, Trip
 from examples.support.programs import note_missing_worker
 from examples.tools.workflow import ToolsWorkflow, free_disk_space
-from packages.otel.tests.otlp_receiver import otlp_receiver
 from temporalio.client import Client, WorkflowContinuedAsNewError
 
-from integration_tests.openai_stand_in import NO_TOOLS, Deltas, openai_provider, openai_stand_in
+from integration_tests.openai_stand_in import Deltas, openai_provider
+from integration_tests.readme_runs import SCRIPTED, SECTION
 from integration_tests.terminals import ROOT, WAIT, example_worker, terminal
 from strands_temporal.testing import DevServer, Reply, ScriptedModel, say, use_tool
 
@@ -43,46 +46,9 @@ async def what_the_client_says(variables: dict[str, str], example: str, *, exit_
         return seen
 
 
-def scripted(local: dict[str, str], provider: dict[str, str]) -> dict[str, str]:
-    """Return the variables for a worker whose model is a stand-in."""
-    return local | {"STRANDS_TEMPORAL_MODEL": "stand-in"} | provider
-
-
 async def test_hello_world(local: dict[str, str]) -> None:
     async with example_worker(local, "hello_world"):
         assert re.search(r"^Result: .*\w", await what_the_client_says(local, "hello_world"))
-
-
-async def test_each_name_leads_to_its_model(local: dict[str, str]) -> None:
-    with openai_stand_in({}) as provider:
-        async with example_worker(scripted(local, provider), "models"):
-            seen = await what_the_client_says(local, "models")
-    assert f"chosen: {NO_TOOLS}\n" in seen
-    assert re.search(r"^small: .*\w", seen, re.MULTILINE)
-    assert seen.count(NO_TOOLS) == 1
-
-
-async def test_tools_in_the_workflow_and_as_activities(local: dict[str, str]) -> None:
-    calls = {
-        "letter_counter": {"word": "strawberry", "letter": "r"},
-        "free_disk_space": {"path": str(ROOT)},
-    }
-    with openai_stand_in(calls) as provider:
-        async with example_worker(scripted(local, provider), "tools"):
-            seen = await what_the_client_says(local, "tools")
-    assert "Tools called: letter_counter (1), free_disk_space (1)\n" in seen
-    assert re.search(r"^Result: 3; [\d.]+ GB$", seen, re.MULTILINE)
-
-
-async def test_hooks_in_the_workflow_and_as_activities(local: dict[str, str]) -> None:
-    with openai_stand_in({"letter_counter": {"word": "strawberry", "letter": "r"}}) as provider:
-        async with example_worker(scripted(local, provider), "hooks") as watched:
-            seen = await what_the_client_says(local, "hooks")
-            line = await watched.until("success\n")
-    assert line == 'record: letter_counter {"word": "strawberry", "letter": "r"}: success\n'
-    assert "Noted in the workflow: model (tool_use), letter_counter, model (end_turn)\n" in seen
-    assert "Result: 3\n" in seen
-    assert "nothing" not in seen
 
 
 @pytest.mark.parametrize(
@@ -106,47 +72,13 @@ async def test_a_model_that_calls_no_tools_is_said_in_one_line(
     assert "Traceback" not in seen
 
 
-async def test_the_answer_is_an_object(local: dict[str, str]) -> None:
-    trip = {"city": "Lisbon", "days": 7, "month": "May"}
-    with openai_stand_in({"Trip": trip}) as provider:
-        async with example_worker(scripted(local, provider), "structured_output"):
-            seen = await what_the_client_says(local, "structured_output")
-    assert "City:  Lisbon\nDays:  7\nMonth: May\n" in seen
-
-
-async def test_temporal_retries_until_the_model_answers(local: dict[str, str]) -> None:
-    async with example_worker(local, "retries") as watched:
-        assert re.search(r"^Result: .*\w", await what_the_client_says(local, "retries"))
-        log = await watched.until("answered\n")
-    assert log == "Attempt 1: throttled\nAttempt 2: throttled\nAttempt 3: answered\n"
-
-
 async def test_temporal_gives_up_when_the_policy_says_so(local: dict[str, str]) -> None:
-    async with example_worker(local, "retries", "3") as watched:
+    async with example_worker(local | SCRIPTED, "retries", "3") as watched:
         seen = await what_the_client_says(local, "retries", exit_code=1)
         log = await watched.until("Attempt 3: throttled\n")
     assert "The workflow failed: ModelThrottledException: " in seen
     assert "The provider is busy (attempt 3)" in seen
     assert "Traceback" not in seen + log
-
-
-async def test_a_chat_goes_on_in_a_new_run_and_knows_what_it_answered(local: dict[str, str]) -> None:
-    async with (
-        example_worker(local, "continue_as_new"),
-        terminal(local, "examples.continue_as_new.client") as chat,
-    ):
-        await chat.until("you> ")
-        await chat.type("What is the capital of France?")
-        first = await chat.until("you> ")
-        assert re.search(r"agent> .*\w[^\0]*\(run 1, 2 messages\)", first)
-        await chat.type("/next")
-        await chat.until("you> ")
-        await chat.type("/again")
-        assert await chat.until("you> ") == first.replace("run 1", "run 2")
-        await chat.type("What is the capital of Italy?")
-        assert "(run 2, 4 messages)" in await chat.until("you> ")
-        await chat.type("/quit")
-        assert "Chat ended." in await chat.rest()
 
 
 @pytest.mark.parametrize(
@@ -192,11 +124,13 @@ async def test_the_chat_replays_in_both_runs(agents: Agents) -> None:
 
 
 @pytest.mark.parametrize(
-    "readme", sorted(EXAMPLES.glob("*/README.md")), ids=lambda readme: readme.parent.name
+    "readme",
+    [path.with_name("README.md") for path in sorted(EXAMPLES.glob("*/client.py"))],
+    ids=lambda readme: readme.parent.name,
 )
-def test_the_readme_has_five_lines_and_its_commands_exist(readme: Path) -> None:
+def test_the_readme_begins_with_five_lines_and_its_commands_exist(readme: Path) -> None:
     text = readme.read_text()
-    assert len(text.splitlines()) == 5
+    assert len(text.partition(SECTION)[0].splitlines()) == 5
     modules = set(re.findall(r"python -m (examples[.\w]+)", text))
     assert modules == {f"examples.{readme.parent.name}.{program}" for program in ("worker", "client")}
     assert all((ROOT / f"{module.replace('.', '/')}.py").exists() for module in modules)
@@ -205,34 +139,6 @@ def test_the_readme_has_five_lines_and_its_commands_exist(readme: Path) -> None:
 def test_the_table_names_every_example() -> None:
     folders = {folder.parent.name for folder in EXAMPLES.glob("*/workflow.py")}
     assert set(re.findall(r"^\| \[(\w+)\]", (EXAMPLES / "README.md").read_text(), re.MULTILINE)) == folders
-
-
-async def test_streaming_shows_the_answer_as_it_comes_and_whole(local: dict[str, str]) -> None:
-    async with example_worker(local, "streaming"):
-        seen = await what_the_client_says(local, "streaming")
-    streamed, _, final = seen.partition("\n[COMPLETED]\n")
-    answer = re.sub(r"^Final result: ", "", final).strip()
-    assert answer
-    assert streamed.strip() == answer
-
-
-async def test_tracing_sends_one_trace_from_client_to_model(local: dict[str, str]) -> None:
-    with otlp_receiver() as receiver:
-        variables = local | {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
-            "OTEL_TRACES_EXPORTER": "otlp",
-            "OTEL_METRICS_EXPORTER": "none",
-            "OTEL_BSP_SCHEDULE_DELAY": "100",
-        }
-        async with example_worker(variables, "tracing"):
-            seen = await what_the_client_says(variables, "tracing")
-    trace = re.search(r"^Trace:  (\w+)$", seen, re.MULTILINE)
-    assert trace
-    assert re.search(r"^Result: .*\w", seen, re.MULTILINE)
-    names = [span.name for span in receiver.spans if span.trace_id == trace[1]]
-    assert {"ask", "RunWorkflow:TracingWorkflow", "RunActivity:invoke_model"} <= set(names)
-    assert sum(name.startswith("chat") for name in names) >= 1
-    assert sum(name.startswith("invoke_agent") for name in names) == 1
 
 
 @pytest.mark.parametrize("program", ["worker", "client"])
@@ -268,7 +174,7 @@ async def test_a_worker_ends_in_order_in_the_middle_of_an_answer_and_the_next_on
         yield {"content": "it."}
 
     with openai_provider(answer) as provider:
-        variables = scripted(local, provider)
+        variables = local | {"STRANDS_TEMPORAL_MODEL": "stand-in"} | provider
         async with terminal(variables, "examples.streaming.client") as client:
             try:
                 async with example_worker(variables, "streaming") as first:

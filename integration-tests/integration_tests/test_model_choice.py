@@ -12,6 +12,8 @@ from examples.support.llama_server import llama_server
 from examples.support.model_choice import ModelChoice, choose_model
 from strands import Agent
 
+from strands_temporal.testing import ScriptedModel
+
 _CLEARED = ("ANTHROPIC_", "OPENAI_", "AWS_", "OLLAMA_", "STRANDS_TEMPORAL_")
 
 
@@ -105,6 +107,20 @@ def test_the_local_model_can_be_asked_for(offline: pytest.MonkeyPatch) -> None:
     offline.setenv("ANTHROPIC_API_KEY", "key")
     offline.setenv("STRANDS_TEMPORAL_MODEL", "local")
     assert choose_model().needs_llama_server
+
+
+def test_the_scripted_model_can_be_asked_for_and_is_said_to_be_one(offline: pytest.MonkeyPatch) -> None:
+    offline.setenv("ANTHROPIC_API_KEY", "key")
+    offline.setenv("STRANDS_TEMPORAL_MODEL", "scripted")
+    choice = choose_model()
+    assert choice.label == (
+        "a scripted model, which is not a real one and knows the examples' own prompts only "
+        "(asked for by STRANDS_TEMPORAL_MODEL=scripted)"
+    )
+    assert choice.scripted
+    assert choice.calls_tools
+    assert not choice.needs_llama_server
+    assert isinstance(choice.factory(), ScriptedModel)
 
 
 @pytest.mark.parametrize(

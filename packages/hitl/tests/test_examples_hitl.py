@@ -1,73 +1,51 @@
-"""The three examples of approvals, run as processes whose output a person reads and who types into them."""
-
-import os
-from collections.abc import Generator, Sequence
-from pathlib import Path
+"""The three examples of approvals, as processes: what a person sees who follows their README.md."""
 
 import pytest
-from integration_tests.openai_stand_in import openai_stand_in
+from conftest import at_rest
+from integration_tests.readme_runs import assert_as_shown, example_running, shown_by_readme, typed_as_shown
 from integration_tests.terminals import terminal
+from temporalio.client import Client
 
 from strands_temporal.testing import DevServer
 
 pytestmark = pytest.mark.server
 
-ROOT = Path(__file__).parents[3]
-
 
 @pytest.fixture
-def environment(server: DevServer) -> Generator[dict[str, str]]:
+def environment(server: DevServer) -> dict[str, str]:
     """Environment variables of the examples' processes."""
-    with openai_stand_in({"delete_file": {"path": "it"}, "delete_thing": {"name": "it"}}) as model:
-        yield os.environ | model | {"TEMPORAL_ADDRESS": server.address}
+    return {"TEMPORAL_ADDRESS": server.address}
 
 
 @pytest.mark.parametrize(
-    ("example", "question", "approved", "rejected"),
-    [
-        ("human_in_the_loop", "Delete it? [y/n] ", ["deleted it"], ["A person said no."]),
-        (
-            "activity_interrupt",
-            "Delete the protected resource 'it'?\ndelete_thing {'name': 'it'} [y/n] ",
-            ["deleted it"],
-            ["it was kept"],
-        ),
-    ],
+    ("example", "kept"),
+    [("human_in_the_loop", "A person said no."), ("activity_interrupt", "old-backup was kept")],
 )
 async def test_the_client_asks_and_the_agent_obeys(
-    environment: dict[str, str], example: str, question: str, approved: Sequence[str], rejected: Sequence[str]
+    environment: dict[str, str], example: str, kept: str
 ) -> None:
-    async with terminal(environment, f"examples.{example}.worker") as worker:
-        await worker.until("Worker started")
-        for answer, words in (("y", approved), ("n", rejected)):
-            async with terminal(environment, f"examples.{example}.client") as client:
-                assert (await client.until("[y/n] ")) == question
-                await client.type(answer)
-                assert (await client.until("\n")) == f"Result: {words[0]}\n"
+    shown = shown_by_readme(example)
+    async with (
+        example_running(environment, example) as (_, client),
+        terminal(environment, f"examples.{example}.client") as another,
+    ):
+        assert_as_shown(await typed_as_shown(client, shown.client), shown.client)
+        await another.until("[y/n] ")
+        await another.type("n")
+        assert await another.rest() == f"Result: [scripted] {kept}\n"
 
 
-async def test_a_person_decides_at_the_command_line(environment: dict[str, str]) -> None:
-    async with terminal(environment, "examples.tool_interrupt.worker") as worker:
-        await worker.until("Worker started")
-        async with terminal(environment, "examples.tool_interrupt.client") as client:
-            await client.until("strands_temporal_hitl approve ")
-            workflow_id = (await client.until("\n")).strip()
-            await listed(environment, workflow_id)
-            async with terminal(environment, "strands_temporal_hitl", "approve", workflow_id) as hand:
-                await hand.until("Approve? [y/N] ")
-                await hand.type("y")
-                assert (await hand.until("\n")).endswith(': delete_thing {"name": "it"}\n')
-            assert (await client.until("\n")) == "Result: deleted it\n"
-
-
-async def listed(environment: dict[str, str], workflow_id: str) -> None:
-    """Run the list command, as a person would, until the workflow asks."""
-    for _ in range(30):
-        async with terminal(environment, "strands_temporal_hitl", "show", workflow_id) as hand:
-            if "1 waiting" in await hand.until("\n"):
-                assert "    Delete it?\n" in await hand.until("Delete it?\n")
-                return
-    raise AssertionError("the workflow never asked")
+async def test_a_person_decides_at_the_command_line(environment: dict[str, str], client: Client) -> None:
+    shown = shown_by_readme("tool_interrupt")
+    async with example_running(environment, "tool_interrupt") as (_, started):
+        seen = await started.until("strands_temporal_hitl approve ")
+        workflow_id = (await started.until("\n")).strip()
+        await at_rest(client.get_workflow_handle(workflow_id))
+        async with terminal(environment, "strands_temporal_hitl", "approve", workflow_id) as hand:
+            assert "    Delete old-backup?\n" in await hand.until("Approve? [y/N] ")
+            await hand.type("y")
+            assert (await hand.until("\n")).endswith(': delete_thing {"name": "old-backup"}\n')
+        assert_as_shown(f"{seen}{workflow_id}\n" + await started.rest(), shown.client)
 
 
 @pytest.mark.parametrize("example", ["human_in_the_loop", "tool_interrupt", "activity_interrupt"])
@@ -76,9 +54,5 @@ async def test_without_a_model_that_calls_tools_the_worker_says_what_it_needs(
 ) -> None:
     variables = environment | {"STRANDS_TEMPORAL_MODEL": "local"}
     async with terminal(variables, f"examples.{example}.worker") as worker:
-        assert "This example needs a model that calls tools" in await worker.until("See its README.md.")
-
-
-@pytest.mark.parametrize("example", ["human_in_the_loop", "tool_interrupt", "activity_interrupt"])
-def test_the_readme_has_five_lines(example: str) -> None:
-    assert len((ROOT / "examples" / example / "README.md").read_text().splitlines()) == 5
+        said = await worker.until("STRANDS_TEMPORAL_MODEL=scripted runs it with a scripted model.\n")
+        assert "This example needs a model that calls tools" in said

@@ -1,30 +1,17 @@
-"""The example, run as processes. Asserts what a person sees."""
+"""The example as processes, as a person sees it who follows its README.md."""
 
 import signal
-from collections.abc import Generator
 
 import pytest
-from integration_tests.openai_stand_in import openai_stand_in
-from integration_tests.terminals import example_worker, terminal
+from integration_tests.readme_runs import assert_as_shown, example_running, shown_by_readme
 
 from strands_temporal.testing import DevServer
 
 pytestmark = pytest.mark.server
 
 
-@pytest.fixture
-def environment(server: DevServer) -> Generator[dict[str, str]]:
-    with openai_stand_in({"echo": {"message": "durable execution"}}) as model:
-        yield model | {"TEMPORAL_ADDRESS": server.address}
-
-
-async def test_a_person_sees_the_tools_answer(environment: dict[str, str]) -> None:
-    async with example_worker(environment, "mcp") as worker:
-        async with terminal(environment, "examples.mcp.client", "durable execution") as client:
-            assert (await client.rest()).splitlines() == [
-                "Tools of the agent: echo",
-                "Called: {'echo': 1}",
-                "Result: Echo: durable execution",
-            ]
+async def test_a_person_sees_the_tools_answer(server: DevServer) -> None:
+    async with example_running({"TEMPORAL_ADDRESS": server.address}, "mcp") as (worker, client):
+        assert_as_shown(await client.rest(), shown_by_readme("mcp").client)
         worker.send(signal.SIGINT)
         assert (await worker.rest()).endswith("Worker ended.\n")
