@@ -1,9 +1,9 @@
 """Picks a model from the environment, so that an example runs on any machine.
 
 It looks for `ANTHROPIC_API_KEY`, `OPENAI_API_KEY`, AWS credentials and `OLLAMA_HOST`, in this order. If there
-is none, it takes a small real model on this machine. `STRANDS_TEMPORAL_MODEL` overrides the model's id. Two of
-its values are special: `local` asks for the small model, `scripted` for a scripted one, which calls tools but
-is not a real model.
+is none, it takes a small real model on this machine. `STRANDS_TEMPORAL_MODEL` overrides the model's id. Two
+values are special: `local` asks for the small model, `scripted` for a scripted one, which calls tools but is
+not a real model.
 """
 
 import os

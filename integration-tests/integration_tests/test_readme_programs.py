@@ -1,0 +1,50 @@
+"""README.md's ten-line agent as processes: what a person sees in both terminals."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pytest_examples import find_examples
+
+from integration_tests.terminals import ROOT, terminal
+from strands_temporal.testing import DevServer
+
+BLOCKS = [example.source for example in find_examples(ROOT / "README.md")]
+
+
+def block(mark: str) -> str:
+    """Return the one code block of README.md that contains `mark`."""
+    [found] = [source for source in BLOCKS if mark in source]
+    return found
+
+
+def replaced(pattern: str, instead: str, source: str) -> str:
+    """Replace what must be there once."""
+    changed, count = re.subn(pattern, lambda _: instead, source, flags=re.DOTALL)
+    assert count == 1
+    return changed
+
+
+@pytest.fixture
+def programs(server: DevServer, tmp_path: Path) -> dict[str, str]:
+    """README.md's three files, on this run's server. Returns the environment variables to run them."""
+    without_a_key = block("ScriptedModel")
+    plugin = without_a_key.splitlines()[-1]
+    worker = replaced(r"plugin = StrandsPlugin\(.*?\n    \)", plugin, block("await Worker("))
+    client = replaced(r"call_later\(10,", "call_later(0.1,", block("execute_workflow"))
+    (tmp_path / "hello.py").write_text(block("class HelloWorkflow"))
+    for name, source in (("worker", without_a_key.replace(plugin, "") + worker), ("client", client)):
+        (tmp_path / f"{name}.py").write_text(replaced("localhost:7233", server.address, source))
+    return {"PYTHONPATH": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.mark.server
+async def test_the_client_says_that_no_worker_answers_and_the_worker_says_that_it_is_up(
+    programs: dict[str, str],
+) -> None:
+    async with terminal(programs, "client") as client:
+        assert await client.until("\n") == "No answer after 10 s. Is worker.py running?\n"
+        async with terminal(programs, "worker") as worker:
+            assert await worker.until("\n") == "The worker is up. Ctrl+C ends it.\n"
+            assert await client.rest() == "You said: Say hello.\n\n"
+    assert await client.exit_code() == 0
