@@ -6,7 +6,7 @@ import uuid
 from temporalio.client import Client
 
 from examples.hooks.workflow import TASK_QUEUE, HooksWorkflow
-from examples.support.programs import ADDRESS, note_missing_worker, run_client
+from examples.support.programs import ADDRESS, CALLS_NO_TOOLS, note_missing_worker, run_client
 
 PROMPT = "How often does the letter r occur in strawberry?"
 
@@ -20,7 +20,7 @@ async def main(prompt: str) -> None:
     )
     print(f"Noted in the workflow: {', '.join(answer.notes)}")
     if all(note.startswith("model ") for note in answer.notes):
-        print("Recorded by the activity: nothing, no tool was called (the small model cannot call any)")
+        print(f"Recorded by the activity: nothing, no tool was called ({CALLS_NO_TOOLS})")
     print(f"Result: {answer.text}")
 
 

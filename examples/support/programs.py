@@ -18,6 +18,11 @@ from temporalio.service import RPCError
 ADDRESS = os.environ.get("TEMPORAL_ADDRESS") or "localhost:7233"
 """Where the Temporal server is."""
 
+CALLS_NO_TOOLS = (
+    "the small model on this machine cannot call any; a worker with STRANDS_TEMPORAL_MODEL=scripted shows it"
+)
+"""Said by a client that has seen no tool call."""
+
 POLL_SECONDS = 70
 """A worker that asked for work within this time is running: each asks at least every minute. The server
 remembers for five minutes who asked."""

@@ -5,7 +5,7 @@ import uuid
 
 from temporalio.client import Client
 
-from examples.support.programs import ADDRESS, note_missing_worker, run_client
+from examples.support.programs import ADDRESS, CALLS_NO_TOOLS, note_missing_worker, run_client
 from examples.tools.workflow import TASK_QUEUE, ToolsWorkflow
 
 PROMPT = "How often does the letter r occur in strawberry, and how much space is free on the disk of /?"
@@ -19,7 +19,7 @@ async def main(prompt: str) -> None:
         ToolsWorkflow.run, prompt, id=f"{TASK_QUEUE}-{uuid.uuid4()}", task_queue=TASK_QUEUE
     )
     calls = ", ".join(f"{name} ({count})" for name, count in answer.calls.items())
-    print(f"Tools called: {calls or 'none (the small model on this machine cannot call any)'}")
+    print(f"Tools called: {calls or f'none ({CALLS_NO_TOOLS})'}")
     print(f"Result: {answer.text}")
 
 

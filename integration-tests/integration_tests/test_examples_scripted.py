@@ -53,6 +53,17 @@ def test_each_readme_with_a_section_is_followed_by_a_test() -> None:
     assert readmes == {path.parent.name for path in ROOT.glob("examples/*/client.py")}
 
 
+def test_the_list_of_the_examples_shows_lines_of_their_readmes() -> None:
+    rows = re.findall(
+        r"^\| `STRANDS_TEMPORAL_MODEL=scripted python -m examples\.(\w+)\.worker` \| `(.+?)`",
+        (ROOT / "examples" / "README.md").read_text(),
+        re.MULTILINE,
+    )
+    assert {example for example, _ in rows} == HERE | ELSEWHERE
+    for example, line in rows:
+        assert line in shown_by_readme(example).client
+
+
 async def test_tracing_shows_one_trace_and_sends_it(variables: dict[str, str]) -> None:
     shown = shown_by_readme("tracing")
     with otlp_receiver() as receiver:
