@@ -16,7 +16,7 @@ export UV_COMPILE_BYTECODE := 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo server test test-all format lint type smoke bench docs docs-serve build sbom urls release-check
+.PHONY: help setup setup-demo demo server test test-all format lint type smoke bench docs docs-serve pictures build sbom urls release-check
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -81,6 +81,10 @@ docs: setup  ## Build the documentation site into .site/, and check all its link
 
 docs-serve: setup  ## Serve the documentation site at localhost:8000 and follow changes, until Ctrl+C
 	@$(RUN) mkdocs serve
+
+pictures: setup  ## Make the pictures of the docs again
+	@$(RUN) python scripts/drawings.py
+	@STRANDS_TEMPORAL_MODEL=local $(RUN) python scripts/record_demo.py
 
 build: $(UV)  ## Build wheels, source distributions and the SBOMs into dist/; one commit gives the same bytes
 	@rm -rf dist
