@@ -70,9 +70,14 @@ def _words(line: str) -> list[str]:
     return list(dropwhile(lambda word: re.match(r"[A-Z_]+=", word), words))
 
 
-def blocks_of(page: Path) -> Iterator[Block]:
-    """Yield the code blocks of a page: between fences, or indented by four spaces below an empty line."""
-    lines = page.read_text().splitlines()
+def blocks_of(page: Path, part: str | None = None) -> Iterator[Block]:
+    """Yield the code blocks of a page: between fences, or indented by four spaces below an empty line.
+
+    Args:
+        page: The page.
+        part: A part of its text, by default all of it. Lines count from its beginning.
+    """
+    lines = (page.read_text() if part is None else part).splitlines()
     at = 0
     while at < len(lines):
         start = at

@@ -54,20 +54,23 @@ class Terminal:
 
 
 @asynccontextmanager
-async def terminal(variables: Mapping[str, str], module: str, *args: str) -> AsyncGenerator[Terminal]:
+async def terminal(
+    variables: Mapping[str, str], module: str, *args: str, folder: Path = ROOT
+) -> AsyncGenerator[Terminal]:
     """Run `python -m module *args` while the block runs. If it still runs at the block's end, press Ctrl+C.
 
     Args:
         variables: Environment variables in addition to this process's own.
         module: The module.
         *args: Its arguments.
+        folder: The current directory of the process.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module, *args),
         stdin=PIPE,
         stdout=PIPE,
         stderr=STDOUT,
-        cwd=ROOT,
+        cwd=folder,
         env={**os.environ, **variables},
     )
     try:

@@ -12,6 +12,7 @@ from conftest import Agents
 from pytest_examples import CodeExample, EvalExample, find_examples
 
 from integration_tests.doc_blocks import PAGES, ROOT
+from integration_tests.pages import files_in, write_files
 from strands_temporal.testing import ScriptedModel, say
 
 PACKAGES = sorted(ROOT.glob("packages/*/README.md"))
@@ -28,10 +29,10 @@ def test_there_are_examples() -> None:
 def test_the_code_of_the_docs_runs(
     example: CodeExample, eval_example: EvalExample, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / "hello.py").write_text(
-        HELLOS[0].source
-    )  # the READMEs' workers import their workflow from there
-    monkeypatch.syspath_prepend(str(tmp_path))
+    # A page's programs import each other: the README's worker gets its workflow from `hello.py` above it.
+    text = example.path.read_text()
+    before = "\n".join(text.split("\n")[: example.start_line])
+    write_files(files_in(before), tmp_path, monkeypatch)
     eval_example.run(example, module_globals={"__name__": "docs"})  # not as `__main__`: that would connect
 
 
@@ -83,6 +84,11 @@ def test_issue_forms_are_whole(form: Path) -> None:
     assert len({field["id"] for field in fields}) == len(fields)
     assert all(field["attributes"]["label"] for field in fields)
     assert any(field.get("validations", {}).get("required") for field in fields)
+
+
+def test_the_guides_sections_lead_to_every_example() -> None:
+    folders = {folder.parent.name for folder in (ROOT / "examples").glob("*/workflow.py")}
+    assert set(re.findall(r"\.\./examples/(\w+)\)", (ROOT / "docs" / "guide.md").read_text())) == folders
 
 
 def test_make_targets_of_the_docs_exist() -> None:
