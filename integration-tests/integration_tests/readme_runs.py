@@ -41,11 +41,7 @@ def shown_by_readme(example: str) -> Shown:
     assert text.count(SECTION) == 1
     section = text.partition(SECTION)[2]
     assert f"`STRANDS_TEMPORAL_MODEL=scripted python -m examples.{example}.worker`" in section
-    blocks = [
-        [line[4:] for line in block.splitlines()]
-        for block in section.split("\n\n")
-        if block.startswith("    ")
-    ]
+    blocks = [block.splitlines() for block in re.findall(r"```text\n(.*?)```", section, re.DOTALL)]
     return Shown(blocks[0], blocks[1] if blocks[1:] else [])
 
 

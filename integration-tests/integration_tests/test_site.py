@@ -29,12 +29,12 @@ def test_links_into_the_repository_lead_to_pages_that_show_it(tmp_path: Path) ->
     docs = tmp_path / "docs"
     shutil.copytree(ROOT / "docs", docs)
     with (docs / "guide.md").open("a") as page:
-        page.write("\n[folder](../examples/demo), [file](../examples/hooks/workflow.py)")
+        page.write("\n[folder](../benchmarks), [file](../examples/hooks/workflow.py)")
         page.write("\n[part](../README.md#packages), ![picture](../benchmarks/results.svg)\n")
     site = built(tmp_path, docs)
     html = (site / "guide.html").read_text()
     for link in (
-        "repository/examples/demo/index.html",
+        "repository/benchmarks/index.html",
         "repository/examples/hooks/workflow.py.html",
         "repository/examples/index.html",  # examples/README.md
         "repository/index.html#packages",
@@ -43,7 +43,7 @@ def test_links_into_the_repository_lead_to_pages_that_show_it(tmp_path: Path) ->
         assert f'"{link}"' in html
         assert (site / link.partition("#")[0]).is_file()
     assert "HooksWorkflow" in (site / "repository/examples/hooks/workflow.py.html").read_text()
-    assert 'href="workflow.py.html"' in (site / "repository/examples/demo/index.html").read_text()
+    assert 'href="rows.py.html"' in (site / "repository/benchmarks/index.html").read_text()
     assert 'href="../models.html"' in (site / "repository/index.html").read_text()  # the README's own link
 
 
