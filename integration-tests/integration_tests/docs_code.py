@@ -3,7 +3,10 @@
 import asyncio
 import importlib
 import re
+import shlex
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import pytest
 from strands_temporal.testing import find_server_binary
 
 ROOT = Path(__file__).parents[2]
+_CONSOLE = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _MODULE = re.compile(r"^`(\w+)\.py`[^\n]*:\n\n```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -55,3 +59,40 @@ async def temporal(address: str, *arguments: str) -> str:
     if process.returncode:
         raise RuntimeError(f"temporal {' '.join(arguments)}: {out.decode()}")
     return out.decode()
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of Temporal's CLI that a page shows, with what it shows of the output."""
+
+    arguments: list[str]
+    output: str
+
+    async def run(self, address: str, names: Mapping[str, str]) -> None:
+        """Run the command, and compare its output with the page's.
+
+        Args:
+            address: Address of the server.
+            names: What stands for names of the page, in the command and in its output.
+        """
+
+        def renamed(text: str) -> str:
+            for name, other in names.items():
+                text = re.sub(rf"\b{name}\b", other, text)
+            return text
+
+        seen = await temporal(address, *map(renamed, self.arguments))
+        assert without_times(seen) == without_times(renamed(self.output))
+
+
+def commands_of(page: str) -> list[Command]:
+    """Return the commands in the console blocks of a page in docs/."""
+    blocks = "".join(_CONSOLE.findall((ROOT / "docs" / page).read_text()))
+    parts = [part.partition("\n") for part in blocks.split("$ temporal ")[1:]]
+    return [Command(shlex.split(command), output) for command, _, output in parts]
+
+
+def without_times(output: str) -> list[str]:
+    """Return the words of an output. How long ago something was, and who and where, count as the same."""
+    output = re.sub(r"\d+ (second|minute)s? ago", "AGO", output)
+    return re.sub(r"temporal-cli:\S+", "CLI", output).split()
