@@ -39,7 +39,7 @@ def module_of(page: str, name: str, folder: Path, monkeypatch: pytest.MonkeyPatc
 
 
 async def temporal(address: str, *arguments: str) -> str:
-    """Run Temporal's command line and return what it writes."""
+    """Run Temporal's command line and return what it writes to its standard output."""
     binary, _ = find_server_binary()
     process = await asyncio.create_subprocess_exec(
         str(binary),
@@ -48,16 +48,16 @@ async def temporal(address: str, *arguments: str) -> str:
         address,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+        stderr=asyncio.subprocess.PIPE,
     )
     try:
-        out, _ = await asyncio.wait_for(process.communicate(), 30)
+        out, errors = await asyncio.wait_for(process.communicate(), 30)
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     if process.returncode:
-        raise RuntimeError(f"temporal {' '.join(arguments)}: {out.decode()}")
+        raise RuntimeError(f"temporal {' '.join(arguments)}: {errors.decode()}")
     return out.decode()
 
 
@@ -82,7 +82,8 @@ class Command:
             return text
 
         seen = await temporal(address, *map(renamed, self.arguments))
-        assert without_times(seen) == without_times(renamed(self.output))
+        shown = renamed(self.output)
+        assert without_times(seen) == without_times(shown), f"the output is\n{seen}\nThe page has\n{shown}"
 
 
 def commands_of(page: str) -> list[Command]:
@@ -95,4 +96,5 @@ def commands_of(page: str) -> list[Command]:
 def without_times(output: str) -> list[str]:
     """Return the words of an output. How long ago something was, and who and where, count as the same."""
     output = re.sub(r"\d+ (second|minute)s? ago", "AGO", output)
-    return re.sub(r"temporal-cli:\S+", "CLI", output).split()
+    output = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "WHEN", output)
+    return re.sub(r"temporal-cli:[\w@.-]+", "CLI", output).split()
