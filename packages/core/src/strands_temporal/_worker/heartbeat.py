@@ -41,5 +41,5 @@ def running(beat: Callable[[float], Coroutine[Any, Any, None]]) -> Generator[Non
 
 async def _beat_forever(seconds: float) -> None:
     while True:
+        await asyncio.sleep(seconds)  # not at once: each one is a request, on Temporal Cloud a billed action
         activity.heartbeat()
-        await asyncio.sleep(seconds)
