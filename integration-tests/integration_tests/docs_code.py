@@ -5,14 +5,15 @@ import importlib
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from strands_temporal.testing import find_server_binary
+from strands_temporal.testing import DevServer, find_server_binary
 
 ROOT = Path(__file__).parents[2]
 _CONSOLE = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -98,3 +99,20 @@ def without_times(output: str) -> list[str]:
     output = re.sub(r"\d+ (second|minute)s? ago", "AGO", output)
     output = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "WHEN", output)
     return re.sub(r"temporal-cli:[\w@.-]+", "CLI", output).split()
+
+
+@asynccontextmanager
+async def own_server(*settings: str, **options: Any) -> AsyncGenerator[DevServer]:
+    """Run a dev server, also where `TEMPORAL_ADDRESS` names one.
+
+    Args:
+        *settings: Dynamic configuration: `name=value`.
+        **options: Further arguments of `DevServer`.
+    """
+    args = [part for value in settings for part in ("--dynamic-config-value", value)]
+    async with AsyncExitStack() as stack:
+        with pytest.MonkeyPatch.context() as changed:
+            changed.delenv("TEMPORAL_ADDRESS", raising=False)
+            extra_args = [*args, *options.pop("extra_args", ())]
+            server = await stack.enter_async_context(DevServer(extra_args=extra_args, **options))
+        yield server

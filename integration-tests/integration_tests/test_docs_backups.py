@@ -14,7 +14,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from integration_tests.docs_code import commands_of
+from integration_tests.docs_code import commands_of, own_server
 from strands_temporal import TemporalAgent
 from strands_temporal.activity import tool_context
 from strands_temporal.testing import (
@@ -64,13 +64,10 @@ async def worker(server: DevServer, queue: str, model: ScriptedModel) -> AsyncGe
         yield environment
 
 
-async def test_a_restored_backup_makes_calls_again_with_their_keys(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("TEMPORAL_ADDRESS", raising=False)  # it needs servers of its own
+async def test_a_restored_backup_makes_calls_again_with_their_keys(tmp_path: Path) -> None:
     database, backup = tmp_path / "temporal.db", tmp_path / "backup.db"
     queue = f"charges-{uuid.uuid4()}"
-    async with DevServer(db_filename=database) as server:
+    async with own_server(db_filename=database) as server:
         model = ScriptedModel(use_tool("charge", {"amount": 5}), say("Done."))
         async with worker(server, queue, model) as env:
             handle = await env.start(ChargeWorkflow.run, "Charge 5")
@@ -82,7 +79,7 @@ async def test_a_restored_backup_makes_calls_again_with_their_keys(
                 source.backup(target)
             may_charge.set()
             assert await asyncio.wait_for(handle.result(), 30) == "Done."
-    async with DevServer(db_filename=backup) as server:
+    async with own_server(db_filename=backup) as server:
         model = ScriptedModel(say("Done again."))
         async with worker(server, queue, model) as env:
             restored = env.client.get_workflow_handle(handle.id)

@@ -17,10 +17,9 @@ from temporalio import activity, workflow
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.common import RetryPolicy
 
-from integration_tests.docs_code import ROOT, module_of
+from integration_tests.docs_code import ROOT, module_of, own_server
 from strands_temporal import TemporalAgent
 from strands_temporal.testing import (
-    DevServer,
     ScriptedCall,
     ScriptedModel,
     agent_environment,
@@ -127,7 +126,7 @@ _NAMES = {
 @pytest.fixture(scope="module")
 async def meter() -> AsyncGenerator[Meter]:
     port = free_port()
-    async with DevServer(extra_args=["--metrics-port", str(port)]) as server:
+    async with own_server(extra_args=["--metrics-port", str(port)]) as server:
         yield Meter(port, server.address)
 
 
@@ -181,6 +180,7 @@ async def test_the_actions_of_a_turn_are_those_of_the_page(meter: Meter) -> None
     async with chat.worker(queue):  # without the conversation
         assert await chat.turn(say("a"), total=3) == {"update": 1, "activity": 1, "query": 1}
         await chat.handle.signal("close")
+        assert await meter.new(1) == {"signal": 1}
         await chat.handle.result()
 
 

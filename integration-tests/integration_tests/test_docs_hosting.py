@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from temporalio.envconfig import ClientConfig
 from temporalio.worker import Worker
 
-from integration_tests.docs_code import commands_of, module_of
+from integration_tests.docs_code import commands_of, module_of, own_server
 from integration_tests.hosted_scenes import HelloWorkflow
 from strands_temporal import StrandsPlugin
 from strands_temporal.testing import DevServer, ScriptedModel, say
@@ -139,8 +139,7 @@ def test_an_api_key_turns_tls_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert (config["namespace"], config["api_key"], bool(config["tls"])) == ("chats.a1b2c", "key", True)
 
 
-async def test_the_search_attribute_of_approvals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TEMPORAL_ADDRESS", raising=False)  # it changes the server
-    async with DevServer() as server:
+async def test_the_search_attribute_of_approvals() -> None:
+    async with own_server() as server:  # it changes the server
         (create,) = commands_of("hosting.md")
         await create.run(server.address, {})

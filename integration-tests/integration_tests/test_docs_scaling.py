@@ -17,7 +17,7 @@ from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 from temporalio.exceptions import TimeoutType
 from temporalio.worker import Worker
 
-from integration_tests.docs_code import ROOT, commands_of, module_of, temporal
+from integration_tests.docs_code import ROOT, commands_of, module_of, own_server, temporal
 from strands_temporal import StrandsPlugin, TemporalAgent
 from strands_temporal.testing import DevServer, ScriptedCall, ScriptedModel, assert_replays, say, use_tool
 
@@ -33,8 +33,7 @@ SETTINGS = (
 @pytest.fixture(scope="module")
 async def fair_server() -> AsyncGenerator[DevServer]:
     """A server with fairness, and with an exact order."""
-    args = [part for value in SETTINGS for part in ("--dynamic-config-value", value)]
-    async with DevServer(extra_args=args) as server:
+    async with own_server(*SETTINGS) as server:
         yield server
 
 
