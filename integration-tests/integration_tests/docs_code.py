@@ -4,7 +4,6 @@ import asyncio
 import importlib
 import re
 import shlex
-import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,29 +12,15 @@ from typing import Any
 
 import pytest
 
+from integration_tests.pages import DOCS, files_in, write_files
 from strands_temporal.testing import DevServer, find_server_binary
 
-ROOT = Path(__file__).parents[2]
 _CONSOLE = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
-_MODULE = re.compile(r"^`(\w+)\.py`[^\n]*:\n\n```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-
-
-def modules_of(page: Path) -> dict[str, str]:
-    """Return the source of each module that the page shows, by the module's name."""
-    return dict(_MODULE.findall(page.read_text()))
-
-
-def write_modules(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the page's modules importable until the test ends."""
-    for name, source in modules_of(page).items():
-        (folder / f"{name}.py").write_text(source)
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.syspath_prepend(str(folder))
 
 
 def module_of(page: str, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Import a module as the page in docs/ shows it."""
-    write_modules(ROOT / "docs" / page, folder, monkeypatch)
+    """Import a module as the page in docs/ shows it, until the test ends."""
+    write_files(files_in((DOCS / page).read_text()), folder, monkeypatch)
     return importlib.import_module(name)
 
 
@@ -89,7 +74,7 @@ class Command:
 
 def commands_of(page: str) -> list[Command]:
     """Return the commands in the console blocks of a page in docs/."""
-    blocks = "".join(_CONSOLE.findall((ROOT / "docs" / page).read_text()))
+    blocks = "".join(_CONSOLE.findall((DOCS / page).read_text()))
     parts = [part.partition("\n") for part in blocks.split("$ temporal ")[1:]]
     return [Command(shlex.split(command), output) for command, _, output in parts]
 

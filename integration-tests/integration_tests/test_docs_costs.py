@@ -17,7 +17,8 @@ from temporalio import activity, workflow
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.common import RetryPolicy
 
-from integration_tests.docs_code import ROOT, module_of, own_server
+from integration_tests.doc_blocks import ROOT
+from integration_tests.docs_code import module_of, own_server
 from strands_temporal import TemporalAgent
 from strands_temporal.testing import (
     ScriptedCall,

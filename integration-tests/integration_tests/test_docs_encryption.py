@@ -22,7 +22,8 @@ from temporalio.common import HeaderCodecBehavior
 from temporalio.converter import DefaultFailureConverter
 from temporalio.worker import Replayer, Worker
 
-from integration_tests.docs_code import ROOT, module_of, temporal
+from integration_tests.doc_blocks import ROOT
+from integration_tests.docs_code import module_of, temporal
 from integration_tests.secret_scenes import WORDS, SecretWorkflow, break_down, look_up, secret, secretive
 from strands_temporal import StrandsPlugin
 from strands_temporal.testing import DevServer

@@ -20,7 +20,8 @@ from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.workflow import NondeterminismError
 
-from integration_tests.docs_code import ROOT, Command, commands_of, module_of, temporal
+from integration_tests.doc_blocks import ROOT
+from integration_tests.docs_code import Command, commands_of, module_of, temporal
 from integration_tests.roll_out_scenes import (
     CHANGES,
     Chat,

@@ -17,7 +17,8 @@ from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 from temporalio.exceptions import TimeoutType
 from temporalio.worker import Worker
 
-from integration_tests.docs_code import ROOT, commands_of, module_of, own_server, temporal
+from integration_tests.doc_blocks import ROOT
+from integration_tests.docs_code import commands_of, module_of, own_server, temporal
 from strands_temporal import StrandsPlugin, TemporalAgent
 from strands_temporal.testing import DevServer, ScriptedCall, ScriptedModel, assert_replays, say, use_tool
 
