@@ -22,7 +22,7 @@ from ._upstream.failure_converter import with_typed_errors
 from ._upstream.install import adapt_strands
 from ._upstream.misplaced import StrandsError
 from ._wire.extras import load_extra
-from ._wire.model_call import MODEL_FACTORY_FAILED
+from ._wire.model_call import DEFAULT_MODEL, MODEL_FACTORY_FAILED
 from ._wire.sizes import WireFormat
 from ._worker.factories import NamedFactories
 from ._worker.hosted_tools import HostedTool, HostedTools
@@ -36,10 +36,6 @@ from ._workflow.interceptor import AgentRunsInterceptor
 
 ModelFactory = Callable[[], Model]
 """Makes a model on the worker, when the model is first used."""
-
-DEFAULT_MODEL = "default"
-"""Name of the only model of a `StrandsPlugin()` without `models`."""
-
 
 _BRING_A_CONVERTER = frozenset({"OpenAIAgentsPlugin"})
 """Names of plugins that set a payload converter on the client, and raise if an earlier plugin has set one."""

@@ -23,6 +23,9 @@ from ._worker.middleware import ModelCallInterceptor, ModelCallMiddleware, Model
 from ._worker.paused_workflows import OPEN_STATUSES, workflow_status_name
 from ._worker.results import check_result
 from ._workflow.activities import execute_activity
+from ._workflow.agent_watch import note_attempt, tool_call_summary
+from ._workflow.current_details import DetailsLine, describe_query, set_details_line
+from ._workflow.log_lines import log_line
 from ._workflow.options import HEARTBEATING_TOOL_DEFAULTS, TOOL_DEFAULTS, merge_options
 from ._workflow.remote_tools import RemoteTool, RemoteTools
 
@@ -33,6 +36,7 @@ __all__ = [
     "TOOL_DEFAULTS",
     "CarryFormat",
     "ComposablePlugin",
+    "DetailsLine",
     "ModelCallInterceptor",
     "ModelCallMiddleware",
     "ModelRequest",
@@ -45,6 +49,7 @@ __all__ = [
     "check_result",
     "check_wire_version",
     "decode",
+    "describe_query",
     "encode",
     "end_waiting",
     "error_leaves",
@@ -52,9 +57,13 @@ __all__ = [
     "from_tool_activity_error",
     "heartbeating",
     "is_cut_short",
+    "log_line",
     "merge_options",
+    "note_attempt",
     "note_mcp_errors",
     "run_local",
+    "set_details_line",
+    "tool_call_summary",
     "utf8_text",
     "workflow_status_name",
 ]

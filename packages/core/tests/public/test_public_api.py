@@ -104,6 +104,7 @@ def test_the_public_names() -> None:
                 "TOOL_DEFAULTS",
                 "CarryFormat",
                 "ComposablePlugin",
+                "DetailsLine",
                 "ModelCallInterceptor",
                 "ModelCallMiddleware",
                 "ModelRequest",
@@ -116,6 +117,7 @@ def test_the_public_names() -> None:
                 "check_result",
                 "check_wire_version",
                 "decode",
+                "describe_query",
                 "encode",
                 "end_waiting",
                 "error_leaves",
@@ -123,9 +125,13 @@ def test_the_public_names() -> None:
                 "from_tool_activity_error",
                 "heartbeating",
                 "is_cut_short",
+                "log_line",
                 "merge_options",
+                "note_attempt",
                 "note_mcp_errors",
                 "run_local",
+                "set_details_line",
+                "tool_call_summary",
                 "utf8_text",
                 "workflow_status_name",
             ],
@@ -204,7 +210,7 @@ def agent_parameters() -> set[str]:
 def test_the_agents_options_are_those_of_strands_and_temporal() -> None:
     declared = set(TemporalAgentOptions.__annotations__)
     expected = agent_parameters() | set(get_type_hints(ActivityConfig)) | MODEL_SETTINGS
-    expected |= {"allow_snapshots", "carry", "snapshots"}
+    expected |= {"allow_snapshots", "carry", "snapshots", "summary_arguments"}
     assert declared - expected == set(), "TemporalAgentOptions declares what neither Strands nor Temporal has"
     assert expected - declared == set(), "add what upstream added to TemporalAgentOptions (agent_options.py)"
 

@@ -139,6 +139,7 @@ FULL_RESULT = ModelResult(
     invocation_state_removed=["secret"],
     output={"name": "Bern"},
     id="b2f1",
+    attempt=2,
 )
 LEAST_CALL = ModelCall(None, Transcript(1, "0123456789abcdef", messages=["hi"]))
 
@@ -210,6 +211,7 @@ async def test_the_layout_on_the_wire(converter: DataConverter) -> None:
     assert await as_json(converter, FULL_RESULT) == snapshot(
         {
             "answer": "01234567",
+            "attempt": 2,
             "events": {
                 "content": [{"text": "hello"}],
                 "latencyMs": 1,

@@ -30,6 +30,7 @@ _SETUP_OPTIONS: ActivityOptions = {
     "retry_policy": RetryPolicy(
         maximum_interval=timedelta(minutes=1), non_retryable_error_types=[_NO_PLUGIN]
     ),
+    "summary": "what the worker offers approvals",
 }
 _NOTIFY_OPTIONS: ActivityOptions = {
     "start_to_close_timeout": timedelta(seconds=30),

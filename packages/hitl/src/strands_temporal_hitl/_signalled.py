@@ -11,6 +11,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from ._ledger import Ledger
+from ._operators import ANSWER_IS_FOR_CLIENTS
 from ._shown import page_of
 from ._types import ANSWER_QUERY, DECIDE_SIGNAL, Answer
 
@@ -57,6 +58,8 @@ class SignalledDecisions:
         for oldest in list(self._refusals)[:-_KEPT]:
             del self._refusals[oldest]
 
-    def _answer(self, request: str) -> Answer:
+    def _answer(self, request: Any = None, *_: Any) -> Answer | str:
+        if not isinstance(request, str):  # a person called it
+            return ANSWER_IS_FOR_CLIENTS
         record = self._ledger.record_of(request)
         return Answer(page_of([record], 0)[0]) if record else self._refusals.get(request, Answer())

@@ -11,6 +11,7 @@ from temporalio import workflow
 
 from ._announcing import Announcer
 from ._ledger import NO_DECISION, Ledger
+from ._operators import OperatorView, timer_summary
 from ._state import Pause
 
 STOPS_THE_WAIT = "strands-temporal-hitl-stops-the-wait"
@@ -24,10 +25,12 @@ class WaitingForPeople:
 
     Args:
         ledger: The questions and their records.
+        operators: What operators see of the questions.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, operators: OperatorView) -> None:
         self._ledger = ledger
+        self._operators = operators
         self._announcer = Announcer()
 
     async def wait(
@@ -46,7 +49,7 @@ class WaitingForPeople:
             announcing = asyncio.create_task(self._announcer.announce(pause, self._ledger.still_open))
             # Not `finally`: a worker that evicts a workflow closes this coroutine outside of the workflow.
             try:
-                await workflow.wait_condition(over, timeout=left)
+                await workflow.wait_condition(over, timeout=left, timeout_summary=timer_summary(pause))
             except asyncio.TimeoutError:
                 self._expire(pause)
             except (asyncio.CancelledError, Exception):
@@ -64,6 +67,7 @@ class WaitingForPeople:
         self._unmark_unless_pending()
 
     def _unmark_unless_pending(self) -> None:
+        self._operators.decided()
         if not self._ledger.pending:
             self._announcer.unmark()
 

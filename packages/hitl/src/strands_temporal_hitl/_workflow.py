@@ -19,6 +19,7 @@ from ._agents import Invoked, interrupt_ids, invoke, paused_result
 from ._carry import ApprovalsCarry, pack, unpack
 from ._checks import check_answers, check_condition, check_deadline
 from ._ledger import Ledger
+from ._operators import RECORDS_TAKE_A_NUMBER, OperatorView
 from ._shown import page_of, shown
 from ._signalled import SignalledDecisions
 from ._state import Pause
@@ -79,12 +80,13 @@ class Approvals:
         self._ledger = Ledger(approved, rejected, carried.state)
         self._answered = DeduplicatedUpdates(carried.answered)
         self._signalled = SignalledDecisions(self._ledger)
-        self._people = WaitingForPeople(self._ledger)
         self._watches = Watches(approved)
         self._not_carried: list[str] = []  # graphs and swarms that wait
         workflow.set_update_handler(DECIDE_UPDATE, self._decide, validator=self._check)
         workflow.set_query_handler(PENDING_QUERY, self._pending_query)
         workflow.set_query_handler(RECORDS_QUERY, self._records_query)
+        self._operators = OperatorView(self._ledger)
+        self._people = WaitingForPeople(self._ledger, self._operators)
 
     @property
     def pending(self) -> list[PendingApproval]:
@@ -163,6 +165,7 @@ class Approvals:
                     self._end(turn, agent)
                     return invoked.result
                 pause = self._ask(agent, invoked, turn)
+                self._operators.asked(pause)
             if isinstance(agent, Agent) and invoked.stopped and workflow.patched(STOPS_THE_WAIT):
                 agent.cancel()  # it was stopped while it asked: the stop counts
             waits_here = [] if isinstance(agent, Agent) else [agent.id]
@@ -269,12 +272,16 @@ class Approvals:
                 return taken
             # A replayed decision was accepted before, perhaps by a release that showed another digest.
             seen = workflow.unsafe.is_replaying()
-            return self._ledger.decide(decision, workflow.now(), info.id if info else None, seen=seen)
+            record = self._ledger.decide(decision, workflow.now(), info.id if info else None, seen=seen)
+            self._operators.decided()
+            return record
 
         return await self._answered.run_once(decide)
 
-    def _pending_query(self) -> list[PendingApproval]:
+    def _pending_query(self, *_: Any) -> list[PendingApproval]:
         return shown(self.pending)
 
-    def _records_query(self, start: int = 0) -> list[ApprovalRecord]:
+    def _records_query(self, start: Any = 0, *_: Any) -> list[ApprovalRecord] | str:
+        if not isinstance(start, int) or start < 0:  # a person called it
+            return RECORDS_TAKE_A_NUMBER
         return page_of(self._ledger.records, start)

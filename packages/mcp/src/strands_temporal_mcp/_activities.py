@@ -40,7 +40,8 @@ def server_activities(session: MCPSession) -> Sequence[Callable[..., Any]]:
     async def call_tool(call: CallTool) -> CalledTool:
         _check_version(call.version)
         with heartbeating():
-            called = CalledTool(await session.call(call.tool, call.tool_use_id, call.arguments))
+            result = await session.call(call.tool, call.tool_use_id, call.arguments)
+            called = CalledTool(result, attempt=activity.info().attempt)
         await check_result(
             f"The result of tool {call.tool!r}", called, MCP_RESULT_TOO_LARGE, "Make it return less"
         )

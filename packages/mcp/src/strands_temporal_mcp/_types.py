@@ -94,7 +94,9 @@ class CalledTool:
     Attributes:
         result: Strands `MCPToolResult`, encoded: content, structured content, metadata, error flag.
         version: Layout of this value.
+        attempt: Temporal's number of the attempt that answered.
     """
 
     result: Any
     version: int = WIRE_VERSION
+    attempt: int = 1

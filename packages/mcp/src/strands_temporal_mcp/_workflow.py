@@ -23,7 +23,9 @@ from strands_temporal.extension import (
     execute_activity,
     from_tool_activity_error,
     merge_options,
+    note_attempt,
     run_local,
+    tool_call_summary,
 )
 from strands_temporal.workflow import AgentCancelledError
 
@@ -55,7 +57,7 @@ class TemporalMCPClient(RemoteTools):
         **options: Activity options for every listing and call: the keys of
             `temporalio.workflow.ActivityConfig` without `activity_id`. By default an activity may take 1
             minute, must heartbeat within 15 seconds, and is tried 3 times. A call's default summary is the
-            name of its tool.
+            server and the tool.
 
     Raises:
         AgentTypeError: If the name or `cache_tools` is of a wrong type, or an option is unknown or of a wrong
@@ -119,6 +121,7 @@ class TemporalMCPClient(RemoteTools):
             ToolListing,
             f"No worker knows the MCP server {self.server!r}. Register its factory in "
             f"MCPPlugin(mcp_clients={{{self.server!r}: factory}}) on the worker.",
+            listed=self.server,
         )
         if listing.tools is None:
             return None
@@ -126,7 +129,12 @@ class TemporalMCPClient(RemoteTools):
         return [MCPTool(self, tool) for tool in listing.tools]
 
     async def call(
-        self, tool: str, tool_use: ToolUse, cancel_signal: threading.Event | None = None
+        self,
+        tool: str,
+        tool_use: ToolUse,
+        cancel_signal: threading.Event | None = None,
+        *,
+        agent: object = None,
     ) -> ToolResult:
         """Call a tool in an activity, and return its result. The tool's own error is a result as well.
 
@@ -134,21 +142,23 @@ class TemporalMCPClient(RemoteTools):
             tool: The tool's name on the server.
             tool_use: The model's request.
             cancel_signal: Cancels the call when it is set.
+            agent: The agent that calls it, for the summary and the log line of the call.
 
         Raises:
             AgentCancelledError: If `cancel_signal` was set before the call had a result.
             Exception: If the call failed outside the tool, after the last attempt.
             asyncio.CancelledError: If the activity was cancelled.
         """
-        options = {"summary": tool_use["name"], **self._options}
+        summary = tool_call_summary(agent, tool_use, group=self.server)
         called: CalledTool = await execute_activity(
             call_tool_activity(self.server),
             [CallTool(tool, tool_use["toolUseId"], encode(tool_use["input"]))],
-            cast("ActivityOptions", options),
+            {"summary": summary, **self._options},
             result_type=CalledTool,
             restore=from_tool_activity_error,
             cancel_signal=cancel_signal,
         )
+        note_attempt(agent, tool_use["toolUseId"], called.attempt)
         return cast("ToolResult", decode(called.result))
 
 
@@ -179,8 +189,9 @@ class MCPTool(RemoteTool):
         model gets the failure in Strands' words, and `AfterToolCallEvent` has the exception.
         """
         try:
-            signal = getattr(invocation_state.get("agent"), "cancel_signal", None)
-            yield ToolResultEvent(await self._client.call(self._name, tool_use, signal))
+            agent = invocation_state.get("agent")
+            signal = getattr(agent, "cancel_signal", None)
+            yield ToolResultEvent(await self._client.call(self._name, tool_use, signal, agent=agent))
         except AgentCancelledError:
             yield ToolResultEvent(_cancelled(tool_use))
         except Exception as error:  # noqa: BLE001  # like Strands' MCP client: the model is told

@@ -45,6 +45,11 @@ def check_not_torn_down() -> None:
         raise asyncio.CancelledError("The workflow is being evicted")
 
 
+def is_torn_down() -> bool:
+    """Tell whether the running code's workflow is being torn down."""
+    return _collector.running or (workflow.in_workflow() and _is_evicted())
+
+
 def _note(phase: str, _info: object) -> None:
     _collector.running = phase == "start"
 

@@ -21,6 +21,9 @@ the same implementation."""
 COUNT_TOKENS_ACTIVITY = "count_model_tokens"
 """Activity type of a token count by the model itself."""
 
+DEFAULT_MODEL = "default"
+"""Name of the model that `StrandsPlugin()` without a mapping offers."""
+
 WIRE_VERSION = 1
 """Version of the layout of `ModelCall` and `ModelResult`. It increases when a field changes its meaning."""
 
@@ -179,6 +182,7 @@ class ModelResult:
         output: The object that the model's own `structured_output` returned, as JSON values.
         id: Random id that the worker draws for an answer that asks for tools; else empty. It distinguishes
             the tool calls of this answer from equal calls of another answer.
+        attempt: Temporal's number of the attempt that answered.
     """
 
     events: list[Any] = field(default_factory=list[Any])
@@ -190,6 +194,7 @@ class ModelResult:
     invocation_state_removed: list[str] = field(default_factory=list[str])
     output: Any = None
     id: str = ""
+    attempt: int = 1
 
     def to_wire(self) -> dict[str, Any]:
         """Return the dict to send to the workflow."""

@@ -86,7 +86,9 @@ class ToolOutcome:
         result: Otherwise the Strands `ToolResult` without its `toolUseId`, encoded.
         state: Changes by the activity. For the agent's state: new values by key, encoded, in "set", and
             removed keys in "delete". For the invocation state: a list of changes in "invocation_state". If a
-            tool called `agent.cancel`: the arguments of that call in "cancel".
+            tool called `agent.cancel`: the arguments of that call in "cancel". If it was not the first attempt:
+            its number in "attempt" (here, because a release that does not know the field takes an answer with
+            another field for a value).
         version: Layout of this value.
     """
 
@@ -99,6 +101,11 @@ class ToolOutcome:
         """Return the dict to send to the workflow."""
         fields = {"text": self.text, "result": self.result, "state": self.state}
         return {_ANSWER_KEY: self.version, **{k: v for k, v in fields.items() if v is not None}}
+
+    @property
+    def attempt(self) -> int:
+        """Temporal's number of the attempt that answered."""
+        return (self.state or {}).get("attempt", 1)
 
     @classmethod
     def from_wire(cls, value: Any) -> "ToolOutcome | None":

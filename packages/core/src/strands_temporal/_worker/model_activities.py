@@ -230,6 +230,7 @@ def _result(
         invocation_state_removed=removed,
         output=None if provider.output is None else encode(dump(provider.output)),
         id=answer_id,
+        attempt=activity.info().attempt,
     )
 
 

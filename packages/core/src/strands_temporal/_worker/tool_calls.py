@@ -120,12 +120,18 @@ class ToolCallsInterceptor(worker.ActivityInboundInterceptor):
                 await complete_context(context, input.headers, self._queries)
                 remember_state(context)
                 value = await self.next.execute_activity(input)
-                return await outcome_of(value, changed_state(context))
+                return await outcome_of(value, _with_attempt(changed_state(context)))
             except Exception as error:
                 failure = tool_failure(error)
                 if failure is None:
                     raise
                 raise failure.with_traceback(error.__traceback__) from error.__cause__
+
+
+def _with_attempt(state: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return an outcome's changes with the number of this attempt, if it is not the first."""
+    attempt = activity.info().attempt
+    return state if attempt == 1 else {**(state or {}), "attempt": attempt}
 
 
 class WorkerToolCall:

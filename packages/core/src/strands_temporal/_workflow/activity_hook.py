@@ -11,6 +11,7 @@ from .._errors import AgentTypeError
 from .._upstream.teardown import check_not_torn_down
 from .activities import check_activity, execute_activity, name_of
 from .options import ActivityOptions, merge_options, tool_defaults
+from .summaries import hook_summary
 
 TEvent = TypeVar("TEvent", bound=BaseHookEvent)
 
@@ -53,7 +54,7 @@ def activity_as_hook(
     async def callback(event: TEvent) -> None:
         check_not_torn_down()  # before we call the user's function
         args = [] if activity_input is None else [activity_input(event)]
-        result = await execute_activity(activity, args, merged, hook=True)
+        result = await execute_activity(activity, args, {"summary": hook_summary(event), **merged}, hook=True)
         applied = None if apply is None else apply(event, result)
         if inspect.isawaitable(applied):
             await applied

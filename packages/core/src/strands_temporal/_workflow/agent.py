@@ -21,7 +21,14 @@ from .._upstream.answers import answers_random, go_back_to
 from .._upstream.callers import called_by_strands
 from .._upstream.private_api import end_waiting
 from .agent_checks import check_conversation_manager, check_plugins, checked_sandbox, tool_provider_hooks
-from .agent_options import TemporalAgentOptions, check_agent_options, snapshots_allowed, split_options
+from .agent_options import (
+    TemporalAgentOptions,
+    check_agent_options,
+    snapshots_allowed,
+    split_options,
+    summary_arguments,
+)
+from .agent_watch import watch
 from .carry import AgentCarry, pack, unpack
 from .failures import construction_error, mark_left_agent
 from .model import TemporalModel, as_durable_model
@@ -52,8 +59,10 @@ class TemporalAgent(Agent):
         model: Name of a model in `StrandsPlugin(models=...)`, a `TemporalModel`, or None for the plugin's
             default.
         **options: Activity options for model calls (see `TemporalModel`), the arguments of
-            `strands.Agent`, and two of ours. `carry`: the value that `carry()` returned in the previous run.
-            `allow_snapshots` (bool): lets you call `take_snapshot()` and `load_snapshot()`.
+            `strands.Agent`, and three of ours. `carry`: the value that `carry()` returned in the previous
+            run. `allow_snapshots` (bool): lets you call `take_snapshot()` and `load_snapshot()`.
+            `summary_arguments` (bool): shows the arguments of tool calls in the Web UI, in the summaries of
+            their activities.
 
     Raises:
         AgentTypeError: If an option is unknown, or `model` is a real model instead of a name or handle.
@@ -77,11 +86,13 @@ class TemporalAgent(Agent):
         agent_options["retry_strategy"] = None
         agent_options.setdefault("callback_handler", _print_unless_replaying(PrintingCallbackHandler()))
         carry = agent_options.pop("carry", None)
+        shows_arguments = summary_arguments(agent_options)
         self._turns_running = 0
         try:
             super().__init__(**agent_options)
             self.hooks.add_callback(AfterInvocationEvent, _end_waiting, order=HookOrder.SDK_FIRST)
             watch_tool_failures(self)
+            watch(self, show_arguments=shows_arguments)
             if carry is not None:
                 unpack(carry, self, keep_system_prompt=agent_options.get("system_prompt") is not None)
         except TemporalError:

@@ -29,7 +29,7 @@ from .model import TemporalModel
 from .options import MODEL_SETTINGS, activity_option_names
 
 _AGENT_PARAMETERS = frozenset(inspect.signature(cast("Any", Agent.__init__)).parameters) - {"self"}
-_OWN_PARAMETERS = frozenset({"allow_snapshots", "carry", "snapshots"})
+_OWN_PARAMETERS = frozenset({"allow_snapshots", "carry", "snapshots", "summary_arguments"})
 
 
 class TemporalAgentOptions(ActivityConfig, total=False):
@@ -39,6 +39,7 @@ class TemporalAgentOptions(ActivityConfig, total=False):
     streaming_batch_interval: timedelta
     carry: AgentCarry | None
     allow_snapshots: bool
+    summary_arguments: bool
     snapshots: Literal["refuse", "allow"]  # deprecated: allow_snapshots
     messages: Messages | None
     tools: list[Any] | None
@@ -101,6 +102,21 @@ def snapshots_allowed(options: dict[str, Any]) -> bool:
     if policy not in ("refuse", "allow"):
         raise AgentValueError(f"TemporalAgent: snapshots={policy!r} is unknown. {expected}")
     return policy == "allow"
+
+
+def summary_arguments(options: dict[str, Any]) -> bool:
+    """Remove the option from `options`, and return whether summaries of tool calls show their arguments.
+
+    Raises:
+        AgentTypeError: If it is not a bool.
+    """
+    shown = options.pop("summary_arguments", False)
+    if not isinstance(shown, bool):
+        raise AgentTypeError(
+            f"TemporalAgent: summary_arguments={shown!r} is not a bool. Give False (the default: a summary "
+            "shows the tool's name) or True (also its arguments)"
+        )
+    return shown
 
 
 def split_options(options: TemporalAgentOptions) -> tuple[Any, dict[str, Any]]:

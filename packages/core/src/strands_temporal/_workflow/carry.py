@@ -5,10 +5,14 @@ from typing import Any
 
 from strands import Agent, Snapshot
 from strands.telemetry.metrics import ToolMetrics
+from temporalio import workflow
 
 from .._errors import AgentTypeError, AgentValueError, CarryTooLargeError
 from .._upstream.private_api import sub_agents_that_remember
+from .._upstream.run_local import run_local
 from .._wire.carry import CARRY_LIMIT, CarryFormat
+from .agent_views import AgentViews, turn_of
+from .usage import WorkflowUsage
 
 CARRY_VERSION = 1
 
@@ -45,7 +49,10 @@ def pack(agent: Agent) -> AgentCarry:
         AgentValueError: If the agent is its own sub-agent.
     """
     try:
-        data = _FORMAT.pack(_carried(agent))
+        content = _carried(agent)
+        if workflow.in_workflow():
+            content["workflow_usage"] = run_local(WorkflowUsage).carried()
+        data = _FORMAT.pack(content)
     except AgentValueError:
         raise
     except (TypeError, ValueError) as error:
@@ -72,7 +79,10 @@ def unpack(carry: object, agent: Agent, *, keep_system_prompt: bool) -> None:
         AgentValueError: If the carry is damaged, was made by a newer release, or holds a question of a
             sub-agent that the agent lacks.
     """
-    _unpack(_FORMAT.unpack(carry), agent, keep_system_prompt=keep_system_prompt)
+    content = _FORMAT.unpack(carry)
+    _unpack(content, agent, keep_system_prompt=keep_system_prompt)
+    if "workflow_usage" in content and workflow.in_workflow():
+        run_local(WorkflowUsage).take_over(content["workflow_usage"])
 
 
 def _carried(agent: Agent, *within: Agent) -> dict[str, Any]:
@@ -102,6 +112,8 @@ def _carried(agent: Agent, *within: Agent) -> dict[str, Any]:
         "metrics": dict(metrics.accumulated_metrics),
         "tools": {name: asdict(tool) for name, tool in metrics.tool_metrics.items()},
     }
+    if workflow.in_workflow():
+        content["turns"] = turn_of(agent, run_local(AgentViews).of(agent))
     agents = {
         name: _carried(sub_agent, *within, agent)
         for name, sub_agent in sub_agents_that_remember(agent).items()
@@ -119,6 +131,10 @@ def _unpack(content: dict[str, Any], agent: Agent, *, keep_system_prompt: bool) 
     metrics.accumulated_usage.update(content["usage"])
     metrics.accumulated_metrics.update(content["metrics"])
     metrics.tool_metrics.update({name: ToolMetrics(**tool) for name, tool in content["tools"].items()})
+    if workflow.in_workflow():
+        view = run_local(AgentViews).of(agent)
+        view.turns_before = content.get("turns", 0)
+        view.waiting = data["interrupt_state"]["activated"]
     sub_agents = sub_agents_that_remember(agent)
     for name, part in content.get("agents", {}).items():
         if name in sub_agents:

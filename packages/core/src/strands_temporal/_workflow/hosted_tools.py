@@ -89,6 +89,7 @@ class TemporalTools(RemoteTools):
             HostedToolListing,
             f"No worker hosts tools for {self!r}. Register them on the worker, in "
             "StrandsPlugin(tools={name: factory}).",
+            listed=", ".join(self.names),
         )
         return [_HostedTool(self, tool) for tool in listing.tools]
 
@@ -130,13 +131,12 @@ class _HostedTool(RemoteTool):
         state = user_invocation_state(repr(handle), context.invocation_state, handle.warned)
         given: Any = use["input"]
         arguments: dict[str, Any] = given if isinstance(given, dict) else {"input": given}
-        options = {"summary": use["name"], **handle.options}
         value = await call_tool_activity(
             INVOKE_TOOL_ACTIVITY,
             context,
             arguments,
             lambda payload: [self._hosted_as, payload],
-            cast("ActivityOptions", options),
+            handle.options,
             state=state,
         )
         return _result(value, context)

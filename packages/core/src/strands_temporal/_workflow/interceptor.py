@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from temporalio import worker, workflow
+from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.exceptions import ApplicationError, FailureError, TemporalError
 
 from .._upstream.callers import raised_by_multi_agent
@@ -12,6 +13,7 @@ from .._upstream.run_local import run_local
 from .._wire.failure_sizes import is_sendable, shortened
 from .._wire.failures import cause_of
 from .._wire.sizes import WireFormat
+from .current_details import METADATA_QUERY, complete_metadata
 from .failures import as_workflow_failure, left_agent, unwrapped
 from .gate import Gate
 from .outbound import Outbound, check_sent, has_agents
@@ -58,6 +60,12 @@ class AgentRunsInterceptor(worker.WorkflowInboundInterceptor):
         except Exception as error:
             _end_run_on(error)
             raise
+
+    async def handle_query(self, input: worker.HandleQueryInput) -> Any:
+        result = await self.next.handle_query(input)
+        if input.query == METADATA_QUERY and isinstance(result, WorkflowMetadata):
+            complete_metadata(result)
+        return result
 
     def _prepare(self) -> None:
         adapt_loop()

@@ -20,8 +20,10 @@ from typing_extensions import Unpack, override
 
 from .._errors import AgentCancelledError, AgentTypeError
 from .._upstream.answers import work_on
+from .._upstream.run_local import run_local
 from .._wire.model_call import (
     COUNT_TOKENS_ACTIVITY,
+    DEFAULT_MODEL,
     HELD_VERSION,
     MODEL_ACTIVITY,
     STREAMING_MODEL_ACTIVITY,
@@ -34,6 +36,7 @@ from .._wire.model_call import (
 from .._wire.transcripts import frame_of
 from .._wire.values import decode, encode
 from .agent_checks import check_async_tools, check_conversation_manager
+from .agent_watch import model_call, model_call_summary, watch_from_call
 from .gate import check_call
 from .invocation_state import user_invocation_state, write_back
 from .model_calls import call_model
@@ -46,8 +49,10 @@ from .model_checks import (
     warn_of_unknown,
 )
 from .model_state import DescribedModel
+from .operator_queries import OperatorQueries
 from .options import MODEL_DEFAULTS, STREAMING_BATCH_INTERVAL, ActivityOptions, merge_options
 from .output_model import object_of, output_schema
+from .summaries import summary_of
 from .tool_failures import watch_tool_failures
 from .transcripts import SentTranscripts
 
@@ -110,6 +115,7 @@ class TemporalModel(DescribedModel):
         self._options = merge_options(f"TemporalModel({name!r})", MODEL_DEFAULTS, options)
         if workflow.in_workflow():
             SentTranscripts.of_this_run()  # marks the run as one with agents
+            run_local(OperatorQueries)
 
     def __repr__(self) -> str:
         return f"TemporalModel({self.name!r})"
@@ -134,7 +140,10 @@ class TemporalModel(DescribedModel):
                     call = self._call(sent.transcript, model_state=None)
                     with self._crossing(call) as wire:
                         count: TokenCount = await call_model(
-                            COUNT_TOKENS_ACTIVITY, [wire], self._options, result_type=TokenCount
+                            COUNT_TOKENS_ACTIVITY,
+                            [wire],
+                            self._with_summary(summary_of(self.name or DEFAULT_MODEL, "count tokens")),
+                            result_type=TokenCount,
                         )
             except Exception as error:  # noqa: BLE001  # as Strands' providers do
                 workflow.logger.warning(
@@ -187,6 +196,8 @@ class TemporalModel(DescribedModel):
             check_conversation_manager("Agent(conversation_manager=...)", agent.conversation_manager)
             check_async_tools("Agent(tools=...)", agent)
             watch_tool_failures(agent)
+            watch_from_call(agent)
+        run_local(OperatorQueries)
         owner = agent if isinstance(agent, Agent) else self
         with SentTranscripts.of_this_run().send(owner, messages, tool_specs or (), frame) as sent:
             call = self._call(
@@ -197,7 +208,7 @@ class TemporalModel(DescribedModel):
                 dynamic_trailing_blocks=trailing,
             )
             try:
-                result = await self._ask(call, cancel_signal)
+                result = await self._ask(call, agent if isinstance(agent, Agent) else None, cancel_signal)
             except AgentCancelledError:
                 return  # Strands treats a stream without a `messageStop` as cancelled
             sent.record_answer(result.answer)
@@ -227,7 +238,7 @@ class TemporalModel(DescribedModel):
         frame = frame_of(system_prompt, None, None, vars(output_schema(output_model)))
         with SentTranscripts.of_this_run().send(self, prompt, (), frame) as sent:
             call = self._call(sent.transcript, model_state=None, own_structured_output=True)
-            result = await self._ask(call, None)
+            result = await self._ask(call, None, None)
             sent.record_answer(result.answer)
         message: Message = {"role": "assistant", "content": []}
         async for event in process_stream(_replayed(result)):
@@ -251,6 +262,10 @@ class TemporalModel(DescribedModel):
             **fields,
         )
 
+    def _with_summary(self, summary: str) -> ActivityOptions:
+        """Return the options of an activity with a summary, unless the user gave one."""
+        return {"summary": summary, **self._options}
+
     @contextlib.contextmanager
     def _crossing(self, call: ModelCall) -> Generator[dict[str, Any]]:
         """Yield the dict that is sent for a call. During the block the worker can query what is too large.
@@ -268,12 +283,14 @@ class TemporalModel(DescribedModel):
                 ).to_wire()
             yield wire
 
-    async def _ask(self, call: ModelCall, cancel_signal: Event | None) -> ModelResult:
+    async def _ask(self, call: ModelCall, agent: Agent | None, cancel_signal: Event | None) -> ModelResult:
         activity = STREAMING_MODEL_ACTIVITY if self.streaming_topic else MODEL_ACTIVITY
-        with self._crossing(call) as wire:
+        options = self._with_summary(model_call_summary(agent, self.name))
+        with self._crossing(call) as wire, model_call(agent, self.name) as view:
             # No result type: a pydantic adapter for it would cost each workflow time and 7 KB.
-            answer = await call_model(activity, [wire], self._options, cancel_signal=cancel_signal)
-        result = ModelResult.from_wire(answer)
+            answer = await call_model(activity, [wire], options, cancel_signal=cancel_signal)
+            result = ModelResult.from_wire(answer)
+            view.answered(result)
         state = self._runs.current
         if result.facts is not None and call.config == (encode(state.overrides) or None):
             state.facts, state.needs_facts = result.facts, False

@@ -30,6 +30,7 @@ from .._upstream.callers import called_by_strands
 from .._upstream.run_local import run_local
 from .activities import execute_activity
 from .options import ActivityOptions
+from .summaries import summary_of
 
 T = TypeVar("T")
 
@@ -76,7 +77,14 @@ class RemoteTools(ToolProvider, HookProvider):
         ...
 
     async def listing(
-        self, activity: str, argument: Any, options: ActivityOptions, result_type: type[T], unknown: str
+        self,
+        activity: str,
+        argument: Any,
+        options: ActivityOptions,
+        result_type: type[T],
+        unknown: str,
+        *,
+        listed: str = "tools",
     ) -> T:
         """Return the list of tools that a worker's activity returns.
 
@@ -86,13 +94,15 @@ class RemoteTools(ToolProvider, HookProvider):
             options: Activity options.
             result_type: Type of the listing.
             unknown: Error message, in whole sentences, if the worker does not have the activity.
+            listed: What is listed, for the activity's summary.
 
         Raises:
             AgentValueError: If the worker does not have the activity.
             ApplicationError: If the activity failed.
         """
         try:
-            return await execute_activity(activity, [argument], options, result_type=result_type)
+            with_summary: ActivityOptions = {"summary": summary_of("list", listed), **options}
+            return await execute_activity(activity, [argument], with_summary, result_type=result_type)
         except ActivityNotRegisteredError as error:
             raise AgentValueError(f"{unknown} {error.message}") from error
 

@@ -7,8 +7,10 @@ from typing import Any
 from strands import ToolContext
 from strands.interrupt import InterruptException
 
+from .._wire.tool_call import ToolOutcome
 from .._wire.tool_failures import from_tool_failure
 from .activities import execute_activity
+from .agent_watch import note_attempt, tool_call_summary
 from .held_context import ContextPayload, held_context
 from .idempotency import idempotency_key, tool_header
 from .options import ActivityOptions
@@ -43,11 +45,12 @@ async def call_tool_activity(
         InterruptException: If an interrupt has no answer yet.
         Exception: The exception that `from_tool_failure` makes of the activity's failure.
     """
+    options = {"summary": tool_call_summary(context.agent, context.tool_use), **options}
     header = tool_header(idempotency_key(context, given), context, activity_type)
     with _crossing(context, state, complete) as (payload, headers):
         while True:
             try:
-                return await execute_activity(
+                value = await execute_activity(
                     activity_type,
                     arguments(payload),
                     options,
@@ -58,6 +61,11 @@ async def call_tool_activity(
                 )
             except InterruptException as error:  # noqa: PERF203  # a try for each question
                 payload["answers"] = resolve_interrupt(context, error, payload["answers"])
+            else:
+                outcome = ToolOutcome.from_wire(value)
+                if outcome is not None:
+                    note_attempt(context.agent, context.tool_use["toolUseId"], outcome.attempt)
+                return value
 
 
 def _crossing(

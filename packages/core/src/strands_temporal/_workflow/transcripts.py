@@ -30,8 +30,15 @@ from .._wire.transcripts import (
     json_equal,
 )
 from .._wire.values import json_size
+from .current_details import describe_query
 from .gate import INLINE_BYTES
 from .transcript_pages import Pages
+
+FOR_WORKERS = (
+    "For workers: a worker asks with it for the conversation of a model call in progress. To read the "
+    "conversation, use the query `conversation`"
+)
+"""Description of the query, and the answer to a person who calls it."""
 
 NO_FRAME = digest_of_frame({})
 
@@ -96,6 +103,7 @@ class SentTranscripts:
         handler = workflow.get_query_handler(TRANSCRIPT_QUERY)
         if handler is None:
             workflow.set_query_handler(TRANSCRIPT_QUERY, transcripts.page)
+            describe_query(TRANSCRIPT_QUERY, FOR_WORKERS)
         elif handler != transcripts.page:
             raise AgentValueError(
                 f"The workflow has a query handler {TRANSCRIPT_QUERY!r}: {handler!r}. Agents need that name; "
@@ -148,8 +156,21 @@ class SentTranscripts:
         finally:
             del self._under_way[key]
 
-    def page(self, agent: int, call: int, number: int, news: bool, page_bytes: int = PAGE_BYTES) -> str:
-        """Answer the query: return a page of a call's conversation, or "" if the call is not in progress."""
+    def page(
+        self,
+        agent: Any = None,
+        call: Any = None,
+        number: Any = None,
+        news: Any = None,
+        page_bytes: Any = PAGE_BYTES,
+        *_: Any,
+    ) -> str:
+        """Answer the query: return a page of a call's conversation, or "" if the call is not in progress.
+
+        A worker gives integers. A person who calls the query by hand gets a sentence.
+        """
+        if not all(isinstance(each, int) for each in (agent, call, number, news, page_bytes)):
+            return FOR_WORKERS
         pages = self._under_way.get((agent, call))
         return "" if pages is None else pages.page(number, news, page_bytes)
 

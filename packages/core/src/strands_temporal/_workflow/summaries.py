@@ -1,0 +1,57 @@
+"""The summaries of agents' activities: the short texts that the Web UI shows beside them.
+
+A summary costs about 35 bytes of history besides its text, so it is short. The SDK encodes it with the data
+converter and the codec. It is no part of what a replay compares.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+from strands.hooks import BaseHookEvent
+
+from .._wire.values import utf8_text
+
+_SEPARATOR = " · "
+_LONGEST_NAME = 64  # characters; as long as a tool's name may be
+_LONGEST_ARGUMENTS = 160  # characters
+
+
+def summary_of(*parts: str | None) -> str:
+    """Return a summary of the parts that are given, each of them shortened."""
+    return _SEPARATOR.join(shortened(part, _LONGEST_NAME) for part in parts if part)
+
+
+def tool_summary(name: str, arguments: object = None, *, group: str | None = None) -> str:
+    """Return the summary of a tool call's activity.
+
+    Args:
+        name: The tool.
+        arguments: Its arguments, if they are to be shown.
+        group: What the tool belongs to, for example an MCP server.
+    """
+    summary = summary_of(group, name)
+    if arguments is None:
+        return summary
+    return f"{summary} {brief_json(arguments, _LONGEST_ARGUMENTS)}"
+
+
+def hook_summary(event: BaseHookEvent) -> str:
+    """Return the summary of a hook's activity: the event, and the tool that it is about, if any."""
+    use: Any = getattr(event, "tool_use", None)
+    tool: Any = cast("Mapping[str, Any]", use).get("name") if isinstance(use, Mapping) else None
+    return summary_of(type(event).__name__, tool)
+
+
+def brief_json(value: object, longest: int) -> str:
+    """Return a value as JSON on one line, at most `longest` characters of it."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError):  # keys that JSON cannot represent, or a value that contains itself
+        text = repr(value)
+    return shortened(text, longest)
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return `text`, or its beginning with an ellipsis, at most `longest` characters. UTF-8 can encode it."""
+    return utf8_text(text if len(text) <= longest else f"{text[: longest - 1]}…", "replace")
