@@ -6,11 +6,13 @@ import uuid
 
 import pytest
 from temporalio import activity, workflow
+from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from strands_temporal import TemporalAgent
 from strands_temporal._worker import queue_watch
+from strands_temporal._workflow.current_details import METADATA_QUERY
 from strands_temporal.testing import ScriptedModel, agent_environment, say, use_tool
 from strands_temporal.workflow import activity_as_tool
 
@@ -54,8 +56,13 @@ async def test_a_queue_without_a_worker_is_named_and_the_run_goes_on_when_one_co
     ) as env:
         handle = await env.start(Elsewhere.run, queue)
         said = await until_it_warns(caplog)
+        details = (await handle.query(METADATA_QUERY, result_type=WorkflowMetadata)).current_details
+        assert f"**no worker polls the task queue '{queue}'**: weigh waits for one [ST203:" in details
         async with Worker(env.client, task_queue=queue, activities=[weigh]):
             assert await handle.result() == "done\n"
+        assert (
+            "ST203" not in (await handle.query(METADATA_QUERY, result_type=WorkflowMetadata)).current_details
+        )
         await env.assert_replays(handle)
     assert said == (
         f"task_queue=<{queue}>, activity=<weigh>, workflow_id=<{handle.id}> | no worker polls this task "

@@ -86,9 +86,9 @@ class ToolOutcome:
         result: Otherwise the Strands `ToolResult` without its `toolUseId`, encoded.
         state: Changes by the activity. For the agent's state: new values by key, encoded, in "set", and
             removed keys in "delete". For the invocation state: a list of changes in "invocation_state". If a
-            tool called `agent.cancel`: the arguments of that call in "cancel". If it was not the first attempt:
-            its number in "attempt" (here, because a release that does not know the field takes an answer with
-            another field for a value).
+            tool called `agent.cancel`: the arguments of that call in "cancel". If it was not the first
+            attempt: its number in "attempt" (here, because a release that does not know the field takes an
+            answer with another field for a value).
         version: Layout of this value.
     """
 

@@ -35,6 +35,7 @@ class QueueWatch:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: set[WaitingActivity] = set()
+        self._warned: set[WaitingActivity] = set()
         self._looking: set[asyncio.Task[None]] = set()  # keeps the tasks from being collected
 
     def use_loop(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -50,6 +51,11 @@ class QueueWatch:
     def end(self, activity: WaitingActivity) -> None:
         """Stop watching an activity, if it is watched. Callable from any thread."""
         self._waiting.discard(activity)
+        self._warned.discard(activity)
+
+    def has_warned(self, activity: WaitingActivity) -> bool:
+        """Tell whether nobody polled the task queue of an activity that still waits, at the last look."""
+        return activity in self._warned
 
     def _look_later(self, client: Client, activity: WaitingActivity, seconds: float) -> None:
         def look() -> None:
@@ -73,6 +79,7 @@ class QueueWatch:
                 "task_queue=<%s>, activity=<%s>, workflow_id=<%s> | no worker polls this task queue, and the "
                 "activity waits for one. Start a worker there, or correct task_queue="
             )
+            self._warned.add(activity)
             logger.warning(coded("ST203", text), activity.task_queue, activity.name, activity.workflow_id)
             self._look_later(client, activity, AGAIN_AFTER)
 
@@ -96,6 +103,10 @@ class ClientsWatch:
     def end(self, activity: WaitingActivity) -> None:
         """See `QueueWatch.end`."""
         self._queues.end(activity)
+
+    def has_warned(self, activity: WaitingActivity) -> bool:
+        """See `QueueWatch.has_warned`."""
+        return self._queues.has_warned(activity)
 
 
 async def is_polled(client: Client, task_queue: str) -> bool:

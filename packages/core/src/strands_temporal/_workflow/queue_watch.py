@@ -8,9 +8,11 @@ from typing import Protocol
 
 from temporalio import workflow
 
+from .._errors import coded
 from .._upstream.run_local import run_local
 from .._upstream.teardown import check_not_torn_down
 from .._wire.waiting_activity import WaitingActivity
+from .current_details import set_details_line
 from .options import ActivityOptions
 
 
@@ -23,17 +25,36 @@ class Watch(Protocol):
     def end(self, activity: WaitingActivity) -> None:
         """Stop watching it."""
 
+    def has_warned(self, activity: WaitingActivity) -> bool:
+        """Tell whether no worker polled its task queue at the last look."""
+        ...
+
 
 class _Watched:
     """Numbers the watched activities of a run, from 1.
 
     Attributes:
         watch: The worker's watch; None in a Replayer.
+        waiting: The activities that wait now.
     """
 
     def __init__(self) -> None:
         self.watch: Watch | None = None
         self.next = count(1)
+        self.waiting: dict[WaitingActivity, None] = {}
+
+    def details(self) -> str | None:
+        """Return the activities that wait for a worker in vain, for the workflow's current details."""
+        watch = self.watch
+        lines = [
+            coded(
+                "ST203",
+                f"**no worker polls the task queue {activity.task_queue!r}**: {activity.name} waits for one",
+            )
+            for activity in self.waiting
+            if watch is not None and watch.has_warned(activity)
+        ]
+        return "\n\n".join(lines) or None
 
 
 def use_watch(watch: Watch | None) -> None:
@@ -52,6 +73,8 @@ def watched(name: str, options: ActivityOptions) -> Generator[None]:
         yield
         return
     activity = WaitingActivity(name, queue, info.workflow_id, info.run_id, next(run.next))
+    run.waiting[activity] = None
+    set_details_line("task queues", run.details)
     if not workflow.unsafe.is_replaying():
         run.watch.begin(activity)
     try:
@@ -59,4 +82,5 @@ def watched(name: str, options: ActivityOptions) -> Generator[None]:
     finally:
         with contextlib.suppress(GeneratorExit, asyncio.CancelledError):
             check_not_torn_down()
+            del run.waiting[activity]
             run.watch.end(activity)
