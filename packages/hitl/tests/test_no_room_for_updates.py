@@ -167,7 +167,7 @@ async def test_workers_of_an_older_release_leave_the_servers_reason(
     full: Filled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with full() as chat:
-        monkeypatch.setattr("strands_temporal_hitl._client.ANSWER_QUERY", "unknown to it")
+        monkeypatch.setattr("strands_temporal_hitl._sending.ANSWER_QUERY", "unknown to it")
         with pytest.raises(ApprovalsUnreachableError, match="in-flight updates"):
             await chat.approver.approve(chat.handle.id, chat.pending, by=BY)
         monkeypatch.undo()
