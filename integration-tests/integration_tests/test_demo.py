@@ -13,6 +13,7 @@ from strands_temporal.testing import DevServer
 pytestmark = DEMO_MARKS
 
 
+@pytest.mark.slow  # `make test` runs `make demo`, which checks what it shows
 async def test_the_demo_shows_what_it_promises_and_leaves_nothing_behind() -> None:
     async with running_demo(keyboard="none") as demo:
         seen = await demo.read()
@@ -37,6 +38,7 @@ async def test_the_demo_shows_what_it_promises_and_leaves_nothing_behind() -> No
     assert "make demo CHAT=1" in seen
 
 
+@pytest.mark.slow
 async def test_a_person_types_in_a_terminal() -> None:
     async with running_demo(keyboard="terminal", CHAT="1", TERM="xterm") as demo:
         seen = await demo.read("you ▸ ")

@@ -63,6 +63,7 @@ def provider() -> Generator[Provider]:
         provider.go_on.set()
 
 
+@pytest.mark.slow
 async def test_a_model_that_calls_tools_gets_a_tool_turn() -> None:
     async with running_demo(keyboard="none", STRANDS_TEMPORAL_MODEL="scripted") as demo:
         seen = await demo.read()
@@ -70,7 +71,9 @@ async def test_a_model_that_calls_tools_gets_a_tool_turn() -> None:
         await demo.assert_nothing_left()
     assert "a chat with a scripted model" in seen
     assert "a scripted model, which is not a real one" in " ".join(seen.split())
-    shown = re.findall(r"^    (.+)$", DEMO_README.read_text(), re.MULTILINE)
+    [shown] = [
+        block.splitlines() for block in re.findall(r"```text\n(.*?)```", DEMO_README.read_text(), re.DOTALL)
+    ]
     assert len(shown) == 5
     for line in shown:
         assert _alike(line) in _alike(" ".join(seen.split()))
@@ -80,8 +83,11 @@ def _alike(text: str) -> str:
     return re.sub(r"pid \d+|[\d-]+T\d\d:\d\d", "…", text)
 
 
+@pytest.mark.slow
 async def test_an_answer_is_seen_while_it_arrives_and_starts_again_after_a_kill(provider: Provider) -> None:
-    async with running_demo(keyboard="terminal", CHAT="1", TERM="xterm", **provider.variables) as demo:
+    async with running_demo(
+        keyboard="terminal", CHAT="1", TERM="xterm", HEARTBEAT_TIMEOUT="2", **provider.variables
+    ) as demo:
         await demo.read("you ▸ ")
         demo.type("A poem, please.\n")
         await demo.read(r"agent ▸ Roses are")  # the model waits in the middle of the answer
@@ -103,8 +109,9 @@ async def test_an_answer_is_seen_while_it_arrives_and_starts_again_after_a_kill(
     assert len(re.findall(r"(?m)^agent ▸ Three, and it is late there\.  \d+\.\d s$", seen)) == 1
 
 
+@pytest.mark.slow
 async def test_ctrl_c_in_the_middle_of_an_answer_that_starts_again(provider: Provider) -> None:
-    async with running_demo(keyboard="pipe", CHAT="1", **provider.variables) as demo:
+    async with running_demo(keyboard="pipe", CHAT="1", HEARTBEAT_TIMEOUT="2", **provider.variables) as demo:
         await demo.read("you ▸ ")
         demo.type("/kill A poem, please.\n")
         await demo.read(r"(?s)SIGKILL: worker-1.*starts again.*agent ▸ Roses are")

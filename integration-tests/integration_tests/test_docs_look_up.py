@@ -94,6 +94,7 @@ def test_the_options_of_the_page_are_those_of_the_signature(name: str) -> None:
         for own in ("streaming_topic", "streaming_batch_interval"):
             expected[own] = in_words(settings[own].default)
         expected |= {"carry": "`None`", "allow_snapshots": "`False`", "snapshots": '`"refuse"`'}
+        expected["summary_arguments"] = "`False`"
     said = {codes(row[0])[0]: row[1] for row in rows(OPTIONS[name]) if len(row) == 3}
     assert said == expected
 

@@ -65,15 +65,16 @@ async def test_what_a_worker_does_not_keep_it_asks_for(runs: Runs, name: str, ca
 # --- Workers that come and go
 
 
-async def test_thirty_parallel_calls_without_the_workflow_cache_all_ask(
-    runs: Runs, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("agents", [10, pytest.param(30, marks=pytest.mark.slow)])
+async def test_parallel_calls_without_the_workflow_cache_all_ask(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch, agents: int
 ) -> None:
     # Longer than one query takes on a busy machine, so a time-out means that the query was lost.
     monkeypatch.setattr(f"{ASKING}.RPC_TIMEOUT", timedelta(seconds=30))
-    plan = Plan("parallel", [f"pad={LARGE} a", "b"], agents=30)
+    plan = Plan("parallel", [f"pad={LARGE} a", "b"], agents=agents)
     async with runs.worker(max_cached_workflows=0) as watch:
         await runs.check(await runs.start(plan), plan)
-    assert len({asked.agent for asked in watch.asked}) == 30
+    assert len({asked.agent for asked in watch.asked}) == agents
     assert not watch.failed
     print(watch)  # noqa: T201
 
