@@ -132,6 +132,7 @@ class StrandsPlugin(ComposablePlugin):
         self._models.clear()
         self._tools.clear()
         self._transcripts.clear()
+        self._queues.clear()
 
 
 def _brings_a_converter_later(plugin: StrandsPlugin, plugins: Sequence[Plugin]) -> bool:

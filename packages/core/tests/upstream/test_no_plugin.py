@@ -10,7 +10,7 @@ from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from strands_temporal import MissingPluginError, StrandsPlugin, TemporalAgent
 from strands_temporal._upstream.no_plugin import explain_missing_plugin
@@ -69,6 +69,34 @@ async def test_another_fault_of_a_file_stays_what_it_is(
     with pytest.raises(RuntimeError) as failure:
         Worker(client, task_queue="none", workflows=[faulty])
     assert "Cannot access random.random" in str(failure.value.__cause__)
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("passed", ["by hand", "all modules", "another package"])
+async def test_a_file_that_loads_without_the_plugin_loads(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passed: str
+) -> None:
+    imports = "from strands_temporal import TemporalAgent"
+    restrictions = SandboxRestrictions.default
+    if passed == "by hand":
+        imports = (
+            f"from temporalio import workflow\nwith workflow.unsafe.imports_passed_through():\n    {imports}"
+        )
+    elif passed == "all modules":
+        restrictions = restrictions.with_passthrough_all_modules()
+    else:
+        imports = "import strands_temporal_shop"
+        (tmp_path / "strands_temporal_shop.py").write_text("")
+    name = f"loads_{passed.replace(' ', '_')}"
+    (tmp_path / f"{name}.py").write_text(FILE.format(imports=imports))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    hello = importlib.import_module(name).Hello
+    Worker(
+        client,
+        task_queue=name,
+        workflows=[hello],
+        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+    )
 
 
 def test_the_runner_is_changed_once() -> None:

@@ -11,6 +11,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from strands_temporal import TemporalAgent
+from strands_temporal._wire.waiting_activity import WaitingActivity
 from strands_temporal._worker import queue_watch
 from strands_temporal._workflow.current_details import METADATA_QUERY
 from strands_temporal.testing import ScriptedModel, agent_environment, say, use_tool
@@ -65,8 +66,8 @@ async def test_a_queue_without_a_worker_is_named_and_the_run_goes_on_when_one_co
         )
         await env.assert_replays(handle)
     assert said == (
-        f"task_queue=<{queue}>, activity=<weigh>, workflow_id=<{handle.id}> | no worker polls this task "
-        "queue, and the activity waits for one. Start a worker there, or correct task_queue= "
+        f"task_queue=<{queue}>, activity=<weigh>, workflow_id=<{handle.id}>, waiting=<1> | no worker polls "
+        "this task queue, and activities wait for one. Start a worker there, or correct task_queue= "
         "[ST203: docs/messages.md#st203]"
     )
 
@@ -102,3 +103,34 @@ async def test_a_queue_with_a_worker_is_not_named(
     ):
         assert await env.run(Elsewhere.run, queue) == "done\n"
     assert not [record for record in caplog.records if record.name == queue_watch.__name__]
+
+
+async def test_a_hundred_activities_on_one_queue_make_one_warning_which_ends_with_the_worker(
+    client: Client, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue_watch, "NO_WORKER_AFTER", 0.1)
+    looks: list[str] = []
+
+    async def look(client: Client, task_queue: str) -> bool:
+        looks.append(task_queue)
+        return False
+
+    async def runs(client: Client, activity: WaitingActivity) -> bool:
+        return True
+
+    monkeypatch.setattr(queue_watch, "is_polled", look)
+    monkeypatch.setattr(queue_watch, "_runs", runs)
+    watch = queue_watch.QueueWatch()
+    watch.use_loop(asyncio.get_running_loop())
+    waiting = [WaitingActivity("weigh", "scales", f"w{number}", "r", 1) for number in range(100)]
+    for activity_ in waiting:
+        watch.begin(client, activity_)
+        watch.begin(client, activity_)
+    assert "waiting=<100>" in await until_it_warns(caplog)
+    assert watch.has_warned(waiting[0])
+    assert looks == ["scales"]
+    watch.clear()
+    seen = len(looks)
+    await asyncio.sleep(0.3)  # three looks, were it still watching
+    assert len(looks) == seen
+    assert len([record for record in caplog.records if record.name == queue_watch.__name__]) == 1

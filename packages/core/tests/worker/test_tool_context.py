@@ -25,5 +25,5 @@ def test_a_context_that_did_not_cross_has_the_call_and_names_what_it_lacks() -> 
     assert (context.tool_use["name"], context.idempotency_key, context.attempt) == ("pay", "k", 2)
     assert not hasattr(context, "state")
     assert getattr(context, "invocation_state", None) is None
-    with pytest.raises(RuntimeError, match=r"knows .answers.\. Give the activity a parameter"):
+    with pytest.raises(RuntimeError, match=r"that has .answers.\. Give the activity a parameter"):
         context.interrupt("approval")

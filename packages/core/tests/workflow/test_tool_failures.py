@@ -52,12 +52,35 @@ async def connects() -> str:
 
 
 @tool
+def asks_instead() -> str:
+    """Hide the sandbox's error."""
+    try:
+        with open(HERE) as file:  # noqa: PTH123
+            return file.read()
+    except Exception:  # noqa: BLE001  # as tools do
+        raise ValueError("Unknown account. Ask the customer for the number") from None
+
+
+@tool
+def adds_its_own() -> str:
+    """Raise another error from the sandbox's."""
+    try:
+        time.sleep(1)
+    except Exception as error:
+        raise LookupError("no account 42") from error
+    return ""
+
+
+@tool
 def is_wrong() -> str:
     """Raise an ordinary error."""
     raise NotImplementedError("not yet")
 
 
-TOOLS = {tool.tool_name: tool for tool in (opens_a_file, sleeps, reads_a_page, connects, is_wrong)}
+TOOLS = {
+    tool.tool_name: tool
+    for tool in (opens_a_file, sleeps, reads_a_page, connects, is_wrong, asks_instead, adds_its_own)
+}
 
 
 @workflow.defn
@@ -81,7 +104,7 @@ async def result_of(agents: Agents, name: str, *, plain: bool) -> str:
         block["toolResult"] for block in model.calls[-1].messages[-1]["content"] if "toolResult" in block
     ]
     assert result["status"] == "error"
-    return str(result["content"][0].get("text"))
+    return "\n".join(str(block.get("text")) for block in result["content"])
 
 
 @pytest.mark.parametrize("plain", [False, True], ids=["TemporalAgent", "Agent"])
@@ -111,6 +134,30 @@ async def test_a_tool_with_input_and_output_is_told_where_to_run(
 
 async def test_another_error_of_a_tool_stays_strands_own(agents: Agents) -> None:
     assert await result_of(agents, "is_wrong", plain=False) == "Error: NotImplementedError - not yet"
+
+
+async def test_what_a_tool_says_itself_stays(agents: Agents) -> None:
+    said = "Unknown account. Ask the customer for the number"
+    assert await result_of(agents, "asks_instead", plain=False) == f"Error: {said}"
+    both = await result_of(agents, "adds_its_own", plain=False)
+    assert both.startswith("Error: LookupError - no account 42\nError: time.sleep is not possible inside a")
+
+
+class NotFoundError(Exception):
+    """As users name theirs."""
+
+
+@activity.defn(name="weather")
+async def weather_of_nowhere(city: str) -> str:
+    raise NotFoundError(f"{city} is not registered")
+
+
+async def test_a_users_own_not_found_error_is_the_tools_result(agents: Agents) -> None:
+    model = ScriptedModel(use_tool("weather", {"city": "Rome"}), say("done"))
+    async with agents(
+        workflows=[ActivityToolWorkflow], activities=[weather_of_nowhere], models={"m": lambda: model}
+    ) as env:
+        assert await env.run(ActivityToolWorkflow.run, False, False) == "done\n"
 
 
 @activity.defn

@@ -9,6 +9,7 @@ import pytest
 from conftest import Agents
 from strands import Agent
 from temporalio import workflow
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
@@ -60,7 +61,6 @@ def models(answer: str = "Hello") -> dict[str, Any]:
     [
         ("returned", "`await agent.invoke_async(...)`"),
         ("as text", "`await agent.invoke_async(...)`"),
-        ("used", "`await agent.invoke_async(...)`"),
         ("plain", "`await agent.invoke_async(...)`"),
         ("stream", "`async for event in agent.stream_async(...)`"),
     ],
@@ -73,6 +73,19 @@ async def test_a_call_without_await_ends_the_run(agents: Agents, kind: str, writ
     assert isinstance(cause, ApplicationError)
     assert cause.type == "AgentTypeError"
     assert f"Write {written} [ST107: docs/messages.md#st107]" in cause.message
+
+
+async def test_a_call_that_is_used_without_await_fails_the_task_until_a_deploy_mends_it(
+    agents: Agents,
+) -> None:
+    async with agents(workflows=[Unawaited], models=models()) as env:
+        handle = await env.start(Unawaited.run, "used")
+        async for event in handle.fetch_history_events(wait_new_event=True):
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+                failure = event.workflow_task_failed_event_attributes.failure.message
+                assert "used invoke_async(...) without awaiting it" in failure
+                break
+        await handle.terminate()
 
 
 async def test_in_an_update_it_ends_the_update_only(agents: Agents) -> None:

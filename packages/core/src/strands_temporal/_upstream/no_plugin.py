@@ -6,9 +6,7 @@ of ours runs on such a Worker, so this changes temporalio's runner (1.35: workfl
 """
 
 import functools
-import sys
 import traceback
-import types
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +14,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from .._errors import MissingPluginError
 
-_OURS = "strands_temporal"
-"""Start of the names of this package and its siblings."""
+_NEED_THE_PLUGIN = ("strands", "strands_temporal")
+"""Packages that a plugin of ours lets through the sandbox. Each sibling imports both."""
 
 _EXPLAINS = "__strands_temporal_explains__"
 
@@ -32,36 +30,21 @@ def explain_missing_plugin() -> None:
 def _explaining(prepare: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(prepare)
     def prepare_workflow(self: SandboxedWorkflowRunner, defn: Any) -> None:
-        if _OURS in self.restrictions.passthrough_modules:
-            prepare(self, defn)
-            return
-        missing = MissingPluginError(f"Workflow {defn.name!r} ({defn.cls.__module__})")
-        if _uses_us(sys.modules.get(defn.cls.__module__)):
-            raise missing
         try:
             prepare(self, defn)
         except Exception as error:
-            if not _was_importing_us(error):
+            if "strands_temporal" in self.restrictions.passthrough_modules or not _was_importing_us(error):
                 raise
-            raise missing from None
+            raise MissingPluginError(f"Workflow {defn.name!r} ({defn.cls.__module__})") from None
 
     setattr(prepare_workflow, _EXPLAINS, True)
     return prepare_workflow
-
-
-def _uses_us(module: types.ModuleType | None) -> bool:
-    """Tell whether a module has imported a name of ours, or one of our modules."""
-    for value in vars(module).values() if module else ():
-        home = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
-        if isinstance(home, str) and home.startswith(_OURS):
-            return True
-    return False
 
 
 def _was_importing_us(error: BaseException) -> bool:
     """Tell whether the sandbox was importing Strands or this package when `error` was raised."""
     return any(
         frame.f_code.co_name == "<module>"
-        and str(frame.f_globals.get("__name__")).partition(".")[0] in ("strands", _OURS)
+        and str(frame.f_globals.get("__name__")).partition(".")[0] in _NEED_THE_PLUGIN
         for frame, _ in traceback.walk_tb(error.__traceback__)
     )

@@ -4,8 +4,11 @@ Core imports no sibling. A user may register only `StrandsPlugin` and still writ
 `streaming_topic=`. Core then loads the sibling's plugin by the entry point that the sibling declares.
 """
 
+import dis
 import functools
 import importlib
+import sys
+import types
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NoReturn
 
@@ -66,6 +69,11 @@ def _entry_point(extra: str) -> EntryPoint | None:
     return next(iter(entry_points(group=GROUP, name=extra)), None)
 
 
+def _is_import(frame: types.FrameType) -> bool:
+    """Tell whether the statement that a frame executes is `from ... import`."""
+    return dis.opname[frame.f_code.co_code[frame.f_lasti]] == "IMPORT_FROM"
+
+
 def refuse_name(module: str, name: str) -> NoReturn:
     """Say where a name lives that a public module does not have.
 
@@ -74,10 +82,12 @@ def refuse_name(module: str, name: str) -> NoReturn:
         name: The name that was asked for.
 
     Raises:
-        ImportError: If another module has it.
-        MissingExtraError: If the package of an extra has it.
-        AttributeError: If it is unknown.
+        ImportError: In `from ... import`, if another module has it.
+        MissingExtraError: In `from ... import`, if the package of an extra has it.
+        AttributeError: Otherwise. `hasattr` is False.
     """
+    if not _is_import(sys._getframe(2)):  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
     for extra, names in NAMES.items():
         if name in names:
             package = f"strands_temporal_{extra}"
@@ -89,7 +99,7 @@ def refuse_name(module: str, name: str) -> NoReturn:
                 )
             )
     known: set[str] = set()
-    for other in _MODULES if name[:1].isalpha() else ():
+    for other in _MODULES:
         public = importlib.import_module(other).__all__
         if name in public and other != module:
             raise ImportError(coded("ST103", f"{name} is in {other}: from {other} import {name}"))

@@ -5,7 +5,11 @@ workflow, on the worker that runs it, so it adds nothing to history.
 """
 
 import asyncio
+import contextlib
 import logging
+import threading
+import time
+from datetime import datetime, timedelta, timezone
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -19,69 +23,100 @@ from .._wire.waiting_activity import WaitingActivity
 logger = logging.getLogger(__name__)
 
 NO_WORKER_AFTER = 30.0
-"""Seconds that an activity waits before the watch looks whether a worker polls its queue."""
+"""Seconds that an activity waits before the watch looks whether a worker polls its queue; also between two
+looks."""
 
 AGAIN_AFTER = 300.0
-"""Seconds between two warnings of one activity."""
+"""Seconds between two warnings about one queue."""
+
+POLLED_WITHIN = timedelta(minutes=2)
+"""A worker polls at least once a minute while it has room. The server remembers pollers for minutes."""
+
+_CHECKED = 20  # workflows per queue and look, to drop the activities of those that have ended
 
 
 class QueueWatch:
     """Watches the activities that the workflows of a plugin's workers have scheduled on other task queues.
 
-    The watch of an activity ends when the activity has ended, when a worker polls its task queue, or when its
-    workflow has ended. It survives an eviction of the workflow.
+    It looks every half a minute while such activities wait, once for each queue. The watch of an activity
+    ends with the activity, with its workflow, and with the plugin's last worker. It survives an eviction of
+    the workflow.
     """
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: set[WaitingActivity] = set()
-        self._warned: set[WaitingActivity] = set()
-        self._looking: set[asyncio.Task[None]] = set()  # keeps the tasks from being collected
+        self._waiting: dict[WaitingActivity, tuple[Client, float]] = {}
+        self._warned: dict[str, float] = {}  # when each queue was last warned of
+        self._sweep: asyncio.Task[None] | None = None
+        self._lock = threading.Lock()
 
     def use_loop(self, loop: asyncio.AbstractEventLoop) -> None:
         """Watch on this event loop: that of the running worker."""
         self._loop = loop
 
     def begin(self, client: Client, activity: WaitingActivity) -> None:
-        """Watch an activity. Callable from any thread."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._waiting.add(activity)
-            self._loop.call_soon_threadsafe(self._look_later, client, activity, NO_WORKER_AFTER)
+        """Watch an activity, unless it is watched. Callable from any thread. Raises nothing."""
+        with self._lock:
+            if activity in self._waiting:
+                return
+            self._waiting[activity] = client, time.monotonic()
+        with contextlib.suppress(RuntimeError):  # the loop has just been closed
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._start)
 
     def end(self, activity: WaitingActivity) -> None:
         """Stop watching an activity, if it is watched. Callable from any thread."""
-        self._waiting.discard(activity)
-        self._warned.discard(activity)
+        with self._lock:
+            self._waiting.pop(activity, None)
 
     def has_warned(self, activity: WaitingActivity) -> bool:
-        """Tell whether nobody polled the task queue of an activity that still waits, at the last look."""
-        return activity in self._warned
+        """Tell whether nobody polled the task queue of a waiting activity at the last look."""
+        return activity.task_queue in self._warned
 
-    def _look_later(self, client: Client, activity: WaitingActivity, seconds: float) -> None:
-        def look() -> None:
-            if activity in self._waiting:
-                task = asyncio.get_running_loop().create_task(self._look(client, activity))
-                self._looking.add(task)
-                task.add_done_callback(self._looking.discard)
+    def clear(self) -> None:
+        """Stop watching: the last worker has ended."""
+        with self._lock:
+            self._waiting.clear()
+        self._warned.clear()
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
 
-        asyncio.get_running_loop().call_later(seconds, look)
+    def _start(self) -> None:
+        if self._sweep is None or self._sweep.done():
+            self._sweep = asyncio.get_running_loop().create_task(self._look_on())
 
-    async def _look(self, client: Client, activity: WaitingActivity) -> None:
-        try:
-            wanted = await _runs(client, activity) and not await is_polled(client, activity.task_queue)
-        except RPCError as error:
-            logger.debug("task_queue=<%s>, error=<%s> | cannot be described", activity.task_queue, error)
-            wanted = False
-        if not wanted:
-            self.end(activity)
-        elif activity in self._waiting:
+    async def _look_on(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(NO_WORKER_AFTER)
+            with self._lock:
+                waiting = dict(self._waiting)
+            queues: dict[str, list[WaitingActivity]] = {}
+            for activity, (_, since) in waiting.items():
+                if time.monotonic() - since >= NO_WORKER_AFTER:
+                    queues.setdefault(activity.task_queue, []).append(activity)
+            for task_queue, activities in queues.items():
+                try:
+                    await self._look(waiting[activities[0]][0], task_queue, activities)
+                except RPCError as error:  # noqa: PERF203  # a try for each queue
+                    logger.debug("task_queue=<%s>, error=<%s> | cannot be described", task_queue, error)
+
+    async def _look(self, client: Client, task_queue: str, activities: list[WaitingActivity]) -> None:
+        if await is_polled(client, task_queue):
+            self._warned.pop(task_queue, None)
+            return
+        for activity in activities[:_CHECKED]:
+            if not await _runs(client, activity):
+                self.end(activity)
+        activities = [activity for activity in activities if activity in self._waiting]
+        if activities and time.monotonic() - self._warned.get(task_queue, -AGAIN_AFTER) >= AGAIN_AFTER:
+            self._warned[task_queue] = time.monotonic()
             text = (
-                "task_queue=<%s>, activity=<%s>, workflow_id=<%s> | no worker polls this task queue, and the "
-                "activity waits for one. Start a worker there, or correct task_queue="
+                "task_queue=<%s>, activity=<%s>, workflow_id=<%s>, waiting=<%d> | no worker polls this task "
+                "queue, and activities wait for one. Start a worker there, or correct task_queue="
             )
-            self._warned.add(activity)
-            logger.warning(coded("ST203", text), activity.task_queue, activity.name, activity.workflow_id)
-            self._look_later(client, activity, AGAIN_AFTER)
+            first = activities[0]
+            logger.warning(coded("ST203", text), task_queue, first.name, first.workflow_id, len(activities))
 
 
 class ClientsWatch:
@@ -110,7 +145,7 @@ class ClientsWatch:
 
 
 async def is_polled(client: Client, task_queue: str) -> bool:
-    """Tell whether a worker polls a task queue for activities, or did so in the last minutes."""
+    """Tell whether a worker polls a task queue for activities, or did so in the last two minutes."""
     described = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
             namespace=client.namespace,
@@ -118,7 +153,8 @@ async def is_polled(client: Client, task_queue: str) -> bool:
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
         )
     )
-    return len(described.pollers) > 0
+    since = datetime.now(timezone.utc) - POLLED_WITHIN
+    return any(poller.last_access_time.ToDatetime(timezone.utc) >= since for poller in described.pollers)
 
 
 async def _runs(client: Client, activity: WaitingActivity) -> bool:

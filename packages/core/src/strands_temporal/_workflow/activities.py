@@ -33,9 +33,12 @@ _OF_THE_PLUGIN = frozenset(
 )
 """Activities that `StrandsPlugin` brings."""
 
-_UNREGISTERED_TYPES = ("NotFoundError", "ActivityNotRegisteredError")
-"""Failure types for an activity that a worker does not have, from Temporal's SDKs (1.35:
-worker/_activity.py:543; Go's has the second)."""
+UNREGISTERED_TYPES = ("NotFoundError", "ActivityNotRegisteredError")
+"""Failure types for an activity that a worker does not have: Temporal's SDKs for Python (1.35:
+worker/_activity.py:543) and TypeScript send the first, the one for Go the second."""
+
+UNREGISTERED_PATCH = "strands-temporal-unregistered-ends"
+"""Patch id. In histories without it, such a failure was handled as any other failure of the activity."""
 
 
 def check_in_workflow(activity: str) -> None:
@@ -118,7 +121,8 @@ async def execute_activity(
             raise
         if isinstance(error.cause, CancelledError):
             raise asyncio.CancelledError from error
-        if unregistered := _unregistered(name, error.cause, options):
+        unregistered = _unregistered(name, error.cause, options)
+        if unregistered and workflow.patched(UNREGISTERED_PATCH):
             raise unregistered from error
         raise restore(error)  # noqa: B904  # `restore` sets the cause itself
 
@@ -127,10 +131,10 @@ def _unregistered(
     name: str, cause: BaseException | None, options: ActivityOptions
 ) -> ActivityNotRegisteredError | None:
     """Return the error for an activity that the worker which got its task does not have, else None."""
-    if not isinstance(cause, ApplicationError) or cause.type not in _UNREGISTERED_TYPES:
+    if not isinstance(cause, ApplicationError) or cause.type not in UNREGISTERED_TYPES:
         return None
-    if "not registered" not in cause.message:
-        return None
+    if not cause.message.startswith((f"Activity function {name} ", f"unable to find activityType={name}")):
+        return None  # a user's own exception with that class name
     queue = options.get("task_queue") or workflow.info().task_queue
     remedy = (
         "Add plugins=[StrandsPlugin(...)] to that worker or to its client"

@@ -16,6 +16,7 @@ from strands.models import Model
 from strands.sandbox import ExecutionResult, FileInfo, StreamChunk
 from strands.tools import ToolProvider
 from strands.types.tools import AgentTool
+from temporalio import workflow
 from typing_extensions import override
 
 from .._errors import AgentTypeError, AgentValueError, coded
@@ -26,6 +27,9 @@ _VENDED = "strands.vended_tools"
 _VENDED_WITH_IO = frozenset({"a2a_client", "http_request", "mcp_router", "web_fetch"})
 _VENDED_WITH_SANDBOX = frozenset({"file_editor", "python_repl", "shell"})
 """Packages in `strands.vended_tools` with tools that access a network or, through a sandbox, a machine."""
+
+ACTIVITY_AS_TOOL_PATCH = "strands-temporal-activity-in-tools"
+"""Patch id. In histories without it, Strands left an activity in `tools=` out, with a line in its log."""
 
 _HOST_IT = (
     "Host it on the worker: StrandsPlugin(tools={{{name!r}: lambda: the_tool}}), and give the agent "
@@ -142,7 +146,8 @@ def _check_tool(item: object, sandbox: Sandbox | None) -> None:
             "find another file. Import the module, and pass it or its tools"
         )
     function = cast("Any", item)
-    if not isinstance(item, AgentTool) and (activity := activity_name(function)):
+    activity = None if isinstance(item, AgentTool) else activity_name(function)
+    if activity and (not workflow.in_workflow() or workflow.patched(ACTIVITY_AS_TOOL_PATCH)):
         name = getattr(function, "__name__", activity)
         raise AgentTypeError(
             coded(

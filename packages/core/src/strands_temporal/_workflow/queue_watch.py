@@ -15,6 +15,8 @@ from .._wire.waiting_activity import WaitingActivity
 from .current_details import set_details_line
 from .options import ActivityOptions
 
+_SHOWN = 10  # activities in the current details
+
 
 class Watch(Protocol):
     """The worker's `QueueWatch`, with the worker's client."""
@@ -51,9 +53,9 @@ class _Watched:
                 "ST203",
                 f"**no worker polls the task queue {activity.task_queue!r}**: {activity.name} waits for one",
             )
-            for activity in self.waiting
+            for activity in list(self.waiting)
             if watch is not None and watch.has_warned(activity)
-        ]
+        ][:_SHOWN]
         return "\n\n".join(lines) or None
 
 
@@ -75,8 +77,7 @@ def watched(name: str, options: ActivityOptions) -> Generator[None]:
     activity = WaitingActivity(name, queue, info.workflow_id, info.run_id, next(run.next))
     run.waiting[activity] = None
     set_details_line("task queues", run.details)
-    if not workflow.unsafe.is_replaying():
-        run.watch.begin(activity)
+    run.watch.begin(activity)  # in a replay too: its worker may be new
     try:
         yield
     finally:

@@ -23,12 +23,13 @@ from strands.hooks import (
 from strands.tools import ToolProvider
 from strands.types.tools import AgentTool, ToolGenerator, ToolSpec, ToolUse
 from temporalio import workflow
+from temporalio.exceptions import ApplicationError
 from typing_extensions import override
 
-from .._errors import ActivityNotRegisteredError, AgentValueError
+from .._errors import AgentValueError
 from .._upstream.callers import called_by_strands
 from .._upstream.run_local import run_local
-from .activities import execute_activity
+from .activities import UNREGISTERED_TYPES, execute_activity
 from .options import ActivityOptions
 from .summaries import summary_of
 
@@ -103,7 +104,9 @@ class RemoteTools(ToolProvider, HookProvider):
         try:
             with_summary: ActivityOptions = {"summary": summary_of("list", listed), **options}
             return await execute_activity(activity, [argument], with_summary, result_type=result_type)
-        except ActivityNotRegisteredError as error:
+        except ApplicationError as error:
+            if error.type not in UNREGISTERED_TYPES:
+                raise
             raise AgentValueError(f"{unknown} {error.message}") from error
 
     def __iter__(self) -> Iterator[AgentTool]:

@@ -9,9 +9,6 @@ from temporalio.worker.workflow_sandbox import RestrictedWorkflowAccessError
 
 from .._errors import ActivityNotRegisteredError, coded
 
-UNREGISTERED_ENDS_PATCH = "strands-temporal-unregistered-ends"
-"""Patch id. In histories without it, the model got the failure of an activity that the worker lacks."""
-
 _NOT_THE_USERS = ("/temporalio/", "/strands/", "/strands_temporal/", "/asyncio/")
 """In the names of files between a tool's line and the sandbox's error."""
 
@@ -41,16 +38,18 @@ def _after_tool_call(event: AfterToolCallEvent) -> None:
     if error is None:
         return
     if isinstance(error, ActivityNotRegisteredError):
-        if workflow.patched(UNREGISTERED_ENDS_PATCH):
-            raise error
-        return
+        raise error
     what = _input_output(error)
     if what is None:
         return
     name = event.tool_use["name"]
-    event.result["content"] = [
-        {"text": "Error: " + coded("ST201", _NO_INPUT_OUTPUT.format(what=what, tool=name))}
-    ]
+    remedy = "Error: " + coded("ST201", _NO_INPUT_OUTPUT.format(what=what, tool=name))
+    own = (
+        []
+        if isinstance(error, RestrictedWorkflowAccessError | NotImplementedError)
+        else event.result["content"]
+    )
+    event.result["content"] = [*own, {"text": remedy}]  # the tool's own error may tell the model more
     workflow.logger.warning(
         "tool=<%s>, access=<%s>, at=<%s> | the tool does I/O inside the workflow; use activity_as_tool, or "
         "StrandsPlugin(tools=...) with TemporalTools [ST201: docs/messages.md#st201]",
@@ -68,7 +67,9 @@ def _input_output(error: BaseException) -> str | None:
             return link.qualified_name.removeprefix("__builtins__.").removesuffix(".__call__")
         if isinstance(link, NotImplementedError) and (name := _refused_by_the_loop(link)):
             return f"asyncio's {name}"
-        link = link and (link.__cause__ or link.__context__)
+        if link is None:
+            return None
+        link = link.__cause__ if link.__suppress_context__ else link.__context__
     return None
 
 

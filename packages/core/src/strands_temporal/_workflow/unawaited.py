@@ -31,30 +31,33 @@ def check_awaited(result: object, what: str) -> None:
     if call is None and isinstance(result, str) and (shown := _SHOWN.fullmatch(result)):
         call = shown[1] if shown[1] in _CALLS else None
     if call is not None:
-        raise _error(what, call)
+        raise AgentTypeError(_text(what, call))
 
 
-def unawaited_error(error: BaseException) -> AgentTypeError | None:
-    """Return the error for an `AttributeError` or `TypeError` about such a call, else None."""
+def unawaited_error(error: BaseException) -> RuntimeError | None:
+    """Return the error for an `AttributeError` about such a call, else None.
+
+    It fails the workflow task, as the `AttributeError` does: a deploy can mend it.
+    """
     if isinstance(error, AttributeError) and (call := _call_of(error.obj)):
-        return _error("The workflow", call)
+        return RuntimeError(_text("The workflow", call))
     return None
 
 
 def _call_of(value: Any) -> str | None:
     """Return the name of the call if `value` is a coroutine of Strands or of this package."""
     if inspect.iscoroutine(value):
-        code, name = value.cr_code, value.__name__
+        frame, name = value.cr_frame, value.__name__
     elif inspect.isasyncgen(value):
-        code, name = value.ag_code, value.__name__
+        frame, name = value.ag_frame, value.__name__
     else:
         return None
-    folders = {f"/{package}/" for package in _PACKAGES}
-    return name if any(folder in code.co_filename.replace("\\", "/") for folder in folders) else None
+    package = "" if frame is None else str(frame.f_globals.get("__name__")).partition(".")[0]
+    return name if package in _PACKAGES else None
 
 
-def _error(what: str, call: str) -> AgentTypeError:
+def _text(what: str, call: str) -> str:
     how = "async for event in" if call == "stream_async" else "await"
     owner = "approvals" if call == "run" else "agent"
     text = f"{what} used {call}(...) without awaiting it. Write `{how} {owner}.{call}(...)`"
-    return AgentTypeError(coded("ST107", text))
+    return coded("ST107", text)
