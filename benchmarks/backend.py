@@ -1,4 +1,7 @@
-"""A stand-in for a model and its tools, on the worker. The agents and the floor use the same one."""
+"""A stand-in for a model and its tools, on the worker.
+
+The agents and the floor (the plain workflow of `subjects/floor.py`) use the same one.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator

@@ -11,7 +11,7 @@ PROMPT_BYTES = 500
 
 @dataclass(frozen=True)
 class Load:
-    """A conversation to measure, the same for the agents and the floor.
+    """A conversation to measure, the same for the agents and for the plain workflow (`subjects/floor.py`).
 
     Attributes:
         turns: User messages, one after the other.
@@ -36,12 +36,12 @@ class Load:
 
 
 def text(key: str, size: int) -> str:
-    """Return `size` bytes that only this `key` gives: no subject may gain from equal texts."""
+    """Return a text of `size` bytes. Each key gives another text: no subject may gain from equal texts."""
     return shake_128(key.encode()).hexdigest((size + 1) // 2)[:size]
 
 
 def prompt(turn: int) -> str:
-    """Return the user's message of a turn, which begins with its number."""
+    """Return the user's message of a turn. It begins with the turn's number."""
     return f"turn {turn} {text(f'prompt {turn}', PROMPT_BYTES)}"
 
 

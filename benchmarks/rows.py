@@ -1,4 +1,8 @@
-"""The rows of the table: each has its measure, its subjects and its limit."""
+"""The rows of the table: each has its measure, its subjects and its limit.
+
+The subject `ours` is strands-temporal. The subject `floor` is a plain workflow without an agent
+(`subjects/floor.py`), whose figures the ratios refer to.
+"""
 
 import asyncio
 import statistics
@@ -10,7 +14,7 @@ from benchmarks.lab import Lab
 from benchmarks.load import Load
 
 LATE = 20
-"""How many activations before a turn the median is taken of."""
+"""Number of activations before a turn that the median is taken of."""
 
 STEP = 10
 """Turns between two points of the plot."""
@@ -21,12 +25,12 @@ class Row:
     """One measure of all subjects.
 
     Attributes:
-        key: What `--only` calls it.
+        key: Name of the measure for `--only`.
         measure: What is measured.
         unit: Unit of the figures.
-        limit: Upper limit for ours: a multiple of the floor, or a figure in `unit` if `absolute`. With None,
-            ours only has to complete.
-        absolute: Whether `limit` is a figure in `unit`, not a multiple of the floor.
+        limit: Upper limit for `ours`: a multiple of the figure of `floor`, or a figure in `unit` if
+            `absolute`. With None, `ours` only has to complete.
+        absolute: Whether `limit` is a figure in `unit`, not a multiple of the figure of `floor`.
         figures: Figure of each subject, or a text that says why there is none.
         series: Figures of each subject over a conversation, for the plot.
     """
@@ -40,13 +44,13 @@ class Row:
     series: "dict[str, list[float]]" = field(default_factory=dict)
 
     def ratio(self, subject: str) -> float | None:
-        """Return a subject's figure as a multiple of the floor's."""
+        """Return a subject's figure as a multiple of the figure of `floor`."""
         figure, floor = self.figures.get(subject), self.figures.get("floor")
         return figure / floor if isinstance(figure, float) and isinstance(floor, float) and floor else None
 
     @property
     def reached(self) -> bool | None:
-        """Tell whether ours is within the limit; None if it was not measured."""
+        """Tell whether `ours` is within the limit or, without one, completes; None if not measured."""
         figure = self.figures.get("ours") if self.absolute or self.limit is None else self.ratio("ours")
         if self.limit is None or not isinstance(figure, float):
             return None if figure is None else isinstance(figure, float)
@@ -232,8 +236,8 @@ ROWS: "dict[str, Callable[[Lab], Awaitable[Rows]]]" = {
 def _long(lab: Lab, subject: str, window: bool, calls: int) -> Load:
     """Return the load of a long conversation.
 
-    The floor sends only new messages, so a window makes no difference to it. It gets the same load for both
-    values of `window`, and runs that conversation only once.
+    The workflow of `floor` sends only new messages, so a window makes no difference to it. It gets the same
+    load for both values of `window`, and runs that conversation only once.
     """
     return Load(turns=lab.sizes.turns, window=window or subject == "floor", calls=calls)
 

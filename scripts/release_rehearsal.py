@@ -39,7 +39,7 @@ def rehearse() -> None:
         with local_index(index) as address:
             for package in packages:
                 publish(package, dist, index, address)
-            # uv looks for a package in the first index that has it, and here for everything else on PyPI.
+            # uv takes each package from the first index that has it: from this one, and all others from PyPI.
             source = ("--index", f"{address}/simple/")
             source += tuple(f"--refresh-package={package.name}" for package in packages)
             for extra, modules in smoke.EXTRAS.items():
@@ -59,7 +59,7 @@ def compare(one: Path, other: Path) -> None:
     """Check that two folders hold the same files with the same bytes.
 
     Raises:
-        SystemExit: They differ. Says in what.
+        SystemExit: The folders differ. The message lists the files that differ.
     """
     files = {file.relative_to(root) for root in (one, other) for file in root.rglob("*") if file.is_file()}
     names = sorted(map(str, files))
@@ -73,10 +73,10 @@ def compare(one: Path, other: Path) -> None:
 
 
 def check_metadata(dist: Path) -> None:
-    """Validate the metadata of each wheel, with what PyPI validates it with.
+    """Validate the metadata of each wheel with `packaging.metadata`, as PyPI does.
 
     Raises:
-        SystemExit: One is not valid. Says why.
+        SystemExit: The metadata of a wheel is not valid. The message says why.
     """
     for wheel in dist.glob("*.whl"):
         archive = zipfile.ZipFile(wheel)
@@ -92,7 +92,7 @@ def check_sboms(folder: Path) -> None:
     """Validate each bill of materials with the schema of CycloneDX 1.5.
 
     Raises:
-        SystemExit: One is not valid. Says why.
+        SystemExit: A bill of materials is not valid. The message says why.
     """
     for file in sorted(folder.iterdir()):
         if error := JsonStrictValidator(SchemaVersion.V1_5).validate_str(file.read_text()):
@@ -104,7 +104,7 @@ def publish(package: Package, dist: Path, index: Path, address: str) -> None:
     """Upload one package to the index at `address`, and check that the index has it.
 
     Raises:
-        SystemExit: The index has something else.
+        SystemExit: The index does not have the wheel and the source distribution as they were uploaded.
     """
     print(f"==> Uploading {package.name} to a local index", flush=True)
     files = [file.name for file in sorted(dist.glob(f"{package.module}-{package.version}*"))]
@@ -126,10 +126,10 @@ def publish(package: Package, dist: Path, index: Path, address: str) -> None:
 
 
 def check_floors(package: Package, work: Path, source: tuple[str, ...]) -> None:
-    """Install a package with the lowest versions of what it requires itself, and use it.
+    """Install a package with the lowest versions of its own requirements, and use it.
 
     Raises:
-        SystemExit: That does not work. What uv or Python says of it is printed before.
+        SystemExit: The package does not work with these versions. uv or Python has printed the error.
     """
     arguments = (*source, "--resolution", "lowest-direct", package.name, *package.project["dependencies"])
     modules = [] if package.is_core else [package.module]
@@ -147,10 +147,10 @@ def local_index(folder: Path) -> Generator[str]:
     """Serve a package index on a free port of 127.0.0.1; yield its address.
 
     Args:
-        folder: Where it keeps what is uploaded. Made here.
+        folder: Folder in which the index keeps the uploaded files. This function creates it.
 
     Raises:
-        SystemExit: It does not start.
+        SystemExit: The index does not start.
     """
     folder.mkdir()
     command = [sys.executable, "-m", "scripts.local_index", str(folder)]

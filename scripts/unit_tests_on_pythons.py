@@ -11,10 +11,10 @@ PROBE = "import sys; print(sys.version_info.major, sys.version_info.minor, sys.v
 
 
 def main() -> None:
-    """Find the interpreters and run the unit tests on the others.
+    """Find the interpreters, and run the unit tests on each of them except the one that runs this script.
 
     Raises:
-        SystemExit: The tests failed on one of them. The others still ran.
+        SystemExit: The tests failed on at least one interpreter. They ran on all of them.
     """
     found = interpreters(os.environ.get("UV", "uv"))
     print(f"==> Pythons found: {', '.join(map(named, sorted(found)))}", flush=True)

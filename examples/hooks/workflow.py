@@ -30,7 +30,7 @@ def letter_counter(word: str, letter: str) -> int:
 
 @dataclass
 class ToolCall:
-    """What we record of a call. The event itself holds its agent, so it cannot be sent to an activity."""
+    """The record of a tool call. The event itself holds its agent, so it cannot be sent to an activity."""
 
     name: str
     input: dict[str, Any]
@@ -39,7 +39,7 @@ class ToolCall:
 
 @activity.defn
 async def record_tool_call(call: ToolCall) -> None:
-    """Record the call where it is kept. In this example that is the worker's terminal."""
+    """Record a tool call. This example prints it to the worker's terminal."""
     print(f"record: {call.name} {json.dumps(call.input)}: {call.status}", flush=True)
 
 

@@ -116,7 +116,7 @@ async def test_a_workflow_task_that_is_tried_again_exports_nothing_twice(
 
 
 async def test_calls_count_once_whatever_is_evicted(receiver: Receiver, agents: Agents) -> None:
-    """Four agents inside a tool. The cache has room for one, and the worker ends."""
+    """Four agents wait in a tool call. The cache has room for one, and the worker ends."""
     called, go_on = asyncio.Semaphore(0), asyncio.Event()
 
     @activity.defn(name="fetch_sky")

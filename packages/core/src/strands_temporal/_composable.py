@@ -63,7 +63,7 @@ class ComposablePlugin(SimplePlugin):
     Args:
         name: The plugin's name, unique: "strands_temporal.StrandsPlugin".
         activities: Activity functions that the worker runs for this plugin. Alternatively a function that
-            takes the activities that the worker has so far, and returns all that the worker shall run.
+            takes the worker's activities so far, and returns all activities that the worker runs.
         configuration: The values that distinguish plugins of this class, keyed by the name of the constructor
             argument that set the value. A second plugin with equal values shares the activities of the first.
             With None, a second plugin that brings the same activities is refused.
@@ -72,7 +72,7 @@ class ComposablePlugin(SimplePlugin):
             attributes differ.
         passthrough_modules: Modules that workflow code sees unsandboxed, beside Strands and this package.
         workflow_failure_exception_types: Exceptions that fail a workflow instead of its task.
-        data_converter: Takes the data converter that the user set, or None, and returns the one to use.
+        data_converter: Takes the user's data converter, or None, and returns the data converter to use.
     """
 
     def __init__(
@@ -192,10 +192,10 @@ class ComposablePlugin(SimplePlugin):
             yield results
 
     def _add_activities(self, existing: Activities | None) -> Activities:
-        """Return the worker's activities plus ours. Plugins with equal configurations share one set.
+        """Return the worker's activities and this plugin's. Plugins with equal configurations share one set.
 
         Raises:
-            ValueError: If the worker already has another activity with one of our names, and that activity
+            ValueError: If the worker already has another activity with one of these names, and that activity
                 does not come from a plugin with an equal configuration.
         """
         present = list(existing or ())
@@ -245,7 +245,7 @@ def _plugin_of(function: Callable[..., Any]) -> ComposablePlugin | None:
 
 
 def _shown(given: object) -> str:
-    """Return an argument as text for a message: a mapping as its names, any other value as its repr."""
+    """Return an argument as text for a message: the sorted keys of a mapping, the repr of any other value."""
     return repr(sorted(cast("Mapping[str, object]", given)) if isinstance(given, Mapping) else given)
 
 

@@ -58,7 +58,7 @@ def work(cancelled: threading.Event) -> list[int]:
 
 
 async def partial() -> list[int]:
-    """Do the steps, and return what there is when cancelled."""
+    """Do the steps. If cancelled, return the steps done so far."""
     attempts.append(activity.info().attempt)
     done = [0, 1, 2]
     if len(attempts) == 1:
@@ -281,7 +281,7 @@ async def test_a_stop_of_the_agent_is_not_undone(agents: Agents) -> None:
 
 @activity.defn(name="users_own")
 async def users_own() -> list[int]:
-    """An activity of the workflow itself, which may end as it likes."""
+    """An activity that the workflow calls itself. Its result counts, even if a shutdown cut it short."""
     return await partial()
 
 

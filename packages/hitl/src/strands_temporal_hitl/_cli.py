@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _CommandError(Exception):
-    """A command cannot be done. The text says why."""
+    """A command failed. The text says why."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -177,7 +177,10 @@ async def _decide(approvals: ApprovalsClient, options: argparse.Namespace) -> No
 
 
 async def _confirm(pending: PendingApproval, verdict: str) -> None:
-    """Ask for confirmation if no question was named: another one than the person looked at may wait."""
+    """Show the question and ask for confirmation.
+
+    Called if the person named no question: the open one may differ from the one that the person has seen.
+    """
     _say_pending(pending)
     sys.stdout.write(f"{verdict.capitalize()}? [y/N] ")
     sys.stdout.flush()
@@ -271,7 +274,7 @@ def _time(text: str) -> str:
 
 
 def _say(line: str) -> None:
-    encoding = sys.stdout.encoding or "utf-8"  # a pipe's or old console's may lack a model's characters
+    encoding = sys.stdout.encoding or "utf-8"  # a pipe or old console may lack characters
     sys.stdout.write(_plain(line).encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 

@@ -10,7 +10,7 @@ from ._state import Pause
 from ._types import ANSWER_QUERY, PENDING_QUERY, RECORDS_QUERY, ApprovalRecord, PendingApproval
 
 ANSWER_IS_FOR_CLIENTS = (
-    "For ApprovalsClient: it asks with it for the outcome of a decision that it sent by signal. To read "
+    "For ApprovalsClient, which asks for the outcome of a decision that it sent by signal. To read "
     "decisions, use the query `approval_records`"
 )
 """Description of the query, and the answer to a person who calls it without a request's id."""
@@ -29,7 +29,7 @@ class OperatorView:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._logged = len(ledger.records)  # those of earlier runs are in their logs
+        self._logged = len(ledger.records)  # earlier runs have logged theirs
         set_details_line("approvals", self._details)
         describe_query(PENDING_QUERY, "The questions that wait for a person, oldest first. No arguments")
         describe_query(
@@ -38,7 +38,7 @@ class OperatorView:
         describe_query(ANSWER_QUERY, ANSWER_IS_FOR_CLIENTS)
 
     def asked(self, pause: Pause) -> None:
-        """Log the questions of a pause that wait."""
+        """Log those questions of a pause that are still open, and the decisions since the last call."""
         for pending in self._ledger.still_open(pause):
             log_line(
                 "a question waits for a person",
@@ -92,7 +92,7 @@ def _until(deadline: str | None) -> str:
 
 
 def _seconds(record: ApprovalRecord) -> float | None:
-    """Return how long the question waited. An early decision came before it."""
+    """Return the seconds that the question waited; None if unknown, or if the decision came before it."""
     if record.early or not (record.at and record.asked_at):
         return None
     waited = datetime.fromisoformat(record.at) - datetime.fromisoformat(record.asked_at)

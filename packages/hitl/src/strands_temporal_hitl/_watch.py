@@ -48,7 +48,15 @@ class Watches:
     def stand(
         self, agent: Agent, turn: Turn, place: Place, outer: list[ShownCall], name: str | None = None
     ) -> None:
-        """Watch an agent that is now called at `place`."""
+        """Watch an agent. If it is watched already, note the turn and the place of the new call.
+
+        Args:
+            agent: The agent.
+            turn: The turn in which it is called.
+            place: The path to the call of the agent.
+            outer: The calls around that call, outermost first.
+            name: The agent's name for people; by default `agent.name`.
+        """
         watch = self._of.get(agent)
         if watch is None:
             watch = self._of[agent] = Watch(self, agent)
@@ -56,7 +64,7 @@ class Watches:
         turn.watches[place] = watch
 
     def stand_all(self, executor: Agent | MultiAgentBase, turn: Turn, place: Place = ()) -> list[Agent]:
-        """Watch an agent, or all agents of a graph or swarm. Return them."""
+        """Watch an agent, or all agents of a graph or swarm. Return the watched agents."""
         if isinstance(executor, Agent):
             self.stand(executor, turn, place, [])
             return [executor]
@@ -80,8 +88,8 @@ class Watch:
 
     Attributes:
         turn: The agent's current turn.
-        place: The place at which it was called.
-        outer: The calls that led to it.
+        place: The place at which the agent was called.
+        outer: The calls that led to that call.
         name: The agent's name, as people see it.
     """
 
@@ -111,17 +119,17 @@ class Watch:
         return self._ids.get(tool_use_id, tool_use_id)
 
     def raised(self, interrupt_id: str) -> Asked | None:
-        """Return the subject of an interrupt that a tool or a sub-agent has raised; None for any other."""
+        """Return the subject of an interrupt of a tool or a sub-agent; None for any other interrupt."""
         return self._raised.get(interrupt_id)
 
     def asked_by(self, use: ToolUse) -> Asked:
-        """Return the subject of a question that was raised at a call."""
+        """Return the subject of a question that a call raised."""
         own = self.own_id(use["toolUseId"])
         call = self._calls.get(own) or self._shown(use["name"], use["input"], None)
         return Asked(self.name, self.outer, call, places=[(*self.place, own)], tool_use_id=own)
 
     def asked(self) -> Asked:
-        """Return the subject of a question that is about no single call: all calls of the message, if any."""
+        """Return the subject of a question that is not about one call: all open calls of the message."""
         ids = list(self._message)
         calls = [self._message[each] for each in ids]
         return Asked(self.name, self.outer, calls=calls, places=[(*self.place, each) for each in ids])
@@ -169,7 +177,7 @@ class Watch:
         self._message = {}
 
     async def _guard(self, context: ExecuteToolContext, next_fn: Any) -> AsyncGenerator[Any, None]:
-        """Let a call run, unless another call was granted at its place. In that case ask about it again."""
+        """Let a call run. If another call was granted at its place, first ask people about this one."""
         use, tool = context.tool_use, context.tool
         own = self.own_id(use["toolUseId"])
         call = self._shown(tool.tool_name if tool else use["name"], use["input"], tool)

@@ -12,7 +12,7 @@ from ._log import Page, Run, StreamLog
 
 T = TypeVar("T")
 
-_PAGES_KEPT = 4  # of at most about 1 MB
+_PAGES_KEPT = 4  # each has about 1 MB at most
 
 
 class SharedLog(StreamLog):
@@ -28,13 +28,16 @@ class SharedLog(StreamLog):
         self._pages: dict[tuple[str, int], tuple[int, Page]] = {}
 
     async def latest(self, max_age: float = 0.0) -> Run:
-        """Return the latest run, at most `max_age` seconds old. Raises the same errors as `describe`."""
+        """Return the latest run, described at most `max_age` seconds ago. Raises the errors of `describe`."""
         if self._latest is not None and time.monotonic() - self._latest[0] <= max_age:
             return self._latest[1]
         return await self._once("latest", self._describe_latest)
 
     async def next_page(self, run: Run, offset: int) -> Page:
-        """Return the run's stream from `offset` on, not older than `run`. Raises the errors of `page`."""
+        """Return a page of the run's stream from `offset` on. Raises the errors of `page`.
+
+        A page that was fetched earlier is used again if history has no more events than then.
+        """
         key = (run.id, offset)
         events, page = self._pages.get(key, (-1, None))
         if page is not None and events >= run.events:
@@ -77,7 +80,7 @@ class _Flight:
 
     @property
     def is_over(self) -> bool:
-        """Whether nobody can join any more."""
+        """Whether no further caller can share this request."""
         return self._task.done() or self._is_given_up
 
     async def answer(self) -> Any:

@@ -1,4 +1,4 @@
-"""Facts and switches of Strands and Temporal that have no public name.
+"""Values and functions of Strands and Temporal that have no public name.
 
 Each docstring says where upstream defines the private name. A test in `tests/upstream` fails when that name
 changes.
@@ -97,8 +97,8 @@ def activity_name(function: Callable[..., Any]) -> str | None:
 def note_mcp_errors(client: Any, note: Callable[[Exception], None]) -> None:
     """Call `note` with each exception that Strands' MCP client turns into a failed result.
 
-    Strands keeps only the exception's text (1.62: mcp_client.py:1385), which does not distinguish an error
-    that the server returned from a lost connection. `note` runs on the worker, in the task that made the
+    Strands keeps only the exception's text (1.62: mcp_client.py:1385). The text does not tell whether the
+    server returned an error or the connection was lost. `note` runs on the worker, in the task that made the
     call.
     """
     result_of = client._handle_tool_execution_error  # noqa: SLF001
@@ -119,7 +119,7 @@ def enforces_structured_output(model: object) -> bool:
 
 
 class StructuredOutputSupport:
-    """Base of a model handle that reports whether the provider behind it enforces structured output.
+    """Base of a `Model` that reports whether the provider behind it enforces structured output.
 
     Strands' agent loop reads a private attribute for that (event_loop.py:742).
     """

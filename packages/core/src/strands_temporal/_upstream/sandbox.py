@@ -1,4 +1,4 @@
-"""What workflow code sees unsandboxed, and the workflow runners that every plugin prepares."""
+"""The modules that workflow code uses unsandboxed, and the workflow runners that every plugin prepares."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ TConfig = TypeVar("TConfig", WorkerConfig, ReplayerConfig)
 PASSTHROUGH_MODULES = (
     "strands",  # its loop runs in the workflow; a reload per workflow would cost a second
     "strands_temporal",  # shares Strands' classes, and changes its clock and ids in one place
-    # The siblings, for the same reason: a workflow may use their handles with only core's plugin registered.
+    # The siblings, for the same reason: a workflow may use their classes with only core's plugin registered.
     "strands_temporal_mcp",
     "strands_temporal_streaming",
     "strands_temporal_otel",
@@ -36,7 +36,14 @@ and the standard library."""
 
 
 def passing_through(modules: Sequence[str], runner: WorkflowRunner | None) -> WorkflowRunner:
-    """Let ours and `modules` through the sandbox of `runner`, if it has one, and track its instances."""
+    """Return the runner to use. It tracks the workflow instances that it creates (`eviction.py`).
+
+    If it has a sandbox, it passes `PASSTHROUGH_MODULES` and `modules` through.
+
+    Args:
+        modules: Further modules to pass through.
+        runner: The user's runner; None for a `SandboxedWorkflowRunner`.
+    """
     runner = tracked(runner or SandboxedWorkflowRunner())
     if not isinstance(runner, SandboxedWorkflowRunner):
         return runner

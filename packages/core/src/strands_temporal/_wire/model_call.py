@@ -97,7 +97,7 @@ class OutputSchema:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """Facts about a model that a workflow knows without a call.
+    """Properties of a model that Strands reads without calling it. The first answer of a run returns them.
 
     Attributes:
         stateful: Whether the model keeps the conversation on its own side.
@@ -120,7 +120,7 @@ class ModelCall:
     It is sent as the dict that `to_wire` returns, which has only the fields that are set.
 
     Attributes:
-        model: Name of the model in `StrandsPlugin(models=...)`; None is the plugin's default model.
+        model: Name of the model in `StrandsPlugin(models=...)`; None stands for the plugin's default model.
         transcript: The conversation, the tools and the system prompt.
         tool_choice: Strands `ToolChoice`, or None.
         invocation_state: The caller's own JSON values, without Strands' keys (`agent`, `messages`, ...).
@@ -131,7 +131,8 @@ class ModelCall:
         streaming_batch_ms: Milliseconds between two batches to that topic.
         version: Layout of this value.
         config: Settings that `update_config` changed, encoded; None if it changed nothing.
-        facts: Whether the workflow still needs the model's facts.
+        facts: Whether the result must contain the model's `ModelFacts`: the workflow does not have them yet,
+            or has changed the model's configuration.
         own_structured_output: Whether to call the model's own `structured_output`, which returns an object.
         held: None if `invocation_state`, `model_state` and `config` are sent. If they are too large, the
             workflow holds them, and this is the number and the digest with which the worker asks for them.
@@ -176,7 +177,7 @@ class ModelResult:
             if the events make no message.
         model_state: The model's state after the call, if the call changed it.
         version: Layout of this value.
-        facts: The model's facts, if the call asked for them.
+        facts: The model's `ModelFacts`, if the call asked for them.
         invocation_state: Values that the model wrote into the caller's `invocation_state`, by key, encoded.
         invocation_state_removed: Keys that the model removed from the caller's `invocation_state`.
         output: The object that the model's own `structured_output` returned, as JSON values.

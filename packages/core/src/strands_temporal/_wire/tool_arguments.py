@@ -1,10 +1,10 @@
 """Transports the arguments of a tool's activity from the workflow to the activity's function.
 
-If all parameters have JSON types, the arguments are sent one by one, as for any activity. Otherwise, and for
-an activity with a tool context, they are all sent in one `ToolArguments`: the JSON that the model wrote and
-Strands validated in the workflow. The worker validates this JSON again, with Strands' own code against the
-activity's signature, and gets the same values. So the payload converter does not have to support a Decimal, a
-secret or half a surrogate pair.
+If all parameters have JSON types, the activity gets each argument as an argument of its own, as any activity
+does. Otherwise, and for an activity with a tool context, one `ToolArguments` holds all arguments: the JSON
+that the model wrote and Strands validated in the workflow. The worker validates this JSON again, with
+Strands' own code against the activity's signature, and gets the same values. So the payload converter does
+not have to support a Decimal, a secret or half a surrogate pair.
 """
 
 import functools
@@ -34,7 +34,7 @@ class ActivityParameters:
     Args:
         function: The function.
         elsewhere: Whether calls of the activity go to another task queue. The workers there may lack the
-            plugin, so they get the arguments one by one if the payload converter knows the types.
+            plugin, so they get separate arguments if the payload converter knows the types.
     """
 
     def __init__(self, function: Callable[..., Any], *, elsewhere: bool) -> None:
@@ -70,7 +70,7 @@ class ActivityParameters:
     def _in_place(
         self, given: Mapping[str, Any], validated: Mapping[str, Any], with_context: bool
     ) -> Mapping[str, Any] | None:
-        """Return the arguments to send one by one, or None if they must be sent as the model wrote them."""
+        """Return the arguments to send separately, or None if a `ToolArguments` must hold them."""
         if self._elsewhere:
             as_given = {name: plain_json(given.get(name, validated[name])) for name in self._typed}
             if not all(_converts(value, self._typed[name]) for name, value in as_given.items()):

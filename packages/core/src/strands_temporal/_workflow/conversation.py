@@ -1,4 +1,4 @@
-"""The query `conversation`: what the agents of a run have said, as text for a person."""
+"""The query `conversation`: the conversations of a run's agents, as text for a person."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -11,7 +11,7 @@ from .agent_views import AgentView, AgentViews, turn_of
 from .summaries import brief_json, shortened
 
 PAGE_CHARACTERS = 40_000
-"""Characters of a page. JSON and UTF-8 make at most six bytes of one: the server warns above 512 KiB."""
+"""Characters of a page. In JSON and UTF-8 each takes at most six bytes; the server warns above 512 KiB."""
 
 _LONGEST_TEXT = 2_000  # characters of a message's text
 _LONGEST_VALUE = 300  # characters of a tool's arguments, or of its result
@@ -21,14 +21,15 @@ class Conversations:
     """Answers the query `conversation` in one run."""
 
     def answer(self, agent: Any = None, page: Any = 0) -> str:
-        """Return a page of the conversations, the latest messages first of all pages.
+        """Return a page of the conversations. Page 0 has the latest messages.
 
-        Takes anything, because a person may call it by hand: what it cannot use, it explains.
+        Accepts any arguments, because a person may call the query by hand. If an argument makes no sense, the
+        answer is a sentence that says so.
 
         Args:
             agent: Name of an agent; None for all agents of the run. The Web UI sends one argument only, so
-                this may also be the page, or a mapping of both.
-            page: Number of the page, from 0, the latest one.
+                `agent` may also be the number of the page, or a mapping with the keys `agent` and `page`.
+            page: Number of the page, from 0.
         """
         if isinstance(agent, int):
             agent, page = None, agent
@@ -79,7 +80,7 @@ def _pages(messages: list[Any], room: int) -> list[list[str]]:
 
 
 def _lines(message: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a message's blocks: the role before the first, and what is no text in brackets."""
+    """Yield a message's blocks, the first after the role. Blocks that are no text stand in brackets."""
     lead = f"{message.get('role')}: "
     for block in message.get("content") or [{"text": "(nothing)"}]:
         yield lead + _block(block)

@@ -2,7 +2,7 @@
 
 The Web UI and `temporal workflow metadata` ask a workflow for both with one query of Temporal's. The lines
 are made when that query is answered. So they cost a running workflow nothing, they are not in history, and
-text that the user sets with `workflow.set_current_details` stays as it is: our lines follow it.
+text that the user sets with `workflow.set_current_details` stays as it is: the agents' lines follow it.
 """
 
 from collections.abc import Callable
@@ -16,8 +16,8 @@ METADATA_QUERY = "__temporal_workflow_metadata"
 """Temporal's query for the definition and the current details of a workflow."""
 
 DetailsLine: TypeAlias = str | Callable[[], str | None]
-"""A line of the current details as Markdown, or a function that returns it, or None for no line. The function
-runs in a query: it must not change anything."""
+"""A line of the current details as Markdown, or a function that returns the line, or None if there is none at
+the moment. The function runs in a query, so it must not change anything."""
 
 
 class _Lines(dict[str, DetailsLine]):
@@ -48,7 +48,10 @@ def describe_query(name: str, description: str) -> None:
 
 
 def complete_metadata(metadata: WorkflowMetadata) -> None:
-    """Add the lines and the descriptions to the answer to Temporal's query. The user's text comes first."""
+    """Add the run's lines and descriptions to Temporal's answer to `METADATA_QUERY`.
+
+    The user's own text stays and comes first. A query that has a description keeps it.
+    """
     texts = (line if isinstance(line, str) else line() for line in run_local(_Lines).values())
     metadata.current_details = "\n\n".join(filter(None, [metadata.current_details, *texts]))
     descriptions = run_local(_Descriptions)
