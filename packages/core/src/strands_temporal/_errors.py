@@ -33,7 +33,6 @@ A message that a newcomer is likely to meet ends with a code and the place of it
 "[ST101: docs/messages.md#st101]".
 """
 
-import difflib
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -51,6 +50,8 @@ def coded(code: str, message: str) -> str:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a sentence with the known name that is most like `name`, after a space; "" if none is."""
+    import difflib  # only errors need it
+
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
 
