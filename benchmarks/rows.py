@@ -62,7 +62,7 @@ Rows: TypeAlias = list[Row]
 
 async def history(lab: Lab) -> Rows:
     """History bytes of plain turns."""
-    return await _history(lab, "history", f"history, {lab.sizes.turns} plain turns", calls=0, limit=1.07)
+    return await _history(lab, "history", f"history, {lab.sizes.turns} plain turns", calls=0, limit=1.09)
 
 
 async def tools(lab: Lab) -> Rows:
@@ -70,7 +70,7 @@ async def tools(lab: Lab) -> Rows:
     loads = [(subject, _long(lab, subject, window, 1)) for window in (True, False) for subject in lab.pythons]
     await asyncio.gather(*(lab.conversation(subject, load) for subject, load in dict.fromkeys(loads)))
     measure = f"history, {lab.sizes.turns} turns with a 4 KB tool result"
-    return await _history(lab, "tools", measure, calls=1, limit=1.07)
+    return await _history(lab, "tools", measure, calls=1, limit=1.09)
 
 
 async def _history(lab: Lab, key: str, measure: str, *, calls: int, limit: float) -> Rows:
