@@ -15,7 +15,7 @@ from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 from temporalio.converter import DataConverter, PayloadCodec
-from temporalio.worker import Worker
+from temporalio.worker import Replayer, Worker
 
 from strands_temporal import AgentTypeError, StrandsPlugin, TemporalAgent, TemporalModel
 from strands_temporal.testing import ScriptedModel
@@ -155,6 +155,48 @@ class Secret(PayloadCodec):
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         return [Payload.FromString(base64.b85decode(p.data)) for p in payloads]
+
+
+@workflow.defn
+class Chinese:
+    """Names and arguments whose JSON takes six bytes for each character."""
+
+    @workflow.run
+    async def run(self) -> str:
+        agent = TemporalAgent(
+            "m",
+            name="员" * 64,
+            tools=[activity_as_tool(weather)],
+            summary_arguments=True,
+            callback_handler=None,
+        )
+        return str(await agent.invoke_async("weather " + "京" * 160)).strip()
+
+
+@pytest.mark.server
+async def test_summaries_fit_the_servers_limit_also_encrypted(
+    client: Client, worker_options: dict[str, Any]
+) -> None:
+    plugin = StrandsPlugin(models={"m": lambda: ScriptedModel(answer)})
+    for converter in (DataConverter.default, DataConverter(payload_codec=Secret())):
+        own = Client(
+            client.service_client, namespace=client.namespace, data_converter=converter, plugins=[plugin]
+        )
+        queue = f"summaries-{uuid.uuid4()}"
+        async with Worker(own, task_queue=queue, workflows=[Chinese], activities=[weather], **worker_options):
+            handle = await own.start_workflow(
+                Chinese.run, id=queue, task_queue=queue, execution_timeout=timedelta(seconds=15)
+            )
+            assert "京" in await handle.result()
+        history = await handle.fetch_history()
+        await Replayer(workflows=[Chinese], data_converter=converter, plugins=[plugin]).replay_workflow(
+            history
+        )
+        found = await summaries(history, converter)
+        assert found[0] == ("invoke_model", f"m · {'员' * 30}…")
+        assert found[1][1].startswith('weather {"city": "京京')
+        sizes = [event.user_metadata.summary.ByteSize() for event in history.events]
+        assert max(sizes) <= 400
 
 
 @pytest.mark.server

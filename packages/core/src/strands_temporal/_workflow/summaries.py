@@ -2,6 +2,9 @@
 
 A summary costs about 35 bytes of history besides its text, so it is short. The SDK encodes it with the data
 converter and the codec. It is no part of what a replay compares.
+
+The server refuses the command of an activity whose summary has more than 400 bytes, encoded
+(`limit.userMetadataSummarySize`). The SDK's JSON writes up to six bytes for one character that is not ASCII.
 """
 
 import json
@@ -15,11 +18,12 @@ from .._wire.values import utf8_text
 _SEPARATOR = " · "
 _LONGEST_NAME = 64  # characters; as long as a tool's name may be
 _LONGEST_ARGUMENTS = 160  # characters
+_LONGEST_SUMMARY = 200  # bytes of JSON: a codec that encrypts and writes base64 stays below 400
 
 
-def summary_of(*parts: str | None) -> str:
-    """Return a summary of the parts that are given, each of them shortened."""
-    return _SEPARATOR.join(shortened(part, _LONGEST_NAME) for part in parts if part)
+def summary_of(*parts: object) -> str:
+    """Return a summary of the parts that are given, each of them shortened, and the whole."""
+    return _bounded(_SEPARATOR.join(shortened(str(part), _LONGEST_NAME) for part in parts if part))
 
 
 def tool_summary(name: str, arguments: object = None, *, group: str | None = None) -> str:
@@ -33,7 +37,7 @@ def tool_summary(name: str, arguments: object = None, *, group: str | None = Non
     summary = summary_of(group, name)
     if arguments is None:
         return summary
-    return f"{summary} {brief_json(arguments, _LONGEST_ARGUMENTS)}"
+    return _bounded(f"{summary} {brief_json(arguments, _LONGEST_ARGUMENTS)}")
 
 
 def hook_summary(event: BaseHookEvent) -> str:
@@ -55,3 +59,16 @@ def brief_json(value: object, longest: int) -> str:
 def shortened(text: str, longest: int) -> str:
     """Return `text`, or its beginning with an ellipsis, at most `longest` characters. UTF-8 can encode it."""
     return utf8_text(text if len(text) <= longest else f"{text[: longest - 1]}…", "replace")
+
+
+def _bounded(summary: str) -> str:
+    """Return a summary, or its beginning with an ellipsis, at most `_LONGEST_SUMMARY` bytes of it."""
+    if _json_bytes(summary) <= _LONGEST_SUMMARY:
+        return summary
+    while _json_bytes(summary) > _LONGEST_SUMMARY - _json_bytes("…"):
+        summary = summary[:-1]
+    return f"{summary}…"
+
+
+def _json_bytes(text: str) -> int:
+    return len(json.dumps(text)) - 2  # without its quotes
