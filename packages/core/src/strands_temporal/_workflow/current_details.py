@@ -11,6 +11,7 @@ from typing import TypeAlias
 from temporalio.api.sdk.v1 import WorkflowMetadata
 
 from .._upstream.run_local import run_local
+from .._wire.values import utf8_text
 
 METADATA_QUERY = "__temporal_workflow_metadata"
 """Temporal's query for the definition and the current details of a workflow."""
@@ -52,8 +53,16 @@ def complete_metadata(metadata: WorkflowMetadata) -> None:
 
     The user's own text stays and comes first. A query that has a description keeps it.
     """
-    texts = (line if isinstance(line, str) else line() for line in run_local(_Lines).values())
+    texts = map(_text_of, run_local(_Lines).values())
     metadata.current_details = "\n\n".join(filter(None, [metadata.current_details, *texts]))
     descriptions = run_local(_Descriptions)
     for query in metadata.definition.query_definitions:
         query.description = query.description or descriptions.get(query.name, "")
+
+
+def _text_of(line: DetailsLine) -> str | None:
+    try:
+        text = line if isinstance(line, str) else line()
+        return None if text is None else utf8_text(text, "replace")
+    except Exception as error:  # noqa: BLE001  # a plugin's line may raise anything; the others are still to be read
+        return f"(failed: {type(error).__name__})"
