@@ -1,6 +1,8 @@
 """The query `conversation`: text for a person, of all agents, in pages that fit. A user's own query stays."""
 
+import gc
 from collections.abc import Sequence
+from weakref import ref
 
 import pytest
 from conftest import Agents
@@ -47,6 +49,12 @@ async def test_it_reads_as_text(agents: Agents) -> None:
         unknown = await handle.query("conversation", "nobody")
         bad_page = await handle.query("conversation", args=["plain", "first"])
         beyond = await handle.query("conversation", args=["plain", 7])
+        assert await handle.query("conversation", ["plain"]) == (
+            "There is no agent ['plain'] here. Known: clerk, clerk #2, plain"
+        )
+        assert await handle.query("conversation", {"agent": {"name": "plain"}}) == (
+            "There is no agent {'name': 'plain'} here. Known: clerk, clerk #2, plain"
+        )
         # The Web UI sends one argument.
         assert await handle.query("conversation", {"agent": "plain"}) == one
         assert await handle.query("conversation", {"agent": "plain", "page": 7}) == beyond
@@ -138,3 +146,35 @@ async def test_the_users_own_queries_stay(agents: Agents) -> None:
         assert await silent.query("conversation") == "No agent has begun a turn in this run"
         for handle in (own, all_own, silent):
             await env.assert_replays(handle)
+
+
+@workflow.defn
+class Dropping:
+    """Drops twelve agents of long conversations. Returns how many of them are still in memory."""
+
+    @workflow.run
+    async def run(self) -> int:
+        kept = [await self.one(f"clerk {number}") for number in range(12)]
+        with workflow.unsafe.sandbox_unrestricted():
+            gc.collect()
+        return sum(each() is not None for each in kept)
+
+    async def one(self, name: str) -> "ref[Agent]":
+        agent = TemporalAgent("m", name=name, callback_handler=None)
+        agent.messages.extend({"role": "assistant", "content": [{"text": "x" * 1_990}]} for _ in range(30))
+        await agent.invoke_async("hello")
+        return ref(agent)
+
+
+@pytest.mark.server
+async def test_a_dropped_agent_leaves_memory_and_one_page(agents: Agents) -> None:
+    async with agents(workflows=[Dropping], models={"m": lambda: ScriptedModel(answer)}) as env:
+        handle = await env.start(Dropping.run)
+        assert await handle.result() == 0
+        told = await handle.query("conversation")
+        one = await handle.query("conversation", "clerk 11")
+        await env.assert_replays(handle)
+    headings = [line for line in told.splitlines() if line.startswith("===")]
+    assert [line.split(":")[0] for line in headings] == [f"=== clerk {number}" for number in range(4, 12)]
+    assert one.splitlines()[0] == "=== clerk 11: idle, turn 1, 32 messages, the latest 21 are kept ==="
+    assert one.splitlines()[-2:] == ["user: hello", "assistant: heard hello"]

@@ -1,12 +1,14 @@
 """The workflow's current details and its queries, as the Web UI and the command line read them."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
 from conftest import Agents, at_rest
 from packages.core.tests.workflow.operator_scenes import METADATA, add, answer, metadata, summaries, weather
 from strands import Agent, ToolContext, tool
+from strands.hooks import BeforeInvocationEvent
 from temporalio import workflow
 
 from strands_temporal import TemporalAgent, TemporalModel
@@ -148,6 +150,72 @@ async def test_lines_are_kept_by_key(agents: Agents) -> None:
         await handle.signal(Lines.end)
         await handle.result()
         await env.assert_replays(handle)
+
+
+def broken() -> str:
+    raise RuntimeError("a plugin's fault")
+
+
+@workflow.defn
+class Broken:
+    """Has lines that cannot be made, and one that can."""
+
+    @workflow.run
+    async def run(self) -> None:
+        set_details_line("broken", broken)
+        set_details_line("odd", lambda: 7)  # pyright: ignore[reportArgumentType]
+        set_details_line("half", "half \ud83d a pair")
+        set_details_line("good", "good")
+
+
+async def test_a_line_that_fails_leaves_the_others(agents: Agents) -> None:
+    async with agents(workflows=[Broken], models={"m": lambda: ScriptedModel()}) as env:
+        handle = await env.start(Broken.run)
+        await handle.result()
+        assert lines((await metadata(handle)).current_details) == [
+            "(failed: RuntimeError)",
+            "(failed: AttributeError)",
+            "half ? a pair",
+            "good",
+        ]
+        await env.assert_replays(handle)
+
+
+@workflow.defn
+class Refused:
+    """A hook refuses the first turn."""
+
+    def __init__(self) -> None:
+        self.done = False
+
+    @workflow.run
+    async def run(self, prompts: list[str]) -> None:
+        agent = TemporalAgent("m", name="clerk", callback_handler=None)
+        agent.add_hook(self.refuse, BeforeInvocationEvent)
+        for prompt in prompts:
+            with contextlib.suppress(PermissionError):
+                await agent.invoke_async(prompt)
+        await workflow.wait_condition(lambda: self.done)
+
+    @workflow.signal
+    def end(self) -> None:
+        self.done = True
+
+    def refuse(self, event: BeforeInvocationEvent) -> None:
+        if "refuse" in str(event.messages):
+            raise PermissionError
+
+
+async def test_an_agent_whose_hook_refused_a_turn_is_idle(agents: Agents) -> None:
+    async with agents(workflows=[Refused], models={"m": lambda: ScriptedModel(answer)}) as env:
+        for prompts, shown in (["refuse"], []), (["hello", "refuse"], ["**clerk**: idle, turn 2"]):
+            handle = await env.start(Refused.run, prompts)
+            await at_rest(handle)
+            told = lines((await metadata(handle)).current_details)
+            await handle.signal(Refused.end)
+            await handle.result()
+            await env.assert_replays(handle)
+            assert told[:-1] == shown
 
 
 @workflow.defn

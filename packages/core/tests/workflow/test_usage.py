@@ -1,18 +1,26 @@
 """Tokens and calls: by agent and model, over continue-as-new, as values, by query and as metrics."""
 
+import logging
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 from conftest import Agents
-from packages.core.tests.workflow.operator_scenes import add, answer, weather
+from packages.core.tests.workflow.operator_scenes import add, answer, metadata, weather
 from strands import Agent
+from strands.hooks import AfterInvocationEvent, AfterToolCallEvent, HookRegistry
 from temporalio import workflow
 from temporalio.client import Client
 from temporalio.runtime import MetricBuffer, Runtime, TelemetryConfig
 
 from strands_temporal import AgentCarry, StrandsPlugin, TemporalAgent, TemporalModel
 from strands_temporal._workflow.usage import ModelUsage, usage_in
-from strands_temporal.testing import DevServer, ScriptedModel, agent_environment, assert_replays
+from strands_temporal.testing import (
+    DevServer,
+    ScriptedModel,
+    agent_environment,
+    assert_replays,
+)
 from strands_temporal.workflow import activity_as_tool
 
 
@@ -174,6 +182,144 @@ async def test_metrics_count_each_token_once_and_a_replay_counts_none(
     assert counted(buffer) == {}
 
 
+@workflow.defn
+class Forwarded:
+    """Run 1 builds one of two carried agents and hands the other's carry on, unread."""
+
+    @workflow.run
+    async def run(self, run: int, carries: list[AgentCarry]) -> None:
+        first, second = (
+            TemporalAgent(
+                "m",
+                name=name,
+                carry=carries[place] if carries and (place == 0 or run == 2) else None,
+                callback_handler=None,
+            )
+            for place, name in enumerate(["a", "b"])
+        )
+        await first.invoke_async("hello")
+        if run != 1:
+            await second.invoke_async("hello")
+        if run < 2:
+            carries = [first.carry(), second.carry() if run == 0 else carries[1]]
+            workflow.continue_as_new(args=[run + 1, carries])
+
+
+@workflow.defn
+class Borrower:
+    """Takes its parent's agent for two runs and gives it back."""
+
+    @workflow.run
+    async def run(self, carry: AgentCarry, run: int) -> AgentCarry:
+        agent = TemporalAgent("m", name="lent", carry=carry, callback_handler=None)
+        await agent.invoke_async("hello")
+        if run == 0:
+            workflow.continue_as_new(args=[agent.carry(), 1])
+        return agent.carry()
+
+
+@workflow.defn
+class Lender:
+    """Lends its agent to a child, in each of two runs."""
+
+    @workflow.run
+    async def run(self, carry: AgentCarry | None = None) -> None:
+        agent = TemporalAgent("m", name="lent", carry=carry, callback_handler=None)
+        await agent.invoke_async("hello")
+        back = await workflow.execute_child_workflow(Borrower.run, args=[agent.carry(), 0])
+        agent = TemporalAgent("m", name="lent", carry=back, callback_handler=None)
+        await agent.invoke_async("hello")
+        if carry is None:
+            workflow.continue_as_new(agent.carry())
+
+
+@pytest.mark.server
+async def test_carries_that_meet_count_once(agents: Agents) -> None:
+    async with agents(
+        workflows=[Forwarded, Lender, Borrower], models={"m": lambda: ScriptedModel(answer)}
+    ) as env:
+        forwarded = await env.start(Forwarded.run, 0, [])
+        await forwarded.result()
+        usage = await env.client.get_workflow_handle(forwarded.id).query("usage")
+        assert {name: each["turns"] for name, each in usage["agents"].items()} == {"a": 3, "b": 2}
+        assert usage["total"] == tokens(5, 500, 50)
+        lender = await env.start(Lender.run)
+        await lender.result()
+        usage = await env.client.get_workflow_handle(lender.id).query("usage")
+        assert usage["agents"]["lent"]["turns"] == 8
+        assert usage["total"] == tokens(8, 800, 80)
+        for handle in (forwarded, lender):
+            for run_id in (handle.first_execution_run_id, None):
+                await env.assert_replays(env.client.get_workflow_handle(handle.id, run_id=run_id))
+
+
+class OddEnd:
+    """Writes what is no text where metrics have a value."""
+
+    def register_hooks(self, registry: HookRegistry, **_: Any) -> None:
+        registry.add_callback(AfterToolCallEvent, self.after_tool)
+        registry.add_callback(AfterInvocationEvent, self.after_turn)
+
+    def after_tool(self, event: AfterToolCallEvent) -> None:
+        event.result["status"] = "failed for ana@example.org"  # pyright: ignore[reportGeneralTypeIssues]
+
+    def after_turn(self, event: AfterInvocationEvent) -> None:
+        if event.result is not None:
+            event.result.stop_reason = None  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class OddTokens(ScriptedModel):
+    """Reports tokens as no provider should."""
+
+    async def stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Any]:
+        async for event in super().stream(*args, **kwargs):
+            usage: Any = event.get("metadata", {}).get("usage", {})
+            if usage:
+                usage["inputTokens"] = 12.0 if usage["inputTokens"] == 20 else 2**70
+                usage["outputTokens"] = -1
+            yield event
+
+
+@workflow.defn(name="Costs")
+class Odd:
+    """An agent whose name is a number, and a provider that reports odd tokens."""
+
+    @workflow.run
+    async def run(self) -> str:
+        agent = TemporalAgent("m", name=7, tools=[add], hooks=[OddEnd()], callback_handler=None)  # pyright: ignore[reportArgumentType]
+        await agent.invoke_async("add")
+        return str(await agent.invoke_async("hello")).strip()
+
+
+@pytest.mark.server
+async def test_odd_values_fail_no_turn(
+    server: DevServer, worker_options: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "strands_temporal")
+    buffer = MetricBuffer(100_000)
+    client = await Client.connect(server.address, runtime=Runtime(telemetry=TelemetryConfig(metrics=buffer)))
+    plugins = [StrandsPlugin(models={"m": lambda: OddTokens(answer)})]
+    async with agent_environment(client, workflows=[Odd], plugins=plugins, **worker_options) as env:
+        handle = await env.start(Odd.run)
+        assert await handle.result() == "heard hello"
+        usage = await handle.query("usage")
+        details = (await metadata(handle)).current_details
+        await env.assert_replays(handle)
+        history = await handle.fetch_history()
+    assert not any(event.HasField("workflow_task_failed_event_attributes") for event in history.events)
+    assert (usage["agents"]["7"]["input_tokens"], usage["total"]["output_tokens"]) == (12 + 2**71, 0)
+    assert details.startswith("**7**: idle, turn 2")
+    assert counted(buffer) == {
+        ("turns", "7", "unknown"): 2,
+        ("tool_calls", "7", "add", "unknown"): 1,
+        ("model_calls", "7", "m"): 3,
+        ("input_tokens", "7", "m"): 12,  # the SDK's counters have 64 bits
+        ("output_tokens", "7", "m"): 0,
+    }
+    assert "a metric was not emitted" in caplog.text
+    assert "ana@example.org" not in caplog.text
+
+
 def test_the_last_usage_of_an_answer_counts_and_odd_ones_are_zero() -> None:
     usage = {"inputTokens": 3, "outputTokens": 2, "totalTokens": 5, "cacheReadInputTokens": 1}
     assert usage_in([{"metadata": {"usage": {"inputTokens": 99}}}, {"metadata": {"usage": usage}}]) == (
@@ -183,3 +329,7 @@ def test_the_last_usage_of_an_answer_counts_and_odd_ones_are_zero() -> None:
     for odd in odd_ones:
         assert usage_in(odd) == ModelUsage(1)
     assert usage_in([{"metadata": {"usage": {"inputTokens": None}}}]) == ModelUsage(1)
+    reported: list[Any] = [12.0, -1, "many", float("nan"), float("inf"), [1], True]
+    counts = [ModelUsage.of_strands({"inputTokens": each}).input_tokens for each in reported]
+    assert counts == [12, 0, 0, 0, 0, 0, 1]
+    assert all(type(each) is int for each in counts)

@@ -1,27 +1,37 @@
-"""What the agents of a run do now, for the current details and for the query `conversation`."""
+"""What the agents of a run do now, for the current details and for the query `conversation`.
 
-from collections import deque
+Nothing here keeps an agent alive. Of an agent that the workflow drops, the latest page of messages remains.
+"""
+
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
+from itertools import count
+from typing import Any
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from strands import Agent
+from strands.telemetry.metrics import EventLoopMetrics
 
 from .._upstream.run_local import run_local
 from .current_details import set_details_line
+from .message_texts import PAGE_CHARACTERS, message_text
 from .summaries import shortened
 from .usage import WorkflowUsage
 
-_KEPT = 8  # agents whose conversation can be read although the workflow has dropped them
+_KEPT = 8  # agents whose latest messages can be read although the workflow has dropped them
 _SHOWN = 20  # agents in the current details
 _LONGEST_NAME = 64  # characters of a name in the current details
 
 
-@dataclass
+@dataclass(eq=False)
 class AgentView:
     """What one agent does in this run.
 
     Attributes:
+        name: Its name.
+        messages: Its messages. Empty if the workflow has dropped the agent.
+        kept: The latest messages of a dropped agent as text, the latest first, at most `PAGE_CHARACTERS`.
+        metrics: Strands' metrics of the agent. They count its invocations in this run.
         turns_before: Turns in earlier runs.
         resumes: Invocations in this run that went on with a turn which had paused.
         turns: When each turn in progress began, in seconds.
@@ -29,8 +39,14 @@ class AgentView:
         tools: Tools in progress with the time when they began, by tool use id.
         attempts: Attempts that the activities of tool calls took, by tool use id.
         waiting: Whether the last turn paused with a question.
+        latest: Number of the run's latest turn that was this agent's.
+        agent: The agent, while the workflow has it.
     """
 
+    name: str = ""
+    messages: list[Any] = field(default_factory=list[Any])
+    kept: list[str] | None = None
+    metrics: EventLoopMetrics = field(default_factory=EventLoopMetrics)
     turns_before: int = 0
     resumes: int = 0
     turns: list[float] = field(default_factory=list[float])
@@ -38,6 +54,46 @@ class AgentView:
     tools: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
     attempts: dict[str, int] = field(default_factory=dict[str, int])
     waiting: bool = False
+    latest: int = 0
+    agent: ReferenceType[Agent] | None = None
+    _messages_dropped: int = 0
+
+    @property
+    def turn(self) -> int:
+        """The number of the agent's turn, from 1, counted over all runs that it was carried through.
+
+        An invocation that answers the agent's question goes on with the same turn.
+        """
+        return self.turns_before + len(self.metrics.agent_invocations) - self.resumes
+
+    @property
+    def message_count(self) -> int:
+        """How many messages the agent has, or had when it was dropped."""
+        return self._messages_dropped + len(self.messages)
+
+    def look(self, agent: Agent) -> None:
+        """Note what the agent has now. Both lists may be replaced during its life."""
+        self.name, self.messages, self.metrics = str(agent.name), agent.messages, agent.event_loop_metrics
+
+    def latest_texts(self, room: int) -> Iterator[str]:
+        """Yield the messages as text, the latest first, at most `room` characters of each."""
+        if self.kept is not None:
+            yield from (shortened(text, room) for text in self.kept)
+        for message in reversed(self.messages):
+            yield message_text(message, room)
+
+    def drop(self) -> None:
+        """Keep the latest messages as text, and nothing else of an agent that is no more."""
+        kept: list[str] = []
+        room = PAGE_CHARACTERS
+        for text in self.latest_texts(PAGE_CHARACTERS):
+            room -= len(text)
+            if room < 0:
+                break
+            kept.append(text)
+        self._messages_dropped, self.kept, self.messages = len(self.messages), kept, []
+        self.turns_before, self.resumes, self.metrics = self.turn, 0, EventLoopMetrics()
+        self.agent = None
 
     def state(self) -> str:
         """Return what the agent does now, in a few words."""
@@ -61,7 +117,8 @@ class AgentViews:
 
     def __init__(self) -> None:
         self._views: WeakKeyDictionary[Agent, AgentView] = WeakKeyDictionary()
-        self._latest: deque[Agent] = deque(maxlen=_KEPT)
+        self._all: list[AgentView] = []  # in the order of their first appearance
+        self._turns = count(1)
 
     @classmethod
     def of_this_run(cls) -> "AgentViews":
@@ -75,30 +132,42 @@ class AgentViews:
         view = self._views.get(agent)
         if view is None:
             view = self._views[agent] = AgentView()
-            self.keep(agent)
+            view.agent = ref(agent, lambda _, view=view: self._dropped(view))
+            self._all.append(view)
+            self.note_turn(view)
+        view.look(agent)
         return view
 
-    def keep(self, agent: Agent) -> None:
-        """Keep an agent, so that its conversation can be read when the workflow has dropped it."""
-        if agent in self._latest:
-            self._latest.remove(agent)
-        self._latest.append(agent)
+    def note_turn(self, view: AgentView) -> None:
+        """Note that an agent has a turn. Of dropped agents, those remain that had one last."""
+        view.latest = next(self._turns)
 
-    def named(self) -> Iterator[tuple[str, Agent, AgentView]]:
+    def named(self) -> Iterator[tuple[str, AgentView]]:
         """Yield the agents with their names, made unequal, in the order of their first appearance."""
         taken: dict[str, int] = {}
-        for agent, view in list(self._views.items()):
-            taken[agent.name] = taken.get(agent.name, 0) + 1
-            yield agent.name if taken[agent.name] == 1 else f"{agent.name} #{taken[agent.name]}", agent, view
+        for view in list(self._all):
+            agent = view.agent and view.agent()
+            if agent is not None:
+                view.look(agent)
+            name = view.name
+            taken[name] = taken.get(name, 0) + 1
+            yield name if taken[name] == 1 else f"{name} #{taken[name]}", view
+
+    def _dropped(self, view: AgentView) -> None:
+        """Python calls this when an agent is no more, wherever that is: it must not need the workflow."""
+        view.drop()
+        dropped = [each for each in self._all if each.agent is None]
+        if len(dropped) > _KEPT:
+            self._all.remove(min(dropped, key=lambda each: each.latest))
 
     def details(self) -> str | None:
         """Return the agents and the tokens for the workflow's current details."""
         agents = list(self.named())
         # Rather an early agent that does something than a later one that is idle.
-        by_interest = sorted(range(len(agents)), key=lambda place: (agents[place][2].is_idle, -place))
+        by_interest = sorted(range(len(agents)), key=lambda place: (agents[place][1].is_idle, -place))
         lines = [
-            f"**{shortened(name, _LONGEST_NAME)}**: {view.state()}, turn {turn_of(agent, view)}"
-            for name, agent, view in (agents[place] for place in sorted(by_interest[:_SHOWN]))
+            f"**{shortened(name, _LONGEST_NAME)}**: {view.state()}, turn {view.turn}"
+            for name, view in (agents[place] for place in sorted(by_interest[:_SHOWN]))
         ]
         if len(agents) > _SHOWN:
             lines.append(f"{len(agents) - _SHOWN} more agents")
@@ -106,11 +175,3 @@ class AgentViews:
         calls = "1 model call" if total.model_calls == 1 else f"{total.model_calls:,} model calls"
         lines.append(f"{calls}, {total.input_tokens:,} tokens in, {total.output_tokens:,} tokens out")
         return "\n\n".join(lines)
-
-
-def turn_of(agent: Agent, view: AgentView) -> int:
-    """Return the number of an agent's turn, from 1, counted over all runs that it was carried through.
-
-    An invocation that answers the agent's question goes on with the same turn.
-    """
-    return view.turns_before + len(agent.event_loop_metrics.agent_invocations) - view.resumes

@@ -25,7 +25,7 @@ from temporalio import workflow
 from .._errors import AgentCancelledError
 from .._upstream.run_local import run_local
 from .._wire.model_call import DEFAULT_MODEL, ModelResult
-from .agent_views import AgentViews, turn_of
+from .agent_views import AgentViews
 from .log_lines import log_line, logs_lines, rounded
 from .summaries import summary_of, tool_summary
 from .usage import NO_AGENT, ModelUsage, WorkflowUsage, usage_in
@@ -38,10 +38,15 @@ UNNAMED = "Strands Agents"
 NO_RESULT = "none"
 """Stands for the stop reason of a turn that an error or a cancellation ended."""
 
+UNKNOWN = "unknown"
+"""Stands for a status or a stop reason that is none of Strands'. A user's tool or hook may write any."""
+
 UNKNOWN_TOOL = "(unknown)"
 """Stands in metrics for a tool that the agent does not have."""
 
 _TURN_ENDED = {"interrupt": "the agent waits for answers", NO_RESULT: "the turn ended without a result"}
+
+_STATUSES = ("success", "error")
 
 _watched: WeakKeyDictionary[Agent, bool] = WeakKeyDictionary()
 """All agents that have the hooks below, and whether their summaries show arguments. An agent that was created
@@ -53,7 +58,9 @@ def watch(agent: Agent, *, show_arguments: bool = False) -> None:
     if agent in _watched:
         return
     _watched[agent] = show_arguments
-    agent.hooks.add_callback(BeforeInvocationEvent, _turn_began, order=HookOrder.SDK_FIRST)
+    # Last: if another hook raises, Strands starts no turn, and calls no hook for its end (1.62:
+    # agent/agent.py:1629).
+    agent.hooks.add_callback(BeforeInvocationEvent, _turn_began, order=HookOrder.SDK_LAST)
     # Last, when the user's hooks have decided which tool runs, and what its result is.
     agent.hooks.add_callback(BeforeToolCallEvent, _tool_began, order=HookOrder.SDK_LAST)
     agent.hooks.add_callback(AfterToolCallEvent, _tool_ended, order=HookOrder.SDK_LAST)
@@ -71,7 +78,7 @@ def model_call_summary(agent: Agent | None, model: str | None) -> str:
     """Return the summary of a model call's activity: the model, the agent if it has a name, and its turn."""
     if agent is None:
         return summary_of(model or DEFAULT_MODEL)
-    turn = turn_of(agent, run_local(AgentViews).of(agent))
+    turn = run_local(AgentViews).of(agent).turn
     return summary_of(model or DEFAULT_MODEL, None if agent.name == UNNAMED else agent.name, f"turn {turn}")
 
 
@@ -150,7 +157,7 @@ def about(agent: Agent | None) -> dict[str, Any]:
     """Return the values that a log line has of an agent."""
     if agent is None:
         return {}
-    return {"agent": agent.name, "turn": turn_of(agent, run_local(AgentViews).of(agent))}
+    return {"agent": agent.name, "turn": run_local(AgentViews).of(agent).turn}
 
 
 def _in_workflows(callback: Callable[[TEvent], None]) -> HookCallback[TEvent]:
@@ -167,7 +174,7 @@ def _in_workflows(callback: Callable[[TEvent], None]) -> HookCallback[TEvent]:
 def _turn_began(event: BeforeInvocationEvent) -> None:
     views = run_local(AgentViews)
     view = views.of(event.agent)
-    views.keep(event.agent)
+    views.note_turn(view)
     view.turns.append(workflow.time())
     view.resumes += view.waiting and not event.messages
     view.waiting = False
@@ -178,7 +185,7 @@ def _turn_ended(event: AfterInvocationEvent) -> None:
     agent, result = event.agent, event.result
     view = run_local(AgentViews).of(agent)
     began = view.turns.pop() if view.turns else workflow.time()
-    reason = NO_RESULT if result is None else result.stop_reason
+    reason = NO_RESULT if result is None else str(result.stop_reason or UNKNOWN)
     questions = len(result.interrupts or ()) if result is not None else 0
     view.waiting = reason == "interrupt"
     if not view.turns and reason in (NO_RESULT, "interrupt"):
@@ -211,7 +218,9 @@ def _tool_ended(event: AfterToolCallEvent) -> None:
     _, began = view.tools.pop(_id_of(use), ("", None))
     attempt = view.attempts.pop(_id_of(use), None)
     result: Any = event.result  # a user's hook may have written anything
-    status = str(cast("dict[str, Any]", result).get("status")) if isinstance(result, dict) else "unknown"
+    status: Any = cast("dict[str, Any]", result).get("status") if isinstance(result, dict) else None
+    if status not in _STATUSES:
+        status = UNKNOWN
     known = event.selected_tool is not None or use["name"] in agent.tool_registry.registry
     # A model may make names up: each would be a metric of its own.
     run_local(WorkflowUsage).add_tool_call(agent.name, use["name"] if known else UNKNOWN_TOOL, status)

@@ -11,7 +11,7 @@ from .._errors import AgentTypeError, AgentValueError, CarryTooLargeError
 from .._upstream.private_api import sub_agents_that_remember
 from .._upstream.run_local import run_local
 from .._wire.carry import CARRY_LIMIT, CarryFormat
-from .agent_views import AgentViews, turn_of
+from .agent_views import AgentViews
 from .usage import WorkflowUsage
 
 CARRY_VERSION = 1
@@ -51,7 +51,7 @@ def pack(agent: Agent) -> AgentCarry:
     try:
         content = _carried(agent)
         if workflow.in_workflow():
-            content["workflow_usage"] = run_local(WorkflowUsage).carried()
+            content["usage_by_chain"] = run_local(WorkflowUsage).carried()
         data = _FORMAT.pack(content)
     except AgentValueError:
         raise
@@ -81,8 +81,8 @@ def unpack(carry: object, agent: Agent, *, keep_system_prompt: bool) -> None:
     """
     content = _FORMAT.unpack(carry)
     _unpack(content, agent, keep_system_prompt=keep_system_prompt)
-    if "workflow_usage" in content and workflow.in_workflow():
-        run_local(WorkflowUsage).take_over(content["workflow_usage"])
+    if "usage_by_chain" in content and workflow.in_workflow():
+        run_local(WorkflowUsage).take_over(content["usage_by_chain"])
 
 
 def _carried(agent: Agent, *within: Agent) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def _carried(agent: Agent, *within: Agent) -> dict[str, Any]:
         "tools": {name: asdict(tool) for name, tool in metrics.tool_metrics.items()},
     }
     if workflow.in_workflow():
-        content["turns"] = turn_of(agent, run_local(AgentViews).of(agent))
+        content["turns"] = run_local(AgentViews).of(agent).turn
     agents = {
         name: _carried(sub_agent, *within, agent)
         for name, sub_agent in sub_agents_that_remember(agent).items()

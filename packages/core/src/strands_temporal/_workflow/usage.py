@@ -5,7 +5,8 @@ each addition is also emitted as a Temporal metric. Strands' own `result.metrics
 one agent.
 """
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, cast
@@ -14,6 +15,9 @@ from temporalio import workflow
 from temporalio.common import MetricCounter
 
 from .._upstream.run_local import run_local
+from .._wire.values import utf8_text
+
+_logger = logging.getLogger(__name__)
 
 NO_AGENT = "(no agent)"
 """Stands in `usage` for the name of the agent if a model is called outside of one."""
@@ -46,15 +50,22 @@ class ModelUsage:
 
     @classmethod
     def of_strands(cls, usage: Mapping[str, Any], *, model_calls: int = 0) -> "ModelUsage":
-        """Return the counts of Strands' `Usage`."""
+        """Return the counts of Strands' `Usage`, each as a whole number, at least 0."""
         return cls(
             model_calls,
-            usage.get("inputTokens") or 0,
-            usage.get("outputTokens") or 0,
-            usage.get("totalTokens") or 0,
-            usage.get("cacheReadInputTokens") or 0,
-            usage.get("cacheWriteInputTokens") or 0,
+            _count(usage.get("inputTokens")),
+            _count(usage.get("outputTokens")),
+            _count(usage.get("totalTokens")),
+            _count(usage.get("cacheReadInputTokens")),
+            _count(usage.get("cacheWriteInputTokens")),
         )
+
+
+def _count(reported: Any) -> int:
+    try:
+        return max(0, int(reported))
+    except (TypeError, ValueError, OverflowError):  # no number, or none that is finite
+        return 0
 
 
 _COUNTS = tuple(each.name for each in fields(ModelUsage))
@@ -99,35 +110,61 @@ class AgentUsage:
         return cls(value["turns"], value["tool_calls"], models)
 
 
+@dataclass
+class _ChainUsage:
+    """What the runs of one continue-as-new chain used, as of one moment.
+
+    Attributes:
+        after: The run that the last counted run continues. It tells the chain's runs apart, also after a
+            reset, which gives a run another id. None for the first run.
+        agents: The usage, by the agents' names.
+    """
+
+    after: str | None
+    agents: dict[str, AgentUsage]
+
+    @property
+    def amount(self) -> int:
+        """Turns and calls. The larger entry of one chain is the later one."""
+        return sum(usage.turns + usage.tool_calls + usage.total.model_calls for usage in self.agents.values())
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "_ChainUsage":
+        """Return the entry that `asdict` made the value of."""
+        return cls(
+            value["after"], {name: AgentUsage.from_json(usage) for name, usage in value["agents"].items()}
+        )
+
+
 class WorkflowUsage:
-    """The usage of one run's agents, and of the runs before it whose carries the agents were built from."""
+    """The usage of one run's agents, and that of the carries they were built from.
+
+    Carries hold one entry for each continue-as-new chain whose agents they came by: this workflow's, and
+    those of a parent or a child that handed an agent over.
+    """
 
     def __init__(self) -> None:
-        self._agents: dict[str, AgentUsage] = {}
-        self._before: dict[str, dict[str, AgentUsage]] = {}  # by the run that carried it
+        self._agents: dict[str, AgentUsage] = {}  # of this run alone
+        self._before: dict[str, _ChainUsage] = {}  # taken over, by the chain's first run
 
-    def add_model_call(self, agent: str, model: str, usage: ModelUsage) -> None:
+    def add_model_call(self, agent: object, model: str, usage: ModelUsage) -> None:
         """Count an answered model call."""
         self._of(agent).models.setdefault(model, ModelUsage()).add(usage)
         run_local(_Counters).model_call(agent, model, usage)
 
-    def add_tool_call(self, agent: str, tool: str, status: str) -> None:
+    def add_tool_call(self, agent: object, tool: str, status: str) -> None:
         """Count a tool call."""
         self._of(agent).tool_calls += 1
-        run_local(_Counters).tool_calls.add(1, {"agent": agent, "tool": tool, "status": status})
+        run_local(_Counters).tool_call(agent, tool, status)
 
-    def add_turn(self, agent: str, stop_reason: str) -> None:
+    def add_turn(self, agent: object, stop_reason: str) -> None:
         """Count a turn."""
         self._of(agent).turns += 1
-        run_local(_Counters).turns.add(1, {"agent": agent, "stop_reason": stop_reason})
+        run_local(_Counters).turn(agent, stop_reason)
 
     def by_agent(self) -> dict[str, AgentUsage]:
-        """Return the usage by the agents' names, that of earlier runs included."""
-        all_agents: dict[str, AgentUsage] = {}
-        for agents in (*self._before.values(), self._agents):
-            for name, usage in agents.items():
-                all_agents.setdefault(name, AgentUsage()).add(usage)
-        return all_agents
+        """Return the usage by the agents' names, that of the carries included."""
+        return _together(*(chain.agents for chain in self._before.values()), self._agents)
 
     def total(self) -> ModelUsage:
         """Return the usage of all agents together."""
@@ -137,20 +174,27 @@ class WorkflowUsage:
         return total
 
     def carried(self) -> dict[str, Any]:
-        """Return the usage as JSON values for an agent's carry."""
-        agents = {name: asdict(usage) for name, usage in self.by_agent().items()}
-        return {"run": workflow.info().run_id, "agents": agents}
+        """Return the usage as JSON values for an agent's carry, by chain."""
+        info = workflow.info()
+        own = self._before.get(info.first_execution_run_id)
+        agents = _together(own.agents if own else {}, self._agents)
+        chains = {**self._before, info.first_execution_run_id: _ChainUsage(info.continued_run_id, agents)}
+        return {chain: asdict(usage) for chain, usage in chains.items()}
 
     def take_over(self, carried: Mapping[str, Any]) -> None:
         """Add the usage of an agent's carry.
 
-        The carries of several agents hold the same usage, each as of the moment when it was made. The latest
-        of a run counts. A carry that this run made itself adds nothing.
+        The carries of several agents hold the same usage, each as of the moment when it was made: the larger
+        entry of a chain counts. An entry that this run made itself comes back from a child workflow, and
+        adds nothing.
         """
-        run = carried["run"]
-        agents = {name: AgentUsage.from_json(usage) for name, usage in carried["agents"].items()}
-        if run != workflow.info().run_id and _amount(agents) >= _amount(self._before.get(run, {})):
-            self._before[run] = agents
+        info = workflow.info()
+        for chain, value in carried.items():
+            taken, known = _ChainUsage.from_json(value), self._before.get(chain)
+            if chain == info.first_execution_run_id and taken.after == info.continued_run_id:
+                continue
+            if known is None or taken.amount > known.amount:
+                self._before[chain] = taken
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer to the query `usage`."""
@@ -161,12 +205,22 @@ class WorkflowUsage:
             },
         }
 
-    def _of(self, agent: str) -> AgentUsage:
-        return self._agents.setdefault(agent, AgentUsage())
+    def _of(self, agent: object) -> AgentUsage:
+        return self._agents.setdefault(_text(agent), AgentUsage())
 
 
-def _amount(agents: Mapping[str, AgentUsage]) -> int:
-    return sum(usage.turns + usage.tool_calls + usage.total.model_calls for usage in agents.values())
+def _together(*parts: Mapping[str, AgentUsage]) -> dict[str, AgentUsage]:
+    """Return the sums of several usages, by the agents' names."""
+    together: dict[str, AgentUsage] = {}
+    for agents in parts:
+        for name, usage in agents.items():
+            together.setdefault(name, AgentUsage()).add(usage)
+    return together
+
+
+def _text(name: object) -> str:
+    """Return a name as text that JSON and metrics can hold. Strands takes any value as an agent's name."""
+    return utf8_text(str(name), "replace")
 
 
 def usage_in(events: list[Any]) -> ModelUsage:
@@ -182,15 +236,16 @@ def usage_in(events: list[Any]) -> ModelUsage:
 class _Counters:
     """One run's metrics. The SDK adds the namespace, the task queue and the workflow type to each.
 
-    They come from the workflow, where the agent is known. The SDK emits nothing during a replay.
+    They come from the workflow, where the agent is known. The SDK emits nothing during a replay. So a metric
+    that cannot be emitted must not fail the workflow: that failure would be in the first run alone.
     """
 
     @cached_property
-    def turns(self) -> MetricCounter:
+    def _turns(self) -> MetricCounter:
         return _counter("turns", "Turns of agents that ended", None)
 
     @cached_property
-    def tool_calls(self) -> MetricCounter:
+    def _tool_calls(self) -> MetricCounter:
         return _counter("tool_calls", "Tool calls of agents that ended", None)
 
     @cached_property
@@ -205,12 +260,26 @@ class _Counters:
     def _output_tokens(self) -> MetricCounter:
         return _counter("output_tokens", "Output tokens, as the provider reports them", "token")
 
-    def model_call(self, agent: str, model: str, usage: ModelUsage) -> None:
+    def turn(self, agent: object, stop_reason: str) -> None:
+        """Emit a turn."""
+        _emit(lambda: self._turns, 1, agent=agent, stop_reason=stop_reason)
+
+    def tool_call(self, agent: object, tool: str, status: str) -> None:
+        """Emit a tool call."""
+        _emit(lambda: self._tool_calls, 1, agent=agent, tool=tool, status=status)
+
+    def model_call(self, agent: object, model: str, usage: ModelUsage) -> None:
         """Emit an answered model call."""
-        attributes = {"agent": agent, "model": model}
-        self._model_calls.add(1, attributes)
-        self._input_tokens.add(usage.input_tokens, attributes)
-        self._output_tokens.add(usage.output_tokens, attributes)
+        _emit(lambda: self._model_calls, 1, agent=agent, model=model)
+        _emit(lambda: self._input_tokens, usage.input_tokens, agent=agent, model=model)
+        _emit(lambda: self._output_tokens, usage.output_tokens, agent=agent, model=model)
+
+
+def _emit(counter: Callable[[], MetricCounter], value: int, **attributes: object) -> None:
+    try:
+        counter().add(value, {key: _text(text) for key, text in attributes.items()})
+    except Exception as error:  # noqa: BLE001  # whatever the SDK refuses, for example a count above 64 bits
+        _logger.debug("error=<%r> | a metric was not emitted", error)
 
 
 def _counter(name: str, description: str, unit: str | None) -> MetricCounter:
