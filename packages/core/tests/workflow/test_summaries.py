@@ -174,7 +174,7 @@ class Chinese:
 
 
 @pytest.mark.server
-async def test_summaries_fit_the_servers_limit_also_encrypted(
+async def test_summaries_fit_temporals_limit_also_encrypted(
     client: Client, worker_options: dict[str, Any]
 ) -> None:
     plugin = StrandsPlugin(models={"m": lambda: ScriptedModel(answer)})

@@ -1,4 +1,4 @@
-"""Each summary fits the server's limit, whatever names and arguments it is made of."""
+"""Each summary fits Temporal's limit, whatever names and arguments it is made of."""
 
 import json
 

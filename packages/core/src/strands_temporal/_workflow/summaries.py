@@ -3,8 +3,8 @@
 A summary costs about 35 bytes of history besides its text, so it is short. The SDK encodes it with the data
 converter and the codec. It is no part of what a replay compares.
 
-The server refuses the command of an activity whose summary has more than 400 bytes, encoded
-(`limit.userMetadataSummarySize`). The SDK's JSON writes up to six bytes for one character that is not ASCII.
+Temporal's limit for a summary is 400 bytes, encoded (`limit.userMetadataSummarySize`). The dev server applies
+it to no activity. The SDK's JSON writes 6 or 12 bytes for a character that is not ASCII.
 """
 
 import json
