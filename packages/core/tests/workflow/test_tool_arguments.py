@@ -290,24 +290,27 @@ def client_of(client: Client, converter: DataConverter, *plugins: Any) -> Client
     return Client(**config)
 
 
-CONVERTERS = pytest.mark.parametrize(
-    "converter", [DataConverter.default, pydantic_data_converter], ids=["json", "pydantic"]
-)
+CONVERTERS = {"json": DataConverter.default, "pydantic": pydantic_data_converter}
+TOOLS_FROM = ("activities", "with context", "elsewhere", "elsewhere, with context", "hosted")
+SETTINGS = [(plugin_on, name) for plugin_on in ("client", "worker") for name in CONVERTERS]
+COMBINATIONS = [
+    pytest.param(
+        kind, *setting, marks=[] if (i + j) % 4 == 0 else pytest.mark.slow
+    )  # `make test`: each kind once
+    for i, kind in enumerate(TOOLS_FROM)
+    for j, setting in enumerate(SETTINGS)
+]
 
 
-@CONVERTERS
-@pytest.mark.parametrize("plugin_on", ["client", "worker"])
-@pytest.mark.parametrize(
-    "kind", ["activities", "with context", "elsewhere", "elsewhere, with context", "hosted"]
-)
+@pytest.mark.parametrize(("kind", "plugin_on", "converter"), COMBINATIONS)
 async def test_an_activity_gets_the_same(
-    client: Client, kind: str, plugin_on: str, converter: DataConverter, worker_options: dict[str, Any]
+    client: Client, kind: str, plugin_on: str, converter: str, worker_options: dict[str, Any]
 ) -> None:
     model = ScriptedModel(USES, echo)
     plugin = StrandsPlugin(
         models={"m": lambda: model}, tools={f.__name__: strands.tool(f) for f in FUNCTIONS}
     )
-    used = client_of(client, converter, *([plugin] if plugin_on == "client" else []))
+    used = client_of(client, CONVERTERS[converter], *([plugin] if plugin_on == "client" else []))
     queue = f"test-{uuid4()}"
     async with Worker(
         used,
