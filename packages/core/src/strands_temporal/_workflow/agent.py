@@ -34,7 +34,6 @@ from .failures import construction_error, mark_left_agent
 from .model import TemporalModel, as_durable_model
 from .model_checks import check_router
 from .tool_caller import AsyncToolCaller, check_agent_in_workflow
-from .tool_failures import watch_tool_failures
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -91,7 +90,6 @@ class TemporalAgent(Agent):
         try:
             super().__init__(**agent_options)
             self.hooks.add_callback(AfterInvocationEvent, _end_waiting, order=HookOrder.SDK_FIRST)
-            watch_tool_failures(self)
             watch(self, show_arguments=shows_arguments)
             if carry is not None:
                 unpack(carry, self, keep_system_prompt=agent_options.get("system_prompt") is not None)

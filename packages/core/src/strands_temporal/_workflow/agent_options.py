@@ -80,13 +80,8 @@ def snapshots_allowed(options: dict[str, Any]) -> bool:
         AgentValueError: If both are given, or `snapshots` is neither "refuse" nor "allow".
     """
     if "snapshots" not in options:
-        allow = options.pop("allow_snapshots", False)
-        if not isinstance(allow, bool):
-            raise AgentTypeError(
-                f"TemporalAgent: allow_snapshots={allow!r} is not a bool. Give False (the default: only "
-                "Strands' own features take snapshots) or True"
-            )
-        return allow
+        false = "only Strands' own features take snapshots"
+        return _flag(options, "allow_snapshots", f"False (the default: {false}) or True")
     policy = options.pop("snapshots")
     if "allow_snapshots" in options:
         raise AgentValueError(
@@ -110,13 +105,16 @@ def summary_arguments(options: dict[str, Any]) -> bool:
     Raises:
         AgentTypeError: If it is not a bool.
     """
-    shown = options.pop("summary_arguments", False)
-    if not isinstance(shown, bool):
-        raise AgentTypeError(
-            f"TemporalAgent: summary_arguments={shown!r} is not a bool. Give False (the default: a summary "
-            "shows the tool's name) or True (also its arguments)"
-        )
-    return shown
+    false = "a summary shows the tool's name"
+    return _flag(options, "summary_arguments", f"False (the default: {false}) or True (also its arguments)")
+
+
+def _flag(options: dict[str, Any], name: str, choices: str) -> bool:
+    """Remove an option from `options`, and return its value: False if it was not given."""
+    value = options.pop(name, False)
+    if not isinstance(value, bool):
+        raise AgentTypeError(f"TemporalAgent: {name}={value!r} is not a bool. Give {choices}")
+    return value
 
 
 def split_options(options: TemporalAgentOptions) -> tuple[Any, dict[str, Any]]:

@@ -1,7 +1,8 @@
 """Watches the agents of a run: notes what they do, counts it, logs it, and sums up their calls.
 
-Model calls are noted by `TemporalModel`, turns and tool calls by hooks. Watching changes nothing about an
-agent and starts nothing, so it is no part of what a replay compares.
+Model calls are noted by `TemporalModel`, turns and tool calls by hooks. Watching changes only the results of
+tools that cannot run in a workflow (`tool_failures.py`). It starts nothing, so it is no part of what a replay
+compares.
 """
 
 import contextlib
@@ -28,6 +29,7 @@ from .._wire.model_call import DEFAULT_MODEL, ModelResult
 from .agent_views import AgentViews
 from .log_lines import log_line, logs_lines, rounded
 from .summaries import summary_of, tool_summary
+from .tool_failures import explain_tool_failure
 from .usage import NO_AGENT, ModelUsage, WorkflowUsage, usage_in
 
 TEvent = TypeVar("TEvent", bound=BaseHookEvent)
@@ -61,6 +63,7 @@ def watch(agent: Agent, *, show_arguments: bool = False) -> None:
     # Last: if another hook raises, Strands starts no turn, and calls no hook for its end (1.62:
     # agent/agent.py:1629).
     agent.hooks.add_callback(BeforeInvocationEvent, _turn_began, order=HookOrder.SDK_LAST)
+    agent.hooks.add_callback(AfterToolCallEvent, explain_tool_failure, order=HookOrder.SDK_FIRST)
     # Last, when the user's hooks have decided which tool runs, and what its result is.
     agent.hooks.add_callback(BeforeToolCallEvent, _tool_began, order=HookOrder.SDK_LAST)
     agent.hooks.add_callback(AfterToolCallEvent, _tool_ended, order=HookOrder.SDK_LAST)

@@ -53,7 +53,6 @@ from .operator_queries import OperatorQueries
 from .options import MODEL_DEFAULTS, STREAMING_BATCH_INTERVAL, ActivityOptions, merge_options
 from .output_model import object_of, output_schema
 from .summaries import summary_of
-from .tool_failures import watch_tool_failures
 from .transcripts import SentTranscripts
 
 T = TypeVar("T", bound=BaseModel)
@@ -195,7 +194,6 @@ class TemporalModel(DescribedModel):
         if isinstance(agent, Agent):  # a plain agent can only be checked here
             check_conversation_manager("Agent(conversation_manager=...)", agent.conversation_manager)
             check_async_tools("Agent(tools=...)", agent)
-            watch_tool_failures(agent)
             watch_from_call(agent)
         run_local(OperatorQueries)
         owner = agent if isinstance(agent, Agent) else self

@@ -1,6 +1,5 @@
 """Has the worker watch the activities of a workflow that wait on other task queues."""
 
-import asyncio
 import contextlib
 from collections.abc import Generator
 from itertools import count
@@ -10,7 +9,7 @@ from temporalio import workflow
 
 from .._errors import coded
 from .._upstream.run_local import run_local
-from .._upstream.teardown import check_not_torn_down
+from .._upstream.teardown import is_torn_down
 from .._wire.waiting_activity import WaitingActivity
 from .current_details import set_details_line
 from .options import ActivityOptions
@@ -70,8 +69,12 @@ def watched(name: str, options: ActivityOptions) -> Generator[None]:
 
     An eviction of the workflow does not end the watch: the activity still waits.
     """
-    info, queue, run = workflow.info(), options.get("task_queue"), run_local(_Watched)
-    if run.watch is None or queue is None or queue == info.task_queue:
+    queue = options.get("task_queue")
+    if queue is None:  # most activities
+        yield
+        return
+    info, run = workflow.info(), run_local(_Watched)
+    if run.watch is None or queue == info.task_queue:
         yield
         return
     activity = WaitingActivity(name, queue, info.workflow_id, info.run_id, next(run.next))
@@ -81,7 +84,6 @@ def watched(name: str, options: ActivityOptions) -> Generator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(GeneratorExit, asyncio.CancelledError):
-            check_not_torn_down()
+        if not is_torn_down():
             del run.waiting[activity]
             run.watch.end(activity)

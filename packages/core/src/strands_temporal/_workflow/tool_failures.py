@@ -1,9 +1,8 @@
-"""Hooks on the tool calls of every agent: failures that Strands would give to the model without a remedy."""
+"""The hook on each agent's tool calls, for failures that Strands would give to the model without a remedy."""
 
 import traceback
 
-from strands import Agent
-from strands.hooks import AfterToolCallEvent, HookOrder
+from strands.hooks import AfterToolCallEvent
 from temporalio import workflow
 from temporalio.worker.workflow_sandbox import RestrictedWorkflowAccessError
 
@@ -12,8 +11,6 @@ from .._errors import ActivityNotRegisteredError, coded
 _NOT_THE_USERS = ("/temporalio/", "/strands/", "/strands_temporal/", "/asyncio/")
 """In the names of files between a tool's line and the sandbox's error."""
 
-_WATCHED = "__strands_temporal_tool_failures__"
-
 _NO_INPUT_OUTPUT = (
     "{what} is not possible inside a workflow, where the code of the tool {tool!r} runs: it would happen "
     "again at each replay. Make the tool an activity and give the agent activity_as_tool(...), or host it on "
@@ -21,14 +18,7 @@ _NO_INPUT_OUTPUT = (
 )
 
 
-def watch_tool_failures(agent: Agent) -> None:
-    """Add the hook to an agent, once."""
-    if _WATCHED not in vars(agent):
-        vars(agent)[_WATCHED] = True
-        agent.hooks.add_callback(AfterToolCallEvent, _after_tool_call, order=HookOrder.SDK_FIRST)
-
-
-def _after_tool_call(event: AfterToolCallEvent) -> None:
+def explain_tool_failure(event: AfterToolCallEvent) -> None:
     """Name the remedy for a tool that does I/O. End the run if the worker lacks a tool's activity.
 
     Raises:
