@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import socket
 import urllib.request
 import uuid
 from collections import Counter
@@ -19,6 +18,7 @@ from temporalio.common import RetryPolicy
 
 from integration_tests.doc_blocks import ROOT
 from integration_tests.docs_code import module_of, own_server
+from integration_tests.real_parts import free_port
 from strands_temporal import TemporalAgent
 from strands_temporal.testing import (
     ScriptedCall,
@@ -75,12 +75,6 @@ class CostWorkflow:
     @workflow.signal
     def close(self) -> None:
         self.closed = True
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Meter:

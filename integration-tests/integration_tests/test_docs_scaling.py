@@ -246,27 +246,24 @@ async def test_the_first_priority_goes_first(asking: Asking) -> None:
     assert asking.order[2:] == ["low"] * 4
 
 
-async def test_a_fairness_key_shares_the_queue_between_tenants(asking: Asking) -> None:
+async def order_of(asking: Asking, of_a: int, of_b: int) -> str:
+    """Return the order in which the calls of two tenants are made, of which the second comes later."""
     async with asking.workflows():
-        await asking.start("A", 30, priority=Priority(fairness_key="A"))
-        await asking.waiting()
-        await asking.start("B", 3, priority=Priority(fairness_key="B"))
-        await asking.waiting()
+        for tenant, calls in (("A", of_a), ("B", of_b)):
+            await asking.start(tenant, calls, priority=Priority(fairness_key=tenant))
+            await asking.waiting()
         async with asking.model_worker(max_concurrent_activities=1):
             await asking.results()
-    assert "".join(asking.order) == "ABABAB" + "A" * 27
+    return "".join(asking.order)
+
+
+async def test_a_fairness_key_shares_the_queue_between_tenants(asking: Asking) -> None:
+    assert await order_of(asking, 30, 3) == "ABABAB" + "A" * 27
 
 
 async def test_without_the_servers_setting_a_fairness_key_does_nothing(server: DevServer) -> None:
     asking = Asking(await Client.connect(server.address))
-    async with asking.workflows():
-        await asking.start("A", 8, priority=Priority(fairness_key="A"))
-        await asking.waiting()
-        await asking.start("B", 2, priority=Priority(fairness_key="B"))
-        await asking.waiting()
-        async with asking.model_worker(max_concurrent_activities=1):
-            await asking.results()
-    assert "".join(asking.order) == "AAAAAAAABB"
+    assert await order_of(asking, 8, 2) == "AAAAAAAABB"
 
 
 async def test_a_handles_priority_keeps_the_tenant(
