@@ -12,10 +12,11 @@ pytestmark = pytest.mark.server
 
 
 def lines_of(caplog: pytest.LogCaptureFixture, workflow_id: str) -> list[str]:
+    """Return the lines about questions, each once: `pause` asks while they are written (docs/operations.md)."""
     start = f"workflow_id=<{workflow_id}>, "
     said = [record.getMessage() for record in caplog.records if record.name == "strands_temporal.agents"]
     lines = [re.sub(r"seconds=<\d+\.\d+>", "seconds=<S>", line.removeprefix(start)) for line in said]
-    return [line for line in lines if "question=" in line]
+    return [*dict.fromkeys(line for line in lines if "question=" in line)]
 
 
 async def test_a_question_is_in_the_details_in_the_log_and_on_the_timer(
