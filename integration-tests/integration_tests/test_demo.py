@@ -60,6 +60,7 @@ async def test_a_person_types_in_a_terminal() -> None:
     assert "Replayed all" in seen
 
 
+@pytest.mark.slow
 async def test_lines_typed_ahead_wait_for_their_turn() -> None:
     async with running_demo(keyboard="pipe", CHAT="1") as demo:
         demo.type(
@@ -88,6 +89,7 @@ async def test_ctrl_c_ends_everything_and_the_chat_too(server: DevServer) -> Non
     assert (await client.get_workflow_handle(chat).describe()).status == WorkflowExecutionStatus.TERMINATED
 
 
+@pytest.mark.slow
 async def test_a_typed_chat_streams_and_its_history_is_whole(server: DevServer) -> None:
     ui = {"TEMPORAL_ADDRESS": server.address, "TEMPORAL_UI_ADDRESS": "http://ui.example"}
     async with running_demo(keyboard="pipe", CHAT="1", **ui) as demo:

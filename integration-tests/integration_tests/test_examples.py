@@ -46,11 +46,13 @@ async def what_the_client_says(variables: dict[str, str], example: str, *, exit_
         return seen
 
 
+@pytest.mark.slow  # loads the small model; `make test` runs `make demo`, which has the same model
 async def test_hello_world(local: dict[str, str]) -> None:
     async with example_worker(local, "hello_world"):
         assert re.search(r"^Result: .*\w", await what_the_client_says(local, "hello_world"))
 
 
+@pytest.mark.slow  # as above; test_examples_scripted.py follows these examples without the model
 @pytest.mark.parametrize(
     ("example", "line"),
     [

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.server
 
 
 def lines_of(caplog: pytest.LogCaptureFixture, workflow_id: str) -> list[str]:
-    """Return the lines about questions, each once: `pause` asks while they are written (docs/operations.md)."""
+    """Return the lines about questions, each once: `pause` queries meanwhile (docs/operations.md)."""
     start = f"workflow_id=<{workflow_id}>, "
     said = [record.getMessage() for record in caplog.records if record.name == "strands_temporal.agents"]
     lines = [re.sub(r"seconds=<\d+\.\d+>", "seconds=<S>", line.removeprefix(start)) for line in said]
