@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -28,17 +29,18 @@ async def run(server: DevServer, receiver: Receiver, way: str, **variables: str)
     """Run `tracing_process.py` and return its exit code, output and log."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "packages.otel.tests.tracing_process", server.address, way),
+        *(sys.executable, "-X", "faulthandler", "-m", "packages.otel.tests.tracing_process"),
+        *(server.address, way),
         cwd=ROOT,
         env=env | {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url} | variables,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    try:
-        out, err = await asyncio.wait_for(process.communicate(), 60)
-    finally:
-        if process.returncode is None:
-            process.kill()
+    ended = asyncio.ensure_future(process.communicate())
+    if not (await asyncio.wait([ended], timeout=60))[0]:
+        process.send_signal(signal.SIGABRT)  # faulthandler then writes each thread's stack
+        pytest.fail(f"the process does not end: {await asyncio.wait_for(ended, 30)}")
+    out, err = await ended
     return process.returncode or 0, out.decode(), err.decode()
 
 

@@ -259,7 +259,7 @@ async def test_large_answers_cost_themselves(runs: Runs) -> None:
 
 
 @pytest.mark.parametrize("cache", [None, 0])
-@pytest.mark.parametrize("steps", [10, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("steps", [5, pytest.param(100, marks=pytest.mark.slow)])
 async def test_many_tool_calls_in_one_turn_on_a_long_conversation(
     runs: Runs, steps: int, cache: int | None
 ) -> None:

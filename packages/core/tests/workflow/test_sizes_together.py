@@ -49,7 +49,7 @@ class WeighWorkflow:
         return str(await agent.invoke_async("go")).strip()
 
 
-@pytest.mark.parametrize(("calls", "state"), [(20, 300 * KB), (4, 3 * MB)])
+@pytest.mark.parametrize(("calls", "state"), [(8, 600 * KB), (4, 3 * MB)])
 async def test_hosted_tools_at_once_see_a_large_state(agents: Agents, calls: int, state: int) -> None:
     asked = use_tools([("weigh", {"number": number}, f"call-{number}") for number in range(calls)])
     plugin = StrandsPlugin(
