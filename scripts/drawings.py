@@ -231,7 +231,7 @@ def _outside(drawing: Drawing) -> None:
 
 
 DRAWINGS = {"model-call.svg": model_call, "architecture.svg": architecture}
-"""What draws each file in docs/images."""
+"""The files in docs/images, and the functions that draw them."""
 
 
 def main() -> None:

@@ -38,10 +38,10 @@ CLASSIFIERS = {
     "Operating System :: POSIX :: Linux",
     "Typing :: Typed",
 }
-"""What each package states, beside its status and its topics."""
+"""Classifiers of each package, besides those for its status and its topics."""
 
 SHIPPED = ("src", "pyproject.toml", "README.md", "LICENSE")
-"""What of a package's folder is in its distributions."""
+"""Files and folders of a package that are in its distributions."""
 
 
 def problems(root: Path) -> list[str]:

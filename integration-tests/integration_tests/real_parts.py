@@ -67,7 +67,7 @@ def node_command() -> tuple[str, list[str]]:
 
 
 def java_command() -> str:
-    """Return java: this machine's, else that of a wheel."""
+    """Return the path of java: this machine's, or else the one in a wheel."""
     if found := shutil.which("java"):
         return found
 

@@ -44,7 +44,7 @@ MODEL_CALL_TOO_LARGE = "ModelCallTooLarge"
 
 
 def coded(code: str, message: str) -> str:
-    """Return a message with its code, under which docs/messages.md explains it. A code never changes."""
+    """Append a code to a message. docs/messages.md explains each code, and a code never changes."""
     return f"{message} [{code}: docs/messages.md#{code.lower()}]"
 
 

@@ -48,4 +48,4 @@ class ApprovalsEndedError(ApprovalsError):
 
 
 class ApprovalsNotIndexedError(ApprovalsError):
-    """The server does not know the search attribute, and no workflow types were given to ask instead."""
+    """The server does not know the search attribute, and the caller named no workflow types."""

@@ -83,7 +83,7 @@ class Ledger:
             now: The time.
             deadline: How long the questions wait.
             run_id: The workflow's run.
-            granted: The calls that people let happen earlier in this turn.
+            granted: The calls that people allowed earlier in this turn.
             strict: Returns whether an early decision must match the call that is shown now. Called only if
                 the decision does not match that call, but matches the one that earlier releases showed.
         """
@@ -130,7 +130,7 @@ class Ledger:
                 checked again.
 
         Raises:
-            ApplicationError: If it cannot be taken. The type says why, and the message explains it.
+            ApplicationError: If the decision cannot be taken. The type says why; the message explains it.
         """
         try:
             decision = Decision.from_wire(value)
@@ -154,7 +154,7 @@ class Ledger:
     def decide(
         self, value: Any, now: datetime, update_id: str | None, *, seen: bool = False
     ) -> ApprovalRecord:
-        """Take the decision in `value` and return its record. For an early decision it is a preliminary one.
+        """Apply the decision in `value` and return its record. An early decision's record is preliminary.
 
         Args:
             value: The decision.
@@ -163,7 +163,7 @@ class Ledger:
             seen: As in `check`.
 
         Raises:
-            ApplicationError: If it cannot be taken, as in `check`.
+            ApplicationError: If `check` refuses the decision.
         """
         decision = self.check(value, now, seen=seen)
         record = replace(self._record_for(decision), at=now.isoformat(), update_id=update_id)
@@ -190,11 +190,11 @@ class Ledger:
                 self._write(question, _about(question, record))
 
     def is_open(self, pause: Pause) -> bool:
-        """Tell whether one of a pause's questions still waits."""
+        """Tell whether any question of a pause is still open."""
         return any(question.pending.id in self._open for question in pause.questions)
 
     def still_open(self, pause: Pause) -> list[PendingApproval]:
-        """Return those of a pause's questions that still wait."""
+        """Return the questions of a pause that are still open."""
         return [q.pending for q in pause.questions if q.pending.id in self._open]
 
     def _question(self, interrupt: Interrupt, asked: Asked, asked_at: str, deadline: str | None) -> Question:

@@ -13,12 +13,12 @@ and its own id."""
 
 @dataclass(frozen=True)
 class Granted:
-    """A call that a person let happen. At its place only this call may run.
+    """A call that a person allowed. No other call may run at its place.
 
     Attributes:
-        place: Its place.
-        tool: The tool that was shown.
-        arguments: The arguments that were shown.
+        place: Path to the call (`Place`).
+        tool: Name of the tool that the person saw.
+        arguments: The arguments that the person saw.
         written: The person's answer, if it was a value. The call's arguments may be changed to this value.
     """
 
@@ -46,7 +46,7 @@ class Question:
 
     @property
     def deadline(self) -> datetime | None:
-        """When it is rejected automatically."""
+        """Time at which it is rejected automatically; None without a deadline."""
         return None if self.pending.deadline is None else datetime.fromisoformat(self.pending.deadline)
 
 
@@ -59,7 +59,7 @@ class Pause:
         questions: The questions, including decided ones.
         notice_id: Id of the notices about the pause, the same in every run.
         told: Names of the notifiers that have finished, with or without success. They do not run again.
-        granted: The calls that people let happen earlier in the same turn.
+        granted: The calls that people allowed earlier in the same turn.
     """
 
     agent_id: str
@@ -70,7 +70,7 @@ class Pause:
 
     @property
     def deadline(self) -> datetime | None:
-        """When its questions are rejected automatically."""
+        """Time at which its questions are rejected automatically; None without a deadline."""
         return min((q.deadline for q in self.questions if q.deadline), default=None)
 
     @property

@@ -44,7 +44,7 @@ class Turn:
     """The decisions in one turn of an agent, a graph or a swarm, by the places of the calls.
 
     Args:
-        granted: The calls that people let happen earlier in this turn, if the turn began in a previous run of
+        granted: The calls that people allowed earlier in this turn, if the turn began in a previous run of
             the workflow.
     """
 
@@ -55,7 +55,7 @@ class Turn:
 
     @property
     def granted(self) -> list[Granted]:
-        """The calls that people let happen."""
+        """The calls that people allowed."""
         return list(self._granted.values())
 
     def decided(self, question: Question, record: ApprovalRecord) -> None:
@@ -74,7 +74,7 @@ class Turn:
             self._granted[tuple(place)] = Granted(place, call.tool, call.arguments, written)
 
     def exceeded(self, place: Place, call: ShownCall) -> Granted | None:
-        """Return the call that a person let happen at `place` if `call` is a different one, else None."""
+        """Return the call that a person allowed at `place` if `call` differs from it, else None."""
         granted = self._granted.get(place)
         if granted is None or _same([granted.tool, granted.arguments], [call.tool, call.arguments]):
             return None

@@ -177,7 +177,7 @@ class Watch:
         self._message = {}
 
     async def _guard(self, context: ExecuteToolContext, next_fn: Any) -> AsyncGenerator[Any, None]:
-        """Let a call run. If another call was granted at its place, first ask people about this one."""
+        """Let a call run. If people allowed a different call at its place, ask them about this one first."""
         use, tool = context.tool_use, context.tool
         own = self.own_id(use["toolUseId"])
         call = self._shown(tool.tool_name if tool else use["name"], use["input"], tool)
@@ -205,8 +205,8 @@ class Watch:
     def _hear(self, event: Any, use: ToolUse, inner: Listener | None) -> None:
         """Note what a tool asks or, if the tool is an agent, what that agent asks.
 
-        The events must be read here. Strands later unwraps those of a delegate, and in the parent's stream
-        nobody can see to which call they belong.
+        The events must be read here. Strands later unwraps the events of a delegate. The parent's stream does
+        not show which call they belong to.
         """
         if "tool_interrupt_event" in event:
             for interrupt in event["tool_interrupt_event"]["interrupts"]:

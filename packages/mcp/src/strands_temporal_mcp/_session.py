@@ -183,7 +183,10 @@ class MCPSession:
         return client
 
     def _healed(self) -> "MCPClient | None":
-        """Return the client, with a new session if the old one is dead; None if that cannot be told yet."""
+        """Return the client, with a new session if the old one is dead.
+
+        Return None while other calls run and the server does not answer a probe: it may just be busy.
+        """
         with self._lock:
             if self._listing is None:
                 raise RuntimeError("the worker has ended")

@@ -1,7 +1,7 @@
 """OTLP export. It starts with a worker or with the first span that ends, and stops with the last worker.
 
 OpenTelemetry's providers are set once per process, and do not restart after a shutdown. Workers come and go.
-So our providers stay, and the parts that hold threads and connections are created anew for each period with
+So our providers stay, and the parts that hold threads and connections are created again for each period with
 workers.
 """
 

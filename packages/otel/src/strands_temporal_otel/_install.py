@@ -66,7 +66,7 @@ def check_providers() -> None:
 
 
 class _Exports:
-    """The exports of those of the process's providers that we have set; the application's are not touched."""
+    """The exports of the OpenTelemetry providers that we have set. The application's are not touched."""
 
     def __init__(self) -> None:
         self._open: list[Export] = []

@@ -79,7 +79,7 @@ class OTelPlugin(ComposablePlugin):
         await exporting.leave()
 
     def _outermost(self, interceptors: Any) -> list[Any]:
-        """Put the tracing first, unless it is there, so that its spans see the other interceptors' errors."""
+        """Put the tracing first, unless it is there already: its spans then see the others' errors."""
         return [*interceptors] if _traces(interceptors) else [self._tracing, *interceptors]
 
 

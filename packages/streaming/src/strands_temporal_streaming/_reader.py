@@ -55,7 +55,7 @@ class StreamReader:
         """Yield the stream from `offset` on, until the workflow has ended.
 
         Raises:
-            RPCError: If the workflow is not known, or an outage outlasted the patience.
+            RPCError: If the workflow is not known, or if an outage lasts longer than `patience`.
             ValueError: If the workflow has no stream, or the client cannot decode it.
         """
         self._go_to(offset)
@@ -158,7 +158,7 @@ class StreamReader:
         try:
             answer = await ask()
         except NoAnswerError as error:
-            if not (await self._latest()).is_open and not self._workers.is_borne():
+            if not (await self._latest()).is_open and not self._workers.should_retry():
                 raise error.__cause__ or error from None
             await self._workers.wait()
             return None
@@ -186,7 +186,7 @@ class StreamReader:
         try:
             answer = await ask()
         except RPCError as error:
-            if error.status not in TRANSIENT_CODES or not self._server.is_borne():
+            if error.status not in TRANSIENT_CODES or not self._server.should_retry():
                 raise
             return None
         self._server.ends()
@@ -236,7 +236,7 @@ class _Outage:
         """Record an answer."""
         self._since, self._delay = None, _FIRST_RETRY
 
-    def is_borne(self) -> bool:
+    def should_retry(self) -> bool:
         """Record that there was no answer, and return whether to retry."""
         now = time.monotonic()
         if self._since is None:

@@ -141,9 +141,9 @@ class OutputLost:
 class StreamGap:
     """The stream no longer has its items from `start` to before `stop`: the workflow has truncated it.
 
-    `OutputLost` follows for each call of which this reader missed a part. It follows at once for a call that
+    `OutputLost` follows for each call that this reader missed a part of. It follows at once for a call that
     was being streamed, and with the call's next event for one that began in the gap. Tool calls, ends of
-    turns and whole calls may be in the gap as well. `offset` is that of the last missing item.
+    turns and whole calls may be in the gap as well. `offset` is the offset of the last missing item.
     """
 
     start: int = 0

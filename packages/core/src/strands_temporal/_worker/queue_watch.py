@@ -55,7 +55,7 @@ class QueueWatch:
         self._loop = loop
 
     def begin(self, client: Client, activity: WaitingActivity) -> None:
-        """Watch an activity, unless it is watched. Callable from any thread. Raises nothing."""
+        """Watch an activity, unless it is watched already. Callable from any thread. Raises nothing."""
         with self._lock:
             if activity in self._waiting:
                 return

@@ -1,8 +1,8 @@
 """Watches the agents of a run: notes what they do, counts it, logs it, and sums up their calls.
 
 Model calls are noted by `TemporalModel`, turns and tool calls by hooks. Watching changes only the results of
-tools that cannot run in a workflow (`tool_failures.py`). It starts nothing, so it is no part of what a replay
-compares.
+tools that cannot run in a workflow (`tool_failures.py`). It schedules nothing that
+a replay would compare.
 """
 
 import contextlib

@@ -86,7 +86,7 @@ def unpack(carry: object, agent: Agent, *, keep_system_prompt: bool) -> None:
 
 
 def _carried(agent: Agent, *within: Agent) -> dict[str, Any]:
-    """Return what to carry of an agent, and of those of its sub-agents that keep their conversation.
+    """Return what to carry of an agent and of the sub-agents that keep their conversation.
 
     Args:
         agent: The agent.

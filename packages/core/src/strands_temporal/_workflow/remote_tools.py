@@ -152,7 +152,7 @@ class _Listing:
     """The tools of one handle in one run, None before the first listing.
 
     Agents of one run that share the handle list the tools once. Runs that share the handle each list the
-    tools anew, because an `asyncio.Lock` works on one event loop only.
+    tools themselves, because an `asyncio.Lock` works on one event loop only.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """The summaries of agents' activities: the short texts that the Web UI shows beside them.
 
 A summary costs about 35 bytes of history besides its text, so it is short. The SDK encodes it with the data
-converter and the codec. It is no part of what a replay compares.
+converter and the codec. A replay does not compare it.
 
 Temporal's limit for a summary is 400 bytes, encoded (`limit.userMetadataSummarySize`). The dev server applies
 it to no activity. The SDK's JSON writes 6 or 12 bytes for a character that is not ASCII.
@@ -22,7 +22,7 @@ _LONGEST_SUMMARY = 200  # bytes of JSON: a codec that encrypts and writes base64
 
 
 def summary_of(*parts: object) -> str:
-    """Return a summary of the parts that are given, each of them shortened, and the whole."""
+    """Join the parts that are not empty. Shorten each part, then the whole summary."""
     return _bounded(_SEPARATOR.join(shortened(str(part), _LONGEST_NAME) for part in parts if part))
 
 

@@ -167,7 +167,7 @@ class SentTranscripts:
     ) -> str:
         """Answer the query: return a page of a call's conversation, or "" if the call is not in progress.
 
-        A worker gives integers. A person who calls the query by hand gets a sentence.
+        Workers pass integers. With any other arguments the answer is a sentence: a person called the query.
         """
         if not all(isinstance(each, int) for each in (agent, call, number, news, page_bytes)):
             return FOR_WORKERS

@@ -236,8 +236,8 @@ def usage_in(events: list[Any]) -> ModelUsage:
 class _Counters:
     """One run's metrics. The SDK adds the namespace, the task queue and the workflow type to each.
 
-    They come from the workflow, where the agent is known. The SDK emits nothing during a replay. So a metric
-    that cannot be emitted must not fail the workflow: that failure would be in the first run alone.
+    The workflow emits them, because only the workflow knows the agent. The SDK emits nothing during a replay.
+    So a metric that cannot be emitted must not fail the workflow: a replay would not fail with it.
     """
 
     @cached_property
