@@ -37,7 +37,7 @@ class Backend:
         self._wanted: tuple[int, asyncio.Event] | None = None
 
     async def until(self, answers: int) -> None:
-        """Wait until `answers` reaches that number."""
+        """Wait until the backend has given this many answers."""
         if self.answers < answers:
             self._wanted = (answers, asyncio.Event())
             await self._wanted[1].wait()

@@ -52,7 +52,7 @@ def interpreters(uv: str) -> dict[tuple[int, int], Path]:
 
 
 def version_of(path: Path) -> tuple[int, int] | None:
-    """Return major and minor version of an interpreter, or None if it does not run or is no final release."""
+    """Return an interpreter's major and minor version; None if it does not run or is not a final release."""
     try:
         probe = subprocess.run(
             [str(path), "-c", PROBE], check=True, capture_output=True, text=True, timeout=30

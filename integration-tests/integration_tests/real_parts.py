@@ -55,7 +55,7 @@ def uv_program() -> str:
 
 
 def node_command() -> tuple[str, list[str]]:
-    """Return node, and the command for npm: this machine's, else those of the wheel that pyright installs."""
+    """Return the path of node and the command for npm: this machine's, or else those in pyright's wheel."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node and npm:
         return node, [npm]

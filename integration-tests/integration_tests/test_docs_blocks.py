@@ -16,7 +16,7 @@ from integration_tests.doc_blocks import (
 )
 
 DRAWINGS = {"docs/tracing.md": ["ask "]}
-"""Indented blocks that are no commands, by their beginnings. In new pages, write them as ```text."""
+"""Indented blocks that are not commands, by their beginnings. In new pages, write them as ```text."""
 
 
 def test_each_block_is_of_a_known_kind() -> None:

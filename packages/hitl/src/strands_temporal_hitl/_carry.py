@@ -97,7 +97,7 @@ def unpack(carry: object) -> Carried:
 
 
 def _size(agent_carries: Sequence[object]) -> int:
-    """Return the bytes of the agents' carries. If none is given, return those of the largest possible one."""
+    """Return the size of the agents' carries in bytes. Without any, return the largest size of one carry."""
     for other in agent_carries:
         if not isinstance(other, AgentCarry):
             raise AgentTypeError(

@@ -279,5 +279,5 @@ def _say(line: str) -> None:
 
 
 def _plain(text: str) -> str:
-    """Escape terminal control characters. A model wrote parts of `text`, and a person decides by it."""
+    """Escape terminal control characters. A model wrote parts of `text`, and a person relies on it."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)

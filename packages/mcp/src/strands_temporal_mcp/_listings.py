@@ -26,6 +26,6 @@ def list_all(client: "MCPClient") -> list[ListedTool]:
 
 
 def listing_of(tools: list[ListedTool]) -> ToolListing:
-    """Return the tools with a digest, by which a workflow asks whether they have changed."""
+    """Return the tools with a digest. Workflows send the digest to ask whether the tools have changed."""
     text = json.dumps([[tool.name, tool.spec] for tool in tools], sort_keys=True)
     return ToolListing(tools, hashlib.sha256(text.encode()).hexdigest()[:16])

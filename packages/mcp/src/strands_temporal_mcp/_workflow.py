@@ -101,7 +101,7 @@ class TemporalMCPClient(RemoteTools):
     @property
     @override
     def outside_hint(self) -> str:
-        """What to give to an agent outside of workflows instead of this handle."""
+        """See base class."""
         return "use Strands' MCPClient itself"
 
     @override

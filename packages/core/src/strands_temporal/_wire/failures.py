@@ -47,7 +47,7 @@ def to_application_error(error: BaseException, *, next_retry_delay: Any = None) 
             type=PAYLOAD_TOO_LARGE,
             non_retryable=True,
         )
-    # A question is no failure: BENIGN keeps the worker from logging it as a warning and from counting it.
+    # A question is not a failure: BENIGN keeps the worker from logging it as a warning and from counting it.
     category = ApplicationErrorCategory.BENIGN if details else ApplicationErrorCategory.UNSPECIFIED
     retryable = isinstance(error, strands_exceptions.ModelThrottledException)
     return ApplicationError(

@@ -83,7 +83,7 @@ class AgentView:
             yield message_text(message, room)
 
     def drop(self) -> None:
-        """Keep the latest messages as text, and nothing else of an agent that is no more."""
+        """Keep the latest messages as text, and drop everything else that belongs to the agent."""
         kept: list[str] = []
         room = PAGE_CHARACTERS
         for text in self.latest_texts(PAGE_CHARACTERS):
@@ -139,11 +139,11 @@ class AgentViews:
         return view
 
     def note_turn(self, view: AgentView) -> None:
-        """Note that an agent has a turn. Of dropped agents, those remain that had one last."""
+        """Note that an agent has a turn. The dropped agents with the latest turns are kept."""
         view.latest = next(self._turns)
 
     def named(self) -> Iterator[tuple[str, AgentView]]:
-        """Yield the agents with their names, made unequal, in the order of their first appearance."""
+        """Yield the agents in the order of their first appearance, each with a unique name."""
         taken: dict[str, int] = {}
         for view in list(self._all):
             agent = view.agent and view.agent()
@@ -154,7 +154,7 @@ class AgentViews:
             yield name if taken[name] == 1 else f"{name} #{taken[name]}", view
 
     def _dropped(self, view: AgentView) -> None:
-        """Python calls this when an agent is no more, wherever that is: it must not need the workflow."""
+        """Python calls this in any thread, when an agent is garbage-collected. Must not use the workflow."""
         view.drop()
         dropped = [each for each in self._all if each.agent is None]
         if len(dropped) > _KEPT:

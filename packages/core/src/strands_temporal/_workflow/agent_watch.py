@@ -157,7 +157,7 @@ def model_call(agent: Agent | None, model: str | None) -> Generator[ModelCallVie
 
 
 def about(agent: Agent | None) -> dict[str, Any]:
-    """Return the values that a log line has of an agent."""
+    """Return an agent's values for a log line."""
     if agent is None:
         return {}
     return {"agent": agent.name, "turn": run_local(AgentViews).of(agent).turn}

@@ -101,9 +101,9 @@ class _DirectCalls:
 
 
 def _asked(context: "ToolContext[Any]") -> list[Any] | None:
-    """Return a value that identifies the message, and the place in it, that asked for the call; else None.
+    """Identify what asked for the call: a message and a place in it, or a background task. Else return None.
 
-    A background task may begin when the agent has other messages, so the task's own id is returned.
+    A background task may begin when the agent has other messages, so its own id identifies it.
     """
     task = background_task(context)
     if task is not None:
@@ -116,7 +116,7 @@ def _asked(context: "ToolContext[Any]") -> list[Any] | None:
             if "toolUse" in block and block["toolUse"]["toolUseId"] == use["toolUseId"]
         ]
         if asked:
-            # A model that is no `TemporalModel` may use the same id twice. The input then tells the calls
+            # A model that is not a `TemporalModel` may use the same id twice. The input then tells the calls
             # apart.
             places = [place for place, block in asked if block["input"] is use["input"]]
             return ["message", message.get("tracking_id"), (places or [asked[0][0]])[0]]

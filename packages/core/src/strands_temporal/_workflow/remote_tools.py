@@ -69,7 +69,7 @@ class RemoteTools(ToolProvider, HookProvider):
 
     @property
     def outside_hint(self) -> str:
-        """What to give an agent outside of workflows instead of this handle, as the end of a sentence."""
+        """End of an error message: what an agent outside of workflows needs in place of this handle."""
         return "give the agent the tools themselves"
 
     @abstractmethod

@@ -129,7 +129,7 @@ def check_options(
 
     Raises:
         TypeError: If `config` is not a dict, or `repeat` not a bool.
-        ValueError: If a script that repeats has no step, or one that always fails.
+        ValueError: If a script that repeats has no steps, or if one of its steps always fails.
     """
     if config is not None and not isinstance(config, dict):
         raise TypeError(f"ScriptedModel(config={config!r}): give a dict, as in config={{'model_id': 'mine'}}")
