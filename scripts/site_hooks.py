@@ -82,9 +82,9 @@ def _linked(origin: str, text: str) -> Iterator[str]:
 
 
 def _target(origin: str, link: str) -> str | None:
-    """Return what a link leads to, as a path in the repository. None if it is missing, as mkdocs then says.
+    """Return what a link leads to, as a path in the repository; None if it is missing (mkdocs reports that).
 
-    A folder with a README is that README, as on a code host.
+    A link to a folder leads to its README, if it has one.
     """
     target = posixpath.normpath(posixpath.join(posixpath.dirname(origin), link))
     if target.startswith("..") or not (ROOT / target).exists():

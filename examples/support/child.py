@@ -113,7 +113,7 @@ class ChildProcess:
 
 
 def last_words(log: Path) -> str:
-    """Return the last line of a log that is not empty."""
+    """Return the last non-empty line of a log."""
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     return lines[-1].strip() if lines else "(its log is empty)"
 

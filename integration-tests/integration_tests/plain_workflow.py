@@ -18,7 +18,7 @@ class NoAgentWorkflow:
 
     @workflow.run
     async def run(self, name: str) -> str:
-        """Greet by an activity."""
+        """Greet in an activity."""
         return await workflow.execute_activity(greet, name, start_to_close_timeout=timedelta(seconds=10))
 
 

@@ -217,7 +217,7 @@ def _made_once(folder: Path, file: str, what: str, make: Callable[[Path], None])
 
 @contextmanager
 def _one_at_a_time(folder: Path) -> Generator[None]:
-    """Keep other processes from making the same folder meanwhile, in this test run or another."""
+    """Hold a lock during the block: no other process, of any test run, makes the same folder meanwhile."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # closing the file releases it

@@ -168,7 +168,7 @@ CHANGES: Mapping[str, Change] = {
         True,
     ),
     "`streaming_topic=` added": Change(lambda: old(streaming_topic="chat"), False),
-    "a tool added in the workflow or by `activity_as_tool`": Change(
+    "a tool added in the workflow or with `activity_as_tool`": Change(
         with_tools(count_letters, never_called, weather, convert_back, activity_as_tool(weather_report)), True
     ),
     "the description of a tool; a parameter added that has a default": Change(

@@ -62,7 +62,7 @@ class StrandsPlugin(ComposablePlugin):
             life.
         max_cached_transcript_bytes: How many bytes of conversations a worker keeps, so that a model call
             sends only new messages; 64 MiB by default. A worker that does not have a conversation asks the
-            workflow for it by a query. 0 keeps nothing.
+            workflow for it with a query. 0 keeps nothing.
 
     Raises:
         MissingExtraError: If `mcp_clients` is given and the extra `mcp` is not installed.

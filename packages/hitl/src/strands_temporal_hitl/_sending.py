@@ -84,7 +84,7 @@ class DecisionSender:
     async def _send_by_signal(
         self, handle: "WorkflowHandle[Any, Any]", decision: Decision, request: str, refusal: RPCError
     ) -> ApprovalRecord:
-        """Send by signal a decision that the server did not take as an update, and query for its answer."""
+        """Send a decision as a signal, after the server refused the update. Query for its answer."""
 
         async def answer() -> Answer:
             return await self._queries.query(

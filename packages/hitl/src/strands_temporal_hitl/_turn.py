@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ._watch import Watch
 
 CHANGED = "changed call"
-"""Prefix of the names of questions about a call that has changed since a person let it happen."""
+"""Prefix of the names of questions about a call that has changed since a person allowed it."""
 
 
 @dataclass(frozen=True)

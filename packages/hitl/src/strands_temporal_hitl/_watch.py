@@ -31,7 +31,7 @@ from ._turn import CHANGED, Asked, Turn
 from ._types import ShownCall, as_json
 
 BINDS_WHAT_RUNS = "strands-temporal-hitl-binds-what-runs"
-"""Patch id. Histories without it have no questions about a call that changed after a person let it happen."""
+"""Patch id. Histories without it have no questions about a call that changed after a person allowed it."""
 
 _BACKGROUND_CHOICE = "_background_execution"
 """Argument with which a model asks for a background task. Strands removes it before the tool runs (1.62:

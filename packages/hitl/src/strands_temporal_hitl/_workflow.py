@@ -128,7 +128,7 @@ class Approvals:
         over together with these approvals, run it without a prompt: it continues where it paused.
 
         People see the calls that will run, after hooks have changed them, including the calls of sub-agents
-        and of nodes. If a call changes after a person let it happen, people are asked about it again. If the
+        and of nodes. If a call changes after a person allowed it, people are asked about it again. If the
         agent is stopped (`agent.cancel()`, `cancel_signal=`) while people are asked, it ends as cancelled and
         its questions are withdrawn.
 
@@ -220,7 +220,7 @@ class Approvals:
                 watch.end_waiting()
 
     def _carried_pause(self, agent: Agent, prompt: AgentInput) -> Pause | None:
-        """Return the pause with which the agent came into this run, if any.
+        """Return the pause that the agent brought from an earlier run of the workflow, if any.
 
         Raises:
             AgentValueError: If answers would be lost or mixed up.
@@ -244,7 +244,7 @@ class Approvals:
         return pause
 
     def _answers(self, pause: Pause, turn: Turn) -> AgentInput:
-        """Return a pause's interrupt responses. If two nodes ask under one id, both are approved or none."""
+        """Return a pause's interrupt responses. If two nodes get different answers to one id, both are no."""
         answers: dict[str, Any] = {}
         for question, record in self._ledger.settle(pause):
             # Answer withdrawn questions too, or a hook would ask again. Nothing runs any more.

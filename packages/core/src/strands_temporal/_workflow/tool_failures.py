@@ -50,7 +50,7 @@ def explain_tool_failure(event: AfterToolCallEvent) -> None:
 
 
 def _input_output(error: BaseException) -> str | None:
-    """Return what a tool did that only an activity may do, or None if that is not why it failed."""
+    """Return the I/O that a tool tried in the workflow, or None if the tool failed for another reason."""
     link: BaseException | None = error
     for _ in range(10):  # a library wraps the sandbox's error in errors of its own
         if isinstance(link, RestrictedWorkflowAccessError):
