@@ -40,7 +40,7 @@ def _ratios(axes: Any, rows: list[Row]) -> None:
     axes.minorticks_off()
     axes.set_yticks(range(len(rows)), [row.measure for row in reversed(rows)])
     axes.axvline(1, color=COLOURS["floor"], lw=1)
-    axes.set_xlabel("times the floor; green: what is to be reached")
+    axes.set_xlabel("times the floor; green: the goal")
 
 
 def _series(axes: Any, rows: list[Row]) -> None:

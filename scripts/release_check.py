@@ -216,7 +216,7 @@ def main() -> None:
     """Check the checkout, then rehearse its release.
 
     Raises:
-        SystemExit: Something is to be corrected before a release. The rehearsal ran all the same.
+        SystemExit: Something must be corrected before a release. The rehearsal ran all the same.
     """
     found = problems(ROOT)
     print(f"==> Files and tags: {len(found) or 'no'} mistakes", flush=True)
@@ -228,7 +228,7 @@ def main() -> None:
         sys.exit(f"The rehearsal stopped: the error of {shlex.join(error.cmd)} is above.")
     if found:
         sys.exit(
-            f"The rehearsal worked, but {len(found)} mistakes are to be corrected: see the list at the top."
+            f"The rehearsal worked, but {len(found)} mistakes must be corrected: see the list at the top."
         )
     print("==> Ready. To publish, in this order:", "make build", *plan(Checkout(ROOT)), sep="\n    ")
 

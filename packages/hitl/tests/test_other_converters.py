@@ -85,7 +85,7 @@ async def test_one_encrypted_workflow_is_listed_with_its_problem_beside_the_othe
         assert found[sealed.id].pending == []
         assert found[sealed.id].problem == (
             f"The client's {FAILS} {sealed.id!r} (KeyError: 'Unknown payload encoding binary/encrypted'). "
-            "It has to be that of the workflow's workers, with its codec; on the command line give "
+            "Use the data converter of the workflow's workers, with its codec; on the command line give "
             "--codec-endpoint or --data-converter"
         )
         for question in (approver.pending(sealed.id), approver.records(sealed.id)):

@@ -83,8 +83,8 @@ class ApprovalQueries:
         """Return a text for an error of the client's data converter."""
         return (
             f"The client's data converter fails on workflow {workflow_id!r} "
-            f"({type(error).__name__}: {error}). It has to be that of the workflow's workers, with its "
-            "codec; on the command line give --codec-endpoint or --data-converter"
+            f"({type(error).__name__}: {error}). Use the data converter of the workflow's workers, with "
+            "its codec; on the command line give --codec-endpoint or --data-converter"
         )
 
     def unreachable(self, workflow_id: str, error: RPCError) -> ApprovalsUnreachableError:
