@@ -18,6 +18,7 @@ from temporalio.converter import DataConverter, DefaultPayloadConverter
 from temporalio.worker import ReplayerConfig, Worker, WorkerConfig
 
 from ._composable import ComposablePlugin
+from ._upstream.bidi import refuse_bidi
 from ._upstream.failure_converter import with_typed_errors
 from ._upstream.install import adapt_strands
 from ._upstream.misplaced import StrandsError
@@ -111,13 +112,13 @@ class StrandsPlugin(ComposablePlugin):
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         """See base class."""
-        _load_vended_tools()
+        _prepare_strands()
         config = super().configure_worker(config)
         return self._mcp.configure_worker(config) if self._mcp else config
 
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
         """See base class."""
-        _load_vended_tools()
+        _prepare_strands()
         config = super().configure_replayer(config)
         return self._mcp.configure_replayer(config) if self._mcp else config
 
@@ -151,11 +152,12 @@ def default_model() -> Model:
 _VENDED_TOOLS = ("strands.vended_tools", "strands.vended_tools.a2a_client", "strands.vended_tools.web_fetch")
 
 
-def _load_vended_tools() -> None:
-    """Import vended tools that Strands imports only on first use, which may be in a running workflow.
+def _prepare_strands() -> None:
+    """Refuse `BidiAgent`. Import vended tools that Strands imports on first use, perhaps in a workflow.
 
     They need extension modules, which the sandbox cannot load.
     """
+    refuse_bidi()
     for module in _VENDED_TOOLS:
         with contextlib.suppress(ImportError):  # an extra of Strands that is not installed
             importlib.import_module(module)

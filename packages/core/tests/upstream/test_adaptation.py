@@ -148,6 +148,7 @@ def test_strands_uses_clock_ids_chance_and_threads_where_we_know_it() -> None:
 
 
 COVERED = {
+    "MetricsClient": {""},
     "ThreadPoolExecutor": {""},
     "_new_snapshot_id": {""},
     "boto3": {"Session"},
@@ -218,6 +219,7 @@ STAND_INS = {
     "WorkflowBoto3",
     "WorkflowCopy",
     "WorkflowDatetime",
+    "WorkflowMetricsClient",
     "WorkflowExecutor",
     "WorkflowRandom",
     "WorkflowThreading",

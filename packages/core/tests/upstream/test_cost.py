@@ -225,5 +225,4 @@ async def test_a_workflow_writes_no_conversation_that_nobody_records(
     ) as env:
         said = await env.run(ThreeTurns.run)
     assert said == [message["content"] for message in plain.messages]
-    assert any("turn 0" in text for text in written)  # the agent's span gets the new messages
-    assert not any("Yes." in text for text in written)
+    assert not any(text in " ".join(written) for text in ("turn", "Yes."))

@@ -175,12 +175,13 @@ class HostedWorkflow:
 
 
 @pytest.mark.server
-async def test_a_tool_with_io_is_hosted_on_the_worker(agents: Agents, tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", [lambda: FILE_READ, FILE_READ], ids=["factory", "module"])
+async def test_a_tool_with_io_is_hosted_on_the_worker(agents: Agents, tmp_path: Path, value: Any) -> None:
     (tmp_path / "note.txt").write_text("forty-two")
     arguments = {"path": str(tmp_path / "note.txt"), "mode": "view"}
     model = ScriptedModel(use_tool("file_read", arguments), echo)
 
-    plugin = StrandsPlugin(models={"m": lambda: model}, tools={"file_read": lambda: module_of("file_read")})
+    plugin = StrandsPlugin(models={"m": lambda: model}, tools={"file_read": value})
     async with agents(workflows=[HostedWorkflow], plugins=[plugin]) as env:
         assert "forty-two" in await env.run(HostedWorkflow.run, "file_read")
 

@@ -197,6 +197,33 @@ async def test_a_goal_with_a_judge(client: Client, worker_options: dict[str, Any
     assert parity.durable.text == "second, and kind\n"
 
 
+@CACHES
+async def test_a_goal_loop_ends_at_its_time_limit(
+    client: Client, worker_options: dict[str, Any], cache: Any
+) -> None:
+    loops: list[GoalLoop] = []
+
+    def never(response: Any, agent: Any, **_: Any) -> bool:
+        return False
+
+    def build(make: AgentFactory) -> Agent:
+        loops.append(GoalLoop(never, max_attempts=9, timeout=1.5))
+        return make(plugins=[loops[-1]])
+
+    async def drive(agent: Agent) -> AgentResult:
+        result = await agent.invoke_async("go")
+        goal = loops[-1].last_result(agent)
+        assert goal
+        agent.state.set("goal", [goal.stop_reason, len(goal.attempts)])
+        agent.messages.append({"role": "user", "content": [{"text": str(agent.state.get("goal"))}]})
+        return result
+
+    scenario = Scenario(lambda: ScriptedModel(say("no"), say("no").after(1.6)), build, drive)
+    parity = await run_parity(client, scenario, **with_cache(worker_options, cache))
+    parity.assert_equal()
+    assert parity.durable.messages[-1]["content"] == [{"text": "['timeout', 1]"}]
+
+
 async def test_skills_in_memory(client: Client, worker_options: dict[str, Any]) -> None:
     skill = Skill(name="sums", description="Adds.", instructions="Carry the one.")
     scenario = Scenario(

@@ -63,6 +63,8 @@ class AgentTracerProvider(ReplaySafeTracerProvider):
 
 
 class _AgentTracer(Tracer):
+    replay_safe = True  # core's own replay-safe tracer leaves this one as it is
+
     def __init__(self, tracer: Tracer, ended: "_EndedSpans", *, of_strands: bool) -> None:
         self._tracer = tracer
         self._ended = ended

@@ -12,6 +12,7 @@ from temporalio import workflow
 from typing_extensions import override
 
 from .stand_in import StandIn
+from .tracer import ReplaySafeTracer
 
 T = TypeVar("T")
 
@@ -74,7 +75,11 @@ class WorkflowCopy(StandIn):
 
 
 class WorkflowTracer(StandIn):
+    """Strands' `get_tracer`. The spans of its tracer are replay-safe in a workflow."""
+
     def __call__(self) -> Tracer:
         tracer = self._original()
+        if not isinstance(tracer.tracer, ReplaySafeTracer):
+            tracer.tracer = ReplaySafeTracer(tracer.tracer)
         # A user's own tracer, set in place of Strands', stays as it is.
         return QuietTracer(tracer) if type(tracer) is Tracer and workflow.in_workflow() else tracer

@@ -24,6 +24,7 @@ from temporalio.bridge.proto.workflow_activation import (  # what a public metho
 )
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 
+from .passes import note_previews
 from .unloadable import load_errors_explained
 
 logger = logging.getLogger(__name__)
@@ -119,7 +120,10 @@ def tracked(runner: WorkflowRunner) -> WorkflowRunner:
 
 
 class _Tracked(WorkflowRunner):
-    """Mixin that `tracked` adds to a runner. Also explains why a workflow's file cannot be loaded."""
+    """Mixin that `tracked` adds to a runner.
+
+    It also notes previews, and explains why a workflow's file cannot be loaded.
+    """
 
     __slots__ = ()
 
@@ -131,6 +135,7 @@ class _Tracked(WorkflowRunner):
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """See base class."""
         instance = super().create_instance(det)  # pyright: ignore[reportAbstractUsage]  # the runner's own
+        note_previews(instance)
         cached = _running.get()
         if cached is not None:
             cached.add(instance)

@@ -6,6 +6,8 @@ Each stand-in acts only inside a workflow and behaves as the original elsewhere.
     waiting.py       threads and polls, which a workflow must not use
     loop.py          plain tools, which Strands runs in a thread
     cost.py          work for all messages at each model call, repeated at each replay
+    tracer.py        spans, which a replay would export again (spans.py, seeded_spans.py, held_spans.py)
+    metrics.py       metrics, which a replay would count again
     teardown.py      hooks that Strands calls while a workflow is being evicted
     steering.py      errors of guards that Strands only logs
     misplaced.py     the Bedrock model that Strands creates when no model is given
@@ -27,6 +29,7 @@ from .determinism import (
     WorkflowUuid4,
     WorkflowUuid7,
 )
+from .metrics import WorkflowMetricsClient
 from .misplaced import WorkflowBoto3
 from .stand_in import StandIn
 from .steering import SteeringLogger
@@ -44,7 +47,7 @@ ADAPTED_NAMES: dict[str, tuple[str, ...]] = {
     "strands._async": ("ThreadPoolExecutor", "asyncio"),
     "strands._identifier": ("time",),
     "strands.agent._concurrency": ("asyncio",),
-    "strands.agent.agent": ("threading", "uuid"),
+    "strands.agent.agent": ("get_tracer", "threading", "uuid"),
     "strands.background_tasks.in_process._engine": ("datetime", "uuid4"),
     "strands.background_tasks.in_process._manager": ("asyncio", "get_background_task_runtime", "uuid"),
     "strands.event_loop.event_loop": ("copy", "get_tracer", "uuid"),
@@ -52,10 +55,10 @@ ADAPTED_NAMES: dict[str, tuple[str, ...]] = {
     "strands.hooks.registry": ("inspect",),
     "strands.models.bedrock": ("boto3",),
     "strands.multiagent.base": ("time",),
-    "strands.multiagent.graph": ("asyncio", "time"),
-    "strands.multiagent.swarm": ("time",),
+    "strands.multiagent.graph": ("asyncio", "get_tracer", "time"),
+    "strands.multiagent.swarm": ("get_tracer", "time"),
     "strands.session.snapshot_session_manager": ("_new_snapshot_id",),
-    "strands.telemetry.metrics": ("time", "uuid"),
+    "strands.telemetry.metrics": ("MetricsClient", "time", "uuid"),
     "strands.tools._caller": ("random",),
     "strands.tools.executors._executor": ("time",),
     "strands.tools.registry": ("uuid",),
@@ -131,6 +134,7 @@ def _adapt(module: types.ModuleType, names: tuple[str, ...]) -> None:
 
 
 _STAND_INS: dict[str, type[StandIn]] = {
+    "MetricsClient": WorkflowMetricsClient,
     "ThreadPoolExecutor": WorkflowExecutor,
     "_new_snapshot_id": WorkflowUuid7,
     "asyncio": WorkflowAsyncio,

@@ -14,6 +14,7 @@ from temporalio.exceptions import FailureError
 
 from .._errors import AgentTypeError
 from .._wire.failures import STRANDS_EXCEPTIONS
+from .bidi import NO_BIDI
 from .stand_in import StandIn
 
 _NO_PROVIDERS = frozenset({"model", "routing"})
@@ -38,6 +39,8 @@ def misplaced(error: BaseException) -> str | None:
     if activity.in_activity() or isinstance(error, FailureError):
         return None
     for module, _ in _modules(error, with_causes=True):
+        if module.startswith("strands.bidi."):
+            return NO_BIDI
         if _is_provider(module):
             return f"{module} was used inside the workflow, where a model cannot do its I/O. {MODEL_HINT}"
     for module, loading in _modules(error, with_causes=False):

@@ -5,21 +5,18 @@ the workflow.
 """
 
 import asyncio
+import inspect
 import types
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NoReturn, cast
 
 from strands import Agent
-from strands import ToolContext as StrandsToolContext
-from strands.interrupt import Interrupt, InterruptException
-from strands.models import Model
+from strands.interrupt import InterruptException
 from strands.tools.registry import ToolRegistry
-from strands.types.exceptions import ToolProviderException
 from strands.types.tools import AgentTool, ToolResult
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
-from typing_extensions import override
 
 from .._wire.failure_sizes import LONGEST_TEXT, text_of
 from .._wire.failures import in_place_of
@@ -39,6 +36,7 @@ from .factories import NamedFactories, checked_mapping
 from .heartbeat import heartbeating
 from .results import check_result
 from .tool_context import note_cancel
+from .tool_hosts import ToolHosts
 
 HostedTool = Any
 """A tool, a module of tools, or a factory that returns one or several tools. `Agent(tools=...)` accepts the
@@ -71,6 +69,7 @@ class HostedTools:
     def __init__(self, tools: Mapping[str, HostedTool] | None) -> None:
         option = "StrandsPlugin(tools=...)"
         self.given = dict(checked_mapping(option, tools, "some_tool", "tools"))
+        self._hosts = ToolHosts()
         self._sets = NamedFactories[ToolSet](
             "tool",
             option,
@@ -90,7 +89,8 @@ class HostedTools:
         return [self.list_hosted_tools, self.invoke_tool] if self.given else []
 
     def clear(self) -> None:
-        """Drop the tools that factories returned. Called when the worker ends."""
+        """Drop the tools that factories returned, and what they keep. Called when the worker ends."""
+        self._hosts.clear()
         self._sets.clear()
 
     @activity.defn(name=LIST_TOOLS_ACTIVITY)
@@ -120,12 +120,12 @@ class HostedTools:
                 type="ValueError",
                 non_retryable=True,
             )
-        agent = _host(tools, tool_context)
-        try:
-            result = await _result(tools[use["name"]], agent, tool_context)
-        except asyncio.CancelledError:
-            Agent.cancel(agent)  # a tool in a thread watches the agent's signal
-            raise
+        with self._hosts.host(name, tools, tool_context) as agent:
+            try:
+                result = await _result(tools[use["name"]], agent, tool_context)
+            except asyncio.CancelledError:
+                Agent.cancel(agent)  # a tool in a thread watches the agent's signal
+                raise
         note_cancel(tool_context, agent.asked_to_cancel)
         return result
 
@@ -143,6 +143,8 @@ class HostedTools:
 
 def _factory(name: str, tool: object) -> Callable[[], ToolSet]:
     """Return the factory of a tool set for the user's value, which is a tool, a module or a factory."""
+    if isinstance(tool, types.ModuleType):
+        _check_module(name, tool)
     if isinstance(tool, (AgentTool, types.ModuleType)):
         return lambda: ToolSet(tool)
     if not callable(tool):
@@ -150,7 +152,35 @@ def _factory(name: str, tool: object) -> Callable[[], ToolSet]:
             f"StrandsPlugin(tools=...): {name!r} is {tool!r}, neither a tool nor a factory. Give a function "
             "decorated with @strands.tool, a module with TOOL_SPEC, or `lambda: ...` that makes one"
         )
+    _check_factory(name, tool)
     return lambda: ToolSet(tool())
+
+
+def _check_module(name: str, module: types.ModuleType) -> None:
+    """Refuse a module without a tool, such as the vended `mcp_router`, which only has `make_mcp_router`."""
+    names = vars(module)
+    if "TOOL_SPEC" in names or any(isinstance(value, AgentTool) for value in names.values()):
+        return
+    makers = sorted(made for made in names if made.startswith("make_"))
+    advice = f" Write `lambda: {makers[0]}(...)`, from {module.__name__}" if makers else ""
+    raise TypeError(f"StrandsPlugin(tools=...): {name!r} is {module.__name__}, which holds no tool.{advice}")
+
+
+def _check_factory(name: str, factory: Callable[..., Any]) -> None:
+    """Refuse a factory that needs arguments, such as Strands' `make_mcp_router` itself."""
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):  # a callable without a signature: it is called as it is
+        return
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind not in variable]
+    if needed:
+        made = getattr(factory, "__name__", repr(factory))
+        arguments = ", ".join(f"{argument}=..." for argument in needed)
+        raise TypeError(
+            f"StrandsPlugin(tools=...): {name!r} is {made}, which needs {needed} and gets no arguments. "
+            f"Write `lambda: {made}({arguments})`; if it is a tool, decorate it with @strands.tool"
+        )
 
 
 async def _result(tool: AgentTool, agent: Agent, context: ToolContext) -> dict[str, Any]:
@@ -204,63 +234,3 @@ def _fail(result: ToolResult, exception: Exception) -> NoReturn:
         non_retryable=isinstance(exception, ValueError),
     )
     raise in_place_of(exception, failure)
-
-
-class _Host(Agent):
-    """The agent that a tool finds on the worker."""
-
-    asked_to_cancel: dict[str, Any] | None = None
-
-    @override
-    def cancel(self, *, message: str | None = None, after_current_tools: bool = False) -> None:
-        """Cancel this agent, and record the arguments for the agent in the workflow."""
-        super().cancel(message=message, after_current_tools=after_current_tools)
-        self.asked_to_cancel = {"message": message, "after_current_tools": after_current_tools}
-
-
-def _host(tools: Mapping[str, AgentTool], context: ToolContext) -> _Host:
-    """Return the agent that a tool finds on the worker. It has the agent's state, but no conversation."""
-    agent = _Host(
-        model=_NoModel(), tools=list(tools.values()), state=context.agent_state, callback_handler=None
-    )
-    strands_context = StrandsToolContext[Any](cast("Any", context.tool_use), agent, {})
-    for name, answer in context.answers.items():
-        _ask(strands_context, name).response = answer  # the tool finds it when it asks
-    return agent
-
-
-def _ask(context: "StrandsToolContext[Any]", name: str) -> Interrupt:
-    """Register an interrupt with the agent, and return the interrupt."""
-    try:
-        context.interrupt(name)
-    except InterruptException as asked:
-        return asked.interrupt
-    raise RuntimeError(f"The interrupt {name!r} already has an answer")
-
-
-class _NoModel(Model):
-    """The model of the agent that a hosted tool finds. It refuses calls: there is no model on the worker."""
-
-    @override
-    def update_config(self, **model_config: Any) -> None:
-        self._refuse()
-
-    @override
-    def get_config(self) -> dict[str, Any]:
-        return {}
-
-    @override
-    async def stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
-        self._refuse()
-        yield
-
-    @override
-    async def structured_output(self, *args: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
-        self._refuse()
-        yield
-
-    def _refuse(self) -> NoReturn:
-        raise ToolProviderException(
-            "A tool hosted on the worker cannot use the agent's model. Make the tool with a model of its own "
-            "in StrandsPlugin(tools=...)"
-        )

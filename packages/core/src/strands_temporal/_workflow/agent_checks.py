@@ -31,10 +31,13 @@ _VENDED_WITH_SANDBOX = frozenset({"file_editor", "python_repl", "shell"})
 ACTIVITY_AS_TOOL_PATCH = "strands-temporal-activity-in-tools"
 """Patch id. In histories without it, Strands left an activity in `tools=` out, with a line in its log."""
 
-_HOST_IT = (
-    "Host it on the worker: StrandsPlugin(tools={{{name!r}: lambda: the_tool}}), and give the agent "
-    "TemporalTools({name!r}) from strands_temporal.workflow; or write an activity and use activity_as_tool"
-)
+_MADE_BY = {
+    "a2a_client": "make_a2a_client(allowed_endpoints=[...])",
+    "http_request": "make_http_request()",
+    "mcp_router": "make_mcp_router(servers={...})",
+    "web_fetch": "make_web_fetch(model=SomeModel(...))",
+}
+"""How the worker makes a vended tool with I/O."""
 
 
 def tool_provider_hooks(tools: Any, *, sandbox: Sandbox | None) -> list[Any]:
@@ -166,10 +169,18 @@ def _check_tool(item: object, sandbox: Sandbox | None) -> None:
         )
     name = _vended(cast("object", item))
     if name in _VENDED_WITH_IO or (name in _VENDED_WITH_SANDBOX and sandbox is None):
-        raise AgentTypeError(
-            f"TemporalAgent(tools=...): Strands' {name} would do its I/O inside the workflow, again at each "
-            f"replay. {_HOST_IT.format(name=name)}"
-        )
+        raise AgentTypeError(_host_it("TemporalAgent(tools=...)", name))
+
+
+def _host_it(owner: str, name: str) -> str:
+    made = _MADE_BY.get(name, f"make_{name}()")
+    return coded(
+        "ST204",
+        f"{owner}: Strands' {name} would do its I/O inside the workflow, again at each replay. Host it on "
+        f"the worker: StrandsPlugin(tools={{{name!r}: lambda: {made}}}), and give the agent "
+        f"TemporalTools({name!r}) from strands_temporal.workflow; or write an activity and use "
+        "activity_as_tool",
+    )
 
 
 def _vended(item: object) -> str:
@@ -198,9 +209,9 @@ def _flat(items: Any) -> list[Any]:
 
 
 def check_async_tools(owner: str, agent: Agent) -> None:
-    """Refuse a plain agent with asynchronous tools of strands-agents-tools that do I/O.
+    """Refuse a plain agent with asynchronous tools, vended or of strands-agents-tools, that do I/O.
 
-    The synchronous tools of that package are refused when Strands wants to run them in a thread.
+    The synchronous tools of strands-agents-tools are refused when Strands wants to run them in a thread.
 
     Args:
         owner: The place of the tools, for the message: "Agent(tools=...)".
@@ -210,6 +221,9 @@ def check_async_tools(owner: str, agent: Agent) -> None:
         AgentTypeError: If the agent has such a tool.
     """
     for tool in agent.tool_registry.registry.values():
+        vended = _vended(tool)
+        if vended in _VENDED_WITH_IO:
+            raise AgentTypeError(_host_it(owner, vended))
         advice = remedy(_module_of(tool))
         if advice and inspect.iscoroutinefunction(inspect.unwrap(cast("Any", tool))):
             raise AgentTypeError(f"{owner}: {advice}")

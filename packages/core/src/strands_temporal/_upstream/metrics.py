@@ -1,0 +1,88 @@
+"""Counts Strands' metrics in a workflow once, whatever meter provider the application has set."""
+
+import threading
+from collections import OrderedDict
+from typing import Any
+
+from temporalio import workflow
+
+from .passes import is_live
+from .run_local import run_local
+from .stand_in import StandIn
+from .teardown import is_torn_down
+
+_REMEMBERED = 4096  # runs; a workflow task that fails is tried again within seconds
+
+
+class WorkflowMetricsClient(StandIn):
+    """The class of Strands' metrics client. In a workflow its instruments do not count during a replay."""
+
+    def __call__(self) -> Any:
+        client = self._original()
+        return _OnceClient(client) if workflow.in_workflow() else client
+
+
+class _OnceClient:
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return _OnceInstrument(getattr(self._client, name))
+
+
+class _OnceInstrument:
+    """A counter or a histogram of OpenTelemetry."""
+
+    def __init__(self, instrument: Any) -> None:
+        self._instrument = instrument
+
+    def add(self, *value: Any, **options: Any) -> None:
+        if _counts():
+            self._instrument.add(*value, **options)
+
+    def record(self, *value: Any, **options: Any) -> None:
+        if _counts():
+            self._instrument.record(*value, **options)
+
+
+class _RunValues:
+    """How many values this run, or this replay of it, has recorded."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+
+class _Recorded:
+    """How many values of the latest runs this process has recorded."""
+
+    def __init__(self) -> None:
+        self._numbers: OrderedDict[str, int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def raise_to(self, run_id: str, number: int) -> bool:
+        """Note that a run's value of this number is recorded, and return whether it was not before."""
+        with self._lock:
+            if number <= self._numbers.get(run_id, 0):
+                return False
+            self._numbers[run_id] = number
+            self._numbers.move_to_end(run_id)
+            if len(self._numbers) > _REMEMBERED:
+                self._numbers.popitem(last=False)
+        return True
+
+
+_recorded = _Recorded()
+
+
+def _counts() -> bool:
+    """Tell whether the value that Strands records now is a new one.
+
+    It is not during a replay, nor if a workflow task that failed is tried again.
+    """
+    if is_torn_down():
+        return False
+    if workflow.unsafe.is_read_only():  # a query or a validator: no replay repeats it
+        return True
+    values = run_local(_RunValues)
+    values.number += 1
+    return is_live() and _recorded.raise_to(workflow.info().run_id, values.number)
