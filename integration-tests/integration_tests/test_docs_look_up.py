@@ -19,7 +19,7 @@ import strands_temporal_hitl
 import strands_temporal_mcp
 import strands_temporal_otel
 import strands_temporal_streaming
-from strands_temporal._wire import model_call, tool_call
+from strands_temporal._wire import model_call, sandboxes, tool_call
 from strands_temporal._workflow import carry
 from strands_temporal._workflow.options import MODEL_DEFAULTS, TOOL_DEFAULTS
 from strands_temporal_hitl._cli import main
@@ -164,7 +164,15 @@ def test_arguments_and_options_of_the_page_are_those_of_the_help(
     assert said == words - metavars - {"COMMAND"}
 
 
-WIRE_MODULES: list[ModuleType] = [model_call, tool_call, carry, mcp_types, hitl_types, approvals_carry]
+WIRE_MODULES: list[ModuleType] = [
+    model_call,
+    tool_call,
+    sandboxes,
+    carry,
+    mcp_types,
+    hitl_types,
+    approvals_carry,
+]
 WIRE_PAGE = (DOCS / "wire-types.md").read_text()
 
 
@@ -195,6 +203,7 @@ def test_names_of_activities_messages_and_headers_are_on_the_page() -> None:
         for constant, value in vars(module).items()
         if constant.endswith(suffixes) and isinstance(value, str)
     }
+    names |= sandboxes.SANDBOX_ACTIVITIES
     assert len(names) >= 15
     names |= {mcp_types.list_tools_activity("{server}"), mcp_types.call_tool_activity("{server}")}
     names |= {hitl_types.PENDING.name, hitl_types.IS_PENDING}
@@ -216,7 +225,7 @@ def test_the_patch_markers_of_the_page_are_those_of_the_code() -> None:
         for match in re.finditer(r'"(strands-temporal(?:-[a-z]+)+?)(?:-?\{[^"]*)?"', path.read_text())
     }
     marked -= {"strands-temporal-mcp", "strands-temporal-hitl"}  # packages and threads
-    marked -= {tool_call.TOOL_HEADER, tool_call.HOOK_HEADER, tool_call.HELD_HEADER}
+    marked -= {tool_call.TOOL_HEADER, tool_call.HOOK_HEADER, tool_call.HELD_HEADER, sandboxes.SANDBOX_HEADER}
     table = WIRE_PAGE.split("## Patch markers")[1]
     said = {re.sub(r"(-[A-Z]+)+$", "", codes(row[0])[0]) for row in rows(table)}
     assert said == marked

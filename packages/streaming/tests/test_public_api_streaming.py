@@ -16,6 +16,7 @@ def test_public_names() -> None:
         "OutputLost",
         "PendingInterrupt",
         "ReasoningDelta",
+        "SandboxOutput",
         "StreamGap",
         "StreamHooks",
         "StreamingPlugin",

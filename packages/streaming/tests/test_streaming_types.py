@@ -18,6 +18,7 @@ from strands_temporal_streaming import (
     OutputLost,
     PendingInterrupt,
     ReasoningDelta,
+    SandboxOutput,
     StreamingPlugin,
     TextDelta,
     TextRedacted,
@@ -39,6 +40,9 @@ EVERY_CONTROL_EVENT: list[ControlEvent] = [
     ToolCall("search", "t-1", {"q": ["a", 1, None]}, "helper"),
     ToolCall("search", "t-1", '{"q": ["a', "helper", truncated=True),
     ToolResult("search", "t-1", "success", "found", True, "helper"),
+    SandboxOutput(
+        "tea", "stderr", "box", "shell", "t-1", "c", 2, started_at="2026-01-01T00:00:00.000000+00:00"
+    ),
     TurnEnd("interrupt", (PendingInterrupt("i", "approval", {"why": 1}),), "helper"),
     TurnEnd(None),
 ]

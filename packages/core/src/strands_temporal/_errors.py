@@ -2,6 +2,7 @@
 
     ApplicationError (temporalio)           ends a workflow, wherever it is raised
     ├── AgentValueError (also ValueError)       a wrong value in an agent's construction or call
+    │   ├── SandboxNotRegisteredError           no sandbox of that name on the worker
     │   └── PayloadTooLargeError                a workflow was about to send more than the server accepts
     │       ├── CarryTooLargeError              a conversation too large for the next run
     │       └── ModelCallTooLargeError          a model call
@@ -10,6 +11,9 @@
     ├── SynchronousCallError (also RuntimeError)
     ├── ActivityNotRegisteredError              no worker that got an activity's task has the activity
     ├── AgentCancelledError                     an activity ended because the agent was cancelled
+    ├── SandboxLostError (also OSError)         a workflow's sandbox is gone, with its files
+    ├── SandboxInterruptedError (also OSError)  a command was cut short, for example by its worker's death
+    ├── SandboxTooLargeError (also OSError)     an output or a file of a sandbox does not fit into history
     └── SteeringJudgeError                      a judge gave no decision
 
     ImportError
@@ -138,6 +142,47 @@ class AgentCancelledError(_AgentError):
     def __init__(self) -> None:
         # Strands' text (1.62: event_loop.py:916) for a tool that did not run because of a cancellation.
         super().__init__("Tool execution cancelled")
+
+
+class SandboxNotRegisteredError(AgentValueError):
+    """The worker has no sandbox, or no secret, of the name that a workflow uses. Ends the workflow."""
+
+    failure_type: ClassVar[str] = "SandboxNotRegisteredError"
+
+
+class SandboxLostError(_AgentError, OSError):
+    """The sandbox that a workflow used before is gone, or is out of this worker's reach, with its files.
+
+    Each later operation raises it too. `await sandbox.close()` lets the workflow begin with a new sandbox.
+    """
+
+    failure_type: ClassVar[str] = "SandboxLostError"
+
+
+class SandboxInterruptedError(_AgentError, OSError):
+    """A command in a sandbox was cut short: its worker died or shut down. It may have run in part."""
+
+    failure_type: ClassVar[str] = "SandboxInterruptedError"
+
+
+class SandboxTooLargeError(_AgentError, OSError):
+    """The output of a command, a file or a listing is too large for Temporal's history.
+
+    Attributes:
+        exit_code: Exit code of the command; None for a file, or if the command was ended early.
+        stdout: Beginning and end of the command's standard output.
+        stderr: The same for standard error.
+    """
+
+    failure_type: ClassVar[str] = "SandboxTooLargeError"
+
+    def __init__(
+        self, message: str, exit_code: int | None = None, stdout: str = "", stderr: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.stdout = stdout
+        self.stderr = stderr
 
 
 class SteeringJudgeError(_AgentError):

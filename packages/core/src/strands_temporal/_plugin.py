@@ -30,6 +30,9 @@ from ._worker.hosted_tools import HostedTool, HostedTools
 from ._worker.interceptor import TypedErrorsInterceptor
 from ._worker.model_activities import ModelActivities
 from ._worker.queue_watch import ClientsWatch, QueueWatch
+from ._worker.sandbox_factories import SandboxFactory
+from ._worker.sandbox_secrets import SandboxSecrets
+from ._worker.sandboxes import HostedSandboxes
 from ._worker.tool_calls import ToolCallsInterceptor
 from ._worker.transcript_queries import TranscriptQueries
 from ._worker.transcripts import DEFAULT_CACHE_BYTES, KeptTranscripts
@@ -56,6 +59,13 @@ class StrandsPlugin(ComposablePlugin):
         tools: Tools that the worker hosts for `TemporalTools(name)`, by name. A value is a Strands tool, a
             module of tools, or a factory that returns a tool or a list of tools. A factory is called when its
             tools are first used, and the worker keeps them. The activity `invoke_tool` calls a tool.
+        sandboxes: Factories of sandboxes by name, for `TemporalSandbox(name)`. A factory returns a
+            `strands.Sandbox`, an awaitable of one, or an async context manager of one. If it takes an
+            argument, it gets the `SandboxChain` that the sandbox serves, and each workflow has a sandbox of
+            its own.
+            `SandboxFactory(factory, ...)` adds options.
+        sandbox_secrets: The secrets that commands in sandboxes may use, by name: values or functions. Or a
+            list of names of the worker's environment variables. A workflow writes `SecretRef(name)`.
         mcp_clients: Factories of Strands' `MCPClient` by name, for `TemporalMCPClient(server=name)`. They
             work as in a separate `strands_temporal_mcp.MCPPlugin(mcp_clients=...)`. Needs the extra `mcp`.
         mcp_connection_idle_timeout: How long a connection to an MCP server may be unused before it is closed;
@@ -67,10 +77,11 @@ class StrandsPlugin(ComposablePlugin):
 
     Raises:
         MissingExtraError: If `mcp_clients` is given and the extra `mcp` is not installed.
-        TypeError: If `models` or `tools` is not a mapping, a name is not a string, or a factory cannot be
-            called.
-        ValueError: If `models` or a name is empty, `max_cached_transcript_bytes` is negative, or
-            `mcp_connection_idle_timeout` is given without `mcp_clients`.
+        TypeError: If `models`, `tools` or `sandboxes` is not a mapping, a name is not a string, or a factory
+            cannot be called.
+        ValueError: If `models` or a name is empty, `max_cached_transcript_bytes` is negative,
+            `mcp_connection_idle_timeout` is given without `mcp_clients`, or `sandbox_secrets` without
+            `sandboxes`.
     """
 
     def __init__(
@@ -78,6 +89,8 @@ class StrandsPlugin(ComposablePlugin):
         *,
         models: Mapping[str, ModelFactory] | None = None,
         tools: Mapping[str, HostedTool] | None = None,
+        sandboxes: Mapping[str, Callable[..., Any] | SandboxFactory] | None = None,
+        sandbox_secrets: SandboxSecrets | None = None,
         mcp_clients: Mapping[str, Callable[[], Any]] | None = None,
         mcp_connection_idle_timeout: timedelta | None = None,
         max_cached_transcript_bytes: int = DEFAULT_CACHE_BYTES,
@@ -86,6 +99,7 @@ class StrandsPlugin(ComposablePlugin):
         self._mcp = _mcp_plugin(mcp_clients, mcp_connection_idle_timeout)
         self._models = _named_models(models)
         self._tools = HostedTools(tools)
+        self._sandboxes = HostedSandboxes(sandboxes, sandbox_secrets)
         self._queues = QueueWatch()
         self._transcripts = KeptTranscripts(_checked_bytes(max_cached_transcript_bytes))
         activities = ModelActivities(
@@ -93,8 +107,12 @@ class StrandsPlugin(ComposablePlugin):
         )
         super().__init__(
             "strands_temporal.StrandsPlugin",
-            activities=[*activities.functions, *self._tools.functions],
-            configuration={"models": self._models.factories, "tools": self._tools.given},
+            activities=[*activities.functions, *self._tools.functions, *self._sandboxes.functions],
+            configuration={
+                "models": self._models.factories,
+                "tools": self._tools.given,
+                **self._sandboxes.configuration,
+            },
             interceptors=lambda client: [StrandsInterceptor(self._transcripts.queries, client, self._queues)],
             workflow_failure_exception_types=[StrandsError],
             data_converter=_data_converter,
@@ -129,7 +147,8 @@ class StrandsPlugin(ComposablePlugin):
         await super().run_worker(worker, (lambda worker: mcp.run_worker(worker, next)) if mcp else next)
 
     async def close(self) -> None:
-        """See base class. Drops the models, the tools and the conversations that the workers kept."""
+        """See base class. Drops the models, tools, sandboxes and conversations that the workers kept."""
+        await self._sandboxes.close()
         self._models.clear()
         self._tools.clear()
         self._transcripts.clear()

@@ -5,7 +5,15 @@ from strands_temporal.workflow import activity_as_hook, activity_as_tool
 
 from typing import NoReturn as _NoReturn
 
-from ._errors import AgentCancelledError, SlowToolError, SteeringJudgeError
+from ._errors import (
+    AgentCancelledError,
+    SandboxInterruptedError,
+    SandboxLostError,
+    SandboxNotRegisteredError,
+    SandboxTooLargeError,
+    SlowToolError,
+    SteeringJudgeError,
+)
 from ._upstream.cancel_signal import CancelSignal
 from ._upstream.private_api import end_waiting
 from ._wire.extras import refuse_name as _refuse_name
@@ -21,6 +29,8 @@ from ._workflow.options import (
     merge_options,
 )
 from ._workflow.remote_tools import RemoteTool, RemoteTools
+from ._workflow.sandbox_arguments import SecretRef
+from ._workflow.sandboxes import TemporalSandbox
 from ._workflow.steering import TemporalLLMSteeringHandler
 
 
@@ -40,9 +50,15 @@ __all__ = [
     "DeduplicatedUpdates",
     "RemoteTool",
     "RemoteTools",
+    "SandboxInterruptedError",
+    "SandboxLostError",
+    "SandboxNotRegisteredError",
+    "SandboxTooLargeError",
+    "SecretRef",
     "SlowToolError",
     "SteeringJudgeError",
     "TemporalLLMSteeringHandler",
+    "TemporalSandbox",
     "TemporalTools",
     "activity_as_hook",
     "activity_as_tool",

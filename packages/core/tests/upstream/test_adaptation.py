@@ -149,8 +149,10 @@ def test_strands_uses_clock_ids_chance_and_threads_where_we_know_it() -> None:
 
 COVERED = {
     "MetricsClient": {""},
+    "NotASandboxLocalEnvironment": {""},
     "ThreadPoolExecutor": {""},
     "_new_snapshot_id": {""},
+    "_stream_process": {""},
     "boto3": {"Session"},
     "asyncio": {"get_running_loop", "run", "run_coroutine_threadsafe", "wait_for", "wrap_future"},
     "copy": {"deepcopy"},
@@ -219,8 +221,10 @@ STAND_INS = {
     "WorkflowBoto3",
     "WorkflowCopy",
     "WorkflowDatetime",
+    "WorkflowDefaultSandbox",
     "WorkflowMetricsClient",
     "WorkflowExecutor",
+    "WorkflowProcess",
     "WorkflowRandom",
     "WorkflowThreading",
     "WorkflowTime",

@@ -149,9 +149,9 @@ def test_outside_a_workflow_current_time_is_the_machines() -> None:
             r"sleep cannot run .*vended_tools import sleep",
         ),
         ("strands_tools.browser", r"from strands_tools\.browser import LocalChromiumBrowser` there: .*"),
-        ("strands.vended_tools.shell", r"Strands' shell would do its I/O inside the workflow"),
-        ("strands.vended_tools.shell:shell", r"Strands' shell would do its I/O inside the workflow"),
-        ("strands.vended_tools:shell", r"Strands' shell would do its I/O inside the workflow"),
+        ("strands.vended_tools.shell", r"Strands' shell needs a sandbox"),
+        ("strands.vended_tools.shell:shell", r"Strands' shell needs a sandbox"),
+        ("strands.vended_tools:shell", r"Strands' shell needs a sandbox"),
         ({"path": "strands.vended_tools.http_request"}, r"Strands' http_request would do its I/O"),
         (
             "strands.vended_tools",

@@ -97,7 +97,7 @@ async def test_the_default_sandbox_is_not_the_machine(agents: Agents) -> None:
     async with agents(workflows=[SandboxWorkflow], models={"m": lambda: model}) as env:
         result = await env.run(SandboxWorkflow.run)
     assert "A tool wants to read '/etc/passwd' from inside the workflow" in result
-    assert "TemporalTools(name)" in result
+    assert "sandbox=TemporalSandbox('name')" in result
 
 
 def test_bad_tools_are_named() -> None:

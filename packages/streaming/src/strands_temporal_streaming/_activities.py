@@ -1,12 +1,14 @@
-"""The worker's side: sends a model's output to its workflow's stream as it arrives."""
+"""The worker's side: sends the output of models and sandboxes to the workflow's stream as it arrives."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from strands.types.streaming import StreamEvent
 
 from strands_temporal.extension import ModelRequest, ModelStream
 
-from ._publisher import AttemptPublisher
+from ._publisher import AttemptPublisher, SandboxPublisher
 from ._types import MIDDLEWARE_KEY
 
 
@@ -32,3 +34,15 @@ class StreamingMiddleware:
             async for event in next(request):
                 publisher.publish(event)
                 yield event
+
+
+@asynccontextmanager
+async def sandbox_output(
+    topic: str, interval: timedelta, sandbox: str, tool: str, tool_use_id: str
+) -> AsyncGenerator[Callable[[str, str], None]]:
+    """Yield a function that publishes a piece of a command's output: `stdout` or `stderr`, and the text.
+
+    Everything is sent before the block ends.
+    """
+    async with SandboxPublisher(topic, interval, sandbox, tool, tool_use_id) as publisher:
+        yield publisher.output

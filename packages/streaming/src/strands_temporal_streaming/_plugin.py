@@ -1,8 +1,12 @@
 """`StreamingPlugin`: live output of durable Strands agents, on a Client or Worker."""
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+
 from strands_temporal.extension import ComposablePlugin, ModelCallInterceptor, ModelCallMiddleware
 
-from ._activities import StreamingMiddleware
+from ._activities import StreamingMiddleware, sandbox_output
 
 
 class StreamingPlugin(ComposablePlugin):
@@ -25,3 +29,18 @@ class StreamingPlugin(ComposablePlugin):
     def model_call_middleware() -> ModelCallMiddleware:
         """Return the middleware that publishes a model call's events, for a worker without this plugin."""
         return StreamingMiddleware()
+
+    @staticmethod
+    def sandbox_output(
+        topic: str, interval: timedelta, sandbox: str, tool: str, tool_use_id: str
+    ) -> AbstractAsyncContextManager[Callable[[str, str], None]]:
+        """Return what publishes the output of a command in a sandbox, for the activity that runs it.
+
+        Args:
+            topic: Topic of the workflow's stream.
+            interval: Time between two batches.
+            sandbox: Name of the sandbox.
+            tool: Name of the tool that runs the command.
+            tool_use_id: Id of the tool's call.
+        """
+        return sandbox_output(topic, interval, sandbox, tool, tool_use_id)

@@ -18,7 +18,7 @@ from temporalio.contrib.workflow_streams import WorkflowStreamClient
 from temporalio.service import RPCError, RPCStatusCode
 from typing_extensions import Self
 
-from strands_temporal.extension import is_cut_short
+from strands_temporal.extension import is_cut_short, utf8_text
 
 from ._plain import plain_event
 from ._types import (
@@ -29,6 +29,7 @@ from ._types import (
     CallStarted,
     ControlEvent,
     OutputLost,
+    SandboxOutput,
     control_topic,
     to_control,
 )
@@ -95,6 +96,11 @@ class AttemptPublisher:
 
     async def __aenter__(self) -> Self:
         self._sender = asyncio.create_task(self._send_until_closed())
+        self._announce()
+        return self
+
+    def _announce(self) -> None:
+        """Publish that the attempt begins."""
         info = self._info
         # After a reset the activity is at attempt 1 again, but this attempt was scheduled later.
         if info.attempt == 1 and info.current_attempt_scheduled_time == info.scheduled_time:
@@ -108,17 +114,12 @@ class AttemptPublisher:
                 )
             )
             self._filled.set()
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, Exception) or (error is not None and is_cut_short()):
-            self._put_control(
-                AttemptFailed(
-                    self._call, self._info.attempt, type(error).__name__, started_at=self._started_at
-                )
-            )
+            self._announce_failure(type(error).__name__)
         self._closing = True
         self._filled.set()
         self._urgent.set()
@@ -126,6 +127,10 @@ class AttemptPublisher:
         await self._wait_for_sender(CANCEL_PATIENCE.total_seconds() if cancelled else self._patience())
         self._lost += len(self._queue) + self._in_flight
         self._report()
+
+    def _announce_failure(self, error: str) -> None:
+        """Publish that the attempt failed. `error` is the name of the exception's class."""
+        self._put_control(AttemptFailed(self._call, self._info.attempt, error, started_at=self._started_at))
 
     def publish(self, event: StreamEvent) -> None:
         """Queue an event. It is sent in the background."""
@@ -232,3 +237,53 @@ class AttemptPublisher:
         activity.metric_meter().create_counter(
             "strands_temporal_streaming_lost_events", "Events of models that did not reach a stream", "events"
         ).add(self._lost)
+
+
+class SandboxPublisher(AttemptPublisher):
+    """Sends the output of a command in a sandbox to the control topic, as an attempt's events are sent.
+
+    Args:
+        topic: Topic of the workflow's stream.
+        interval: Time between two batches.
+        sandbox: Name of the sandbox.
+        tool: Name of the tool that runs the command.
+        tool_use_id: Id of the tool's call.
+    """
+
+    def __init__(self, topic: str, interval: timedelta, sandbox: str, tool: str, tool_use_id: str) -> None:
+        super().__init__(topic, None, interval)
+        self._sandbox, self._tool, self._tool_use_id = sandbox, tool, tool_use_id
+
+    def output(self, stream: str, text: str) -> None:
+        """Queue a piece of the output. It is sent in the background."""
+        for start in range(0, len(text), _OUTPUT_CHARACTERS):
+            piece = utf8_text(text[start : start + _OUTPUT_CHARACTERS])
+            if self._gave_up:
+                self._lost += 1
+                continue
+            self._put_control(
+                SandboxOutput(
+                    piece,
+                    stream,
+                    self._sandbox,
+                    self._tool,
+                    self._tool_use_id,
+                    call=self._call,
+                    attempt=self._info.attempt,
+                    started_at=self._started_at,
+                )
+            )
+        if not self._said_something:
+            self._said_something = True
+            self._urgent.set()
+        self._filled.set()
+
+    def _announce(self) -> None:
+        """Say nothing: the output names its attempt."""
+
+    def _announce_failure(self, error: str) -> None:
+        """Say nothing: the agent gets the error as the result of a tool."""
+
+
+_OUTPUT_CHARACTERS = 64 * 1024
+"""Characters in one event. Events of this size fill a batch."""

@@ -196,6 +196,33 @@ class ToolResult:
 
 
 @dataclass(frozen=True)
+class SandboxOutput:
+    """A piece of the output of a command in a sandbox, while the command runs.
+
+    Attributes:
+        text: The piece.
+        stream: `stdout` or `stderr`.
+        sandbox: Name of the sandbox.
+        tool: Name of the tool that runs the command; the activity's type outside of a tool.
+        tool_use_id: Id of the tool's call; empty outside of a tool.
+        call: Identity of the command, the same for all its attempts.
+        attempt: Temporal's number of the attempt. Discard the output of the attempt before when it changes.
+        offset: Offset of this item in the workflow's stream.
+        started_at: When the attempt started, ISO 8601 in UTC. It orders a command's attempts.
+    """
+
+    text: str = ""
+    stream: str = ""
+    sandbox: str = ""
+    tool: str = ""
+    tool_use_id: str = ""
+    call: str = ""
+    attempt: int = 0
+    offset: int = -1
+    started_at: str = ""
+
+
+@dataclass(frozen=True)
 class PendingInterrupt:
     """An interrupt that an agent waits for. If `truncated`, `reason` is the beginning of its JSON text."""
 
@@ -245,19 +272,36 @@ AgentEvent: TypeAlias = (
     | StreamGap
     | ToolCall
     | ToolResult
+    | SandboxOutput
     | TurnEnd
     | End
 )
 """An event that an `AgentStream` yields. A `match` statement over it can be checked for completeness."""
 
 ControlEvent: TypeAlias = (
-    CallStarted | AttemptFailed | AttemptRestarted | OutputLost | ToolCall | ToolResult | TurnEnd
+    CallStarted
+    | AttemptFailed
+    | AttemptRestarted
+    | OutputLost
+    | ToolCall
+    | ToolResult
+    | SandboxOutput
+    | TurnEnd
 )
 """An event on the control topic."""
 
 _CONTROL: dict[str, type[ControlEvent]] = {
     cls.__name__: cls
-    for cls in (CallStarted, AttemptFailed, AttemptRestarted, OutputLost, ToolCall, ToolResult, TurnEnd)
+    for cls in (
+        CallStarted,
+        AttemptFailed,
+        AttemptRestarted,
+        OutputLost,
+        ToolCall,
+        ToolResult,
+        SandboxOutput,
+        TurnEnd,
+    )
 }
 
 

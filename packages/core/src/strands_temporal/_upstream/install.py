@@ -10,16 +10,19 @@ Each stand-in acts only inside a workflow and behaves as the original elsewhere.
     metrics.py       metrics, which a replay would count again
     teardown.py      hooks that Strands calls while a workflow is being evicted
     steering.py      errors of guards that Strands only logs
+    default_sandbox.py  the host's shell and disk, which an agent without a sandbox would use
     misplaced.py     the Bedrock model that Strands creates when no model is given
 
 `tests/upstream` walks the installed Strands and fails when a name moves or a new one appears.
 """
 
 import importlib
+import sys
 import types
 from typing import Any
 
 from .cost import WorkflowCopy, WorkflowTracer
+from .default_sandbox import WorkflowDefaultSandbox, WorkflowProcess
 from .determinism import (
     WorkflowDatetime,
     WorkflowRandom,
@@ -47,7 +50,7 @@ ADAPTED_NAMES: dict[str, tuple[str, ...]] = {
     "strands._async": ("ThreadPoolExecutor", "asyncio"),
     "strands._identifier": ("time",),
     "strands.agent._concurrency": ("asyncio",),
-    "strands.agent.agent": ("get_tracer", "threading", "uuid"),
+    "strands.agent.agent": ("NotASandboxLocalEnvironment", "get_tracer", "threading", "uuid"),
     "strands.background_tasks.in_process._engine": ("datetime", "uuid4"),
     "strands.background_tasks.in_process._manager": ("asyncio", "get_background_task_runtime", "uuid"),
     "strands.event_loop.event_loop": ("copy", "get_tracer", "uuid"),
@@ -57,6 +60,9 @@ ADAPTED_NAMES: dict[str, tuple[str, ...]] = {
     "strands.multiagent.base": ("time",),
     "strands.multiagent.graph": ("asyncio", "get_tracer", "time"),
     "strands.multiagent.swarm": ("get_tracer", "time"),
+    "strands.sandbox.docker": ("_stream_process",),
+    "strands.sandbox.not_a_sandbox_local_environment": ("_stream_process",),
+    "strands.sandbox.ssh": ("_stream_process",),
     "strands.session.snapshot_session_manager": ("_new_snapshot_id",),
     "strands.telemetry.metrics": ("MetricsClient", "time", "uuid"),
     "strands.tools._caller": ("random",),
@@ -82,6 +88,13 @@ NEEDS_AN_EXTRA = frozenset(
 """Modules in `ADAPTED_NAMES` that exist only with an extra of Strands, or with strands-agents-tools. If they
 exist, they are imported at once. Otherwise a workflow may be the first to import them."""
 
+ADAPTED_IF_LOADED = frozenset({"strands.sandbox.docker", "strands.sandbox.ssh"})
+"""Modules in `ADAPTED_NAMES` that this package does not import, because they import all vended tools. If they
+are imported later, they take the stand-in from `PROCESS`."""
+
+PROCESS = ("strands.sandbox.stream_process", "_stream_process")
+"""Where Strands' sandboxes take the function from that starts a process."""
+
 CANCEL_WATCHER = ("strands.agent.agent", "_link_cancel_signal")
 """Where Strands polls a caller's cancel signal, every 50 ms (1.62: agent.py:132). An agent used as a tool has
 a watcher for each call."""
@@ -105,6 +118,8 @@ def adapt_strands() -> None:
     Idempotent. Outside a workflow the modules in `ADAPTED_NAMES` behave as before.
     """
     for module_name, names in ADAPTED_NAMES.items():
+        if module_name in ADAPTED_IF_LOADED and module_name not in sys.modules:
+            continue
         try:
             module = importlib.import_module(module_name)
         except ImportError:
@@ -114,6 +129,7 @@ def adapt_strands() -> None:
         _adapt(module, names)
     for (module_name, *class_name, name), stand_in in {
         CANCEL_WATCHER: WorkflowCancelWatcher,
+        PROCESS: WorkflowProcess,
         SETTLEMENT: WorkflowSettlement,
         SWARM_STATE: WorkflowSwarmState,
     }.items():
@@ -135,8 +151,10 @@ def _adapt(module: types.ModuleType, names: tuple[str, ...]) -> None:
 
 _STAND_INS: dict[str, type[StandIn]] = {
     "MetricsClient": WorkflowMetricsClient,
+    "NotASandboxLocalEnvironment": WorkflowDefaultSandbox,
     "ThreadPoolExecutor": WorkflowExecutor,
     "_new_snapshot_id": WorkflowUuid7,
+    "_stream_process": WorkflowProcess,
     "asyncio": WorkflowAsyncio,
     "boto3": WorkflowBoto3,
     "copy": WorkflowCopy,

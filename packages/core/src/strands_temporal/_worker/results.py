@@ -49,3 +49,17 @@ async def result_size(value: Any) -> int:
     if converter.payload_codec is not None:  # a codec that compresses may make it fit
         payloads = await converter.payload_codec.encode(payloads)
     return Payloads(payloads=payloads).ByteSize()
+
+
+def fits_unencoded(size: int) -> bool:
+    """Tell whether an activity may return `size` bytes, before the effort to encode them.
+
+    With a codec or external storage any size may fit.
+    """
+    if size <= LARGEST_PAYLOAD:
+        return True
+    try:
+        converter = worker_client().config(active_config=True)["data_converter"]
+    except RuntimeError:
+        converter = DataConverter.default
+    return converter.external_storage is not None or converter.payload_codec is not None

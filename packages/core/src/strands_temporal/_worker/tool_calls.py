@@ -86,6 +86,17 @@ def forward_progress(sink: ProgressSink) -> Generator[None]:
         _sinks.reset(token)
 
 
+def progress_sinks() -> Sequence[ProgressSink]:
+    """Return the sinks around an activity that answers no tool call itself."""
+    return _sinks.get()
+
+
+def forward_to(sinks: Sequence[ProgressSink], progress: ToolProgress) -> None:
+    """Pass a value to sinks. An error of a sink is logged, and does not reach the caller."""
+    for sink in sinks:
+        _forward(progress, sink)
+
+
 class ToolCallsInterceptor(worker.ActivityInboundInterceptor):
     """Serves the activities that a workflow started for tool calls and hooks. Ignores all others."""
 
@@ -217,8 +228,7 @@ class HeartbeatsInterceptor(worker.ActivityOutboundInterceptor):
 
     def _deliver(self, progress: ToolProgress, sinks: Sequence[ProgressSink]) -> None:
         self._send(encode(progress.value))
-        for sink in sinks:
-            _forward(progress, sink)
+        forward_to(sinks, progress)
 
 
 def _forward(progress: ToolProgress, sink: ProgressSink) -> None:

@@ -16,6 +16,7 @@ from .._upstream.sync_calls import check_may_wait
 from .._upstream.teardown import check_not_torn_down
 from .._wire.failures import from_activity_error
 from .._wire.model_call import COUNT_TOKENS_ACTIVITY, MODEL_ACTIVITY, STREAMING_MODEL_ACTIVITY
+from .._wire.sandboxes import SANDBOX_ACTIVITIES
 from .._wire.tool_call import HOOK_HEADER, INVOKE_TOOL_ACTIVITY, LIST_TOOLS_ACTIVITY, TOOL_HEADER
 from .gate import Gate
 from .idempotency import hook_header, with_headers
@@ -29,6 +30,7 @@ _OF_THE_PLUGIN = frozenset(
         COUNT_TOKENS_ACTIVITY,
         LIST_TOOLS_ACTIVITY,
         INVOKE_TOOL_ACTIVITY,
+        *SANDBOX_ACTIVITIES,
     }
 )
 """Activities that `StrandsPlugin` brings."""

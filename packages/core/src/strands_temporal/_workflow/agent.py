@@ -33,6 +33,7 @@ from .carry import AgentCarry, pack, unpack
 from .failures import construction_error, mark_left_agent
 from .model import TemporalModel, as_durable_model
 from .model_checks import check_router
+from .sandboxes import stream_sandbox
 from .tool_caller import AsyncToolCaller, check_agent_in_workflow
 
 T = TypeVar("T", bound=BaseModel)
@@ -81,6 +82,7 @@ class TemporalAgent(Agent):
         agent_options["aux_model"] = self._auxiliary(agent_options.get("aux_model"))
         hooks = tool_provider_hooks(agent_options.get("tools"), sandbox=agent_options.get("sandbox"))
         agent_options["sandbox"] = checked_sandbox(agent_options.get("sandbox"))
+        stream_sandbox(agent_options["sandbox"], agent_options["model"])
         agent_options["hooks"] = [*hooks, *(h for h in agent_options.get("hooks") or () if h not in hooks)]
         agent_options["retry_strategy"] = None
         agent_options.setdefault("callback_handler", _print_unless_replaying(PrintingCallbackHandler()))

@@ -6,20 +6,18 @@ reads a disk or a network there, it does so again at each replay, on whatever ma
 
 import inspect
 import os
-from collections.abc import AsyncGenerator
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 from strands import Agent, Sandbox
 from strands.agent.conversation_manager import ConversationManager, SummarizingConversationManager
 from strands.hooks import HookProvider
 from strands.models import Model
-from strands.sandbox import ExecutionResult, FileInfo, StreamChunk
 from strands.tools import ToolProvider
 from strands.types.tools import AgentTool
 from temporalio import workflow
-from typing_extensions import override
 
-from .._errors import AgentTypeError, AgentValueError, coded
+from .._errors import AgentTypeError, coded
+from .._upstream.default_sandbox import GIVE_A_HANDLE, NoSandbox, refusal
 from .._upstream.private_api import activity_name
 from .._upstream.strands_tools import remedy
 
@@ -38,6 +36,9 @@ _MADE_BY = {
     "web_fetch": "make_web_fetch(model=SomeModel(...))",
 }
 """How the worker makes a vended tool with I/O."""
+
+SANDBOX_PATCH = "strands-temporal-sandbox-refused"
+"""Patch id. In histories without it, an agent could have one of Strands' own sandboxes; its tools failed."""
 
 
 def tool_provider_hooks(tools: Any, *, sandbox: Sandbox | None) -> list[Any]:
@@ -70,69 +71,15 @@ def checked_sandbox(sandbox: object) -> Sandbox:
         return NoSandbox()
     if not isinstance(sandbox, Sandbox):
         raise AgentTypeError(f"TemporalAgent(sandbox=...): {sandbox!r} is not a strands.Sandbox")
-    if type(sandbox).__module__.startswith("strands.sandbox"):
-        raise AgentTypeError(
-            f"TemporalAgent(sandbox=...): {type(sandbox).__name__} would run commands from inside the "
-            "workflow, again at each replay. Host the tools that need it on the worker, bound to it: "
-            "StrandsPlugin(tools={'shell': lambda: make_shell(sandbox=...)}) and TemporalTools('shell')"
-        )
+    if fault := _fault_of(sandbox):
+        raise AgentTypeError(f"TemporalAgent(sandbox=...): {fault}")
     return sandbox
 
 
-class NoSandbox(Sandbox):
-    """The default sandbox of a `TemporalAgent`. Each operation raises an error that says where to run it.
-
-    Strands' default is the host machine, which workflow code must not access.
-    """
-
-    @override
-    async def execute_streaming(
-        self,
-        command: str,
-        *,
-        timeout: float | None = None,
-        cwd: str | None = None,
-        env: dict[str, str] | None = None,
-        **kwargs: Any,
-    ) -> AsyncGenerator[StreamChunk | ExecutionResult, None]:
-        """Refuse."""
-        self._refuse(f"run {command!r}")
-        yield  # makes this an async generator, as the base class declares it
-
-    @override
-    async def execute_code_streaming(
-        self, code: str, language: str, **kwargs: Any
-    ) -> AsyncGenerator[StreamChunk | ExecutionResult, None]:
-        """Refuse."""
-        self._refuse(f"run {language} code")
-        yield
-
-    @override
-    async def read_file(self, path: str, **kwargs: Any) -> bytes:
-        """Refuse."""
-        self._refuse(f"read {path!r}")
-
-    @override
-    async def write_file(self, path: str, content: bytes, **kwargs: Any) -> None:
-        """Refuse."""
-        self._refuse(f"write {path!r}")
-
-    @override
-    async def remove_file(self, path: str, **kwargs: Any) -> None:
-        """Refuse."""
-        self._refuse(f"remove {path!r}")
-
-    @override
-    async def list_files(self, path: str, **kwargs: Any) -> list[FileInfo]:
-        """Refuse."""
-        self._refuse(f"list {path!r}")
-
-    def _refuse(self, what: str) -> NoReturn:
-        raise AgentValueError(
-            f"A tool wants to {what} from inside the workflow, which would do it again at each replay. Host "
-            "the tool on the worker, in StrandsPlugin(tools={name: factory}), and give the agent "
-            "TemporalTools(name)"
-        )
+def _fault_of(sandbox: Sandbox) -> str | None:
+    """Return why a sandbox of Strands' own cannot be used in a workflow; None for any other."""
+    kind = type(sandbox)
+    return refusal(kind.__name__) if kind.__module__.startswith("strands.sandbox") else None
 
 
 def _check_tool(item: object, sandbox: Sandbox | None) -> None:
@@ -168,8 +115,54 @@ def _check_tool(item: object, sandbox: Sandbox | None) -> None:
             f"the workflow. Give those you want, one by one: `from {_VENDED} import notebook, sleep`"
         )
     name = _vended(cast("object", item))
-    if name in _VENDED_WITH_IO or (name in _VENDED_WITH_SANDBOX and sandbox is None):
+    if name in _VENDED_WITH_IO:
         raise AgentTypeError(_host_it("TemporalAgent(tools=...)", name))
+    if name in _VENDED_WITH_SANDBOX:
+        _check_sandboxed_tool("TemporalAgent", name, cast("object", item), sandbox)
+
+
+def check_sandbox_of(agent: Agent) -> None:
+    """Refuse a plain agent whose sandbox, or whose tool's sandbox, would work from inside the workflow.
+
+    Raises:
+        AgentTypeError: If there is such a sandbox.
+    """
+    sandbox = agent.sandbox
+    if fault := _fault_of(sandbox):
+        _refuse(f"Agent(sandbox=...): {fault}")
+    for tool in agent.tool_registry.registry.values():
+        if (name := _vended(tool)) in _VENDED_WITH_SANDBOX:
+            _check_sandboxed_tool("Agent", name, tool, None if isinstance(sandbox, NoSandbox) else sandbox)
+
+
+def _check_sandboxed_tool(owner: str, name: str, tool: object, sandbox: Sandbox | None) -> None:
+    bound = _bound_sandbox(tool)
+    if bound is not None and (fault := _fault_of(bound)):
+        _refuse(f"{owner}(tools=...): {name}: {fault}")
+    if bound is None and sandbox is None:
+        text = (
+            f"{owner}(tools=...): Strands' {name} needs a sandbox; without one it would work on the worker's "
+            f"host, from inside the workflow. {GIVE_A_HANDLE}. Or host the tool itself on the worker: "
+            f"StrandsPlugin(tools={{{name!r}: {name}}}) and TemporalTools({name!r})"
+        )
+        if owner == "TemporalAgent":  # as in all releases
+            raise AgentTypeError(text)
+        _refuse(text)
+
+
+def _refuse(text: str) -> None:
+    """Refuse what former releases did not refuse."""
+    if not workflow.in_workflow() or workflow.patched(SANDBOX_PATCH):
+        raise AgentTypeError(text)
+
+
+def _bound_sandbox(tool: object) -> Sandbox | None:
+    """Return the sandbox that `make_shell(sandbox=...)` and the like bound to a tool, or None."""
+    function: Any = inspect.unwrap(cast("Any", tool))
+    if not inspect.isfunction(function):
+        return None
+    bound = inspect.getclosurevars(function).nonlocals.get("sandbox")
+    return bound if isinstance(bound, Sandbox) else None
 
 
 def _host_it(owner: str, name: str) -> str:

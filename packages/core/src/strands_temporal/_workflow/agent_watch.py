@@ -27,6 +27,7 @@ from .._errors import AgentCancelledError
 from .._upstream.run_local import run_local
 from .._wire.model_call import DEFAULT_MODEL, ModelResult
 from .agent_views import AgentViews
+from .current_tool import tool_began, tool_ended
 from .log_lines import log_line, logs_lines, rounded
 from .summaries import summary_of, tool_summary
 from .tool_failures import explain_tool_failure
@@ -212,11 +213,13 @@ def _tool_began(event: BeforeToolCallEvent) -> None:
     if not event.cancel_tool:
         use = event.tool_use
         run_local(AgentViews).of(event.agent).tools[_id_of(use)] = use["name"], workflow.time()
+        tool_began(event.agent, use)
 
 
 @_in_workflows
 def _tool_ended(event: AfterToolCallEvent) -> None:
     agent, use = event.agent, event.tool_use
+    tool_ended()
     view = run_local(AgentViews).of(agent)
     _, began = view.tools.pop(_id_of(use), ("", None))
     attempt = view.attempts.pop(_id_of(use), None)

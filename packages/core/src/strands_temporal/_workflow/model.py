@@ -35,7 +35,7 @@ from .._wire.model_call import (
 )
 from .._wire.transcripts import frame_of
 from .._wire.values import decode, encode
-from .agent_checks import check_async_tools, check_conversation_manager
+from .agent_checks import check_async_tools, check_conversation_manager, check_sandbox_of
 from .agent_watch import model_call, model_call_summary, watch_from_call
 from .gate import check_call
 from .invocation_state import user_invocation_state, write_back
@@ -104,14 +104,15 @@ class TemporalModel(DescribedModel):
         **options: Unpack[ActivityOptions],
     ) -> None:
         check_name(name)
-        check_streaming(name, streaming_topic, streaming_batch_interval, options.get("task_queue"))
+        owner = f"TemporalModel({name!r})"
+        check_streaming(owner, streaming_topic, streaming_batch_interval, options.get("task_queue"))
         check_declared(name, stateful, context_window_limit, config)
         self.name = name
         self.streaming_topic = streaming_topic
         self.streaming_batch_interval = streaming_batch_interval
         self.use_native_token_count = use_native_token_count
         super().__init__(stateful, context_window_limit, config)
-        self._options = merge_options(f"TemporalModel({name!r})", MODEL_DEFAULTS, options)
+        self._options = merge_options(owner, MODEL_DEFAULTS, options)
         if workflow.in_workflow():
             SentTranscripts.of_this_run()  # marks the run as one with agents
             run_local(OperatorQueries)
@@ -194,6 +195,7 @@ class TemporalModel(DescribedModel):
         if isinstance(agent, Agent):  # a plain agent can only be checked here
             check_conversation_manager("Agent(conversation_manager=...)", agent.conversation_manager)
             check_async_tools("Agent(tools=...)", agent)
+            check_sandbox_of(agent)
             watch_from_call(agent)
         run_local(OperatorQueries)
         owner = agent if isinstance(agent, Agent) else self

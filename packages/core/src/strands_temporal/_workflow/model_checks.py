@@ -53,8 +53,7 @@ def check_declared(name: str | None, stateful: object, limit: object, config: ob
         raise AgentTypeError(f"{owner}: config={config!r} is not a mapping. Write config={{'model_id': ...}}")
 
 
-def check_streaming(name: str | None, topic: object, interval: object, task_queue: object) -> None:
-    owner = f"TemporalModel({name!r})"
+def check_streaming(owner: str, topic: object, interval: object, task_queue: object) -> None:
     if topic is not None and not isinstance(topic, str):
         raise AgentTypeError(
             f"{owner}: streaming_topic={topic!r} is not a string but a {type(topic).__name__}"
@@ -68,7 +67,7 @@ def check_streaming(name: str | None, topic: object, interval: object, task_queu
         )
     if interval < timedelta(milliseconds=1):
         raise AgentValueError(f"{owner}: streaming_batch_interval={interval!r} is shorter than a millisecond")
-    if topic is not None and task_queue is None:  # the model runs where the workflow runs
+    if topic is not None and task_queue is None:  # the activity runs where the workflow runs
         check_extra("streaming", f"{owner}: streaming_topic={topic!r}")
 
 
@@ -77,10 +76,15 @@ STREAM_SIGNAL = "__temporal_workflow_stream_publish"
 means that the workflow has a stream."""
 
 
-def check_use(owner: str, topic: str | None) -> None:
+def check_use(owner: str, topic: str | None, itself: str = "the model") -> None:
     """Refuse a call outside of a workflow, and a topic if the workflow has no stream.
 
     The events for a topic without a stream would be buffered forever.
+
+    Args:
+        owner: The handle, for messages.
+        topic: The topic, or None.
+        itself: What to use outside of a workflow, for the message.
 
     Raises:
         RuntimeError: Outside of a workflow.
@@ -88,7 +92,7 @@ def check_use(owner: str, topic: str | None) -> None:
         AgentValueError: If the workflow has no stream.
     """
     if not workflow.in_workflow():
-        raise RuntimeError(f"{owner} works inside a Temporal workflow only; outside, use the model itself")
+        raise RuntimeError(f"{owner} works inside a Temporal workflow only; outside, use {itself} itself")
     if not run_local(Gate).prepared:
         raise MissingPluginError(f"Workflow {workflow.info().workflow_type!r}")
     if topic is not None and workflow.get_signal_handler(STREAM_SIGNAL) is None:

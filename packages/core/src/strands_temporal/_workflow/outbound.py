@@ -14,6 +14,7 @@ from .._upstream.run_local import run_local
 from .._wire.model_call import TRANSCRIPT_QUERY
 from .gate import BY_REFERENCE, Gate
 from .idempotency import ActivityHeadersInterceptor
+from .sandbox_identities import sandbox_headers
 
 _TRIM = (
     "Trim the conversation first: use a conversation manager, fewer or smaller tool results, or images by "
@@ -27,6 +28,7 @@ class Outbound(ActivityHeadersInterceptor):
     def continue_as_new(self, input: worker.ContinueAsNewInput) -> NoReturn:
         """See base class."""
         check_sent("continue_as_new", input.args, "continue_as_new: an input", _TRIM)
+        input.headers = {**input.headers, **sandbox_headers()}
         super().continue_as_new(input)
 
     async def start_child_workflow(

@@ -6,7 +6,7 @@ from strands.hooks import AfterToolCallEvent
 from temporalio import workflow
 from temporalio.worker.workflow_sandbox import RestrictedWorkflowAccessError
 
-from .._errors import ActivityNotRegisteredError, coded
+from .._errors import ActivityNotRegisteredError, SandboxNotRegisteredError, coded
 
 _NOT_THE_USERS = ("/temporalio/", "/strands/", "/strands_temporal/", "/asyncio/")
 """In the names of files between a tool's line and the sandbox's error."""
@@ -19,16 +19,18 @@ _NO_INPUT_OUTPUT = (
 
 
 def explain_tool_failure(event: AfterToolCallEvent) -> None:
-    """Name the remedy for a tool that does I/O. End the run if the worker lacks a tool's activity.
+    """Name the remedy for a tool that does I/O. End the run if the worker lacks a tool's activity or sandbox.
 
     Raises:
         ActivityNotRegisteredError: The worker that got the tool's activity does not have it.
+        SandboxNotRegisteredError: The worker does not have the tool's sandbox, or a secret.
     """
     error = event.exception
     if error is None:
         return
-    if isinstance(error, ActivityNotRegisteredError):
-        raise error
+    for link in (error, error.__cause__):  # a vended tool wraps the errors of its sandbox
+        if isinstance(link, ActivityNotRegisteredError | SandboxNotRegisteredError):
+            raise link
     what = _input_output(error)
     if what is None:
         return

@@ -1,0 +1,42 @@
+"""The tool call that the current task runs, for what a tool does through a handle of ours.
+
+Strands gives a tool its context as an argument, and a sandbox gets nothing of it.
+"""
+
+import threading
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class CurrentTool:
+    """A tool call.
+
+    Attributes:
+        name: Name of the tool.
+        tool_use_id: Id of the call.
+        cancel_signal: The agent's cancel signal.
+    """
+
+    name: str
+    tool_use_id: str
+    cancel_signal: threading.Event
+
+
+_current: ContextVar[CurrentTool | None] = ContextVar("strands_temporal_current_tool", default=None)
+
+
+def current_tool() -> CurrentTool | None:
+    """Return the tool call that this task runs; None outside of a tool."""
+    return _current.get()
+
+
+def tool_began(agent: Any, tool_use: Any) -> None:
+    """Note that this task runs a tool call from now on. Strands calls its hooks in the task of the tool."""
+    _current.set(CurrentTool(str(tool_use["name"]), str(tool_use.get("toolUseId")), agent.cancel_signal))
+
+
+def tool_ended() -> None:
+    """Note that this task runs no tool call any more."""
+    _current.set(None)

@@ -1,0 +1,34 @@
+"""Which sandboxes a run uses. The next run of the chain must find the same ones."""
+
+import asyncio
+from collections import defaultdict
+
+from temporalio import workflow
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import PayloadConverter
+
+from .._upstream.run_local import run_local
+from .._wire.sandboxes import SANDBOX_HEADER
+
+
+class Identities:
+    """The identities of the sandboxes that a run uses, by name and task queue.
+
+    The previous run of the chain tells those that it used.
+    """
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, str], str] = {}
+        self.locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        payload = workflow.info().headers.get(SANDBOX_HEADER)
+        if payload is not None:
+            for name, task_queue, identity in PayloadConverter.default.from_payload(payload):
+                self.known[name, task_queue] = identity
+
+
+def sandbox_headers() -> dict[str, Payload]:
+    """Return the header that tells the next run which sandboxes this run used; none if it used none."""
+    known = run_local(Identities).known
+    if not known:
+        return {}
+    return {SANDBOX_HEADER: PayloadConverter.default.to_payload([[*key, known[key]] for key in known])}
