@@ -77,6 +77,19 @@ class CostWorkflow:
         self.closed = True
 
 
+@workflow.defn
+class BegunWorkflow:
+    @workflow.run
+    async def run(self) -> str:
+        messages: Any = [
+            {"role": role, "content": [{"text": "before"}]}
+            for role in ("user", "assistant", "user", "assistant")
+        ]
+        agent = TemporalAgent("m", messages=messages, context_manager="auto", callback_handler=None)
+        await agent.invoke_async("Go on")
+        return str(await agent.invoke_async("Go on"))
+
+
 class Meter:
     """The server's own count of actions."""
 
@@ -115,6 +128,8 @@ _NAMES = {
     "grpc_RecordActivityTaskHeartbeat": "heartbeat",
     "grpc_QueryWorkflow": "query",
     "grpc_SignalWorkflowExecution": "signal",
+    "command_UpsertWorkflowSearchAttributes": "search attribute",
+    "command_BatchMarkers": "marker",
 }
 
 
@@ -204,6 +219,16 @@ async def test_a_short_call_sends_no_heartbeat_and_a_long_one_does(meter: Meter)
         await meter.new(1)
 
 
+async def test_an_agent_that_begins_with_messages(meter: Meter) -> None:
+    model = ScriptedModel(lambda call: say("fine"), config={"context_window_limit": 9000})
+    async with agent_environment(
+        meter.address, workflows=[BegunWorkflow], models={"m": lambda: model}
+    ) as env:
+        await env.run(BegunWorkflow.run)
+    asked = {"activity": 1, "marker": 1, "search attribute": 1}
+    assert Counter(await meter.new(6)) == Counter(asked) + Counter({"start": 1, "activity": 2})
+
+
 async def test_budgets(meter: Meter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = module_of("costs.md", "frugal", tmp_path, monkeypatch)
     model = ScriptedModel(say("short"), *[use_tool("nothing", {})] * 10)
@@ -248,6 +273,11 @@ def test_the_page_names_the_counted_numbers() -> None:
         ("with an activity tool or a worker tool", 4),
         ("with two of them in one message", 5),
         ("an attempt that fails and is retried", 1),
+        (
+            "an agent begins with messages, and [must know its "
+            "model](context.md#what-must-be-known-before-the-first-call)",
+            3,
+        ),
         ("a worker that does not have the conversation", 1),
         ("an update that its validator refuses", 0),
     ]

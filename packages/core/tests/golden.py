@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from strands import ToolContext, tool
-from strands.agent.conversation_manager import SlidingWindowConversationManager
+from strands import Agent, ToolContext, tool
+from strands.agent.conversation_manager import (
+    SlidingWindowConversationManager,
+    SummarizingConversationManager,
+)
 from strands.hooks import AfterModelCallEvent, AfterToolCallEvent, BeforeToolCallEvent
 from temporalio import activity, workflow
 
@@ -150,6 +153,42 @@ class GoldenStop:
         event.interrupt("approval", reason="fact")
 
 
+class GoldenManager(SummarizingConversationManager):
+    """A subclass that earlier releases did not refuse."""
+
+    def reduce_context(self, agent: Agent, e: Exception | None = None, **kwargs: Any) -> None:
+        """See base class."""
+        super().reduce_context(agent, e, **kwargs)
+
+
+@workflow.defn
+class GoldenContext:
+    """An old case: no agent asked for its model's facts, waited for its manager, or had a model count."""
+
+    @workflow.run
+    async def run(self) -> list[Any]:
+        """Fill the context window, and return the length of the conversation and the last answer."""
+        messages: Any = [
+            {"role": "assistant" if number % 2 else "user", "content": [{"text": f"message {number} " * 9}]}
+            for number in range(12)
+        ]
+        agent = TemporalAgent(
+            "counting",
+            messages=messages,
+            conversation_manager=GoldenManager(0.8, 2, proactive_compression=True),
+            callback_handler=None,
+        )
+        await agent.invoke_async("go")
+        result = await agent.invoke_async("on")
+        return [len(agent.messages), str(result)]
+
+
+def counting() -> ScriptedModel:
+    """Return a model that would count tokens itself, and says how small its context window is."""
+    config = {"context_window_limit": 20, "use_native_token_count": True}
+    return ScriptedModel(answer, config=config)
+
+
 def answer(call: ScriptedCall) -> Reply:
     """Answer according to the prompt; after a tool, repeat its result."""
     asked = call.text
@@ -180,9 +219,9 @@ async def record() -> None:
         DevServer() as server,
         agent_environment(
             server.address,
-            workflows=[GoldenAgent, GoldenStop],
+            workflows=[GoldenAgent, GoldenContext, GoldenStop],
             activities=[weather, note],
-            plugins=[StrandsPlugin(models={"scripted": lambda: ScriptedModel(answer)})],
+            plugins=[StrandsPlugin(models={"scripted": lambda: ScriptedModel(answer), "counting": counting})],
         ) as env,
     ):
         first = await env.start(GoldenAgent.run)
@@ -190,12 +229,14 @@ async def record() -> None:
         described = await first.describe()
         stop = await env.start(GoldenStop.run)
         await stop.result()
+        context = await env.start(GoldenContext.run)
+        await context.result()
         runs = [first.first_execution_run_id, described.run_id]
         recorded = {
             f"run{number}": env.client.get_workflow_handle(first.id, run_id=run_id)
             for number, run_id in enumerate(runs, 1)
         }
-        for name, handle in {**recorded, "stop": stop}.items():
+        for name, handle in {**recorded, "stop": stop, "context": context}.items():
             text = (await handle.fetch_history()).to_json()
             path = HISTORIES / f"core-0.1.0-{name}.json"
             path.write_text(json.dumps(json.loads(text), separators=(",", ":")) + "\n")

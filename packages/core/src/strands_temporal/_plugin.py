@@ -19,6 +19,7 @@ from temporalio.worker import ReplayerConfig, Worker, WorkerConfig
 
 from ._composable import ComposablePlugin
 from ._upstream.bidi import refuse_bidi
+from ._upstream.conversation_managers import use_hooks
 from ._upstream.failure_converter import with_typed_errors
 from ._upstream.install import adapt_strands
 from ._upstream.misplaced import StrandsError
@@ -36,6 +37,7 @@ from ._worker.sandboxes import HostedSandboxes
 from ._worker.tool_calls import ToolCallsInterceptor
 from ._worker.transcript_queries import TranscriptQueries
 from ._worker.transcripts import DEFAULT_CACHE_BYTES, KeptTranscripts
+from ._workflow.agent_hooks import AgentHooks
 from ._workflow.interceptor import AgentRunsInterceptor
 
 ModelFactory = Callable[[], Model]
@@ -96,6 +98,7 @@ class StrandsPlugin(ComposablePlugin):
         max_cached_transcript_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
         adapt_strands()
+        use_hooks(AgentHooks)
         self._mcp = _mcp_plugin(mcp_clients, mcp_connection_idle_timeout)
         self._models = _named_models(models)
         self._tools = HostedTools(tools)

@@ -22,6 +22,7 @@ from ._workflow.activities import execute_activity
 from ._workflow.activity_hook import activity_as_hook
 from ._workflow.activity_tool import activity_as_tool
 from ._workflow.answered_updates import DeduplicatedUpdates
+from ._workflow.conversation_managers import reduce_context
 from ._workflow.hosted_tools import TemporalTools
 from ._workflow.options import (
     HEARTBEATING_TOOL_DEFAULTS,
@@ -66,4 +67,5 @@ __all__ = [
     "execute_activity",
     "from_tool_activity_error",
     "merge_options",
+    "reduce_context",
 ]

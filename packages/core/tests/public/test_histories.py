@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from packages.core.tests.golden import HISTORIES, GoldenAgent, GoldenStop
+from packages.core.tests.golden import HISTORIES, GoldenAgent, GoldenContext, GoldenStop
 from temporalio import worker
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
@@ -67,3 +67,12 @@ async def test_an_agent_that_waited_on_after_a_stop_does_in_a_replay() -> None:
     await replayer.replay_workflow(history)
     assert outcome.result[0] == "cancelled"
     assert "must resume from interrupt" in outcome.result[1]
+
+
+async def test_an_agent_whose_manager_could_not_wait_goes_on_without_it() -> None:
+    """Later releases ask for the model's facts, wait for the summary, and have the model count."""
+    history = recorded(HISTORIES / "core-0.1.0-context.json")
+    outcome = Outcome()
+    replayer = Replayer(workflows=[GoldenContext], plugins=[StrandsPlugin()], interceptors=[outcome])
+    await replayer.replay_workflow(history)
+    assert outcome.result == [16, "15 messages, last 'on'\n"]

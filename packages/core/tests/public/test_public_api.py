@@ -84,6 +84,7 @@ def test_the_public_names() -> None:
                 "execute_activity",
                 "from_tool_activity_error",
                 "merge_options",
+                "reduce_context",
             ],
             "strands_temporal.activity": [
                 "ActivityAgentState",

@@ -105,7 +105,7 @@ async def test_plugins_that_are_configured_alike_are_one(client: Client) -> None
     )
     config: Any = worker.config(active_config=True)
     names = [activity_name(function) for function in config["activities"]]
-    assert names == ["invoke_model", "invoke_model_streaming", "count_model_tokens"]
+    assert names == ["invoke_model", "invoke_model_streaming", "count_model_tokens", "describe_model"]
 
 
 @pytest.mark.server

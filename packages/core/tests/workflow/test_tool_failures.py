@@ -208,7 +208,7 @@ async def test_an_activity_that_no_worker_has_ends_the_run_and_lists_what_the_wo
         "does not have the activity 'weather'. Register it: Worker(..., activities=[weather])"
         in cause.message
     )
-    assert "available activities: count_model_tokens, forecast, invoke_model" in cause.message
+    assert "available activities: count_model_tokens, describe_model, forecast, invoke_model" in cause.message
     assert cause.message.endswith("[ST202: docs/messages.md#st202]")
     assert len(model.calls) == 1
 

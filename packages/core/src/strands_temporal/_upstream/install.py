@@ -12,6 +12,8 @@ Each stand-in acts only inside a workflow and behaves as the original elsewhere.
     steering.py      errors of guards that Strands only logs
     default_sandbox.py  the host's shell and disk, which an agent without a sandbox would use
     misplaced.py     the Bedrock model that Strands creates when no model is given
+    conversation_managers.py
+                     hooks of an agent that cannot wait for a conversation manager
 
 `tests/upstream` walks the installed Strands and fails when a name moves or a new one appears.
 """
@@ -21,6 +23,7 @@ import sys
 import types
 from typing import Any
 
+from .conversation_managers import ManagerLogger, WorkflowHookRegistry
 from .cost import WorkflowCopy, WorkflowTracer
 from .default_sandbox import WorkflowDefaultSandbox, WorkflowProcess
 from .determinism import (
@@ -107,6 +110,15 @@ SWARM_STATE = ("strands.multiagent.swarm", "SwarmState")
 """Where a swarm's start time defaults to `time.time`. The default was bound when the class was created (1.62:
 swarm.py:186)."""
 
+HOOK_REGISTRY = ("strands.agent.agent", "HookRegistry")
+"""Where an agent creates its hooks (1.62: agent.py:514)."""
+
+MANAGER_LOGGERS = (
+    ("strands.agent.conversation_manager.conversation_manager", "logger"),
+    ("strands.agent.conversation_manager.summarizing_conversation_manager", "logger"),
+)
+"""The loggers that get an error which a conversation manager swallows."""
+
 
 IDS_OF_AN_ANSWER = ("strands.types.content", "strands.background_tasks.in_process._engine")
 """Modules of Strands that draw the ids of messages and background tasks. These ids identify tool calls."""
@@ -132,6 +144,8 @@ def adapt_strands() -> None:
         PROCESS: WorkflowProcess,
         SETTLEMENT: WorkflowSettlement,
         SWARM_STATE: WorkflowSwarmState,
+        HOOK_REGISTRY: WorkflowHookRegistry,
+        **dict.fromkeys(MANAGER_LOGGERS, ManagerLogger),
     }.items():
         holder: Any = importlib.import_module(module_name)
         for part in class_name:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from strands import Agent, ToolContext
+from strands.models._defaults import DEFAULT_CONTEXT_WINDOW_LIMIT
 from temporalio import workflow
 
 from .sync_calls import intercept_coroutine
@@ -80,6 +81,30 @@ def sub_agents_that_remember(agent: Agent) -> dict[str, Agent]:
         for name, tool in agent.tool_registry.registry.items()
         if getattr(tool, "_preserve_context", False) is True
     }
+
+
+ASSUMED_LIMIT = DEFAULT_CONTEXT_WINDOW_LIMIT
+"""The context window that Strands assumes for a model of unknown limit (1.62: models/_defaults.py:23)."""
+
+
+def compresses_before_calls(agent: Agent) -> bool:
+    """Tell whether something of Strands may shorten an agent's conversation before a model call.
+
+    Both attributes are private (1.62: conversation_manager.py:100, agent.py:424).
+    """
+    threshold: object = getattr(agent.conversation_manager, "_compression_threshold", None)
+    return threshold is not None or getattr(agent, "_context_manager", None) is not None
+
+
+def summary_models(agent: Agent) -> list[object]:
+    """Return the models that the strategies of an agent's `context_manager=` bring for their summaries.
+
+    The attributes are private (1.62: agent.py:424, context_manager.py:97, offload/summarize.py:52).
+    """
+    strategies: Any = getattr(getattr(agent, "_context_manager", None), "_strategies", ())
+    configs = [getattr(strategy, "_config", None) for strategy in strategies]
+    models = [cast("dict[str, Any]", config).get("model") for config in configs if isinstance(config, dict)]
+    return [model for model in models if model is not None]
 
 
 def activity_name(function: Callable[..., Any]) -> str | None:

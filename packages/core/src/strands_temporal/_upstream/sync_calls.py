@@ -4,12 +4,16 @@ Outside a workflow Strands runs the coroutine of such a call in a thread with it
 _async.py:19, a dozen callers: `agent(...)`, `agent.tool.x()`, the hooks of a `Graph` while it is built, ...).
 A workflow has no threads. A coroutine that never waits runs to its end at once. One that would start an
 activity or a timer is refused, and the error names the awaitable alternative.
+
+`call_and_wait` is such an alternative for code of Strands that cannot be awaited: it takes the coroutine out
+of the synchronous call, awaits it, and makes the synchronous call again with the coroutine's result.
 """
 
 import contextlib
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from concurrent.futures import Future
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from typing_extensions import Self
@@ -20,7 +24,8 @@ T = TypeVar("T")
 
 _ADVICE = (
     "In a workflow a synchronous call cannot wait for {what}. Write `await agent.invoke_async(...)` "
-    "for `agent(...)`, `await agent.tool_async.name(...)` for `agent.tool.name(...)`, and await the "
+    "for `agent(...)`, `await agent.tool_async.name(...)` for `agent.tool.name(...)`, `await "
+    "reduce_context(agent)` for `agent.conversation_manager.reduce_context(agent)`, and await the "
     "asynchronous form of any other call"
 )
 
@@ -40,8 +45,56 @@ class InterceptedCoroutine(BaseException):  # not an error: its handler continue
         self.coroutine = coroutine
 
 
+@dataclass
+class Outcome:
+    """The result of a coroutine, or the exception that it raised."""
+
+    value: Any = None
+    error: Exception | None = None
+
+    def get(self) -> Any:
+        """Return the result, or raise the exception."""
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+async def outcome_of(coroutine: Coroutine[Any, Any, Any]) -> Outcome:
+    """Await a coroutine, and return its result or its exception."""
+    try:
+        return Outcome(await coroutine)
+    except Exception as error:  # noqa: BLE001  # its user raises it
+        return Outcome(error=error)
+
+
+@dataclass
+class _Capture:
+    """A synchronous call whose coroutines are taken out.
+
+    Attributes:
+        outcomes: Outcomes of the coroutines that were taken out before, in order.
+        holders: Objects whose attributes to note when a coroutine is taken out.
+        attributes: Their attributes at that time.
+    """
+
+    outcomes: list[Outcome] = field(default_factory=list[Outcome])
+    holders: Sequence[object] = ()
+    attributes: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+    def __post_init__(self) -> None:
+        self._left = list(self.outcomes)
+
+    def take(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Return the outcome of the coroutine, if it has one. Else take it out."""
+        if self._left:
+            coroutine.close()
+            return self._left.pop(0).get()
+        self.attributes = [dict(vars(holder)) for holder in self.holders]
+        raise InterceptedCoroutine(coroutine)
+
+
 _drive: ContextVar[_InlineRun | None] = ContextVar("strands_temporal_drive", default=None)
-_capture: ContextVar[bool] = ContextVar("strands_temporal_capture", default=False)
+_capture: ContextVar[_Capture | None] = ContextVar("strands_temporal_capture", default=None)
 
 
 def check_may_wait(what: str) -> None:
@@ -62,10 +115,11 @@ def run_inline(coroutine: Coroutine[Any, Any, T]) -> T:
 
     Raises:
         SynchronousCallError: If the coroutine would have to wait.
-        InterceptedCoroutine: Inside a `capturing` block. The exception has the coroutine, which has not run.
+        InterceptedCoroutine: Inside a `_capturing` block. The exception has the coroutine, which has not run.
     """
-    if _capture.get():
-        raise InterceptedCoroutine(coroutine)
+    capture = _capture.get()
+    if capture is not None:
+        return capture.take(coroutine)
     drive = _InlineRun()
     token = _drive.set(drive)
     try:
@@ -85,13 +139,70 @@ def run_inline(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 @contextlib.contextmanager
-def capturing() -> Generator[None]:
+def _capturing(capture: _Capture) -> Generator[None]:
     """Make a synchronous call of Strands raise `InterceptedCoroutine` instead of running its coroutine."""
-    token = _capture.set(True)
+    token = _capture.set(capture)
     try:
         yield
     finally:
         _capture.reset(token)
+
+
+def is_captured() -> bool:
+    """Tell whether a synchronous call of Strands would be awaited, as `call_and_wait` does."""
+    return _capture.get() is not None
+
+
+async def call_and_wait(
+    call: Callable[[], T],
+    *,
+    undo: Callable[[], None],
+    may_wait: Callable[[], bool],
+    holders: Sequence[object] = (),
+) -> T:
+    """Make a synchronous call, in which Strands makes further synchronous calls. Wait for those.
+
+    The call stops at each of them and is undone. When the coroutine has run, the call is made again, and gets
+    the outcome. So it runs once more than it makes synchronous calls.
+
+    Args:
+        call: The call.
+        undo: Undoes what the call did before it stopped.
+        may_wait: Asked when there is something to wait for. If it says no, the call is made again as Strands
+            makes it, and is refused there.
+        holders: Objects that the call changes for the time of a synchronous call, and changes back. The
+            coroutine finds them as they were when it was taken out.
+    """
+    outcomes: list[Outcome] = []
+    while True:
+        capture = _Capture(outcomes, holders)
+        try:
+            with _capturing(capture):
+                return call()
+        except InterceptedCoroutine as intercepted:
+            coroutine = intercepted.coroutine
+        undo()
+        if not may_wait():
+            coroutine.close()
+            return call()
+        with _attributes(holders, capture.attributes):
+            outcomes.append(await outcome_of(coroutine))
+
+
+@contextlib.contextmanager
+def _attributes(holders: Sequence[object], attributes: Sequence[dict[str, Any]]) -> Generator[None]:
+    """Give objects other values of their attributes, where they differ, during the block."""
+    changes: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    for holder, wanted in zip(holders, attributes, strict=True):
+        now = vars(holder)
+        changed = {name: value for name, value in wanted.items() if now.get(name) is not value}
+        changes.append((now, {name: now[name] for name in changed if name in now}))
+        now.update(changed)
+    try:
+        yield
+    finally:
+        for now, before in changes:
+            now.update(before)
 
 
 class InlineExecutor:
@@ -112,7 +223,7 @@ class InlineExecutor:
 
 def intercept_coroutine(call: Callable[[], Any]) -> Coroutine[Any, Any, Any]:
     """Return the coroutine that a synchronous call of Strands would run in a thread."""
-    with capturing():
+    with _capturing(_Capture()):
         try:
             call()
         except InterceptedCoroutine as captured:

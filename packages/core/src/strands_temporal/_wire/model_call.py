@@ -21,6 +21,9 @@ the same implementation."""
 COUNT_TOKENS_ACTIVITY = "count_model_tokens"
 """Activity type of a token count by the model itself."""
 
+DESCRIBE_MODEL_ACTIVITY = "describe_model"
+"""Activity type of a look at a model without a call. Its result is `ModelFacts`."""
+
 DEFAULT_MODEL = "default"
 """Name of the model that `StrandsPlugin()` without a mapping offers."""
 
@@ -29,6 +32,12 @@ WIRE_VERSION = 1
 
 MADE_ANEW_PATCH = "strands-temporal-model-call-made-anew"
 """Patch id in histories where a model call was cut short and repeated (see `_workflow/model_calls.py`)."""
+
+DESCRIBED_PATCH = "strands-temporal-model-described"
+"""Patch id. In histories without it, a workflow knew nothing of a model before the model's first answer."""
+
+NATIVE_COUNT_PATCH = "strands-temporal-native-count"
+"""Patch id. In histories without it, a model counted tokens only if the workflow's handle said so."""
 
 
 MISSING_EXTRA = "MissingExtra"
@@ -97,7 +106,9 @@ class OutputSchema:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """Properties of a model that Strands reads without calling it. The first answer of a run returns them.
+    """Properties of a model that Strands reads without calling it.
+
+    The first answer of a run returns them, or `describe_model` before it.
 
     Attributes:
         stateful: Whether the model keeps the conversation on its own side.
@@ -115,7 +126,9 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class ModelCall:
-    """One call of a model: the argument of `invoke_model`, `invoke_model_streaming`, `count_model_tokens`.
+    """One call of a model: the argument of the activities that `ModelActivities` has for models.
+
+    For `describe_model` the transcript is empty.
 
     It is sent as the dict that `to_wire` returns, which has only the fields that are set.
 

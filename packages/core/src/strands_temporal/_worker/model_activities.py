@@ -1,4 +1,4 @@
-"""The activities that call a model or have it count tokens."""
+"""The activities that call a model, have it count tokens, or look at it."""
 
 import contextlib
 import dataclasses
@@ -22,6 +22,7 @@ from .._wire.extras import load_extra
 from .._wire.failures import in_place_of
 from .._wire.model_call import (
     COUNT_TOKENS_ACTIVITY,
+    DESCRIBE_MODEL_ACTIVITY,
     HELD_VERSION,
     MISSING_EXTRA,
     MODEL_ACTIVITY,
@@ -32,7 +33,7 @@ from .._wire.model_call import (
     ModelResult,
     TokenCount,
 )
-from .._wire.values import decode, encode
+from .._wire.values import decode, encode, set_fields
 from .._wire.versions import check_wire_version
 from .call_ids import UnequalIds
 from .factories import NamedFactories, Variant
@@ -54,7 +55,7 @@ from .transcripts import KeptTranscripts, ResolvedCall
 
 
 class ModelActivities:
-    """The activities `invoke_model`, `invoke_model_streaming` (the same code) and `count_model_tokens`.
+    """The activities that run models: two that call them with the same code, one that counts, one that looks.
 
     Args:
         models: The worker's model factories.
@@ -73,7 +74,7 @@ class ModelActivities:
     @property
     def functions(self) -> Sequence[Callable[..., Any]]:
         """The activities, for a worker."""
-        return self.invoke_model, self.invoke_model_streaming, self.count_model_tokens
+        return self.invoke_model, self.invoke_model_streaming, self.count_model_tokens, self.describe_model
 
     @activity.defn(name=MODEL_ACTIVITY)
     async def invoke_model(self, wire: dict[str, Any]) -> dict[str, Any]:
@@ -100,6 +101,12 @@ class ModelActivities:
                 )
             except Exception as error:  # noqa: BLE001  # as for a call
                 raise in_place_of(error, model_failure(error))  # noqa: B904  # it sets the cause itself
+
+    @activity.defn(name=DESCRIBE_MODEL_ACTIVITY)
+    async def describe_model(self, wire: dict[str, Any]) -> dict[str, Any]:
+        """Return the facts about a model that Strands reads without calling it."""
+        with heartbeating():
+            return set_fields(describe_model(await self._model(await self._whole(wire))))
 
     async def _invoke(self, wire: dict[str, Any]) -> dict[str, Any]:
         stopped = threading.Event()  # a provider that works in a thread watches this event

@@ -15,7 +15,12 @@ from .._upstream.run_local import run_local
 from .._upstream.sync_calls import check_may_wait
 from .._upstream.teardown import check_not_torn_down
 from .._wire.failures import from_activity_error
-from .._wire.model_call import COUNT_TOKENS_ACTIVITY, MODEL_ACTIVITY, STREAMING_MODEL_ACTIVITY
+from .._wire.model_call import (
+    COUNT_TOKENS_ACTIVITY,
+    DESCRIBE_MODEL_ACTIVITY,
+    MODEL_ACTIVITY,
+    STREAMING_MODEL_ACTIVITY,
+)
 from .._wire.sandboxes import SANDBOX_ACTIVITIES
 from .._wire.tool_call import HOOK_HEADER, INVOKE_TOOL_ACTIVITY, LIST_TOOLS_ACTIVITY, TOOL_HEADER
 from .gate import Gate
@@ -28,6 +33,7 @@ _OF_THE_PLUGIN = frozenset(
         MODEL_ACTIVITY,
         STREAMING_MODEL_ACTIVITY,
         COUNT_TOKENS_ACTIVITY,
+        DESCRIBE_MODEL_ACTIVITY,
         LIST_TOOLS_ACTIVITY,
         INVOKE_TOOL_ACTIVITY,
         *SANDBOX_ACTIVITIES,

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator
 from types import AsyncGeneratorType
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 from strands import Agent
+from strands.agent.agent_result import AgentResult
 from strands.agent.conversation_manager import ConversationManager
 from strands.handlers.callback_handler import PrintingCallbackHandler
 from strands.hooks import AfterInvocationEvent, HookOrder
@@ -20,7 +21,8 @@ from .._errors import AgentValueError, SnapshotsDisabledError, SynchronousCallEr
 from .._upstream.answers import answers_random, go_back_to
 from .._upstream.callers import called_by_strands
 from .._upstream.private_api import end_waiting
-from .agent_checks import check_conversation_manager, check_plugins, checked_sandbox, tool_provider_hooks
+from .._upstream.sync_calls import is_captured
+from .agent_checks import check_plugins, checked_sandbox, tool_provider_hooks
 from .agent_options import (
     TemporalAgentOptions,
     check_agent_options,
@@ -30,6 +32,7 @@ from .agent_options import (
 )
 from .agent_watch import watch
 from .carry import AgentCarry, pack, unpack
+from .conversation_managers import check_conversation_manager, check_strategies
 from .failures import construction_error, mark_left_agent
 from .model import TemporalModel, as_durable_model
 from .model_checks import check_router
@@ -91,6 +94,7 @@ class TemporalAgent(Agent):
         self._turns_running = 0
         try:
             super().__init__(**agent_options)
+            check_strategies("TemporalAgent(context_manager=...)", self)
             self.hooks.add_callback(AfterInvocationEvent, _end_waiting, order=HookOrder.SDK_FIRST)
             watch(self, show_arguments=shows_arguments)
             if carry is not None:
@@ -101,14 +105,18 @@ class TemporalAgent(Agent):
             raise construction_error(error) from error
 
     @override
-    def __call__(self, prompt: AgentInput = None, **kwargs: Any) -> NoReturn:
+    def __call__(self, prompt: AgentInput = None, **kwargs: Any) -> AgentResult:
         """Refuse: a synchronous call needs its own thread, which a workflow does not have.
 
+        A conversation manager may call an agent: its calls are awaited (see `conversation_managers.py`).
+
         Raises:
-            SynchronousCallError: In a workflow, always.
+            SynchronousCallError: In a workflow, if anything but a conversation manager calls.
             RuntimeError: Outside of a workflow.
         """
         check_agent_in_workflow("agent(...)")
+        if is_captured():
+            return super().__call__(prompt, **kwargs)
         raise SynchronousCallError(
             "agent(...) cannot run in a workflow. Write `await agent.invoke_async(...)`"
         )
@@ -226,10 +234,12 @@ class TemporalAgent(Agent):
         """Refuse, as `__call__` does.
 
         Raises:
-            SynchronousCallError: In a workflow, always.
+            SynchronousCallError: In a workflow, if anything but a conversation manager calls.
             RuntimeError: Outside of a workflow.
         """
         check_agent_in_workflow("agent.structured_output(...)")
+        if is_captured():
+            return super().structured_output(output_model, prompt)
         raise SynchronousCallError(
             "agent.structured_output(...) cannot run in a workflow. Give the agent structured_output_model= "
             "and write `await agent.invoke_async(...)`"

@@ -1,4 +1,4 @@
-"""Checks the tools, sandbox, plugins and conversation manager of an agent.
+"""Checks the tools, sandbox and plugins of an agent.
 
 Refuses what cannot work in a workflow and says what to use instead. A tool's code runs in the workflow. If it
 reads a disk or a network there, it does so again at each replay, on whatever machine that replay runs.
@@ -9,9 +9,7 @@ import os
 from typing import Any, cast
 
 from strands import Agent, Sandbox
-from strands.agent.conversation_manager import ConversationManager, SummarizingConversationManager
 from strands.hooks import HookProvider
-from strands.models import Model
 from strands.tools import ToolProvider
 from strands.types.tools import AgentTool
 from temporalio import workflow
@@ -243,46 +241,3 @@ def check_plugins(plugins: object) -> None:
                 "a workflow cannot do. Give TemporalLLMSteeringHandler from strands_temporal.workflow, with "
                 "the same arguments: its judge's call is recorded in history"
             )
-
-
-def check_conversation_manager(owner: str, manager: ConversationManager) -> None:
-    """Refuse Strands' `SummarizingConversationManager`, and a subclass that summarizes as it does.
-
-    The manager calls its model synchronously (1.62: summarizing_conversation_manager.py:293), which a
-    workflow cannot do: the run would end at the first overflow, perhaps after days.
-
-    Args:
-        owner: The manager's place, for the message: "TemporalAgent(conversation_manager=...)".
-        manager: The manager.
-
-    Raises:
-        AgentTypeError: If the manager is one of these.
-    """
-    if not isinstance(manager, SummarizingConversationManager) or _summarizes_by_itself(manager):
-        return
-    raise AgentTypeError(
-        f"{owner}: {type(manager).__name__} calls its model synchronously, which a workflow cannot do: the "
-        "run would end at the first overflow. Give the agent context_manager='auto', which summarizes as "
-        "well and waits for the model (declare context_window_limit= on the TemporalModel), or a "
-        "SlidingWindowConversationManager"
-    )
-
-
-def _summarizes_by_itself(manager: SummarizingConversationManager) -> bool:
-    """Tell whether a subclass makes the summary itself, or a model class of the user's own makes it.
-
-    Such code may never make a synchronous call that has to wait, so it is not refused.
-    """
-    own: set[str] = set()
-    for cls in type(manager).__mro__:
-        if cls is SummarizingConversationManager:
-            break
-        own |= vars(cls).keys()
-    if own & {"reduce_context", "_generate_summary", "_generate_summary_with_model"}:
-        return True
-    agent = manager.summarization_agent
-    return agent is not None and _is_users_own(agent.model)
-
-
-def _is_users_own(model: Model) -> bool:
-    return type(model).__module__.partition(".")[0] not in ("strands", "strands_temporal")

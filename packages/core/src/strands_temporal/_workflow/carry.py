@@ -1,7 +1,7 @@
 """Carries an agent over continue-as-new: Strands' session snapshot, plus usage and metrics."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 from strands import Agent, Snapshot
 from strands.telemetry.metrics import ToolMetrics
@@ -11,7 +11,10 @@ from .._errors import AgentTypeError, AgentValueError, CarryTooLargeError
 from .._upstream.private_api import sub_agents_that_remember
 from .._upstream.run_local import run_local
 from .._wire.carry import CARRY_LIMIT, CarryFormat
+from .._wire.model_call import ModelFacts
+from .._wire.values import known_fields, set_fields
 from .agent_views import AgentViews
+from .model import TemporalModel
 from .usage import WorkflowUsage
 
 CARRY_VERSION = 1
@@ -114,6 +117,7 @@ def _carried(agent: Agent, *within: Agent) -> dict[str, Any]:
     }
     if workflow.in_workflow():
         content["turns"] = run_local(AgentViews).of(agent).turn
+        content.update(_model_of(agent))
     agents = {
         name: _carried(sub_agent, *within, agent)
         for name, sub_agent in sub_agents_that_remember(agent).items()
@@ -135,6 +139,7 @@ def _unpack(content: dict[str, Any], agent: Agent, *, keep_system_prompt: bool) 
         view = run_local(AgentViews).of(agent)
         view.turns_before = content.get("turns", 0)
         view.waiting = data["interrupt_state"]["activated"]
+        _give_facts(agent, content.get("model"))
     sub_agents = sub_agents_that_remember(agent)
     for name, part in content.get("agents", {}).items():
         if name in sub_agents:
@@ -146,3 +151,16 @@ def _unpack(content: dict[str, Any], agent: Agent, *, keep_system_prompt: bool) 
                 f"the agent has no tool of that name to take the answer. Known: {sorted(sub_agents)}. Give "
                 f"it the sub-agent's .as_tool(name={name!r}, preserve_context=True) again"
             )
+
+
+def _model_of(agent: Agent) -> dict[str, Any]:
+    """Return what the run knows of the agent's model, so that the next run need not ask for it."""
+    model = agent.model
+    facts = model.known_facts if isinstance(model, TemporalModel) else None
+    return {} if facts is None else {"model": {"name": cast("Any", model).name, "facts": set_fields(facts)}}
+
+
+def _give_facts(agent: Agent, carried: dict[str, Any] | None) -> None:
+    model = agent.model
+    if carried and isinstance(model, TemporalModel) and model.name == carried["name"]:
+        model.take_facts(ModelFacts(**known_fields(ModelFacts, carried["facts"])))

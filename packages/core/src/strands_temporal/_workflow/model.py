@@ -1,8 +1,6 @@
 """`TemporalModel`: a Strands `Model` in the workflow whose calls are activities."""
 
-import contextlib
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import timedelta
 from threading import Event
 from typing import Any, TypeVar, cast
@@ -20,26 +18,16 @@ from typing_extensions import Unpack, override
 
 from .._errors import AgentCancelledError, AgentTypeError
 from .._upstream.answers import work_on
+from .._upstream.callers import called_by_strands
 from .._upstream.run_local import run_local
-from .._wire.model_call import (
-    COUNT_TOKENS_ACTIVITY,
-    DEFAULT_MODEL,
-    HELD_VERSION,
-    MODEL_ACTIVITY,
-    STREAMING_MODEL_ACTIVITY,
-    WIRE_VERSION,
-    ModelCall,
-    ModelResult,
-    TokenCount,
-    Transcript,
-)
+from .._wire.model_call import ModelResult
 from .._wire.transcripts import frame_of
 from .._wire.values import decode, encode
-from .agent_checks import check_async_tools, check_conversation_manager, check_sandbox_of
-from .agent_watch import model_call, model_call_summary, watch_from_call
-from .gate import check_call
+from .agent_checks import check_async_tools, check_sandbox_of
+from .agent_watch import watch_from_call
+from .conversation_managers import check_conversation_manager, check_strategies, wait_for_manager
 from .invocation_state import user_invocation_state, write_back
-from .model_calls import call_model
+from .model_activities import ModelActivities
 from .model_checks import (
     FACTORY_HINT,
     check_declared,
@@ -48,25 +36,23 @@ from .model_checks import (
     check_use,
     warn_of_unknown,
 )
-from .model_state import DescribedModel
 from .operator_queries import OperatorQueries
 from .options import MODEL_DEFAULTS, STREAMING_BATCH_INTERVAL, ActivityOptions, merge_options
 from .output_model import object_of, output_schema
-from .summaries import summary_of
 from .transcripts import SentTranscripts
 
 T = TypeVar("T", bound=BaseModel)
 
 
-class TemporalModel(DescribedModel):
+class TemporalModel(ModelActivities):
     """A handle of a model that runs on the worker, for agents in a workflow.
 
     Give it to a `TemporalAgent`, or to a plain `strands.Agent` to make that durable too. Its counterpart on
     the worker is `StrandsPlugin(models={name: factory})`.
 
     Strands reads some facts of a model without calling it: `stateful`, `context_window_limit`, `config`. The
-    first answer of a run returns these facts, so history has them. Declare the facts that Strands needs
-    before the first answer.
+    first answer of a run returns these facts, so history has them. For an agent that begins with messages, an
+    activity returns them before the first call. Declare facts that Strands needs earlier, such as `stateful`.
 
     Args:
         name: Name of the model in `StrandsPlugin(models=...)`; None is the plugin's default model.
@@ -79,9 +65,10 @@ class TemporalModel(DescribedModel):
             compress.
         config: Settings that `get_config` returns, for example `model_id` for telemetry. They stay in the
             workflow.
-        use_native_token_count: Have the model itself count tokens, in an activity for each count, instead of
-            using Strands' estimate. Strands' providers have a setting of the same name, which must also be
-            on.
+        use_native_token_count: Whether the model itself counts tokens, in an activity for each count, or
+            Strands estimates them in the workflow. With None, the default, the setting of the same name
+            decides that Strands' providers have, once the workflow knows it. A provider whose setting is off
+            estimates. Say True for a model class of your own that has no such setting.
         **options: Activity options of every call: the keys of `temporalio.workflow.ActivityConfig` without
             `activity_id`. By default a call may take 10 minutes, has a heartbeat time-out of 15 seconds, and
             is tried 10 times over about five minutes.
@@ -100,58 +87,24 @@ class TemporalModel(DescribedModel):
         stateful: bool | None = None,
         context_window_limit: int | None = None,
         config: Mapping[str, Any] | None = None,
-        use_native_token_count: bool = False,
+        use_native_token_count: bool | None = None,
         **options: Unpack[ActivityOptions],
     ) -> None:
         check_name(name)
         owner = f"TemporalModel({name!r})"
         check_streaming(owner, streaming_topic, streaming_batch_interval, options.get("task_queue"))
         check_declared(name, stateful, context_window_limit, config)
-        self.name = name
-        self.streaming_topic = streaming_topic
-        self.streaming_batch_interval = streaming_batch_interval
-        self.use_native_token_count = use_native_token_count
-        super().__init__(stateful, context_window_limit, config)
-        self._options = merge_options(owner, MODEL_DEFAULTS, options)
+        super().__init__(
+            name,
+            streaming_topic=streaming_topic,
+            streaming_batch_interval=streaming_batch_interval,
+            use_native_token_count=use_native_token_count,
+            declared=(stateful, context_window_limit, config),
+            options=merge_options(owner, MODEL_DEFAULTS, options),
+        )
         if workflow.in_workflow():
             SentTranscripts.of_this_run()  # marks the run as one with agents
             run_local(OperatorQueries)
-
-    def __repr__(self) -> str:
-        return f"TemporalModel({self.name!r})"
-
-    @override
-    async def count_tokens(
-        self,
-        messages: Messages,
-        tool_specs: list[ToolSpec] | None = None,
-        system_prompt: str | None = None,
-        system_prompt_content: list[SystemContentBlock] | None = None,
-    ) -> int:
-        """Estimate the tokens of an input as Strands does, or have the model count them.
-
-        With `use_native_token_count` the model counts in an activity. If that fails, the result is an
-        estimate.
-        """
-        if self.use_native_token_count and workflow.in_workflow():
-            frame = frame_of(system_prompt, system_prompt_content, None, None)
-            try:
-                with SentTranscripts.of_this_run().send(self, messages, tool_specs or (), frame) as sent:
-                    call = self._call(sent.transcript, model_state=None)
-                    with self._crossing(call) as wire:
-                        count: TokenCount = await call_model(
-                            COUNT_TOKENS_ACTIVITY,
-                            [wire],
-                            self._with_summary(summary_of(self.name or DEFAULT_MODEL, "count tokens")),
-                            result_type=TokenCount,
-                        )
-            except Exception as error:  # noqa: BLE001  # as Strands' providers do
-                workflow.logger.warning(
-                    "model=<%r>, error=<%r> | the model did not count; estimating", self, error
-                )
-            else:
-                return count.tokens
-        return await super().count_tokens(messages, tool_specs, system_prompt, system_prompt_content)
 
     @override
     async def stream(
@@ -194,14 +147,18 @@ class TemporalModel(DescribedModel):
         agent = users.get("agent")
         if isinstance(agent, Agent):  # a plain agent can only be checked here
             check_conversation_manager("Agent(conversation_manager=...)", agent.conversation_manager)
+            check_strategies("Agent(context_manager=...)", agent)
             check_async_tools("Agent(tools=...)", agent)
             check_sandbox_of(agent)
             watch_from_call(agent)
+            wait_for_manager(agent)
         run_local(OperatorQueries)
         owner = agent if isinstance(agent, Agent) else self
         with SentTranscripts.of_this_run().send(owner, messages, tool_specs or (), frame) as sent:
             call = self._call(
                 sent.transcript,
+                # A summary that Strands asks for is no answer to anybody.
+                streams=isinstance(agent, Agent) or not called_by_strands(1),
                 tool_choice=encode(tool_choice),
                 invocation_state=user_invocation_state(repr(self), users, self._runs.current.warned),
                 model_state=encode(state),
@@ -247,54 +204,6 @@ class TemporalModel(DescribedModel):
             if result.events:  # a provider may return an object without a stream
                 yield dict(event)
         yield {"output": object_of(repr(self), result.output, message, output_model)}
-
-    def _call(self, transcript: Transcript, **fields: Any) -> ModelCall:
-        """Return a call of this handle's model, with the fields that all its calls share."""
-        state, topic = self._runs.current, self.streaming_topic
-        return ModelCall(
-            model=self.name,
-            transcript=transcript,
-            streaming_topic=topic,
-            streaming_batch_ms=self.streaming_batch_interval // timedelta(milliseconds=1) if topic else 0,
-            config=encode(state.overrides) if state.overrides else None,
-            facts=state.needs_facts,
-            version=WIRE_VERSION,
-            **fields,
-        )
-
-    def _with_summary(self, summary: str) -> ActivityOptions:
-        """Return the options of an activity with a summary, unless the user gave one."""
-        return {"summary": summary, **self._options}
-
-    @contextlib.contextmanager
-    def _crossing(self, call: ModelCall) -> Generator[dict[str, Any]]:
-        """Yield the dict that is sent for a call. During the block the worker can query what is too large.
-
-        Raises:
-            ModelCallTooLargeError: If the call with all its values is too large for Temporal.
-        """
-        wire = call.to_wire()
-        check_call(repr(self), wire)
-        states = {name: getattr(call, name) for name in ("invocation_state", "model_state", "config")}
-        with SentTranscripts.of_this_run().hold(states) as held:
-            if held is not None:
-                wire = replace(
-                    call, invocation_state={}, model_state={}, config=None, held=held, version=HELD_VERSION
-                ).to_wire()
-            yield wire
-
-    async def _ask(self, call: ModelCall, agent: Agent | None, cancel_signal: Event | None) -> ModelResult:
-        activity = STREAMING_MODEL_ACTIVITY if self.streaming_topic else MODEL_ACTIVITY
-        options = self._with_summary(model_call_summary(agent, self.name))
-        with self._crossing(call) as wire, model_call(agent, self.name) as view:
-            # No result type: a pydantic adapter for it would cost each workflow time and 7 KB.
-            answer = await call_model(activity, [wire], options, cancel_signal=cancel_signal)
-            result = ModelResult.from_wire(answer)
-            view.answered(result)
-        state = self._runs.current
-        if result.facts is not None and call.config == (encode(state.overrides) or None):
-            state.facts, state.needs_facts = result.facts, False
-        return result
 
 
 async def _replayed(result: ModelResult) -> AsyncGenerator[StreamEvent, None]:

@@ -12,7 +12,7 @@ from temporalio import workflow
 from typing_extensions import override
 
 from .._errors import AgentTypeError, AgentValueError
-from .._upstream.private_api import StructuredOutputSupport
+from .._upstream.private_api import ASSUMED_LIMIT, StructuredOutputSupport
 from .._upstream.run_local import run_local
 from .._wire.model_call import ModelFacts
 from .._wire.values import decode, is_json
@@ -51,19 +51,25 @@ class RunState:
 
     Attributes:
         overrides: Settings that `update_config` changed.
-        facts: The model's facts, once an answer has returned them.
+        facts: The model's facts, once they are known.
         needs_facts: Whether the next call asks for the facts.
+        lacks_facts: Whether nothing is known of the model with its present configuration.
         warned: Names that a warning has already mentioned.
     """
 
     overrides: dict[str, Any] = dataclasses.field(default_factory=dict[str, Any])
     facts: ModelFacts | None = None
     needs_facts: bool = True
+    lacks_facts: bool = True
     warned: set[str] = dataclasses.field(default_factory=set[str])
+
+    def learn(self, facts: ModelFacts) -> None:
+        """Keep the facts that the worker returned."""
+        self.facts, self.needs_facts, self.lacks_facts = facts, False, False
 
     def invalidate(self) -> None:
         """Ask for the facts again after a change: another model id has another context window."""
-        self.needs_facts = True
+        self.needs_facts = self.lacks_facts = True
         if self.facts is not None:
             config = {
                 name: value for name, value in self.facts.config.items() if name != "context_window_limit"
@@ -143,12 +149,35 @@ class DescribedModel(StructuredOutputSupport, Model):  # pyright: ignore[reportI
         limit = self.get_config().get("context_window_limit")
         return limit if isinstance(limit, int) else None
 
+    @override
+    def estimate_utilization(self, input_tokens: int) -> float:
+        """Return the used part of the context window, as Strands does.
+
+        While the limit is not known yet, it assumes Strands' own default, without Strands' advice to set a
+        limit on the model: the worker's model may have one.
+        """
+        if self.context_window_limit is None and self._runs.current.lacks_facts:
+            return input_tokens / ASSUMED_LIMIT
+        return super().estimate_utilization(input_tokens)
+
     @property
     @override
     def enforces_structured_output(self) -> bool:
         """Whether the provider enforces structured output itself; False before its first answer."""
         facts = self._runs.current.facts
         return facts is not None and facts.structured_output
+
+    @property
+    def known_facts(self) -> ModelFacts | None:
+        """What this run knows of the model as the worker creates it, for the next run."""
+        state = self._runs.current
+        return None if state.overrides or state.lacks_facts else state.facts
+
+    def take_facts(self, facts: ModelFacts) -> None:
+        """Begin with the facts of the run before. The first answer replaces them."""
+        state = self._runs.current
+        if state.lacks_facts and not state.overrides:
+            state.facts, state.lacks_facts = facts, False
 
     @property
     def config(self) -> dict[str, Any]:

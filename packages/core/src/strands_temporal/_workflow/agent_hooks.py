@@ -1,0 +1,34 @@
+"""The hooks that each agent in a workflow has from the start, a plain `strands.Agent` as well."""
+
+from strands import Agent
+from strands.hooks import BeforeInvocationEvent, BeforeModelCallEvent, HookOrder
+
+from .._upstream.private_api import compresses_before_calls
+from .conversation_managers import ManagerHooks
+from .model import TemporalModel
+
+
+class AgentHooks(ManagerHooks):
+    """The hooks of an agent that is built in a workflow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Last, when the user's hooks have decided whether there is a turn.
+        self.add_callback(BeforeInvocationEvent, _learn_facts, order=HookOrder.SDK_LAST)
+
+
+async def _learn_facts(event: BeforeInvocationEvent) -> None:
+    """Learn what must be known of a model before its first call, if the agent begins with a conversation."""
+    agent = event.agent
+    begins_with_messages = bool(agent.messages) or len(event.messages or ()) > 1
+    if not begins_with_messages or event.cancel or not isinstance(agent.model, TemporalModel):
+        return
+    if compresses_before_calls(agent) or _users_hook_looks(agent):
+        await agent.model.learn_facts()
+
+
+def _users_hook_looks(agent: Agent) -> bool:
+    """Tell whether a hook of the user's runs before a model call: it may read the limit and the count."""
+    callbacks = agent.hooks.get_callbacks_for(BeforeModelCallEvent(agent=agent))
+    packages = [str(getattr(callback, "__module__", "")).partition(".")[0] for callback in callbacks]
+    return any(package != "strands" and not package.startswith("strands_temporal") for package in packages)
