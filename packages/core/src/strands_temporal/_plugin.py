@@ -29,11 +29,13 @@ from ._wire.sizes import WireFormat
 from ._worker.factories import NamedFactories
 from ._worker.hosted_tools import HostedTool, HostedTools
 from ._worker.interceptor import TypedErrorsInterceptor
+from ._worker.memory_stores import MemoryStoreFactory, MemoryStores
 from ._worker.model_activities import ModelActivities
 from ._worker.queue_watch import ClientsWatch, QueueWatch
 from ._worker.sandbox_factories import SandboxFactory
 from ._worker.sandbox_secrets import SandboxSecrets
 from ._worker.sandboxes import HostedSandboxes
+from ._worker.storages import StorageFactory, Storages
 from ._worker.tool_calls import ToolCallsInterceptor
 from ._worker.transcript_queries import TranscriptQueries
 from ._worker.transcripts import DEFAULT_CACHE_BYTES, KeptTranscripts
@@ -68,6 +70,9 @@ class StrandsPlugin(ComposablePlugin):
             `SandboxFactory(factory, ...)` adds options.
         sandbox_secrets: The secrets that commands in sandboxes may use, by name: values or functions. Or a
             list of names of the worker's environment variables. A workflow writes `SecretRef(name)`.
+        storages: Factories of Strands' storages by name, for `TemporalStorage(name)`. A factory is called
+            when its storage is first used, and the worker keeps the storage.
+        memory_stores: Factories of Strands' memory stores by name, for `TemporalMemoryStore(name)`, likewise.
         mcp_clients: Factories of Strands' `MCPClient` by name, for `TemporalMCPClient(server=name)`. They
             work as in a separate `strands_temporal_mcp.MCPPlugin(mcp_clients=...)`. Needs the extra `mcp`.
         mcp_connection_idle_timeout: How long a connection to an MCP server may be unused before it is closed;
@@ -79,8 +84,8 @@ class StrandsPlugin(ComposablePlugin):
 
     Raises:
         MissingExtraError: If `mcp_clients` is given and the extra `mcp` is not installed.
-        TypeError: If `models`, `tools` or `sandboxes` is not a mapping, a name is not a string, or a factory
-            cannot be called.
+        TypeError: If `models`, `tools`, `sandboxes`, `storages` or `memory_stores` is not a mapping, a name
+            is not a string, or a factory cannot be called.
         ValueError: If `models` or a name is empty, `max_cached_transcript_bytes` is negative,
             `mcp_connection_idle_timeout` is given without `mcp_clients`, or `sandbox_secrets` without
             `sandboxes`.
@@ -93,6 +98,8 @@ class StrandsPlugin(ComposablePlugin):
         tools: Mapping[str, HostedTool] | None = None,
         sandboxes: Mapping[str, Callable[..., Any] | SandboxFactory] | None = None,
         sandbox_secrets: SandboxSecrets | None = None,
+        storages: Mapping[str, StorageFactory] | None = None,
+        memory_stores: Mapping[str, MemoryStoreFactory] | None = None,
         mcp_clients: Mapping[str, Callable[[], Any]] | None = None,
         mcp_connection_idle_timeout: timedelta | None = None,
         max_cached_transcript_bytes: int = DEFAULT_CACHE_BYTES,
@@ -105,16 +112,26 @@ class StrandsPlugin(ComposablePlugin):
         self._sandboxes = HostedSandboxes(sandboxes, sandbox_secrets)
         self._queues = QueueWatch()
         self._transcripts = KeptTranscripts(_checked_bytes(max_cached_transcript_bytes))
+        self._storages = Storages(storages, self._transcripts.queries)
+        self._memory_stores = MemoryStores(memory_stores, self._transcripts.queries)
         activities = ModelActivities(
             self._models, DEFAULT_MODEL if models is None else None, self._transcripts
         )
         super().__init__(
             "strands_temporal.StrandsPlugin",
-            activities=[*activities.functions, *self._tools.functions, *self._sandboxes.functions],
+            activities=[
+                *activities.functions,
+                *self._tools.functions,
+                *self._sandboxes.functions,
+                *self._storages.functions,
+                *self._memory_stores.functions,
+            ],
             configuration={
                 "models": self._models.factories,
                 "tools": self._tools.given,
                 **self._sandboxes.configuration,
+                "storages": self._storages.factories.factories,
+                "memory_stores": self._memory_stores.factories.factories,
             },
             interceptors=lambda client: [StrandsInterceptor(self._transcripts.queries, client, self._queues)],
             workflow_failure_exception_types=[StrandsError],
@@ -150,10 +167,12 @@ class StrandsPlugin(ComposablePlugin):
         await super().run_worker(worker, (lambda worker: mcp.run_worker(worker, next)) if mcp else next)
 
     async def close(self) -> None:
-        """See base class. Drops the models, tools, sandboxes and conversations that the workers kept."""
+        """See base class. Drops what the factories made, and the conversations that the workers kept."""
         await self._sandboxes.close()
         self._models.clear()
         self._tools.clear()
+        self._storages.factories.clear()
+        self._memory_stores.factories.clear()
         self._transcripts.clear()
         self._queues.clear()
 

@@ -24,6 +24,7 @@ from ._workflow.activity_tool import activity_as_tool
 from ._workflow.answered_updates import DeduplicatedUpdates
 from ._workflow.conversation_managers import reduce_context
 from ._workflow.hosted_tools import TemporalTools
+from ._workflow.memory_stores import TemporalMemoryStore
 from ._workflow.options import (
     HEARTBEATING_TOOL_DEFAULTS,
     TOOL_DEFAULTS,
@@ -33,6 +34,7 @@ from ._workflow.remote_tools import RemoteTool, RemoteTools
 from ._workflow.sandbox_arguments import SecretRef
 from ._workflow.sandboxes import TemporalSandbox
 from ._workflow.steering import TemporalLLMSteeringHandler
+from ._workflow.storages import TemporalStorage
 
 
 def __getattr__(name: str) -> _NoReturn:
@@ -59,7 +61,9 @@ __all__ = [
     "SlowToolError",
     "SteeringJudgeError",
     "TemporalLLMSteeringHandler",
+    "TemporalMemoryStore",
     "TemporalSandbox",
+    "TemporalStorage",
     "TemporalTools",
     "activity_as_hook",
     "activity_as_tool",

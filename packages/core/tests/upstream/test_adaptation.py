@@ -148,10 +148,13 @@ def test_strands_uses_clock_ids_chance_and_threads_where_we_know_it() -> None:
 
 
 COVERED = {
+    "BotocoreConfig": {""},
     "MetricsClient": {""},
     "NotASandboxLocalEnvironment": {""},
     "ThreadPoolExecutor": {""},
     "_new_snapshot_id": {""},
+    "_normalize_key": {""},
+    "_normalize_prefix": {""},
     "_stream_process": {""},
     "boto3": {"Session"},
     "asyncio": {"get_running_loop", "run", "run_coroutine_threadsafe", "wait_for", "wrap_future"},
@@ -162,7 +165,9 @@ COVERED = {
     "get_tracer": {""},
     "inspect": {"iscoroutinefunction"},
     "logger": {"debug"},
+    "os": {"makedirs"},
     "random": {"randint"},
+    "run_async": {""},
     "threading": {"Event"},
     "time": {"time", "monotonic", "perf_counter"},
     "uuid": {"uuid4"},
@@ -187,6 +192,8 @@ HARMLESS = {
         "sleep",
         "wait",  # in in_process/_manager.py:348, which asks only one future
     },
+    # After `makedirs` in the constructor.
+    "os": {"fdopen", "listdir", "path", "replace", "unlink"},
     "threading": {"Lock"},
     "time": {"sleep"},
     "uuid": {"UUID", "uuid5", "NAMESPACE_OID"},
@@ -215,6 +222,8 @@ def test_each_adapted_module_uses_its_name_and_only_what_the_stand_in_covers(mod
 
 STAND_INS = {
     "HooksInspect",
+    "RefusesIO",
+    "RefusesOperations",
     "SteeringLogger",
     "WorkflowAsyncio",
     "WorkflowBackgroundRuntime",
@@ -226,6 +235,7 @@ STAND_INS = {
     "WorkflowExecutor",
     "WorkflowProcess",
     "WorkflowRandom",
+    "WorkflowRunAsync",
     "WorkflowThreading",
     "WorkflowTime",
     "WorkflowTracer",

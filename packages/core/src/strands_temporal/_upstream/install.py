@@ -14,6 +14,8 @@ Each stand-in acts only inside a workflow and behaves as the original elsewhere.
     misplaced.py     the Bedrock model that Strands creates when no model is given
     conversation_managers.py
                      hooks of an agent that cannot wait for a conversation manager
+    deferred.py      sessions and plugins, whose set-up may wait for activities
+    local_io.py      session managers and storages that read and write a disk or S3
 
 `tests/upstream` walks the installed Strands and fails when a name moves or a new one appears.
 """
@@ -26,6 +28,7 @@ from typing import Any
 from .conversation_managers import ManagerLogger, WorkflowHookRegistry
 from .cost import WorkflowCopy, WorkflowTracer
 from .default_sandbox import WorkflowDefaultSandbox, WorkflowProcess
+from .deferred import WorkflowRunAsync
 from .determinism import (
     WorkflowDatetime,
     WorkflowRandom,
@@ -35,6 +38,7 @@ from .determinism import (
     WorkflowUuid4,
     WorkflowUuid7,
 )
+from .local_io import RefusesIO, RefusesOperations
 from .metrics import WorkflowMetricsClient
 from .misplaced import WorkflowBoto3
 from .stand_in import StandIn
@@ -63,10 +67,15 @@ ADAPTED_NAMES: dict[str, tuple[str, ...]] = {
     "strands.multiagent.base": ("time",),
     "strands.multiagent.graph": ("asyncio", "get_tracer", "time"),
     "strands.multiagent.swarm": ("get_tracer", "time"),
+    "strands.plugins._discovery": ("run_async",),
     "strands.sandbox.docker": ("_stream_process",),
     "strands.sandbox.not_a_sandbox_local_environment": ("_stream_process",),
     "strands.sandbox.ssh": ("_stream_process",),
-    "strands.session.snapshot_session_manager": ("_new_snapshot_id",),
+    "strands.session.file_session_manager": ("os",),
+    "strands.session.s3_session_manager": ("BotocoreConfig", "boto3"),
+    "strands.session.snapshot_session_manager": ("_new_snapshot_id", "run_async"),
+    "strands.storage.local_file_storage": ("_normalize_key", "_normalize_prefix"),
+    "strands.storage.s3_storage": ("_normalize_key", "_normalize_prefix"),
     "strands.telemetry.metrics": ("MetricsClient", "time", "uuid"),
     "strands.tools._caller": ("random",),
     "strands.tools.executors._executor": ("time",),
@@ -74,7 +83,8 @@ ADAPTED_NAMES: dict[str, tuple[str, ...]] = {
     "strands.types._snapshot": ("datetime",),
     "strands.types.content": ("uuid",),
     "strands.types.session": ("datetime",),
-    "strands.vended_plugins.context_offloader.storage": ("time",),
+    "strands.vended_memory_stores.file_memory_store.store": ("time",),
+    "strands.vended_plugins.context_offloader.storage": ("BotocoreConfig", "boto3", "time"),
     "strands.vended_plugins.goal.plugin": ("time",),
     "strands.vended_interventions.cedar.cedar_authorization": ("dt",),
     "strands.vended_plugins.steering.context_providers.ledger_provider": ("datetime",),
@@ -158,9 +168,19 @@ def _adapt(module: types.ModuleType, names: tuple[str, ...]) -> None:
     for name in names:
         current = getattr(module, name)
         if not isinstance(current, StandIn):
-            stand_in = _STAND_INS[name](current)
+            stand_in = (_DOES_IO if _does_io(module.__name__, name) else _STAND_INS)[name](current)
             stand_in.of_an_answer = module.__name__ in IDS_OF_AN_ANSWER
             setattr(module, name, stand_in)
+
+
+_WITH_IO = ("strands.session.", "strands.vended_plugins.context_offloader.storage")
+
+_DOES_IO: dict[str, type[StandIn]] = dict.fromkeys(("BotocoreConfig", "boto3", "os"), RefusesIO)
+"""Stand-ins in the modules whose classes do I/O when they are made."""
+
+
+def _does_io(module: str, name: str) -> bool:
+    return name in _DOES_IO and module.startswith(_WITH_IO)
 
 
 _STAND_INS: dict[str, type[StandIn]] = {
@@ -168,6 +188,8 @@ _STAND_INS: dict[str, type[StandIn]] = {
     "NotASandboxLocalEnvironment": WorkflowDefaultSandbox,
     "ThreadPoolExecutor": WorkflowExecutor,
     "_new_snapshot_id": WorkflowUuid7,
+    "_normalize_key": RefusesOperations,
+    "_normalize_prefix": RefusesOperations,
     "_stream_process": WorkflowProcess,
     "asyncio": WorkflowAsyncio,
     "boto3": WorkflowBoto3,
@@ -179,6 +201,7 @@ _STAND_INS: dict[str, type[StandIn]] = {
     "inspect": HooksInspect,
     "logger": SteeringLogger,
     "random": WorkflowRandom,
+    "run_async": WorkflowRunAsync,
     "threading": WorkflowThreading,
     "time": WorkflowTime,
     "uuid": WorkflowUuid,

@@ -4,11 +4,12 @@ Each docstring says where upstream defines the private name. A test in `tests/up
 changes.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from strands import Agent, ToolContext
 from strands.models._defaults import DEFAULT_CONTEXT_WINDOW_LIMIT
+from strands.storage.storage import _NAMESPACED  # pyright: ignore[reportPrivateUsage]
 from temporalio import workflow
 
 from .sync_calls import intercept_coroutine
@@ -46,6 +47,22 @@ def end_waiting(agent: Agent) -> None:
     state: Any = getattr(agent, "_interrupt_state")  # noqa: B009  # private
     if state.activated and workflow.patched(ENDS_WAITING):
         state.deactivate()
+
+
+def run_before_turns(agent: Agent, step: Callable[[], Awaitable[bool]]) -> None:
+    """Await `step` at the start of each turn of an agent. Its result tells whether it has restored the agent.
+
+    Strands looks for answers to interrupts before its first event, when it converts the prompt (1.62:
+    agent/agent.py:1506, :1532). An agent of a session that is restored later gets its answers here.
+    """
+    convert = agent._convert_prompt_to_messages  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+    async def step_and_convert(prompt: Any) -> Any:
+        if await step():
+            agent._interrupt_state.resume(prompt)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        return await convert(prompt)
+
+    agent._convert_prompt_to_messages = step_and_convert  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 async def call_tool(agent: Agent, name: str, arguments: dict[str, Any]) -> Any:
@@ -157,3 +174,11 @@ class StructuredOutputSupport:
     @property
     def _supports_structured_output(self) -> bool:  # replaces Model's class attribute
         return self.enforces_structured_output
+
+
+def mark_namespaced(storage: Any) -> None:
+    """Mark a storage as a namespaced view. Strands' classes then do not add a prefix of their own.
+
+    Strands marks its own views by a private attribute (1.62: storage/storage.py:16).
+    """
+    storage._namespaced = _NAMESPACED  # noqa: SLF001

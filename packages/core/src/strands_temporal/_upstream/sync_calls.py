@@ -3,13 +3,16 @@
 Outside a workflow Strands runs the coroutine of such a call in a thread with its own event loop (1.62:
 _async.py:19, a dozen callers: `agent(...)`, `agent.tool.x()`, the hooks of a `Graph` while it is built, ...).
 A workflow has no threads. A coroutine that never waits runs to its end at once. One that would start an
-activity or a timer is refused, and the error names the awaitable alternative.
+activity or a timer is refused, and the error names the awaitable alternative. At a few of these calls the
+coroutine may wait later instead (`deferred.py`): it then stands where it would start the activity.
 
 `call_and_wait` is such an alternative for code of Strands that cannot be awaited: it takes the coroutine out
 of the synchronous call, awaits it, and makes the synchronous call again with the coroutine's result.
 """
 
+import asyncio
 import contextlib
+import types
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from concurrent.futures import Future
 from contextvars import ContextVar
@@ -31,10 +34,56 @@ _ADVICE = (
 
 
 class _InlineRun:
-    """One coroutine that runs to its end at once."""
+    """One coroutine that runs to its end at once, or up to the point where it would have to wait."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, may_stop: bool = False) -> None:
         self.refused: SynchronousCallError | None = None
+        self.may_stop = may_stop
+        self.task = _current_task()
+        self.over: asyncio.Event | None = asyncio.Event() if may_stop else None
+
+
+class StoppedCoroutine:
+    """A coroutine that stands where it would have to wait. `finish` runs the rest of it."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], waits_for: Any, run: _InlineRun) -> None:
+        self._coroutine = coroutine
+        self._waits_for = waits_for
+        self._run = run
+
+    async def finish(self) -> Any:
+        """Run the rest of the coroutine. Call it once, in a task of the workflow."""
+        if self._run.over is not None:
+            self._run.over.set()
+        return await _rest(self._coroutine, self._waits_for)
+
+    def close(self) -> None:
+        """Drop the rest of the coroutine."""
+        self._coroutine.close()
+
+
+class _Stop:
+    """What a coroutine yields to stop where it would start an activity."""
+
+    def __await__(self) -> "Generator[_Stop]":
+        yield self
+
+
+@types.coroutine
+def _rest(coroutine: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
+    """Run the rest of a coroutine that yielded `waits_for`. `await` refuses a coroutine that has begun."""
+    try:
+        if isinstance(waits_for, _Stop):
+            waits_for = coroutine.send(None)
+        while True:
+            try:
+                answer = yield waits_for
+            except BaseException as error:  # noqa: BLE001, PERF203  # a cancellation, too: it is the coroutine's
+                waits_for = coroutine.throw(error)
+            else:
+                waits_for = coroutine.send(answer)
+    except StopIteration as done:
+        return done.value
 
 
 class InterceptedCoroutine(BaseException):  # not an error: its handler continues with the coroutine
@@ -97,17 +146,27 @@ _drive: ContextVar[_InlineRun | None] = ContextVar("strands_temporal_drive", def
 _capture: ContextVar[_Capture | None] = ContextVar("strands_temporal_capture", default=None)
 
 
-def check_may_wait(what: str) -> None:
+async def may_wait(what: str) -> None:
     """Refuse to start something that a synchronous call would have to wait for.
+
+    If the call may wait later, this function waits until then.
 
     Raises:
         SynchronousCallError: If a synchronous call is running. That call raises the error as well, even if
             Strands swallows the one raised here.
     """
     drive = _drive.get()
-    if drive is not None:
+    if drive is None:
+        return
+    if drive.over is None:
         drive.refused = drive.refused or SynchronousCallError(_ADVICE.format(what=what))
         raise drive.refused
+    if drive.over.is_set():
+        return
+    if _current_task() is drive.task:
+        await _Stop()
+    else:  # a task that the coroutine has created
+        await drive.over.wait()
 
 
 def run_inline(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -136,6 +195,30 @@ def run_inline(coroutine: Coroutine[Any, Any, T]) -> T:
         _drive.reset(token)
         coroutine.close()
     raise SynchronousCallError(_ADVICE.format(what="something that takes time"))
+
+
+def run_or_stop(coroutine: Coroutine[Any, Any, Any]) -> StoppedCoroutine | None:
+    """Run a coroutine inline to its end, or up to the point where it would have to wait.
+
+    Returns:
+        The rest of the coroutine, or None if it has ended.
+    """
+    run = _InlineRun(may_stop=True)
+    token = _drive.set(run)
+    try:
+        waits_for = coroutine.send(None)
+    except StopIteration:
+        return None
+    finally:
+        _drive.reset(token)
+    return StoppedCoroutine(coroutine, waits_for, run)
+
+
+def _current_task() -> "asyncio.Task[Any] | None":
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no event loop runs: a workflow's `__init__`
+        return None
 
 
 @contextlib.contextmanager

@@ -78,11 +78,11 @@ def model_failure(error: Exception) -> FailureError:
     """
     if isinstance(error, FailureError):
         return error
-    delay = _retry_after(error)
+    delay = retry_after(error)
     typed = to_application_error(error, next_retry_delay=delay)
     if typed is not None:
         return typed
-    retryable = _worth_retrying(error)
+    retryable = worth_retrying(error)
     return ApplicationError(
         text_of(error),
         type=type(error).__name__,
@@ -104,7 +104,8 @@ def require_complete(events: Sequence[StreamEvent]) -> None:
         )
 
 
-def _worth_retrying(error: Exception) -> bool:
+def worth_retrying(error: Exception) -> bool:
+    """Tell whether another attempt may succeed after an exception of a provider's SDK."""
     status = next((status for link in _chain(error) if (status := _status(link)) is not None), None)
     if status is not None:
         return status >= _SERVER_ERRORS or status in _RETRYABLE_STATUS
@@ -159,7 +160,7 @@ def _code(error: BaseException) -> str:
     return ""
 
 
-def _retry_after(error: BaseException) -> timedelta | None:
+def retry_after(error: BaseException) -> timedelta | None:
     """Return the delay from a `Retry-After` header (RFC 9110, 10.2.3) or OpenAI's `retry-after-ms`.
 
     It is at most `_LONGEST_DELAY`.

@@ -12,9 +12,10 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from .._errors import ActivityNotRegisteredError, AgentCancelledError, AgentTypeError, coded
 from .._upstream.private_api import activity_name
 from .._upstream.run_local import run_local
-from .._upstream.sync_calls import check_may_wait
+from .._upstream.sync_calls import may_wait
 from .._upstream.teardown import check_not_torn_down
 from .._wire.failures import from_activity_error
+from .._wire.memory_stores import MEMORY_ACTIVITIES
 from .._wire.model_call import (
     COUNT_TOKENS_ACTIVITY,
     DESCRIBE_MODEL_ACTIVITY,
@@ -22,6 +23,7 @@ from .._wire.model_call import (
     STREAMING_MODEL_ACTIVITY,
 )
 from .._wire.sandboxes import SANDBOX_ACTIVITIES
+from .._wire.storages import STORAGE_ACTIVITIES
 from .._wire.tool_call import HOOK_HEADER, INVOKE_TOOL_ACTIVITY, LIST_TOOLS_ACTIVITY, TOOL_HEADER
 from .gate import Gate
 from .idempotency import hook_header, with_headers
@@ -37,6 +39,8 @@ _OF_THE_PLUGIN = frozenset(
         LIST_TOOLS_ACTIVITY,
         INVOKE_TOOL_ACTIVITY,
         *SANDBOX_ACTIVITIES,
+        *STORAGE_ACTIVITIES,
+        *MEMORY_ACTIVITIES,
     }
 )
 """Activities that `StrandsPlugin` brings."""
@@ -106,7 +110,7 @@ async def execute_activity(
     name = activity if isinstance(activity, str) else activity_name(activity) or activity.__name__
     check_not_torn_down()
     check_in_workflow(name)
-    check_may_wait(f"the activity {name!r}")
+    await may_wait(f"the activity {name!r}")
     if cancel_signal is not None and cancel_signal.is_set():
         raise AgentCancelledError
     own = dict(headers or {})

@@ -20,9 +20,10 @@ from typing_extensions import Unpack, override
 from .._errors import AgentValueError, SnapshotsDisabledError, SynchronousCallError
 from .._upstream.answers import answers_random, go_back_to
 from .._upstream.callers import called_by_strands
+from .._upstream.deferred import finish_setup
 from .._upstream.private_api import end_waiting
 from .._upstream.sync_calls import is_captured
-from .agent_checks import check_plugins, checked_sandbox, tool_provider_hooks
+from .agent_checks import check_plugins, check_storages, checked_sandbox, tool_provider_hooks
 from .agent_options import (
     TemporalAgentOptions,
     check_agent_options,
@@ -95,6 +96,7 @@ class TemporalAgent(Agent):
         try:
             super().__init__(**agent_options)
             check_strategies("TemporalAgent(context_manager=...)", self)
+            check_storages("TemporalAgent", self)
             self.hooks.add_callback(AfterInvocationEvent, _end_waiting, order=HookOrder.SDK_FIRST)
             watch(self, show_arguments=shows_arguments)
             if carry is not None:
@@ -134,6 +136,7 @@ class TemporalAgent(Agent):
         self._turns_running += 1
         callers = answers_random()  # the caller may be another agent's tool or hook
         try:
+            await finish_setup(self)
             # Close the generator explicitly: a workflow's event loop never finalizes an abandoned async
             # generator, which would keep the agent's invocation lock.
             events = cast("AsyncGeneratorType[Any, None]", super().stream_async(prompt, **kwargs))
@@ -152,6 +155,21 @@ class TemporalAgent(Agent):
             raise
         finally:
             self._turns_running -= 1
+
+    async def wait_until_ready(self) -> None:
+        """Restore the session and finish the set-up of the plugins, if they need activities for that.
+
+        The first turn does so automatically. Call this method to see a restored conversation before.
+
+        Raises:
+            Exception: What the storage or the plugin raises. The next call, or the next turn, tries again.
+        """
+        check_agent_in_workflow("agent.wait_until_ready()")
+        try:
+            await finish_setup(self)
+        except Exception as error:
+            mark_left_agent(error)
+            raise
 
     @property
     def conversation_manager(self) -> ConversationManager:

@@ -16,6 +16,7 @@ from temporalio import workflow
 
 from .._errors import AgentTypeError, coded
 from .._upstream.default_sandbox import GIVE_A_HANDLE, NoSandbox, refusal
+from .._upstream.local_io import forbidden_storage, refuse
 from .._upstream.private_api import activity_name
 from .._upstream.strands_tools import remedy
 
@@ -218,6 +219,20 @@ def check_async_tools(owner: str, agent: Agent) -> None:
         advice = remedy(_module_of(tool))
         if advice and inspect.iscoroutinefunction(inspect.unwrap(cast("Any", tool))):
             raise AgentTypeError(f"{owner}: {advice}")
+
+
+def check_storages(owner: str, agent: Agent) -> None:
+    """Refuse an agent with a storage of Strands that would read and write a disk or S3.
+
+    Args:
+        owner: The agent, for the message: "TemporalAgent".
+        agent: An agent that was just built.
+
+    Raises:
+        AgentTypeError: If its session, a plugin, a memory store or the agent itself has such a storage.
+    """
+    if workflow.in_workflow() and (found := forbidden_storage(agent)):
+        refuse(found, owner)
 
 
 def check_plugins(plugins: object) -> None:

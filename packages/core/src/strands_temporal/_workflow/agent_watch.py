@@ -71,6 +71,11 @@ def watch(agent: Agent, *, show_arguments: bool = False) -> None:
     agent.hooks.add_callback(AfterInvocationEvent, _turn_ended, order=HookOrder.SDK_LAST)
 
 
+def is_watched(agent: Agent) -> bool:
+    """Tell whether an agent is watched."""
+    return agent in _watched
+
+
 def watch_from_call(agent: Agent) -> None:
     """Watch a plain agent from its first model call on. Its turn has begun."""
     if agent not in _watched:

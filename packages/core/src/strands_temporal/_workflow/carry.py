@@ -8,6 +8,7 @@ from strands.telemetry.metrics import ToolMetrics
 from temporalio import workflow
 
 from .._errors import AgentTypeError, AgentValueError, CarryTooLargeError
+from .._upstream.deferred import drop_restore, is_unrestored
 from .._upstream.private_api import sub_agents_that_remember
 from .._upstream.run_local import run_local
 from .._wire.carry import CARRY_LIMIT, CarryFormat
@@ -115,6 +116,8 @@ def _carried(agent: Agent, *within: Agent) -> dict[str, Any]:
         "metrics": dict(metrics.accumulated_metrics),
         "tools": {name: asdict(tool) for name, tool in metrics.tool_metrics.items()},
     }
+    if is_unrestored(agent):
+        content["unrestored"] = True  # the next run restores the session
     if workflow.in_workflow():
         content["turns"] = run_local(AgentViews).of(agent).turn
         content.update(_model_of(agent))
@@ -130,6 +133,8 @@ def _unpack(content: dict[str, Any], agent: Agent, *, keep_system_prompt: bool) 
     if keep_system_prompt:
         data.pop("system_prompt", None)
     Agent.load_snapshot(agent, Snapshot(scope="agent", schema_version="1.0", data=data, app_data={}))
+    if not content.get("unrestored"):
+        drop_restore(agent)
     metrics = agent.event_loop_metrics
     metrics.cycle_count = content["cycles"]
     metrics.accumulated_usage.update(content["usage"])

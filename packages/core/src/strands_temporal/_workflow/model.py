@@ -23,8 +23,8 @@ from .._upstream.run_local import run_local
 from .._wire.model_call import ModelResult
 from .._wire.transcripts import frame_of
 from .._wire.values import decode, encode
-from .agent_checks import check_async_tools, check_sandbox_of
-from .agent_watch import watch_from_call
+from .agent_checks import check_async_tools, check_sandbox_of, check_storages
+from .agent_watch import is_watched, watch_from_call
 from .conversation_managers import check_conversation_manager, check_strategies, wait_for_manager
 from .invocation_state import user_invocation_state, write_back
 from .model_activities import ModelActivities
@@ -150,6 +150,8 @@ class TemporalModel(ModelActivities):
             check_strategies("Agent(context_manager=...)", agent)
             check_async_tools("Agent(tools=...)", agent)
             check_sandbox_of(agent)
+            if not is_watched(agent):
+                check_storages("Agent", agent)
             watch_from_call(agent)
             wait_for_manager(agent)
         run_local(OperatorQueries)

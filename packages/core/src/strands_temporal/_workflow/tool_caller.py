@@ -7,6 +7,7 @@ from strands import Agent
 from strands.types.tools import ToolResult
 from temporalio import workflow
 
+from .._upstream.deferred import finish_setup
 from .._upstream.private_api import call_tool
 from .failures import mark_left_agent
 
@@ -29,6 +30,7 @@ class AsyncToolCaller:
         async def call(**arguments: Any) -> ToolResult:
             check_agent_in_workflow(f"agent.tool_async.{name}(...)")
             try:
+                await finish_setup(self._agent)
                 return await call_tool(self._agent, name, arguments)
             except Exception as error:
                 mark_left_agent(error)

@@ -109,6 +109,8 @@ async def agent_environment(
     workflows: Sequence[type],
     models: Mapping[str, ModelFactory] | None = None,
     tools: Mapping[str, Any] | None = None,
+    storages: Mapping[str, Callable[[], Any]] | None = None,
+    memory_stores: Mapping[str, Callable[[], Any]] | None = None,
     activities: Sequence[Callable[..., Any]] = (),
     plugins: Sequence[Any] | None = None,
     **worker_options: Any,
@@ -120,14 +122,16 @@ async def agent_environment(
         workflows: Workflow classes.
         models: Model factories for a `StrandsPlugin`. Do not give `plugins` as well.
         tools: Tools that this `StrandsPlugin` hosts on the worker. Do not give `plugins` as well.
+        storages: Factories of storages for this `StrandsPlugin`. Do not give `plugins` as well.
+        memory_stores: Factories of memory stores for this `StrandsPlugin`. Do not give `plugins` as well.
         activities: Activity functions; plain ones run in a thread pool.
         plugins: Plugins for the client, which also apply to the worker. By default
-            `[StrandsPlugin(models=models, tools=tools)]`.
+            `[StrandsPlugin(models=models, tools=tools, ...)]`.
         **worker_options: Further arguments of `temporalio.worker.Worker`. By default the worker does not wait
             for activities when the block ends.
     """
     if plugins is None:
-        plugins = [StrandsPlugin(models=models, tools=tools)]
+        plugins = [StrandsPlugin(models=models, tools=tools, storages=storages, memory_stores=memory_stores)]
     if isinstance(address, Client):
         client = Client(address.service_client, namespace=address.namespace, plugins=plugins)
     else:

@@ -65,6 +65,8 @@ class Scenario:
         drive: Calls the agent and returns the last result. For one prompt: `drive=prompts("Hello")`.
         activities: Activities of the worker.
         tools: Tools hosted on the worker, for `TemporalTools` in the durable run.
+        storages: Factories of storages on the worker, for `TemporalStorage` in the durable run.
+        memory_stores: Factories of memory stores on the worker, for `TemporalMemoryStore` there.
     """
 
     script: Callable[[], ScriptedModel]
@@ -72,6 +74,8 @@ class Scenario:
     drive: Callable[[Agent], Awaitable[AgentResult]]
     activities: Sequence[Callable[..., Any]] = ()
     tools: Mapping[str, Any] | None = None
+    storages: Mapping[str, Callable[[], Any]] | None = None
+    memory_stores: Mapping[str, Callable[[], Any]] | None = None
 
 
 @dataclass
@@ -154,6 +158,8 @@ async def run_parity(address: "str | Client", scenario: Scenario, **worker_optio
             workflows=[ParityWorkflow],
             models={_MODEL: lambda: model},
             tools=scenario.tools,
+            storages=scenario.storages,
+            memory_stores=scenario.memory_stores,
             activities=scenario.activities,
             **worker_options,
         ) as environment:

@@ -1,0 +1,147 @@
+"""Strands' own users of a storage, on a `TemporalStorage`: the offloader, a stash, a graph, a swarm."""
+
+from typing import Any
+
+import pytest
+from conftest import Agents
+from packages.core.tests.workflow.session_scenes import count, session
+from packages.core.tests.workflow.storage_scenes import CountingStorage
+from strands import Agent, tool
+from strands.multiagent import GraphBuilder, Swarm
+from strands.session import SnapshotSessionManager
+from strands.storage import InMemoryStorage
+from strands.vended_plugins.context_offloader import ContextOffloader
+from temporalio import workflow
+from temporalio.client import Client
+
+from strands_temporal import TemporalAgent
+from strands_temporal.testing import (
+    AgentFactory,
+    Reply,
+    Scenario,
+    ScriptedCall,
+    ScriptedModel,
+    fail,
+    prompts,
+    run_parity,
+    say,
+    use_tool,
+)
+from strands_temporal.workflow import TemporalStorage
+
+pytestmark = pytest.mark.server
+
+
+@tool
+def report() -> dict[str, Any]:
+    """Return a long report, and a picture."""
+    picture: Any = {"image": {"format": "png", "source": {"bytes": bytes(range(256)) * 100}}}
+    return {"status": "success", "content": [{"text": "line one\n" * 5000 + "the needle\n"}, picture]}
+
+
+def look_up(call: ScriptedCall) -> Reply:
+    """Ask for the report, look for the needle in what was offloaded, and repeat what was found."""
+    results = [b["toolResult"] for m in call.messages for b in m["content"] if "toolResult" in b]
+    if not results:
+        return use_tool("report", {})
+    if len(results) == 1:
+        text = str(results[0]["content"])
+        reference = next(word for word in text.replace("'", " ").split() if "report" in word or "_0" in word)
+        return use_tool(
+            "retrieve_offloaded_content", {"reference": reference.strip("[],."), "pattern": "needle"}
+        )
+    return say(str(results[1]["content"]))
+
+
+@pytest.mark.parametrize("cache", [1000, 0], ids=["cached", "no cache"])
+@pytest.mark.parametrize("given", ["plugin", "agent"])
+async def test_the_offloader_works_as_locally(
+    client: Client, worker_options: dict[str, Any], given: str, cache: int
+) -> None:
+    plain, durable = InMemoryStorage(), InMemoryStorage()
+
+    def build(make: AgentFactory) -> Agent:
+        storage: Any = TemporalStorage("files") if make.durable else plain
+        own = {"storage": storage} if given == "plugin" else {}
+        shared = {} if given == "plugin" else {"storage": storage}
+        return make(tools=[report], plugins=[ContextOffloader(**own)], **shared)
+
+    scenario = Scenario(
+        lambda: ScriptedModel(look_up), build, prompts("go"), storages={"files": lambda: durable}
+    )
+    parity = await run_parity(client, scenario, **{**worker_options, "max_cached_workflows": cache})
+    parity.assert_equal()
+    assert "the needle" in (parity.durable.text or "")
+    assert "line one\nline one" not in (parity.durable.text or "")
+    keys = await plain.list("")
+    assert await durable.list("") == keys != []
+    assert [await durable.read(key) for key in keys] == [await plain.read(key) for key in keys]
+
+
+# --- Teams
+
+
+def team_of(kind: str, first: Agent, second: Agent, manager: SnapshotSessionManager) -> Any:
+    if kind == "swarm":
+        return Swarm([first, second], session_manager=manager)
+    builder = GraphBuilder()
+    builder.add_node(first, "first")
+    builder.add_node(second, "second")
+    builder.add_edge("first", "second")
+    builder.set_entry_point("first")
+    builder.set_max_node_executions(5)
+    builder.set_session_manager(manager)
+    return builder.build()
+
+
+async def run_team(team: Any) -> list[str]:
+    try:
+        result = await team.invoke_async("go")
+    except Exception:  # noqa: BLE001  # whatever the node raises
+        return ["failed"]
+    return [str(result.status), *sorted(result.results), str(result.execution_count)]
+
+
+@workflow.defn
+class TeamWorkflow:
+    """A graph or a swarm whose state is kept; fails in its second node on request."""
+
+    @workflow.run
+    async def run(self, kind: str, fails: bool) -> list[str]:
+        first, second = (
+            TemporalAgent(model, name=name, agent_id=name, callback_handler=None)
+            for name, model in (("first", "m"), ("second", "broken" if fails else "m"))
+        )
+        return await run_team(team_of(kind, first, second, session(multi_agent_save_latest_on="node")))
+
+
+async def plain_team(storage: InMemoryStorage, kind: str, fails: bool) -> list[str]:
+    first, second = (
+        Agent(model, name=name, agent_id=name, callback_handler=None, retry_strategy=None)
+        for name, model in (
+            ("first", ScriptedModel(count)),
+            ("second", ScriptedModel(fail(ValueError("no")) if fails else count)),
+        )
+    )
+    manager = SnapshotSessionManager("s", storage=storage, multi_agent_save_latest_on="node")
+    return await run_team(team_of(kind, first, second, manager))
+
+
+@pytest.mark.parametrize("kind", ["graph", "swarm"])
+async def test_a_team_is_kept_and_goes_on_as_locally(agents: Agents, kind: str) -> None:
+    plain, durable = CountingStorage(), CountingStorage()
+
+    def broken() -> Any:
+        raise ValueError("no")
+
+    async with agents(
+        workflows=[TeamWorkflow],
+        models={"m": lambda: ScriptedModel(count), "broken": broken},
+        storages={"sessions": lambda: durable},
+    ) as env:
+        for fails in (True, False, False) if kind == "graph" else (False,):
+            expected = await plain_team(plain, kind, fails)
+            assert await env.run(TeamWorkflow.run, kind, fails) == expected
+    assert plain.operations == durable.operations
+    kept = [operation for operation in plain.operations if "scopes/multiAgent" in operation]
+    assert sum(operation.startswith("write") for operation in kept) > 1
