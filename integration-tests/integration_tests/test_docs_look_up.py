@@ -19,8 +19,8 @@ import strands_temporal_hitl
 import strands_temporal_mcp
 import strands_temporal_otel
 import strands_temporal_streaming
-from strands_temporal._wire import model_call, sandboxes, tool_call
-from strands_temporal._workflow import carry
+from strands_temporal._wire import a2a, model_call, sandboxes, tool_call
+from strands_temporal._workflow import carry, sub_agent, team_carry
 from strands_temporal._workflow.options import MODEL_DEFAULTS, TOOL_DEFAULTS
 from strands_temporal_hitl._cli import main
 from strands_temporal_mcp import _types as mcp_types
@@ -165,13 +165,8 @@ def test_arguments_and_options_of_the_page_are_those_of_the_help(
 
 
 WIRE_MODULES: list[ModuleType] = [
-    model_call,
-    tool_call,
-    sandboxes,
-    carry,
-    mcp_types,
-    hitl_types,
-    approvals_carry,
+    *(a2a, model_call, tool_call, sandboxes, carry, sub_agent, team_carry),
+    *(mcp_types, hitl_types, approvals_carry),
 ]
 WIRE_PAGE = (DOCS / "wire-types.md").read_text()
 

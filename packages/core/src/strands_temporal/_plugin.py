@@ -18,6 +18,7 @@ from temporalio.converter import DataConverter, DefaultPayloadConverter
 from temporalio.worker import ReplayerConfig, Worker, WorkerConfig
 
 from ._composable import ComposablePlugin
+from ._upstream.a2a import refuse_a2a_agents
 from ._upstream.bidi import refuse_bidi
 from ._upstream.conversation_managers import use_hooks
 from ._upstream.failure_converter import with_typed_errors
@@ -26,6 +27,7 @@ from ._upstream.misplaced import StrandsError
 from ._wire.extras import load_extra
 from ._wire.model_call import DEFAULT_MODEL, MODEL_FACTORY_FAILED
 from ._wire.sizes import WireFormat
+from ._worker.a2a import A2AAgentFactory, A2AAgents
 from ._worker.factories import NamedFactories
 from ._worker.hosted_tools import HostedTool, HostedTools
 from ._worker.interceptor import TypedErrorsInterceptor
@@ -73,6 +75,9 @@ class StrandsPlugin(ComposablePlugin):
         storages: Factories of Strands' storages by name, for `TemporalStorage(name)`. A factory is called
             when its storage is first used, and the worker keeps the storage.
         memory_stores: Factories of Strands' memory stores by name, for `TemporalMemoryStore(name)`, likewise.
+        a2a_agents: Factories of Strands' `A2AAgent` by name, for `TemporalA2AAgent(name)`. A factory is
+            called when its agent is first called, and the worker keeps the client. Needs Strands' extra
+            `a2a`.
         mcp_clients: Factories of Strands' `MCPClient` by name, for `TemporalMCPClient(server=name)`. They
             work as in a separate `strands_temporal_mcp.MCPPlugin(mcp_clients=...)`. Needs the extra `mcp`.
         mcp_connection_idle_timeout: How long a connection to an MCP server may be unused before it is closed;
@@ -84,8 +89,8 @@ class StrandsPlugin(ComposablePlugin):
 
     Raises:
         MissingExtraError: If `mcp_clients` is given and the extra `mcp` is not installed.
-        TypeError: If `models`, `tools`, `sandboxes`, `storages` or `memory_stores` is not a mapping, a name
-            is not a string, or a factory cannot be called.
+        TypeError: If one of the mappings is not a mapping, a name is not a string, or a factory cannot be
+            called.
         ValueError: If `models` or a name is empty, `max_cached_transcript_bytes` is negative,
             `mcp_connection_idle_timeout` is given without `mcp_clients`, or `sandbox_secrets` without
             `sandboxes`.
@@ -100,6 +105,7 @@ class StrandsPlugin(ComposablePlugin):
         sandbox_secrets: SandboxSecrets | None = None,
         storages: Mapping[str, StorageFactory] | None = None,
         memory_stores: Mapping[str, MemoryStoreFactory] | None = None,
+        a2a_agents: Mapping[str, A2AAgentFactory] | None = None,
         mcp_clients: Mapping[str, Callable[[], Any]] | None = None,
         mcp_connection_idle_timeout: timedelta | None = None,
         max_cached_transcript_bytes: int = DEFAULT_CACHE_BYTES,
@@ -110,6 +116,7 @@ class StrandsPlugin(ComposablePlugin):
         self._models = _named_models(models)
         self._tools = HostedTools(tools)
         self._sandboxes = HostedSandboxes(sandboxes, sandbox_secrets)
+        self._a2a = A2AAgents(a2a_agents)
         self._queues = QueueWatch()
         self._transcripts = KeptTranscripts(_checked_bytes(max_cached_transcript_bytes))
         self._storages = Storages(storages, self._transcripts.queries)
@@ -125,6 +132,7 @@ class StrandsPlugin(ComposablePlugin):
                 *self._sandboxes.functions,
                 *self._storages.functions,
                 *self._memory_stores.functions,
+                *self._a2a.functions,
             ],
             configuration={
                 "models": self._models.factories,
@@ -132,6 +140,7 @@ class StrandsPlugin(ComposablePlugin):
                 **self._sandboxes.configuration,
                 "storages": self._storages.factories.factories,
                 "memory_stores": self._memory_stores.factories.factories,
+                "a2a_agents": self._a2a.factories,
             },
             interceptors=lambda client: [StrandsInterceptor(self._transcripts.queries, client, self._queues)],
             workflow_failure_exception_types=[StrandsError],
@@ -173,6 +182,7 @@ class StrandsPlugin(ComposablePlugin):
         self._tools.clear()
         self._storages.factories.clear()
         self._memory_stores.factories.clear()
+        self._a2a.clear()
         self._transcripts.clear()
         self._queues.clear()
 
@@ -202,6 +212,7 @@ def _prepare_strands() -> None:
     for module in _VENDED_TOOLS:
         with contextlib.suppress(ImportError):  # an extra of Strands that is not installed
             importlib.import_module(module)
+    refuse_a2a_agents()
 
 
 def _mcp_plugin(

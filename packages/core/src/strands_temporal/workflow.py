@@ -18,10 +18,13 @@ from ._upstream.cancel_signal import CancelSignal
 from ._upstream.private_api import end_waiting
 from ._wire.extras import refuse_name as _refuse_name
 from ._wire.failures import from_tool_activity_error
+from ._workflow.a2a import TemporalA2AAgent
 from ._workflow.activities import execute_activity
 from ._workflow.activity_hook import activity_as_hook
 from ._workflow.activity_tool import activity_as_tool
 from ._workflow.answered_updates import DeduplicatedUpdates
+from ._workflow.child_options import ChildWorkflowOptions
+from ._workflow.child_workflow import child_workflow
 from ._workflow.conversation_managers import reduce_context
 from ._workflow.hosted_tools import TemporalTools
 from ._workflow.memory_stores import TemporalMemoryStore
@@ -35,6 +38,8 @@ from ._workflow.sandbox_arguments import SecretRef
 from ._workflow.sandboxes import TemporalSandbox
 from ._workflow.steering import TemporalLLMSteeringHandler
 from ._workflow.storages import TemporalStorage
+from ._workflow.sub_agent import SubAgentResult, SubAgentTask
+from ._workflow.team_carry import TeamCarry, carry_team, restore_team
 
 
 def __getattr__(name: str) -> _NoReturn:
@@ -50,6 +55,7 @@ __all__ = [
     "AgentCancelledError",
     "AnsweredUpdates",
     "CancelSignal",
+    "ChildWorkflowOptions",
     "DeduplicatedUpdates",
     "RemoteTool",
     "RemoteTools",
@@ -60,6 +66,10 @@ __all__ = [
     "SecretRef",
     "SlowToolError",
     "SteeringJudgeError",
+    "SubAgentResult",
+    "SubAgentTask",
+    "TeamCarry",
+    "TemporalA2AAgent",
     "TemporalLLMSteeringHandler",
     "TemporalMemoryStore",
     "TemporalSandbox",
@@ -67,9 +77,12 @@ __all__ = [
     "TemporalTools",
     "activity_as_hook",
     "activity_as_tool",
+    "carry_team",
+    "child_workflow",
     "end_waiting",
     "execute_activity",
     "from_tool_activity_error",
     "merge_options",
     "reduce_context",
+    "restore_team",
 ]

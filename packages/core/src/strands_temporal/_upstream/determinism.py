@@ -5,6 +5,7 @@ Strands is a passthrough module of the sandbox, so it does not see Temporal's de
 
 import random
 import uuid
+import zlib
 from datetime import datetime, tzinfo
 from typing import Any
 
@@ -93,6 +94,21 @@ class WorkflowSwarmState(StandIn):
         if workflow.in_workflow():
             values.setdefault("start_time", workflow.time())
         return self._original(**values)
+
+
+def hash_of_node(node: Any) -> int:
+    """Stands in for the hash of a graph's node.
+
+    Strands takes the hash of the node's id, a text, which is another number in each process (1.62:
+    graph.py:204). A graph keeps its nodes and edges in sets, and a set's order follows the hashes. So another
+    worker would start parallel nodes in another order, and each node would get another node's answers.
+    """
+    return zlib.crc32(node.node_id.encode("utf-8", "surrogatepass"))
+
+
+def hash_of_edge(edge: Any) -> int:
+    """Stands in for the hash of a graph's edge, for the same reason (1.62: graph.py:277)."""
+    return hash((hash_of_node(edge.from_node), hash_of_node(edge.to_node)))
 
 
 def _uuid4(source: random.Random) -> uuid.UUID:

@@ -23,6 +23,7 @@ Each stand-in acts only inside a workflow and behaves as the original elsewhere.
 import importlib
 import sys
 import types
+from collections.abc import Callable
 from typing import Any
 
 from .conversation_managers import ManagerLogger, WorkflowHookRegistry
@@ -37,10 +38,12 @@ from .determinism import (
     WorkflowUuid,
     WorkflowUuid4,
     WorkflowUuid7,
+    hash_of_edge,
+    hash_of_node,
 )
 from .local_io import RefusesIO, RefusesOperations
 from .metrics import WorkflowMetricsClient
-from .misplaced import WorkflowBoto3
+from .misplaced import WorkflowAgent, WorkflowBoto3
 from .stand_in import StandIn
 from .steering import SteeringLogger
 from .teardown import HooksInspect
@@ -66,7 +69,7 @@ ADAPTED_NAMES: dict[str, tuple[str, ...]] = {
     "strands.models.bedrock": ("boto3",),
     "strands.multiagent.base": ("time",),
     "strands.multiagent.graph": ("asyncio", "get_tracer", "time"),
-    "strands.multiagent.swarm": ("get_tracer", "time"),
+    "strands.multiagent.swarm": ("Agent", "get_tracer", "time"),
     "strands.plugins._discovery": ("run_async",),
     "strands.sandbox.docker": ("_stream_process",),
     "strands.sandbox.not_a_sandbox_local_environment": ("_stream_process",),
@@ -128,6 +131,12 @@ MANAGER_LOGGERS = (
     ("strands.agent.conversation_manager.summarizing_conversation_manager", "logger"),
 )
 """The loggers that get an error which a conversation manager swallows."""
+STABLE_HASHES: dict[tuple[str, str], Callable[[Any], int]] = {
+    ("strands.multiagent.graph", "GraphNode"): hash_of_node,
+    ("strands.multiagent.graph", "GraphEdge"): hash_of_edge,
+}
+"""Classes whose hash decides the order of a graph's sets. The hash is replaced outside of workflows too: a
+graph may be built there, and a set must not see two hashes of one object."""
 
 
 IDS_OF_AN_ANSWER = ("strands.types.content", "strands.background_tasks.in_process._engine")
@@ -162,6 +171,8 @@ def adapt_strands() -> None:
             holder = getattr(holder, part)
         if not isinstance(vars(holder)[name], StandIn):
             setattr(holder, name, stand_in(vars(holder)[name]))
+    for (module_name, name), stable in STABLE_HASHES.items():
+        getattr(importlib.import_module(module_name), name).__hash__ = stable
 
 
 def _adapt(module: types.ModuleType, names: tuple[str, ...]) -> None:
@@ -184,6 +195,7 @@ def _does_io(module: str, name: str) -> bool:
 
 
 _STAND_INS: dict[str, type[StandIn]] = {
+    "Agent": WorkflowAgent,
     "MetricsClient": WorkflowMetricsClient,
     "NotASandboxLocalEnvironment": WorkflowDefaultSandbox,
     "ThreadPoolExecutor": WorkflowExecutor,

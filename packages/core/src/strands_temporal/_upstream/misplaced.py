@@ -9,8 +9,10 @@ from abc import ABCMeta
 from collections.abc import Iterator
 from typing import Any
 
+from strands.models import Model
 from temporalio import activity, workflow
 from temporalio.exceptions import FailureError
+from typing_extensions import override
 
 from .._errors import AgentTypeError
 from .._wire.failures import STRANDS_EXCEPTIONS
@@ -108,3 +110,33 @@ class WorkflowBoto3(StandIn):
         if workflow.in_workflow():
             raise AgentTypeError(NO_MODEL)
         return self._original.Session
+
+
+class WorkflowAgent(StandIn):
+    """Stands in for `Agent` in Strands' swarm module, which makes an agent without a model for no call.
+
+    A swarm does so when its session holds a run that has ended (1.62: swarm.py:1150). The agent is the
+    executor of a node that never runs; with Strands' default model it could not be made in a workflow.
+    """
+
+    def __call__(self, **arguments: Any) -> Any:
+        if workflow.in_workflow() and not arguments:
+            arguments["model"] = _NeverCalled()
+        return self._original(**arguments)
+
+
+class _NeverCalled(Model):
+    @override
+    def update_config(self, **model_config: Any) -> None: ...
+
+    @override
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+    @override
+    def stream(self, *args: Any, **kwargs: Any) -> Any:
+        raise AgentTypeError(NO_MODEL)
+
+    @override
+    def structured_output(self, *args: Any, **kwargs: Any) -> Any:
+        raise AgentTypeError(NO_MODEL)

@@ -4,12 +4,16 @@ Each docstring says where upstream defines the private name. A test in `tests/up
 changes.
 """
 
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from strands import Agent, ToolContext
+from strands.interrupt import Interrupt
 from strands.models._defaults import DEFAULT_CONTEXT_WINDOW_LIMIT
 from strands.storage.storage import _NAMESPACED  # pyright: ignore[reportPrivateUsage]
+from strands.types._events import ToolInterruptEvent
+from strands.types.tools import ToolUse
 from temporalio import workflow
 
 from .sync_calls import intercept_coroutine
@@ -88,15 +92,28 @@ async def call_tool(agent: Agent, name: str, arguments: dict[str, Any]) -> Any:
             lock.release_lock()
 
 
+def sub_agents(agent: Agent) -> dict[str, Agent]:
+    """Return the sub-agents that are tools of an agent (`agent.as_tool()`), by tool name.
+
+    Strands keeps the class of these tools private (1.62: _agent_as_tool.py:32).
+    """
+    return {
+        name: cast("Any", tool).agent
+        for name, tool in agent.tool_registry.registry.items()
+        if hasattr(tool, "_preserve_context") and isinstance(getattr(tool, "agent", None), Agent)
+    }
+
+
 def sub_agents_that_remember(agent: Agent) -> dict[str, Agent]:
     """Return the sub-agents that keep their conversation from call to call, by tool name.
 
     Strands keeps `preserve_context` private (1.62: _agent_as_tool.py:102).
     """
+    registry = agent.tool_registry.registry
     return {
-        name: cast("Any", tool).agent
-        for name, tool in agent.tool_registry.registry.items()
-        if getattr(tool, "_preserve_context", False) is True
+        name: inner
+        for name, inner in sub_agents(agent).items()
+        if getattr(registry[name], "_preserve_context", False) is True
     }
 
 
@@ -122,6 +139,69 @@ def summary_models(agent: Agent) -> list[object]:
     configs = [getattr(strategy, "_config", None) for strategy in strategies]
     models = [cast("dict[str, Any]", config).get("model") for config in configs if isinstance(config, dict)]
     return [model for model in models if model is not None]
+
+
+def keeps_sub_agents(agent: Agent, name: str) -> bool:
+    """Tell whether a tool of an agent keeps paused sub-agents in memory.
+
+    Strands' `subagent` and `swarm` do. Strands keeps both the class and the sub-agents private (1.62:
+    vended_tools/subagent/subagent.py:138, vended_tools/swarm/swarm.py:148).
+    """
+    tool: Any = agent.tool_registry.registry.get(name)
+    module = str(getattr(inspect.unwrap(tool) if callable(tool) else tool, "__module__", ""))
+    return module.startswith(("strands.vended_tools.subagent", "strands.vended_tools.swarm"))
+
+
+def team_runs(team: object) -> bool:
+    """Tell whether a graph or a swarm is in a call.
+
+    Strands keeps that private (1.62: multiagent/base.py:226). The status of a graph is no answer: it stays
+    "executing" after a cancellation.
+    """
+    return getattr(team, "_invocation_start_time", None) is not None
+
+
+_CHILDREN = "strands_temporal_children"
+
+
+def paused_children(agent: Agent) -> dict[str, Any]:
+    """Return what the agent keeps of its paused child workflows, by tool use id.
+
+    It is in the agent's interrupt state, where Strands keeps the same of a sub-agent (1.62:
+    _agent_as_tool.py:383). So it is in every snapshot and carry of the agent, and it is gone when the agent
+    no longer waits. There is no public way to add to that state.
+    """
+    state: Any = getattr(agent, "_interrupt_state")  # noqa: B009  # private
+    return state.context.get(_CHILDREN, {})
+
+
+def keep_paused_child(agent: Agent, tool_use_id: str, child: dict[str, Any] | None) -> None:
+    """Keep a paused child workflow, as JSON values, until the agent no longer waits. None drops it."""
+    state: Any = getattr(agent, "_interrupt_state")  # noqa: B009  # private
+    if child is not None:
+        state.context.setdefault(_CHILDREN, {})[tool_use_id] = child
+    elif _CHILDREN in state.context:
+        state.context[_CHILDREN].pop(tool_use_id, None)
+
+
+def tool_interrupt_event(tool_use: ToolUse, interrupts: list[Interrupt]) -> Any:
+    """Return the event with which a tool asks several questions at once (1.62: types/_events.py:296).
+
+    The public way, `ToolContext.interrupt`, asks one question at a time, and chooses its id.
+    """
+    return ToolInterruptEvent(tool_use, interrupts)
+
+
+def workflow_definition(target: object) -> tuple[str | None, Callable[..., Any], type] | None:
+    """Return a workflow's type, run method and class, for its class or its run method; None for another.
+
+    The type is None for a dynamic workflow. temporalio has no public look-up (1.35:
+    workflow/_definition.py:223).
+    """
+    definition: Any = getattr(target, "__temporal_workflow_definition", None)
+    if definition is None or (isinstance(target, type) and definition.cls is not target):
+        return None
+    return definition.name, definition.run_fn, definition.cls
 
 
 def activity_name(function: Callable[..., Any]) -> str | None:

@@ -14,6 +14,7 @@ from .._upstream.private_api import activity_name
 from .._upstream.run_local import run_local
 from .._upstream.sync_calls import may_wait
 from .._upstream.teardown import check_not_torn_down
+from .._wire.a2a import A2A_ACTIVITY
 from .._wire.failures import from_activity_error
 from .._wire.memory_stores import MEMORY_ACTIVITIES
 from .._wire.model_call import (
@@ -41,6 +42,7 @@ _OF_THE_PLUGIN = frozenset(
         *SANDBOX_ACTIVITIES,
         *STORAGE_ACTIVITIES,
         *MEMORY_ACTIVITIES,
+        A2A_ACTIVITY,
     }
 )
 """Activities that `StrandsPlugin` brings."""

@@ -1,15 +1,18 @@
 """Carries an agent over continue-as-new: Strands' session snapshot, plus usage and metrics."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from strands import Agent, Snapshot
 from strands.telemetry.metrics import ToolMetrics
+from strands.types.tools import AgentTool
 from temporalio import workflow
 
 from .._errors import AgentTypeError, AgentValueError, CarryTooLargeError
 from .._upstream.deferred import drop_restore, is_unrestored
-from .._upstream.private_api import sub_agents_that_remember
+from .._upstream.private_api import keeps_sub_agents, sub_agents, sub_agents_that_remember
 from .._upstream.run_local import run_local
 from .._wire.carry import CARRY_LIMIT, CarryFormat
 from .._wire.model_call import ModelFacts
@@ -39,6 +42,10 @@ class AgentCarry:
         return f"AgentCarry({len(self.data):,} bytes)"
 
 
+class ChildMemories(WeakKeyDictionary[AgentTool, AgentCarry]):
+    """The conversations of one run's child workflows that keep theirs, by the tool that starts the child."""
+
+
 _FORMAT = CarryFormat(
     AgentCarry, CARRY_VERSION, "TemporalAgent(carry=...)", made_by="agent.carry()", package="strands-temporal"
 )
@@ -52,22 +59,40 @@ def pack(agent: Agent) -> AgentCarry:
         AgentTypeError: If the agent's state holds something that is neither JSON nor bytes.
         AgentValueError: If the agent is its own sub-agent.
     """
+    contents = f"{len(agent.messages)} messages"
+    return AgentCarry(packed(_FORMAT, lambda: _carried(agent), repr(agent.name), contents))
+
+
+def packed(format: CarryFormat, make: Callable[[], dict[str, Any]], what: str, contents: str) -> str:
+    """Return the data of a carry, with the run's usage.
+
+    Args:
+        format: The format of carries of this kind.
+        make: Returns the content: JSON values and bytes.
+        what: What is carried, for messages.
+        contents: What it contains, for messages: "3 messages".
+
+    Raises:
+        CarryTooLargeError: If the carry is larger than `CARRY_LIMIT`.
+        AgentTypeError: If something in the content is neither JSON nor bytes.
+        AgentValueError: What `make` raises.
+    """
     try:
-        content = _carried(agent)
+        content = make()
         if workflow.in_workflow():
             content["usage_by_chain"] = run_local(WorkflowUsage).carried()
-        data = _FORMAT.pack(content)
+        data = format.pack(content)
     except AgentValueError:
         raise
     except (TypeError, ValueError) as error:
-        raise AgentTypeError(f"{agent.name!r} cannot be carried into another run: {error}") from error
+        raise AgentTypeError(f"{what} cannot be carried into another run: {error}") from error
     if len(data) > CARRY_LIMIT:
         raise CarryTooLargeError(
-            f"The carry of {agent.name!r} has {len(data):,} bytes ({len(agent.messages)} messages), and "
-            f"{CARRY_LIMIT:,} can go into another run. Trim the conversation first: use a conversation "
-            "manager, fewer or smaller tool results, or images by reference"
+            f"The carry of {what} has {len(data):,} bytes ({contents}), and {CARRY_LIMIT:,} can go into "
+            "another run. Trim the conversation first: use a conversation manager, fewer or smaller tool "
+            "results, or images by reference"
         )
-    return AgentCarry(data)
+    return data
 
 
 def unpack(carry: object, agent: Agent, *, keep_system_prompt: bool) -> None:
@@ -97,7 +122,8 @@ def _carried(agent: Agent, *within: Agent) -> dict[str, Any]:
         *within: The agents that have this agent as a sub-agent, outermost first.
 
     Raises:
-        AgentValueError: If the agent is its own sub-agent.
+        AgentValueError: If the agent is its own sub-agent, or waits for an answer that only this run can
+            take.
     """
     if any(agent is outer for outer in within):
         way = " -> ".join(repr(outer.name) for outer in (*within, agent))
@@ -121,11 +147,71 @@ def _carried(agent: Agent, *within: Agent) -> dict[str, Any]:
     if workflow.in_workflow():
         content["turns"] = run_local(AgentViews).of(agent).turn
         content.update(_model_of(agent))
-    agents = {
-        name: _carried(sub_agent, *within, agent)
-        for name, sub_agent in sub_agents_that_remember(agent).items()
+    return {**content, **_carried_below(agent, *within)}
+
+
+def carried_agent(agent: Agent) -> dict[str, Any]:
+    """Return what to carry of an agent that is a part of something else. See `pack`."""
+    return _carried(agent)
+
+
+def restore_agent(content: dict[str, Any], agent: Agent) -> None:
+    """Restore an agent from what `carried_agent` returned. It keeps its own system prompt if it has one."""
+    _unpack(content, agent, keep_system_prompt=agent.system_prompt is not None)
+
+
+def _carried_below(agent: Agent, *within: Agent) -> dict[str, Any]:
+    """Return what to carry of the agents and child workflows that are tools of an agent, at any depth.
+
+    A sub-agent without memory is not carried itself: its caller's interrupt state has its paused turn. But it
+    may have sub-agents with memory.
+    """
+    _check_may_be_carried(agent)
+    remembering = sub_agents_that_remember(agent)
+    parts = {
+        "agents": {name: _carried(inner, *within, agent) for name, inner in remembering.items()},
+        "below": {
+            name: part
+            for name, inner in sub_agents(agent).items()
+            if name not in remembering and not any(inner is outer for outer in (*within, agent))
+            if (part := _carried_below(inner, *within, agent))
+        },
+        "children": _children_that_remember(agent),
     }
-    return {**content, "agents": agents} if agents else content
+    return {key: part for key, part in parts.items() if part}
+
+
+def _children_that_remember(agent: Agent) -> dict[str, Any]:
+    """Return the conversations of the child workflows that keep theirs, by tool name."""
+    if not workflow.in_workflow():
+        return {}
+    tools = agent.tool_registry.registry.items()
+    memories = run_local(ChildMemories).items()
+    return {name: asdict(memory) for name, tool in tools for owner, memory in memories if owner is tool}
+
+
+def _check_may_be_carried(agent: Agent) -> None:
+    """Refuse an agent that waits for an answer to a sub-agent of Strands' tools `subagent` and `swarm`.
+
+    These tools keep such a sub-agent in memory. In the next run they would do its work again from the start.
+    """
+    state = Agent.take_snapshot(agent, include=["interrupt_state"]).data["interrupt_state"]
+    pending = state.get("pending_tool_execution") if state["activated"] else None
+    if not pending:
+        return
+    done = {result["toolUseId"] for result in pending["completed_tool_results"]}
+    for block in pending["assistant_message"]["content"]:
+        use = block.get("toolUse")
+        if use is None or use["toolUseId"] in done or not keeps_sub_agents(agent, use["name"]):
+            continue
+        # A hook asked before the call: the tool has not made its sub-agents yet.
+        if any(id_.startswith(f"v1:before_tool_call:{use['toolUseId']}:") for id_ in state["interrupts"]):
+            continue
+        raise AgentValueError(
+            f"{agent.name!r} cannot be carried into another run while an agent of its tool {use['name']!r} "
+            "waits for an answer: Strands keeps that agent in this run's memory. Answer first, or use a "
+            "sub-agent that can be carried: agent.as_tool(), or child_workflow(...)"
+        )
 
 
 def _unpack(content: dict[str, Any], agent: Agent, *, keep_system_prompt: bool) -> None:
@@ -145,17 +231,29 @@ def _unpack(content: dict[str, Any], agent: Agent, *, keep_system_prompt: bool) 
         view.turns_before = content.get("turns", 0)
         view.waiting = data["interrupt_state"]["activated"]
         _give_facts(agent, content.get("model"))
-    sub_agents = sub_agents_that_remember(agent)
+    _unpack_below(content, agent)
+
+
+def _unpack_below(content: dict[str, Any], agent: Agent) -> None:
+    remembering = sub_agents_that_remember(agent)
     for name, part in content.get("agents", {}).items():
-        if name in sub_agents:
-            sub_agent = sub_agents[name]
+        if name in remembering:
+            sub_agent = remembering[name]
             _unpack(part, sub_agent, keep_system_prompt=sub_agent.system_prompt is not None)
         elif part["snapshot"]["interrupt_state"]["activated"]:
             raise AgentValueError(
                 f"TemporalAgent(carry=...): the carry holds a question of the sub-agent {name!r}, but "
-                f"the agent has no tool of that name to take the answer. Known: {sorted(sub_agents)}. Give "
+                f"the agent has no tool of that name to take the answer. Known: {sorted(remembering)}. Give "
                 f"it the sub-agent's .as_tool(name={name!r}, preserve_context=True) again"
             )
+    below = sub_agents(agent)
+    for name, part in content.get("below", {}).items():
+        if name in below:
+            _unpack_below(part, below[name])
+    registry = agent.tool_registry.registry
+    for name, memory in content.get("children", {}).items():
+        if name in registry and workflow.in_workflow():
+            run_local(ChildMemories)[registry[name]] = AgentCarry(**memory)
 
 
 def _model_of(agent: Agent) -> dict[str, Any]:

@@ -34,10 +34,28 @@ def idempotency_key(context: "ToolContext[Any]", arguments: Mapping[str, Any]) -
         context: The call, as Strands gives it to a tool.
         arguments: The validated arguments.
     """
-    info = workflow.info()
     what = _digest([context.tool_use["name"], arguments])
     asked = _asked(context) or run_local(_DirectCalls).asked(context.tool_use["toolUseId"], what)
-    return _digest([info.workflow_id, info.first_execution_run_id, *asked, what])[:_LENGTH]
+    return _digest([*run_local(Origin).of_calls(), *asked, what])[:_LENGTH]
+
+
+class Origin:
+    """Where the tool calls of a run come from: a workflow id and the first run of its chain.
+
+    A child workflow that was started again with an answer goes on with the calls of the child that asked.
+    """
+
+    def __init__(self) -> None:
+        self._taken_over: list[str] | None = None
+
+    def of_calls(self) -> list[str]:
+        """Return the workflow id and the first run's id that are parts of each key."""
+        info = workflow.info()
+        return self._taken_over or [info.workflow_id, info.first_execution_run_id]
+
+    def take_over(self, origin: list[str]) -> None:
+        """Go on with the calls of another workflow."""
+        self._taken_over = list(origin)
 
 
 def tool_header(key: str, context: "ToolContext[Any]", activity_type: str) -> Payload:

@@ -1,0 +1,171 @@
+"""What an agent and its sub-agent in a child workflow exchange: `SubAgentTask` and `SubAgentResult`.
+
+Both run in workflows, and both stand in history: fields are only added, with defaults. A child that pauses
+for an answer ends, and its result has its questions and its carry. The answer starts the child again. So no
+child is open while people think, and its caller may continue as new meanwhile.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from strands import Agent
+from strands.agent.agent_result import AgentResult
+from strands.interrupt import Interrupt
+from strands.types.tools import ToolResultContent
+
+from .._errors import AgentTypeError, AgentValueError
+from .._upstream.run_local import run_local
+from .._wire.values import decode, encode, encode_any, known_fields
+from .._wire.versions import check_wire_version
+from .carry import AgentCarry, pack
+from .idempotency import Origin
+
+SUB_AGENT_VERSION = 1
+"""Version of the layout of `SubAgentTask` and `SubAgentResult`."""
+
+
+@dataclass(frozen=True)
+class SubAgentResult:
+    """What a sub-agent in a child workflow returns to its caller. Make it with `SubAgentTask.run`.
+
+    Attributes:
+        stop_reason: Strands' reason for the end of the sub-agent's turn.
+        content: Content of the tool result for the caller's model, encoded.
+        cancelled: Whether somebody cancelled the sub-agent inside the child.
+        interrupts: The questions that the sub-agent asks, each with `id`, `name` and `reason`.
+        carry: The sub-agent, if it asks, or if its caller keeps its conversation.
+        origin: If it asks: the child that began the turn, for the idempotency keys of its tool calls.
+        version: Layout of this value.
+    """
+
+    stop_reason: str = "end_turn"
+    content: list[Any] = field(default_factory=list[Any])
+    cancelled: bool = False
+    interrupts: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    carry: AgentCarry | None = None
+    origin: list[str] = field(default_factory=list[str])
+    version: int = SUB_AGENT_VERSION
+
+    @classmethod
+    def of(cls, agent: Agent, result: AgentResult, *, keep: bool = False, cancelled: bool = False) -> Any:
+        """Return what to tell the caller of a turn that ended.
+
+        Args:
+            agent: The sub-agent.
+            result: The result of its turn.
+            keep: Whether the caller keeps the sub-agent's conversation: `SubAgentTask.keep`.
+            cancelled: Whether the sub-agent's cancel signal was set.
+
+        Raises:
+            CarryTooLargeError: If the sub-agent asks, and is too large for another run.
+        """
+        asked = [
+            {"id": one.id, "name": one.name, "reason": encode_any(one.reason)}
+            for one in result.interrupts or ()
+        ]
+        asks = result.stop_reason == "interrupt"
+        return cls(
+            stop_reason=str(result.stop_reason),
+            content=[] if asks else encode(_content(result)),
+            cancelled=cancelled and result.stop_reason == "cancelled",
+            interrupts=asked if asks else [],
+            carry=pack(agent) if keep or asks else None,
+            origin=run_local(Origin).of_calls() if asks else [],
+        )
+
+    @classmethod
+    def from_value(cls, value: Any) -> "SubAgentResult | None":
+        """Return the result that a child returned, as its caller gets it; None for any other value.
+
+        Raises:
+            ApplicationError: If a newer release made the result.
+        """
+        if isinstance(value, cls):  # from a user's own payload converter
+            return value
+        if not isinstance(value, dict) or not {"stop_reason", "content"} <= cast("Any", value).keys():
+            return None
+        known = known_fields(cls, cast("dict[str, Any]", value))
+        check_wire_version(
+            "A sub-agent's result", known.get("version", 1), SUB_AGENT_VERSION, in_workflow=True
+        )
+        if isinstance(known.get("carry"), dict):
+            known["carry"] = AgentCarry(**known_fields(AgentCarry, known["carry"]))
+        return cls(**known)
+
+    def asked(self, prefix: str) -> list[Interrupt]:
+        """Return the questions for the caller, with ids that begin with `prefix`."""
+        return [
+            Interrupt(f"{prefix}{one['id']}", one["name"], decode(one["reason"])) for one in self.interrupts
+        ]
+
+
+@dataclass(frozen=True)
+class SubAgentTask:
+    """What a child workflow gets of the agent that calls it. Make it the argument of the child's run method.
+
+    The child builds its agent with `carry=task.carry`, and returns `await task.run(agent)`. A sub-agent that
+    asks ends the child. The answer starts the child again, and its agent goes on where it paused.
+
+    Attributes:
+        prompt: The input that the caller's model wrote.
+        carry: The sub-agent's conversation so far. None for a new one.
+        answers: Answers to what the sub-agent asked, as Strands' `interruptResponse` blocks, encoded.
+        keep: Whether the caller keeps the sub-agent's conversation for the next call.
+        origin: If there are answers: the `origin` of the result that asked.
+        version: Layout of this value.
+    """
+
+    prompt: str = ""
+    carry: AgentCarry | None = None
+    answers: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    keep: bool = False
+    origin: list[str] = field(default_factory=list[str])
+    version: int = SUB_AGENT_VERSION
+
+    @property
+    def input(self) -> Any:
+        """The argument for `agent.invoke_async`: the prompt, or the answers to what the agent asked."""
+        return decode(self.answers) if self.answers else self.prompt
+
+    async def run(self, agent: Agent, **kwargs: Any) -> SubAgentResult:
+        """Run the sub-agent, and return what its caller gets. Runs in the child workflow.
+
+        Args:
+            agent: The sub-agent, built with `carry=task.carry`.
+            **kwargs: Further arguments of `agent.invoke_async`.
+
+        Raises:
+            AgentTypeError: If `agent` is not a Strands agent.
+            AgentValueError: If there are answers, and the agent does not wait for any.
+            CarryTooLargeError: If the sub-agent asks, and is too large for another run.
+            Exception: What the agent raises.
+        """
+        check_wire_version("A sub-agent's task", self.version, SUB_AGENT_VERSION, in_workflow=True)
+        if not isinstance(cast("Any", agent), Agent):
+            raise AgentTypeError(f"SubAgentTask.run: {agent!r} is not an agent. Give a TemporalAgent")
+        if self.answers and not _waits(agent):
+            raise AgentValueError(
+                f"SubAgentTask.run: the task brings an answer, and {agent.name!r} waits for none. Build the "
+                "agent with the conversation that the task brings: TemporalAgent(..., carry=task.carry)"
+            )
+        if self.origin:
+            run_local(Origin).take_over(self.origin)
+        result, cancelled = None, False
+        async for event in agent.stream_async(self.input, **kwargs):
+            if "result" in event:  # the agent clears its signal after this event
+                result, cancelled = event["result"], agent.cancel_signal.is_set()
+        if result is None:
+            raise AgentValueError(f"SubAgentTask.run: {agent.name!r} did not produce a result")
+        return SubAgentResult.of(agent, result, keep=self.keep, cancelled=cancelled)
+
+
+def _content(result: AgentResult) -> list[ToolResultContent]:
+    """Return the content of the tool result that `agent.as_tool()` makes (1.62: _agent_as_tool.py:290)."""
+    if result.structured_output:
+        return [{"json": result.structured_output.model_dump(mode="json")}]
+    return [{"text": str(result)}]
+
+
+def _waits(agent: Agent) -> bool:
+    """Tell whether an agent waits for answers. The base class: a TemporalAgent refuses snapshots to users."""
+    return Agent.take_snapshot(agent, include=["interrupt_state"]).data["interrupt_state"]["activated"]
