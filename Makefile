@@ -16,7 +16,7 @@ export UV_COMPILE_BYTECODE := 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo server test test-all format lint type smoke bench docs docs-serve pictures build sbom urls release-check
+.PHONY: help setup setup-demo demo server test test-all format lint type smoke bench docs docs-serve pictures look build sbom urls release-check
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -82,9 +82,15 @@ docs: setup  ## Build the documentation site into .site/, and check all its link
 docs-serve: setup  ## Serve the documentation site at localhost:8000 and follow changes, until Ctrl+C
 	@$(RUN) mkdocs serve
 
-pictures: setup  ## Make the pictures of the docs again
+pictures: setup  ## Make the pictures of the docs again; downloads Chromium and, for a while, Phoenix (620 MB)
 	@$(RUN) python scripts/drawings.py
+	@$(RUN) python -m benchmarks.report
 	@STRANDS_TEMPORAL_MODEL=local $(RUN) python scripts/record_demo.py
+	@PYTHONPATH=integration-tests $(RUN) python -m scripts.web_ui_pictures
+	@PYTHONPATH=integration-tests $(RUN) python -m scripts.trace_picture
+
+look: docs  ## Show each page of the site in Chromium: pictures in .look/, for desktop and phone, light and dark
+	@PYTHONPATH=integration-tests $(RUN) python -m integration_tests.site_visits .look
 
 build: $(UV)  ## Build wheels, source distributions and the SBOMs into dist/; one commit gives the same bytes
 	@rm -rf dist

@@ -1,4 +1,7 @@
-"""Prints the table, and writes results.json, results.md and results.svg."""
+"""Prints the table, and writes results.json, results.md and results.svg.
+
+`python -m benchmarks.report` draws results.svg again, from results.json.
+"""
 
 import json
 import os
@@ -14,6 +17,7 @@ from rich.text import Text
 from benchmarks.plot import plot
 from benchmarks.rows import Row, Rows
 
+FOLDER = Path(__file__).parent
 SUBJECTS = {"black_box": "black box", "ours": "ours", "floor": "floor"}
 COLUMNS = ("measure", *SUBJECTS.values(), "ratio", "reach")
 
@@ -104,6 +108,23 @@ def write(folder: Path, rows: Rows, facts: dict[str, Any]) -> None:
     plot(folder / "results.svg", rows)
 
 
+def read(folder: Path) -> Rows:
+    """Return the rows in a folder's results.json."""
+    written: list[dict[str, Any]] = json.loads((folder / "results.json").read_text())["rows"]
+    return [
+        Row(
+            row["key"],
+            row["measure"],
+            row["unit"],
+            row["limit"],
+            absolute=row["limit_is"] == row["unit"],
+            figures={name: row[name] for name in SUBJECTS if row[name] is not None},
+            series=row.get("series", {}),
+        )
+        for row in written
+    ]
+
+
 def _markdown(rows: Rows, facts: dict[str, Any]) -> str:
     notes: list[str] = []
     lines = [list(COLUMNS), ["---", *["---:"] * (len(COLUMNS) - 1)]]
@@ -121,3 +142,7 @@ def _markdown(rows: Rows, facts: dict[str, Any]) -> str:
 
 def _rounded(figure: "float | str | None") -> "float | str | None":
     return round(figure, 3) if isinstance(figure, float) else figure
+
+
+if __name__ == "__main__":
+    plot(FOLDER / "results.svg", read(FOLDER))

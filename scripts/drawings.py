@@ -4,6 +4,7 @@ Text stays text, and the colours follow the reader's light or dark scheme. A tes
 this script draws, so a drawing changes here and not in its file.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
@@ -13,10 +14,10 @@ _LINE = 20  # pixels from one line of text to the next
 _STYLE = """\
   <style>
     svg { --paper: #ffffff; --ink: #1f2328; --faint: #59636e; --edge: #818b98; --fill: #f3f5f8;
-          --mark: #0a5cc0; --keep: #e2efff; color: var(--ink); }
+          --mark: #0a5cc0; --keep: #e2efff; --good: #1a7f37; --bad: #b42318; color: var(--ink); }
     @media (prefers-color-scheme: dark) {
       svg { --paper: #0d1117; --ink: #e6edf3; --faint: #9aa4af; --edge: #768390; --fill: #1a2029;
-            --mark: #6cb2ff; --keep: #14304f; }
+            --mark: #6cb2ff; --keep: #14304f; --good: #4ac26b; --bad: #ff8a80; }
     }
     text { font: 15px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; fill: currentColor; }
     .title { font-weight: 600; }
@@ -31,6 +32,14 @@ _STYLE = """\
     .arrow { stroke: var(--mark); stroke-width: 1.75; fill: none; marker-end: url(#head); }
     .both { marker-start: url(#head); }
     .head { fill: var(--mark); }
+    .bad { fill: var(--bad); }
+    .ours { fill: var(--mark); stroke: var(--mark); }
+    .other { fill: var(--edge); stroke: var(--edge); }
+    .floor { fill: var(--ink); stroke: var(--ink); }
+    .limit { fill: var(--good); stroke: var(--good); }
+    .grid { stroke: var(--edge); stroke-opacity: 0.4; }
+    .series { fill: none; stroke-width: 2; }
+    .dashed { stroke-dasharray: 5 4; }
   </style>
   <defs>
     <marker id="head" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" \
@@ -48,11 +57,15 @@ class Drawing:
         height: Its height in pixels.
         title: What it shows, for those who cannot see it.
         description: The same in more words.
+        shown_at: Width at which a page shows it, unless the page is narrower. By default the page's width.
     """
 
-    def __init__(self, width: int, height: int, title: str, description: str) -> None:
+    def __init__(
+        self, width: int, height: int, title: str, description: str, *, shown_at: int | None = None
+    ) -> None:
+        size = f'width="{shown_at}" height="{height * shown_at // width}" ' if shown_at else ""
         self._parts = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size}viewBox="0 0 {width} {height}" role="img" '
             f'aria-labelledby="title description">',
             f'  <title id="title">{escape(title)}</title>',
             f'  <desc id="description">{escape(description)}</desc>',
@@ -60,18 +73,23 @@ class Drawing:
             f'  <rect class="paper" width="{width}" height="{height}" rx="8"/>',
         ]
 
-    def box(self, x: int, y: int, width: int, height: int, kind: str = "box") -> None:
+    def box(
+        self, x: float, y: float, width: float, height: float, kind: str = "box", *, rounding: int = 6
+    ) -> None:
         """Draw a box."""
-        self._add(f'<rect class={quoteattr(kind)} x="{x}" y="{y}" width="{width}" height="{height}" rx="6"/>')
+        size = f'x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="{rounding}"'
+        self._add(f"<rect class={quoteattr(kind)} {size}/>")
 
-    def text(self, x: int, y: int, *lines: str, kind: str = "", anchor: str = "start") -> None:
+    def text(self, x: float, y: float, *lines: str, kind: str = "", anchor: str = "start") -> None:
         """Write lines below each other; `y` is the baseline of the first. A line in backticks is code."""
         for number, line in enumerate(lines):
             code = line.startswith("`")
             classes = " ".join(filter(None, [kind, "code" if code else ""]))
             attributes = f' class="{classes}"' if classes else ""
             attributes += f' text-anchor="{anchor}"' if anchor != "start" else ""
-            self._add(f'<text x="{x}" y="{y + number * _LINE}"{attributes}>{escape(line.strip("`"))}</text>')
+            self._add(
+                f'<text x="{x:g}" y="{y + number * _LINE:g}"{attributes}>{escape(line.strip("`"))}</text>'
+            )
 
     def heading(self, x: int, y: int, title: str, rest: str, kind: str = "") -> None:
         """Write a title and, on the same line, what it means."""
@@ -85,6 +103,11 @@ class Drawing:
         """Draw an arrow from the first point to the second, or one with two heads."""
         kind = "arrow both" if both else "arrow"
         self._add(f'<path class="{kind}" d="M{x1} {y1} L{x2} {y2}"/>')
+
+    def line(self, points: Sequence[tuple[float, float]], kind: str) -> None:
+        """Draw a line through the points."""
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        self._add(f'<polyline class={quoteattr(kind)} points="{path}"/>')
 
     def lifeline(self, x: int, y1: int, y2: int) -> None:
         """Draw the line of a participant, downwards."""

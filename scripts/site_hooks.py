@@ -20,8 +20,16 @@ SHOWN = "repository"
 """Folder of the site with the pages that show files of the repository."""
 
 _LINK = re.compile(r"(?<=\]\()(?P<path>[^)\s#:]+)(?P<anchor>#[^)\s]*)?(?=\))")
+PICTURE = re.compile(
+    r'<picture>\s*<source media="\(prefers-color-scheme: dark\)" srcset="(?P<dark>[^"]+)">\s*'
+    r'<img alt="(?P<alt>[^"]+)" src="(?P<light>[^"]+)"(?: width="(?P<width>\d+)")?>\s*</picture>'
+)
+"""How a page writes a picture that is another one for dark schemes."""
+
+_CELL = re.compile(r"<td\b.*?</td>", re.DOTALL)
+_CODE = re.compile(r"(?<=<code>)[^<]+(?=</code>)")
 _LANGUAGES = {".py": "python", ".sh": "bash", ".toml": "toml", ".yml": "yaml", ".json": "json"}
-_PICTURES = {".svg", ".png", ".jpg", ".gif"}
+_PICTURES = {".svg", ".png", ".jpg", ".gif", ".webp"}
 _LOADS_FROM_ELSEWHERE = re.compile(
     r"<(?:script|link|img|iframe|source|video)\b[^>]*\b(?:src|href)=[\"']?(?:https?:)?//[^>]*>"
 )
@@ -31,7 +39,9 @@ log = logging.getLogger("mkdocs.hooks.site")  # a warning of a logger below "mkd
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add a page for each file of the repository that a page links to, directly or through another one."""
-    pages = [(f"docs/{file.src_uri}", file.content_string) for file in files.documentation_pages()]
+    pages = [
+        (f"docs/{file.src_uri}", _light_and_dark(file.content_string)) for file in files.documentation_pages()
+    ]
     wanted = {target for origin, text in pages for target in _linked(origin, text)}
     shown: set[str] = set()
     while wanted:
@@ -62,7 +72,12 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         path = target.removeprefix("docs/") if target.startswith("docs/") else _page(target)
         return posixpath.relpath(path, posixpath.dirname(uri)) + (match["anchor"] or "")
 
-    return _LINK.sub(rewritten, markdown)
+    return _LINK.sub(rewritten, _light_and_dark(markdown))
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Let paths in tables break after a slash: on a phone they would push the other columns out of sight."""
+    return _CELL.sub(lambda cell: _CODE.sub(lambda code: code[0].replace("/", "/<wbr>"), cell[0]), html)
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
@@ -71,6 +86,20 @@ def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
         if "canonical" not in match[0]:
             log.warning("%s loads something from another host: %s", page.file.src_uri, match[0])
     return output
+
+
+def _light_and_dark(markdown: str) -> str:
+    """Turn HTML's pictures for light and dark schemes into two pictures, of which the theme shows one.
+
+    A code host shows such HTML by the reader's system. The site has a switch, and mkdocs checks links of
+    Markdown only.
+    """
+
+    def both(match: re.Match[str]) -> str:
+        width = f'{{ width="{match["width"]}" }}' if match["width"] else ""
+        return "\n".join(f"![{match['alt']}]({match[s]}#only-{s}){width}" for s in ("light", "dark"))
+
+    return PICTURE.sub(both, markdown)
 
 
 def _linked(origin: str, text: str) -> Iterator[str]:

