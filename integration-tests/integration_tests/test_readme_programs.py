@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 from pytest_examples import find_examples
+from strands import Agent
 
 from integration_tests.terminals import ROOT, terminal
-from strands_temporal.testing import DevServer
+from strands_temporal import testing
+from strands_temporal.testing import DevServer, ScriptedModel
 
 BLOCKS = [example.source for example in find_examples(ROOT / "README.md")]
 
@@ -48,3 +50,10 @@ async def test_the_client_says_that_no_worker_answers_and_the_worker_says_that_i
             assert await worker.until("\n") == "The worker is up. Ctrl+C ends it.\n"
             assert await client.rest() == "You said: Say hello.\n\n"
     assert await client.exit_code() == 0
+
+
+def test_the_model_that_takes_its_time_answers_as_the_other_one() -> None:
+    [shown] = re.findall(r"`(ScriptedModel\([^`]*)`", (ROOT / "README.md").read_text())
+    quick = replaced(r"after\(10\)", "after(0.01)", shown)
+    model: ScriptedModel = eval(quick, dict(vars(testing)))  # noqa: S307  # the page's own code
+    assert str(Agent(model, callback_handler=None)("Hi")) == "You said: Hi\n"

@@ -118,7 +118,7 @@ class Hearing(worker.Interceptor):
     ) -> worker.ActivityInboundInterceptor:
         class Inbound(worker.ActivityInboundInterceptor):
             async def execute_activity(self, input: worker.ExecuteActivityInput) -> Any:
-                with forward_progress(heard.append):
+                with forward_progress(lambda progress: heard.append(progress)):
                     return await self.next.execute_activity(input)
 
         return Inbound(next)

@@ -1,6 +1,7 @@
 """Tools that fail because of where their code runs: the model and the log get the remedy."""
 
 import asyncio
+import configparser
 import logging
 import time
 import urllib.request
@@ -52,6 +53,21 @@ async def connects() -> str:
 
 
 @tool
+def reads_settings() -> str:
+    """Have a library open a file."""
+    return str(configparser.ConfigParser().read(HERE))
+
+
+@tool
+def loads_a_client() -> str:
+    """Define a class of a restricted one, as the import of a library does."""
+
+    class Request(urllib.request.Request): ...
+
+    return Request.__name__
+
+
+@tool
 def asks_instead() -> str:
     """Hide the sandbox's error."""
     try:
@@ -79,7 +95,17 @@ def is_wrong() -> str:
 
 TOOLS = {
     tool.tool_name: tool
-    for tool in (opens_a_file, sleeps, reads_a_page, connects, is_wrong, asks_instead, adds_its_own)
+    for tool in (
+        opens_a_file,
+        sleeps,
+        reads_a_page,
+        connects,
+        reads_settings,
+        loads_a_client,
+        is_wrong,
+        asks_instead,
+        adds_its_own,
+    )
 }
 
 
@@ -115,6 +141,8 @@ async def result_of(agents: Agents, name: str, *, plain: bool) -> str:
         ("sleeps", "time.sleep"),
         ("reads_a_page", "urllib.request.urlopen"),
         ("connects", "asyncio's"),
+        ("reads_settings", "open"),
+        ("loads_a_client", "urllib.request.Request"),
     ],
 )
 async def test_a_tool_with_input_and_output_is_told_where_to_run(
@@ -122,7 +150,7 @@ async def test_a_tool_with_input_and_output_is_told_where_to_run(
 ) -> None:
     with caplog.at_level(logging.WARNING, "temporalio.workflow"):
         text = await result_of(agents, name, plain=plain)
-    assert text.startswith(f"Error: {access}")
+    assert text.startswith((f"Error: {access} ", "Error: asyncio's "))
     assert f"the code of the tool {name!r} runs" in text
     assert "activity_as_tool(...)" in text
     assert "StrandsPlugin(tools=...) and TemporalTools(name)" in text

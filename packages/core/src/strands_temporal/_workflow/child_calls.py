@@ -11,7 +11,7 @@ from temporalio.exceptions import ChildWorkflowError
 
 from .._errors import AgentCancelledError
 from .._upstream.run_local import run_local
-from .._upstream.sync_calls import check_may_wait
+from .._upstream.sync_calls import may_wait
 from .._upstream.teardown import check_not_torn_down
 from .activities import check_in_workflow, wait_or_cancel
 from .agent_watch import tool_call_summary
@@ -50,7 +50,7 @@ async def run_child(
     what = f"the child workflow {workflow_type!r}"
     check_not_torn_down()
     check_in_workflow(workflow_type)
-    check_may_wait(what)
+    await may_wait(what)
     signal = context.cancel_signal
     if signal.is_set():
         raise AgentCancelledError

@@ -1,6 +1,7 @@
 """The hook on each agent's tool calls, for failures that Strands would give to the model without a remedy."""
 
 import traceback
+from pathlib import Path
 
 from strands.hooks import AfterToolCallEvent
 from temporalio import workflow
@@ -10,6 +11,9 @@ from .._errors import ActivityNotRegisteredError, SandboxNotRegisteredError, cod
 
 _NOT_THE_USERS = ("/temporalio/", "/strands/", "/strands_temporal/", "/asyncio/")
 """In the names of files between a tool's line and the sandbox's error."""
+
+_LIBRARIES = (str(Path(traceback.__file__).parent), "<frozen ")
+"""How the names of the standard library's files begin."""
 
 _NO_INPUT_OUTPUT = (
     "{what} is not possible inside a workflow, where the code of the tool {tool!r} runs: it would happen "
@@ -56,7 +60,8 @@ def _input_output(error: BaseException) -> str | None:
     link: BaseException | None = error
     for _ in range(10):  # a library wraps the sandbox's error in errors of its own
         if isinstance(link, RestrictedWorkflowAccessError):
-            return link.qualified_name.removeprefix("__builtins__.").removesuffix(".__call__")
+            name = link.qualified_name.removeprefix("__builtins__.")
+            return name.removesuffix(".__call__").removesuffix(".__mro_entries__")
         if isinstance(link, NotImplementedError) and (name := _refused_by_the_loop(link)):
             return f"asyncio's {name}"
         if link is None:
@@ -74,10 +79,15 @@ def _refused_by_the_loop(error: NotImplementedError) -> str | None:
 
 
 def _place(error: BaseException) -> str:
-    """Return file and line of the user's code that was refused."""
+    """Return file and line of the user's code that was refused, not of a library that it calls."""
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if not any(package in frame.filename for package in _NOT_THE_USERS)
     ]
-    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown"
+    own = [frame for frame in frames if not _is_library(frame.filename)] or frames  # a tool may be installed
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else "unknown"
+
+
+def _is_library(filename: str) -> bool:
+    return "site-packages" in filename or filename.startswith(_LIBRARIES)
