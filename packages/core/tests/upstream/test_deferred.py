@@ -49,7 +49,7 @@ def test_each_operation_of_a_storage_normalizes_its_key(module: Any) -> None:
 def test_a_marked_storage_gets_no_prefix_from_strands() -> None:
     storage: Any = InMemoryStorage()
     private_api.mark_namespaced(storage)
-    resolve: Callable[[Any], Any] = snapshot_session_manager._resolve_storage
+    resolve: Callable[[Any], Any] = snapshot_session_manager._resolve_storage  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     assert resolve(storage) is storage
     assert resolve(InMemoryStorage()) is not storage
 
@@ -106,7 +106,7 @@ async def test_a_coroutine_that_waits_for_its_own_tasks_stops_and_goes_on() -> N
         return number
 
     async def whole() -> list[int]:
-        return await asyncio.gather(part(1), part(2))
+        return [*await asyncio.gather(part(1), part(2))]
 
     rest = run_or_stop(whole())
     assert rest is not None
