@@ -29,6 +29,7 @@ from packages.core.tests.upstream.traced_scenes import (
     answer,
     build,
     take_a_look,
+    team,
 )
 from strands import Agent, tool
 from strands.telemetry import MetricsClient, get_tracer
@@ -86,6 +87,7 @@ async def plain() -> None:
     agent = build(make, tool(take_a_look))
     for question in QUESTIONS:
         await agent.invoke_async(question)
+    await team(make).invoke_async("And you?")
 
 
 @pytest.fixture(autouse=True)
@@ -179,7 +181,7 @@ async def test_spans_are_exported_once_and_are_those_of_a_plain_agent(
     assert exported.get_finished_spans() == spans
     named = [span for span in spans if (span.attributes or {}).get("gen_ai.request.model") == "scripted"]
     assert Counter(span.name for span in named) == {"chat": 3, "invoke_agent host": 1}
-    assert len({span.context.trace_id for span in spans if span.context}) == len(QUESTIONS)
+    assert len({span.context.trace_id for span in spans if span.context}) == len(QUESTIONS) + 1
     assert values(counted) == {name: 2 * value for name, value in expected_values.items()}
     check_times(spans)
 
@@ -427,13 +429,16 @@ async def test_users_setup_in_processes_of_which_one_is_killed(server: DevServer
     assert tree == {
         (None, "invoke_agent host"): 2,
         ("invoke_agent host", "execute_event_loop_cycle"): 4,
-        ("execute_event_loop_cycle", "chat"): 4 + 1,
+        ("execute_event_loop_cycle", "chat"): 4 + 2,
         ("execute_event_loop_cycle", "execute_tool letter_counter"): 1,
         ("execute_event_loop_cycle", "execute_tool take_a_look"): 1,
         ("execute_event_loop_cycle", "execute_tool broken"): 1,
         ("execute_event_loop_cycle", "execute_tool expert"): 1,
         ("execute_tool expert", "invoke_agent expert"): 1,
         ("invoke_agent expert", "execute_event_loop_cycle"): 1,
+        (None, "invoke_graph"): 1,
+        ("invoke_graph", "invoke_agent alone"): 1,
+        ("invoke_agent alone", "execute_event_loop_cycle"): 1,
     }
     # The first cycle of the host began in the process that was killed.
-    assert json.loads(out)["strands.event_loop.cycle_count"] == 4
+    assert json.loads(out)["strands.event_loop.cycle_count"] == 5

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from strands import tool
+from strands.multiagent import GraphBuilder
 from temporalio import activity, workflow
 
 from strands_temporal import TemporalAgent
@@ -55,6 +56,14 @@ def build(make: Any, look: Any) -> Any:
     return make("m", name="host", tools=tools, trace_attributes={"tenant": "blue"}, system_prompt="Be brief.")
 
 
+def team(make: Any) -> Any:
+    """Build a graph of one agent."""
+    builder = GraphBuilder()
+    builder.add_node(make("m", name="alone"), "node")
+    builder.set_max_node_executions(5)
+    return builder.build()
+
+
 def in_workflow(model: str, **options: Any) -> Any:
     """Make an agent in a workflow."""
     return TemporalAgent(model, callback_handler=None, **options)
@@ -75,6 +84,7 @@ class Asking:
             await workflow.wait_condition(lambda number=number: self.asked > number)
             self.answers.append(str(await agent.invoke_async(question)))
             self.check()
+        await team(in_workflow).invoke_async("And you?")
         return self.answers
 
     def check(self) -> None:
