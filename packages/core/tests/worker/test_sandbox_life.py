@@ -12,12 +12,17 @@ from typing import Any
 
 import pytest
 from conftest import Agents
-from packages.core.tests.worker.sandbox_scenes import Directories, Operations, SandboxedAgent
+from packages.core.tests.worker.sandbox_scenes import (
+    Directories,
+    DirectorySandbox,
+    Operations,
+    SandboxedAgent,
+)
 from strands.sandbox.not_a_sandbox_local_environment import NotASandboxLocalEnvironment
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import CancelledError
 
-from strands_temporal import SandboxFactory, StrandsPlugin
+from strands_temporal import SandboxChain, SandboxFactory, StrandsPlugin
 from strands_temporal._worker import sandbox_pool
 from strands_temporal.testing import DevServer, ScriptedModel, say, use_tool
 
@@ -97,6 +102,44 @@ async def test_an_idle_sandbox_ends_and_is_lost_until_the_workflow_accepts_a_new
         assert lost["error"] == "SandboxLostError"
 
 
+async def test_a_sandbox_that_outlives_its_worker_is_found_again_by_its_identity(
+    agents: Agents, tmp_path: Path
+) -> None:
+    told: list[SandboxChain] = []
+
+    async def connect(chain: SandboxChain) -> DirectorySandbox:
+        told.append(chain)
+        return DirectorySandbox(str(tmp_path))
+
+    async def place(sandbox: DirectorySandbox) -> str:
+        return f"directory {sandbox.directory}"
+
+    queue = f"outlives-{os.getpid()}"
+    factories: list[Any] = [
+        SandboxFactory(connect, identity=place),
+        SandboxFactory(connect, identity=place),
+        SandboxFactory(connect, identity="another directory"),
+        connect,
+    ]
+    steps = [sh("echo mine > file"), *[sh("cat file")] * 3]
+    for number, factory in enumerate(factories):
+        plugins = [StrandsPlugin(sandboxes={"box": factory})]
+        async with agents(workflows=[Operations], plugins=plugins, task_queue=queue) as env:
+            if number == 0:
+                handle = await env.start(Operations.run, steps, None, True, id=queue)
+            else:
+                handle = env.client.get_workflow_handle(queue)
+                await handle.signal(Operations.next)
+            await result_number(handle, number)
+            if number == len(factories) - 1:
+                _, found, other, fresh = await handle.result()
+                await env.assert_replays(handle)
+    assert found["stdout"] == "mine\n"
+    assert (other["error"], fresh["error"]) == ("SandboxLostError", "SandboxLostError")
+    assert [chain.identity for chain in told] == ["", *[f"directory {tmp_path}"] * 3]
+    assert {chain.workflow_id for chain in told} == {queue}
+
+
 @pytest.mark.parametrize("rerun", [False, True])
 async def test_a_command_that_a_shutdown_cut_short_runs_again_only_on_demand(
     agents: Agents, tmp_path: Path, rerun: bool
@@ -107,9 +150,9 @@ async def test_a_command_that_a_shutdown_cut_short_runs_again_only_on_demand(
     options = {**QUICK, "rerun_commands": rerun}
     async with agents(workflows=[Operations], plugins=plugins, task_queue=queue) as env:
         handle = await env.start(Operations.run, [sh(command), sh(f"wc -l < {log}")], options)
-        await until(log.exists)
+        await until(lambda: log.exists() and log.read_text().endswith("\n"))
     first = int(log.read_text())
-    assert not is_alive(first)
+    await until(lambda: not is_alive(first))
     async with agents(workflows=[Operations], plugins=plugins, task_queue=queue) as env:
         result, lines = await handle.result()
         await env.assert_replays(handle)

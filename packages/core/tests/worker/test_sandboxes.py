@@ -110,6 +110,10 @@ async def test_vended_tools_work_through_the_handle_as_in_a_plain_agent(
 heard: list[ToolProgress] = []
 
 
+def hear(progress: ToolProgress) -> None:
+    heard.append(progress)
+
+
 class Hearing(worker.Interceptor):
     """Listens to the progress of activities, as a user's interceptor may."""
 
@@ -118,7 +122,7 @@ class Hearing(worker.Interceptor):
     ) -> worker.ActivityInboundInterceptor:
         class Inbound(worker.ActivityInboundInterceptor):
             async def execute_activity(self, input: worker.ExecuteActivityInput) -> Any:
-                with forward_progress(lambda progress: heard.append(progress)):
+                with forward_progress(hear):
                     return await self.next.execute_activity(input)
 
         return Inbound(next)

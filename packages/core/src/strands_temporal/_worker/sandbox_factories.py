@@ -63,9 +63,9 @@ class SandboxFactory:
         _check(make, idle_timeout, identity)
         self.make = make
         self.idle_timeout = idle_timeout
-        self.identity = identity
-        self.per_chain = _takes_argument(make)
-        self.always_new = False
+        self.identity: str | Callable[[Any], str | Awaitable[str]] | None = identity
+        self.per_chain: bool = _takes_argument(make)
+        self.always_new: bool = False
         """Whether a sandbox that this factory makes is known to be a new one each time."""
 
     @contextlib.asynccontextmanager

@@ -96,7 +96,7 @@ class TemporalSandbox(Sandbox):
         check_sandbox(name, rerun_commands)
         check_streaming(owner, streaming_topic, streaming_batch_interval, options.get("task_queue"))
         self.name = name
-        self.env = dict(checked_env(owner, env) or {})
+        self.env: dict[str, str | SecretRef] = dict(checked_env(owner, env) or {})
         self.rerun_commands = rerun_commands
         self.streaming_topic = streaming_topic
         self.streaming_batch_interval = streaming_batch_interval
