@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from conftest import Agents
 from packages.core.tests.worker.sandbox_scenes import TOOLS, Operations, SandboxedAgent, operate
 from strands import Agent
+from strands.sandbox.docker import DockerSandbox
 from strands.sandbox.not_a_sandbox_local_environment import NotASandboxLocalEnvironment
 from temporalio import worker
 
@@ -53,11 +55,34 @@ def steps(directory: Path) -> list[Any]:
     ]
 
 
-async def test_each_operation_gives_what_the_sandbox_itself_gives(agents: Agents, tmp_path: Path) -> None:
-    todo = steps(tmp_path)
-    local = NotASandboxLocalEnvironment()
-    expected = [await operate(local, method, decode(arguments)) for method, arguments in todo]
-    async with agents(workflows=[Operations], plugins=[plugin()]) as env:
+DOCKER = """#!/bin/sh
+# Stands in for `docker exec [-w DIRECTORY] [-e NAME=VALUE]... -- CONTAINER COMMAND...`
+shift
+while [ "$1" != "--" ]; do
+  case "$1" in -w) cd "$2" || exit 126 ;; -e) export "$2" ;; esac
+  shift 2
+done
+shift 2
+exec "$@"
+"""
+
+
+@pytest.mark.parametrize("kind", ["local", "docker"])
+async def test_each_operation_gives_what_the_sandbox_itself_gives(
+    agents: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    tools, files = tmp_path / "tools", tmp_path / "files"
+    tools.mkdir()
+    files.mkdir()
+    program = tools / "docker"
+    program.write_text(DOCKER)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    make = NotASandboxLocalEnvironment if kind == "local" else lambda: DockerSandbox("box")
+    todo = steps(files)
+    itself = make()
+    expected = [await operate(itself, method, decode(arguments)) for method, arguments in todo]
+    async with agents(workflows=[Operations], plugins=[StrandsPlugin(sandboxes={"box": make})]) as env:
         results = await env.run(Operations.run, todo)
     for (method, _), result, plain in zip(todo, results, expected, strict=True):
         assert result == plain, method
@@ -67,7 +92,8 @@ async def test_each_operation_gives_what_the_sandbox_itself_gives(agents: Agents
     assert results[16]["error"] == "SandboxTimeoutError"
     assert results[16]["stdout"] == "part\n"
     assert results[15]["error"] == "SandboxPathNotFoundError"
-    assert results[13]["errno"] == 2
+    assert results[13]["error"] == "FileNotFoundError"
+    assert results[13].get("errno") == (2 if kind == "local" else None)
 
 
 def conversation(directory: Path) -> ScriptedModel:
