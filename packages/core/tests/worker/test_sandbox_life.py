@@ -80,9 +80,9 @@ async def test_an_idle_sandbox_ends_and_is_lost_until_the_workflow_accepts_a_new
     agents: Agents, tmp_path: Path
 ) -> None:
     directories = Directories(tmp_path)
-    factory = SandboxFactory(directories, idle_timeout=timedelta(seconds=0.4))
+    factory = SandboxFactory(directories, idle_timeout=timedelta(seconds=2.5))
     async with agents(workflows=[Operations], plugins=[StrandsPlugin(sandboxes={"box": factory})]) as env:
-        steps = [sh("echo mine > file"), sh("sleep 0.6; cat file"), sh("cat file"), ["close", {}], sh("ls")]
+        steps = [sh("echo mine > file"), sh("sleep 3; cat file"), sh("cat file"), ["close", {}], sh("ls")]
         handle = await env.start(Operations.run, steps, None, True)
         await result_number(handle, 0)
         await handle.signal(Operations.next)  # in use for longer than the idle time
@@ -92,14 +92,19 @@ async def test_an_idle_sandbox_ends_and_is_lost_until_the_workflow_accepts_a_new
             await handle.signal(Operations.next)
         lost, closed, anew = (await handle.result())[2:]
         await env.assert_replays(handle)
-        assert lost["error"] == "SandboxLostError"
-        assert "'box' of this workflow is lost" in lost["text"]
-        assert "idle for 0:00:00.4" in lost["text"]
-        assert closed is None
-        assert anew["stdout"] == ""
-        again = [sh("echo mine > file"), ["continue_as_new", {}], ["sleep", {"seconds": 1.5}], sh("ls")]
-        (lost,) = await env.run(Operations.run, again)
-        assert lost["error"] == "SandboxLostError"
+    assert lost["error"] == "SandboxLostError"
+    assert "'box' of this workflow is lost" in lost["text"]
+    assert "idle for 0:00:02.5" in lost["text"]
+    assert closed is None
+    assert anew["stdout"] == ""
+
+
+async def test_the_next_run_of_a_chain_learns_of_a_loss_too(agents: Agents, tmp_path: Path) -> None:
+    factory = SandboxFactory(Directories(tmp_path), idle_timeout=timedelta(seconds=0.3))
+    steps = [sh("echo mine > file"), ["continue_as_new", {}], ["sleep", {"seconds": 1.5}], sh("ls")]
+    async with agents(workflows=[Operations], plugins=[StrandsPlugin(sandboxes={"box": factory})]) as env:
+        (lost,) = await env.run(Operations.run, steps)
+    assert lost["error"] == "SandboxLostError"
 
 
 async def test_a_sandbox_that_outlives_its_worker_is_found_again_by_its_identity(
@@ -122,6 +127,7 @@ async def test_a_sandbox_that_outlives_its_worker_is_found_again_by_its_identity
         connect,
     ]
     steps = [sh("echo mine > file"), *[sh("cat file")] * 3]
+    results: list[Any] = []
     for number, factory in enumerate(factories):
         plugins = [StrandsPlugin(sandboxes={"box": factory})]
         async with agents(workflows=[Operations], plugins=plugins, task_queue=queue) as env:
@@ -132,8 +138,9 @@ async def test_a_sandbox_that_outlives_its_worker_is_found_again_by_its_identity
                 await handle.signal(Operations.next)
             await result_number(handle, number)
             if number == len(factories) - 1:
-                _, found, other, fresh = await handle.result()
+                results = await handle.result()
                 await env.assert_replays(handle)
+    _, found, other, fresh = results
     assert found["stdout"] == "mine\n"
     assert (other["error"], fresh["error"]) == ("SandboxLostError", "SandboxLostError")
     assert [chain.identity for chain in told] == ["", *[f"directory {tmp_path}"] * 3]
