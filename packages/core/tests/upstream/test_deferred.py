@@ -14,6 +14,7 @@ from strands.storage import InMemoryStorage, LocalFileStorage, S3Storage, local_
 from strands.vended_plugins.context_offloader import ContextOffloader
 from strands.vended_plugins.context_offloader import FileStorage as OffloadersFiles
 
+from strands_temporal import SynchronousCallError
 from strands_temporal._upstream import local_io, private_api
 from strands_temporal._upstream.deferred import SAVE_CALLS, SETUP_CALLS
 from strands_temporal._upstream.sync_calls import may_wait, run_or_stop
@@ -49,7 +50,7 @@ def test_each_operation_of_a_storage_normalizes_its_key(module: Any) -> None:
 def test_a_marked_storage_gets_no_prefix_from_strands() -> None:
     storage: Any = InMemoryStorage()
     private_api.mark_namespaced(storage)
-    resolve: Callable[[Any], Any] = snapshot_session_manager._resolve_storage  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    resolve: Callable[[Any], Any] = snapshot_session_manager._resolve_storage  # pyright: ignore[reportPrivateUsage]
     assert resolve(storage) is storage
     assert resolve(InMemoryStorage()) is not storage
 
@@ -122,6 +123,18 @@ def test_a_coroutine_that_never_waits_ends_at_once() -> None:
 
     assert run_or_stop(whole()) is None
     assert seen == [1]
+
+
+def test_without_a_task_only_an_activity_may_wait() -> None:
+    class Later:
+        def __await__(self) -> Any:
+            yield self
+
+    async def whole() -> None:
+        await Later()
+
+    with pytest.raises(SynchronousCallError, match="cannot wait for something that takes time"):
+        run_or_stop(whole())
 
 
 async def test_a_stopped_coroutine_that_raises_raises_from_its_rest() -> None:

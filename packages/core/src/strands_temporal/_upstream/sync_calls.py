@@ -202,6 +202,10 @@ def run_or_stop(coroutine: Coroutine[Any, Any, Any]) -> StoppedCoroutine | None:
 
     Returns:
         The rest of the coroutine, or None if it has ended.
+
+    Raises:
+        SynchronousCallError: If it waits for something else than an activity in a workflow's `__init__`,
+            where the workflow's event loop does not run.
     """
     run = _InlineRun(may_stop=True)
     token = _drive.set(run)
@@ -211,6 +215,9 @@ def run_or_stop(coroutine: Coroutine[Any, Any, Any]) -> StoppedCoroutine | None:
         return None
     finally:
         _drive.reset(token)
+    if run.task is None and not isinstance(waits_for, _Stop):
+        coroutine.close()
+        raise SynchronousCallError(_ADVICE.format(what="something that takes time"))
     return StoppedCoroutine(coroutine, waits_for, run)
 
 
