@@ -61,8 +61,7 @@ def kept(store: Any) -> dict[str, str]:
 
 
 @server
-@pytest.mark.parametrize("cache", [1000, 0], ids=["cached", "no cache"])
-@pytest.mark.parametrize("through", ["store", "storage"])
+@pytest.mark.parametrize(("through", "cache"), [("store", 0), ("storage", 1000)])
 async def test_strands_file_store_works_as_locally(
     client: Client, worker_options: dict[str, Any], tmp_path: Path, through: str, cache: int
 ) -> None:

@@ -19,12 +19,12 @@ from strands_temporal.testing import ScriptedModel
 
 pytestmark = pytest.mark.server
 
-CACHES = pytest.mark.parametrize("cache", [1000, 0], ids=["cached", "no cache"])
 LATEST = "session/s/scopes/agent/a/snapshots/snapshot_latest.json"
 
 
-@CACHES
-@pytest.mark.parametrize("kind", ["durable", "plain", "storage"])
+@pytest.mark.parametrize(
+    ("kind", "cache"), [("durable", 1000), ("durable", 0), ("plain", 0), ("storage", 1000)]
+)
 async def test_each_run_goes_on_where_the_last_one_ended(agents: Agents, kind: str, cache: int) -> None:
     storage = CountingStorage()
     async with agents(
@@ -49,8 +49,7 @@ async def test_each_run_goes_on_where_the_last_one_ended(agents: Agents, kind: s
     assert storage.operations == [*once, *once, *ready, *once]
 
 
-@CACHES
-@pytest.mark.parametrize("kind", ["durable", "plain"])
+@pytest.mark.parametrize(("kind", "cache"), [("durable", 0), ("plain", 1000)])
 async def test_a_question_is_answered_in_another_run(agents: Agents, kind: str, cache: int) -> None:
     storage = InMemoryStorage()
     async with agents(

@@ -68,8 +68,17 @@ def bare(value: Any) -> Any:
     return [bare(item) for item in value] if isinstance(value, list) else value
 
 
-@pytest.mark.parametrize("kind", ["tools", "redacted", "cut"])
-@pytest.mark.parametrize("save_on", ["message", "invocation", "trigger"])
+@pytest.mark.parametrize(
+    ("save_on", "kind"),
+    [
+        ("message", "tools"),
+        ("message", "redacted"),
+        ("invocation", "tools"),
+        ("invocation", "cut"),
+        ("trigger", "redacted"),
+        ("trigger", "cut"),
+    ],
+)
 async def test_a_session_is_stored_as_locally(
     client: Client, worker_options: dict[str, Any], save_on: SaveOn, kind: str
 ) -> None:

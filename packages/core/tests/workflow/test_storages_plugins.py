@@ -53,8 +53,7 @@ def look_up(call: ScriptedCall) -> Reply:
     return say(str(results[1]["content"]))
 
 
-@pytest.mark.parametrize("cache", [1000, 0], ids=["cached", "no cache"])
-@pytest.mark.parametrize("given", ["plugin", "agent"])
+@pytest.mark.parametrize(("given", "cache"), [("plugin", 0), ("agent", 1000)])
 async def test_the_offloader_works_as_locally(
     client: Client, worker_options: dict[str, Any], given: str, cache: int
 ) -> None:
