@@ -100,8 +100,15 @@ async function wholePage(session) {
   return { x: 0, y: 0, width: cssContentSize.width, height: cssContentSize.height };
 }
 
-// The part of the window that holds the elements, with a margin; without any, all of the window.
+// The part of the window that holds the elements, with a margin; without any, all of the window. Chromium counts
+// from the beginning of the page, also where that is scrolled out of the window.
 async function surroundings(page, selectors, margin) {
+  const box = await inWindow(page, selectors, margin);
+  const [left, top] = await page.evaluate("[scrollX, scrollY]");
+  return { ...box, x: box.x + left, y: box.y + top };
+}
+
+async function inWindow(page, selectors, margin) {
   const { width, height } = page.viewportSize();
   if (!selectors.length) return { x: 0, y: 0, width, height };
   const boxes = [];
