@@ -78,15 +78,14 @@ def _ratio(drawing: Drawing, scale: "_Log", row: Row, y: float) -> None:
     for line in _labels(row):
         drawing.text(scale.x(1) + 5, y, line, kind="faint over")
         y += _LINE
-    free = (
-        0.0 if row.limit is None else scale.x(row.limit) + 4
-    )  # where the first bar's number is clear of the limit
+    # The number of the first bar stands clear of the goal's mark.
+    clear = 0.0 if row.limit is None else scale.x(row.limit) + 4
     for at, name in enumerate(("ours", "black_box")):
         ratio, figure, middle = row.ratio(name), row.figures.get(name), y + _BAR * at
         if ratio:
             end = scale.x(ratio)
             drawing.box(scale.x(1), middle - 6, end - scale.x(1), 12, KINDS[name], rounding=0)
-            drawing.text(max(end + 5, free if at == 0 else 0), middle + 5, f"{ratio:.2f}", kind="faint over")
+            drawing.text(max(end + 5, clear if at == 0 else 0), middle + 5, f"{ratio:.2f}", kind="faint over")
         elif isinstance(figure, str):
             drawing.text(scale.x(1) + 5, middle + 5, figure.partition(":")[0], kind="faint bad over")
     if row.limit is not None:

@@ -1,7 +1,7 @@
 """A real Chromium, without a window: visits pages, takes steps on them, and takes pictures.
 
-The browser comes from npm, once, into the user's cache folder (300 MB). It reaches this machine only, and uses
-this machine's fonts.
+The browser comes from npm, once, into the user's cache folder (300 MB). It reaches this machine only. Its
+fonts are those of this machine.
 """
 
 import json
