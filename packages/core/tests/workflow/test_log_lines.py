@@ -11,16 +11,19 @@ from packages.core.tests.workflow.operator_scenes import add, answer, weather
 from strands import Agent, ToolContext, tool
 from strands.hooks import BeforeToolCallEvent
 from temporalio import activity, workflow
+from temporalio.client import WorkflowHistory
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
+from temporalio.worker import Replayer
 
-from strands_temporal import AgentCarry, TemporalAgent, TemporalModel
+from strands_temporal import AgentCarry, StrandsPlugin, TemporalAgent, TemporalModel
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, fail, say, use_tool
 from strands_temporal.workflow import activity_as_tool, end_waiting
 
 pytestmark = pytest.mark.server
 
 LOGGER = "strands_temporal.agents"
+TASK_STARTED = "workflow_task_started_event_attributes"
 
 
 @activity.defn
@@ -164,6 +167,24 @@ class OneTurn:
     @workflow.run
     async def run(self) -> None:
         await TemporalAgent("m", name="clerk", callback_handler=None).invoke_async("hello")
+
+
+async def test_a_look_at_a_task_that_is_still_open_logs_nothing(
+    agents: Agents, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A query on a worker without the cache runs the open task's code too, which is no replay to the SDK."""
+    caplog.set_level(logging.INFO, LOGGER)
+    plugin = StrandsPlugin(models={"m": lambda: ScriptedModel(say("hi"))})
+    async with agents(workflows=[OneTurn], plugins=[plugin]) as env:
+        handle = await env.start(OneTurn.run)
+        await handle.result()
+        history = await handle.fetch_history()
+    logged = len(lines_of(caplog))
+    assert logged == 2  # the model answered, the turn ended
+    begun = [n for n, event in enumerate(history.events) if event.HasField(TASK_STARTED)]
+    before_its_last_task = WorkflowHistory(history.workflow_id, history.events[: begun[-1]])
+    await Replayer(workflows=[OneTurn], plugins=[plugin]).replay_workflow(before_its_last_task)
+    assert len(lines_of(caplog)) == logged
 
 
 async def test_nothing_is_logged_above_the_level(agents: Agents, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from temporalio import workflow
 
+from .._upstream.passes import is_live
 from .._upstream.teardown import is_torn_down
 
 LOGGER = "strands_temporal.agents"
@@ -18,7 +19,7 @@ _logger.workflow_info_on_message = False  # the line has the workflow's id itsel
 
 def logs_lines() -> bool:
     """Tell whether lines are logged now. Ask before computing what only a line needs."""
-    return _logger.isEnabledFor(logging.INFO) and not is_torn_down()
+    return _logger.isEnabledFor(logging.INFO) and not is_torn_down() and is_live()
 
 
 def log_line(sentence: str, **values: Any) -> None:

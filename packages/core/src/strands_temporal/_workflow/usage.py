@@ -14,6 +14,7 @@ from typing import Any, cast
 from temporalio import workflow
 from temporalio.common import MetricCounter
 
+from .._upstream.passes import is_live
 from .._upstream.run_local import run_local
 from .._wire.values import utf8_text
 
@@ -276,6 +277,8 @@ class _Counters:
 
 
 def _emit(counter: Callable[[], MetricCounter], value: int, **attributes: object) -> None:
+    if not is_live():  # a query's replay of an open task: the SDK's meter counts it
+        return
     try:
         counter().add(value, {key: _text(text) for key, text in attributes.items()})
     except Exception as error:  # noqa: BLE001  # whatever the SDK refuses, for example a count above 64 bits
