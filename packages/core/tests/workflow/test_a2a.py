@@ -83,6 +83,8 @@ class AsksRemote:
             return told(await team.invoke_async("Lisbon?"))
         if how == "unknown":
             return str(await TemporalA2AAgent("wether").invoke_async("Lisbon?"))
+        if how == "object":
+            return str(await handle.invoke_async([{"text": object()}]))  # type: ignore[list-item]
         if how == "itself":
             return str(await handle.invoke_async("Lisbon?"))
         if how == "strands":
@@ -142,6 +144,7 @@ async def test_a_remote_agent_that_is_away_is_tried_again_and_ends_the_call(agen
     [
         ("unknown", "ValueError", "Did you mean 'weather'"),
         ("strands", "AgentTypeError", "Write TemporalA2AAgent"),
+        ("object", "AgentTypeError", "the prompt cannot be sent"),
     ],
 )
 async def test_what_cannot_work_ends_the_run_and_says_what_to_write(

@@ -105,13 +105,17 @@ class TemporalA2AAgent(AgentBase):
 
         Raises:
             PayloadTooLargeError: If the prompt is too large for Temporal. Nothing is sent.
+            AgentTypeError: If the prompt holds something that is neither JSON nor bytes.
             AgentCancelledError: If `cancel_signal` was set before the answer came.
-            ValueError: If Strands refuses the prompt, for example None.
-            ApplicationError: If the call failed. The type is the name of the exception's class.
+            ApplicationError: If the call failed. The type is the name of the exception's class: "ValueError"
+                if Strands refuses the prompt, for example None.
             RuntimeError: Outside of a workflow.
         """
         check_agent_in_workflow(f"{self!r}.invoke_async(...)")
-        call = A2ACall(self._agent, encode_any(prompt)).to_wire()
+        try:
+            call = A2ACall(self._agent, encode_any(prompt)).to_wire()
+        except TypeError as error:
+            raise AgentTypeError(f"{self!r}: the prompt cannot be sent: {error}") from error
         with_summary: ActivityOptions = {"summary": summary_of("a2a", self.name), **self.options}
         wire = await execute_activity(A2A_ACTIVITY, [call], with_summary, cancel_signal=cancel_signal)
         answer = A2AAnswer.from_wire(wire)
