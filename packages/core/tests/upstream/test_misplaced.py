@@ -266,7 +266,7 @@ LATE_IMPORTS = """
     class Missing:
         @workflow.run
         async def run(self) -> str:
-            import strands.multiagent.a2a
+            import strands.bidi.io.audio
             return "imported"
 
     async def main() -> None:
@@ -297,5 +297,6 @@ def test_strands_may_be_imported_while_a_workflow_runs(server: DevServer, tmp_pa
     lines = [line for line in run.stdout.splitlines() if "temporalio_" not in line]
     assert lines[:1] == ["http_request"], run.stderr
     assert (
-        "strands.multiagent.a2a cannot be imported while the workflow runs: No module named 'a2a'" in lines[1]
+        "strands.bidi.io.audio cannot be imported while the workflow runs: No module named 'pyaudio'"
+        in lines[1]
     )
