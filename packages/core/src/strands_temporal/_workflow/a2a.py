@@ -72,8 +72,8 @@ class TemporalA2AAgent(AgentBase):
                 "TemporalA2AAgent: the name is empty. Give one in StrandsPlugin(a2a_agents=...)"
             )
         self._agent = agent
-        self.name = name or agent
-        self.description = description
+        self.name: str = name or agent
+        self.description: str | None = description
         self.options: ActivityOptions = merge_options(repr(self), A2A_DEFAULTS, options)
 
     def __repr__(self) -> str:
