@@ -86,6 +86,7 @@ async def test_the_applications_providers_stay(server: DevServer, receiver: Rece
     assert receiver.twice() == []
     assert "provider=<MeterProvider> | the application's meter provider stays" in log
     assert receiver.counts()["gen_ai.client.operation.duration"] == 3
+    assert receiver.counts()["strands.event_loop.cycle_count"] == 3
 
 
 async def test_a_provider_that_does_not_know_replays_is_refused(

@@ -59,8 +59,8 @@ def check_providers() -> None:
         )
     if not isinstance(meter, ReplaySafeMeterProvider):
         logger.warning(
-            "provider=<%s> | the application's meter provider stays; it counts Strands' own metrics again at "
-            "each replay: wrap it in temporalio.contrib.opentelemetry.ReplaySafeMeterProvider",
+            "provider=<%s> | the application's meter provider stays; it counts what your own workflow code "
+            "records again at each replay: wrap it in temporalio.contrib.opentelemetry.ReplaySafeMeterProvider",
             type(meter).__qualname__,
         )
 
