@@ -60,7 +60,8 @@ def check_providers() -> None:
     if not isinstance(meter, ReplaySafeMeterProvider):
         logger.warning(
             "provider=<%s> | the application's meter provider stays; it counts what your own workflow code "
-            "records again at each replay: wrap it in temporalio.contrib.opentelemetry.ReplaySafeMeterProvider",
+            "records again at each replay: wrap it in ReplaySafeMeterProvider of "
+            "temporalio.contrib.opentelemetry",
             type(meter).__qualname__,
         )
 
