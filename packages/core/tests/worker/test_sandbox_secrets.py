@@ -42,7 +42,7 @@ async def test_a_command_sees_the_secret_and_history_does_not(
     steps = [
         ["execute", {"command": 'echo "$USER_NAME $TOKEN" >&2; printf %s "$TOKEN" | wc -c', "env": env_}],
         ["execute_streaming", {"command": halves, "env": env_}],
-        ["execute", {"command": 'echo "$TOKEN"; sleep 30', "env": env_, "timeout": 0.5}],
+        ["execute", {"command": 'echo "$TOKEN"; sleep 30', "env": env_, "timeout": 1.5}],
         ["execute_code", {"code": "import os; raise ValueError(os.environ['T'])", "language": "python3",
                           "env": {"T": ["secret", "token"]}}],
     ]  # fmt: skip

@@ -30,7 +30,7 @@ async def test_a_large_file_or_output_is_a_typed_error_and_history_stays_small(
         ["write_zeros", {"path": f"{big}2", "size": 3_000_000}],
         ["execute", {"command": "seq -w 1 1310720; echo done; echo failed >&2; exit 3"}],
         ["execute", {"command": "yes"}],
-        ["execute", {"command": "head -c 1500000 /dev/zero | tr '\\0' 'x'; sleep 30", "timeout": 1}],
+        ["execute", {"command": "head -c 1500000 /dev/zero | tr '\\0' 'x'; sleep 30", "timeout": 2}],
         ["list_files", {"path": str(files)}],
         ["read_file", {"path": fits}],
         ["execute", {"command": "head -c 1500000 /dev/zero | tr '\\0' 'x'"}],

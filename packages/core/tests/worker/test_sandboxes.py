@@ -48,7 +48,7 @@ def steps(directory: Path) -> list[Any]:
         ["read_file", {"path": missing}],
         ["read_file", {"path": str(directory)}],
         ["list_files", {"path": missing}],
-        ["execute", {"command": "echo part; echo bad >&2; sleep 30", "timeout": 0.3}],
+        ["execute", {"command": "echo part; echo bad >&2; sleep 30", "timeout": 1.5}],
         ["execute", {"command": "true", "env": {"A B": "x"}}],
         ["execute_code", {"code": "", "language": "python3; rm -rf /"}],
         ["execute", {"command": "pwd", "cwd": missing}],
@@ -104,7 +104,7 @@ def conversation(directory: Path) -> ScriptedModel:
         use_tool("shell", {"command": f"cat {path}; echo oops >&2; exit 4"}, tool_use_id="b"),
         use_tool("python_repl", {"code": f"print(open({path!r}).read().upper())"}, tool_use_id="c"),
         use_tool("file_editor", {"command": "view", "path": f"{path}.bak"}, tool_use_id="d"),
-        use_tool("shell", {"command": "echo part; sleep 30", "timeout": 1}, tool_use_id="e"),
+        use_tool("shell", {"command": "echo part; sleep 30", "timeout": 2}, tool_use_id="e"),
         use_tool(
             "file_editor",
             {"command": "str_replace", "path": path, "old_str": "tea", "new_str": "coffee"},
