@@ -139,7 +139,7 @@ def test_the_readme_begins_with_five_lines_and_its_commands_exist(readme: Path) 
 
 
 def test_the_table_names_every_example() -> None:
-    folders = {folder.parent.name for folder in EXAMPLES.glob("*/workflow.py")}
+    folders = {folder.parent.name for folder in EXAMPLES.glob("*/worker.py")}
     assert set(re.findall(r"^\| \[(\w+)\]", (EXAMPLES / "README.md").read_text(), re.MULTILINE)) == folders
 
 

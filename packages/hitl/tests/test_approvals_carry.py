@@ -122,7 +122,7 @@ class MixedUpWorkflow:
         ("prompt", "AgentValueError", "Call run without a prompt"),
         ("damaged", "AgentValueError", "the carry is damaged"),
         ("newer", "AgentValueError", "has version 99"),
-        ("not a carry", "AgentTypeError", "is not an ApprovalsCarry"),
+        ("not a carry", "AgentTypeError", "is not of type ApprovalsCarry"),
         ("condition", "AgentTypeError", "stop_waiting_when=True is not a function"),
         ("former name", "AgentTypeError", "stop_waiting_when=True is not a function"),
         ("beside", "AgentTypeError", "True is not an AgentCarry"),

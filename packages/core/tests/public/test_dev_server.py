@@ -1,6 +1,7 @@
 # pyright: reportPrivateUsage=false
 # White box: the search for the binary and the server's settings have no public names.
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -141,7 +142,10 @@ async def test_a_server_answers_for_its_namespace_and_is_gone_afterwards():
 
 
 def listening_hosts(pid: int | None) -> list[str]:
-    sockets = {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    sockets: set[str] = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            sockets.add(str(link.readlink()))
     tables = [Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
     rows = [row.split() for table in tables for row in table]
     # The columns: 1 the local address, 3 the state (0A: LISTEN), 9 the socket's inode.

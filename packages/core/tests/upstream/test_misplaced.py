@@ -266,12 +266,13 @@ LATE_IMPORTS = """
     class Missing:
         @workflow.run
         async def run(self) -> str:
-            import strands.bidi.io.audio
+            import strands.multiagent.a2a
             return "imported"
 
     async def main() -> None:
         client = await Client.connect(sys.argv[1], plugins=[StrandsPlugin()])
         assert "strands.vended_tools" not in sys.modules
+        sys.modules["a2a.types"] = None  # as if it were not installed
         async with Worker(client, task_queue=sys.argv[2], workflows=[Late, Missing]):
             print(await client.execute_workflow(Late.run, id=sys.argv[2], task_queue=sys.argv[2]))
             try:
@@ -297,6 +298,6 @@ def test_strands_may_be_imported_while_a_workflow_runs(server: DevServer, tmp_pa
     lines = [line for line in run.stdout.splitlines() if "temporalio_" not in line]
     assert lines[:1] == ["http_request"], run.stderr
     assert (
-        "strands.bidi.io.audio cannot be imported while the workflow runs: No module named 'pyaudio'"
+        "strands.multiagent.a2a cannot be imported while the workflow runs: import of a2a.types halted"
         in lines[1]
     )

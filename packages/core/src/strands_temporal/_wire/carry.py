@@ -52,8 +52,8 @@ class CarryFormat:
         if not isinstance(carry, self.kind):
             name = self.kind.__name__
             raise AgentTypeError(
-                f"{self.option}: {carry!r} is not an {name}. Give what {self.made_by} returned, and declare "
-                f"the workflow's argument as {name}, so that it is decoded as one"
+                f"{self.option}: {carry!r} is not of type {name}. Give what {self.made_by} returned, and "
+                f"declare the workflow's argument as {name}, so that it is decoded as one"
             )
         if carry.version > self.version:
             raise AgentValueError(
