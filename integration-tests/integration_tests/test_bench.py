@@ -26,7 +26,13 @@ def lab(server: DevServer, tmp_path: Path) -> Lab:
 @pytest.mark.server
 @pytest.mark.parametrize(
     "key",
-    [pytest.param(key, marks=[pytest.mark.slow] if key in ("replay", "history") else []) for key in ROWS],
+    [
+        pytest.param(
+            key,
+            marks=[pytest.mark.slow] if key in ("replay", "history", "memory", "concurrent", "cpu") else [],
+        )
+        for key in ROWS
+    ],
 )
 async def test_a_row_is_measured(lab: Lab, key: str) -> None:
     rows = await ROWS[key](lab)

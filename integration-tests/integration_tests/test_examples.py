@@ -74,6 +74,7 @@ async def test_a_model_that_calls_no_tools_is_said_in_one_line(
     assert "Traceback" not in seen
 
 
+@pytest.mark.slow
 async def test_temporal_gives_up_when_the_policy_says_so(local: dict[str, str]) -> None:
     async with example_worker(local | SCRIPTED, "retries", "3") as watched:
         seen = await what_the_client_says(local, "retries", exit_code=1)

@@ -37,7 +37,14 @@ def variables(server: DevServer) -> dict[str, str]:
     return {"TEMPORAL_ADDRESS": server.address}
 
 
-@pytest.mark.parametrize("example", sorted(HERE))
+# Of two examples that are alike, `make test` runs one.
+ALIKE = {"retries", "models", "hooks", "streaming"}
+
+
+@pytest.mark.parametrize(
+    "example",
+    [pytest.param(name, marks=[pytest.mark.slow] if name in ALIKE else []) for name in sorted(HERE)],
+)
 async def test_the_example_shows_what_its_readme_shows(variables: dict[str, str], example: str) -> None:
     shown = shown_by_readme(example)
     async with example_running(variables, example) as (worker, client):

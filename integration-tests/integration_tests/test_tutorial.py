@@ -73,7 +73,7 @@ def test_the_tutorial_has_four_steps_and_installs_what_it_uses() -> None:
     ]
 
 
-@pytest.mark.parametrize("step", [1, 2])
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 2])
 async def test_steps_without_a_person(client: Client, tmp_path: Path, step: int) -> None:
     desk = Desk(tmp_path, client, step)
     assert commands(PAGE, desk.text) == ["python worker.py", "python client.py"]

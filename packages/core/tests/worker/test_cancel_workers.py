@@ -215,8 +215,17 @@ async def _seen(names: set[str]) -> None:
 THREE_MINUTES = timedelta(minutes=3)
 
 
-@pytest.mark.parametrize("then", ["nothing", "workflow cancelled", "agent cancelled"])
-@pytest.mark.parametrize("how", ["shutdown", "kill"])
+@pytest.mark.parametrize(
+    ("how", "then"),
+    [
+        ("shutdown", "nothing"),
+        ("shutdown", "workflow cancelled"),
+        ("shutdown", "agent cancelled"),
+        ("kill", "nothing"),
+        pytest.param("kill", "workflow cancelled", marks=pytest.mark.slow),
+        pytest.param("kill", "agent cancelled", marks=pytest.mark.slow),
+    ],
+)
 async def test_another_worker_goes_on(
     server: DevServer, client: Client, worker_options: dict[str, Any], how: str, then: str
 ) -> None:

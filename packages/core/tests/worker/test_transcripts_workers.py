@@ -94,7 +94,9 @@ async def test_the_worker_restarts_between_any_two_calls(runs: Runs, name: str) 
     assert len(watch.asked) >= len(runs.model.calls) - 2  # each agent's first call sends everything
 
 
-@pytest.mark.parametrize("cached", [None, pytest.param(1, marks=pytest.mark.slow), 0])
+@pytest.mark.parametrize(
+    "cached", [None, pytest.param(1, marks=pytest.mark.slow), pytest.param(0, marks=pytest.mark.slow)]
+)
 async def test_calls_land_on_any_of_three_workers(server: DevServer, runs: Runs, cached: int | None) -> None:
     landed: dict[str, list[int]] = {}
 
@@ -239,7 +241,7 @@ async def be_killed(address: str, queue: str) -> None:
         await asyncio.Event().wait()
 
 
-@pytest.mark.parametrize("name", ["one", "large"])
+@pytest.mark.parametrize("name", [pytest.param("one", marks=pytest.mark.slow), "large"])
 async def test_after_a_worker_was_killed_another_one_goes_on(
     server: DevServer, runs: Runs, name: str
 ) -> None:
