@@ -1,10 +1,8 @@
 """Options of child workflows that are tools: checked when the tool is made."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any, cast
 
-from temporalio.api.common.v1 import RetryPolicy as RetryPolicyProto
 from temporalio.common import Priority, RetryPolicy, WorkflowIDReusePolicy
 from temporalio.workflow import (
     ChildWorkflowCancellationType,
@@ -13,7 +11,8 @@ from temporalio.workflow import (
     VersioningIntent,
 )
 
-from .._errors import AgentTypeError, AgentValueError, coded, did_you_mean
+from .._errors import AgentValueError
+from .options import check_option
 
 ChildWorkflowOptions = ChildWorkflowConfig
 """Options of the child workflow behind a tool: the keys of `temporalio.workflow.ChildWorkflowConfig`.
@@ -68,29 +67,6 @@ def _check(owner: str, name: str, value: Any) -> None:
             f"{owner}: cron_schedule={value!r} cannot be used: a tool's child workflow must return a result. "
             "Start a workflow with a schedule from your own code"
         )
-    if name not in _KNOWN:
-        known = sorted(_KNOWN - {"cron_schedule"})
-        raise AgentTypeError(
-            coded("ST104", f"{owner}: unknown option {name!r}.{did_you_mean(name, known)} Known: {known}")
-        )
-    if name in _DURATIONS:
-        if not isinstance(value, timedelta):
-            raise AgentTypeError(
-                f"{owner}: {name}={value!r} is not a timedelta. Write timedelta(minutes=...)"
-            )
-        if value <= timedelta(0):
-            raise AgentValueError(f"{owner}: {name}={value!r} is not positive")
-    expected = _TYPES.get(name)
-    if expected is not None and not isinstance(value, expected):
-        raise AgentTypeError(
-            f"{owner}: {name}={value!r} is not a {expected.__module__}.{expected.__qualname__}"
-        )
+    check_option(owner, name, value, _KNOWN - {"cron_schedule"}, _TYPES, _DURATIONS, unit="minutes")
     if name in ("id", "task_queue") and not value:
         raise AgentValueError(f"{owner}: {name} is empty. Leave it out for the default")
-    if isinstance(value, RetryPolicy):
-        try:
-            value.apply_to_proto(RetryPolicyProto())
-        except ValueError as error:
-            raise AgentValueError(f"{owner}: {value!r} cannot work: {error}") from error
-        except (TypeError, AttributeError) as error:  # the class accepts anything and raises here
-            raise AgentTypeError(f"{owner}: a value in {value!r} has a wrong type: {error}") from error

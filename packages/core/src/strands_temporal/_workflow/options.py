@@ -1,6 +1,6 @@
 """Activity options: checked and merged with the defaults."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any, cast
 
@@ -117,31 +117,61 @@ def _check(owner: str, name: str, value: Any) -> None:
             "activity with the same id makes the workflow task fail forever. Leave it out; use `summary` to "
             "label the activity"
         )
-    if name not in _KNOWN:
-        known = sorted(_KNOWN - {"activity_id"})
+    check_option(owner, name, value, _KNOWN - {"activity_id"}, _TYPES, _DURATIONS, unit="seconds")
+    if name == "task_queue" and value == "":
+        raise AgentValueError(f"{owner}: task_queue is empty. Leave it out for the workflow's own task queue")
+
+
+def check_option(
+    owner: str,
+    name: str,
+    value: Any,
+    known: Collection[str],
+    types: Mapping[str, type[Any]],
+    durations: Collection[str],
+    *,
+    unit: str,
+) -> None:
+    """Check one option of an activity or a child workflow. A value of None is one that is not given.
+
+    Args:
+        owner: Owner of the option, for messages: "TemporalModel('claude')".
+        name: Name of the option.
+        value: Its value.
+        known: Names of the options that may be given.
+        types: Classes of the values, by option.
+        durations: Names of the options that are positive durations.
+        unit: Unit of such a duration, for messages: "seconds".
+
+    Raises:
+        AgentTypeError: If the option is unknown or of a wrong type.
+        AgentValueError: If a duration is not positive, or a retry policy cannot work.
+    """
+    if name not in known:
+        names = sorted(known)
         raise AgentTypeError(
-            coded("ST104", f"{owner}: unknown option {name!r}.{did_you_mean(name, known)} Known: {known}")
+            coded("ST104", f"{owner}: unknown option {name!r}.{did_you_mean(name, names)} Known: {names}")
         )
     if value is None:
         return
-    if name in _DURATIONS:
+    if name in durations:
         if not isinstance(value, timedelta):
-            raise AgentTypeError(
-                f"{owner}: {name}={value!r} is not a timedelta. Write timedelta(seconds=...)"
-            )
+            raise AgentTypeError(f"{owner}: {name}={value!r} is not a timedelta. Write timedelta({unit}=...)")
         if value <= timedelta(0):
             raise AgentValueError(f"{owner}: {name}={value!r} is not positive")
-    expected = _TYPES.get(name)
+    expected = types.get(name)
     if expected is not None and not isinstance(value, expected):
         raise AgentTypeError(
             f"{owner}: {name}={value!r} is not a {expected.__module__}.{expected.__qualname__}"
         )
-    if name == "task_queue" and not value:
-        raise AgentValueError(f"{owner}: task_queue is empty. Leave it out for the workflow's own task queue")
     if isinstance(value, RetryPolicy):
-        try:
-            value.apply_to_proto(RetryPolicyProto())
-        except ValueError as error:
-            raise AgentValueError(f"{owner}: {value!r} cannot work: {error}") from error
-        except (TypeError, AttributeError) as error:  # the class accepts anything and raises here
-            raise AgentTypeError(f"{owner}: a value in {value!r} has a wrong type: {error}") from error
+        _check_retry_policy(owner, value)
+
+
+def _check_retry_policy(owner: str, policy: RetryPolicy) -> None:
+    try:
+        policy.apply_to_proto(RetryPolicyProto())
+    except ValueError as error:
+        raise AgentValueError(f"{owner}: {policy!r} cannot work: {error}") from error
+    except (TypeError, AttributeError) as error:  # the class accepts anything and raises here
+        raise AgentTypeError(f"{owner}: a value in {policy!r} has a wrong type: {error}") from error
