@@ -17,10 +17,8 @@ from packages.streaming.tests.streaming_support import (
     read_plain,
 )
 from strands import tool
-from strands.agent.conversation_manager import SummarizingConversationManager
 from strands.hooks import BeforeToolCallEvent, HookProvider, HookRegistry
 from strands.types.content import Messages
-from strands.types.exceptions import ContextWindowOverflowException
 from strands.types.streaming import StreamEvent
 from temporalio import workflow
 from temporalio.client import WorkflowFailureError
@@ -28,7 +26,7 @@ from temporalio.common import RetryPolicy
 from temporalio.contrib.workflow_streams import WorkflowStream, WorkflowStreamState
 
 from strands_temporal import TemporalAgent
-from strands_temporal.testing import ScriptedModel, fail, say, use_tool, use_tools
+from strands_temporal.testing import ScriptedModel, say, use_tool, use_tools
 from strands_temporal_streaming import (
     AgentEvent,
     AgentStream,
@@ -106,27 +104,6 @@ class TwoAgentsWorkflow:
         ]
         results = await asyncio.gather(*(agent.invoke_async("go") for agent in agents))
         return [str(result) for result in results]
-
-
-@workflow.defn
-class SummarizingWorkflow:
-    def __init__(self) -> None:
-        self.stream = WorkflowStream()
-
-    @workflow.run
-    async def run(self) -> str:
-        agent = TemporalAgent(
-            "live",
-            streaming_topic="events",
-            messages=[
-                {"role": "assistant" if number % 2 else "user", "content": [{"text": f"message {number}"}]}
-                for number in range(12)
-            ],
-            conversation_manager=SummarizingConversationManager(),
-            hooks=[StreamHooks(self.stream)],
-            callback_handler=None,
-        )
-        return str(await agent.invoke_async("go"))
 
 
 @workflow.defn
@@ -214,19 +191,6 @@ async def test_a_turn_with_a_tool(agents: Agents) -> None:
     ]
     offsets = [event.offset for event in events]
     assert offsets == sorted(set(offsets))  # all distinct, so a reader can resume at any of them
-
-
-async def test_a_summary_is_no_answer(agents: Agents) -> None:
-    model = ScriptedModel(
-        fail(ContextWindowOverflowException("too long")), say("a summary"), lambda call: say("the answer")
-    )
-    async with agents(workflows=[SummarizingWorkflow], models={"live": lambda: model}) as env:
-        handle = await env.start(SummarizingWorkflow.run)
-        events = await read_all(AgentStream(env.client, handle.id))
-        assert await handle.result() == "the answer\n"
-        await env.assert_replays(handle)
-    assert [event.text for event in events if isinstance(event, TextDelta)] == ["the answer"]
-    assert "a summary" in str(model.calls[-1].messages)
 
 
 async def test_two_calls_of_one_id_are_two_on_the_stream_as_in_the_agent(agents: Agents) -> None:

@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import random
 import sys
-import time
 import uuid
 from collections import Counter
 from collections.abc import Generator, Sequence
@@ -17,11 +15,11 @@ from opentelemetry import baggage, metrics, trace
 from opentelemetry import context as contexts
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import Event, ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import Status
 from packages.core.tests.upstream import traced_scenes
+from packages.core.tests.upstream.own_tracer import OwnTracer
 from packages.core.tests.upstream.traced_scenes import (
     QUESTIONS,
     Failing,
@@ -273,60 +271,6 @@ async def test_a_workflow_task_that_is_tried_again_adds_nothing(
     assert len(traced_scenes.failed) == 2
     assert paths(exported.get_finished_spans()) == expected
     assert values(counted) == {name: 2 * value for name, value in expected_values.items()}
-
-
-class OwnSpan(trace.NonRecordingSpan):
-    """A span of a provider that is not OpenTelemetry's SDK."""
-
-    def __init__(self, tracer: "OwnTracer", name: str, context: Any, kind: Any, start_time: Any) -> None:
-        parent = trace.get_current_span(context).get_span_context()
-        self.tracer, self.name, self.kind, self.start_time = tracer, name, kind, start_time
-        self.parent = parent if parent.is_valid else None
-        trace_id = parent.trace_id if parent.is_valid else random.getrandbits(128)
-        super().__init__(trace.SpanContext(trace_id, random.getrandbits(64), is_remote=False))
-        self.context = self.get_span_context()
-        self.status = Status()
-        self.attributes: dict[str, Any] = {}
-        self.events: list[Any] = []
-        self.end_time: int | None = None
-
-    def is_recording(self) -> bool:
-        return self.end_time is None
-
-    def set_attributes(self, attributes: Any) -> None:
-        self.attributes.update(attributes)
-
-    def set_attribute(self, key: str, value: Any) -> None:
-        self.attributes[key] = value
-
-    def add_event(self, name: str, attributes: Any = None, timestamp: int | None = None) -> None:
-        self.events.append(Event(name, attributes, timestamp))
-
-    def record_exception(self, exception: BaseException, *args: Any, **options: Any) -> None:
-        self.add_event("exception", None, args[1] if len(args) > 1 else None)
-
-    def set_status(self, status: Any, description: str | None = None) -> None:
-        self.status = status if isinstance(status, Status) else Status(status, description)
-
-    def end(self, end_time: int | None = None) -> None:
-        self.end_time = end_time or time.time_ns()
-        self.tracer.ended.append(self)
-
-
-class OwnTracer(trace.Tracer):
-    """A tracer that is not OpenTelemetry's SDK's."""
-
-    def __init__(self) -> None:
-        self.started = 0
-        self.ended: list[Any] = []
-
-    def start_span(self, name: str, context: Any = None, kind: Any = None, *args: Any, **options: Any) -> Any:
-        self.started += 1
-        start_time = args[2] if len(args) > 2 else options.get("start_time")
-        return OwnSpan(self, name, context, kind, start_time or time.time_ns())
-
-    def start_as_current_span(self, *args: Any, **options: Any) -> Any:
-        raise NotImplementedError
 
 
 @pytest.mark.parametrize("cached", [1000, 0], ids=["cached", "no cache"])
