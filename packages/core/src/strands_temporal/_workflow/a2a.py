@@ -20,6 +20,7 @@ from .._wire.tool_context import CONTEXT_PARAMETER
 from .._wire.values import decode, encode_any
 from .._wire.versions import check_wire_version
 from .activities import execute_activity
+from .handles import check_handle_name
 from .options import HEARTBEATING_TOOL_DEFAULTS, ActivityOptions, merge_options
 from .summaries import summary_of
 from .tool_caller import check_agent_in_workflow
@@ -62,15 +63,7 @@ class TemporalA2AAgent(AgentBase):
         description: str | None = None,
         **options: Unpack[ActivityOptions],
     ) -> None:
-        given: Any = agent
-        if not isinstance(given, str):
-            raise AgentTypeError(
-                f"TemporalA2AAgent: {given!r} is not a string. Give a name in StrandsPlugin(a2a_agents=...)"
-            )
-        if not agent:
-            raise AgentValueError(
-                "TemporalA2AAgent: the name is empty. Give one in StrandsPlugin(a2a_agents=...)"
-            )
+        check_handle_name("TemporalA2AAgent", agent, "StrandsPlugin(a2a_agents=...)")
         self._agent = agent
         self.name: str = name or agent
         self.description: str | None = description

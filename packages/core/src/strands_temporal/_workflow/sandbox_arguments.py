@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
 
-from .._errors import AgentTypeError, AgentValueError
+from .._errors import AgentTypeError
+from .handles import check_handle_name
 
 _COMMAND_GRACE = timedelta(minutes=1)
 """How much longer the activity of a command may take than the command: the sandbox ends the command, and its
@@ -34,10 +35,7 @@ class SecretRef:
 
 
 def check_sandbox(name: object, rerun_commands: object) -> None:
-    if not isinstance(name, str):
-        raise AgentTypeError(f"TemporalSandbox: the name {name!r} is not a string")
-    if not name:
-        raise AgentValueError("TemporalSandbox: the name is empty. Give one of StrandsPlugin(sandboxes=...)")
+    check_handle_name("TemporalSandbox", name, "StrandsPlugin(sandboxes=...)")
     if not isinstance(rerun_commands, bool):
         raise AgentTypeError(f"TemporalSandbox({name!r}): rerun_commands={rerun_commands!r} is not a bool")
 
