@@ -118,6 +118,5 @@ async def test_what_cannot_be_exported_is_refused(
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")  # the protocol matters only if something is exported
     monkeypatch.setenv(name, value)
     Replayer(workflows=[PlainWorkflow], plugins=[OTelPlugin()])  # exports nothing
-    worker = Worker(client, task_queue=str(uuid.uuid4()), workflows=[PlainWorkflow], plugins=[OTelPlugin()])
     with pytest.raises(ValueError, match=f"{value}.* is not supported. Known: 'otlp'"):
-        await worker.run()
+        Worker(client, task_queue=str(uuid.uuid4()), workflows=[PlainWorkflow], plugins=[OTelPlugin()])

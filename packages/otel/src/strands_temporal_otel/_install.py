@@ -24,18 +24,25 @@ def set_providers() -> None:
 
     Strands takes both from OpenTelemetry's globals, so ours must be there. If the application has set a
     provider, it is left in place, and exports as the application configured it.
+    """
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        trace.set_tracer_provider(AgentTracerProvider())
+    if is_unset(metrics.get_meter_provider()):
+        metrics.set_meter_provider(AgentMeterProvider())
+    tracer, meter = trace.get_tracer_provider(), metrics.get_meter_provider()
+    logger.debug("tracer=<%s>, meter=<%s> | providers", type(tracer).__name__, type(meter).__name__)
+
+
+def check_exports() -> None:
+    """Refuse variables that our providers cannot follow: an error here, not in a workflow.
 
     Raises:
         ValueError: If the OTEL_* variables ask for an exporter that we do not have.
     """
-    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-        exports("traces")  # so that a wrong variable is an error here, not in a workflow
-        trace.set_tracer_provider(AgentTracerProvider())
-    if is_unset(metrics.get_meter_provider()):
+    if isinstance(trace.get_tracer_provider(), AgentTracerProvider):
+        exports("traces")
+    if isinstance(metrics.get_meter_provider(), AgentMeterProvider):
         exports("metrics")
-        metrics.set_meter_provider(AgentMeterProvider())
-    tracer, meter = trace.get_tracer_provider(), metrics.get_meter_provider()
-    logger.debug("tracer=<%s>, meter=<%s> | providers", type(tracer).__name__, type(meter).__name__)
 
 
 def check_providers() -> None:

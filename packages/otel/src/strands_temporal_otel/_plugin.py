@@ -10,7 +10,7 @@ from temporalio.worker import ReplayerConfig, WorkerConfig
 from strands_temporal.extension import ComposablePlugin, ModelCallInterceptor
 
 from ._activities import ChatTelemetry
-from ._install import check_providers, exporting, set_providers
+from ._install import check_exports, check_providers, exporting, set_providers
 
 
 class OTelPlugin(ComposablePlugin):
@@ -47,6 +47,7 @@ class OTelPlugin(ComposablePlugin):
     def configure_client(self, config: ClientConfig) -> ClientConfig:
         """See base class."""
         set_providers()
+        check_exports()
         config = super().configure_client(config)
         config["interceptors"] = self._outermost(config.get("interceptors") or ())
         return config
@@ -54,6 +55,7 @@ class OTelPlugin(ComposablePlugin):
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         """See base class."""
         set_providers()
+        check_exports()
         check_providers()
         config = super().configure_worker(config)
         # temporalio puts the client's interceptors in front of these.
