@@ -52,6 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Take provider credentials away, so that no test reaches a real provider by accident; hear Ctrl+C."""
+    gc.disable()  # imports leave no garbage worth a quarter of their time
     # Not above: test modules with workflows import this one, in the sandbox too.
     from hypothesis import HealthCheck, settings
 
@@ -75,19 +76,33 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("OTEL_METRICS_EXPORTER", "none")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest's own, which selects by `-m`
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what `@pytest.mark.sample(n)` leaves to `make test-all`: all but n of a test's cases."""
+    cases: dict[tuple[str, int], list[pytest.Item]] = {}
+    for item in items:
+        marker = item.get_closest_marker("sample")
+        if marker and not item.get_closest_marker("slow"):
+            cases.setdefault((item.nodeid.partition("[")[0], marker.args[0]), []).append(item)
+    for (_, n), of_one_test in cases.items():
+        kept = {int(len(of_one_test) / n * (i + 0.5)) for i in range(n)}
+        for i, item in enumerate(of_one_test):
+            if i not in kept:
+                item.add_marker("slow")
+
+
 COLLECT_EVERY = 20
 """Tests between two garbage collections."""
 
 
 def pytest_collection_finish() -> None:
-    """Freeze what was imported, and from now on collect garbage between tests only.
+    """Freeze what was imported, and collect garbage between tests only.
 
     Otherwise a full collection, over the objects of all test modules, can run inside a workflow task on a
     busy machine and take the two seconds after which Temporal calls the task deadlocked.
     """
     gc.collect()
     gc.freeze()
-    gc.disable()
 
 
 def pytest_runtest_logfinish() -> None:

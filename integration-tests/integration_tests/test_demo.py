@@ -126,6 +126,7 @@ async def test_a_killed_demo_takes_its_processes_with_it() -> None:
         await demo.assert_nothing_left(within=20)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [

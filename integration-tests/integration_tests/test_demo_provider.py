@@ -123,6 +123,7 @@ async def test_ctrl_c_in_the_middle_of_an_answer_that_starts_again(provider: Pro
     assert "Traceback" not in seen
 
 
+@pytest.mark.slow
 async def test_a_refused_key_is_said_in_one_line(provider: Provider) -> None:
     variables = provider.variables | {"OPENAI_API_KEY": "wrong"}
     async with running_demo(keyboard="none", **variables) as demo:

@@ -41,6 +41,7 @@ def variables(server: DevServer) -> dict[str, str]:
 ALIKE = {"retries", "models", "hooks", "streaming"}
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     "example",
     [pytest.param(name, marks=[pytest.mark.slow] if name in ALIKE else []) for name in sorted(HERE)],

@@ -1,6 +1,7 @@
 """README.md's ten-line agent as processes: what a person sees in both terminals."""
 
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ def programs(server: DevServer, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.mark.server
-async def test_the_client_says_that_no_worker_answers_and_the_worker_says_that_it_is_up(
+async def test_the_client_says_that_no_worker_answers_and_the_worker_that_it_is_up_and_ends_by_ctrl_c(
     programs: dict[str, str],
 ) -> None:
     async with terminal(programs, "client") as client:
@@ -49,6 +50,8 @@ async def test_the_client_says_that_no_worker_answers_and_the_worker_says_that_i
         async with terminal(programs, "worker") as worker:
             assert await worker.until("\n") == "The worker is up. Ctrl+C ends it.\n"
             assert await client.rest() == "You said: Say hello.\n\n"
+            worker.send(signal.SIGINT)
+            assert (await worker.rest(), await worker.exit_code()) == ("", 0)
     assert await client.exit_code() == 0
 
 

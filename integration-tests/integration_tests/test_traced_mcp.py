@@ -131,6 +131,7 @@ def expected(cache_tools: bool | None) -> list[str]:
     ]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("cached", [1000, 0], ids=["cached", "uncached"])
 @pytest.mark.parametrize("cache_tools", [None, True, False])
 async def test_one_trace_from_the_client_to_the_mcp_server(

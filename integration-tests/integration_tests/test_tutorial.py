@@ -112,6 +112,7 @@ async def test_an_approval_and_a_rejection(client: Client, tmp_path: Path) -> No
         assert (await worker.rest()).count("refunding 30\n") == 1
 
 
+@pytest.mark.slow
 async def test_a_crash_at_the_worst_moment(client: Client, tmp_path: Path) -> None:
     desk = Desk(tmp_path, client, 4)
     assert commands(PAGE, desk.text) == [

@@ -33,6 +33,7 @@ def test_it():
 """
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     "left",
     [DROPPED.format(owner="Agent"), DROPPED.format(owner="TemporalAgent"), LEAKED],

@@ -36,6 +36,7 @@ def refuse(client: Client, monkeypatch: pytest.MonkeyPatch) -> Refusing:
     return refuse_next
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     "status", [RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.UNAVAILABLE, RPCStatusCode.CANCELLED]
 )

@@ -83,6 +83,7 @@ async def test_a_person_lists_shows_and_decides_in_a_terminal(environments: Open
         await env.assert_replays(handle)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("value", "response"),
     [(['{"ok": 1}'], {"ok": 1}), (["maybe later"], "maybe later"), (["{bad", "--text"], "{bad")],

@@ -17,6 +17,7 @@ def environment(server: DevServer) -> dict[str, str]:
     return {"TEMPORAL_ADDRESS": server.address}
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("example", "kept"),
     [("human_in_the_loop", "A person said no."), ("activity_interrupt", "old-backup was kept")],
@@ -48,6 +49,7 @@ async def test_a_person_decides_at_the_command_line(environment: dict[str, str],
         assert_as_shown(f"{seen}{workflow_id}\n" + await started.rest(), shown.client)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("example", ["human_in_the_loop", "tool_interrupt", "activity_interrupt"])
 async def test_without_a_model_that_calls_tools_the_worker_says_what_it_needs(
     environment: dict[str, str], example: str

@@ -171,6 +171,7 @@ async def test_a_codec_endpoint_does_no_harm_to_plain_workflows(
         await handle.terminate()
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("auth", "answer", "words"),
     [

@@ -70,6 +70,7 @@ async def paused_one(environments: Opened, client: Client) -> AsyncGenerator[Pau
         await env.assert_replays(handle)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("types", [(), (TYPE,)], ids=["by search attribute", "by type"])
 async def test_a_paused_workflow_is_listed_with_its_problem(
     environments: Opened, client: Client, types: tuple[str, ...]

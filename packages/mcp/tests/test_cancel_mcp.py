@@ -72,6 +72,7 @@ def script(markers: list[Path]) -> ScriptedModel:
     return ScriptedModel(answer)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("sequential", [False, True], ids=["concurrent", "sequential"])
 async def test_a_cancelled_agent_gives_what_a_plain_one_gives(
     agents: Agents, tmp_path: Path, sequential: bool

@@ -44,6 +44,7 @@ class Caching:
         return tool_results(agent)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("cache_tools", "seen", "listings"),
     [(None, [False, False, False], 1), (True, [False, False, False], 1), (False, [False, True, True], 3)],
@@ -116,6 +117,7 @@ class Interrupted:
         self.more = True
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("cache_tools", [None, True, False])
 async def test_a_workflow_goes_on_with_a_worker_whose_server_has_other_tools(
     agents: Agents, cache_tools: bool | None
@@ -221,6 +223,7 @@ async def test_two_servers_with_one_tool_name_are_told_apart_by_a_prefix(agents:
     assert text(left) != text(right)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("names", [["sums", "sums"], ["clash"], ["dashed"]])
 async def test_a_name_that_the_agent_has_already_is_refused(agents: Agents, names: list[str]) -> None:
     def dashed() -> MCPClient:

@@ -134,6 +134,7 @@ async def test_nothing_is_left_after_a_worker(client: Client, worker_options: di
     assert left_over() - before == Counter()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("where", ["client", "worker", "both"])
 async def test_on_client_worker_or_both_there_is_one_session(
     client: Client, where: str, worker_options: dict[str, Any]

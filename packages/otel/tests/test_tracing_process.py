@@ -98,6 +98,7 @@ async def test_a_provider_that_does_not_know_replays_is_refused(
     assert "create_tracer_provider()" in log
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     "variables",
     [{"OTEL_SDK_DISABLED": "true"}, {"OTEL_TRACES_SAMPLER": "always_off"}],

@@ -99,6 +99,7 @@ async def test_what_a_reset_run_says_while_the_reader_looks_away_is_told(
     assert isinstance(events[-1], End)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("signals", [False, True], ids=["signals dropped", "signals applied again"])
 async def test_what_was_told_before_a_reset_is_not_told_again(agents: Agents, signals: bool) -> None:
     model = LiveModel(words("the first turn"), words("the second"), words("the second, but better"))

@@ -4,6 +4,8 @@ A user may give a plugin to the client, to the worker, or to both, in any order.
 """
 
 import asyncio
+import functools
+import inspect
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -23,6 +25,7 @@ from temporalio.worker import (
     WorkflowReplayResult,
 )
 
+from ._errors import did_you_mean
 from ._upstream.eviction import CachedWorkflows, evicting
 from ._upstream.private_api import activity_name
 from ._upstream.sandbox import passing_through, track_unsandboxed
@@ -99,6 +102,12 @@ class ComposablePlugin(SimplePlugin):
             workflow_failure_exception_types=_appending(workflow_failure_exception_types),
             data_converter=data_converter,
         )
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """See base class. Constructors of the subclass suggest the option that an unknown one may mean."""
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            cls.__init__ = _suggesting(cls, cls.__init__)
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         """See base class."""
@@ -267,3 +276,23 @@ def _appending(added: Sequence[Any]) -> Callable[[Sequence[Any] | None], Sequenc
         return present + [item for item in added if item not in present]
 
     return append
+
+
+def _suggesting(cls: type, init: Callable[..., None]) -> Callable[..., None]:
+    """Wrap a constructor: a TypeError about unknown options says what is known."""
+    parameters = inspect.signature(init).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return init
+    known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+
+    @functools.wraps(init)
+    def construct(self: object, *args: Any, **options: Any) -> None:
+        for name in options:
+            if not any(name == parameter.name for parameter in parameters):
+                raise TypeError(
+                    f"{cls.__name__} has no option {name!r}.{did_you_mean(name, known)} "
+                    f"Known: {', '.join(known) or 'none'}"
+                )
+        init(self, *args, **options)
+
+    return construct

@@ -145,6 +145,16 @@ def test_plugins_that_differ_are_refused(first: Greeting, second: ComposablePlug
         activities(first, second)
 
 
+def test_an_unknown_option_suggests_the_known_one() -> None:
+    options: dict[str, Any] = {"model": lambda: ScriptedModel("hello")}
+    with pytest.raises(
+        TypeError, match=r"^StrandsPlugin has no option 'model'. Did you mean 'models'\? Known: mod"
+    ):
+        StrandsPlugin(**options)
+    with pytest.raises(TypeError, match=r"^Opening has no option 'model'\. Known: none$"):
+        Opening(**options)
+
+
 def test_an_activity_of_the_users_that_has_our_name_is_refused() -> None:
     with pytest.raises(ValueError, match=r"already has an activity 'greet': .*\. Greeting needs that name"):
         activities(Greeting({}), given=(greet,))

@@ -225,6 +225,7 @@ def sub_model(seconds: float) -> ScriptedModel:
     return ScriptedModel(script)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.server
 @pytest.mark.parametrize(
     ("case", "activities", "timers"),

@@ -80,6 +80,7 @@ def test_the_order_is_the_same_in_every_process() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.server
 async def test_each_node_gets_its_own_answers_on_another_worker(
     agents: Agents, server: DevServer, client: Client

@@ -62,6 +62,7 @@ async def activities_of(handle: "WorkflowHandle[Any, Any]") -> list[str]:
     ]
 
 
+@pytest.mark.sample(6)
 @pytest.mark.server
 @pytest.mark.parametrize("busy", [BusyUnsandboxed, BusySandboxed], ids=["unsandboxed", "sandboxed"])
 @pytest.mark.parametrize("case", list(BUILD))

@@ -204,6 +204,7 @@ class ManyToolsWorkflow:
         return [str(result).strip(), agent.state.get("calls")]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("kind", CONTEXTS)
 async def test_ten_tools_at_once_each_see_a_large_state(agents: Agents, kind: str) -> None:
     asked = use_tools([("measure", {"text": "x" * number}, f"call-{number}") for number in range(10)])
@@ -233,6 +234,7 @@ def tells_state(call: ScriptedCall) -> Reply:
     return say(f"{call.text.split()[0]} {len(call.invocation_state['big'])}")
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("number", "size", "prompt", "ticks"),
     [(15, 300 * KB, 10, 0), (45, 60 * KB, 60 * KB, 2), (3, 1_900 * KB, 10, 0)],

@@ -212,6 +212,7 @@ async def ended(handle: WorkflowHandle[Any, Any], subject: str) -> None:
     await assert_replays(await handle.fetch_history(), [CountingWorkflow], plugins=[plugin])
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("subject", list(SUBJECTS))
 async def test_a_workers_shutdown(client: Client, worker_options: dict[str, Any], subject: str) -> None:
     async with workers(client, worker_options, subject) as (handle, worker):
@@ -221,6 +222,7 @@ async def test_a_workers_shutdown(client: Client, worker_options: dict[str, Any]
             await ended(handle, subject)
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("subject", ["count", "count_on_the_loop", "count_hosted", "guarded", "model"])
 @pytest.mark.parametrize("how", ["pause", "reset"])
 async def test_an_operators_pause_or_reset(

@@ -135,6 +135,7 @@ class ToolFaultWorkflow:
         return [*seen, str(await agent.invoke_async(name)), *seen]
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("sequential", [False, True], ids=["concurrent", "sequential"])
 @pytest.mark.parametrize("name", TOOL_FAULTS)
 async def test_a_tool_fault_is_an_error_the_model_reads(

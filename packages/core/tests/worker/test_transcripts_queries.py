@@ -228,6 +228,7 @@ async def test_content_that_differs_after_a_replay_is_the_workflows_and_whole(
 # --- The cost of a conversation in history
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(("window", "cache"), [(None, None), (10, None), (None, 0)])
 async def test_a_turn_costs_the_same_however_long_the_conversation(
     runs: Runs, window: int | None, cache: int | None

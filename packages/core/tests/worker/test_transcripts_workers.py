@@ -46,6 +46,7 @@ def runs(client: Client, worker_options: dict[str, Any]) -> Runs:
 # --- A worker that keeps all, nothing, or little
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("cache", [None, 0, 20_000])
 @pytest.mark.parametrize("name", PLANS)
 async def test_what_a_worker_does_not_keep_it_asks_for(runs: Runs, name: str, cache: int | None) -> None:
@@ -79,6 +80,7 @@ async def test_parallel_calls_without_the_workflow_cache_all_ask(
     print(watch)  # noqa: T201
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("name", [name for name in PLANS if PLANS[name].agents == 1])
 async def test_the_worker_restarts_between_any_two_calls(runs: Runs, name: str) -> None:
     plan = replace(PLANS[name], gated=True)
@@ -121,6 +123,7 @@ async def test_calls_land_on_any_of_three_workers(server: DevServer, runs: Runs,
     assert any(len(set(numbers)) > 1 for numbers in landed.values())
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", ["one", "large"])
 async def test_a_call_under_way_is_made_again_on_another_worker(runs: Runs, name: str) -> None:
     plan = PLANS[name]
@@ -148,6 +151,7 @@ async def test_a_call_under_way_is_made_again_on_another_worker(runs: Runs, name
 # --- Runs that continue in another run
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("cache", [None, 0])
 async def test_continue_as_new_begins_anew(runs: Runs, cache: int | None) -> None:
     plan = replace(PLANS["large"], hand_over=True, prompts=[*PLANS["large"].prompts, f"pad={LARGE} d", "e"])
@@ -186,6 +190,7 @@ async def reset(client: Client, handle: "WorkflowHandle[Any, Any]", task: int) -
     return client.get_workflow_handle(handle.id, run_id=answered.run_id)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("name", ["one", "large", "activities"])
 async def test_a_reset_run_goes_on(runs: Runs, name: str) -> None:
     plan = PLANS[name]
@@ -273,6 +278,7 @@ async def a_call(handle: "WorkflowHandle[Any, Any]") -> None:
             return
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("attempts", [0, 1])
 async def test_a_call_waits_while_there_is_no_worker_for_workflows(
     runs: Runs, monkeypatch: pytest.MonkeyPatch, attempts: int

@@ -137,6 +137,7 @@ class Slow(Codec):
         return await super().encode(payloads)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("seconds", [0.3, 1.2], ids=["slow", "too-slow"])
 async def test_a_workflow_does_not_wait_for_its_codec_until_temporal_takes_it_for_blocked(
     client: Client, worker_options: dict[str, Any], seconds: float

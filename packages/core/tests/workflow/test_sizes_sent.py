@@ -198,6 +198,7 @@ async def fails_as_hook(what: list[Any]) -> None:
     raises(what[0], what[1])
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("size", [1_500 * KB, 6 * MB])
 @pytest.mark.parametrize(
     ("kind", "attempts", "text"),

@@ -185,6 +185,7 @@ class SessionWorkflow:
         return swarm(durable, "to_asks_x", "asks_x", session_manager=session)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("kind", ["graph", "swarm"])
 async def test_a_session_keeps_a_team_in_a_storage_that_waits(agents: Agents, kind: str) -> None:
     model = ScriptedModel(staff)
@@ -239,6 +240,7 @@ class CarriedTeams:
         progress.carry = carry_team(team)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("half", [0, 1])
 async def test_teams_go_on_in_another_run(agents: Agents, half: int) -> None:
     kinds = [*CARRIED][half::2]
