@@ -62,15 +62,17 @@ async def main(address: str, cache: int) -> None:
     async with Worker(
         client, task_queue=queue, workflows=[Counting], activities=[echo], max_cached_workflows=cache
     ):
-        for run in range(30):
+        for run in range(300 if cache == 0 else 50):
             handle = await client.start_workflow(Counting.run, id=f"{queue}-{run}", task_queue=queue)
             over = asyncio.Event()
-            asking = [asyncio.create_task(ask(handle, over)) for _ in range(3)]
+            asking = [asyncio.create_task(ask(handle, over)) for _ in range(run % 6 + 1)]
             await handle.result()
             over.set()
             await asyncio.gather(*asking)
             history = await handle.fetch_history()
             lost += sum(event.HasField("workflow_task_timed_out_event_attributes") for event in history.events)
+            if lost:
+                break
     print(f"cache {cache}: {'tasks were lost' if lost else 'no task was lost'}", flush=True)
 
 
@@ -82,7 +84,7 @@ port=$("$tmp/v/bin/python" -c "import socket; s = socket.socket(); s.bind(('127.
 server=$!
 sleep 5
 for cache in 0 1000; do
-    timeout 300 "$tmp/v/bin/python" "$tmp/lost_tasks.py" "127.0.0.1:$port" "$cache" 2>&1 | grep "^cache" || true
+    timeout 500 "$tmp/v/bin/python" "$tmp/lost_tasks.py" "127.0.0.1:$port" "$cache" 2>&1 | grep "^cache" || true
 done | tee "$tmp/seen"
 if diff "$tmp/seen" - <<'SEEN'; then echo "as stated"; else echo CHANGED; exit 1; fi
 cache 0: tasks were lost
