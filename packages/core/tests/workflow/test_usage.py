@@ -182,6 +182,40 @@ async def test_metrics_count_each_token_once_and_a_replay_counts_none(
     assert counted(buffer) == {}
 
 
+failed: list[str] = []
+
+
+@workflow.defn(name="Costs", sandboxed=False)
+class FailsTwice:
+    """Runs a turn. The workflow task that ends it fails twice, as by a bug which a deploy repairs."""
+
+    @workflow.run
+    async def run(self) -> None:
+        await TemporalAgent("m", name="clerk", callback_handler=None).invoke_async("hello")
+        if len(failed) < 2:
+            failed.append("a bug")
+            raise LookupError(failed[-1])
+
+
+@pytest.mark.server
+async def test_a_workflow_task_that_is_tried_again_counts_nothing_again(
+    server: DevServer, worker_options: dict[str, Any]
+) -> None:
+    failed.clear()
+    buffer = MetricBuffer(100_000)
+    client = await Client.connect(server.address, runtime=Runtime(telemetry=TelemetryConfig(metrics=buffer)))
+    plugins = [StrandsPlugin(models={"m": lambda: ScriptedModel(answer)})]
+    async with agent_environment(client, workflows=[FailsTwice], plugins=plugins, **worker_options) as env:
+        await env.run(FailsTwice.run)
+    assert len(failed) == 2
+    assert counted(buffer) == {
+        ("turns", "clerk", "end_turn"): 1,
+        ("model_calls", "clerk", "m"): 1,
+        ("input_tokens", "clerk", "m"): 100,
+        ("output_tokens", "clerk", "m"): 10,
+    }
+
+
 @workflow.defn
 class Forwarded:
     """Run 1 builds one of two carried agents and hands the other's carry on, unread."""

@@ -1,4 +1,4 @@
-"""Counts Strands' metrics in a workflow once, whatever meter provider the application has set."""
+"""Counts metrics in a workflow once: Strands' own, with any meter provider, and ours."""
 
 import threading
 from collections import OrderedDict
@@ -37,11 +37,11 @@ class _OnceInstrument:
         self._instrument = instrument
 
     def add(self, *value: Any, **options: Any) -> None:
-        if _counts():
+        if is_new_value():
             self._instrument.add(*value, **options)
 
     def record(self, *value: Any, **options: Any) -> None:
-        if _counts():
+        if is_new_value():
             self._instrument.record(*value, **options)
 
 
@@ -74,10 +74,10 @@ class _Recorded:
 _recorded = _Recorded()
 
 
-def _counts() -> bool:
-    """Tell whether the value that Strands records now is a new one.
+def is_new_value() -> bool:
+    """Tell whether the value that a metric in workflow code gets now is a new one. Ask once for each value.
 
-    It is not during a replay, nor if a workflow task that failed is tried again.
+    It is not during a replay, nor if a workflow task that failed is tried again by this process.
     """
     if is_torn_down():
         return False

@@ -14,7 +14,7 @@ from typing import Any, cast
 from temporalio import workflow
 from temporalio.common import MetricCounter
 
-from .._upstream.passes import is_live
+from .._upstream.metrics import is_new_value
 from .._upstream.run_local import run_local
 from .._wire.values import utf8_text
 
@@ -237,7 +237,7 @@ def usage_in(events: list[Any]) -> ModelUsage:
 class _Counters:
     """One run's metrics. The SDK adds the namespace, the task queue and the workflow type to each.
 
-    The workflow emits them, because only the workflow knows the agent. The SDK emits nothing during a replay.
+    The workflow emits them, because only the workflow knows the agent.
     So a metric that cannot be emitted must not fail the workflow: a replay would not fail with it.
     """
 
@@ -277,7 +277,7 @@ class _Counters:
 
 
 def _emit(counter: Callable[[], MetricCounter], value: int, **attributes: object) -> None:
-    if not is_live():  # a query's replay of an open task: the SDK's meter counts it
+    if not is_new_value():  # the SDK's meter counts a query's replay of an open task, and a second attempt
         return
     try:
         counter().add(value, {key: _text(text) for key, text in attributes.items()})
