@@ -17,7 +17,7 @@ from strands.vended_plugins.context_offloader import FileStorage as OffloadersFi
 from strands_temporal import SynchronousCallError
 from strands_temporal._upstream import local_io, private_api
 from strands_temporal._upstream.deferred import SAVE_CALLS, SETUP_CALLS
-from strands_temporal._upstream.sync_calls import may_wait, run_or_stop
+from strands_temporal._upstream.sync_calls import may_wait, run_until_wait
 from strands_temporal.testing import ScriptedModel, say
 
 
@@ -87,10 +87,10 @@ async def wait_twice(seen: list[str]) -> str:
 
 async def test_a_coroutine_stops_where_it_would_wait_and_goes_on_in_a_task() -> None:
     seen: list[str] = []
-    rest = run_or_stop(wait_twice(seen))
+    rest = run_until_wait(wait_twice(seen))
     assert rest is not None
     assert seen == ["begun"]
-    task = asyncio.create_task(rest.finish())
+    task = asyncio.create_task(rest.resume())
     for _ in range(5):
         await asyncio.sleep(0)
     assert seen == ["begun", "goes on"]
@@ -109,10 +109,10 @@ async def test_a_coroutine_that_waits_for_its_own_tasks_stops_and_goes_on() -> N
     async def whole() -> list[int]:
         return [*await asyncio.gather(part(1), part(2))]
 
-    rest = run_or_stop(whole())
+    rest = run_until_wait(whole())
     assert rest is not None
     await asyncio.sleep(0)
-    assert await rest.finish() == [1, 2]
+    assert await rest.resume() == [1, 2]
 
 
 def test_a_coroutine_that_never_waits_ends_at_once() -> None:
@@ -121,7 +121,7 @@ def test_a_coroutine_that_never_waits_ends_at_once() -> None:
     async def whole() -> None:
         seen.append(1)
 
-    assert run_or_stop(whole()) is None
+    assert run_until_wait(whole()) is None
     assert seen == [1]
 
 
@@ -134,7 +134,7 @@ def test_without_a_task_only_an_activity_may_wait() -> None:
         await Later()
 
     with pytest.raises(SynchronousCallError, match="cannot wait for something that takes time"):
-        run_or_stop(whole())
+        run_until_wait(whole())
 
 
 async def test_a_stopped_coroutine_that_raises_raises_from_its_rest() -> None:
@@ -142,10 +142,10 @@ async def test_a_stopped_coroutine_that_raises_raises_from_its_rest() -> None:
         await may_wait("an activity")
         raise ValueError("no")
 
-    rest = run_or_stop(whole())
+    rest = run_until_wait(whole())
     assert rest is not None
     with pytest.raises(ValueError, match="no"):
-        await rest.finish()
+        await rest.resume()
 
 
 # --- Storages in an agent

@@ -26,7 +26,7 @@ from temporalio import workflow
 
 from .private_api import run_before_turns
 from .stand_in import StandIn
-from .sync_calls import StoppedCoroutine, run_or_stop
+from .sync_calls import PausedCoroutine, run_until_wait
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ class WorkflowRunAsync(StandIn):
         site = caller.f_code.co_name
         if not workflow.in_workflow() or site not in SETUP_CALLS | SAVE_CALLS:
             return self._original(async_func)
-        rest = run_or_stop(cast("Any", async_func()))
+        rest = run_until_wait(cast("Any", async_func()))
         if rest is None:
             return None
         owner = caller.f_locals[(SETUP_CALLS | SAVE_CALLS)[site]]
@@ -91,15 +91,15 @@ def drop_restore(agent: Agent) -> None:
 class _Part:
     """One coroutine of a set-up: the rest of it, or all of it after a failure."""
 
-    def __init__(self, site: str, rest: StoppedCoroutine, again: Callable[[], Awaitable[Any]]) -> None:
+    def __init__(self, site: str, rest: PausedCoroutine, again: Callable[[], Awaitable[Any]]) -> None:
         self.site = site
-        self.rest: StoppedCoroutine | None = rest
+        self.rest: PausedCoroutine | None = rest
         self._again = again
 
     async def run(self) -> None:
         rest, self.rest = self.rest, None
         if rest is not None:
-            await rest.finish()
+            await rest.resume()
         else:
             await self._again()
 
@@ -126,7 +126,7 @@ class _Setup:
                 )
         return setup
 
-    def add(self, site: str, rest: StoppedCoroutine, again: Callable[[], Awaitable[Any]]) -> None:
+    def add(self, site: str, rest: PausedCoroutine, again: Callable[[], Awaitable[Any]]) -> None:
         self.parts.append(_Part(site, rest, again))
 
     async def finish(self) -> None:
@@ -155,13 +155,13 @@ async def _before_run(event: BeforeMultiAgentInvocationEvent) -> None:
     await finish_setup(event.source)
 
 
-def _save_in_turn(agent: Any, rest: StoppedCoroutine) -> None:
+def _save_in_turn(agent: Any, rest: PausedCoroutine) -> None:
     saves: list[asyncio.Task[None]] | None = getattr(agent, _SAVES, None)
     if saves is None:
         saves = []
         setattr(agent, _SAVES, saves)
         agent.hooks.add_callback(AfterInvocationEvent, _end_saves, order=HookOrder.SDK_FIRST)
-    saves.append(asyncio.ensure_future(rest.finish()))
+    saves.append(asyncio.ensure_future(rest.resume()))
 
 
 async def _end_saves(event: AfterInvocationEvent) -> None:

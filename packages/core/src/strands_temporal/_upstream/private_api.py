@@ -16,7 +16,7 @@ from strands.types._events import ToolInterruptEvent
 from strands.types.tools import ToolUse
 from temporalio import workflow
 
-from .sync_calls import intercept_coroutine
+from .repeated_calls import intercept_coroutine
 
 ENDS_WAITING = "strands-temporal-ends-waiting"
 """Patch id. In histories of earlier releases an agent that was stopped kept waiting for answers to its

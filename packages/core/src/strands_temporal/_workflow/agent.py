@@ -8,12 +8,10 @@ from pydantic import BaseModel
 from strands import Agent
 from strands.agent.agent_result import AgentResult
 from strands.agent.conversation_manager import ConversationManager
-from strands.handlers.callback_handler import PrintingCallbackHandler
 from strands.hooks import AfterInvocationEvent, HookOrder
 from strands.models import Model
 from strands.models.routing import ModelRouter
 from strands.types.agent import AgentInput
-from temporalio import workflow
 from temporalio.exceptions import TemporalError
 from typing_extensions import Unpack, override
 
@@ -22,11 +20,13 @@ from .._upstream.answers import answers_random, go_back_to
 from .._upstream.callers import called_by_strands
 from .._upstream.deferred import finish_setup
 from .._upstream.private_api import end_waiting
-from .._upstream.sync_calls import is_captured
+from .._upstream.repeated_calls import is_captured
 from .agent_checks import check_plugins, check_storages, checked_sandbox, tool_provider_hooks
 from .agent_options import (
     TemporalAgentOptions,
     check_agent_options,
+    default_callback_handler,
+    model_argument,
     snapshots_allowed,
     split_options,
     summary_arguments,
@@ -36,7 +36,6 @@ from .carry import AgentCarry, pack, unpack
 from .conversation_managers import check_conversation_manager, check_strategies
 from .failures import construction_error, mark_left_agent
 from .model import TemporalModel, as_durable_model
-from .model_checks import check_router
 from .sandboxes import stream_sandbox
 from .tool_caller import AsyncToolCaller, check_agent_in_workflow
 
@@ -81,7 +80,7 @@ class TemporalAgent(Agent):
         check_agent_options(agent_options)
         check_plugins(agent_options.get("plugins"))
         self._users_may_snapshot = snapshots_allowed(agent_options)
-        agent_options["model"] = _model("model", model, activity_options)
+        agent_options["model"] = model_argument(model, activity_options)
         self._activity_options = activity_options
         agent_options["aux_model"] = self._auxiliary(agent_options.get("aux_model"))
         hooks = tool_provider_hooks(agent_options.get("tools"), sandbox=agent_options.get("sandbox"))
@@ -89,7 +88,7 @@ class TemporalAgent(Agent):
         stream_sandbox(agent_options["sandbox"], agent_options["model"])
         agent_options["hooks"] = [*hooks, *(h for h in agent_options.get("hooks") or () if h not in hooks)]
         agent_options["retry_strategy"] = None
-        agent_options.setdefault("callback_handler", _print_unless_replaying(PrintingCallbackHandler()))
+        agent_options.setdefault("callback_handler", default_callback_handler())
         carry = agent_options.pop("carry", None)
         shows_arguments = summary_arguments(agent_options)
         self._turns_running = 0
@@ -292,19 +291,6 @@ class TemporalAgent(Agent):
         super().load_snapshot(snapshot)
 
 
-def _model(parameter: str, model: object, activity_options: Any) -> Any:
-    owner = f"TemporalAgent({parameter}=...)"
-    if isinstance(model, (TemporalModel, ModelRouter)) and activity_options:
-        raise AgentValueError(
-            f"{owner}: the options {sorted(activity_options)} belong to the model calls, and "
-            f"{type(model).__name__} brings its own. Give them there: TemporalModel(name, ...)"
-        )
-    if isinstance(model, ModelRouter):
-        check_router(owner, model, TemporalModel)
-        return model
-    return as_durable_model(owner, model, lambda name: TemporalModel(name, **activity_options))
-
-
 def _answers(prompt: AgentInput) -> bool:
     """Tell whether a prompt answers interrupts."""
     return isinstance(prompt, list) and all("interruptResponse" in block for block in prompt)
@@ -318,13 +304,3 @@ def _end_waiting(event: AfterInvocationEvent) -> None:
     """
     if event.result is not None and event.result.stop_reason != "interrupt":
         end_waiting(event.agent)
-
-
-def _print_unless_replaying(handler: PrintingCallbackHandler) -> Any:
-    """Return Strands' default handler, but silent during a replay, which would print the same text again."""
-
-    def callback_handler(**kwargs: Any) -> None:
-        if not (workflow.in_workflow() and workflow.unsafe.is_replaying()):
-            handler(**kwargs)
-
-    return callback_handler

@@ -1,4 +1,4 @@
-"""The keyword arguments of `TemporalAgent`, for type checkers and editors.
+"""The keyword arguments of `TemporalAgent`: their types, for checkers and editors, and their values.
 
 At run time `TemporalAgent` takes any argument of the installed `strands.Agent`. A test keeps this list in
 step with that class.
@@ -13,19 +13,23 @@ from pydantic import BaseModel
 from strands import Agent, BackgroundTasksConfig, InterventionHandler, Plugin, Sandbox
 from strands.agent.conversation_manager import ConversationManager
 from strands.agent.state import AgentState
+from strands.handlers.callback_handler import PrintingCallbackHandler
 from strands.hooks import HookCallback, HookProvider
 from strands.memory import MemoryManager, MemoryManagerConfig
+from strands.models.routing import ModelRouter
 from strands.session.session_manager import SessionManager
 from strands.storage import Storage
 from strands.tools.executors import ConcurrentToolExecutor, SequentialToolExecutor
 from strands.types.agent import ConcurrentInvocationMode
 from strands.types.content import Messages, SystemContentBlock
 from strands.types.traces import AttributeValue
+from temporalio import workflow
 from temporalio.workflow import ActivityConfig
 
 from .._errors import AgentTypeError, AgentValueError, coded, did_you_mean
 from .carry import AgentCarry
-from .model import TemporalModel
+from .model import TemporalModel, as_durable_model
+from .model_checks import check_router
 from .options import MODEL_SETTINGS, activity_option_names
 
 _AGENT_PARAMETERS = frozenset(inspect.signature(cast("Any", Agent.__init__)).parameters) - {"self"}
@@ -155,3 +159,33 @@ def check_agent_options(options: dict[str, Any]) -> None:
             "TemporalAgent: load_tools_from_directory=True reads and reloads files while a workflow runs; a "
             "replay would see other tools. Import the tools and pass them in tools=[...]"
         )
+
+
+def model_argument(model: object, activity_options: Any) -> Any:
+    """Return the model for Strands' agent: a handle, or a router of handles.
+
+    Raises:
+        AgentTypeError: If it is a real model, or a router of real models.
+        AgentValueError: If there are activity options beside a handle or a router, which have their own.
+    """
+    owner = "TemporalAgent(model=...)"
+    if isinstance(model, (TemporalModel, ModelRouter)) and activity_options:
+        raise AgentValueError(
+            f"{owner}: the options {sorted(activity_options)} belong to the model calls, and "
+            f"{type(model).__name__} brings its own. Give them there: TemporalModel(name, ...)"
+        )
+    if isinstance(model, ModelRouter):
+        check_router(owner, model, TemporalModel)
+        return model
+    return as_durable_model(owner, model, lambda name: TemporalModel(name, **activity_options))
+
+
+def default_callback_handler() -> Callable[..., None]:
+    """Return Strands' default handler, but silent during a replay, which would print the same text again."""
+    handler = PrintingCallbackHandler()
+
+    def callback_handler(**kwargs: Any) -> None:
+        if not (workflow.in_workflow() and workflow.unsafe.is_replaying()):
+            handler(**kwargs)
+
+    return callback_handler

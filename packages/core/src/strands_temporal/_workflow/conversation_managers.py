@@ -1,7 +1,7 @@
 """Conversation managers in a workflow: what they ask a model is awaited, as a recorded call.
 
 Strands calls a manager synchronously. Such a call cannot wait in a workflow, so it is made in a place that
-can: in an asynchronous hook. There `call_and_wait` makes it as often as the manager needs the answer of a
+can: in an asynchronous hook. There `repeat_call` makes it as often as the manager needs the answer of a
 model. Strands then finds the context reduced.
 """
 
@@ -34,7 +34,7 @@ from typing_extensions import override
 from .._errors import AgentTypeError
 from .._upstream.conversation_managers import WAITS_PATCH
 from .._upstream.private_api import summary_models
-from .._upstream.sync_calls import Outcome, call_and_wait, outcome_of
+from .._upstream.repeated_calls import Outcome, outcome_of, repeat_call
 from .failures import mark_left_agent
 from .tool_caller import check_agent_in_workflow
 
@@ -81,7 +81,7 @@ async def _call(agent: Agent, manager: ConversationManager, call: Callable[[], N
         vars(manager).update(attributes)
         agent.messages[:] = messages
 
-    await call_and_wait(
+    await repeat_call(
         noting,
         undo=undo,
         may_wait=lambda: workflow.patched(WAITS_PATCH),
