@@ -72,8 +72,9 @@ class StrandsPlugin(ComposablePlugin):
             `SandboxFactory(factory, ...)` adds options.
         sandbox_secrets: The secrets that commands in sandboxes may use, by name: values or functions. Or a
             list of names of the worker's environment variables. A workflow writes `SecretRef(name)`.
-        storages: Factories of Strands' storages by name, for `TemporalStorage(name)`. A factory is called
-            when its storage is first used, and the worker keeps the storage.
+        storages: Factories of Strands' storages by name, for `TemporalStorage(name)`. A factory returns a
+            storage, an awaitable of one, or an async context manager of one. It is called when its storage is
+            first used, and the worker keeps the storage; it leaves the context manager when it ends.
         memory_stores: Factories of Strands' memory stores by name, for `TemporalMemoryStore(name)`, likewise.
         a2a_agents: Factories of Strands' `A2AAgent` by name, for `TemporalA2AAgent(name)`. A factory is
             called when its agent is first called, and the worker keeps the client. Needs Strands' extra
@@ -138,8 +139,8 @@ class StrandsPlugin(ComposablePlugin):
                 "models": self._models.factories,
                 "tools": self._tools.given,
                 **self._sandboxes.configuration,
-                "storages": self._storages.factories.factories,
-                "memory_stores": self._memory_stores.factories.factories,
+                "storages": self._storages.objects.factories,
+                "memory_stores": self._memory_stores.objects.factories,
                 "a2a_agents": self._a2a.factories,
             },
             interceptors=lambda client: [StrandsInterceptor(self._transcripts.queries, client, self._queues)],
@@ -177,11 +178,11 @@ class StrandsPlugin(ComposablePlugin):
 
     async def close(self) -> None:
         """See base class. Drops what the factories made, and the conversations that the workers kept."""
-        await self._sandboxes.close()
+        await asyncio.gather(
+            self._sandboxes.close(), self._storages.objects.close(), self._memory_stores.objects.close()
+        )
         self._models.clear()
         self._tools.clear()
-        self._storages.factories.clear()
-        self._memory_stores.factories.clear()
         self._a2a.clear()
         self._transcripts.clear()
         self._queues.clear()

@@ -143,6 +143,7 @@ async def test_a_remote_agent_that_is_away_is_tried_again_and_ends_the_call(agen
     ("how", "type_", "words"),
     [
         ("unknown", "ValueError", "Did you mean 'weather'"),
+        ("none", "ValueError", "Register it in StrandsPlugin(a2a_agents=...) on the worker. Known: []"),
         ("strands", "AgentTypeError", "Write TemporalA2AAgent"),
         ("object", "AgentTypeError", "the prompt cannot be sent"),
     ],
@@ -151,9 +152,10 @@ async def test_what_cannot_work_ends_the_run_and_says_what_to_write(
     agents: Agents, how: str, type_: str, words: str
 ) -> None:
     here = ScriptedModel(asks_remote)
-    async with agents(workflows=[AsksRemote], plugins=[plugin("http://127.0.0.1:9", here)]) as env:
+    brought = StrandsPlugin() if how == "none" else plugin("http://127.0.0.1:9", here)
+    async with agents(workflows=[AsksRemote], plugins=[brought]) as env:
         with pytest.raises(WorkflowFailureError) as failure:
-            await env.run(AsksRemote.run, how)
+            await env.run(AsksRemote.run, "unknown" if how == "none" else how)
     cause = failure.value.cause
     assert isinstance(cause, ApplicationError)
     assert cause.type == type_

@@ -9,13 +9,10 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from .._wire.a2a import A2A_ACTIVITY, A2A_FACTORY_FAILED, A2A_VERSION, A2AAnswer, A2ACall
-from .._wire.failures import in_place_of
 from .._wire.model_call import RESULT_TOO_LARGE
 from .._wire.values import decode, encode_any
-from .._wire.versions import check_wire_version
 from .factories import NamedFactories
-from .heartbeat import heartbeating
-from .model_failures import model_failure
+from .handles import operation
 from .results import check_result
 
 A2AAgentFactory = Callable[[], AgentBase]
@@ -57,19 +54,18 @@ class A2AAgents:
 
     @property
     def functions(self) -> Sequence[Callable[..., Any]]:
-        """The activity; none if there are no agents."""
-        return [self.invoke_a2a_agent] if self._agents.names else []
+        """The activity."""
+        return [self.invoke_a2a_agent]
 
     def clear(self) -> None:
         """Drop the clients that factories made. Called when the worker ends."""
         self._agents.clear()
 
     @activity.defn(name=A2A_ACTIVITY)
-    async def invoke_a2a_agent(self, wire: dict[str, Any]) -> dict[str, Any]:
+    async def invoke_a2a_agent(self, sent: dict[str, Any]) -> dict[str, Any]:
         """Send one message to a remote agent, and return its answer."""
-        call = A2ACall.from_wire(wire)
-        check_wire_version("A call of an A2A agent", call.version, A2A_VERSION)
-        with heartbeating():
+        call = A2ACall.from_wire(sent)
+        with operation("A call of an A2A agent", call.version, A2A_VERSION):
             agent: Any = await self._agents.get_async(call.agent)
             if isinstance(agent, Agent):
                 raise ApplicationError(
@@ -79,12 +75,10 @@ class A2AAgents:
                     type=A2A_FACTORY_FAILED,
                     non_retryable=True,
                 )
-            try:
-                result = await agent.invoke_async(decode(call.prompt))
-            except Exception as error:  # noqa: BLE001  # any HTTP library's: its status decides
-                raise in_place_of(error, model_failure(error))  # noqa: B904  # it sets the cause itself
-        state: Any = result.state if isinstance(result.state, dict) else {}
-        answer = A2AAnswer(encode_any(result.message), str(result.stop_reason), encode_any(state)).to_wire()
-        advice = "Have the remote agent return less, or a reference"
-        await check_result(f"The answer of A2A agent {call.agent!r}", answer, RESULT_TOO_LARGE, advice)
-        return answer
+            result = await agent.invoke_async(decode(call.prompt))
+            state: Any = result.state if isinstance(result.state, dict) else {}
+            answer = A2AAnswer(encode_any(result.message), str(result.stop_reason), encode_any(state))
+            wire = answer.to_wire()
+            advice = "Have the remote agent return less, or a reference"
+            await check_result(f"The answer of A2A agent {call.agent!r}", wire, RESULT_TOO_LARGE, advice)
+            return wire

@@ -111,13 +111,7 @@ class NamedFactories(Generic[T]):
         """
         making, mine = self._claim(name, variant)
         if mine:
-            context = contextvars.copy_context()
-            threading.Thread(
-                target=context.run,
-                args=(self._make, name, making, variant),
-                name=f"strands-temporal factory of {self._kind} {name}",
-                daemon=True,  # a factory that hangs must not keep the program from ending
-            ).start()
+            in_thread(f"factory of {self._kind} {name}", self._make, name, making, variant)
         return await asyncio.wrap_future(making.product)
 
     def clear(self) -> None:
@@ -153,19 +147,39 @@ class NamedFactories(Generic[T]):
             making.product.set_result(made)
 
     def _product(self, name: str) -> T:
-        factory = self._factories.get(name)
-        if factory is None:
+        self.check_name(name)
+        return self.checked(name, self.call(name))
+
+    def check_name(self, name: str) -> None:
+        """Refuse an unknown name.
+
+        Raises:
+            ApplicationError: As `get`.
+        """
+        if name not in self._factories:
             text = (
                 f"Unknown {self._kind} {name!r}.{did_you_mean(name, self.names)} Register it in "
                 f"{self._option} on the worker. Known: {self.names}"
             )
             raise ApplicationError(coded("ST105", text), type="ValueError", non_retryable=True)
+
+    def call(self, name: str) -> Any:
+        """Call the factory of a known name, and return whatever it returns.
+
+        Raises:
+            ApplicationError: As `get`, if the factory raised.
+        """
         try:
-            made = factory()
+            return self._factories[name]()
         except Exception as error:  # the factory is the user's: whatever it raises is named, and the run ends
-            raise self._failed(
-                f"The factory of {self._kind} {name!r} raised {type(error).__name__}: {error}"
-            ) from error
+            raise self.failed(name, error) from error
+
+    def checked(self, name: str, made: Any) -> T:
+        """Return the product of the factory `name`.
+
+        Raises:
+            ApplicationError: As `get`, if it is of another class.
+        """
         if not isinstance(made, self._expected):
             raise self._failed(
                 f"The factory of {self._kind} {name!r} returned {made!r}, not a {self._expected.__name__}. "
@@ -182,8 +196,34 @@ class NamedFactories(Generic[T]):
                 f"{type(error).__name__}: {error}"
             ) from error
 
-    def _failed(self, message: str) -> ApplicationError:
-        return ApplicationError(message, type=self._failure_type, non_retryable=True)
+    def failed(self, name: str, error: Exception, *, retryable: bool = False) -> ApplicationError:
+        """Return the failure for a factory that raised. Its cause should be `error`."""
+        message = f"The factory of {self._kind} {name!r} raised {type(error).__name__}: {error}"
+        return self._failed(message, retryable=retryable)
+
+    def _failed(self, message: str, *, retryable: bool = False) -> ApplicationError:
+        return ApplicationError(message, type=self._failure_type, non_retryable=not retryable)
+
+
+def in_thread(name: str, function: Callable[..., T], *arguments: Any) -> "Future[T]":
+    """Call a function in a thread of its own, and return its result as a future.
+
+    Unlike the threads of an executor, this one does not keep the program from ending if a factory hangs.
+    """
+    result: Future[T] = Future()
+    result.set_running_or_notify_cancel()  # who no longer waits must not cancel it
+    context = contextvars.copy_context()
+
+    def call() -> None:
+        try:
+            returned = context.run(function, *arguments)
+        except BaseException as error:  # noqa: BLE001  # whoever waits must learn of it
+            result.set_exception(error)
+        else:
+            result.set_result(returned)
+
+    threading.Thread(target=call, name=f"strands-temporal {name}", daemon=True).start()
+    return result
 
 
 @dataclass

@@ -16,15 +16,25 @@ from .cut_short import whole_or_again
 _SECONDS = 10.0  # interval for an activity without a heartbeat time-out
 
 
+async def beat_forever(seconds: float) -> None:
+    """Send a heartbeat every few seconds."""
+    while True:
+        await asyncio.sleep(seconds)  # not at once: each one is a request, on Temporal Cloud a billed action
+        activity.heartbeat()
+
+
 @contextlib.contextmanager
-def heartbeating() -> Generator[None]:
+def heartbeating(beat: Callable[[float], Coroutine[Any, Any, None]] = beat_forever) -> Generator[None]:
     """Send a heartbeat every third of the heartbeat time-out while the block runs. For async activities.
+
+    Args:
+        beat: Sends them. Its argument is a third of the heartbeat time-out, in seconds.
 
     Raises:
         asyncio.CancelledError: If the worker's shutdown, a pause or a reset cut the attempt short, even if
             the block returned or raised. Temporal makes another attempt.
     """
-    with whole_or_again(), running(_beat_forever):
+    with whole_or_again(), running(beat):
         yield
 
 
@@ -37,9 +47,3 @@ def running(beat: Callable[[float], Coroutine[Any, Any, None]]) -> Generator[Non
         yield
     finally:
         task.cancel()
-
-
-async def _beat_forever(seconds: float) -> None:
-    while True:
-        await asyncio.sleep(seconds)  # not at once: each one is a request, on Temporal Cloud a billed action
-        activity.heartbeat()

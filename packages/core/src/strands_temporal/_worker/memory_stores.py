@@ -1,9 +1,9 @@
 """The activities of memory stores: `StrandsPlugin(memory_stores=...)`, `TemporalMemoryStore(name)`."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 from weakref import WeakKeyDictionary
 
 from strands.memory import AddMessagesContext, MemoryStore
@@ -22,12 +22,13 @@ from .._wire.memory_stores import (
 )
 from .._wire.model_call import RESULT_TOO_LARGE
 from .._wire.values import encode, encode_any, is_json
-from .factories import NamedFactories
 from .handles import NamedObjects
 from .results import check_result
 from .transcript_queries import TranscriptQueries
 
-MemoryStoreFactory = Callable[[], MemoryStore]
+MemoryStoreFactory: TypeAlias = Callable[
+    [], MemoryStore | Awaitable[MemoryStore] | AbstractAsyncContextManager[MemoryStore]
+]
 """Makes a memory store on the worker, when the store is first used."""
 
 
@@ -58,7 +59,8 @@ class MemoryStores:
     def __init__(
         self, memory_stores: Mapping[str, MemoryStoreFactory] | None, queries: TranscriptQueries
     ) -> None:
-        self.factories = NamedFactories[Any](
+        self.objects = NamedObjects[Any](
+            queries,
             "memory store",
             "StrandsPlugin(memory_stores=...)",
             memory_stores,
@@ -66,7 +68,6 @@ class MemoryStores:
             MEMORY_FACTORY_FAILED,
             "FileMemoryStore(name='notes')",
         )
-        self._stores = NamedObjects[Any](self.factories, queries)
         self._initialized: WeakKeyDictionary[object, asyncio.Task[None]] = WeakKeyDictionary()
 
     @property
@@ -124,7 +125,7 @@ class MemoryStores:
     @asynccontextmanager
     async def _use(self, call: HandleCall) -> AsyncGenerator[tuple[Any, dict[str, Any]]]:
         """Yield the store that a call names, initialized once, and the call's arguments."""
-        async with self._stores.use(call) as (store, arguments):
+        async with self.objects.use(call) as (store, arguments):
             if _implements(store, "initialize"):
                 await self._once(store)
             yield store, arguments

@@ -15,6 +15,9 @@ from typing import Any, cast
 
 from strands.sandbox import Sandbox
 
+from .factories import in_thread
+from .kept import opened
+
 
 @dataclass(frozen=True)
 class SandboxChain:
@@ -71,20 +74,12 @@ class SandboxFactory:
     @contextlib.asynccontextmanager
     async def made(self, chain: SandboxChain) -> AsyncGenerator[tuple[Sandbox, str]]:
         """Make a sandbox, and end it after the block. Yields the sandbox and its identity."""
-        async with contextlib.AsyncExitStack() as stack:
-            made, managed = await self._call(chain), False
-            if hasattr(made, "__aenter__"):
-                made, managed = await stack.enter_async_context(made), True
+        # In a thread: it may start a container, for a minute.
+        call = in_thread("factory of sandboxes", self.make, *((chain,) if self.per_chain else ()))
+        async with opened(await asyncio.wrap_future(call)) as (made, managed):
             if not isinstance(made, Sandbox):
                 raise TypeError(f"it gave {made!r}, not a strands.Sandbox")
             yield made, await self._identity_of(made, managed)
-
-    async def _call(self, chain: SandboxChain) -> Any:
-        arguments = (chain,) if self.per_chain else ()
-        if inspect.iscoroutinefunction(self.make):
-            return await self.make(*arguments)
-        made = await asyncio.to_thread(self.make, *arguments)  # it may start a container, for a minute
-        return await made if inspect.isawaitable(made) else made
 
     async def _identity_of(self, sandbox: Sandbox, managed: bool) -> str:
         if isinstance(self.identity, str):

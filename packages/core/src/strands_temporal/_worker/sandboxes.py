@@ -5,7 +5,8 @@ Sandboxes have names, as models do: `StrandsPlugin(sandboxes={name: factory})` o
 """
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from strands.sandbox import Sandbox
@@ -32,11 +33,10 @@ from .._wire.sandboxes import (
 )
 from .._wire.sizes import LARGEST_PAYLOAD
 from .._wire.values import decode, encode
-from .._wire.versions import check_wire_version
 from .client import worker_client
-from .cut_short import whole_or_again
 from .factories import NamedFactories, checked_mapping
-from .heartbeat import heartbeating, running
+from .handles import operation
+from .heartbeat import beat_forever
 from .results import fits_unencoded, result_size
 from .sandbox_commands import Attempt, checked_outcome, listeners_of, options_of, result_of
 from .sandbox_factories import SandboxChain, SandboxFactory
@@ -92,9 +92,7 @@ class HostedSandboxes:
 
     @property
     def functions(self) -> Sequence[Callable[..., Any]]:
-        """The activities; none if there are no sandboxes."""
-        if not self.given:
-            return []
+        """The activities."""
         return [
             self.open_sandbox,
             self.close_sandbox,
@@ -113,28 +111,29 @@ class HostedSandboxes:
     @activity.defn(name=OPEN_SANDBOX)
     async def open_sandbox(self, wire: dict[str, Any]) -> str:
         """Make a chain's sandbox if it has none, and return its identity."""
-        with heartbeating():
-            async with self._using(_checked(wire)) as (_, identity):
+        call = SandboxCall.from_wire(wire)
+        with _operation(call):
+            async with self._using(call) as (_, identity):
                 return identity
 
     @activity.defn(name=CLOSE_SANDBOX)
     async def close_sandbox(self, wire: dict[str, Any]) -> None:
         """End a chain's sandbox, if this worker has it."""
-        call = _checked(wire)
-        with heartbeating():
+        call = SandboxCall.from_wire(wire)
+        with _operation(call):
             await self._pool.end(call.sandbox, await self._factory(call.sandbox), _chain(call))
 
     @activity.defn(name=EXECUTE)
     async def execute(self, wire: dict[str, Any]) -> dict[str, Any]:
         """Run a shell command."""
-        call = _checked(wire)
+        call = SandboxCall.from_wire(wire)
         command = decode(call.command)
         return await self._run(call, lambda sandbox, more: sandbox.execute_streaming(command, **more))
 
     @activity.defn(name=EXECUTE_CODE)
     async def execute_code(self, wire: dict[str, Any]) -> dict[str, Any]:
         """Run source code with an interpreter."""
-        call = _checked(wire)
+        call = SandboxCall.from_wire(wire)
         code, language = decode(call.command), decode(call.language)
         return await self._run(
             call, lambda sandbox, more: sandbox.execute_code_streaming(code, language, **more)
@@ -181,23 +180,11 @@ class HostedSandboxes:
                 )
             return listing
 
-    @contextlib.asynccontextmanager
-    async def _file(
-        self, wire: dict[str, Any]
-    ) -> AsyncGenerator[tuple[Sandbox, SandboxCall, dict[str, Any]]]:
-        call = _checked(wire)
-        with heartbeating():
-            async with self._using(call) as (sandbox, _):
-                try:
-                    yield sandbox, call, decode(call.more)
-                except Exception as error:  # noqa: BLE001  # a sandbox may raise anything
-                    raise sandbox_failure(error, retryable=_passes(error), hide=str) from None
-
     async def _run(
         self, call: SandboxCall, start: Callable[[Sandbox, dict[str, Any]], AsyncGenerator[Any, None]]
     ) -> dict[str, Any]:
         attempt = Attempt(call)
-        with whole_or_again(), running(attempt.beat):
+        with _operation(call, attempt.beat):
             async with self._using(call) as (sandbox, identity):
                 attempt.check(identity)
                 secrets = await self._secrets.resolve(call.secrets)
@@ -209,9 +196,20 @@ class HostedSandboxes:
                         await attempt.start(output)
                         result = await result_of(start(sandbox, options), output)
                     except Exception as error:  # noqa: BLE001  # a sandbox may raise anything
-                        retryable = call.rerun and _passes(error)
-                        raise sandbox_failure(error, retryable=retryable, hide=hide) from None
+                        # Without its causes, which may have the secrets.
+                        raise sandbox_failure(
+                            error, retryable=call.rerun and _passes(error), hide=hide
+                        ) from None
                 return await checked_outcome(call, output, result)
+
+    @contextlib.asynccontextmanager
+    async def _file(
+        self, wire: dict[str, Any]
+    ) -> AsyncGenerator[tuple[Sandbox, SandboxCall, dict[str, Any]]]:
+        call = SandboxCall.from_wire(wire)
+        with _operation(call):
+            async with self._using(call) as (sandbox, _):
+                yield sandbox, call, decode(call.more)
 
     @contextlib.asynccontextmanager
     async def _using(self, call: SandboxCall) -> AsyncGenerator[tuple[Sandbox, str]]:
@@ -246,6 +244,13 @@ def _passes(error: Exception) -> bool:
     return isinstance(error, _PASSING) or not isinstance(error, _FINAL)
 
 
-def _checked(wire: dict[str, Any]) -> SandboxCall:
-    check_wire_version("An operation of a sandbox", wire.get("version", 1), SANDBOX_VERSION)
-    return SandboxCall.from_wire(wire)
+def _operation(
+    call: SandboxCall, beat: Callable[[float], Coroutine[Any, Any, None]] = beat_forever
+) -> AbstractContextManager[None]:
+    return operation(
+        "An operation of a sandbox",
+        call.version,
+        SANDBOX_VERSION,
+        failure=lambda error: sandbox_failure(error, retryable=_passes(error), hide=str),
+        beat=beat,
+    )

@@ -1,8 +1,9 @@
 """The activities of storages: `StrandsPlugin(storages={name: factory})`, `TemporalStorage(name)`."""
 
 import builtins
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeAlias, cast
 
 from strands.storage import Storage
 from strands.types.exceptions import StorageError
@@ -29,12 +30,13 @@ from .._wire.storages import (
     packed,
 )
 from .._wire.values import encode, json_size
-from .factories import NamedFactories
 from .handles import NamedObjects
 from .results import check_result
 from .transcript_queries import TranscriptQueries
 
-StorageFactory = Callable[[], Storage[Any, Any]]
+StorageFactory: TypeAlias = Callable[
+    [], Storage[Any, Any] | Awaitable[Storage[Any, Any]] | AbstractAsyncContextManager[Storage[Any, Any]]
+]
 """Makes a storage on the worker, when the storage is first used."""
 
 
@@ -51,7 +53,8 @@ class Storages:
     """
 
     def __init__(self, storages: Mapping[str, StorageFactory] | None, queries: TranscriptQueries) -> None:
-        self.factories = NamedFactories[Storage[Any, Any]](
+        self.objects = NamedObjects[Storage[Any, Any]](
+            queries,
             "storage",
             "StrandsPlugin(storages=...)",
             storages,
@@ -59,7 +62,6 @@ class Storages:
             STORAGE_FACTORY_FAILED,
             "LocalFileStorage('/data')",
         )
-        self._storages = NamedObjects(self.factories, queries)
 
     @property
     def functions(self) -> Sequence[Callable[..., Any]]:
@@ -75,7 +77,7 @@ class Storages:
     @activity.defn(name=WRITE_STORAGE_ACTIVITY)
     async def write_storage(self, call: HandleCall) -> None:
         """Store a value under a key."""
-        async with self._storages.use(call) as (storage, given):
+        async with self.objects.use(call) as (storage, given):
             await _scoped(storage, given).write(given["key"], as_bytes(given["data"]))
 
     @activity.defn(name=READ_STORAGE_ACTIVITY)
@@ -85,7 +87,7 @@ class Storages:
         The value may have changed since its first page was read. Then its digest has changed, and this is the
         first page of the new value.
         """
-        async with self._storages.use(call) as (storage, given):
+        async with self.objects.use(call) as (storage, given):
             data = await _scoped(storage, given).read(given["key"])
             if data is None:
                 return StoredPage()
@@ -102,13 +104,13 @@ class Storages:
     @activity.defn(name=DELETE_STORAGE_ACTIVITY)
     async def delete_storage(self, call: HandleCall) -> None:
         """Delete the value under a key."""
-        async with self._storages.use(call) as (storage, given):
+        async with self.objects.use(call) as (storage, given):
             await _scoped(storage, given).delete(given["key"])
 
     @activity.defn(name=LIST_STORAGE_ACTIVITY)
     async def list_storage(self, call: HandleCall) -> StoredKeys:
         """Return the keys that match a query, as many as fit."""
-        async with self._storages.use(call) as (storage, given):
+        async with self.objects.use(call) as (storage, given):
             after: str | None = given.get("after")
             keys = sorted(await _scoped(storage, given).list(given["query"]))
             if after is not None:
@@ -119,7 +121,7 @@ class Storages:
     @activity.defn(name=SEARCH_STORAGE_ACTIVITY)
     async def search_storage(self, call: HandleCall) -> StorageHits:
         """Return what a search finds, best first. Leaves out values that do not fit."""
-        async with self._storages.use(call) as (storage, given):
+        async with self.objects.use(call) as (storage, given):
             found = await _scoped(storage, given).search(given["query"])
             hits: list[StorageHit] = []
             room = PAGE_BYTES

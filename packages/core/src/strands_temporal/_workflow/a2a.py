@@ -19,10 +19,8 @@ from .._wire.a2a import A2A_ACTIVITY, A2A_VERSION, A2AAnswer, A2ACall
 from .._wire.tool_context import CONTEXT_PARAMETER
 from .._wire.values import decode, encode_any
 from .._wire.versions import check_wire_version
-from .activities import execute_activity
-from .handles import check_handle_name
-from .options import HEARTBEATING_TOOL_DEFAULTS, ActivityOptions, merge_options
-from .summaries import summary_of
+from .handles import handle_options, operate
+from .options import HEARTBEATING_TOOL_DEFAULTS, ActivityOptions
 from .tool_caller import check_agent_in_workflow
 
 A2A_DEFAULTS: ActivityOptions = {
@@ -63,11 +61,12 @@ class TemporalA2AAgent(AgentBase):
         description: str | None = None,
         **options: Unpack[ActivityOptions],
     ) -> None:
-        check_handle_name("TemporalA2AAgent", agent, "StrandsPlugin(a2a_agents=...)")
+        self.options: ActivityOptions = handle_options(
+            "TemporalA2AAgent", agent, "StrandsPlugin(a2a_agents=...)", A2A_DEFAULTS, options
+        )
         self._agent = agent
         self.name: str = name or agent
         self.description: str | None = description
-        self.options: ActivityOptions = merge_options(repr(self), A2A_DEFAULTS, options)
 
     def __repr__(self) -> str:
         return f"TemporalA2AAgent({self._agent!r})"
@@ -109,8 +108,9 @@ class TemporalA2AAgent(AgentBase):
             call = A2ACall(self._agent, encode_any(prompt)).to_wire()
         except TypeError as error:
             raise AgentTypeError(f"{self!r}: the prompt cannot be sent: {error}") from error
-        with_summary: ActivityOptions = {"summary": summary_of("a2a", self.name), **self.options}
-        wire = await execute_activity(A2A_ACTIVITY, [call], with_summary, cancel_signal=cancel_signal)
+        wire = await operate(
+            A2A_ACTIVITY, call, self.options, summary=("a2a", self.name), cancel_signal=cancel_signal
+        )
         answer = A2AAnswer.from_wire(wire)
         check_wire_version("An A2A agent's answer", answer.version, A2A_VERSION, in_workflow=True)
         message, state = decode(answer.message), decode(answer.state)

@@ -14,7 +14,7 @@ from .._wire.handles import HandleCall
 from .._wire.tool_call import TOOL_HEARTBEAT_TIMEOUT
 from .._wire.values import encode
 from .activities import execute_activity
-from .options import ActivityOptions
+from .options import ActivityOptions, merge_options
 from .summaries import summary_of
 from .transcripts import SentTranscripts
 
@@ -27,23 +27,46 @@ HANDLE_DEFAULTS: ActivityOptions = {
 """Activity options of an operation if the user sets none."""
 
 
-def check_handle_name(owner: str, name: object, option: str) -> None:
-    """Refuse a name that no plugin can have.
+def handle_options(
+    kind: str, name: object, option: str, defaults: ActivityOptions, options: ActivityOptions
+) -> ActivityOptions:
+    """Check the name of a handle, and return its activity options.
 
     Args:
-        owner: The handle's class, for messages: "TemporalStorage".
+        kind: The handle's class, for messages: "TemporalStorage".
         name: The name.
         option: Where the name is registered, for messages: "StrandsPlugin(storages=...)".
+        defaults: Options of the handle's kind.
+        options: Options of this handle.
 
     Raises:
-        AgentTypeError: If it is not a string.
-        AgentValueError: If it is empty.
+        AgentTypeError: If the name is not a string, or an option is unknown or of a wrong type.
+        AgentValueError: If the name is empty, or an option has a value that cannot work.
     """
     hint = f"Give a name in {option} on the worker"
     if not isinstance(name, str):
-        raise AgentTypeError(f"{owner}: the name {name!r} is not a string. {hint}")
+        raise AgentTypeError(f"{kind}: the name {name!r} is not a string. {hint}")
     if not name:
-        raise AgentValueError(f"{owner}: the name is empty. {hint}")
+        raise AgentValueError(f"{kind}: the name is empty. {hint}")
+    return merge_options(f"{kind}({name!r})", defaults, options)
+
+
+async def operate(
+    activity: str, call: object, options: ActivityOptions, *, summary: Sequence[object], **more: Any
+) -> Any:
+    """Run one operation on a named object, and return the activity's result.
+
+    Args:
+        activity: Activity type.
+        call: The activity's argument.
+        options: Activity options. A `summary` of the user's own wins.
+        summary: Parts of the activity's summary.
+        **more: Further arguments of `execute_activity`.
+
+    Raises:
+        Exception: As `execute_activity`.
+    """
+    return await execute_activity(activity, [call], {"summary": summary_of(*summary), **options}, **more)
 
 
 async def call_handle(
@@ -85,9 +108,8 @@ async def call_handle(
     encoded = encode(arguments)
     with SentTranscripts.of_this_run().hold(encoded) as held:
         call = HandleCall(name, encoded) if held is None else HandleCall(name, held=held)
-        with_summary: ActivityOptions = {"summary": summary_of(name, *summary), **options}
-        return await execute_activity(
-            activity, [call], with_summary, result_type=result_type, restore=restore
+        return await operate(
+            activity, call, options, summary=(name, *summary), result_type=result_type, restore=restore
         )
 
 

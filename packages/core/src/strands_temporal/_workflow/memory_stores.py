@@ -19,8 +19,8 @@ from .._wire.memory_stores import (
     MemoryHits,
 )
 from .._wire.values import decode, encode_any
-from .handles import HANDLE_DEFAULTS, call_handle, check_handle_name
-from .options import ActivityOptions, merge_options
+from .handles import HANDLE_DEFAULTS, call_handle, handle_options
+from .options import ActivityOptions
 
 WriteMethod = Literal["add", "add_messages"]
 
@@ -66,15 +66,15 @@ class TemporalMemoryStore(MemoryStore):
         writes: Sequence[WriteMethod] = ("add",),
         **options: Unpack[ActivityOptions],
     ) -> None:
-        owner = f"TemporalMemoryStore({name!r})"
-        check_handle_name("TemporalMemoryStore", name, "StrandsPlugin(memory_stores=...)")
-        _check_writes(owner, writes)
+        self.options: ActivityOptions = handle_options(
+            "TemporalMemoryStore", name, "StrandsPlugin(memory_stores=...)", HANDLE_DEFAULTS, options
+        )
+        _check_writes(f"TemporalMemoryStore({name!r})", writes)
         self.name = name
         self.description = description
         self.max_search_results = max_search_results
         self.writable = writable
         self.extraction = extraction
-        self.options: ActivityOptions = merge_options(owner, HANDLE_DEFAULTS, options)
         self._writes = tuple(writes)
         if type(self) is TemporalMemoryStore:  # Strands looks for the methods in a store's class
             self.__class__ = _CLASSES[frozenset(writes)]

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any, cast
 
 from .._errors import AgentTypeError
-from .handles import check_handle_name
 
 _COMMAND_GRACE = timedelta(minutes=1)
 """How much longer the activity of a command may take than the command: the sandbox ends the command, and its
@@ -32,12 +31,6 @@ class SecretRef:
     """
 
     name: str
-
-
-def check_sandbox(name: object, rerun_commands: object) -> None:
-    check_handle_name("TemporalSandbox", name, "StrandsPlugin(sandboxes=...)")
-    if not isinstance(rerun_commands, bool):
-        raise AgentTypeError(f"TemporalSandbox({name!r}): rerun_commands={rerun_commands!r} is not a bool")
 
 
 def checked_timeout(owner: str, timeout: Any) -> float | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
@@ -19,11 +20,18 @@ class Identities:
 
     def __init__(self) -> None:
         self.known: dict[tuple[str, str], str] = {}
-        self.locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
         payload = workflow.info().headers.get(SANDBOX_HEADER)
         if payload is not None:
             for name, task_queue, identity in PayloadConverter.default.from_payload(payload):
                 self.known[name, task_queue] = identity
+
+    async def of(self, key: tuple[str, str], ask: Callable[[], Awaitable[str]]) -> str:
+        """Return the identity of a sandbox. The first operation of a chain of runs asks the worker for it."""
+        async with self._locks[key]:
+            if key not in self.known:
+                self.known[key] = await ask()
+            return self.known[key]
 
 
 def sandbox_headers() -> dict[str, Payload]:

@@ -11,12 +11,7 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from typing_extensions import Unpack, override
 
-from .._errors import (
-    ActivityNotRegisteredError,
-    AgentTypeError,
-    PayloadTooLargeError,
-    SandboxNotRegisteredError,
-)
+from .._errors import AgentTypeError, PayloadTooLargeError
 from .._upstream.run_local import run_local
 from .._wire.sandboxes import (
     CLOSE_SANDBOX,
@@ -35,14 +30,13 @@ from .._wire.sandboxes import (
 )
 from .._wire.tool_call import TOOL_HEARTBEAT_TIMEOUT
 from .._wire.values import decode, encode, is_json
-from .activities import execute_activity
 from .current_tool import current_tool
+from .handles import handle_options, operate
 from .model import TemporalModel
 from .model_checks import check_streaming, check_use
-from .options import STREAMING_BATCH_INTERVAL, ActivityOptions, merge_options
-from .sandbox_arguments import SecretRef, check_sandbox, checked_env, checked_timeout, time_for
+from .options import STREAMING_BATCH_INTERVAL, ActivityOptions
+from .sandbox_arguments import SecretRef, checked_env, checked_timeout, time_for
 from .sandbox_identities import Identities
-from .summaries import summary_of
 
 SANDBOX_DEFAULTS: ActivityOptions = {
     # A file may come over a slow line, and the first operation may start a container.
@@ -93,7 +87,11 @@ class TemporalSandbox(Sandbox):
         **options: Unpack[ActivityOptions],
     ) -> None:
         owner = f"TemporalSandbox({name!r})"
-        check_sandbox(name, rerun_commands)
+        self.options: ActivityOptions = handle_options(
+            "TemporalSandbox", name, "StrandsPlugin(sandboxes=...)", SANDBOX_DEFAULTS, options
+        )
+        if not isinstance(rerun_commands, bool):  # pyright: ignore[reportUnnecessaryIsInstance]  # a user's value
+            raise AgentTypeError(f"{owner}: rerun_commands={rerun_commands!r} is not a bool")
         check_streaming(owner, streaming_topic, streaming_batch_interval, options.get("task_queue"))
         self.name = name
         self.env: dict[str, str | SecretRef] = dict(checked_env(owner, env) or {})
@@ -101,7 +99,6 @@ class TemporalSandbox(Sandbox):
         self.streaming_topic = streaming_topic
         self.streaming_batch_interval = streaming_batch_interval
         self._given = frozenset(name for name, value in options.items() if value is not None)
-        self.options: ActivityOptions = merge_options(owner, SANDBOX_DEFAULTS, options)
 
     def __repr__(self) -> str:
         return f"TemporalSandbox({self.name!r})"
@@ -218,8 +215,7 @@ class TemporalSandbox(Sandbox):
         identity = identities.known.get(self._key)
         if identity is None:
             return
-        call = self._call({}, identity=identity)
-        await self._activity(CLOSE_SANDBOX, call, self._with_summary())
+        await self._activity(CLOSE_SANDBOX, self._call({}, identity=identity))
         identities.known.pop(self._key, None)
 
     @property
@@ -254,10 +250,10 @@ class TemporalSandbox(Sandbox):
             batch_ms=self.streaming_batch_interval // timedelta(milliseconds=1) if topic else 0,
             tool=[tool.name, tool.tool_use_id] if tool else [],
         )
-        options = dict(self._with_summary())
+        own: ActivityOptions = {}
         if not self._given & {"start_to_close_timeout", "schedule_to_close_timeout"}:
-            options["start_to_close_timeout"] = time_for(timeout)
-        wire = await self._operate(activity, call, cast("ActivityOptions", options))
+            own = {"start_to_close_timeout": time_for(timeout)}
+        wire = await self._operate(activity, call, own)
         chunks, result = ExecutionOutcome.from_wire(wire).restored()
         return [*chunks, result]
 
@@ -272,39 +268,23 @@ class TemporalSandbox(Sandbox):
             self.name, workflow.info().first_execution_run_id, more=encode(dict(more)), **fields
         )
 
-    async def _operate(self, activity: str, call: SandboxCall, options: ActivityOptions | None = None) -> Any:
-        return await self._activity(activity, await self._identified(call), options or self._with_summary())
+    async def _operate(self, activity: str, call: SandboxCall, own: ActivityOptions | None = None) -> Any:
+        async def ask() -> str:
+            return await self._activity(OPEN_SANDBOX, SandboxCall(self.name, call.first_run_id))
 
-    async def _identified(self, call: SandboxCall) -> SandboxCall:
-        """Return the call with the sandbox's identity. The first call of a chain of runs asks for it."""
-        identities = run_local(Identities)
-        async with identities.locks[self._key]:
-            if self._key not in identities.known:
-                opening = SandboxCall(self.name, call.first_run_id)
-                identities.known[self._key] = await self._activity(
-                    OPEN_SANDBOX, opening, self._with_summary()
-                )
-        return replace(call, identity=identities.known[self._key])
+        identity = await run_local(Identities).of(self._key, ask)
+        return await self._activity(activity, replace(call, identity=identity), own)
 
-    async def _activity(self, activity: str, call: SandboxCall, options: ActivityOptions) -> Any:
+    async def _activity(self, activity: str, call: SandboxCall, own: ActivityOptions | None = None) -> Any:
         tool = current_tool()
-        try:
-            return await execute_activity(
-                activity,
-                [call.to_wire()],
-                options,
-                restore=from_sandbox_failure,
-                cancel_signal=tool.cancel_signal if tool else None,
-            )
-        except ActivityNotRegisteredError as error:
-            raise SandboxNotRegisteredError(
-                f"No worker hosts sandboxes for {self!r}. Register it on the worker, in "
-                f"StrandsPlugin(sandboxes={{{self.name!r}: factory}}). {error.message}"
-            ) from error
-
-    def _with_summary(self) -> ActivityOptions:
-        tool = current_tool()
-        return {"summary": summary_of(self.name, tool.name if tool else None), **self.options}
+        return await operate(
+            activity,
+            call.to_wire(),
+            {**self.options, **(own or {})},
+            summary=(self.name, tool.name if tool else None),
+            restore=from_sandbox_failure,
+            cancel_signal=tool.cancel_signal if tool else None,
+        )
 
 
 _BY_COMMAND = "Have a command in the sandbox make or fetch the file (curl, git, aws s3 cp)"

@@ -31,8 +31,8 @@ from .._wire.storages import (
     unpacked,
 )
 from .._wire.values import decode, is_json
-from .handles import HANDLE_DEFAULTS, call_handle, check_handle_name
-from .options import ActivityOptions, merge_options
+from .handles import HANDLE_DEFAULTS, call_handle, handle_options
+from .options import ActivityOptions
 
 _READS = 3
 """How often a value of several pages is read from its start, if it is written while it is read."""
@@ -61,9 +61,10 @@ class TemporalStorage(Storage[Any, Any]):
     """
 
     def __init__(self, name: str, **options: Unpack[ActivityOptions]) -> None:
-        check_handle_name("TemporalStorage", name, "StrandsPlugin(storages=...)")
+        self.options: ActivityOptions = handle_options(
+            "TemporalStorage", name, "StrandsPlugin(storages=...)", HANDLE_DEFAULTS, options
+        )
         self.name = name
-        self.options: ActivityOptions = merge_options(f"TemporalStorage({name!r})", HANDLE_DEFAULTS, options)
         self._namespaces: tuple[str, ...] = ()
 
     def __repr__(self) -> str:

@@ -1,0 +1,108 @@
+"""Objects that a worker makes when they are first used, keeps, and ends.
+
+A task of its own makes each object, and ends it: whoever enters an async context manager must leave it.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+import inspect
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Hashable, Iterable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+_CLOSE_SECONDS = 30.0  # how long the end of the last worker waits for the ends of its objects
+
+
+class Kept(ABC, Generic[T]):
+    """An object that a worker keeps, or is making.
+
+    Args:
+        kept: All that the worker keeps, by key. This object is there until it ends.
+        key: The key of this object.
+
+    Attributes:
+        ready: The object, when it is made.
+        closing: Ends the object when it is set.
+    """
+
+    def __init__(self, kept: "dict[Any, Any]", key: Hashable) -> None:
+        self._kept = kept
+        self._key = key
+        self.loop = asyncio.get_running_loop()
+        self.ready: asyncio.Future[T] = self.loop.create_future()
+        self.closing = asyncio.Event()
+        kept[key] = self
+        # Not in the context of the activity, which ends before the object does.
+        self.keeper = contextvars.Context().run(asyncio.create_task, self._keep())
+
+    @abstractmethod
+    def made(self) -> AbstractAsyncContextManager[T]:
+        """Make the object, and end it after the block."""
+
+    @abstractmethod
+    def failure(self, error: Exception) -> Exception:
+        """Return what those who wait for the object get if it cannot be made."""
+
+    async def until_unneeded(self) -> None:
+        """Return when the object is not needed any more."""
+        await self.closing.wait()
+
+    async def _keep(self) -> None:
+        try:
+            async with self.made() as made:
+                self.ready.set_result(made)
+                await self.until_unneeded()
+                self._forget()  # whoever asks from now on does not get it
+        except Exception as error:  # the object's class is the user's
+            if self.ready.done():
+                logger.exception("%s | its end failed", self)
+            else:
+                self.ready.set_exception(self.failure(error))
+                self.ready.exception()  # nobody may wait for it any more
+        finally:
+            self._forget()
+            if not self.ready.done():
+                self.ready.cancel()
+
+    def _forget(self) -> None:
+        if self._kept.get(self._key) is self:
+            del self._kept[self._key]
+
+
+async def end_all(kept: Iterable[Kept[Any]]) -> None:
+    """End objects: the last worker has ended. Those of other event loops end there."""
+    here, keepers = asyncio.get_running_loop(), list[asyncio.Task[None]]()
+    for each in list(kept):
+        if each.loop is here:
+            each.closing.set()
+            keepers.append(each.keeper)
+        else:
+            with contextlib.suppress(RuntimeError):  # that loop is closed
+                each.loop.call_soon_threadsafe(each.closing.set)
+    if keepers:
+        _, late = await asyncio.wait(keepers, timeout=_CLOSE_SECONDS)
+        for keeper in late:
+            keeper.cancel()
+
+
+@contextlib.asynccontextmanager
+async def opened(made: Any) -> AsyncGenerator[tuple[Any, bool]]:
+    """Yield the object that a factory made, and whether it came from a context manager, which is left then.
+
+    Args:
+        made: The object, an awaitable of it, or an async context manager of it.
+    """
+    if inspect.isawaitable(made):
+        made = await made
+    if hasattr(made, "__aenter__"):
+        async with made as entered:
+            yield entered, True
+    else:
+        yield made, False
