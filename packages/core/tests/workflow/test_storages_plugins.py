@@ -7,12 +7,14 @@ from conftest import Agents
 from packages.core.tests.workflow.session_scenes import count, session
 from packages.core.tests.workflow.storage_scenes import CountingStorage
 from strands import Agent, tool
+from strands.experimental.context_manager import Offload
 from strands.multiagent import GraphBuilder, Swarm
 from strands.session import SnapshotSessionManager
 from strands.storage import InMemoryStorage
 from strands.vended_plugins.context_offloader import ContextOffloader
 from temporalio import workflow
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.exceptions import ApplicationError
 
 from strands_temporal import TemporalAgent
 from strands_temporal.testing import (
@@ -75,6 +77,96 @@ async def test_the_offloader_works_as_locally(
     keys = await plain.list("")
     assert await durable.list("") == keys != []
     assert [await durable.read(key) for key in keys] == [await plain.read(key) for key in keys]
+
+
+def recall(call: ScriptedCall) -> Reply:
+    """Ask for the report, look for the needle in the stash, and repeat what was found."""
+    results = [b["toolResult"] for m in call.messages for b in m["content"] if "toolResult" in b]
+    if not results:
+        return use_tool("report", {}, tool_use_id="r")
+    if len(results) == 1:
+        return use_tool("retrieve_context", {"reference": "r_0", "pattern": "needle", "context_lines": 0})
+    return say(str(results[1]["content"]))
+
+
+PIPELINE: list[Any] = [Offload.truncate("tool_results", {"preview_tokens": 20}).when(threshold=100)]
+
+
+@pytest.mark.filterwarnings("ignore:context_window_limit is not set:UserWarning")
+@pytest.mark.parametrize("given", ["stash", "agent"])
+async def test_a_stash_is_kept_as_locally(client: Client, worker_options: dict[str, Any], given: str) -> None:
+    plain, durable = InMemoryStorage(), InMemoryStorage()
+
+    def build(make: AgentFactory) -> Agent:
+        storage: Any = TemporalStorage("files") if make.durable else plain
+        own = {"stash": {"storage": storage.namespace("team")}} if given == "stash" else {}
+        shared = {} if given == "stash" else {"storage": storage}
+        return make(tools=[report], context_manager={"strategies": PIPELINE, **own}, **shared)
+
+    scenario = Scenario(
+        lambda: ScriptedModel(recall), build, prompts("go"), storages={"files": lambda: durable}
+    )
+    parity = await run_parity(client, scenario, **worker_options)
+    assert parity.plain.error is None
+    parity.assert_equal()
+    assert "the needle" in (parity.durable.text or "")
+    assert "line one\\nline one" in str(parity.durable.given[1]["messages"])
+    keys = {name: sorted(await storage.list("")) for name, storage in (("p", plain), ("d", durable))}
+    assert len(keys["p"]) == len(keys["d"]) > 3  # the ids of messages, and of a session, are random
+    for ending in ("r_0", "r_1"):  # the report's text and picture
+        (here,), (there,) = ([key for key in keys[name] if key.endswith(ending)] for name in "pd")
+        assert await plain.read(here) == await durable.read(there)
+
+
+@tool
+def endless() -> str:
+    """Return more than a storage takes from a workflow."""
+    return "line one\n" * 1_000_000
+
+
+@workflow.defn
+class TooLarge:
+    """Offloads what is too large, or to a storage that the worker does not have."""
+
+    @workflow.run
+    async def run(self, kind: str, name: str) -> list[Any]:
+        storage = TemporalStorage(name)
+        given: dict[str, Any] = (
+            {"plugins": [ContextOffloader(storage=storage)]}
+            if kind == "offloader"
+            else {"context_manager": {"strategies": PIPELINE, "stash": {"storage": storage}}}
+        )
+        agent = TemporalAgent(
+            "m", tools=[endless if name == "files" else report], callback_handler=None, **given
+        )
+        result = await agent.invoke_async("go")
+        return [str(result), len(str(agent.messages)) < 100_000]
+
+
+def call_it(call: ScriptedCall) -> Reply:
+    """Call the tool, and say how long its result is."""
+    if len(call.messages) == 1:
+        return use_tool(call.tool_names[0], {})
+    return say(str(len(str(call.messages))))
+
+
+@pytest.mark.filterwarnings("ignore:context_window_limit is not set:UserWarning")
+@pytest.mark.parametrize("kind", ["offloader", "stash"])
+async def test_a_value_that_is_too_large_is_told_and_a_storage_that_is_missing_ends_the_run(
+    agents: Agents, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    async with agents(
+        workflows=[TooLarge],
+        models={"m": lambda: ScriptedModel(call_it, repeat=True)},
+        storages={"files": InMemoryStorage},
+    ) as env:
+        said = await env.run(TooLarge.run, kind, "files")
+        with pytest.raises(WorkflowFailureError) as failure:
+            await env.run(TooLarge.run, kind, "flies")
+    assert isinstance(failure.value.cause, ApplicationError)
+    assert "Unknown storage 'flies'. Did you mean 'files'?" in failure.value.cause.message
+    assert "bytes are too large for a workflow" in caplog.text
+    assert said == "?"
 
 
 # --- Teams

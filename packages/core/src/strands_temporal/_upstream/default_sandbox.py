@@ -4,6 +4,7 @@ An agent without a sandbox gets one of the machine that it runs on (1.62: agent/
 that is whatever worker runs the workflow, again at each replay. Strands has no way to set another default.
 """
 
+import inspect
 from collections.abc import AsyncGenerator
 from typing import Any, NoReturn
 
@@ -27,6 +28,15 @@ def refusal(name: str) -> str:
         f"{name} would run commands from inside the workflow, again at each replay. Make it on the worker, "
         f"in StrandsPlugin(sandboxes={{'name': lambda: {name}(...)}}), and give TemporalSandbox('name') from "
         "strands_temporal.workflow in its place"
+    )
+
+
+def works_on_a_machine(kind: type[Sandbox]) -> bool:
+    """Tell whether a class has an operation of one of Strands' own sandboxes, which do I/O."""
+    operations: frozenset[str] = getattr(Sandbox, "__abstractmethods__")  # noqa: B009  # not in its type
+    owners = (next(cls for cls in kind.__mro__ if name in vars(cls)) for name in operations)
+    return any(
+        owner.__module__.startswith("strands.sandbox.") and not inspect.isabstract(owner) for owner in owners
     )
 
 
@@ -91,6 +101,20 @@ class WorkflowDefaultSandbox(StandIn):
     def __call__(self, *args: Any, **kwargs: Any) -> Sandbox:
         """Return the default sandbox of an agent."""
         return NoSandbox() if workflow.in_workflow() else self._original(*args, **kwargs)
+
+
+class WorkflowHostPath(StandIn):
+    """Stands in for the class by which Strands' local sandbox reads and writes files of the host."""
+
+    def __call__(self, path: str) -> Any:
+        """Return a path.
+
+        Raises:
+            AgentTypeError: In a workflow.
+        """
+        if workflow.in_workflow():
+            raise AgentTypeError(refusal("NotASandboxLocalEnvironment"))
+        return self._original(path)
 
 
 class WorkflowProcess(StandIn):

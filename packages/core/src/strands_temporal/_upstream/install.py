@@ -11,6 +11,7 @@ Each stand-in acts only inside a workflow and behaves as the original elsewhere.
     teardown.py      hooks that Strands calls while a workflow is being evicted
     steering.py      errors of guards that Strands only logs
     default_sandbox.py  the host's shell and disk, which an agent without a sandbox would use
+    own_sandboxes.py  errors of sandboxes and storages that cannot work, which plugins only log
     misplaced.py     the Bedrock model that Strands creates when no model is given
     conversation_managers.py
                      hooks of an agent that cannot wait for a conversation manager
@@ -28,7 +29,7 @@ from typing import Any
 
 from .conversation_managers import ManagerLogger, WorkflowHookRegistry
 from .cost import WorkflowCopy, WorkflowTracer
-from .default_sandbox import WorkflowDefaultSandbox, WorkflowProcess
+from .default_sandbox import WorkflowDefaultSandbox, WorkflowHostPath, WorkflowProcess
 from .deferred import WorkflowRunAsync
 from .determinism import (
     WorkflowDatetime,
@@ -44,6 +45,7 @@ from .determinism import (
 from .local_io import RefusesIO, RefusesOperations
 from .metrics import WorkflowMetricsClient
 from .misplaced import WorkflowAgent, WorkflowBoto3
+from .own_sandboxes import PluginLogger
 from .stand_in import StandIn
 from .steering import SteeringLogger
 from .teardown import HooksInspect
@@ -72,7 +74,7 @@ ADAPTED_NAMES: dict[str, tuple[str, ...]] = {
     "strands.multiagent.swarm": ("Agent", "get_tracer", "time"),
     "strands.plugins._discovery": ("run_async",),
     "strands.sandbox.docker": ("_stream_process",),
-    "strands.sandbox.not_a_sandbox_local_environment": ("_stream_process",),
+    "strands.sandbox.not_a_sandbox_local_environment": ("Path", "_stream_process"),
     "strands.sandbox.ssh": ("_stream_process",),
     "strands.session.file_session_manager": ("os",),
     "strands.session.s3_session_manager": ("BotocoreConfig", "boto3"),
@@ -131,6 +133,14 @@ MANAGER_LOGGERS = (
     ("strands.agent.conversation_manager.summarizing_conversation_manager", "logger"),
 )
 """The loggers that get an error which a conversation manager swallows."""
+
+PLUGIN_LOGGERS = (
+    ("strands._context_manager.stash", "logger"),
+    ("strands.vended_plugins.context_offloader.plugin", "logger"),
+    ("strands.vended_plugins.skills.agent_skills", "logger"),
+)
+"""The loggers that get errors of a sandbox or a storage which a plugin swallows."""
+
 STABLE_HASHES: dict[tuple[str, str], Callable[[Any], int]] = {
     ("strands.multiagent.graph", "GraphNode"): hash_of_node,
     ("strands.multiagent.graph", "GraphEdge"): hash_of_edge,
@@ -164,6 +174,7 @@ def adapt_strands() -> None:
         SETTLEMENT: WorkflowSettlement,
         SWARM_STATE: WorkflowSwarmState,
         HOOK_REGISTRY: WorkflowHookRegistry,
+        **dict.fromkeys(PLUGIN_LOGGERS, PluginLogger),
         **dict.fromkeys(MANAGER_LOGGERS, ManagerLogger),
     }.items():
         holder: Any = importlib.import_module(module_name)
@@ -198,6 +209,7 @@ _STAND_INS: dict[str, type[StandIn]] = {
     "Agent": WorkflowAgent,
     "MetricsClient": WorkflowMetricsClient,
     "NotASandboxLocalEnvironment": WorkflowDefaultSandbox,
+    "Path": WorkflowHostPath,
     "ThreadPoolExecutor": WorkflowExecutor,
     "_new_snapshot_id": WorkflowUuid7,
     "_normalize_key": RefusesOperations,

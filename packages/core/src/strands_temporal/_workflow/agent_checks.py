@@ -15,7 +15,7 @@ from strands.types.tools import AgentTool
 from temporalio import workflow
 
 from .._errors import AgentTypeError, coded
-from .._upstream.default_sandbox import GIVE_A_HANDLE, NoSandbox, refusal
+from .._upstream.default_sandbox import GIVE_A_HANDLE, NoSandbox, refusal, works_on_a_machine
 from .._upstream.local_io import forbidden_storage, refuse
 from .._upstream.private_api import activity_name
 from .._upstream.strands_tools import remedy
@@ -63,8 +63,8 @@ def checked_sandbox(sandbox: object) -> Sandbox:
     """Return the user's sandbox. Without one, return `NoSandbox`: Strands' default would run on the host.
 
     Raises:
-        AgentTypeError: If it is not a `strands.Sandbox`, or is one of Strands' own sandboxes, which would run
-            commands from inside the workflow.
+        AgentTypeError: If it is not a `strands.Sandbox`, or is one of Strands' own, also of a subclass: it
+            would run commands from inside the workflow.
     """
     if sandbox is None:
         return NoSandbox()
@@ -76,9 +76,9 @@ def checked_sandbox(sandbox: object) -> Sandbox:
 
 
 def _fault_of(sandbox: Sandbox) -> str | None:
-    """Return why a sandbox of Strands' own cannot be used in a workflow; None for any other."""
+    """Return why a sandbox of Strands' own, or of a subclass, cannot be used in a workflow; else None."""
     kind = type(sandbox)
-    return refusal(kind.__name__) if kind.__module__.startswith("strands.sandbox") else None
+    return refusal(kind.__name__) if works_on_a_machine(kind) else None
 
 
 def _check_tool(item: object, sandbox: Sandbox | None) -> None:

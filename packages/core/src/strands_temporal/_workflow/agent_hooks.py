@@ -1,9 +1,10 @@
 """The hooks that each agent in a workflow has from the start, a plain `strands.Agent` as well."""
 
 from strands import Agent
-from strands.hooks import BeforeInvocationEvent, BeforeModelCallEvent, HookOrder
+from strands.hooks import AgentInitializedEvent, BeforeInvocationEvent, BeforeModelCallEvent, HookOrder
 
 from .._upstream.private_api import compresses_before_calls
+from .agent_checks import check_sandbox_of
 from .conversation_managers import ManagerHooks
 from .model import TemporalModel
 
@@ -13,8 +14,14 @@ class AgentHooks(ManagerHooks):
 
     def __init__(self) -> None:
         super().__init__()
+        self.add_callback(AgentInitializedEvent, _check_sandbox)
         # Last, when the user's hooks have decided whether there is a turn.
         self.add_callback(BeforeInvocationEvent, _learn_facts, order=HookOrder.SDK_LAST)
+
+
+def _check_sandbox(event: AgentInitializedEvent) -> None:
+    """Refuse a plain agent when it is built. A `TemporalAgent` has checked its sandbox before."""
+    check_sandbox_of(event.agent)
 
 
 async def _learn_facts(event: BeforeInvocationEvent) -> None:

@@ -8,6 +8,7 @@ from temporalio import workflow
 from temporalio.worker.workflow_sandbox import RestrictedWorkflowAccessError
 
 from .._errors import ActivityNotRegisteredError, SandboxNotRegisteredError, coded
+from .._upstream.own_sandboxes import io_of_own_sandbox, is_unknown_name, refused_io
 
 _NOT_THE_USERS = ("/temporalio/", "/strands/", "/strands_temporal/", "/asyncio/")
 """In the names of files between a tool's line and the sandbox's error."""
@@ -23,19 +24,25 @@ _NO_INPUT_OUTPUT = (
 
 
 def explain_tool_failure(event: AfterToolCallEvent) -> None:
-    """Name the remedy for a tool that does I/O. End the run if the worker lacks a tool's activity or sandbox.
+    """Name the remedy for a tool that does I/O. End the run if a tool's activity or sandbox cannot work.
 
     Raises:
         ActivityNotRegisteredError: The worker that got the tool's activity does not have it.
+        Exception: The worker does not know the name of a handle that the tool uses.
         SandboxNotRegisteredError: The worker does not have the tool's sandbox, or a secret.
+        AgentTypeError: The agent's sandbox is the user's own and does I/O inside the workflow.
     """
     error = event.exception
     if error is None:
         return
     for link in (error, error.__cause__):  # a vended tool wraps the errors of its sandbox
-        if isinstance(link, ActivityNotRegisteredError | SandboxNotRegisteredError):
+        if isinstance(link, ActivityNotRegisteredError | SandboxNotRegisteredError) or (
+            link is not None and is_unknown_name(link)
+        ):
             raise link
-    what = _input_output(error)
+    if (refused := io_of_own_sandbox(error)) is not None:
+        raise refused from error
+    what = refused_io(error)
     if what is None:
         return
     name = event.tool_use["name"]
@@ -53,29 +60,6 @@ def explain_tool_failure(event: AfterToolCallEvent) -> None:
         what,
         _place(error),
     )
-
-
-def _input_output(error: BaseException) -> str | None:
-    """Return the I/O that a tool tried in the workflow, or None if the tool failed for another reason."""
-    link: BaseException | None = error
-    for _ in range(10):  # a library wraps the sandbox's error in errors of its own
-        if isinstance(link, RestrictedWorkflowAccessError):
-            name = link.qualified_name.removeprefix("__builtins__.")
-            return name.removesuffix(".__call__").removesuffix(".__mro_entries__")
-        if isinstance(link, NotImplementedError) and (name := _refused_by_the_loop(link)):
-            return f"asyncio's {name}"
-        if link is None:
-            return None
-        link = link.__cause__ if link.__suppress_context__ else link.__context__
-    return None
-
-
-def _refused_by_the_loop(error: NotImplementedError) -> str | None:
-    """Return the name of the event loop's method that a workflow's loop does not have, if one raised it."""
-    frames = traceback.extract_tb(error.__traceback__)
-    if frames and frames[-1].filename.endswith("asyncio/events.py"):
-        return frames[-1].name
-    return None
 
 
 def _place(error: BaseException) -> str:

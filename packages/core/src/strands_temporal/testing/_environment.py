@@ -111,6 +111,7 @@ async def agent_environment(
     tools: Mapping[str, Any] | None = None,
     storages: Mapping[str, Callable[[], Any]] | None = None,
     memory_stores: Mapping[str, Callable[[], Any]] | None = None,
+    sandboxes: Mapping[str, Callable[..., Any]] | None = None,
     activities: Sequence[Callable[..., Any]] = (),
     plugins: Sequence[Any] | None = None,
     **worker_options: Any,
@@ -124,6 +125,7 @@ async def agent_environment(
         tools: Tools that this `StrandsPlugin` hosts on the worker. Do not give `plugins` as well.
         storages: Factories of storages for this `StrandsPlugin`. Do not give `plugins` as well.
         memory_stores: Factories of memory stores for this `StrandsPlugin`. Do not give `plugins` as well.
+        sandboxes: Factories of sandboxes for this `StrandsPlugin`. Do not give `plugins` as well.
         activities: Activity functions; plain ones run in a thread pool.
         plugins: Plugins for the client, which also apply to the worker. By default
             `[StrandsPlugin(models=models, tools=tools, ...)]`.
@@ -131,7 +133,15 @@ async def agent_environment(
             for activities when the block ends.
     """
     if plugins is None:
-        plugins = [StrandsPlugin(models=models, tools=tools, storages=storages, memory_stores=memory_stores)]
+        plugins = [
+            StrandsPlugin(
+                models=models,
+                tools=tools,
+                storages=storages,
+                memory_stores=memory_stores,
+                sandboxes=sandboxes,
+            )
+        ]
     if isinstance(address, Client):
         client = Client(address.service_client, namespace=address.namespace, plugins=plugins)
     else:

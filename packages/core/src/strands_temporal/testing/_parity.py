@@ -67,6 +67,7 @@ class Scenario:
         tools: Tools hosted on the worker, for `TemporalTools` in the durable run.
         storages: Factories of storages on the worker, for `TemporalStorage` in the durable run.
         memory_stores: Factories of memory stores on the worker, for `TemporalMemoryStore` there.
+        sandboxes: Factories of sandboxes on the worker, for `TemporalSandbox` there.
     """
 
     script: Callable[[], ScriptedModel]
@@ -76,6 +77,7 @@ class Scenario:
     tools: Mapping[str, Any] | None = None
     storages: Mapping[str, Callable[[], Any]] | None = None
     memory_stores: Mapping[str, Callable[[], Any]] | None = None
+    sandboxes: Mapping[str, Callable[..., Any]] | None = None
 
 
 @dataclass
@@ -160,6 +162,7 @@ async def run_parity(address: "str | Client", scenario: Scenario, **worker_optio
             tools=scenario.tools,
             storages=scenario.storages,
             memory_stores=scenario.memory_stores,
+            sandboxes=scenario.sandboxes,
             activities=scenario.activities,
             **worker_options,
         ) as environment:

@@ -1,0 +1,86 @@
+"""Finds sandboxes and storages that cannot work in a workflow, also where Strands only logs their errors.
+
+A sandbox of a user's own may be one that needs no I/O, for example with its files in memory. So it is not
+refused before it does I/O. Temporal's workflow sandbox then raises.
+
+Some plugins of Strands log every error of a sandbox or a storage and go on: `AgentSkills` without the skill
+(1.62: vended_plugins/skills/agent_skills.py:315), the stash of a context manager and the offloader without
+the value (_context_manager/stash.py:126, vended_plugins/context_offloader/plugin.py:556). In a workflow they
+do not go on if the sandbox or the storage cannot work at all. The log message is the one place that each of
+these errors passes.
+"""
+
+import sys
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+from strands import Sandbox
+from temporalio import workflow
+from temporalio.worker.workflow_sandbox import RestrictedWorkflowAccessError
+
+from .._errors import ActivityNotRegisteredError, AgentTypeError, AgentValueError, SandboxLostError
+from .default_sandbox import refusal
+from .stand_in import StandIn
+
+_CANNOT_WORK = (ActivityNotRegisteredError, AgentTypeError, AgentValueError, SandboxLostError)
+
+
+class PluginLogger(StandIn):
+    """The logger of a plugin. In a workflow it raises the errors of what cannot work at all."""
+
+    def warning(self, message: str, *args: Any, **options: Any) -> None:
+        self._original.warning(message, *args, **{"stacklevel": 2, **options})
+        error = sys.exc_info()[1]
+        if isinstance(error, Exception) and workflow.in_workflow():
+            if isinstance(error, _CANNOT_WORK) or is_unknown_name(error):
+                raise error
+            if (refused := io_of_own_sandbox(error)) is not None:
+                raise refused from error
+
+
+def is_unknown_name(error: BaseException) -> bool:
+    """Tell whether an error says that the worker does not know the name of a handle."""
+    return "[ST105:" in str(error)
+
+
+def io_of_own_sandbox(error: BaseException) -> AgentTypeError | None:
+    """Return the refusal of a user's sandbox if it caused `error` by I/O inside the workflow, else None."""
+    what = refused_io(error)
+    if what is None:
+        return None
+    for link in _links(error):
+        for frame, _ in traceback.walk_tb(link.__traceback__):
+            owner = frame.f_locals.get("self")
+            if isinstance(owner, Sandbox):
+                return AgentTypeError(f"{refusal(type(owner).__name__)}. It tried: {what}")
+    return None
+
+
+def refused_io(error: BaseException) -> str | None:
+    """Return the I/O that code tried in the workflow, or None if `error` has another reason."""
+    for link in _links(error):
+        if isinstance(link, RestrictedWorkflowAccessError):
+            name = link.qualified_name.removeprefix("__builtins__.")
+            return name.removesuffix(".__call__").removesuffix(".__mro_entries__")
+        if isinstance(link, NotImplementedError) and (name := _refused_by_the_loop(link)):
+            return f"asyncio's {name}"
+    return None
+
+
+def _links(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and its causes: a library wraps the workflow sandbox's error in errors of its own."""
+    link: BaseException | None = error
+    for _ in range(10):
+        if link is None:
+            return
+        yield link
+        link = link.__cause__ if link.__suppress_context__ else link.__context__
+
+
+def _refused_by_the_loop(error: NotImplementedError) -> str | None:
+    """Return the name of the event loop's method that a workflow's loop does not have, if one raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    if frames and frames[-1].filename.endswith("asyncio/events.py"):
+        return frames[-1].name
+    return None
