@@ -35,7 +35,7 @@ def explain_tool_failure(event: AfterToolCallEvent) -> None:
     error = event.exception
     if error is None:
         return
-    for link in (error, error.__cause__):  # a vended tool wraps the errors of its sandbox
+    for link in (error.__cause__, error):  # a vended tool wraps the errors of its sandbox
         if isinstance(link, ActivityNotRegisteredError | SandboxNotRegisteredError) or (
             link is not None and is_unknown_name(link)
         ):
