@@ -151,7 +151,7 @@ def call_it(call: ScriptedCall) -> Reply:
 
 
 @pytest.mark.filterwarnings("ignore:context_window_limit is not set:UserWarning")
-@pytest.mark.parametrize("kind", ["offloader", "stash"])
+@pytest.mark.parametrize("kind", [pytest.param("offloader", marks=pytest.mark.slow), "stash"])
 async def test_a_value_that_is_too_large_is_told_and_a_storage_that_is_missing_ends_the_run(
     agents: Agents, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
