@@ -9,7 +9,7 @@ of agents do not need this module.
 """
 
 from ._composable import ComposablePlugin
-from ._upstream.private_api import activity_name, end_waiting, note_mcp_errors
+from ._upstream.private_api import activity_name, end_waiting, note_mcp_errors, paused_team_result
 from ._upstream.run_local import run_local
 from ._wire.carry import CARRY_LIMIT, CarryFormat
 from ._wire.failures import error_leaves, from_tool_activity_error
@@ -24,10 +24,12 @@ from ._worker.paused_workflows import OPEN_STATUSES, workflow_status_name
 from ._worker.results import check_result
 from ._workflow.activities import execute_activity
 from ._workflow.agent_watch import note_attempt, tool_call_summary
+from ._workflow.asked_calls import SubAgentQuestion
 from ._workflow.current_details import DetailsLine, describe_query, set_details_line
 from ._workflow.log_lines import log_line
 from ._workflow.options import HEARTBEATING_TOOL_DEFAULTS, TOOL_DEFAULTS, merge_options
 from ._workflow.remote_tools import RemoteTool, RemoteTools
+from ._workflow.team_carry import team_waits_with
 
 __all__ = [
     "CARRY_LIMIT",
@@ -45,6 +47,7 @@ __all__ = [
     "RemoteTool",
     "RemoteTools",
     "SharedLifetime",
+    "SubAgentQuestion",
     "activity_name",
     "check_result",
     "check_wire_version",
@@ -61,8 +64,10 @@ __all__ = [
     "merge_options",
     "note_attempt",
     "note_mcp_errors",
+    "paused_team_result",
     "run_local",
     "set_details_line",
+    "team_waits_with",
     "tool_call_summary",
     "utf8_text",
     "workflow_status_name",

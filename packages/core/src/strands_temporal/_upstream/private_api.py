@@ -161,6 +161,14 @@ def team_runs(team: object) -> bool:
     return getattr(team, "_invocation_start_time", None) is not None
 
 
+def paused_team_result(team: object, interrupts: list[Interrupt]) -> Any:
+    """Return the result that a graph or a swarm returned when it paused, from its state.
+
+    Strands builds it from the state in a private method (1.62: multiagent/graph.py:1270, swarm.py:1038).
+    """
+    return cast("Any", team)._build_result(interrupts)  # noqa: SLF001
+
+
 _CHILDREN = "strands_temporal_children"
 
 

@@ -2,42 +2,25 @@
 
 import functools
 import inspect
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
-from typing import Any, Literal, cast, get_type_hints
-from urllib.parse import quote
+from collections.abc import Callable
+from typing import Any, cast, get_type_hints
 
 import strands
-from strands import Agent, ToolContext
-from strands.types.events import ToolResultEvent
-from strands.types.tools import AgentTool, ToolGenerator, ToolSpec, ToolUse
-from temporalio.exceptions import (
-    CancelledError,
-    ChildWorkflowError,
-    FailureError,
-    TemporalError,
-    WorkflowAlreadyStartedError,
-)
-from typing_extensions import Unpack, override
+from strands import ToolContext
+from strands.types.tools import AgentTool
+from temporalio.exceptions import ChildWorkflowError, TemporalError
+from typing_extensions import Unpack
 
 from .._errors import AgentCancelledError, AgentTypeError, AgentValueError
-from .._upstream.private_api import (
-    keep_paused_child,
-    paused_children,
-    tool_interrupt_event,
-    workflow_definition,
-)
-from .._upstream.run_local import run_local
+from .._upstream.private_api import workflow_definition
 from .._wire.failures import from_tool_activity_error
 from .._wire.tool_context import CONTEXT_PARAMETER
-from .._wire.values import decode, encode_any
 from .activities import name_of
-from .carry import ChildMemories
 from .child_calls import run_child
 from .child_options import ChildWorkflowOptions, child_options
 from .failures import construction_error
-from .sub_agent import SubAgentResult, SubAgentTask
+from .sub_agent import SubAgentTask
+from .sub_agent_tool import DelegatedSubAgentTool, SubAgentTool
 from .tool_results import bare_value
 
 
@@ -48,6 +31,7 @@ def child_workflow(
     description: str | None = None,
     inputSchema: dict[str, Any] | None = None,  # noqa: N803  # as in `strands.tool`
     preserve_context: bool = False,
+    delegate: bool = False,
     **options: Unpack[ChildWorkflowOptions],
 ) -> AgentTool:
     """Return a tool whose call runs a child workflow: a history and a task queue of its own.
@@ -70,6 +54,8 @@ def child_workflow(
         inputSchema: JSON schema that the model sees, instead of the one made from the hints.
         preserve_context: Whether a sub-agent keeps its conversation from call to call, as in
             `agent.as_tool(preserve_context=True)`. The caller keeps it.
+        delegate: Whether a sub-agent's answer ends the caller's turn and is its answer, as in
+            `agent.as_tool(delegate=True)`.
         **options: Options of the child: the keys of `temporalio.workflow.ChildWorkflowConfig` without
             `cron_schedule`. By default each call's child has an id of its own and no time-out.
 
@@ -89,12 +75,14 @@ def child_workflow(
             raise AgentValueError(f"{owner}: a model needs a description of the tool. Give description='...'")
         if inputSchema is not None:
             raise AgentTypeError(f"{owner}: a sub-agent's tool has one input, a text. Leave out inputSchema=")
-        return _SubAgentTool(owner, workflow_type, name or workflow_type, text, preserve_context, checked)
-    if preserve_context:
-        raise AgentTypeError(
-            f"{owner}: preserve_context=True is for a workflow with a sub-agent, whose run method takes a "
-            "SubAgentTask"
-        )
+        kind = DelegatedSubAgentTool if delegate else SubAgentTool
+        return kind(owner, workflow_type, name or workflow_type, text, preserve_context, checked)
+    for given, is_given in (("preserve_context", preserve_context), ("delegate", delegate)):
+        if is_given:
+            raise AgentTypeError(
+                f"{owner}: {given}=True is for a workflow with a sub-agent, whose run method takes a "
+                "SubAgentTask"
+            )
     decorate = strands.tool(
         name=name or workflow_type, description=text, inputSchema=inputSchema, context=CONTEXT_PARAMETER
     )
@@ -157,151 +145,3 @@ def _call(
     context = inspect.Parameter(CONTEXT_PARAMETER, inspect.Parameter.KEYWORD_ONLY)
     setattr(call, "__signature__", signature.replace(parameters=[*parameters, context]))  # noqa: B010  # see above
     return call
-
-
-class _SubAgentTool(AgentTool):
-    """A sub-agent in a child workflow, as a tool."""
-
-    def __init__(
-        self,
-        owner: str,
-        workflow_type: str,
-        name: str,
-        description: str,
-        remembers: bool,
-        options: ChildWorkflowOptions,
-    ) -> None:
-        super().__init__()
-        self._owner = owner
-        self._type = workflow_type
-        self._name = name
-        self._description = description
-        self._remembers = remembers
-        self._options = options
-
-    @property
-    @override
-    def tool_name(self) -> str:
-        """The tool's name for the model."""
-        return self._name
-
-    @property
-    @override
-    def tool_spec(self) -> ToolSpec:
-        """The same spec as that of `agent.as_tool()`."""
-        value = {"type": "string", "description": "The input to send to the agent tool."}
-        schema = {"type": "object", "properties": {"input": value}, "required": ["input"]}
-        return {"name": self._name, "description": self._description, "inputSchema": {"json": schema}}
-
-    @property
-    @override
-    def tool_type(self) -> str:
-        """The same as that of `agent.as_tool()`."""
-        return "agent"
-
-    @override
-    async def stream(
-        self, tool_use: ToolUse, invocation_state: dict[str, Any], **kwargs: Any
-    ) -> ToolGenerator:
-        """Run the child, and yield its result, or what its agent asks."""
-        agent = invocation_state["agent"]
-        context: ToolContext[Any] = kwargs.get("_tool_context") or ToolContext[Any](
-            tool_use, agent, invocation_state, agent.cancel_signal
-        )
-        prefix = f"v1:child_workflow:{quote(tool_use['toolUseId'], safe='')}:"
-        try:
-            yield await self._outcome(context, prefix)
-        except AgentCancelledError as error:
-            yield _result(tool_use, "error", [{"text": f"Agent '{self._name}' cancelled"}], error)
-        except ChildWorkflowError as error:
-            reason: Exception = from_tool_activity_error(cast("Any", error))
-            cancelled = isinstance(error.cause, CancelledError)
-            text = f"Agent '{self._name}' cancelled" if cancelled else f"Agent error: {_message(reason)}"
-            yield _result(tool_use, "error", [{"text": text}], reason)
-        except (WorkflowAlreadyStartedError, _BusyError) as error:
-            text = f"Agent '{self._name}' is already processing a request"
-            yield _result(tool_use, "error", [{"text": text}], error)
-        except Exception as error:  # noqa: BLE001  # as `agent.as_tool()` does: the model sees the error
-            yield _result(tool_use, "error", [{"text": f"Agent error: {_message(error)}"}], error)
-
-    async def _outcome(self, context: "ToolContext[Any]", prefix: str) -> Any:
-        """Return the event with which the call ends: a result, or questions."""
-        use, agent = context.tool_use, context.agent
-        if not isinstance(agent, Agent):
-            raise AgentTypeError(f"{self._owner}: {type(agent).__name__} cannot call it. Use a TemporalAgent")
-        paused = SubAgentResult.from_value(paused_children(agent).get(use["toolUseId"]))
-        answers = _answers(agent, prefix, paused.interrupts) if paused else []
-        if paused and not answers:  # the answers were for other calls
-            return tool_interrupt_event(use, paused.asked(prefix))
-        ended = await self._run(context, _resumed(paused, answers) if paused else None)
-        if ended.interrupts:
-            keep_paused_child(agent, use["toolUseId"], asdict(ended))
-            return tool_interrupt_event(use, ended.asked(prefix))
-        keep_paused_child(agent, use["toolUseId"], None)
-        if ended.cancelled:
-            return _result(use, "error", [{"text": f"Agent '{self._name}' cancelled"}])
-        return _result(use, "success", decode(ended.content))
-
-    async def _run(self, context: "ToolContext[Any]", task: SubAgentTask | None) -> SubAgentResult:
-        """Run the child on a task, by default on the call's input."""
-        given: Any = context.tool_use["input"]
-        arguments: dict[str, Any] = given if isinstance(given, dict) else {"input": given}
-        memories, busy = run_local(ChildMemories), run_local(_Busy)
-        if self._remembers and self in busy:
-            raise _BusyError
-        if task is None:
-            prompt = str(arguments.get("input", ""))
-            task = SubAgentTask(prompt, memories.get(self) if self._remembers else None)
-        task = replace(task, keep=self._remembers)
-        busy.add(self)
-        try:
-            value = await run_child(self._type, [task], self._options, context, arguments)
-        finally:
-            busy.discard(self)
-        ended = SubAgentResult.from_value(value)
-        if ended is None:  # a workflow that makes its answer itself
-            return SubAgentResult(
-                content=[{"text": value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}]
-            )
-        if self._remembers and ended.carry is not None and not ended.interrupts:
-            memories[self] = ended.carry
-        return ended
-
-
-def _resumed(paused: SubAgentResult, answers: list[dict[str, Any]]) -> SubAgentTask:
-    return SubAgentTask(carry=paused.carry, answers=answers, origin=paused.origin)
-
-
-class _Busy(set[AgentTool]):
-    """The sub-agents of one run that work now. One with memory takes one request at a time."""
-
-
-class _BusyError(Exception):
-    """A sub-agent with memory got a second request."""
-
-
-def _answers(agent: Agent, prefix: str, asked: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the answers to a child's questions, as the child's agent gets them, encoded."""
-    # The base class's method: a TemporalAgent refuses snapshots to its users.
-    state = Agent.take_snapshot(agent, include=["interrupt_state"]).data["interrupt_state"]["interrupts"]
-    given = {one["id"]: state.get(f"{prefix}{one['id']}", {}).get("response") for one in asked}
-    return [
-        {"interruptResponse": {"interruptId": id_, "response": encode_any(response)}}
-        for id_, response in given.items()
-        if response is not None
-    ]
-
-
-def _result(
-    use: ToolUse, status: Literal["success", "error"], content: list[Any], error: Exception | None = None
-) -> ToolResultEvent:
-    return ToolResultEvent(
-        {"toolUseId": use["toolUseId"], "status": status, "content": content}, exception=error
-    )
-
-
-def _message(error: BaseException) -> str:
-    """Return an error's own text. Temporal puts the type before it."""
-    if isinstance(error, ChildWorkflowError) and error.cause is not None:
-        return _message(error.cause)
-    return error.message if isinstance(error, FailureError) else str(error)

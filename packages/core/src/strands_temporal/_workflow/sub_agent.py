@@ -5,7 +5,7 @@ for an answer ends, and its result has its questions and its carry. The answer s
 child is open while people think, and its caller may continue as new meanwhile.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from strands import Agent
@@ -17,6 +17,7 @@ from .._errors import AgentTypeError, AgentValueError
 from .._upstream.run_local import run_local
 from .._wire.values import decode, encode, encode_any, known_fields
 from .._wire.versions import check_wire_version
+from .asked_calls import AskedCalls, SubAgentQuestion
 from .carry import AgentCarry, pack
 from .idempotency import Origin
 
@@ -32,7 +33,8 @@ class SubAgentResult:
         stop_reason: Strands' reason for the end of the sub-agent's turn.
         content: Content of the tool result for the caller's model, encoded.
         cancelled: Whether somebody cancelled the sub-agent inside the child.
-        interrupts: The questions that the sub-agent asks, each with `id`, `name` and `reason`.
+        interrupts: The questions that the sub-agent asks, each with `id`, `name` and `reason`, and with the
+            tool's `call` that asks.
         carry: The sub-agent, if it asks, or if its caller keeps its conversation.
         origin: If it asks: the child that began the turn, for the idempotency keys of its tool calls.
         version: Layout of this value.
@@ -47,7 +49,15 @@ class SubAgentResult:
     version: int = SUB_AGENT_VERSION
 
     @classmethod
-    def of(cls, agent: Agent, result: AgentResult, *, keep: bool = False, cancelled: bool = False) -> Any:
+    def of(
+        cls,
+        agent: Agent,
+        result: AgentResult,
+        *,
+        keep: bool = False,
+        cancelled: bool = False,
+        delegate: bool = False,
+    ) -> Any:
         """Return what to tell the caller of a turn that ended.
 
         Args:
@@ -55,6 +65,7 @@ class SubAgentResult:
             result: The result of its turn.
             keep: Whether the caller keeps the sub-agent's conversation: `SubAgentTask.keep`.
             cancelled: Whether the sub-agent's cancel signal was set.
+            delegate: Whether the answer is the caller's answer: `SubAgentTask.delegate`.
 
         Raises:
             CarryTooLargeError: If the sub-agent asks, and is too large for another run.
@@ -66,7 +77,7 @@ class SubAgentResult:
         asks = result.stop_reason == "interrupt"
         return cls(
             stop_reason=str(result.stop_reason),
-            content=[] if asks else encode(_content(result)),
+            content=[] if asks else encode(_content(result, delegate)),
             cancelled=cancelled and result.stop_reason == "cancelled",
             interrupts=asked if asks else [],
             carry=pack(agent) if keep or asks else None,
@@ -94,9 +105,7 @@ class SubAgentResult:
 
     def asked(self, prefix: str) -> list[Interrupt]:
         """Return the questions for the caller, with ids that begin with `prefix`."""
-        return [
-            Interrupt(f"{prefix}{one['id']}", one["name"], decode(one["reason"])) for one in self.interrupts
-        ]
+        return [_raised(prefix, one) for one in self.interrupts]
 
 
 @dataclass(frozen=True)
@@ -112,6 +121,7 @@ class SubAgentTask:
         answers: Answers to what the sub-agent asked, as Strands' `interruptResponse` blocks, encoded.
         keep: Whether the caller keeps the sub-agent's conversation for the next call.
         origin: If there are answers: the `origin` of the result that asked.
+        delegate: Whether the sub-agent's answer ends the caller's turn, and is its answer.
         version: Layout of this value.
     """
 
@@ -121,6 +131,7 @@ class SubAgentTask:
     keep: bool = False
     origin: list[str] = field(default_factory=list[str])
     version: int = SUB_AGENT_VERSION
+    delegate: bool = False
 
     @property
     def input(self) -> Any:
@@ -150,20 +161,42 @@ class SubAgentTask:
             )
         if self.origin:
             run_local(Origin).take_over(self.origin)
-        result, cancelled = None, False
+        result, cancelled, calls = None, False, AskedCalls(agent)
         async for event in agent.stream_async(self.input, **kwargs):
+            calls.hear(event)
             if "result" in event:  # the agent clears its signal after this event
                 result, cancelled = event["result"], agent.cancel_signal.is_set()
         if result is None:
             raise AgentValueError(f"SubAgentTask.run: {agent.name!r} did not produce a result")
-        return SubAgentResult.of(agent, result, keep=self.keep, cancelled=cancelled)
+        ended = SubAgentResult.of(agent, result, keep=self.keep, cancelled=cancelled, delegate=self.delegate)
+        return replace(ended, interrupts=calls.named(ended.interrupts))
 
 
-def _content(result: AgentResult) -> list[ToolResultContent]:
+def _raised(prefix: str, asked: dict[str, Any]) -> Interrupt:
+    id_, reason = f"{prefix}{asked['id']}", decode(asked["reason"])
+    if call := asked.get("call"):
+        return SubAgentQuestion(id_, asked["name"], reason, call)
+    return Interrupt(id_, asked["name"], reason)
+
+
+def _content(result: AgentResult, delegate: bool) -> list[ToolResultContent]:
     """Return the content of the tool result that `agent.as_tool()` makes (1.62: _agent_as_tool.py:290)."""
     if result.structured_output:
         return [{"json": result.structured_output.model_dump(mode="json")}]
+    if delegate:
+        blocks = [block for one in result.message["content"] if (block := _delegated(one)) is not None]
+        return blocks or [{"text": str(result).rstrip("\n")}]
     return [{"text": str(result)}]
+
+
+def _delegated(block: Any) -> ToolResultContent | None:
+    """Return a block of a delegate's answer as a block of a tool result; None if it has no such form."""
+    if "text" in block:
+        return {"text": block["text"]}
+    if "json" in block:
+        return {"json": block["json"]}
+    cited = [one["text"] for one in block.get("citationsContent", {}).get("content", []) if "text" in one]
+    return {"text": "\n".join(cited)} if cited else None
 
 
 def _waits(agent: Agent) -> bool:

@@ -1,9 +1,10 @@
 """Carries a `Graph` or a `Swarm` over continue-as-new: Strands' own state of it, and its agents."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from strands import Agent
+from strands.interrupt import Interrupt
 from temporalio import workflow
 
 from .._errors import AgentTypeError, AgentValueError
@@ -85,6 +86,17 @@ def restore_team(team: Team, carry: TeamCarry) -> None:
     _restore(team, content)
     if "usage_by_chain" in content and workflow.in_workflow():
         run_local(WorkflowUsage).take_over(content["usage_by_chain"])
+
+
+def team_waits_with(team: object) -> dict[str, Interrupt] | None:
+    """Return the questions that a `Graph` or a `Swarm` waits with, by id: empty if it does not wait.
+
+    None if the executor is neither.
+    """
+    if not _is_team(team):
+        return None
+    stored = cast("Any", team).serialize_state()["_internal_state"]["interrupt_state"]
+    return {id_: Interrupt(**one) for id_, one in stored["interrupts"].items()} if stored["activated"] else {}
 
 
 def _checked(function: str, team: object) -> None:
