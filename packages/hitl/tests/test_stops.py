@@ -114,7 +114,7 @@ class StoppedWorkflow:
     @workflow.run
     async def run(self, way: str, by_signal: bool = False) -> list[Any]:
         self.agent = WAYS[way]()
-        options = {"cancel_signal": self.signal} if by_signal else {}
+        options: dict[str, Any] = {"cancel_signal": self.signal} if by_signal else {}
         first: Any = await self.approvals.run(self.agent, "go", **options)
         said = self.results()
         self.signal.clear()

@@ -1,6 +1,5 @@
 """Calls of sub-agents, delegates, and nodes of graphs and swarms: people see and approve what runs."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -312,7 +311,7 @@ class AskedBeforeANodeWorkflow:
         self.approvals = Approvals()
 
     @workflow.run
-    async def run(self, way: str) -> str:
+    async def run(self) -> str:
         asked = graph(one=clerk())
 
         def ask_node(event: BeforeNodeCallEvent) -> None:
@@ -320,39 +319,41 @@ class AskedBeforeANodeWorkflow:
                 event.cancel_node = "denied"
 
         asked.hooks.add_callback(BeforeNodeCallEvent, ask_node)
-        if way == "hand over":
-            await self.approvals.run(asked, "go", stop_waiting_when=lambda: True)  # refused
-        if way == "carry":
-            running = asyncio.create_task(self.approvals.run(asked, "go"))
-            await workflow.wait_condition(lambda: bool(self.approvals.pending))
-            try:
-                self.approvals.carry()
-            finally:
-                running.cancel()
         return str(await self.approvals.run(asked, "go"))
 
 
 async def test_a_question_about_a_node_itself(setting: Any) -> None:
     async with setting(ScriptedModel(lambda call: say("done")), workflows=[AskedBeforeANodeWorkflow]) as s:
-        handle, notice = await s.pause("ask", workflow_class=AskedBeforeANodeWorkflow)
+        handle, notice = await s.pause(workflow_class=AskedBeforeANodeWorkflow)
         (pending,) = notice.pending
         assert (pending.question, pending.tool, pending.agent) == ("run one?", None, "one")
         await s.approver.approve(handle.id, pending, by=BY)
         assert "done" in await s.end(handle)
 
 
-@pytest.mark.parametrize(
-    ("way", "type_", "words"),
-    [
-        ("hand over", "AgentTypeError", "stop_waiting_when= is for agents. A Graph cannot be carried"),
-        ("carry", "AgentValueError", "waits for people, and a graph or swarm cannot go into another run"),
-    ],
-)
-async def test_a_graph_cannot_be_handed_over(setting: Any, way: str, type_: str, words: str) -> None:
-    model = ScriptedModel(lambda call: say("done"))
-    async with setting(model, workflows=[AskedBeforeANodeWorkflow]) as s:
+class OwnTeam(MultiAgentBase):
+    """A team that is neither a graph nor a swarm."""
+
+    id = "own"
+
+    async def invoke_async(self, task: Any, invocation_state: Any = None, **kwargs: Any) -> Any: ...
+
+    def serialize_state(self) -> Any: ...
+
+    def deserialize_state(self, payload: Any) -> None: ...
+
+
+@workflow.defn
+class OwnTeamWorkflow:
+    @workflow.run
+    async def run(self) -> None:
+        await Approvals().run(OwnTeam(), "go", stop_waiting_when=lambda: True)
+
+
+async def test_a_team_of_another_kind_cannot_be_handed_over(setting: Any) -> None:
+    async with setting(ScriptedModel(script), workflows=[OwnTeamWorkflow]) as s:
         with pytest.raises(WorkflowFailureError) as caught:
-            await s.env.run(AskedBeforeANodeWorkflow.run, way)
+            await s.env.run(OwnTeamWorkflow.run)
     cause: Any = caught.value.cause
-    assert cause.type == type_
-    assert words in cause.message
+    assert cause.type == "AgentTypeError"
+    assert "is for agents, graphs and swarms. A OwnTeam cannot be carried" in cause.message

@@ -12,6 +12,8 @@ from strands.multiagent.base import MultiAgentResult
 from strands.types.agent import AgentInput
 from strands.types.content import Message
 
+from strands_temporal.extension import paused_team_result, team_waits_with
+
 from ._listening import Listener
 from ._state import Pause
 from ._turn import Asked, Turn
@@ -51,17 +53,24 @@ async def invoke(
     return Invoked(result, asked, stopped)
 
 
+def id_of(executor: Agent | MultiAgentBase) -> str:
+    """Return the id under which the questions of an agent, a graph or a swarm are kept."""
+    return executor.agent_id if isinstance(executor, Agent) else executor.id
+
+
 def interrupt_ids(executor: Agent | MultiAgentBase) -> set[str]:
-    """Return Strands' ids of the interrupts that an agent waits with; none if it does not wait."""
+    """Return Strands' ids of the interrupts that an executor waits with; none if it does not wait."""
     if not isinstance(executor, Agent):
-        return set()
+        return set(team_waits_with(executor) or ())
     # The base class's method: a TemporalAgent refuses snapshots to its users.
     state = Agent.take_snapshot(executor, include=["interrupt_state"]).data["interrupt_state"]
     return set(state["interrupts"]) if state["activated"] else set()
 
 
-def paused_result(agent: Agent, pause: Pause) -> AgentResult:
-    """Return the result that Strands returned when the agent paused in an earlier run."""
+def paused_result(agent: Agent | MultiAgentBase, pause: Pause) -> AgentResult | MultiAgentResult:
+    """Return the result that Strands returned when the executor paused in an earlier run."""
     interrupts = [Interrupt(q.interrupt_id, q.pending.name, q.pending.question) for q in pause.questions]
+    if not isinstance(agent, Agent):
+        return paused_team_result(agent, interrupts)
     message: Message = agent.messages[-1] if agent.messages else {"role": "assistant", "content": []}
     return AgentResult("interrupt", message, agent.event_loop_metrics, {}, interrupts)

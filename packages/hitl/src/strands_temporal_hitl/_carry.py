@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from strands_temporal import AgentCarry, AgentTypeError, AgentValueError, CarryTooLargeError
 from strands_temporal.extension import CARRY_LIMIT, CarryFormat
+from strands_temporal.workflow import TeamCarry
 
 from ._state import LedgerState
 from ._types import ApprovalRecord
@@ -70,7 +71,7 @@ def pack(
 
     Raises:
         CarryTooLargeError: If it does not fit into the next run's input beside the agents' carries.
-        AgentTypeError: If something in `agent_carries` is not an `AgentCarry`.
+        AgentTypeError: If something in `agent_carries` is neither an `AgentCarry` nor a `TeamCarry`.
         AgentValueError: If two agents that wait could not be told apart in the next run.
     """
     _check_agents(state)
@@ -99,11 +100,13 @@ def unpack(carry: object) -> Carried:
 def _size(agent_carries: Sequence[object]) -> int:
     """Return the size of the agents' carries in bytes. Without any, return the largest size of one carry."""
     for other in agent_carries:
-        if not isinstance(other, AgentCarry):
+        if not isinstance(other, (AgentCarry, TeamCarry)):
             raise AgentTypeError(
-                f"approvals.carry(...): {other!r} is not an AgentCarry. Give what agent.carry() returned"
+                f"approvals.carry(...): {other!r} is not an AgentCarry or a TeamCarry. Give what "
+                "agent.carry() or carry_team(team) returned"
             )
-    return sum(len(other.data) for other in agent_carries if isinstance(other, AgentCarry)) or CARRY_LIMIT
+    carries = [other for other in agent_carries if isinstance(other, (AgentCarry, TeamCarry))]
+    return sum(len(other.data) for other in carries) or CARRY_LIMIT
 
 
 def _too_large(state: LedgerState, size: int, room: int, agent_carries: Sequence[Any]) -> str:
@@ -127,5 +130,6 @@ def _check_agents(state: LedgerState) -> None:
         if count > 1:
             raise AgentValueError(
                 f"{count} agents with the id {agent_id!r} wait with the same interrupts, and the next run "
-                "could not tell whose answers are whose. Give each its own: TemporalAgent(agent_id=...)"
+                "could not tell whose answers are whose. Give each its own: TemporalAgent(agent_id=...), "
+                "builder.set_graph_id(...), Swarm(id=...)"
             )

@@ -8,13 +8,14 @@ from strands import Agent
 from strands.multiagent import MultiAgentBase
 
 from strands_temporal import AgentTypeError, AgentValueError
+from strands_temporal.extension import team_waits_with
 
 
 def check_condition(condition: object, agent: Agent | MultiAgentBase) -> None:
-    if condition is not None and not isinstance(agent, Agent):
+    if condition is not None and not isinstance(agent, Agent) and team_waits_with(agent) is None:
         raise AgentTypeError(
-            f"approvals.run: stop_waiting_when= is for agents. A {type(agent).__name__} cannot be carried "
-            "into another run of the workflow"
+            f"approvals.run: stop_waiting_when= is for agents, graphs and swarms. A {type(agent).__name__} "
+            "cannot be carried into another run of the workflow"
         )
     if condition is not None and not callable(condition):
         raise AgentTypeError(

@@ -22,7 +22,7 @@ from strands.types.events import ToolResultEvent
 from strands.types.tools import AgentTool, ToolUse
 from temporalio import workflow
 
-from strands_temporal.extension import end_waiting
+from strands_temporal.extension import SubAgentQuestion, end_waiting
 
 from ._listening import Listener, node_place
 from ._shown import digest_of
@@ -36,6 +36,9 @@ BINDS_WHAT_RUNS = "strands-temporal-hitl-binds-what-runs"
 _BACKGROUND_CHOICE = "_background_execution"
 """Argument with which a model asks for a background task. Strands removes it before the tool runs (1.62:
 background_tasks/_background_tasks.py:38). While it is in use, no tool may have an argument of that name."""
+
+_IN_CHILD = "in child "
+"""Begins the last part of the place of a call in a child workflow."""
 
 
 class Watches:
@@ -168,10 +171,10 @@ class Watch:
     def _after_call(self, event: AfterToolCallEvent) -> None:
         own = self.own_id(event.tool_use["toolUseId"])
         self._ended.add(own)
-        reason = self.turn.reasons.pop((*self.place, own), None)
-        content = event.result["content"]
-        if reason is not None and not any(reason in str(block.get("text")) for block in content):
-            event.result = {**event.result, "content": [*content, {"text": f"Rejected: {reason}"}]}
+        for reason in self._reasons_for(own):
+            content = event.result["content"]
+            if not any(reason in str(block.get("text")) for block in content):
+                event.result = {**event.result, "content": [*content, {"text": f"Rejected: {reason}"}]}
 
     def _after_tools(self, event: AfterToolsEvent) -> None:
         self._message = {}
@@ -210,15 +213,41 @@ class Watch:
         """
         if "tool_interrupt_event" in event:
             for interrupt in event["tool_interrupt_event"]["interrupts"]:
-                self._raised[interrupt.id] = inner.ending(interrupt.id) if inner else self.asked_by(use)
+                if isinstance(interrupt, SubAgentQuestion):
+                    self._raised[interrupt.id] = self._asked_in_child(use, interrupt)
+                else:
+                    self._raised[interrupt.id] = inner.ending(interrupt.id) if inner else self.asked_by(use)
         elif inner and isinstance(event.get("tool_stream_event", {}).get("data"), Mapping):
             inner.hear(event["tool_stream_event"]["data"])
+
+    def _asked_in_child(self, use: ToolUse, question: SubAgentQuestion) -> Asked:
+        """Return the subject of a question of a child workflow: the call in the child that asks.
+
+        The call has a place of its own below the call of the child. Nobody watches that place here.
+        """
+        own = self.own_id(use["toolUseId"])
+        call = ShownCall(as_json(question.tool), as_json(question.arguments), question.agent)
+        between = [ShownCall(as_json(o["tool"]), as_json(o["arguments"]), o["agent"]) for o in question.outer]
+        outer = [*self.outer, self._calls.get(own) or self._shown(use["name"], use["input"], None), *between]
+        place = (*self.place, own, f"{_IN_CHILD}{question.id}")
+        return Asked(question.agent, outer, call, places=[place], tool_use_id=own)
+
+    def _reasons_for(self, own: str) -> list[str]:
+        """Remove and return the reasons of rejections for a call, and for calls in its child workflow."""
+        at = (*self.place, own)
+        reasons = self.turn.reasons
+        places = [each for each in reasons if each == at or _is_in_child(each, at)]
+        return [reasons.pop(each) for each in places]
 
     def _shown(self, name: str, arguments: Any, tool: AgentTool | None) -> ShownCall:
         if isinstance(arguments, dict) and _BACKGROUND_CHOICE in arguments and not _declares(tool):
             given = cast("dict[str, Any]", arguments)
             arguments = {key: value for key, value in given.items() if key != _BACKGROUND_CHOICE}
         return ShownCall(as_json(name), as_json(arguments), self.name)
+
+
+def _is_in_child(place: Place, call: Place) -> bool:
+    return place[:-1] == call and place[-1].startswith(_IN_CHILD)
 
 
 def _declares(tool: AgentTool | None) -> bool:

@@ -13,9 +13,9 @@ from strands.types.multiagent import MultiAgentInput
 from temporalio import workflow
 
 from strands_temporal import AgentCarry, AgentValueError
-from strands_temporal.workflow import DeduplicatedUpdates
+from strands_temporal.workflow import DeduplicatedUpdates, TeamCarry
 
-from ._agents import Invoked, interrupt_ids, invoke, paused_result
+from ._agents import Invoked, id_of, interrupt_ids, invoke, paused_result
 from ._carry import ApprovalsCarry, pack, unpack
 from ._checks import check_answers, check_condition, check_deadline
 from ._ledger import Ledger
@@ -81,7 +81,6 @@ class Approvals:
         self._answered = DeduplicatedUpdates(carried.answered)
         self._signalled = SignalledDecisions(self._ledger)
         self._watches = Watches(approved)
-        self._not_carried: list[str] = []  # graphs and swarms that wait
         workflow.set_update_handler(DECIDE_UPDATE, self._decide, validator=self._check)
         workflow.set_query_handler(PENDING_QUERY, self._pending_query)
         workflow.set_query_handler(RECORDS_QUERY, self._records_query)
@@ -110,7 +109,12 @@ class Approvals:
 
     @overload
     async def run(
-        self, agent: MultiAgentBase, prompt: MultiAgentInput, **kwargs: Any
+        self,
+        agent: MultiAgentBase,
+        prompt: MultiAgentInput | None = None,
+        *,
+        stop_waiting_when: Callable[[], bool] | None = None,
+        **kwargs: Any,
     ) -> MultiAgentResult: ...
 
     async def run(
@@ -124,8 +128,9 @@ class Approvals:
         """Run one turn of the agent, with people's answers to all its questions.
 
         Each time the agent pauses, its interrupts wait together. It continues when all of them are decided.
-        Several agents may run at once. If an agent paused in an earlier run of the workflow, and was carried
-        over together with these approvals, run it without a prompt: it continues where it paused.
+        Several agents may run at once. If an agent, a graph or a swarm paused in an earlier run of the
+        workflow, and was carried over together with these approvals, run it without a prompt: it continues
+        where it paused.
 
         People see the calls that will run, after hooks have changed them, including the calls of sub-agents
         and of nodes. If a call changes after a person allowed it, people are asked about it again. If the
@@ -138,25 +143,26 @@ class Approvals:
             stop_waiting_when: Function that returns true if `run` should stop waiting for people, for example
                 `workflow.info().is_continue_as_new_suggested`. The questions stay open, and the workflow can
                 continue as new. Called whenever the workflow wakes up. With None, `run` waits until all is
-                decided. Not for graphs and swarms, which cannot be carried.
+                decided.
             **kwargs: As for `agent.invoke_async`, in the first call and in each one that resumes it.
 
         Returns:
-            The final result; its stop reason is "interrupt" only if `stop_waiting_when` became true.
+            The final result. Its stop reason is "interrupt", and the status of a graph or swarm is
+            "interrupted", only if `stop_waiting_when` became true.
 
         Raises:
-            AgentTypeError: If `stop_waiting_when` cannot be called, or is given for a graph or swarm.
+            AgentTypeError: If `stop_waiting_when` cannot be called, or the executor cannot be carried.
             AgentValueError: If the agent waits with other interrupts than these approvals carried, or if it
                 has waited since an earlier run and `prompt` is given.
         """
         stop_waiting_when = kwargs.pop("hand_over_when", stop_waiting_when)  # deprecated: the former name
         check_condition(stop_waiting_when, agent)
-        pause = self._carried_pause(agent, prompt) if isinstance(agent, Agent) else None
+        pause = self._carried_pause(agent, prompt)
         turn = Turn(pause.granted if pause else [])
         self._watches.stand_all(agent, turn)
         stop = stop_of(agent, kwargs.get("cancel_signal"))
         invoked = None
-        if pause is not None and isinstance(agent, Agent):
+        if pause is not None:
             invoked = Invoked(paused_result(agent, pause), [])
         while True:
             if pause is None or invoked is None:
@@ -168,17 +174,13 @@ class Approvals:
                 self._operators.asked(pause)
             if isinstance(agent, Agent) and invoked.stopped and workflow.patched(STOPS_THE_WAIT):
                 agent.cancel()  # it was stopped while it asked: the stop counts
-            waits_here = [] if isinstance(agent, Agent) else [agent.id]
-            self._not_carried += waits_here
             await self._people.wait(pause, stop_waiting_when, stop)
-            for each in waits_here:
-                self._not_carried.remove(each)
             if self._ledger.is_open(pause):
                 self._ledger.release(pause)
                 return invoked.result
             prompt, pause = self._answers(pause, turn), None
 
-    def carry(self, *agent_carries: AgentCarry) -> ApprovalsCarry:
+    def carry(self, *agent_carries: AgentCarry | TeamCarry) -> ApprovalsCarry:
         """Return these approvals as one value for the next run of the workflow, beside the agents' carries.
 
         It holds the open questions with their deadlines, decisions that no agent got yet, early decisions,
@@ -186,25 +188,19 @@ class Approvals:
         hold the arguments of `Approvals`; the next run passes them again.
 
         Args:
-            *agent_carries: The agents' carries that go into the same input. Without them, room is reserved
-                for the largest possible one, which leaves little for this value.
+            *agent_carries: The carries of agents and teams that go into the same input. Without them, room is
+                reserved for the largest possible one, which leaves little for this value.
 
         Raises:
             CarryTooLargeError: If the next run's input would be so large that the server ends the workflow.
-            AgentTypeError: If something in `agent_carries` is not an `AgentCarry`.
-            AgentValueError: If two agents that wait could not be told apart in the next run, or a graph or
-                swarm waits, which cannot be carried.
+            AgentTypeError: If something in `agent_carries` is neither an `AgentCarry` nor a `TeamCarry`.
+            AgentValueError: If two agents that wait could not be told apart in the next run.
         """
-        if self._not_carried:
-            raise AgentValueError(
-                f"approvals.carry: {self._not_carried[0]!r} waits for people, and a graph or swarm cannot go "
-                "into another run. Wait for its result before workflow.continue_as_new"
-            )
         return pack(self._ledger.state, self._answered.carry(), agent_carries)
 
     def _ask(self, agent: Agent | MultiAgentBase, invoked: Invoked, turn: Turn) -> Pause:
         return self._ledger.ask(
-            agent.agent_id if isinstance(agent, Agent) else agent.id,
+            id_of(agent),
             invoked.questions,
             now=workflow.now(),
             deadline=self._deadline,
@@ -219,26 +215,27 @@ class Approvals:
             for watch in turn.watches.values():
                 watch.end_waiting()
 
-    def _carried_pause(self, agent: Agent, prompt: AgentInput) -> Pause | None:
+    def _carried_pause(self, agent: Agent | MultiAgentBase, prompt: Any) -> Pause | None:
         """Return the pause that the agent brought from an earlier run of the workflow, if any.
 
         Raises:
             AgentValueError: If answers would be lost or mixed up.
         """
-        waits_with = interrupt_ids(agent)
-        pause = self._ledger.claim(agent.agent_id, waits_with) if waits_with else None
-        if pause is None and prompt is None and (waits_with or self._ledger.has_unclaimed(agent.agent_id)):
+        waits_with, id_ = interrupt_ids(agent), id_of(agent)
+        pause = self._ledger.claim(id_, waits_with) if waits_with else None
+        if pause is None and prompt is None and (waits_with or self._ledger.has_unclaimed(id_)):
             raise AgentValueError(
-                f"approvals.run: the agent {agent.agent_id!r} waits with the interrupts "
+                f"approvals.run: the agent {id_!r} waits with the interrupts "
                 f"{sorted(waits_with)}, which do not match the questions that these Approvals have for it. "
                 "If it paused in an earlier run of the workflow: Carry both into the next run, "
-                "TemporalAgent(carry=agent.carry()) and Approvals(carry=approvals.carry()). "
+                "TemporalAgent(carry=agent.carry()), or restore_team(team, carry_team(team)), and "
+                "Approvals(carry=approvals.carry()). "
                 "If it paused outside of approvals.run: answer it there, with agent.invoke_async([...])"
             )
         if pause is not None and prompt is not None:
             self._ledger.release(pause)
             raise AgentValueError(
-                f"approvals.run: the agent {agent.agent_id!r} has waited for people since an earlier run. "
+                f"approvals.run: the agent {id_!r} has waited for people since an earlier run. "
                 "Call run without a prompt: the agent then continues with their answers"
             )
         return pause
