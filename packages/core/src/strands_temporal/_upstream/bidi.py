@@ -6,6 +6,7 @@ from typing import Any
 from temporalio import workflow
 
 from .._errors import AgentTypeError, coded
+from .callers import called_by_strands
 from .stand_in import StandIn
 
 BIDI_AGENT = ("strands.bidi.agent.agent", "split_system_prompt")
@@ -19,15 +20,20 @@ NO_BIDI = coded(
 )
 
 
+_SOURCE = "strands.types.content"
+"""The module from which `BIDI_AGENT`'s module imports the function. Strands' others have it already."""
+
+
 class WorkflowBidi(StandIn):
     def __call__(self, *args: Any, **options: Any) -> Any:
-        if workflow.in_workflow():
+        if workflow.in_workflow() and called_by_strands(1, "strands.bidi"):
             raise AgentTypeError(NO_BIDI)
         return self._original(*args, **options)
 
 
 def refuse_bidi() -> None:
-    """Install the stand-in, if anything has imported `strands.bidi`. Idempotent."""
-    module = sys.modules.get(BIDI_AGENT[0])
-    if module is not None and not isinstance(vars(module)[BIDI_AGENT[1]], StandIn):
-        setattr(module, BIDI_AGENT[1], WorkflowBidi(vars(module)[BIDI_AGENT[1]]))
+    """Install the stand-in, also for a workflow that is the first to import `strands.bidi`. Idempotent."""
+    for name in (BIDI_AGENT[0], _SOURCE):
+        module = sys.modules.get(name)
+        if module is not None and not isinstance(vars(module)[BIDI_AGENT[1]], StandIn):
+            setattr(module, BIDI_AGENT[1], WorkflowBidi(vars(module)[BIDI_AGENT[1]]))
