@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from strands.types.tools import ToolSpec
 
+from examples.support.scripted_crew import crew_step
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tools
 
 MARK = "[scripted]"
@@ -133,6 +134,8 @@ _SYSTEM_PROMPTS = (
 
 
 def _answer(call: ScriptedCall) -> Reply:
+    if (step := crew_step(call)) is not None:
+        return _say(step) if isinstance(step, str) else use_tools([step])
     if call.system_prompt not in _SYSTEM_PROMPTS:
         raise ValueError(
             f"The scripted model cannot follow the system prompt {call.system_prompt!r}. {_REAL}"

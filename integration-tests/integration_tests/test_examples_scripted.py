@@ -28,8 +28,9 @@ HERE = {
     "structured_output",
     "tools",
 }
-ELSEWHERE = {"tracing", "mcp", "human_in_the_loop", "activity_interrupt", "tool_interrupt"}
-"""Each in a test of its own: below, and in its package's tests. The demo: test_demo_provider.py."""
+ELSEWHERE = {"tracing", "mcp", "human_in_the_loop", "activity_interrupt", "tool_interrupt", "research_crew"}
+"""Each in a test of its own: below, in its package's tests, or in test_research_crew.py. The demo: in
+test_demo_provider.py."""
 
 
 @pytest.fixture
