@@ -5,11 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from packages.hitl.tests.approvals_support import BY, chain
-from packages.hitl.tests.carried_support import hand_over
+from packages.hitl.tests.approvals_support import BY, chain, until
+from packages.hitl.tests.carried_support import hand_over, is_settled
 from packages.hitl.tests.test_what_runs_below import ask, graph, head, script
 from strands.hooks import BeforeNodeCallEvent, BeforeToolCallEvent
 from strands.multiagent import Swarm
+from strands.multiagent.graph import Graph
 from temporalio import activity, workflow
 
 from strands_temporal import TemporalAgent
@@ -80,7 +81,7 @@ class CarriedTeamWorkflow:
     @workflow.init
     def __init__(self, task: TeamTask) -> None:
         self.approvals = Approvals(deadline=timedelta(days=7), carry=task.approvals)
-        self.team = TEAMS[task.way]()
+        self.team: Graph = TEAMS[task.way]()  # or a swarm
         if task.team is not None:
             restore_team(self.team, task.team)
         self.handing_over = False
@@ -91,9 +92,7 @@ class CarriedTeamWorkflow:
 
     @workflow.run
     async def run(self, task: TeamTask) -> list[Any]:
-        result: Any = await self.approvals.run(
-            self.team, task.prompt, stop_waiting_when=lambda: self.handing_over
-        )
+        result = await self.approvals.run(self.team, task.prompt, stop_waiting_when=lambda: self.handing_over)
         if result.status.value == "interrupted":
             assert result.interrupts
             await workflow.wait_condition(workflow.all_handlers_finished)
@@ -115,12 +114,14 @@ async def test_a_team_that_waits_is_handed_over_and_answered_in_a_later_run(sett
         if way == "a node":
             (node,) = (await s.told.next()).pending
             await hand_over(handle)
+            await until(handle.describe, is_settled)
             assert [one.question for one in await s.approver.pending(handle.id)] == ["run one?"]
             await s.approver.approve(handle.id, node, by=BY)
         small, large = sorted((await s.told.next()).pending, key=lambda one: one.arguments["amount"])
         asked = len(model.calls)
         await s.approver.approve(handle.id, small, by=BY)
         await hand_over(handle)
+        await until(handle.describe, is_settled)
         assert await s.approver.pending(handle.id) == [large], "with its call, its agent and its deadline"
         await hand_over(handle)
         assert s.told.notices.empty(), "people are told once"

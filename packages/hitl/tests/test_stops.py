@@ -113,12 +113,13 @@ class StoppedWorkflow:
 
     @workflow.run
     async def run(self, way: str, by_signal: bool = False) -> list[Any]:
-        self.agent = WAYS[way]()
+        agent: TemporalAgent = WAYS[way]()
+        self.agent = agent
         options: dict[str, Any] = {"cancel_signal": self.signal} if by_signal else {}
-        first: Any = await self.approvals.run(self.agent, "go", **options)
+        first: Any = await self.approvals.run(agent, "go", **options)
         said = self.results()
         self.signal.clear()
-        second: Any = await self.approvals.run(self.agent, "go", **options)
+        second: Any = await self.approvals.run(agent, "go", **options)
         return [first.stop_reason, said, second.stop_reason, self.results()[len(said) :], str(second).strip()]
 
     def results(self) -> list[str]:
