@@ -30,9 +30,9 @@ class SubAgentQuestion(Interrupt):
     # No dataclass: Strands makes `Interrupt(**fields)` of what it has stored.
     def __init__(self, id: str, name: str, reason: Any, call: Mapping[str, Any]) -> None:
         super().__init__(id, name, reason)
-        self.agent = str(call.get("agent", ""))
-        self.tool = str(call.get("tool", ""))
-        self.arguments = decode(call.get("arguments"))
+        self.agent: str = str(call.get("agent", ""))
+        self.tool: str = str(call.get("tool", ""))
+        self.arguments: Any = decode(call.get("arguments"))
         self.outer: list[dict[str, Any]] = [
             {**one, "arguments": decode(one.get("arguments"))} for one in call.get("outer", [])
         ]
