@@ -28,9 +28,17 @@ HERE = {
     "structured_output",
     "tools",
 }
-ELSEWHERE = {"tracing", "mcp", "human_in_the_loop", "activity_interrupt", "tool_interrupt", "research_crew"}
-"""Each in a test of its own: below, in its package's tests, or in test_research_crew.py. The demo: in
-test_demo_provider.py."""
+ELSEWHERE = {
+    "tracing",
+    "mcp",
+    "human_in_the_loop",
+    "activity_interrupt",
+    "tool_interrupt",
+    "research_crew",
+    "coding_agent",
+}
+"""Each in a test of its own: below, in its package's tests, in test_research_crew.py or test_harness.py.
+The demo: in test_demo_provider.py."""
 
 
 @pytest.fixture

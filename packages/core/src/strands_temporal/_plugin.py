@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import importlib
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -22,6 +23,7 @@ from ._upstream.a2a import refuse_a2a_agents
 from ._upstream.bidi import refuse_bidi
 from ._upstream.conversation_managers import use_hooks
 from ._upstream.failure_converter import with_typed_errors
+from ._upstream.harness import HARNESS
 from ._upstream.install import adapt_strands
 from ._upstream.misplaced import StrandsError
 from ._wire.extras import load_extra
@@ -29,6 +31,7 @@ from ._wire.model_call import DEFAULT_MODEL, MODEL_FACTORY_FAILED
 from ._wire.sizes import WireFormat
 from ._worker.a2a import A2AAgentFactory, A2AAgents
 from ._worker.factories import NamedFactories
+from ._worker.harness_code import HarnessCode
 from ._worker.hosted_tools import HostedTool, HostedTools
 from ._worker.interceptor import TypedErrorsInterceptor
 from ._worker.memory_stores import MemoryStoreFactory, MemoryStores
@@ -122,6 +125,7 @@ class StrandsPlugin(ComposablePlugin):
         self._transcripts = KeptTranscripts(_checked_bytes(max_cached_transcript_bytes))
         self._storages = Storages(storages, self._transcripts.queries)
         self._memory_stores = MemoryStores(memory_stores, self._transcripts.queries)
+        harness_code = HarnessCode(self._transcripts.queries)
         activities = ModelActivities(
             self._models, DEFAULT_MODEL if models is None else None, self._transcripts
         )
@@ -134,6 +138,7 @@ class StrandsPlugin(ComposablePlugin):
                 *self._storages.functions,
                 *self._memory_stores.functions,
                 *self._a2a.functions,
+                *harness_code.functions,
             ],
             configuration={
                 "models": self._models.factories,
@@ -210,6 +215,10 @@ def _prepare_strands() -> None:
     They need extension modules, which the sandbox cannot load.
     """
     refuse_bidi()
+    if HARNESS in sys.modules:
+        from ._workflow.harness_setup import prepare_harness
+
+        prepare_harness()
     for module in _VENDED_TOOLS:
         with contextlib.suppress(ImportError):  # an extra of Strands that is not installed
             importlib.import_module(module)

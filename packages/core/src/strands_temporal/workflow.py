@@ -3,7 +3,8 @@
 from strands_temporal.workflow import activity_as_hook, activity_as_tool
 """
 
-from typing import NoReturn as _NoReturn
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
 from ._errors import (
     AgentCancelledError,
@@ -41,8 +42,15 @@ from ._workflow.storages import TemporalStorage
 from ._workflow.sub_agent import SubAgentResult, SubAgentTask
 from ._workflow.team_carry import TeamCarry, carry_team, restore_team
 
+if _TYPE_CHECKING:
+    from ._workflow.harness import durable_harness
 
-def __getattr__(name: str) -> _NoReturn:
+
+def __getattr__(name: str) -> _Any:
+    if name == "durable_harness":  # imports strands-harness, an extra
+        from ._workflow import harness
+
+        return harness.durable_harness
     _refuse_name(__name__, name)
 
 
@@ -79,6 +87,7 @@ __all__ = [
     "activity_as_tool",
     "carry_team",
     "child_workflow",
+    "durable_harness",
     "end_waiting",
     "execute_activity",
     "from_tool_activity_error",

@@ -78,6 +78,11 @@ class TemporalMCPClient(RemoteTools):
         return f"TemporalMCPClient({self.server!r})"
 
     @property
+    def client_name(self) -> str:
+        """The server's name, under which the `subagent` tool of AWS's harness offers it to its agents."""
+        return self.server
+
+    @property
     @override
     def owner(self) -> str:
         """Display name of the tools' owner, for error messages."""

@@ -16,6 +16,7 @@ Each stand-in acts only inside a workflow and behaves as the original elsewhere.
     conversation_managers.py
                      hooks of an agent that cannot wait for a conversation manager
     deferred.py      sessions and plugins, whose set-up may wait for activities
+    harness.py       the disk, process, clock and polls of strands-harness, if it is imported
     local_io.py      session managers and storages that read and write a disk or S3
 
 `tests/upstream` walks the installed Strands and fails when a name moves or a new one appears.

@@ -45,6 +45,8 @@ def misplaced(error: BaseException) -> str | None:
             return NO_BIDI
         if _is_provider(module):
             return f"{module} was used inside the workflow, where a model cannot do its I/O. {MODEL_HINT}"
+    if _refused_by_the_harness(error):
+        return f"create_harness: {error}"
     for module, loading in _modules(error, with_causes=False):
         if loading and module.startswith("strands."):
             return (
@@ -52,6 +54,14 @@ def misplaced(error: BaseException) -> str | None:
                 "workflow's file, in `with workflow.unsafe.imports_passed_through():`"
             )
     return None
+
+
+def _refused_by_the_harness(error: BaseException) -> bool:
+    """Tell whether strands-harness refused the arguments of its agent, as it refuses them at each replay."""
+    return isinstance(error, (TypeError, ValueError)) and any(
+        frame.f_code.co_name == "create_harness" and frame.f_globals.get("__name__") == "strands_harness.agent"
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    )
 
 
 def _is_provider(module: str) -> bool:

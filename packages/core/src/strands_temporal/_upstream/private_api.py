@@ -145,11 +145,19 @@ def keeps_sub_agents(agent: Agent, name: str) -> bool:
     """Tell whether a tool of an agent keeps paused sub-agents in memory.
 
     Strands' `subagent` and `swarm` do. Strands keeps both the class and the sub-agents private (1.62:
-    vended_tools/subagent/subagent.py:138, vended_tools/swarm/swarm.py:148).
+    vended_tools/subagent/subagent.py:138, vended_tools/swarm/swarm.py:148). So does the `subagent` of
+    strands-harness (0.3.2: tools/subagent.py:500).
     """
     tool: Any = agent.tool_registry.registry.get(name)
     module = str(getattr(inspect.unwrap(tool) if callable(tool) else tool, "__module__", ""))
-    return module.startswith(("strands.vended_tools.subagent", "strands.vended_tools.swarm"))
+    return module.startswith(_KEEP_SUB_AGENTS)
+
+
+_KEEP_SUB_AGENTS = (
+    "strands.vended_tools.subagent",
+    "strands.vended_tools.swarm",
+    "strands_harness.tools.subagent",
+)
 
 
 def team_runs(team: object) -> bool:

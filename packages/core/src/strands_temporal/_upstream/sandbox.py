@@ -26,6 +26,8 @@ PASSTHROUGH_MODULES = (
     "botocore",  # imported by strands.models.bedrock, which `import strands` loads; reads files at import
     "boto3",  # the same
     "docstring_parser",  # Strands reads tool docstrings with it, lazily
+    "strands_harness",  # the factory, tools and plugins of its agents; adapted in one place (harness.py)
+    "pydantic_monty",  # imported by strands_harness; an extension module
     "jsonschema",  # Strands validates tool specs with it, lazily
     "pytest",  # in test modules; a reload costs most of a second for each workflow, and each replay
     "_pytest",  # the same: each test module imports it for its assertions

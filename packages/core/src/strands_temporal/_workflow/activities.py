@@ -16,6 +16,7 @@ from .._upstream.sync_calls import may_wait
 from .._upstream.teardown import check_not_torn_down
 from .._wire.a2a import A2A_ACTIVITY
 from .._wire.failures import from_activity_error
+from .._wire.harness_code import CODE_ACTIVITY
 from .._wire.memory_stores import MEMORY_ACTIVITIES
 from .._wire.model_call import (
     COUNT_TOKENS_ACTIVITY,
@@ -43,6 +44,7 @@ _OF_THE_PLUGIN = frozenset(
         *STORAGE_ACTIVITIES,
         *MEMORY_ACTIVITIES,
         A2A_ACTIVITY,
+        CODE_ACTIVITY,
     }
 )
 """Activities that `StrandsPlugin` brings."""

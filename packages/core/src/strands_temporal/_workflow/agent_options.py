@@ -36,6 +36,11 @@ _AGENT_PARAMETERS = frozenset(inspect.signature(cast("Any", Agent.__init__)).par
 _OWN_PARAMETERS = frozenset({"allow_snapshots", "carry", "snapshots", "summary_arguments"})
 
 
+def own_and_strands_parameters() -> frozenset[str]:
+    """Return the names of the arguments of `TemporalAgent` that are no activity options, without `model`."""
+    return (_AGENT_PARAMETERS | _OWN_PARAMETERS) - {"model"}
+
+
 class TemporalAgentOptions(ActivityConfig, total=False):
     """Options of the model calls, and the arguments of `strands.Agent` except `model`."""
 

@@ -1,0 +1,44 @@
+"""The activity that runs the code of the harness's `programmatic_tool_caller`, and its result."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+CODE_ACTIVITY = "run_harness_code"
+"""Runs the model's code up to the point where it waits for its tool calls, or to its end."""
+
+CODE_STEP_VERSION = 1
+"""Version of the layout of `CodeStep`. It increases when a field changes its meaning."""
+
+LARGEST_SNAPSHOT = 1024 * 1024
+"""Bytes, compressed, that the code's variables may have while it waits for a tool call."""
+
+ALL_SNAPSHOTS = 16 * 1024 * 1024
+"""The same for all steps of one run of the code together: each snapshot is in history once."""
+
+
+@dataclass(frozen=True)
+class CodeStep:
+    """What the code did in one step.
+
+    Attributes:
+        kind: Why the step ended: "calls" (the code waits for tool calls), "done", or how it failed: "syntax",
+            "runtime" or "error".
+        text: The error, as the plain tool shows it to the model.
+        printed: What the code printed.
+        calls: New calls of tools: their ids, names, positional and keyword arguments, encoded.
+        pending: Ids of the calls that the code waits for.
+        snapshot: The interpreter's state, compressed and encoded.
+        suspensions: How often the code has asked its host for something, counted over all steps.
+        attempt: The attempt of the activity.
+        version: Layout of this value.
+    """
+
+    kind: str
+    text: Any = ""
+    printed: Any = ""
+    calls: list[Any] = field(default_factory=list[Any])
+    pending: list[int] = field(default_factory=list[int])
+    snapshot: Any = None
+    suspensions: int = 0
+    attempt: int = 1
+    version: int = CODE_STEP_VERSION
