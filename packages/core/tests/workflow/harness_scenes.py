@@ -1,23 +1,25 @@
 """A session of AWS's harness agent, for a plain agent and for a durable one."""
 
+import asyncio
 import json
 import shutil
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from strands import Agent, tool
 from strands.sandbox.not_a_sandbox_local_environment import NotASandboxLocalEnvironment
 from temporalio import workflow
 
+from strands_temporal import AgentValueError, TemporalAgent, TemporalModel
 from strands_temporal.activity import encode
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool
 
 with workflow.unsafe.imports_passed_through():
     from strands_harness import create_harness
 
-    from strands_temporal.workflow import TemporalSandbox, TemporalStorage, durable_harness
+    from strands_temporal.workflow import TemporalSandbox, durable_harness
 
 BOX = "/BOX"
 """Stands in a script for the directory of the sandbox."""
@@ -71,8 +73,6 @@ def fetch_url(url: str) -> str:
 @tool
 async def wait(seconds: float) -> str:
     """Wait."""
-    import asyncio
-
     await asyncio.sleep(seconds)
     return f"waited {seconds}"
 
@@ -85,7 +85,7 @@ CODES = {
         "async def both(n):\n"
         "    a = await facts(about=str(n))\n"
         "    b = await shell(command=f'echo {n}')\n"
-        "    return a['size'] + n, b.strip()\n"
+        "    return a['size'] + n, b['output'].strip()\n"
         "print(await asyncio.gather(*[both(n) for n in range(3)]))"
     ),
     "caught": f'try:\n    await read(path="{BOX}/none")\nexcept RuntimeError as e:\n    print("caught", e)',
@@ -134,8 +134,8 @@ def script(parent: Steps, child: Steps | None = None) -> Callable[[ScriptedCall]
     return reply
 
 
-def session_steps(directory: Path, url: str) -> Steps:
-    """Return the session of the parity test: each built-in tool once, and each piece of code."""
+def session_steps(directory: Path, url: str, codes: Sequence[str]) -> Steps:
+    """Return the session of the parity test: each built-in tool, and some pieces of code."""
     calls: list[tuple[str, dict[str, Any]]] = [
         ("shell", {"command": "ls; cat main.py"}),
         ("write", {"path": f"{BOX}/new.txt", "content": "one\ntwo"}),
@@ -147,7 +147,7 @@ def session_steps(directory: Path, url: str) -> Steps:
         ("web_fetch", {"url": url, "prompt": "What does it say?"}),
         ("web_fetch", {"url": url}),
         ("web_fetch", {"url": "ftp://x"}),
-        *(("programmatic_tool_caller", {"code": code}) for code in CODES.values()),
+        *(("programmatic_tool_caller", {"code": CODES[name]}) for name in codes),
         ("subagent", {"task": "Count the files"}),
     ]
     return [
@@ -196,13 +196,54 @@ class HarnessWorkflow:
 
 
 @workflow.defn
+class AskingWorkflow:
+    """Asks a person before each tool call, and gives each answer that comes by a signal."""
+
+    def __init__(self) -> None:
+        self.questions: list[str] = []
+        self.answers: list[str] = []
+        self.carried = ""
+
+    @workflow.signal
+    def answer(self, answer: str) -> None:
+        self.answers.append(answer)
+
+    @workflow.query
+    def asked(self) -> list[str]:
+        return self.questions
+
+    @workflow.run
+    async def run(self, prompt: str, options: dict[str, Any]) -> list[Any]:
+        agent = durable_harness(
+            "m", sandbox="box", interventions="ask", tools=[facts], callback_handler=None, **options
+        )
+        result = await agent.invoke_async(prompt)
+        while result.stop_reason == "interrupt":
+            self.questions += [str(interrupt.reason) for interrupt in result.interrupts or ()]
+            self.note_carry(agent)
+            await workflow.wait_condition(lambda: bool(self.answers))
+            answer = self.answers.pop(0)
+            result = await agent.invoke_async(
+                [
+                    {"interruptResponse": {"interruptId": interrupt.id, "response": answer}}
+                    for interrupt in result.interrupts or ()
+                ]
+            )
+        return [self.questions, self.carried, messages_of(agent)]
+
+    def note_carry(self, agent: TemporalAgent) -> None:
+        try:
+            agent.carry()
+        except AgentValueError as error:
+            self.carried = str(error)
+
+
+@workflow.defn
 class CreateHarnessWorkflow:
     """Builds an agent with the harness's own function."""
 
     @workflow.run
     async def run(self, options: dict[str, Any]) -> str:
-        from strands_temporal import TemporalModel
-
         given: dict[str, Any] = {"session": False, "memory": False, "skills": False, **options}
         if given.get("model", "m") == "m":
             given["model"] = TemporalModel("m")
@@ -219,3 +260,35 @@ class RefusedWorkflow:
     @workflow.run
     async def run(self, options: dict[str, Any]) -> None:
         durable_harness(options.pop("model", "m"), callback_handler=None, **options)
+
+
+@workflow.defn
+class KeptWorkflow:
+    """One turn of an agent that keeps what it learns, and its session."""
+
+    @workflow.run
+    async def run(self, prompt: str, options: dict[str, Any]) -> str:
+        agent = durable_harness("m", sandbox="box", callback_handler=None, builtin_plugins=[], **options)
+        async with agent:
+            said = str(await agent.invoke_async(prompt)).strip()
+        return said
+
+
+@workflow.defn
+class CancelledWorkflow:
+    """Cancels its agent while the model's code runs."""
+
+    @workflow.run
+    async def run(self) -> list[Any]:
+        agent = durable_harness(
+            "m",
+            sandbox=TemporalSandbox("box", heartbeat_timeout=timedelta(seconds=1)),
+            tools=[wait],
+            callback_handler=None,
+            builtin_plugins=[],
+        )
+        turn = asyncio.ensure_future(agent.invoke_async("Go"))
+        await workflow.sleep(1)
+        agent.cancel()
+        result = await turn
+        return [result.stop_reason, messages_of(agent)]

@@ -2,6 +2,9 @@
 
 import contextlib
 import http.server
+import json
+import re
+import sys
 import threading
 from collections.abc import Generator
 from pathlib import Path
@@ -11,9 +14,12 @@ import pytest
 from conftest import Agents
 from packages.core.tests.workflow.harness_scenes import (
     CODES,
+    AskingWorkflow,
     BoxSandbox,
+    CancelledWorkflow,
     CreateHarnessWorkflow,
     HarnessWorkflow,
+    KeptWorkflow,
     RefusedWorkflow,
     bare,
     child_steps,
@@ -22,11 +28,13 @@ from packages.core.tests.workflow.harness_scenes import (
     script,
     session_steps,
 )
+from strands.storage import LocalFileStorage
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from strands_temporal import StrandsPlugin
-from strands_temporal.testing import ScriptedModel, say
+from strands_temporal.activity import encode
+from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool
 
 pytestmark = pytest.mark.server
 
@@ -68,39 +76,54 @@ def results_of(messages: list[Any]) -> list[str]:
     ]
 
 
-async def test_a_session_is_that_of_a_plain_harness_agent(agents: Agents, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "codes",
+    [
+        pytest.param(("gather", "caught", "runtime"), id="tools"),
+        pytest.param(tuple(CODES), id="codes", marks=pytest.mark.slow),
+    ],
+)
+async def test_a_session_is_that_of_a_plain_harness_agent(
+    agents: Agents, tmp_path: Path, codes: tuple[str, ...]
+) -> None:
     box = tmp_path / "box"
     with web_page() as url:
-        reply = script(session_steps(box, url), child_steps(box))
+        reply = script(session_steps(box, url, codes), child_steps(box))
         fill(box)
         model = scripted(reply)
-        plain = bare(await plain_session(model, box, ["Go", "And?"]), box)
-        plain_calls = [bare(call.messages, box) for call in model.calls]
+        plain = without_ids(bare(await plain_session(model, box, ["Go", "And?"]), box))
+        plain_calls = given(model, box)
         fill(box)
         model = scripted(reply)
         plugin = StrandsPlugin(models={"m": lambda: model}, sandboxes={"box": lambda: BoxSandbox(box)})
         async with agents(workflows=[HarnessWorkflow], plugins=[plugin]) as env:
-            durable = bare(await env.run(HarnessWorkflow.run, ["Go", "And?"], {}), box)
+            durable = without_ids(bare(await env.run(HarnessWorkflow.run, ["Go", "And?"], {}), box))
     seen = results_of(durable)
     for number, (here, there) in enumerate(zip(seen, results_of(plain), strict=True)):
         assert here == there, f"result {number}"
-    assert without_ids(durable) == without_ids(plain)
-    assert len(model.calls) == len(plain_calls)
-    # What the code of each piece shows:
-    code = dict(zip(CODES, seen[10:], strict=False))
-    assert "print(6 * 7)" in code["one call"]
+    assert durable == plain
+    # The environment, the todos and the tools that each call shows to the model:
+    assert given(model, box) == plain_calls
+    code = dict(zip(codes, seen[10:], strict=False))
     assert code["gather"] == "[(3, '0'), (4, '1'), (5, '2')]"
     assert code["caught"].startswith("caught Tool 'read' error")
-    assert code["uncaught"].startswith("first\n\nExecution error:\nTraceback")
-    assert code["nothing"] == "(no output)"
+    assert code["runtime"].startswith("before\n\nExecution error:\nTraceback")
+
+
+def given(model: ScriptedModel, directory: Path) -> list[str]:
+    """Return what a model was given, sorted: a sub-agent works beside its owner."""
+    return sorted(
+        json.dumps(
+            without_ids([bare(encode(call.messages), directory), call.tool_names, call.system_prompt]),
+        )
+        for call in model.calls
+    )
 
 
 def without_ids(messages: list[Any]) -> list[Any]:
-    """Return messages without the ids of background tasks, which are random."""
-    import json
-    import re
-
-    return json.loads(re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{32}", "ID", json.dumps(messages)))
+    """Return messages without the ids and times of background tasks."""
+    differs = r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{32}|\d{4}-\d\d-\d\dT[\d:.]+Z"
+    return json.loads(re.sub(differs, "DIFFERS", json.dumps(messages)))
 
 
 @pytest.mark.parametrize(
@@ -154,3 +177,114 @@ async def test_options_of_the_durable_one_are_refused(
             await env.run(RefusedWorkflow.run, options)
     assert isinstance(raised.value.cause, ApplicationError)
     assert says in raised.value.cause.message
+
+
+async def test_a_person_is_asked_also_for_a_sub_agent(agents: Agents, tmp_path: Path) -> None:
+    fill(tmp_path / "box")
+    code = "try:\n    await facts()\nexcept RuntimeError as e:\n    print(e)"
+    parent = [
+        use_tool("programmatic_tool_caller", {"code": code}),
+        use_tool("subagent", {"task": "Do two"}),
+        say("done"),
+    ]
+    child = [use_tool("shell", {"command": "echo two"}), say("it was two")]
+    model = scripted(script(parent, child))
+    plugin = StrandsPlugin(
+        models={"m": lambda: model}, sandboxes={"box": lambda: BoxSandbox(tmp_path / "box")}
+    )
+    # In the background, where a sub-agent works by default, Strands has its question fail the task.
+    options: dict[str, Any] = {"builtin_plugins": [], "background_tasks": False}
+    async with agents(workflows=[AskingWorkflow], plugins=[plugin]) as env:
+        handle = await env.start(AskingWorkflow.run, "Go", options)
+        for _ in range(3):
+            await handle.signal(AskingWorkflow.answer, "y")
+        questions, carried, messages = await handle.result()
+        await env.assert_replays(handle)
+    asked = [re.findall('Approve "(\\w+)"', question)[0] for question in questions]
+    assert asked == ["programmatic_tool_caller", "subagent", "shell"]
+    seen = results_of(messages)
+    assert "needs approval, which programmatic_tool_caller cannot prompt for" in seen[0]
+    assert seen[1] == "it was two\n"
+    assert "cannot be carried into another run while an agent of its tool 'subagent' waits" in carried
+
+
+async def test_session_memory_and_skills_are_on_the_worker(agents: Agents, tmp_path: Path) -> None:
+    fill(tmp_path / "box")
+    files = tmp_path / "files"
+
+    def reply(call: ScriptedCall) -> Reply:
+        if not call.tool_names:  # the extractor's call
+            return say(json.dumps([{"content": "Ada likes tea"}]))
+        if call.prompt == "skill" and not call.text.startswith("Say ahoy"):
+            return use_tool("skills", {"skill_name": "greet"}, tool_use_id=f"s{call.answers}")
+        return say(f"{len(call.messages)} messages, {str(call.messages).count('Ada likes tea')} memories")
+
+    plugin = StrandsPlugin(
+        models={"m": lambda: scripted(reply)},
+        sandboxes={"box": lambda: BoxSandbox(tmp_path / "box")},
+        storages={"files": lambda: LocalFileStorage(str(files))},
+    )
+    options: dict[str, Any] = {"storage": "files", "session": True, "memory": True, "skills": True}
+    async with agents(workflows=[KeptWorkflow], plugins=[plugin]) as env:
+        first = await env.run(KeptWorkflow.run, "I am Ada", options, id="chat/1")
+        second = await env.run(KeptWorkflow.run, "Is tea good?", options, id="chat/1")
+        third = await env.run(KeptWorkflow.run, "skill", options)
+    assert [first, second] == ["1 messages, 0 memories", "3 messages, 1 memories"]
+    assert third == "3 messages, 0 memories"
+    kept = sorted(str(path.relative_to(files)) for path in files.rglob("*") if path.is_file())
+    assert any(name.startswith("memory/") for name in kept), kept
+    assert any("session/" in name and "chat-1" in name for name in kept), kept
+    assert not (Path.cwd() / ".agent").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "options", "expected"),
+    [
+        ("await wait(seconds=30)", {"timeout": 0.5}, "Execution error: timed out after 0.5 seconds."),
+        ("print('a')\nfor i in range(9):\n    await facts()", {}, "RuntimeError: suspension limit 8 exceeded"),
+        pytest.param("print('x' * 300_000)", {}, "[output truncated at 200000 characters]"),
+        ("x = [0] * 10**9", {}, "MemoryError: memory limit exceeded"),
+    ],
+)
+@pytest.mark.slow
+async def test_the_limits_of_code_are_those_of_the_plain_tool(
+    agents: Agents,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    options: dict[str, Any],
+    expected: str,
+) -> None:
+    from strands_harness.tools import programmatic_tool_caller as module_or_tool
+
+    module = sys.modules["strands_harness.tools.programmatic_tool_caller"]
+    assert module is not module_or_tool
+    monkeypatch.setitem(module._LIMITS, "max_suspensions", 8)  # type: ignore[attr-defined]
+    fill(tmp_path / "box")
+    steps = [use_tool("programmatic_tool_caller", {"code": code}), say("done")]
+    given_options: dict[str, Any] = {
+        "builtin_tools": {"programmatic_tool_caller": options},
+        "builtin_plugins": [],
+        "context_manager": False,
+    }
+    plain = await plain_session(scripted(*steps), tmp_path / "box", ["Go"], **given_options)
+    plugin = StrandsPlugin(
+        models={"m": lambda: scripted(*steps)}, sandboxes={"box": lambda: BoxSandbox(tmp_path / "box")}
+    )
+    async with agents(workflows=[HarnessWorkflow], plugins=[plugin]) as env:
+        durable = await env.run(HarnessWorkflow.run, ["Go"], given_options)
+    assert expected in results_of(durable)[0]
+    assert durable == plain
+
+
+async def test_cancelled_code_ends_with_its_calls(agents: Agents, tmp_path: Path) -> None:
+    fill(tmp_path / "box")
+    code = "import asyncio\nawait asyncio.gather(shell(command='sleep 60'), wait(seconds=60))"
+    model = scripted(use_tool("programmatic_tool_caller", {"code": code}), say("not reached"))
+    plugin = StrandsPlugin(
+        models={"m": lambda: model}, sandboxes={"box": lambda: BoxSandbox(tmp_path / "box")}
+    )
+    async with agents(workflows=[CancelledWorkflow], plugins=[plugin]) as env:
+        stop_reason, messages = await env.run(CancelledWorkflow.run)
+    assert stop_reason == "cancelled"
+    assert results_of(messages) in (["Execution cancelled."], ["Tool execution cancelled"])

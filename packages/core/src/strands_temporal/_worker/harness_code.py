@@ -83,9 +83,10 @@ class _Step:
 async def _step(given: dict[str, Any]) -> CodeStep:
     monty = _monty()
     step = _Step(given["room"], given["suspensions"])
-    # The interpreter counts from 0 in each process, so it gets what is left.
+    # The interpreter counts from 0 in each process, so it gets what is left. The one in which the last step
+    # ended counts again.
     most = given["limits"]["max_suspensions"]
-    left = max(most - step.suspensions, 0)
+    left = most - step.suspensions + ("snapshot" in given)
     limits = {**given["limits"], "max_suspensions": left}
     captured: Any = {
         "external_lookup": {name: _host_function(name) for name in given["names"]},

@@ -205,13 +205,19 @@ def _check_may_be_carried(agent: Agent) -> None:
         if use is None or use["toolUseId"] in done or not keeps_sub_agents(agent, use["name"]):
             continue
         # A hook asked before the call: the tool has not made its sub-agents yet.
-        if any(id_.startswith(f"v1:before_tool_call:{use['toolUseId']}:") for id_ in state["interrupts"]):
+        before = f"v1:before_tool_call:{use['toolUseId']}:"
+        if any(id_.startswith(before) and _is_open(asked) for id_, asked in state["interrupts"].items()):
             continue
         raise AgentValueError(
             f"{agent.name!r} cannot be carried into another run while an agent of its tool {use['name']!r} "
             "waits for an answer: Strands keeps that agent in this run's memory. Answer first, or use a "
             "sub-agent that can be carried: agent.as_tool(), or child_workflow(...)"
         )
+
+
+def _is_open(interrupt: dict[str, Any]) -> bool:
+    """Tell whether an interrupt of an agent's state has no answer yet. Those of former turns have one."""
+    return interrupt.get("response") is None
 
 
 def _unpack(content: dict[str, Any], agent: Agent, *, keep_system_prompt: bool) -> None:
