@@ -9,22 +9,22 @@ import re
 from examples.support.scripted import MARK
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool
 
+COMMAND = 'echo "in: $(pwd)"; python3 -m unittest *_test.py 2>&1'
+"""Says where the project is, and tests it."""
+
 _WRONG, _RIGHT = "(100 + discount)", "(100 - discount)"
 _THINKS = 1.0  # seconds: long enough to kill the worker meanwhile
 
 
 def scripted_coder() -> ScriptedModel:
     """Return the scripted model."""
-    return ScriptedModel(_next)
+    return ScriptedModel(_next, config={"context_window_limit": 200_000})
 
 
 def _next(call: ScriptedCall) -> Reply:
-    directory = re.search(r"Working directory: (\S+)", str(call.messages))
-    if directory is None:
-        raise ValueError("The scripted coder was not told the working directory")
-    path = f"{directory[1]}/prices.py"
-    seen = call.text
-    test = use_tool("shell", {"command": "python3 -m unittest *_test.py 2>&1"}, tool_use_id=f"t{call.answers}")
+    found = re.search(r"in: (/[^\s\\\\\"]+)", str(call.messages))
+    path = f"{found[1] if found else ''}/prices.py"
+    test = use_tool("shell", {"command": COMMAND}, tool_use_id=f"test-{call.answers}")
     steps = (
         ("", test),
         ("FAILED", use_tool("read", {"path": path}, tool_use_id="read")),
@@ -33,6 +33,6 @@ def _next(call: ScriptedCall) -> Reply:
         ("OK", say(f"{MARK} A discount made the price larger. Now it makes it smaller.")),
     )
     expected, reply = steps[call.answers]
-    if expected not in seen:
-        raise ValueError(f"The scripted coder expected {expected!r}, and got {seen!r}")
+    if expected not in call.text:
+        raise ValueError(f"The scripted coder expected {expected!r}, and got {call.text!r}")
     return reply.after(_THINKS)
