@@ -17,7 +17,7 @@ LOG = ".commands.log"
 
 
 class ProjectSandbox(NotASandboxLocalEnvironment):
-    """A directory on this machine. It isolates nothing; take DockerSandbox for a model that you do not trust."""
+    """A directory on this machine. It isolates nothing: see README.md."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

@@ -24,7 +24,7 @@ class CodingWorkflow:
         agent = durable_harness(
             MODEL,
             sandbox=box,
-            instructions="You mend the Python project in the working directory. Run its tests when you are done.",
+            instructions="You mend the Python project in the working directory. Run its tests at the end.",
             callback_handler=None,
             heartbeat_timeout=soon,
         )

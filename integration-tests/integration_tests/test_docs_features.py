@@ -12,6 +12,7 @@ PAGE = ROOT / "docs" / "features.md"
 TABLES = {section.split("\n", 1)[0].removeprefix("## "): section for section in sections(PAGE)[1:]}
 TESTED = [
     "Vended tools and guards",
+    "AWS's harness agent",
     "Context management",
     "Memory, storages and sessions",
     "Several agents",

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import signal
+import sys
 import uuid
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from conftest import Agents
@@ -13,6 +15,11 @@ from examples.coding_agent.client import changes
 from examples.coding_agent.sandbox import FACTORY, LOG
 from examples.coding_agent.script import COMMAND, scripted_coder
 from examples.coding_agent.workflow import BOX, MODEL, TASK_QUEUE, CodingWorkflow
+from mcp import StdioServerParameters, stdio_client
+from packages.core.tests.worker import mcp_server
+from strands.tools.mcp import MCPClient
+from strands.vended_interventions.hitl import HumanInTheLoop
+from temporalio import workflow
 from temporalio.client import Client, WorkflowHandle
 
 from integration_tests.docs_code import module_of
@@ -28,6 +35,9 @@ from strands_temporal.testing import (
     say,
     use_tool,
 )
+from strands_temporal.workflow import durable_harness
+from strands_temporal_hitl import Approvals, ApprovalsClient, HITLPlugin, PendingApproval
+from strands_temporal_mcp import MCPPlugin, TemporalMCPClient
 
 pytestmark = pytest.mark.server
 
@@ -97,6 +107,60 @@ async def test_the_agent_of_the_page_works_and_remembers(
         storages={"files": lambda: page.LocalFileStorage(str(tmp_path / "files"))},
     )
     async with agents(workflows=[page.CodingWorkflow], plugins=[plugin]) as env:
-        assert (await env.run(page.CodingWorkflow.run, "compute")).strip() == "42"
+        assert '"output": "42\\n"' in await env.run(page.CodingWorkflow.run, "compute")
     kept = [path.read_text() for path in (tmp_path / "files").rglob("*") if path.is_file()]
     assert any("The answer is 42" in text for text in kept), kept
+
+
+@workflow.defn
+class HarnessWithServerWorkflow:
+    """A harness agent with an MCP server, whose calls a person approves by `Approvals`."""
+
+    def __init__(self) -> None:
+        self.approvals = Approvals()
+
+    @workflow.run
+    async def run(self, prompt: str) -> list[str]:
+        agent = durable_harness(
+            "m",
+            tools=[TemporalMCPClient("echo")],
+            builtin_tools=["subagent"],
+            builtin_plugins=[],
+            background_tasks=False,
+            interventions=HumanInTheLoop(allowed_tools=["subagent"]),
+            callback_handler=None,
+        )
+        result = await self.approvals.run(agent, prompt)
+        return [str(result).strip(), *(str(record.outcome) for record in self.approvals.records)]
+
+
+async def test_a_server_and_approvals_with_the_harness(agents: Agents) -> None:
+    def reply(call: ScriptedCall) -> Reply:
+        if call.answers:
+            return say(call.text)
+        if "general-purpose subagent" in (call.system_prompt or ""):
+            return use_tool("shout", {"text": "ahoy"})
+        (offered,) = [spec for spec in call.tool_specs if spec["name"] == "subagent"]
+        assert "echo" in str(cast("Any", offered)["inputSchema"]["json"]["properties"]["mcp_servers"])
+        return use_tool("subagent", {"task": "shout", "mcp_servers": ["echo"]})
+
+    parameters = StdioServerParameters(command=sys.executable, args=[mcp_server.__file__])
+    connect: Any = partial(stdio_client, parameters)  # each major version of mcp has its own type
+    model = ScriptedModel(reply, config={"context_window_limit": 200_000})
+    plugins = [
+        StrandsPlugin(models={"m": lambda: model}),
+        MCPPlugin(mcp_clients={"echo": lambda: MCPClient(connect)}),
+        HITLPlugin(),
+    ]
+    async with agents(workflows=[HarnessWithServerWorkflow], plugins=plugins) as env:
+        handle = await env.start(HarnessWithServerWorkflow.run, "go")
+        people = ApprovalsClient(env.client)
+        pending: list[PendingApproval] = []
+        for _ in range(200):
+            if pending := await people.pending(handle.id):
+                break
+            await asyncio.sleep(0.05)
+        assert 'Approve "shout"' in str(pending[0].reason)  # of the sub-agent
+        await people.approve(handle.id, pending[0].id, by="ada")
+        assert await handle.result() == ["AHOY", "approved"]
+        await env.assert_replays(handle)

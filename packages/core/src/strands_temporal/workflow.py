@@ -51,7 +51,7 @@ def __getattr__(name: str) -> _Any:
         from ._workflow import harness
 
         return harness.durable_harness
-    _refuse_name(__name__, name)
+    return _refuse_name(__name__, name)
 
 
 AnsweredUpdates = DeduplicatedUpdates

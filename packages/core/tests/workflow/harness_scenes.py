@@ -270,8 +270,7 @@ class KeptWorkflow:
     async def run(self, prompt: str, options: dict[str, Any]) -> str:
         agent = durable_harness("m", sandbox="box", callback_handler=None, builtin_plugins=[], **options)
         async with agent:
-            said = str(await agent.invoke_async(prompt)).strip()
-        return said
+            return str(await agent.invoke_async(prompt)).strip()
 
 
 @workflow.defn

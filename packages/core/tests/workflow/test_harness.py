@@ -241,7 +241,11 @@ async def test_session_memory_and_skills_are_on_the_worker(agents: Agents, tmp_p
     ("code", "options", "expected"),
     [
         ("await wait(seconds=30)", {"timeout": 0.5}, "Execution error: timed out after 0.5 seconds."),
-        ("print('a')\nfor i in range(9):\n    await facts()", {}, "RuntimeError: suspension limit 8 exceeded"),
+        (
+            "print('a')\nfor i in range(9):\n    await facts()",
+            {},
+            "RuntimeError: suspension limit 8 exceeded",
+        ),
         pytest.param("print('x' * 300_000)", {}, "[output truncated at 200000 characters]"),
         ("x = [0] * 10**9", {}, "MemoryError: memory limit exceeded"),
     ],

@@ -6,8 +6,8 @@ shares Strands' classes, and the interpreter of `programmatic_tool_caller` is an
 
 Each stand-in acts only inside a workflow and behaves as the original elsewhere. The reasons:
 
-    create_harness()          builds a `TemporalAgent`, once what cannot work was refused; sets up no exporter,
-                              and does not look for skills on the worker's disk
+    create_harness()          builds a `TemporalAgent`, and refuses what cannot work; sets up no exporter, and
+                              does not look for skills on the worker's disk
     programmatic_tool_caller  runs its code by activities, and waits for a cancellation without a timer
     EnvironmentContext        has the workflow's date, and a bound for its search
     web_fetch                 has the workflow's clock, and asks for a sandbox's shell once per run

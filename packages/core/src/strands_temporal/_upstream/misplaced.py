@@ -59,7 +59,8 @@ def misplaced(error: BaseException) -> str | None:
 def _refused_by_the_harness(error: BaseException) -> bool:
     """Tell whether strands-harness refused the arguments of its agent, as it refuses them at each replay."""
     return isinstance(error, (TypeError, ValueError)) and any(
-        frame.f_code.co_name == "create_harness" and frame.f_globals.get("__name__") == "strands_harness.agent"
+        frame.f_code.co_name == "create_harness"
+        and frame.f_globals.get("__name__") == "strands_harness.agent"
         for frame, _ in traceback.walk_tb(error.__traceback__)
     )
 

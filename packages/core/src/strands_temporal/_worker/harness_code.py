@@ -99,7 +99,9 @@ async def _step(given: dict[str, Any]) -> CodeStep:
         ):
             if "snapshot" in given:
                 at = await session.load_snapshot(zlib.decompress(given["snapshot"]), **captured)
-                at = await at.resume({call_id: _answer(how, *rest) for call_id, how, *rest in given["answers"]})
+                at = await at.resume(
+                    {call_id: _answer(how, *rest) for call_id, how, *rest in given["answers"]}
+                )
             else:
                 at = await session.feed_start(given["code"], **captured)
             while not isinstance(at, (monty.MontyComplete, monty.AsyncFutureSnapshot)):
@@ -122,7 +124,7 @@ _TOO_MANY = "RuntimeError: suspension limit {} exceeded"
 
 
 async def _go_on(monty: Any, at: Any, lookup: dict[str, Any], step: _Step) -> Any:
-    """Answer one question of the code: a call of a tool goes to the workflow, anything else is answered here."""
+    """Answer one question of the code: a call of a tool goes to the workflow, all else is answered here."""
     if (
         isinstance(at, monty.AsyncFunctionSnapshot)
         and not at.is_os_function
@@ -144,7 +146,7 @@ def _paused(step: _Step, state: bytes, pending: list[int]) -> CodeStep:
         return step.failed(
             "error",
             f"the code holds too much data while it waits for a tool: {len(packed):,} bytes, compressed, and "
-            f"{LARGEST_SNAPSHOT:,} fit. Keep less of the results, or work on them with fewer calls in between",
+            f"{LARGEST_SNAPSHOT:,} fit. Keep less of the results, or use fewer calls in between",
         )
     return step.ended("calls", pending=pending, snapshot=encode(packed))
 
@@ -168,7 +170,7 @@ def _monty() -> Any:
         import pydantic_monty  # an extra, of 35 MB
     except ImportError as error:
         raise ApplicationError(
-            'programmatic_tool_caller runs its code on this worker, which lacks the interpreter. Install it: '
+            "programmatic_tool_caller runs its code on this worker, which lacks the interpreter. Install it: "
             'pip install "strands-temporal[harness]"',
             type="MissingExtraError",
         ) from error

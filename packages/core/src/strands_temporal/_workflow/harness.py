@@ -1,6 +1,6 @@
 """`durable_harness`: AWS's batteries-included agent, `strands_harness.create_harness`, in a workflow.
 
-This module imports strands-harness, an extra. `strands_temporal.workflow` imports it on first use of the name.
+This module imports strands-harness, an extra. `strands_temporal.workflow` imports it when it is asked for.
 """
 
 import re
@@ -139,8 +139,8 @@ def _check_options(options: Mapping[str, Any]) -> None:
     for name, harmless in (("effort", ("auto",)), ("caching", (None, False))):
         if options.get(name, harmless[0]) not in harmless:
             raise AgentValueError(
-                f"durable_harness: {name}={options[name]!r} cannot change a model that the worker makes. Make "
-                "it so there: StrandsPlugin(models={'name': lambda: strands_harness.models.resolve_model("
+                f"durable_harness: {name}={options[name]!r} cannot change a model that the worker makes. "
+                "Make it so there: StrandsPlugin(models={'name': lambda: resolve_model("
                 f"'provider/name', '', {name}={options[name]!r})}})"
             )
 
@@ -186,7 +186,7 @@ def _session(session: object, storage: Storage[Any, Any] | None) -> SessionManag
     if storage is None:
         raise _needs_storage(f"session={session!r}")
     chosen = session_id(workflow.info().workflow_id) if session is True else session
-    return SnapshotSessionManager(cast("str", chosen), storage=storage, save_latest_on="message")
+    return SnapshotSessionManager(chosen, storage=storage, save_latest_on="message")
 
 
 def session_id(workflow_id: str) -> str:

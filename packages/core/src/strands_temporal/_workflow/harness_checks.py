@@ -1,4 +1,4 @@
-"""Refuses arguments of the harness's `create_harness` that cannot work in a workflow, and says what to write."""
+"""Refuses arguments of `create_harness` that cannot work in a workflow, and says what to write."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -38,13 +38,15 @@ def _faults(given: Mapping[str, Any], of_agent: Mapping[str, Any]) -> Iterator[s
     model = given.get("model")
     if model is None or isinstance(model, str):
         yield (
-            f"model={model!r} would make a real model inside the workflow. Write model=TemporalModel('name'), "
+            f"model={model!r} would make a real model inside the workflow. Write "
+            f"model=TemporalModel('name'), "
             "and on the worker StrandsPlugin(models={'name': lambda: SomeModel(...)}); "
             "strands_harness.models.resolve_model('provider/name', '', effort='high') makes one there"
         )
     if given.get("mcp_servers"):
         yield (
-            "mcp_servers= would connect to the servers from inside the workflow. Register them on the worker, "
+            "mcp_servers= would connect to the servers from inside the workflow. Register them on the "
+            "worker, "
             "MCPPlugin(mcp_clients={'name': factory}), and give tools=[TemporalMCPClient('name')], from "
             "strands_temporal_mcp; the subagent tool offers them to its agents by that name"
         )
@@ -78,7 +80,8 @@ def _memory_faults(memory: Any, of_agent: Mapping[str, Any]) -> Iterator[str]:
         return
     if memory is True or (isinstance(memory, Mapping) and not cast("Any", memory).get("stores")):
         yield (
-            f"memory={memory!r} would write ./.agent/memory on the disk of whatever worker runs the workflow, "
+            f"memory={memory!r} would write ./.agent/memory on the disk of whatever worker runs the "
+            f"workflow, "
             "again at each replay. Write memory={'stores': [TemporalMemoryStore('name')]}, or memory=False"
         )
 
@@ -92,8 +95,10 @@ def _tool_faults(tools: Any) -> Iterator[str]:
         if settings.get("transport") == "direct":
             yield (
                 "builtin_tools={'web_fetch': {'transport': 'direct'}} would fetch from inside the workflow, "
-                "again at each replay. Leave it at 'curl', which runs in the sandbox; or host Strands' own on "
-                "the worker: StrandsPlugin(tools={'web_fetch': lambda: make_web_fetch(model=SomeModel(...))}), "
+                "again at each replay. Leave it at 'curl', which runs in the sandbox; or host Strands' own "
+                "on "
+                "the worker: StrandsPlugin(tools={'web_fetch': lambda: "
+                "make_web_fetch(model=SomeModel(...))}), "
                 "builtin_tools={'web_fetch': False} and tools=[TemporalTools('web_fetch')]"
             )
         if isinstance(settings.get("model"), str):
@@ -103,7 +108,8 @@ def _tool_faults(tools: Any) -> Iterator[str]:
             )
     if cast("Any", tools).get("web_search") == "exa":
         yield (
-            "builtin_tools={'web_search': 'exa'} would search from inside the workflow, again at each replay. "
+            "builtin_tools={'web_search': 'exa'} would search from inside the workflow, again at each "
+            "replay. "
             "Host it on the worker: StrandsPlugin(tools={'web_search': make_exa_web_search}), from "
             "strands_harness.tools, and give tools=[TemporalTools('web_search')]"
         )
@@ -114,11 +120,13 @@ def _skill_faults(skills: Any, sandbox: object) -> Iterator[str]:
     for source in sources:
         if isinstance(source, str) and source.startswith(("https://", "http://")):
             yield (
-                f"skills={source!r} would be fetched from inside the workflow, again at each replay. Fetch it "
+                f"skills={source!r} would be fetched from inside the workflow, again at each replay. Fetch "
+                f"it "
                 "when the module is imported: Skill.from_url(...), and give the Skill"
             )
         elif isinstance(source, (str, Path)) and not isinstance(sandbox, TemporalSandbox):
-            yield f"skills={str(source)!r} are read from the agent's sandbox, and it has none. {GIVE_A_HANDLE}"
+            what = f"skills={str(source)!r}"
+            yield f"{what} are read from the agent's sandbox, and it has none. {GIVE_A_HANDLE}"
 
 
 def check_built_in_tools(tools: Any, sandbox: object) -> None:

@@ -1,4 +1,4 @@
-"""Prepares strands-harness for workflows, if it is imported. Its import takes time that others need not pay."""
+"""Prepares strands-harness for workflows, if it is imported. Its import takes time."""
 
 import sys
 from typing import Any
