@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -61,6 +62,25 @@ def test_outside_of_a_workflow_nothing_has_changed() -> None:
     assert getattr(environment, "date").today().year > 2000  # noqa: B009  # no public name
     assert "x" not in web_fetch._shells  # type: ignore[operator]  # pyright: ignore[reportPrivateUsage]
     assert isinstance(MCPClient(lambda: None), subagent.MCPClient)  # type: ignore[arg-type]
+
+
+WITHOUT = """
+import sys
+sys.modules["strands_harness"] = None  # not installed
+import strands_temporal, strands_temporal.workflow as w
+assert "pydantic_monty" not in sys.modules
+try:
+    w.durable_harness
+except strands_temporal.MissingExtraError as error:
+    sys.stdout.write(str(error))
+"""
+
+
+def test_without_the_extra_nothing_is_imported_and_the_name_says_what_to_install() -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", WITHOUT], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert 'pip install "strands-temporal[harness]"' in said.stdout
 
 
 def test_a_session_id_tells_workflows_apart() -> None:

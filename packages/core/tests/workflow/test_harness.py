@@ -34,7 +34,7 @@ from temporalio.exceptions import ApplicationError
 
 from strands_temporal import StrandsPlugin
 from strands_temporal.activity import encode
-from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool
+from strands_temporal.testing import AgentEnvironment, Reply, ScriptedCall, ScriptedModel, say, use_tool
 
 pytestmark = pytest.mark.server
 
@@ -126,57 +126,61 @@ def without_ids(messages: list[Any]) -> list[Any]:
     return json.loads(re.sub(differs, "DIFFERS", json.dumps(messages)))
 
 
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({}, "the built-in tools shell work on the agent's sandbox, and it has none. Give the agent"),
-        ({"builtin_tools": ["read"]}, "sandbox=TemporalSandbox('name')"),
-        ({"model": None}, "Write model=TemporalModel('name')"),
-        ({"model": "anthropic/claude"}, "would make a real model inside the workflow"),
-        ({"session": True}, "session=SnapshotSessionManager('id', storage=TemporalStorage('name'))"),
-        ({"memory": True}, "memory={'stores': [TemporalMemoryStore('name')]}"),
-        ({"skills": ["./s"]}, "are read from the agent's sandbox"),
-        ({"skills": "https://x.y/SKILL.md"}, "Skill.from_url"),
-        ({"mcp_servers": {"a": {"command": "x"}}}, "tools=[TemporalMCPClient('name')]"),
-        ({"builtin_tools": {"web_fetch": {"transport": "direct"}}}, "TemporalTools('web_fetch')"),
-        ({"builtin_tools": {"web_fetch": {"model": "openai/x"}}}, "Write TemporalModel('name') there"),
-        ({"builtin_tools": {"web_search": "exa"}}, "TemporalTools('web_search')"),
-        ({"interventions": "policy.cedar"}, "CedarAuthorization(policies=TEXT)"),
-        ({"builtin_tools": ["shel"]}, "Unknown built-in tool 'shel'"),
-        ({"builtin_tools": ["web_search"]}, "has no built-in web search"),
-    ],
-)
-async def test_what_cannot_work_ends_the_run_with_what_to_write(
-    agents: Agents, options: dict[str, Any], says: str
-) -> None:
-    plugin = StrandsPlugin(models={"m": lambda: scripted(say("no"))})
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({}, "the built-in tools shell work on the agent's sandbox, and it has none. Give the agent"),
+    ({"builtin_tools": ["read"]}, "sandbox=TemporalSandbox('name')"),
+    ({"model": None}, "Write model=TemporalModel('name')"),
+    ({"model": "anthropic/claude"}, "would make a real model inside the workflow"),
+    ({"session": True}, "session=SnapshotSessionManager('id', storage=TemporalStorage('name'))"),
+    ({"memory": True}, "memory={'stores': [TemporalMemoryStore('name')]}"),
+    ({"skills": ["./s"]}, "are read from the agent's sandbox"),
+    ({"skills": "https://x.y/SKILL.md"}, "Skill.from_url"),
+    ({"mcp_servers": {"a": {"command": "x"}}}, "tools=[TemporalMCPClient('name')]"),
+    ({"builtin_tools": {"web_fetch": {"transport": "direct"}}}, "TemporalTools('web_fetch')"),
+    ({"builtin_tools": {"web_fetch": {"model": "openai/x"}}}, "Write TemporalModel('name') there"),
+    ({"builtin_tools": {"web_search": "exa"}}, "TemporalTools('web_search')"),
+    ({"interventions": "policy.cedar"}, "CedarAuthorization(policies=TEXT)"),
+    ({"builtin_tools": ["shel"]}, "Unknown built-in tool 'shel'"),
+    ({"builtin_tools": ["web_search"]}, "has no built-in web search"),
+]
+"""Options of `create_harness`, and what the error says."""
+
+
+async def test_what_cannot_work_ends_the_run_with_what_to_write(agents: Agents, tmp_path: Path) -> None:
+    fill(tmp_path / "box")
+    plugin = StrandsPlugin(
+        models={"m": lambda: scripted(say("yes"))},
+        sandboxes={"box": lambda: BoxSandbox(tmp_path / "box")},
+    )
     async with agents(workflows=[CreateHarnessWorkflow], plugins=[plugin]) as env:
-        with pytest.raises(WorkflowFailureError) as raised:
-            await env.run(CreateHarnessWorkflow.run, options)
+        for options, says in REFUSED:
+            assert says in await refused(env, CreateHarnessWorkflow.run, options)
+        assert await env.run(CreateHarnessWorkflow.run, {"sandbox": "box"}) == "yes"
+
+
+async def refused(env: AgentEnvironment, run: Any, options: dict[str, Any]) -> str:
+    """Run a workflow that fails, and return the failure's text."""
+    with pytest.raises(WorkflowFailureError) as raised:
+        await env.run(run, options)
     assert isinstance(raised.value.cause, ApplicationError)
-    assert says in raised.value.cause.message
+    return raised.value.cause.message
 
 
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"sandbocks": "box"}, "unknown option 'sandbocks'. Did you mean 'sandbox'?"),
-        ({"effort": "high", "sandbox": "box"}, "effort='high' cannot change a model that the worker makes"),
-        ({"session": True}, "needs a storage: write storage='name'"),
-        ({"memory": True}, "needs a storage"),
-        ({"sandbox": "box", "builtin_plugins": ["x"]}, "Unknown built-in plugin 'x'"),
-        ({"sandbox": "box", "heartbeat_timeout": "x"}, "heartbeat_timeout"),
-    ],
-)
-async def test_options_of_the_durable_one_are_refused(
-    agents: Agents, options: dict[str, Any], says: str
-) -> None:
+REFUSED_OPTIONS: list[tuple[dict[str, Any], str]] = [
+    ({"sandbocks": "box"}, "unknown option 'sandbocks'. Did you mean 'sandbox'?"),
+    ({"effort": "high", "sandbox": "box"}, "effort='high' cannot change a model that the worker makes"),
+    ({"session": True}, "needs a storage: write storage='name'"),
+    ({"memory": True}, "needs a storage"),
+    ({"sandbox": "box", "builtin_plugins": ["x"]}, "Unknown built-in plugin 'x'"),
+    ({"sandbox": "box", "heartbeat_timeout": "x"}, "heartbeat_timeout"),
+]
+
+
+async def test_options_of_the_durable_one_are_refused(agents: Agents) -> None:
     plugin = StrandsPlugin(models={"m": lambda: scripted(say("no"))})
     async with agents(workflows=[RefusedWorkflow], plugins=[plugin]) as env:
-        with pytest.raises(WorkflowFailureError) as raised:
-            await env.run(RefusedWorkflow.run, options)
-    assert isinstance(raised.value.cause, ApplicationError)
-    assert says in raised.value.cause.message
+        for options, says in REFUSED_OPTIONS:
+            assert says in await refused(env, RefusedWorkflow.run, options)
 
 
 async def test_a_person_is_asked_also_for_a_sub_agent(agents: Agents, tmp_path: Path) -> None:
@@ -208,6 +212,40 @@ async def test_a_person_is_asked_also_for_a_sub_agent(agents: Agents, tmp_path: 
     assert "cannot be carried into another run while an agent of its tool 'subagent' waits" in carried
 
 
+@pytest.mark.slow
+async def test_sub_agents_are_those_of_a_plain_harness_agent(agents: Agents, tmp_path: Path) -> None:
+    fill(tmp_path / "box")
+    parent = [
+        use_tool("subagent", {"task": "All", "context": "all"}, tool_use_id="1"),
+        use_tool("subagent", {"task": "Text", "context": "no_tools", "tools": ["read"]}, tool_use_id="2"),
+        say("done"),
+    ]
+    child = [use_tool("subagent", {"task": "Deeper"}, tool_use_id="3"), say("no deeper")]
+    options: dict[str, Any] = {
+        "builtin_tools": {"subagent": {"max_depth": 1}},
+        "background_tasks": False,
+        "builtin_plugins": [],
+    }
+
+    def reply(call: ScriptedCall) -> Reply:
+        if "general-purpose subagent" not in (call.system_prompt or ""):
+            return parent[call.answers]
+        return child[1] if "toolResult" in call.messages[-1]["content"][0] else child[0]
+
+    model = scripted(reply)
+    plain = await plain_session(model, tmp_path / "box", ["Go"], **options)
+    plain_calls = given(model, tmp_path / "box")
+    model = scripted(reply)
+    plugin = StrandsPlugin(
+        models={"m": lambda: model}, sandboxes={"box": lambda: BoxSandbox(tmp_path / "box")}
+    )
+    async with agents(workflows=[HarnessWorkflow], plugins=[plugin]) as env:
+        assert await env.run(HarnessWorkflow.run, ["Go"], options) == plain
+    assert given(model, tmp_path / "box") == plain_calls
+    assert any("Delegation depth limit reached (1 levels)" in call for call in plain_calls)
+
+
+@pytest.mark.slow
 async def test_session_memory_and_skills_are_on_the_worker(agents: Agents, tmp_path: Path) -> None:
     fill(tmp_path / "box")
     files = tmp_path / "files"
