@@ -89,6 +89,7 @@ def test_the_public_names() -> None:
                 "activity_as_tool",
                 "carry_team",
                 "child_workflow",
+                "durable_harness",
                 "end_waiting",
                 "execute_activity",
                 "from_tool_activity_error",
