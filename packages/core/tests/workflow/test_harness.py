@@ -79,8 +79,8 @@ def results_of(messages: list[Any]) -> list[str]:
 @pytest.mark.parametrize(
     "codes",
     [
-        pytest.param(("gather", "caught", "runtime"), id="tools"),
-        pytest.param(tuple(CODES), id="codes", marks=pytest.mark.slow),
+        pytest.param(("gather", "caught", "runtime"), id="each tool"),
+        pytest.param(tuple(CODES), id="all code", marks=pytest.mark.slow),
     ],
 )
 async def test_a_session_is_that_of_a_plain_harness_agent(
@@ -317,6 +317,29 @@ async def test_the_limits_of_code_are_those_of_the_plain_tool(
         durable = await env.run(HarnessWorkflow.run, ["Go"], given_options)
     assert expected in results_of(durable)[0]
     assert durable == plain
+
+
+@pytest.mark.slow
+async def test_code_that_holds_too_much_is_told_so(agents: Agents, tmp_path: Path) -> None:
+    fill(tmp_path / "box")
+    code = (
+        "x, kept = 1, []\n"
+        "for i in range(600_000):\n"
+        "    x = (x * 1103515245 + 12345) % 2147483648\n"
+        "    kept.append(x)\n"
+        "print('kept')\nawait facts()\nprint('not reached')"
+    )
+    model = scripted(use_tool("programmatic_tool_caller", {"code": code}), say("done"))
+    plugin = StrandsPlugin(
+        models={"m": lambda: model}, sandboxes={"box": lambda: BoxSandbox(tmp_path / "box")}
+    )
+    async with agents(workflows=[HarnessWorkflow], plugins=[plugin]) as env:
+        (result,) = results_of(await env.run(HarnessWorkflow.run, ["Go"], {"builtin_plugins": []}))
+        history = await env.handles[-1].fetch_history()
+    assert result.startswith(
+        "kept\n\nExecution error: the code holds too much data while it waits for a tool"
+    )
+    assert len(history.to_json()) < 200_000
 
 
 async def test_cancelled_code_ends_with_its_calls(agents: Agents, tmp_path: Path) -> None:
