@@ -39,16 +39,15 @@ def _faults(given: Mapping[str, Any], of_agent: Mapping[str, Any]) -> Iterator[s
     if model is None or isinstance(model, str):
         yield (
             f"model={model!r} would make a real model inside the workflow. Write "
-            f"model=TemporalModel('name'), "
-            "and on the worker StrandsPlugin(models={'name': lambda: SomeModel(...)}); "
+            "model=TemporalModel('name'), and on the worker StrandsPlugin(models={'name': lambda: ...}); "
             "strands_harness.models.resolve_model('provider/name', '', effort='high') makes one there"
         )
     if given.get("mcp_servers"):
         yield (
             "mcp_servers= would connect to the servers from inside the workflow. Register them on the "
-            "worker, "
-            "MCPPlugin(mcp_clients={'name': factory}), and give tools=[TemporalMCPClient('name')], from "
-            "strands_temporal_mcp; the subagent tool offers them to its agents by that name"
+            "worker, MCPPlugin(mcp_clients={'name': factory}), and give "
+            "tools=[TemporalMCPClient('name')], from strands_temporal_mcp; the subagent tool offers them "
+            "to its agents by that name"
         )
     yield from _session_faults(given.get("session"), of_agent)
     yield from _memory_faults(given.get("memory"), of_agent)
@@ -80,9 +79,9 @@ def _memory_faults(memory: Any, of_agent: Mapping[str, Any]) -> Iterator[str]:
         return
     if memory is True or (isinstance(memory, Mapping) and not cast("Any", memory).get("stores")):
         yield (
-            f"memory={memory!r} would write ./.agent/memory on the disk of whatever worker runs the "
-            f"workflow, "
-            "again at each replay. Write memory={'stores': [TemporalMemoryStore('name')]}, or memory=False"
+            f"memory={memory!r} would write ./.agent/memory on the disk of whatever worker runs "
+            "the workflow, again at each replay. Write memory={'stores': [TemporalMemoryStore('name')]}, or "
+            "memory=False"
         )
 
 
@@ -95,10 +94,8 @@ def _tool_faults(tools: Any) -> Iterator[str]:
         if settings.get("transport") == "direct":
             yield (
                 "builtin_tools={'web_fetch': {'transport': 'direct'}} would fetch from inside the workflow, "
-                "again at each replay. Leave it at 'curl', which runs in the sandbox; or host Strands' own "
-                "on "
-                "the worker: StrandsPlugin(tools={'web_fetch': lambda: "
-                "make_web_fetch(model=SomeModel(...))}), "
+                "again at each replay. Leave it at 'curl', which runs in the sandbox; or host Strands' "
+                "own: StrandsPlugin(tools={'web_fetch': lambda: make_web_fetch(model=SomeModel(...))}), "
                 "builtin_tools={'web_fetch': False} and tools=[TemporalTools('web_fetch')]"
             )
         if isinstance(settings.get("model"), str):
@@ -109,8 +106,7 @@ def _tool_faults(tools: Any) -> Iterator[str]:
     if cast("Any", tools).get("web_search") == "exa":
         yield (
             "builtin_tools={'web_search': 'exa'} would search from inside the workflow, again at each "
-            "replay. "
-            "Host it on the worker: StrandsPlugin(tools={'web_search': make_exa_web_search}), from "
+            "replay. Host it on the worker: StrandsPlugin(tools={'web_search': make_exa_web_search}), from "
             "strands_harness.tools, and give tools=[TemporalTools('web_search')]"
         )
 
@@ -121,8 +117,7 @@ def _skill_faults(skills: Any, sandbox: object) -> Iterator[str]:
         if isinstance(source, str) and source.startswith(("https://", "http://")):
             yield (
                 f"skills={source!r} would be fetched from inside the workflow, again at each replay. Fetch "
-                f"it "
-                "when the module is imported: Skill.from_url(...), and give the Skill"
+                "it when the module is imported: Skill.from_url(...), and give the Skill"
             )
         elif isinstance(source, (str, Path)) and not isinstance(sandbox, TemporalSandbox):
             what = f"skills={str(source)!r}"
