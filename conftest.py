@@ -78,14 +78,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest's own, which selects by `-m`
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what `@pytest.mark.sample(n)` leaves to `make test-all`: all but n of a test's cases."""
+    """Mark as slow what `@pytest.mark.sample(n)` leaves to `make test-all`: all but n of a test's cases, evenly."""
     cases: dict[tuple[str, int], list[pytest.Item]] = {}
     for item in items:
         marker = item.get_closest_marker("sample")
         if marker and not item.get_closest_marker("slow"):
             cases.setdefault((item.nodeid.partition("[")[0], marker.args[0]), []).append(item)
     for (_, n), of_one_test in cases.items():
-        kept = {int(len(of_one_test) / n * (i + 0.5)) for i in range(n)}
+        kept = {int(len(of_one_test) / n * i) for i in range(n)}
         for i, item in enumerate(of_one_test):
             if i not in kept:
                 item.add_marker("slow")

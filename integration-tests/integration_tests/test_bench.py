@@ -29,7 +29,7 @@ def lab(server: DevServer, tmp_path: Path) -> Lab:
     [
         pytest.param(
             key,
-            marks=[pytest.mark.slow] if key in ("replay", "history", "memory", "concurrent", "cpu") else [],
+            marks=[] if key in ("import", "turn") else [pytest.mark.slow],
         )
         for key in ROWS
     ],

@@ -117,6 +117,7 @@ async def test_a_typed_chat_streams_and_its_history_is_whole(server: DevServer) 
     assert seen.count("agent ▸") == 1
 
 
+@pytest.mark.slow
 async def test_a_killed_demo_takes_its_processes_with_it() -> None:
     async with running_demo(keyboard="pipe", CHAT="1") as demo:
         await demo.read("you ▸ ")

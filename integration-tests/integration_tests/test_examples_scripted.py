@@ -50,7 +50,7 @@ def variables(server: DevServer) -> dict[str, str]:
 ALIKE = {"retries", "models", "hooks", "streaming"}
 
 
-@pytest.mark.sample(2)
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     "example",
     [pytest.param(name, marks=[pytest.mark.slow] if name in ALIKE else []) for name in sorted(HERE)],
@@ -100,6 +100,7 @@ async def test_tracing_shows_one_trace_and_sends_it(variables: dict[str, str]) -
     assert sorted(sent) == sorted(re.findall(rf"span of {trace}: (.+)", seen + spans))
 
 
+@pytest.mark.slow
 async def test_what_the_scripted_model_does_not_know_is_said_in_plain_words(
     variables: dict[str, str],
 ) -> None:

@@ -164,12 +164,12 @@ async def refused(decision: Awaitable[object]) -> ApprovalRefusedError:
 async def until(found: Callable[[], Any], condition: Callable[[Any], Any]) -> Any:
     """Poll `found` until its result fulfils `condition`, and return it. Not every change is announced."""
     value = None
-    for _ in range(400):
+    for _ in range(1200):  # a lost workflow task takes ten seconds of them
         value = await found()
         if condition(value):
             return value
         await asyncio.sleep(0.05)
-    raise AssertionError(f"not within twenty seconds; last: {value!r}")
+    raise AssertionError(f"not within a minute; last: {value!r}")
 
 
 async def chain(handle: Any) -> list[WorkflowHistory]:

@@ -166,7 +166,7 @@ async def test_who_stops_waiting_may_wait_on_without_a_new_run(setting: Any) -> 
 async def woken_until_next_run(handle: Any, before: str) -> None:
     """Wait for the next run. A lost task may take the update before the server suggests it: wake the run."""
     waiting = asyncio.ensure_future(next_run(handle, before))
-    while not (await asyncio.wait([waiting], timeout=3))[0]:  # `next_run` ends within twenty seconds
+    while not (await asyncio.wait([waiting], timeout=3))[0]:  # `next_run` ends within a minute
         await handle.signal("noise", "")
     await waiting
 

@@ -36,6 +36,7 @@ async def test_the_client_asks_and_the_agent_obeys(
         assert await another.rest() == f"Result: [scripted] {kept}\n"
 
 
+@pytest.mark.slow
 async def test_a_person_decides_at_the_command_line(environment: dict[str, str], client: Client) -> None:
     shown = shown_by_readme("tool_interrupt")
     async with example_running(environment, "tool_interrupt") as (_, started):

@@ -52,6 +52,7 @@ def mcp_worker(client: Client, plugin: MCPPlugin) -> Worker:
     return Worker(client, task_queue=f"mcp-{uuid.uuid4()}", workflows=[OneServer], plugins=[plugin])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deaf_to", ["everything", pytest.param("tools/list", marks=pytest.mark.slow)])
 async def test_the_worker_does_not_start(client: Client, deaf_to: str) -> None:
     plugin = MCPPlugin(

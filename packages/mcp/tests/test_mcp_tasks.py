@@ -166,6 +166,7 @@ async def test_a_worker_that_ends_cancels_its_tasks(
     await handle.terminate()
 
 
+@pytest.mark.slow
 async def test_a_server_that_dies_in_a_task_is_healed_by_a_retry(
     agents: Agents, own_server: Client, tmp_path: Path
 ) -> None:

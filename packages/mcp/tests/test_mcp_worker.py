@@ -263,6 +263,7 @@ async def test_an_idle_connection_is_closed_and_the_next_call_opens_another(clie
     assert int(text(second)) != server
 
 
+@pytest.mark.slow
 async def test_a_connection_is_not_idle_while_a_call_is_under_way(agents: Agents, tmp_path: Path) -> None:
     marker = tmp_path / "hangs"
     model = ScriptedModel(use_tool("hang", {"marker": str(marker)}), say("done"))

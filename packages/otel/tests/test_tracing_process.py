@@ -44,6 +44,7 @@ async def run(server: DevServer, receiver: Receiver, way: str, **variables: str)
     return process.returncode or 0, out.decode(), err.decode()
 
 
+@pytest.mark.slow
 async def test_the_guides_way(server: DevServer, receiver: Receiver) -> None:
     code, out, log = await run(server, receiver, "guide")
     assert code == 0, log[-2000:]
@@ -78,6 +79,7 @@ async def test_one_line_is_enough(server: DevServer, receiver: Receiver) -> None
     assert receiver.counts()["strands.event_loop.cycle_count"] == 3
 
 
+@pytest.mark.slow
 async def test_the_applications_providers_stay(server: DevServer, receiver: Receiver) -> None:
     code, out, log = await run(server, receiver, "own")
     assert code == 0, log[-2000:]

@@ -154,6 +154,7 @@ def values(reader: InMemoryMetricReader) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("cached", [1000, 0], ids=["cached", "no cache"])
 async def test_spans_are_exported_once_and_are_those_of_a_plain_agent(
     agents: Agents, exported: InMemorySpanExporter, counted: InMemoryMetricReader, cached: int
@@ -273,6 +274,7 @@ async def test_a_workflow_task_that_is_tried_again_adds_nothing(
     assert values(counted) == {name: 2 * value for name, value in expected_values.items()}
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("cached", [1000, 0], ids=["cached", "no cache"])
 async def test_a_provider_that_is_not_the_sdks(
     agents: Agents, monkeypatch: pytest.MonkeyPatch, cached: int

@@ -94,6 +94,7 @@ def measuring(*replies: Any) -> StrandsPlugin:
     )
 
 
+@pytest.mark.sample(3)
 @workflow.defn
 class MeasureWorkflow:
     """A hook sets the size of the tool's text: not every text comes from a model's answer."""

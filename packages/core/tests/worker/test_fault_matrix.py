@@ -189,7 +189,7 @@ def preamble(position: int) -> Callable[[], ScriptedModel]:
     return lambda: ScriptedModel(*steps[:position], say("not reached"))
 
 
-@pytest.mark.sample(20)
+@pytest.mark.sample(12)
 @pytest.mark.parametrize("position", range(3), ids=POSITIONS)
 @pytest.mark.parametrize("name", FAULTS)
 async def test_a_model_fault_ends_the_workflow_typed(agents: Agents, name: str, position: int) -> None:

@@ -67,6 +67,7 @@ exec "$@"
 """
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("kind", ["local", "docker"])
 async def test_each_operation_gives_what_the_sandbox_itself_gives(
     agents: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str

@@ -246,7 +246,8 @@ async def be_killed(address: str, queue: str) -> None:
         await asyncio.Event().wait()
 
 
-@pytest.mark.parametrize("name", [pytest.param("one", marks=pytest.mark.slow), "large"])
+@pytest.mark.slow  # test_cancel_workers.py kills a worker too
+@pytest.mark.parametrize("name", ["one", "large"])
 async def test_after_a_worker_was_killed_another_one_goes_on(
     server: DevServer, runs: Runs, name: str
 ) -> None:

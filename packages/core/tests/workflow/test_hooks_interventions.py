@@ -137,6 +137,7 @@ POLICIES: dict[str, tuple[str, Callable[[Any], Any], str]] = {
 }
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("kind", [SyncPolicy, AsyncPolicy])
 @pytest.mark.parametrize("case", list(POLICIES))
 async def test_interventions(client: Client, worker_options: dict[str, Any], case: str, kind: Any) -> None:
@@ -200,6 +201,7 @@ HITL: dict[str, tuple[Callable[[], HumanInTheLoop], list[Any], list[int]]] = {
 }
 
 
+@pytest.mark.sample(7)
 @CACHES
 @pytest.mark.parametrize("case", list(HITL))
 async def test_human_in_the_loop(

@@ -302,6 +302,7 @@ COMBINATIONS = [
 ]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize(("kind", "plugin_on", "converter"), COMBINATIONS)
 async def test_an_activity_gets_the_same(
     client: Client, kind: str, plugin_on: str, converter: str, worker_options: dict[str, Any]
