@@ -78,7 +78,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest's own, which selects by `-m`
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what `@pytest.mark.sample(n)` leaves to `make test-all`: all but n of a test's cases, evenly."""
+    """Mark as slow what `@pytest.mark.sample(n)` leaves to `make test-all`: all but n of a test's cases."""
     cases: dict[tuple[str, int], list[pytest.Item]] = {}
     for item in items:
         marker = item.get_closest_marker("sample")
