@@ -15,8 +15,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 UV = os.environ.get("UV", "uv")
-JOBS = os.environ.get("JOBS") or str(min(8, max(5, os.cpu_count() or 1)))
-"""Processes of pytest, each with a Temporal server. Five run well on two cores: server tests mostly wait."""
+JOBS = os.environ.get("JOBS") or str(min(8, max(4, os.cpu_count() or 1)))
+"""Processes of pytest, each with a Temporal server. Four run well on two cores: server tests mostly wait."""
 
 SLOWEST = ("--durations", "15", "--durations-min", "10")  # no test of `make test` may take over 20 s
 
