@@ -19,7 +19,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from strands_temporal import StrandsPlugin, TemporalAgent
-from strands_temporal._plugin import default_model
+from strands_temporal._worker.model_factories import default_model
 from strands_temporal.testing import assert_replays
 from strands_temporal.workflow import activity_as_tool
 

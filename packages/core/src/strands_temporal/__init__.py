@@ -30,10 +30,11 @@ from ._errors import (
     SynchronousCallError,
     UnloadableModuleError,
 )
-from ._plugin import ModelFactory, StrandsPlugin
+from ._plugin import StrandsPlugin
 from ._upstream import process_end as _process_end
 from ._upstream.no_plugin import explain_missing_plugin as _explain_missing_plugin
 from ._wire.extras import refuse_name as _refuse_name
+from ._worker.model_factories import ModelFactory
 from ._worker.sandbox_factories import SandboxChain, SandboxFactory
 from ._workflow.agent import TemporalAgent
 from ._workflow.agent_options import TemporalAgentOptions

@@ -9,9 +9,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from botocore.config import Config
-from strands.models import Model
-from strands.models.bedrock import DEFAULT_READ_TIMEOUT, BedrockModel
 from temporalio import worker
 from temporalio.client import Client, ClientConfig, Plugin
 from temporalio.contrib.pydantic import PydanticPayloadConverter
@@ -27,15 +24,15 @@ from ._upstream.harness import HARNESS
 from ._upstream.install import adapt_strands
 from ._upstream.misplaced import StrandsError
 from ._wire.extras import load_extra
-from ._wire.model_call import DEFAULT_MODEL, MODEL_FACTORY_FAILED
+from ._wire.model_call import DEFAULT_MODEL
 from ._wire.sizes import WireFormat
 from ._worker.a2a import A2AAgentFactory, A2AAgents
-from ._worker.factories import NamedFactories
 from ._worker.harness_code import HarnessCode
 from ._worker.hosted_tools import HostedTool, HostedTools
 from ._worker.interceptor import TypedErrorsInterceptor
 from ._worker.memory_stores import MemoryStoreFactory, MemoryStores
 from ._worker.model_activities import ModelActivities
+from ._worker.model_factories import ModelFactory, named_models
 from ._worker.queue_watch import ClientsWatch, QueueWatch
 from ._worker.sandbox_factories import SandboxFactory
 from ._worker.sandbox_secrets import SandboxSecrets
@@ -46,9 +43,6 @@ from ._worker.transcript_queries import TranscriptQueries
 from ._worker.transcripts import DEFAULT_CACHE_BYTES, KeptTranscripts
 from ._workflow.agent_hooks import AgentHooks
 from ._workflow.interceptor import AgentRunsInterceptor
-
-ModelFactory = Callable[[], Model]
-"""Makes a model on the worker, when the model is first used."""
 
 _BRING_A_CONVERTER = frozenset({"OpenAIAgentsPlugin"})
 """Names of plugins that set a payload converter on the client, and raise if an earlier plugin has set one."""
@@ -117,7 +111,7 @@ class StrandsPlugin(ComposablePlugin):
         adapt_strands()
         use_hooks(AgentHooks)
         self._mcp = _mcp_plugin(mcp_clients, mcp_connection_idle_timeout)
-        self._models = _named_models(models)
+        self._models = named_models(models)
         self._tools = HostedTools(tools)
         self._sandboxes = HostedSandboxes(sandboxes, sandbox_secrets)
         self._a2a = A2AAgents(a2a_agents)
@@ -199,13 +193,6 @@ def _brings_a_converter_later(plugin: StrandsPlugin, plugins: Sequence[Plugin]) 
     return any(other.name() in _BRING_A_CONVERTER for other in later)
 
 
-def default_model() -> Model:
-    """Return Strands' default model, Amazon Bedrock, with one attempt per call."""
-    # A `boto_client_config` replaces Strands' own, so set Strands' longer `read_timeout` again.
-    retries = {"total_max_attempts": 1}
-    return BedrockModel(boto_client_config=Config(retries=retries, read_timeout=DEFAULT_READ_TIMEOUT))
-
-
 _VENDED_TOOLS = ("strands.vended_tools", "strands.vended_tools.a2a_client", "strands.vended_tools.web_fetch")
 
 
@@ -239,23 +226,6 @@ def _mcp_plugin(
         return None
     plugin_class = load_extra("mcp", "StrandsPlugin(mcp_clients=...)")
     return plugin_class(mcp_clients=mcp_clients, connection_idle_timeout=idle_timeout)
-
-
-def _named_models(models: Mapping[str, ModelFactory] | None) -> NamedFactories[Model]:
-    named = NamedFactories[Model](
-        "model",
-        "StrandsPlugin(models=...)",
-        {DEFAULT_MODEL: default_model} if models is None else models,
-        Model,
-        MODEL_FACTORY_FAILED,
-        "SomeModel(...)",
-    )
-    if not named.names:
-        raise ValueError(
-            "StrandsPlugin: models={} names no model. Leave it out for Strands' default, or register a "
-            "factory"
-        )
-    return named
 
 
 def _checked_bytes(max_bytes: object) -> int:

@@ -39,7 +39,7 @@ async def test_hello_world_uses_strands_default_model(
     agents: Agents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = ScriptedModel(lambda call: say(f"A haiku for: {call.text}"))
-    monkeypatch.setattr("strands_temporal._plugin.default_model", lambda: model)
+    monkeypatch.setattr("strands_temporal._worker.model_factories.default_model", lambda: model)
     async with agents(workflows=[HelloWorkflow], plugins=[StrandsPlugin()]) as env:
         result = await env.run(HelloWorkflow.run, "Write a haiku about durable execution.")
     assert result == "A haiku for: Write a haiku about durable execution.\n"
@@ -52,7 +52,7 @@ async def test_plugin_on_client_worker_or_both(
     from temporalio.worker import Worker
 
     model = ScriptedModel(lambda call: say(f"heard {call.text}"))
-    monkeypatch.setattr("strands_temporal._plugin.default_model", lambda: model)
+    monkeypatch.setattr("strands_temporal._worker.model_factories.default_model", lambda: model)
     plugin = StrandsPlugin()
     on_client = Client(client.service_client, plugins=[plugin] if where in ("client", "both") else [])
     on_worker = [plugin] if where in ("worker", "both") else []

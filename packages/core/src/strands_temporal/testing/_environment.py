@@ -12,7 +12,8 @@ from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 from temporalio.worker import Plugin as WorkerPlugin
 from temporalio.worker import Replayer, Worker
 
-from .._plugin import ModelFactory, StrandsPlugin
+from .._plugin import StrandsPlugin
+from .._worker.model_factories import ModelFactory
 
 DEFAULT_TIMEOUT = timedelta(seconds=60)
 
