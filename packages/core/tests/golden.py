@@ -10,16 +10,19 @@ A new subject gets its own workflow and recording here.
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from strands import Agent, ToolContext, tool
+from strands import Agent, Sandbox, ToolContext, tool
 from strands.agent.conversation_manager import (
     SlidingWindowConversationManager,
     SummarizingConversationManager,
 )
 from strands.hooks import AfterModelCallEvent, AfterToolCallEvent, BeforeToolCallEvent
+from strands.sandbox import FileInfo
+from strands.vended_plugins.skills import AgentSkills
 from temporalio import activity, workflow
 
 from strands_temporal import AgentCarry, StrandsPlugin, TemporalAgent, TemporalModel
@@ -33,7 +36,7 @@ from strands_temporal.testing import (
     use_tool,
     use_tools,
 )
-from strands_temporal.workflow import activity_as_hook, activity_as_tool
+from strands_temporal.workflow import TemporalStorage, activity_as_hook, activity_as_tool
 
 HISTORIES = Path(__file__).parent / "histories"
 
@@ -183,6 +186,62 @@ class GoldenContext:
         return [len(agent.messages), str(result)]
 
 
+class GoldenHost(Sandbox):
+    """A sandbox that reads the disk inside the workflow, which the workflow sandbox refuses."""
+
+    async def execute_streaming(self, command: str, **options: Any) -> AsyncGenerator[Any, None]:
+        yield await self.read_file(command)
+
+    async def execute_code_streaming(
+        self, code: str, language: str, **options: Any
+    ) -> AsyncGenerator[Any, None]:
+        yield await self.read_file(code)
+
+    async def read_file(self, path: str, **options: Any) -> bytes:
+        with open(path, "rb") as file:  # noqa: ASYNC230, PTH123  # see above
+            return file.read()
+
+    async def write_file(self, path: str, content: bytes, **options: Any) -> None:
+        await self.read_file(path)
+
+    async def remove_file(self, path: str, **options: Any) -> None:
+        await self.read_file(path)
+
+    async def list_files(self, path: str, **options: Any) -> list[FileInfo]:
+        return [FileInfo("SKILL.md", is_dir=False)]
+
+
+@tool(context=True)
+async def look(tool_context: ToolContext) -> str:
+    """Read a file."""
+    return str(await tool_context.agent.sandbox.read_file("/etc/hostname"))
+
+
+@tool
+async def stored() -> str:
+    """Read a value from a storage that the worker does not have."""
+    return str(await TemporalStorage("none").read("value"))
+
+
+@workflow.defn
+class GoldenEnds:
+    """An old case: the model read that a sandbox or a storage cannot work, and skills were missing."""
+
+    @workflow.run
+    async def run(self) -> list[Any]:
+        """Use what cannot work, and return what the model read of it."""
+        agent = TemporalAgent(
+            "scripted",
+            tools=[look, stored],
+            sandbox=GoldenHost(),
+            plugins=[AgentSkills("/skills")],
+            callback_handler=None,
+        )
+        result = await agent.invoke_async("look")
+        read: list[Any] = agent.messages[2]["content"]
+        return [[one["toolResult"]["status"] for one in read], str(result)]
+
+
 def counting() -> ScriptedModel:
     """Return a model that would count tokens itself, and says how small its context window is."""
     config = {"context_window_limit": 20, "use_native_token_count": True}
@@ -203,6 +262,8 @@ def answer(call: ScriptedCall) -> Reply:
             return use_tools(
                 [("add", {"a": 1, "b": 1}, "b1"), ("weather", {"city": "Basel"}, "b2")], text="both"
             )
+        case "look":
+            return use_tools([("look", {}, "l1"), ("stored", {}, "l2")])
         case "helper":
             return say("helped") if call.system_prompt == "Help." else use_tool("helper", {"input": "helper"})
         case "remember":
@@ -219,7 +280,7 @@ async def record() -> None:
         DevServer() as server,
         agent_environment(
             server.address,
-            workflows=[GoldenAgent, GoldenContext, GoldenStop],
+            workflows=[GoldenAgent, GoldenContext, GoldenEnds, GoldenStop],
             activities=[weather, note],
             plugins=[StrandsPlugin(models={"scripted": lambda: ScriptedModel(answer), "counting": counting})],
         ) as env,
@@ -231,12 +292,14 @@ async def record() -> None:
         await stop.result()
         context = await env.start(GoldenContext.run)
         await context.result()
+        ends = await env.start(GoldenEnds.run)
+        await ends.result()
         runs = [first.first_execution_run_id, described.run_id]
         recorded = {
             f"run{number}": env.client.get_workflow_handle(first.id, run_id=run_id)
             for number, run_id in enumerate(runs, 1)
         }
-        for name, handle in {**recorded, "stop": stop, "context": context}.items():
+        for name, handle in {**recorded, "stop": stop, "context": context, "ends": ends}.items():
             text = (await handle.fetch_history()).to_json()
             path = HISTORIES / f"core-0.1.0-{name}.json"
             path.write_text(json.dumps(json.loads(text), separators=(",", ":")) + "\n")

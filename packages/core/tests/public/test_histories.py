@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from packages.core.tests.golden import HISTORIES, GoldenAgent, GoldenContext, GoldenStop
+from packages.core.tests.golden import HISTORIES, GoldenAgent, GoldenContext, GoldenEnds, GoldenStop
 from temporalio import worker
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
@@ -76,3 +76,14 @@ async def test_an_agent_whose_manager_could_not_wait_goes_on_without_it() -> Non
     replayer = Replayer(workflows=[GoldenContext], plugins=[StrandsPlugin()], interceptors=[outcome])
     await replayer.replay_workflow(history)
     assert outcome.result == [16, "15 messages, last 'on'\n"]
+
+
+async def test_a_run_that_went_on_without_what_cannot_work_does_in_a_replay() -> None:
+    """Later releases end such a run: `strands_temporal._upstream.own_sandboxes.ENDS_PATCH`."""
+    history = recorded(HISTORIES / "core-0.1.0-ends.json")
+    outcome = Outcome()
+    replayer = Replayer(workflows=[GoldenEnds], plugins=[StrandsPlugin()], interceptors=[outcome])
+    await replayer.replay_workflow(history)
+    assert outcome.result[0] == ["error", "error"]
+    assert "ST201" in outcome.result[1]
+    assert "ST105" in outcome.result[1]

@@ -25,6 +25,9 @@ from .stand_in import StandIn
 
 _CANNOT_WORK = (ActivityNotRegisteredError, AgentTypeError, AgentValueError, SandboxLostError)
 
+ENDS_PATCH = "strands-temporal-cannot-work-ends"
+"""Patch id. In histories without it, the model read such an error of a tool, and plugins went on."""
+
 
 class PluginLogger(StandIn):
     """The logger of a plugin. In a workflow it raises the errors of what cannot work at all."""
@@ -34,9 +37,15 @@ class PluginLogger(StandIn):
         error = sys.exc_info()[1]
         if isinstance(error, Exception) and workflow.in_workflow():
             if isinstance(error, _CANNOT_WORK) or is_unknown_name(error):
-                raise error
-            if (refused := io_of_own_sandbox(error)) is not None:
+                if ends_the_run():
+                    raise error
+            elif (refused := io_of_own_sandbox(error)) is not None and ends_the_run():
                 raise refused from error
+
+
+def ends_the_run() -> bool:
+    """Tell whether an error of what cannot work ends the run. Call it only once there is such an error."""
+    return not workflow.in_workflow() or workflow.patched(ENDS_PATCH)
 
 
 def is_unknown_name(error: BaseException) -> bool:

@@ -8,7 +8,7 @@ from temporalio import workflow
 from temporalio.worker.workflow_sandbox import RestrictedWorkflowAccessError
 
 from .._errors import ActivityNotRegisteredError, SandboxNotRegisteredError, coded
-from .._upstream.own_sandboxes import io_of_own_sandbox, is_unknown_name, refused_io
+from .._upstream.own_sandboxes import ends_the_run, io_of_own_sandbox, is_unknown_name, refused_io
 
 _NOT_THE_USERS = ("/temporalio/", "/strands/", "/strands_temporal/", "/asyncio/")
 """In the names of files between a tool's line and the sandbox's error."""
@@ -37,10 +37,10 @@ def explain_tool_failure(event: AfterToolCallEvent) -> None:
         return
     for link in (error.__cause__, error):  # a vended tool wraps the errors of its sandbox
         if isinstance(link, ActivityNotRegisteredError | SandboxNotRegisteredError) or (
-            link is not None and is_unknown_name(link)
+            link is not None and is_unknown_name(link) and ends_the_run()
         ):
             raise link
-    if (refused := io_of_own_sandbox(error)) is not None:
+    if (refused := io_of_own_sandbox(error)) is not None and ends_the_run():
         raise refused from error
     what = refused_io(error)
     if what is None:
