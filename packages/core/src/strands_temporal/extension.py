@@ -25,7 +25,9 @@ from ._worker.results import check_result
 from ._workflow.activities import execute_activity
 from ._workflow.agent_watch import note_attempt, tool_call_summary
 from ._workflow.asked_calls import SubAgentQuestion
+from ._workflow.begun_agents import observe_agents
 from ._workflow.current_details import DetailsLine, describe_query, set_details_line
+from ._workflow.decided_calls import CHANGED_AND_REFUSED, CHANGED_CALL, DecidedCall, tell_sub_agent
 from ._workflow.log_lines import log_line
 from ._workflow.options import HEARTBEATING_TOOL_DEFAULTS, TOOL_DEFAULTS, merge_options
 from ._workflow.remote_tools import RemoteTool, RemoteTools
@@ -33,11 +35,14 @@ from ._workflow.team_carry import team_waits_with
 
 __all__ = [
     "CARRY_LIMIT",
+    "CHANGED_AND_REFUSED",
+    "CHANGED_CALL",
     "HEARTBEATING_TOOL_DEFAULTS",
     "OPEN_STATUSES",
     "TOOL_DEFAULTS",
     "CarryFormat",
     "ComposablePlugin",
+    "DecidedCall",
     "DetailsLine",
     "ModelCallInterceptor",
     "ModelCallMiddleware",
@@ -64,10 +69,12 @@ __all__ = [
     "merge_options",
     "note_attempt",
     "note_mcp_errors",
+    "observe_agents",
     "paused_team_result",
     "run_local",
     "set_details_line",
     "team_waits_with",
+    "tell_sub_agent",
     "tool_call_summary",
     "utf8_text",
     "workflow_status_name",

@@ -1,19 +1,20 @@
 """The decisions of people in one turn of an agent, over all its pauses."""
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from strands.interventions.actions import default_evaluate
 
-from ._shown import digest_of
+from strands_temporal.extension import CHANGED_CALL, DecidedCall
+
 from ._state import Granted, Place, Question
 from ._types import ApprovalRecord, ShownCall
 
 if TYPE_CHECKING:
     from ._watch import Watch
 
-CHANGED = "changed call"
-"""Prefix of the names of questions about a call that has changed since a person allowed it."""
+IN_CHILD = "in child"
+"""The part of a place between a call of a child workflow and the calls in the child."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,9 @@ class Turn:
                 self.reasons[tuple(places[0])] = record.reason
             return
         written = record.response if record.outcome == "responded" else None
-        if question.pending.name.startswith(CHANGED) and not (written is None or default_evaluate(written)):
-            return
         pending = question.pending
+        if pending.name.startswith(CHANGED_CALL) and not (written is None or default_evaluate(written)):
+            return
         calls = pending.calls or [ShownCall(pending.tool or "", pending.arguments)]
         for place, call in zip(question.places, calls, strict=False):  # some questions are about no call
             self._granted[tuple(place)] = Granted(place, call.tool, call.arguments, written)
@@ -76,9 +77,25 @@ class Turn:
     def exceeded(self, place: Place, call: ShownCall) -> Granted | None:
         """Return the call that a person allowed at `place` if `call` differs from it, else None."""
         granted = self._granted.get(place)
-        if granted is None or _same([granted.tool, granted.arguments], [call.tool, call.arguments]):
-            return None
-        return None if _is_written(granted, call) else granted
+        allowed = granted is None or _decided(granted).allows(call.tool, call.arguments)
+        return None if allowed else granted
+
+    def decided_in_child(self, place: Place, approved: Any) -> list[DecidedCall]:
+        """Return what was decided on the calls in the child workflow of the call at `place`.
+
+        Args:
+            place: The place of the call.
+            approved: The response to a question that means a yes.
+        """
+        at = (*place, IN_CHILD)
+        found: dict[Place, DecidedCall] = {}
+        for each, granted in self._granted.items():
+            if each[: len(at)] == at:
+                found[each] = replace(_decided(granted), approved=approved)
+        for each, reason in self.reasons.items():
+            if each[: len(at)] == at:
+                found[each] = replace(found.get(each, DecidedCall(approved=approved)), reason=reason)
+        return [replace(one, path=list(each[len(at) :])) for each, one in found.items()]
 
     def forget(self, place: Place) -> None:
         """Forget the decisions about the calls of the agent at `place`: the calls have ended."""
@@ -88,29 +105,5 @@ class Turn:
                 del kept[each]
 
 
-def _same(one: Any, other: Any) -> bool:
-    return digest_of("", one) == digest_of("", other)  # compared as JSON text, because in Python 1 == True
-
-
-def _is_written(granted: Granted, call: ShownCall) -> bool:
-    """Tell whether a call differs from the granted one only by what the person answered.
-
-    If it does, the person need not be asked again. An answer that is an object must contain each changed
-    argument under its name. Any other answer must equal each changed argument. True and false never do: too
-    many arguments have these values.
-    """
-    written, before, after = granted.written, granted.arguments, call.arguments
-    if written is None or granted.tool != call.tool:
-        return False
-    if not (isinstance(before, dict) and isinstance(after, dict)):
-        return False
-    old, new = cast("dict[str, Any]", before), cast("dict[str, Any]", after)
-    changed = [name for name in new if name not in old or not _same(old[name], new[name])]
-    if isinstance(written, dict):
-        said = cast("dict[str, Any]", written)
-        return old.keys() <= new.keys() and all(n in said and _same(said[n], new[n]) for n in changed)
-    return (
-        old.keys() <= new.keys()
-        and not isinstance(written, bool)
-        and all(_same(written, new[n]) for n in changed)
-    )
+def _decided(granted: Granted) -> DecidedCall:
+    return DecidedCall([], granted.tool, granted.arguments, granted.written)

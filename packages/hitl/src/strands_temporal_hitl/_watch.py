@@ -1,6 +1,5 @@
 """Watches an agent's calls at any depth: shows them to people, and checks that the same call runs."""
 
-import json
 from collections.abc import AsyncGenerator, Mapping
 from math import inf
 from typing import Any, cast
@@ -8,13 +7,14 @@ from weakref import WeakKeyDictionary, ref
 
 from strands import Agent
 from strands.hooks import (
+    AfterInvocationEvent,
     AfterToolCallEvent,
     AfterToolsEvent,
     BeforeModelCallEvent,
     BeforeToolCallEvent,
     BeforeToolsEvent,
 )
-from strands.interrupt import InterruptException
+from strands.interrupt import Interrupt, InterruptException
 from strands.interventions.actions import default_evaluate
 from strands.middleware import ExecuteToolContext, ExecuteToolStage
 from strands.multiagent import MultiAgentBase
@@ -22,23 +22,35 @@ from strands.types.events import ToolResultEvent
 from strands.types.tools import AgentTool, ToolUse
 from temporalio import workflow
 
-from strands_temporal.extension import SubAgentQuestion, end_waiting
+from strands_temporal.extension import (
+    CHANGED_AND_REFUSED,
+    CHANGED_CALL,
+    DecidedCall,
+    SubAgentQuestion,
+    end_waiting,
+    observe_agents,
+    tell_sub_agent,
+)
 
+from ._inner import RunningCall, agent_begins, inside, subject_of
 from ._listening import Listener, node_place
 from ._shown import digest_of
-from ._state import Granted, Place
-from ._turn import CHANGED, Asked, Turn
+from ._state import Place
+from ._turn import IN_CHILD, Asked, Turn
 from ._types import ShownCall, as_json
 
 BINDS_WHAT_RUNS = "strands-temporal-hitl-binds-what-runs"
 """Patch id. Histories without it have no questions about a call that changed after a person allowed it."""
 
+BINDS_INNER_CALLS = "strands-temporal-hitl-binds-inner-calls"
+"""Patch id. In histories without it, the calls of agents that a tool builds or calls itself ran unwatched."""
+
 _BACKGROUND_CHOICE = "_background_execution"
 """Argument with which a model asks for a background task. Strands removes it before the tool runs (1.62:
 background_tasks/_background_tasks.py:38). While it is in use, no tool may have an argument of that name."""
 
-_IN_CHILD = "in child "
-"""Begins the last part of the place of a call in a child workflow."""
+_IN_FORMER_CHILD = f"{IN_CHILD} "
+"""Begins the last part of the place of a call in a child workflow that does not say the call's path."""
 
 
 class Watches:
@@ -47,9 +59,20 @@ class Watches:
     def __init__(self, approved: Any) -> None:
         self.approved = approved
         self._of: WeakKeyDictionary[Agent, Watch] = WeakKeyDictionary()
+        self._observes = False
+
+    def of(self, agent: Agent) -> "Watch | None":
+        """Return the watch of an agent, if it is watched."""
+        return self._of.get(agent)
 
     def stand(
-        self, agent: Agent, turn: Turn, place: Place, outer: list[ShownCall], name: str | None = None
+        self,
+        agent: Agent,
+        turn: Turn,
+        place: Place,
+        outer: list[ShownCall],
+        name: str | None = None,
+        patch: str = BINDS_WHAT_RUNS,
     ) -> None:
         """Watch an agent. If it is watched already, note the turn and the place of the new call.
 
@@ -59,15 +82,20 @@ class Watches:
             place: The path to the call of the agent.
             outer: The calls around that call, outermost first.
             name: The agent's name for people; by default `agent.name`.
+            patch: Patch id of questions about changed calls.
         """
         watch = self._of.get(agent)
         if watch is None:
             watch = self._of[agent] = Watch(self, agent)
         watch.turn, watch.place, watch.outer, watch.name = turn, place, outer, name or agent.name
+        watch.patch = patch
         turn.watches[place] = watch
 
     def stand_all(self, executor: Agent | MultiAgentBase, turn: Turn, place: Place = ()) -> list[Agent]:
         """Watch an agent, or all agents of a graph or swarm. Return the watched agents."""
+        if not self._observes:
+            self._observes = True
+            observe_agents(agent_begins)
         if isinstance(executor, Agent):
             self.stand(executor, turn, place, [])
             return [executor]
@@ -94,6 +122,8 @@ class Watch:
         place: The place at which the agent was called.
         outer: The calls that led to that call.
         name: The agent's name, as people see it.
+        patch: Patch id of questions about changed calls.
+        waits_with: Strands' ids of the interrupts with which the agent's last turn paused.
     """
 
     def __init__(self, watches: Watches, agent: Agent) -> None:
@@ -101,20 +131,25 @@ class Watch:
         self.place: Place = ()
         self.outer: list[ShownCall] = []
         self.name = agent.name
+        self.patch = BINDS_WHAT_RUNS
+        self.waits_with: list[str] = []
         self._watches = watches
         self._agent = ref(agent)
         self._calls: dict[str, ShownCall] = {}
         self._message: dict[str, ShownCall] = {}
+        self._paused_at: dict[str, ShownCall] = {}  # the calls of the message at which the last turn paused
         self._ended: set[str] = set()
         self._raised: dict[str, Asked] = {}
         self._ids: dict[str, str] = {}  # the original ids of calls, by the ids that hooks gave them
         self._begun: dict[int, tuple[str, AgentTool | None, str]] = {}
+        self._inner: dict[str, RunningCall] = {}
         agent.hooks.add_callback(BeforeModelCallEvent, self._before_model, order=-inf)
         agent.hooks.add_callback(BeforeToolsEvent, self._before_tools, order=-inf)
         agent.hooks.add_callback(BeforeToolCallEvent, self._before_call, order=-inf)
         agent.hooks.add_callback(BeforeToolCallEvent, self._about_to_call, order=inf)
         agent.hooks.add_callback(AfterToolCallEvent, self._after_call)
         agent.hooks.add_callback(AfterToolsEvent, self._after_tools)
+        agent.hooks.add_callback(AfterInvocationEvent, self._after_turn)
         agent.add_middleware(ExecuteToolStage, self._guard)
 
     def own_id(self, tool_use_id: str) -> str:
@@ -137,6 +172,11 @@ class Watch:
         calls = [self._message[each] for each in ids]
         return Asked(self.name, self.outer, calls=calls, places=[(*self.place, each) for each in ids])
 
+    def open_calls(self) -> dict[str, ShownCall]:
+        """Return the calls without a result of the message at which the last turn paused, by their ids."""
+        ids = [each for each in self._paused_at if each not in self._ended]
+        return {each: self._calls.get(each, self._paused_at[each]) for each in ids}
+
     def end_waiting(self) -> None:
         """Make the agent stop waiting for people, if it waits: the turn is over."""
         agent = self._agent()
@@ -144,7 +184,7 @@ class Watch:
             end_waiting(agent)
 
     def _before_model(self, event: BeforeModelCallEvent) -> None:
-        for kept in (self._calls, self._message, self._ended, self._ids, self._begun):
+        for kept in (self._calls, self._message, self._ended, self._ids, self._begun, self._inner):
             kept.clear()
         self.turn.forget(self.place)
 
@@ -171,13 +211,18 @@ class Watch:
     def _after_call(self, event: AfterToolCallEvent) -> None:
         own = self.own_id(event.tool_use["toolUseId"])
         self._ended.add(own)
-        for reason in self._reasons_for(own):
+        for reason in self._reasons_for(own, bool(getattr(event.selected_tool, "delegate", False))):
             content = event.result["content"]
             if not any(reason in str(block.get("text")) for block in content):
                 event.result = {**event.result, "content": [*content, {"text": f"Rejected: {reason}"}]}
 
+    def _after_turn(self, event: AfterInvocationEvent) -> None:
+        result = event.result
+        asks = result is not None and result.stop_reason == "interrupt"
+        self.waits_with = [each.id for each in result.interrupts or ()] if result and asks else []
+
     def _after_tools(self, event: AfterToolsEvent) -> None:
-        self._message = {}
+        self._paused_at, self._message = self._message, {}
 
     async def _guard(self, context: ExecuteToolContext, next_fn: Any) -> AsyncGenerator[Any, None]:
         """Let a call run. If people allowed a different call at its place, ask them about this one first."""
@@ -186,57 +231,87 @@ class Watch:
         call = self._shown(tool.tool_name if tool else use["name"], use["input"], tool)
         self._calls[own] = call
         granted = self.turn.exceeded((*self.place, own), call)
+        at = (*self.place, own)
+        inner = getattr(tool, "agent", None)
+        is_agent = isinstance(inner, Agent) and inner is not self._agent()
+        listener = Listener(self.turn, at) if is_agent else None
+        running = RunningCall(
+            self._inner.get(own),
+            lambda agent, part: self._watches.stand(
+                agent, self.turn, (*at, part), [*self.outer, call], patch=BINDS_INNER_CALLS
+            ),
+            (self._agent(), inner),
+        )
+        self._inner[own] = running
         try:
-            if granted is not None and workflow.patched(BINDS_WHAT_RUNS):
-                name = f"{CHANGED} {digest_of(call.tool, call.arguments)}"
-                answer = context.interrupt(name, reason=_why(granted, call)).response
+            if granted is not None and workflow.patched(self.patch):
+                before = DecidedCall([], granted.tool, granted.arguments)
+                why = before.why_again(call.tool, call.arguments)
+                name = f"{CHANGED_CALL} {digest_of(call.tool, call.arguments)}"
+                answer = context.interrupt(name, reason=why).response
                 if answer != self._watches.approved and not default_evaluate(answer):
                     yield ToolResultEvent(_denied(use))
                     return
-            inner = getattr(tool, "agent", None)
-            listener = None
-            if isinstance(inner, Agent):
-                self._watches.stand(inner, self.turn, (*self.place, own), [*self.outer, call])
-                listener = Listener(self.turn, (*self.place, own))
-            async for event in next_fn(context):
-                self._hear(event, use, listener)
+            if listener:
+                self._watches.stand(cast("Agent", inner), self.turn, at, [*self.outer, call])
+            if decided := self.turn.decided_in_child(at, self._watches.approved):
+                tell_sub_agent(cast("Agent", context.agent), use["toolUseId"], decided)
+            async for event in inside(running, next_fn(context)):
+                self._hear(event, use, listener, running)
                 yield event
         except InterruptException as error:  # for a background task only this tells which call asks
-            self._raised[error.interrupt.id] = self.asked_by(use)
+            self._raised[error.interrupt.id] = self._subject(error.interrupt, use, running)
             raise
 
-    def _hear(self, event: Any, use: ToolUse, inner: Listener | None) -> None:
-        """Note what a tool asks or, if the tool is an agent, what that agent asks.
+    def _hear(self, event: Any, use: ToolUse, inner: Listener | None, running: RunningCall) -> None:
+        """Note what a tool asks or, if the tool runs agents, what these agents ask.
 
         The events must be read here. Strands later unwraps the events of a delegate. The parent's stream does
         not show which call they belong to.
         """
         if "tool_interrupt_event" in event:
             for interrupt in event["tool_interrupt_event"]["interrupts"]:
+                about = inner.ending(interrupt.id) if inner else self._subject(interrupt, use, running)
                 if isinstance(interrupt, SubAgentQuestion):
-                    self._raised[interrupt.id] = self._asked_in_child(use, interrupt)
-                else:
-                    self._raised[interrupt.id] = inner.ending(interrupt.id) if inner else self.asked_by(use)
-        elif inner and isinstance(event.get("tool_stream_event", {}).get("data"), Mapping):
-            inner.hear(event["tool_stream_event"]["data"])
+                    about = self._asked_in_child(use, interrupt)
+                self._raised[interrupt.id] = about
+        elif isinstance(data := event.get("tool_stream_event", {}).get("data"), Mapping):
+            if inner:
+                inner.hear(cast("Mapping[str, Any]", data))
+            running.hear(data)
+
+    def _subject(self, interrupt: Interrupt, use: ToolUse, running: RunningCall) -> Asked:
+        """Return the subject of a question of a call: a call of an agent that waits inside, or the call.
+
+        If agents wait inside and the tool asks a question of its own, that is about all of their open calls.
+        """
+        of = self._watches.of
+        waiting = [watch for agent in running.agents if (watch := of(agent)) and watch.waits_with]
+        return subject_of(interrupt, waiting, running.heard) if waiting else self.asked_by(use)
 
     def _asked_in_child(self, use: ToolUse, question: SubAgentQuestion) -> Asked:
         """Return the subject of a question of a child workflow: the call in the child that asks.
 
-        The call has a place of its own below the call of the child. Nobody watches that place here.
+        The call has a place of its own below the call of the child. The child itself watches that place: it
+        gets the decisions with the answers.
         """
         own = self.own_id(use["toolUseId"])
         call = ShownCall(as_json(question.tool), as_json(question.arguments), question.agent)
         between = [ShownCall(as_json(o["tool"]), as_json(o["arguments"]), o["agent"]) for o in question.outer]
         outer = [*self.outer, self._calls.get(own) or self._shown(use["name"], use["input"], None), *between]
-        place = (*self.place, own, f"{_IN_CHILD}{question.id}")
+        below = [IN_CHILD, *question.path] if question.path else [f"{_IN_FORMER_CHILD}{question.id}"]
+        place = (*self.place, own, *below)
         return Asked(question.agent, outer, call, places=[place], tool_use_id=own)
 
-    def _reasons_for(self, own: str) -> list[str]:
-        """Remove and return the reasons of rejections for a call, and for calls in its child workflow."""
+    def _reasons_for(self, own: str, delegates: bool) -> list[str]:
+        """Remove and return the reasons of rejections for a call.
+
+        Also those for the calls in a child workflow that cannot be told them, unless the child's answer is
+        that of the caller: the reason is for the model.
+        """
         at = (*self.place, own)
         reasons = self.turn.reasons
-        places = [each for each in reasons if each == at or _is_in_child(each, at)]
+        places = [each for each in reasons if each == at or (_is_in_child(each, at) and not delegates)]
         return [reasons.pop(each) for each in places]
 
     def _shown(self, name: str, arguments: Any, tool: AgentTool | None) -> ShownCall:
@@ -247,7 +322,7 @@ class Watch:
 
 
 def _is_in_child(place: Place, call: Place) -> bool:
-    return place[:-1] == call and place[-1].startswith(_IN_CHILD)
+    return place[:-1] == call and place[-1].startswith(_IN_FORMER_CHILD)
 
 
 def _declares(tool: AgentTool | None) -> bool:
@@ -255,14 +330,6 @@ def _declares(tool: AgentTool | None) -> bool:
     return _BACKGROUND_CHOICE in schema.get("json", {}).get("properties", {})
 
 
-def _why(granted: Granted, call: ShownCall) -> str:
-    return (
-        "The call is not the one that was decided on. "
-        f"It was: {granted.tool} {json.dumps(granted.arguments, ensure_ascii=False)}. "
-        f"It is now: {call.tool} {json.dumps(call.arguments, ensure_ascii=False)}"
-    )
-
-
 def _denied(use: ToolUse) -> Any:
-    text = "The call changed after it was approved, and was not approved as it is now"
+    text = CHANGED_AND_REFUSED
     return {"toolUseId": use["toolUseId"], "status": "error", "content": [{"text": text}]}

@@ -132,10 +132,10 @@ class Approvals:
         workflow, and was carried over together with these approvals, run it without a prompt: it continues
         where it paused.
 
-        People see the calls that will run, after hooks have changed them, including the calls of sub-agents
-        and of nodes. If a call changes after a person allowed it, people are asked about it again. If the
-        agent is stopped (`agent.cancel()`, `cancel_signal=`) while people are asked, it ends as cancelled and
-        its questions are withdrawn.
+        People see the calls that will run, after hooks have changed them, including the calls of nodes, of
+        sub-agents, of agents that tools build, and of sub-agents in child workflows. If a call changes after
+        a person allowed it, people are asked about it again. If the agent is stopped (`agent.cancel()`,
+        `cancel_signal=`) while people are asked, it ends as cancelled and its questions are withdrawn.
 
         Args:
             agent: The agent. Or a graph or swarm: the questions of its nodes wait in the same way.

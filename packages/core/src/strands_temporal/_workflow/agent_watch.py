@@ -27,6 +27,7 @@ from .._errors import AgentCancelledError
 from .._upstream.run_local import run_local
 from .._wire.model_call import DEFAULT_MODEL, ModelResult
 from .agent_views import AgentViews
+from .begun_agents import agent_begins
 from .current_tool import tool_began, tool_ended
 from .log_lines import log_line, logs_lines, rounded
 from .summaries import summary_of, tool_summary
@@ -81,6 +82,7 @@ def watch_from_call(agent: Agent) -> None:
     if agent not in _watched:
         watch(agent)
         run_local(AgentViews).of(agent).turns.append(workflow.time())
+        agent_begins(agent)
 
 
 def model_call_summary(agent: Agent | None, model: str | None) -> str:
@@ -187,6 +189,7 @@ def _turn_began(event: BeforeInvocationEvent) -> None:
     view.turns.append(workflow.time())
     view.resumes += view.waiting and not event.messages
     view.waiting = False
+    agent_begins(event.agent)
 
 
 @_in_workflows

@@ -4,16 +4,19 @@ Strands' result does not say it. The events of the agent's stream name the call 
 runs last sees it as the other hooks left it.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from math import inf
 from typing import Any, cast
 
 from strands import Agent
 from strands.hooks import BeforeToolCallEvent
 from strands.interrupt import Interrupt
+from strands.middleware import ExecuteToolContext, ExecuteToolStage
+from strands.types.tools import AgentTool
 
 from .._upstream.private_api import sub_agents
 from .._wire.values import decode, encode_any
+from .decided_calls import as_shown
 
 
 class SubAgentQuestion(Interrupt):
@@ -25,6 +28,8 @@ class SubAgentQuestion(Interrupt):
         arguments: The call's arguments, after all hooks.
         outer: The calls between the sub-agent and the agent that asks, outermost first, each with `agent`,
             `tool` and `arguments`.
+        path: Ids of the calls in the child from its agent to the call that asks, and that call's own id.
+            Empty if the release that made the question did not tell them.
     """
 
     # No dataclass: Strands makes `Interrupt(**fields)` of what it has stored.
@@ -36,6 +41,8 @@ class SubAgentQuestion(Interrupt):
         self.outer: list[dict[str, Any]] = [
             {**one, "arguments": decode(one.get("arguments"))} for one in call.get("outer", [])
         ]
+        ids = [one.get("id") for one in [*self.outer, call]]
+        self.path: list[str] = [str(each) for each in ids] if all(ids) else []
 
 
 class AskedCalls:
@@ -48,9 +55,12 @@ class AskedCalls:
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
         self._made: dict[tuple[int, str], tuple[Agent, Any]] = {}  # calls by agent and tool use id
+        self._begun: dict[int, tuple[AgentTool | None, str]] = {}
         self._below: dict[tuple[int, str], dict[str, Any]] = {}  # what sub-agents ask: by the call of them
         self._asked: dict[str, dict[str, Any]] = {}
-        self._watch(agent, set())
+        self._inner: dict[tuple[int, str], Agent] = {}  # agents that tools built: by the call of the tool
+        self._watched: set[int] = set()
+        self._watch(agent)
 
     def hear(self, event: Mapping[str, Any]) -> None:
         """Process one event of the agent's stream."""
@@ -61,26 +71,52 @@ class AskedCalls:
         asked = self._asked
         return [{**one, "call": asked[one["id"]]} if one["id"] in asked else one for one in questions]
 
-    def _watch(self, agent: Agent, watched: set[int]) -> None:
-        if id(agent) in watched:
+    def _watch(self, agent: Agent) -> None:
+        if id(agent) in self._watched:
             return
-        watched.add(id(agent))
+        self._watched.add(id(agent))
+
+        def begin(event: BeforeToolCallEvent[Any]) -> None:
+            self._begun[id(event)] = event.selected_tool, event.tool_use["name"]
 
         def note(event: BeforeToolCallEvent[Any]) -> None:
-            self._made[id(agent), event.tool_use["toolUseId"]] = agent, event.tool_use
+            use, tool = event.tool_use, event.selected_tool
+            selected, name = self._begun.pop(id(event), (tool, use["name"]))
+            if tool is selected and use["name"] != name:  # renamed: Strands takes the new name's tool
+                tool = agent.tool_registry.registry.get(use["name"])
+            self._note(agent, use, tool)
 
+        async def note_run(context: ExecuteToolContext, next_fn: Any) -> AsyncGenerator[Any, None]:
+            self._note(agent, context.tool_use, context.tool)  # the user's middleware may have changed it
+            async for event in next_fn(context):
+                yield event
+
+        agent.hooks.add_callback(BeforeToolCallEvent, begin, order=-inf)
         agent.hooks.add_callback(BeforeToolCallEvent, note, order=inf)
+        agent.add_middleware(ExecuteToolStage, note_run)
         for inner in sub_agents(agent).values():
-            self._watch(inner, watched)
+            self._watch(inner)
+
+    def _note(self, agent: Agent, use: Mapping[str, Any], tool: AgentTool | None) -> None:
+        name, arguments = tool.tool_name if tool else use["name"], as_shown(use["input"], tool)
+        made = {"toolUseId": use["toolUseId"], "name": name, "input": arguments}
+        self._made[id(agent), use["toolUseId"]] = agent, made
 
     def _heard(self, event: Mapping[str, Any], agent: Agent) -> dict[str, dict[str, Any]]:
         """Return the calls that an event's questions are about, by the questions' ids in `agent`."""
         if (part := event.get("tool_stream_event")) is not None:
             use, data = part["tool_use"], part.get("data")
-            inner = sub_agents(agent).get(use["name"])
-            if inner is None or not isinstance(data, Mapping):
+            if not isinstance(data, Mapping):
                 return {}
-            below = self._below.setdefault((id(agent), use["toolUseId"]), {})
+            at = id(agent), use["toolUseId"]
+            built = cast("Mapping[str, Any]", data).get("agent")
+            if isinstance(built, Agent) and built is not agent:  # events of a model's answer name the agent
+                self._inner[at] = built
+                self._watch(built)
+            inner = sub_agents(agent).get(use["name"]) or self._inner.get(at)
+            if inner is None:
+                return {}
+            below = self._below.setdefault(at, {})
             for id_, asked in self._heard(cast("Mapping[str, Any]", data), inner).items():
                 below[id_] = {**asked, "outer": [self._made_by(agent, use), *asked["outer"]]}
         elif (part := event.get("tool_interrupt_event")) is not None:
@@ -91,11 +127,19 @@ class AskedCalls:
         call = self._made_by(agent, use)
         if isinstance(asked, SubAgentQuestion):  # of a child workflow of the child
             outer = [{**one, "arguments": encode_any(one["arguments"])} for one in asked.outer]
-            below = {"agent": asked.agent, "tool": asked.tool, "arguments": encode_any(asked.arguments)}
+            below = {
+                "agent": asked.agent,
+                "tool": asked.tool,
+                "arguments": encode_any(asked.arguments),
+                "id": asked.path[-1] if asked.path else "",
+            }
             return {**below, "outer": [call, *outer]}
         # A sub-agent's own caller has put a prefix before the id. Strands shows the events of a delegate as
         # those of its caller.
-        heard = {**self._asked, **self._below.get((id(agent), use["toolUseId"]), {})}
+        below = self._below.get((id(agent), use["toolUseId"]), {})
+        if asked.id in below:  # a tool that built the agent itself puts no prefix before the id
+            return below[asked.id]
+        heard = {**self._asked, **below}
         known = [id_ for id_ in heard if asked.id != id_ and asked.id.endswith(f":{id_}")]
         if not known:
             return {**call, "outer": []}
@@ -111,8 +155,5 @@ class AskedCalls:
                 (by, of) for (_, each), (by, of) in self._made.items() if each == id_ and by is not agent
             ]
             maker, made = others[0] if others else (maker, made)
-        try:
-            arguments = encode_any(made["input"])
-        except TypeError:  # a hook has put something into them that is not JSON
-            arguments = encode_any(str(made["input"]))
-        return {"agent": maker.name, "tool": made["name"], "arguments": arguments}
+        arguments = encode_any(as_shown(made["input"], None) if made is use else made["input"])
+        return {"agent": maker.name, "tool": made["name"], "arguments": arguments, "id": made["toolUseId"]}

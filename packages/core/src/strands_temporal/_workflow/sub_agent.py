@@ -19,6 +19,7 @@ from .._wire.values import decode, encode, encode_any, known_fields
 from .._wire.versions import check_wire_version
 from .asked_calls import AskedCalls, SubAgentQuestion
 from .carry import AgentCarry, pack
+from .decided_calls import DecidedCall, keep_to
 from .idempotency import Origin
 
 SUB_AGENT_VERSION = 1
@@ -123,6 +124,8 @@ class SubAgentTask:
         origin: If there are answers: the `origin` of the result that asked.
         delegate: Whether the sub-agent's answer ends the caller's turn, and is its answer.
         version: Layout of this value.
+        decided: What people decided on the calls that asked, if a plugin asked them. A call that changed
+            since is asked about again.
     """
 
     prompt: str = ""
@@ -132,6 +135,7 @@ class SubAgentTask:
     origin: list[str] = field(default_factory=list[str])
     version: int = SUB_AGENT_VERSION
     delegate: bool = False
+    decided: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     @property
     def input(self) -> Any:
@@ -162,6 +166,8 @@ class SubAgentTask:
         if self.origin:
             run_local(Origin).take_over(self.origin)
         result, cancelled, calls = None, False, AskedCalls(agent)
+        if self.decided:
+            keep_to(agent, [DecidedCall.from_wire(one) for one in self.decided])
         async for event in agent.stream_async(self.input, **kwargs):
             calls.hear(event)
             if "result" in event:  # the agent clears its signal after this event

@@ -26,6 +26,7 @@ from .._wire.values import decode, encode_any
 from .carry import ChildMemories
 from .child_calls import run_child
 from .child_options import ChildWorkflowOptions
+from .decided_calls import told
 from .sub_agent import SubAgentResult, SubAgentTask
 
 
@@ -103,7 +104,13 @@ class SubAgentTool(AgentTool):
         answers = _answers(agent, prefix, paused.interrupts) if paused else []
         if paused and not answers:  # the answers were for other calls
             return tool_interrupt_event(use, paused.asked(prefix))
-        ended = await self._run(context, _resumed(paused, answers) if paused else None)
+        task = paused and SubAgentTask(
+            carry=paused.carry,
+            answers=answers,
+            origin=paused.origin,
+            decided=told(agent, use["toolUseId"]),
+        )
+        ended = await self._run(context, task)
         if ended.interrupts:
             keep_paused_child(agent, use["toolUseId"], asdict(ended))
             return tool_interrupt_event(use, ended.asked(prefix))
@@ -147,10 +154,6 @@ class DelegatedSubAgentTool(SubAgentTool, DelegateTool):
         """The same spec as that of `agent.as_tool(delegate=True)`."""
         spec = super().tool_spec
         return {**spec, "description": spec["description"] + DELEGATE_DESCRIPTION}
-
-
-def _resumed(paused: SubAgentResult, answers: list[dict[str, Any]]) -> SubAgentTask:
-    return SubAgentTask(carry=paused.carry, answers=answers, origin=paused.origin)
 
 
 class _Busy(set[AgentTool]):
