@@ -3,6 +3,7 @@
 from strands_temporal.workflow import activity_as_hook, activity_as_tool
 """
 
+from importlib.util import find_spec as _find_spec
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
@@ -15,8 +16,10 @@ from ._errors import (
     SlowToolError,
     SteeringJudgeError,
 )
+from ._errors import MissingExtraError as _MissingExtraError
 from ._upstream.cancel_signal import CancelSignal
 from ._upstream.private_api import end_waiting
+from ._wire.extras import as_missing_name as _as_missing_name
 from ._wire.extras import refuse_name as _refuse_name
 from ._wire.failures import from_tool_activity_error
 from ._workflow.a2a import TemporalA2AAgent
@@ -43,13 +46,15 @@ from ._workflow.sub_agent import SubAgentResult, SubAgentTask
 from ._workflow.team_carry import TeamCarry, carry_team, restore_team
 
 if _TYPE_CHECKING:
-    from ._workflow.harness import durable_harness
+    from ._workflow.harness import durable_harness as durable_harness
 
 
 def __getattr__(name: str) -> _Any:
     if name == "durable_harness":  # imports strands-harness, an extra
-        from ._workflow import harness
-
+        try:
+            from ._workflow import harness
+        except _MissingExtraError as error:
+            raise (_as_missing_name(error) or error) from error.__cause__
         return harness.durable_harness
     return _refuse_name(__name__, name)
 
@@ -95,3 +100,5 @@ __all__ = [
     "reduce_context",
     "restore_team",
 ]
+if _find_spec("strands_harness") is None:  # `import *` works without it
+    __all__.remove("durable_harness")

@@ -9,7 +9,7 @@ from conftest import Agents
 from packages.core.tests.workflow.storage_scenes import ReadWorkflow
 from strands.memory import MemoryEntry
 from strands.storage import InMemoryStorage
-from temporalio import workflow
+from temporalio import activity, workflow
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
@@ -63,6 +63,11 @@ class Service:
         raise ValueError("no such region")
         yield InMemoryStorage()
 
+    async def for_one(self) -> InMemoryStorage:
+        """A factory that asks for the activity, though the storage serves all."""
+        activity.heartbeat()
+        return InMemoryStorage()
+
     @asynccontextmanager
     async def nothing(self) -> AsyncGenerator[str]:
         """A factory of something else."""
@@ -89,6 +94,8 @@ async def test_factories_that_connect_are_tried_again_and_closed_when_the_worker
             "given": lambda: service.connect(),
             "never": service.never,
             "nothing": service.nothing,
+            "for one": service.for_one,
+            "for one too": lambda: activity.info().activity_id,
         },
         memory_stores={"notes": service.notes},
     ) as env:
@@ -98,6 +105,8 @@ async def test_factories_that_connect_are_tried_again_and_closed_when_the_worker
         for name, text in (
             ("never", "The factory of storage 'never' raised ValueError: no such region"),
             ("nothing", "The factory of storage 'nothing' returned 'a text', not a Storage"),
+            ("for one", "serves all workflows of this worker, so no activity is its context"),
+            ("for one too", "Leave activity.info() and the like out of the factory"),
         ):
             with pytest.raises(WorkflowFailureError) as failure:
                 await env.run(ReadWorkflow.run, name, "key")

@@ -9,8 +9,10 @@ Each stand-in acts only inside a workflow and behaves as the original elsewhere.
     create_harness()          builds a `TemporalAgent`, and refuses what cannot work; sets up no exporter, and
                               does not look for skills on the worker's disk
     programmatic_tool_caller  runs its code by activities, and waits for a cancellation without a timer
-    EnvironmentContext        has the workflow's date, and a bound for its search
-    web_fetch                 has the workflow's clock, and asks for a sandbox's shell once per run
+    EnvironmentContext        has the workflow's date, a bound for its search, and ends the run if its sandbox
+                              cannot work
+    web_fetch                 has the workflow's clock, asks for a sandbox's shell once per run, and ends the
+                              run if its sandbox cannot work
     subagent                  offers the handles of MCP servers as it offers Strands' MCP clients
 
 `tests/upstream/test_harness.py` fails when a name moves or a new use of clock, ids or threads appears.
@@ -30,7 +32,9 @@ from strands.hooks import HookProvider
 from strands.tools import ToolProvider
 from temporalio import workflow
 
+from .default_sandbox import NoSandbox
 from .determinism import WorkflowRandom, WorkflowTime, WorkflowUuid
+from .harness_errors import noting, raise_noted
 from .run_local import run_local
 from .stand_in import StandIn
 
@@ -73,10 +77,14 @@ def adapt_harness(parts: HarnessParts) -> None:
         ("strands_harness.agent", "os"): _NoDisk,
         ("strands_harness.agent", "uuid"): WorkflowUuid,
         ("strands_harness.plugins.environment", "date"): _WorkflowDate,
-        ("strands_harness.plugins.environment", "_discover"): _BoundedSearch,
+        **{
+            ("strands_harness.plugins.environment", name): _LooksAtSandbox
+            for name in ("_probe", "_read_text", "_discover")
+        },
         ("strands_harness.tools.subagent", "MCPClient"): lambda original: _AlsoMeans((original, _MCPHandle)),
         ("strands_harness.tools.web_fetch", "time"): WorkflowTime,
         ("strands_harness.tools.web_fetch", "_shells"): _RunsShells,
+        ("strands_harness.tools.web_fetch", "_fetch_text"): _FetchesText,
         (_CODE, "_poll_cancel"): _WaitsForCancel,
         (_CODE, "_run_sandboxed"): lambda original: _RunsCode(original, parts),
         (_CODE, "random"): WorkflowRandom,
@@ -162,25 +170,54 @@ class _WorkflowDate(StandIn):
         return workflow.now().date() if workflow.in_workflow() else self._original.today()
 
 
-class _BoundedSearch(StandIn):
-    """The search for `AGENTS.md` and `README.md` in the directories of a sandbox."""
+class _LooksAtSandbox(StandIn):
+    """A function that describes a sandbox: it runs a command, reads `AGENTS.md`, or searches directories.
 
-    async def __call__(self, sandbox: Any) -> Any:
-        return await self._original(_BoundedSandbox(sandbox) if workflow.in_workflow() else sandbox)
+    In a workflow it ends the run if the sandbox cannot work. The original then describes nothing.
+    """
+
+    async def __call__(self, sandbox: Any, *args: Any) -> Any:
+        if not workflow.in_workflow() or isinstance(
+            sandbox, NoSandbox
+        ):  # without one there is nothing to see
+            return await self._original(sandbox, *args)
+        seen = await self._original(_SeenSandbox(sandbox), *args)
+        raise_noted(sandbox)
+        return seen
 
 
-class _BoundedSandbox:
-    """A sandbox that lists a certain number of directories. The search skips what cannot be listed."""
+class _SeenSandbox:
+    """A sandbox that notes what cannot work, and lists a certain number of directories.
+
+    The search skips what cannot be listed.
+    """
 
     def __init__(self, sandbox: Any) -> None:
         self._sandbox = sandbox
         self._left = MOST_DIRECTORIES
 
+    async def execute(self, command: str) -> Any:
+        return await noting(self._sandbox, self._sandbox.execute(command))
+
+    async def read_text(self, path: str) -> str:
+        return await noting(self._sandbox, self._sandbox.read_text(path))
+
     async def list_files(self, path: str) -> Any:
         if not self._left:
             raise OSError("enough directories were listed")
         self._left -= 1
-        return await self._sandbox.list_files(path)
+        return await noting(self._sandbox, self._sandbox.list_files(path))
+
+
+class _FetchesText(StandIn):
+    """The function that fetches a page. The tool returns each of its errors as the page.
+
+    In a workflow it notes that the sandbox cannot work. A hook on the agent's tool calls raises that.
+    """
+
+    async def __call__(self, sandbox: Any, url: str, transport: Any) -> Any:
+        fetching = self._original(sandbox, url, transport)
+        return await (noting(sandbox, fetching) if workflow.in_workflow() else fetching)
 
 
 class _Shells(WeakKeyDictionary[Any, str]):

@@ -137,10 +137,11 @@ MANAGER_LOGGERS = (
 
 PLUGIN_LOGGERS = (
     ("strands._context_manager.stash", "logger"),
+    ("strands.injection._message_injection", "logger"),
     ("strands.vended_plugins.context_offloader.plugin", "logger"),
     ("strands.vended_plugins.skills.agent_skills", "logger"),
 )
-"""The loggers that get errors of a sandbox or a storage which a plugin swallows."""
+"""The loggers that get errors of a sandbox or a storage which a plugin, or an injection of text, swallows."""
 
 STABLE_HASHES: dict[tuple[str, str], Callable[[Any], int]] = {
     ("strands.multiagent.graph", "GraphNode"): hash_of_node,

@@ -74,6 +74,13 @@ def _is_import(frame: types.FrameType) -> bool:
     return dis.opname[frame.f_code.co_code[frame.f_lasti]] == "IMPORT_FROM"
 
 
+def as_missing_name(error: MissingExtraError) -> AttributeError | None:
+    """Return what a module's `__getattr__` raises in place of `error`, for `hasattr`; None in an import."""
+    if _is_import(sys._getframe(2)):  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        return None
+    return AttributeError(str(error))
+
+
 def refuse_name(module: str, name: str) -> NoReturn:
     """Say where a name lives that a public module does not have.
 

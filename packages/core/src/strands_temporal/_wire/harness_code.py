@@ -12,8 +12,15 @@ CODE_STEP_VERSION = 1
 LARGEST_SNAPSHOT = 1024 * 1024
 """Bytes, compressed, that the code's variables may have while it waits for a tool call."""
 
+LARGEST_STATE = 64 * 1024 * 1024
+"""Bytes that they may have before they are compressed, which costs the worker time."""
+
 ALL_SNAPSHOTS = 16 * 1024 * 1024
-"""The same for all steps of one run of the code together: each snapshot is in history once."""
+"""Bytes, compressed, for all steps of one run of the code together: each snapshot is in history once."""
+
+FULLEST_HISTORY = 32 * 1024 * 1024
+"""Bytes of history above which code keeps no further snapshot. A server ends a workflow at 50 MiB by default
+(`limit.historySize.error`); what is left is for the other steps of the workflow."""
 
 
 @dataclass(frozen=True)

@@ -199,10 +199,20 @@ class NamedFactories(Generic[T]):
     def failed(self, name: str, error: Exception, *, retryable: bool = False) -> ApplicationError:
         """Return the failure for a factory that raised. Its cause should be `error`."""
         message = f"The factory of {self._kind} {name!r} raised {type(error).__name__}: {error}"
+        if isinstance(error, RuntimeError) and str(error) == _NO_ACTIVITY:
+            message += (
+                f". The {self._kind} is made once and serves all workflows of this worker, so no activity is "
+                "its context. Leave activity.info() and the like out of the factory"
+            )
+            retryable = False
         return self._failed(message, retryable=retryable)
 
     def _failed(self, message: str, *, retryable: bool = False) -> ApplicationError:
         return ApplicationError(message, type=self._failure_type, non_retryable=not retryable)
+
+
+_NO_ACTIVITY = "Not in activity context"
+"""What temporalio says of `activity.info()` outside of an activity (1.35: activity.py)."""
 
 
 def in_thread(name: str, function: Callable[..., T], *arguments: Any) -> "Future[T]":

@@ -18,6 +18,7 @@ from strands.vended_plugins.skills import AgentSkills, SkillSources
 from temporalio import workflow
 
 from .._errors import AgentTypeError, AgentValueError, MissingExtraError, coded, did_you_mean
+from .._upstream.run_local import run_local
 from .agent import TemporalAgent
 from .agent_options import own_and_strands_parameters
 from .failures import construction_error
@@ -83,15 +84,19 @@ def durable_harness(
             write, edit and web_fetch need it, and the environment plugin describes it.
         storage: Name of a storage in `StrandsPlugin(storages=...)`, or a handle, for the session, the memory
             and large results of tools that the context manager moves out of the conversation.
+            `TemporalStorage("name").namespace("tenant")` keeps them apart from those of other tenants.
         session: True keeps the conversation in `storage` too, under the workflow's id; a text, under that id.
-            Or a session manager.
-        memory: True keeps what the agent learns in files in `storage`. Or the name of a memory store in
-            `StrandsPlugin(memory_stores=...)`, a store, several of either, or a memory manager.
+            Or a session manager. Two agents with one id in a workflow each need an `agent_id`.
+        memory: True keeps what the agent learns in files in `storage`: one memory for all workflows on that
+            storage or namespace. Of two that write under one heading at once, the later text stays. Or the
+            name of a memory store in `StrandsPlugin(memory_stores=...)`, a store, several of either, or a
+            memory manager.
         skills: True finds skills in `./.agent/skills` of the sandbox. Or what `AgentSkills` takes: paths in
             the sandbox, or `Skill` objects.
         **options: The other arguments of `create_harness` (`instructions`, `tools`, `builtin_tools`,
             `builtin_plugins`, `interventions`, `context_manager`, ...), those of `TemporalAgent` (`carry`,
-            `hooks`, `name`, ...), and activity options of the model calls.
+            `hooks`, `name`, ...), and options of the model calls: activity options, and `streaming_topic`.
+            The topic gets what this agent says, and none of its helpers and sub-agents.
 
     Raises:
         AgentTypeError: If an option is unknown, or would read a disk or reach a network in the workflow.
@@ -102,6 +107,7 @@ def durable_harness(
     _check_options(arguments)
     durable_model = _model(model, of_model)
     durable_storage = _storage(storage)
+    of_helpers = {name: value for name, value in of_model.items() if name not in _STREAMING}
     arguments.update(
         model=durable_model,
         sandbox=TemporalSandbox(sandbox) if isinstance(sandbox, str) else sandbox,
@@ -109,20 +115,61 @@ def durable_harness(
         memory=_memory(memory, durable_storage, durable_model),
         skills=[DEFAULT_SKILLS_DIR] if skills is True else skills,
         caching=False,
-        builtin_tools=_builtin_tools(arguments.get("builtin_tools"), of_model),
+        builtin_tools=_builtin_tools(arguments.get("builtin_tools"), of_helpers),
     )
     if durable_storage is not None:
         arguments["storage"] = durable_storage
     if isinstance(arguments.get("aux_model"), str):
-        arguments["aux_model"] = TemporalModel(arguments["aux_model"], **of_model)
+        arguments["aux_model"] = TemporalModel(arguments["aux_model"], **of_helpers)
     if not workflow.in_workflow():
         raise RuntimeError(
             "durable_harness(...) makes an agent for a workflow. Outside, use strands_harness.create_harness"
         )
+    run_local(_Sessions).check(session, durable_storage, arguments.get("agent_id"))
     try:
-        return cast("TemporalAgent", create_harness(**arguments))
+        agent = cast("TemporalAgent", create_harness(**arguments))
     except (TypeError, ValueError) as error:
         raise construction_error(error) from error
+    run_local(_Sessions).add(session, durable_storage, agent.agent_id)
+    if isinstance(durable_model, TemporalModel) and durable_model is not model:
+        durable_model.stream_only_for(agent)  # its sub-agents and helpers have the same handle
+    return agent
+
+
+_STREAMING = frozenset({"streaming_topic", "streaming_batch_interval"})
+
+
+class _Sessions:
+    """The sessions that the agents of one run keep under their ids."""
+
+    def __init__(self) -> None:
+        self._kept: set[tuple[object, ...]] = set()
+
+    def check(self, session: object, storage: object, agent_id: object) -> None:
+        """Refuse a second agent that would write into the session of the first.
+
+        Raises:
+            AgentValueError: If there is one.
+        """
+        if self._key(session, storage, agent_id or _DEFAULT_AGENT) in self._kept:
+            raise AgentValueError(
+                f"durable_harness: session={session!r} is kept by another agent of this workflow with "
+                f"agent_id={agent_id or _DEFAULT_AGENT!r}. Each would overwrite the other's conversation. "
+                "Give each its own agent_id=, or a session id of its own: session='id'"
+            )
+
+    def add(self, session: object, storage: object, agent_id: str) -> None:
+        """Remember the session of an agent."""
+        if session is True or isinstance(session, str):
+            self._kept.add(self._key(session, storage, agent_id))
+
+    def _key(self, session: object, storage: object, agent_id: object) -> tuple[object, ...]:
+        chosen = session_id(workflow.info().workflow_id) if session is True else session
+        return (repr(storage), chosen, agent_id)
+
+
+_DEFAULT_AGENT = "default"
+"""Strands' id of an agent that has none (1.62: agent/agent.py:173)."""
 
 
 def _model_options() -> frozenset[str]:

@@ -9,7 +9,6 @@ from strands.session import SessionManager
 
 from .._errors import AgentTypeError
 from .._upstream.default_sandbox import GIVE_A_HANDLE
-from .sandboxes import TemporalSandbox
 
 _OWNER = "create_harness"
 
@@ -119,7 +118,7 @@ def _skill_faults(skills: Any, sandbox: object) -> Iterator[str]:
                 f"skills={source!r} would be fetched from inside the workflow, again at each replay. Fetch "
                 "it when the module is imported: Skill.from_url(...), and give the Skill"
             )
-        elif isinstance(source, (str, Path)) and not isinstance(sandbox, TemporalSandbox):
+        elif isinstance(source, (str, Path)) and sandbox is None:
             what = f"skills={str(source)!r}"
             yield f"{what} are read from the agent's sandbox, and it has none. {GIVE_A_HANDLE}"
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from temporalio import workflow
 
-from .._errors import ActivityNotRegisteredError, SandboxNotRegisteredError
-from .._wire.harness_code import ALL_SNAPSHOTS, CODE_ACTIVITY, CODE_STEP_VERSION, CodeStep
+from .._upstream.harness_errors import cannot_work
+from .._wire.harness_code import ALL_SNAPSHOTS, CODE_ACTIVITY, CODE_STEP_VERSION, FULLEST_HISTORY, CodeStep
 from .._wire.values import decode, encode
 from .._wire.versions import check_wire_version
 from .handles import call_handle
@@ -24,7 +24,8 @@ ToolFunction = Callable[..., Awaitable[Any]]
 
 CODE_OPTIONS: ActivityOptions = {
     **HEARTBEATING_TOOL_DEFAULTS,
-    "start_to_close_timeout": timedelta(minutes=2),  # the interpreter itself stops code after one
+    # The interpreter itself stops code after one minute. A worker that runs many has the others wait.
+    "start_to_close_timeout": timedelta(minutes=5),
 }
 
 _PATIENCE = timedelta(seconds=1)
@@ -71,7 +72,7 @@ async def run_code(
 
     Raises:
         CodeError: If the code fails.
-        ActivityNotRegisteredError: If a worker lacks an activity.
+        Exception: What `cannot_work` finds in the error of a tool.
     """
     run = _CodeRun(functions)
     arguments: dict[str, Any] = {"code": code}
@@ -93,22 +94,45 @@ async def run_code(
                 output("stdout", printed)
                 room -= len(printed)
             suspensions = step.suspensions
+            snapshot: bytes = decode(step.snapshot) or b""
+            stored += len(snapshot)
+            if step.kind == "calls":
+                _check_room(stored, len(snapshot))
             run.begin(step.calls)
             if step.kind == "done":
                 await run.finish()
                 return
             if step.kind != "calls":
                 raise _ERRORS.get(step.kind, CodeError)(decode(step.text))
-            snapshot = decode(step.snapshot)
-            stored += len(snapshot)
-            if stored > ALL_SNAPSHOTS:
-                raise CodeError(
-                    f"the code kept too much data over its calls: {stored:,} bytes, compressed, in all, and "
-                    f"{ALL_SNAPSHOTS:,} fit. Use several shorter pieces of code"
-                )
             arguments = {"snapshot": snapshot, "answers": await run.answers(step.pending)}
     finally:
         await run.close()
+
+
+def _check_room(stored: int, added: int) -> None:
+    """Refuse a snapshot that is one too many.
+
+    Args:
+        stored: Bytes of all snapshots of this run of the code.
+        added: Bytes of this one. History has it in base64.
+
+    Raises:
+        CodeError: In words that the model reads.
+    """
+    if stored > ALL_SNAPSHOTS:
+        raise CodeError(
+            f"the code kept too much data over its calls: {stored:,} bytes, compressed, in all, and "
+            f"{ALL_SNAPSHOTS:,} fit. Use several shorter pieces of code"
+        )
+    # The server counts the history and records its size with each workflow task, so a replay sees the same.
+    before = workflow.info().get_current_history_size()
+    added = added * 4 // 3
+    if before + added > FULLEST_HISTORY:
+        raise CodeError(
+            f"the history of this workflow is too full for what the code keeps over its calls: it has "
+            f"{before:,} bytes, the code adds {added:,}, and {FULLEST_HISTORY:,} are the most. Keep less in "
+            "variables while the code waits, or call the tools directly, without code"
+        )
 
 
 async def _take_step(arguments: dict[str, Any]) -> CodeStep:
@@ -174,9 +198,8 @@ def _answer(task: "asyncio.Task[Any]") -> list[Any]:
     error = task.exception()
     if error is None:
         return ["value", encode(task.result())]
-    for link in (error, error.__cause__):  # the harness turns each error of a tool into a RuntimeError
-        if isinstance(link, ActivityNotRegisteredError | SandboxNotRegisteredError):
-            raise link
+    if (hopeless := cannot_work(error)) is not None:  # the harness turns each error into a RuntimeError
+        raise hopeless
     return ["error", _known_type(error), str(error)]
 
 

@@ -160,7 +160,7 @@ class TemporalModel(ModelActivities):
             call = self._call(
                 sent.transcript,
                 # A summary that Strands asks for is no answer to anybody.
-                streams=isinstance(agent, Agent) or not called_by_strands(1),
+                streams=(isinstance(agent, Agent) or not called_by_strands(1)) and self._streams_for(agent),
                 tool_choice=encode(tool_choice),
                 invocation_state=user_invocation_state(repr(self), users, self._runs.current.warned),
                 model_state=encode(state),
@@ -196,7 +196,12 @@ class TemporalModel(ModelActivities):
         warn_of_unknown(repr(self), kwargs, self._runs.current.warned)
         frame = frame_of(system_prompt, None, None, vars(output_schema(output_model)))
         with SentTranscripts.of_this_run().send(self, prompt, (), frame) as sent:
-            call = self._call(sent.transcript, model_state=None, own_structured_output=True)
+            call = self._call(
+                sent.transcript,
+                streams=self._streams_for(None),
+                model_state=None,
+                own_structured_output=True,
+            )
             result = await self._ask(call, None, None)
             sent.record_answer(result.answer)
         message: Message = {"role": "assistant", "content": []}

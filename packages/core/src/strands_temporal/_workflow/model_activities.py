@@ -1,6 +1,7 @@
 """The activities of a `TemporalModel`: their arguments, and what the workflow makes of their results."""
 
 import contextlib
+import weakref
 from collections.abc import Generator, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -73,9 +74,17 @@ class ModelActivities(DescribedModel):
         self.streaming_batch_interval = streaming_batch_interval
         self.use_native_token_count = use_native_token_count
         self._options = options
+        self._speaker: weakref.ref[Agent] | None = None
 
     def __repr__(self) -> str:
         return f"TemporalModel({self.name!r})"
+
+    def stream_only_for(self, agent: Agent) -> None:
+        """Give the topic what `agent` says, and none of what others say that have this handle."""
+        self._speaker = weakref.ref(agent)
+
+    def _streams_for(self, agent: object) -> bool:
+        return self._speaker is None or self._speaker() is agent
 
     @override
     async def count_tokens(

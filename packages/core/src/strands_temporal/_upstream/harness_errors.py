@@ -1,0 +1,64 @@
+"""Errors that strands-harness shows to a model, or drops, and that must end a run.
+
+Its environment plugin drops each error of a sandbox (0.3.2: plugins/environment.py:110, 120, 135), and its
+`web_fetch` returns each one as the page that it fetched (tools/web_fetch.py:226). A sandbox that the worker
+does not know, or that is lost, would so go unnoticed. The stand-ins in `harness.py` watch what the harness
+asks of a sandbox, and note such an error until a place is reached that can raise it.
+"""
+
+from collections.abc import Awaitable
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from .._errors import (
+    ActivityNotRegisteredError,
+    AgentTypeError,
+    AgentValueError,
+    SandboxLostError,
+    SandboxNotRegisteredError,
+)
+from .own_sandboxes import io_of_own_sandbox, is_unknown_name
+from .run_local import run_local
+
+T = TypeVar("T")
+
+_OF_TOOLS = (ActivityNotRegisteredError, SandboxNotRegisteredError, SandboxLostError)
+"""Errors that no other arguments of a tool would change."""
+
+_OF_SANDBOXES = (*_OF_TOOLS, AgentTypeError, AgentValueError)
+"""The same for the few operations that the harness itself asks of a sandbox."""
+
+
+def cannot_work(
+    error: BaseException, kinds: tuple[type[BaseException], ...] = _OF_TOOLS
+) -> BaseException | None:
+    """Return the error, or its cause, if it must end the run: something cannot work at all. Else None."""
+    for link in (error, error.__cause__):  # a tool wraps the errors of its sandbox
+        if link is not None and (isinstance(link, kinds) or is_unknown_name(link)):
+            return link
+    return io_of_own_sandbox(error)
+
+
+class _Noted(WeakKeyDictionary[Any, BaseException]):
+    """The errors of one run's sandboxes."""
+
+
+async def noting(sandbox: Any, operation: Awaitable[T]) -> T:
+    """Await an operation on a sandbox. Note an error for `raise_noted`, and raise it."""
+    try:
+        return await operation
+    except Exception as error:
+        if (hopeless := cannot_work(error, _OF_SANDBOXES)) is not None:
+            run_local(_Noted)[sandbox] = hopeless
+        raise
+
+
+def raise_noted(sandbox: Any) -> None:
+    """Raise what was noted for a sandbox."""
+    if (noted := run_local(_Noted).get(sandbox)) is not None:
+        raise noted
+
+
+def forget_noted(sandbox: Any) -> None:
+    """Begin anew: the workflow may have replaced a sandbox that was lost."""
+    run_local(_Noted).pop(sandbox, None)
