@@ -69,7 +69,7 @@ class ComposablePlugin(SimplePlugin):
             takes the worker's activities so far, and returns all activities that the worker runs.
         configuration: The values that distinguish plugins of this class, keyed by the name of the constructor
             argument that set the value. A second plugin with equal values shares the activities of the first.
-            With None, a second plugin that brings the same activities is refused.
+            With None, a second plugin that registers the same activities is refused.
         interceptors: Worker interceptors, or a function that makes them for a worker from its client (None
             for a Replayer). Two interceptors of one class count as the same, unless their `identity`
             attributes differ.
@@ -104,7 +104,7 @@ class ComposablePlugin(SimplePlugin):
         )
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """See base class. Constructors of the subclass suggest the option that an unknown one may mean."""
+        """See base class. If a constructor gets an unknown option, its error suggests a similar one."""
         super().__init_subclass__(**kwargs)
         if "__init__" in vars(cls):
             cls.__init__ = _suggesting(cls, cls.__init__)
@@ -123,7 +123,7 @@ class ComposablePlugin(SimplePlugin):
         return track_unsandboxed(self._add_interceptors(super().configure_replayer(config), None))
 
     def brings(self, activity: Callable[..., Any]) -> bool:
-        """Tell whether this plugin brought `activity`."""
+        """Tell whether this plugin registered `activity`."""
         return activity in self._own_activities
 
     def conflict(self, other: "ComposablePlugin", activity: str) -> str | None:
@@ -131,7 +131,7 @@ class ComposablePlugin(SimplePlugin):
 
         Args:
             other: The plugin that the worker already has.
-            activity: Name of an activity that both plugins bring.
+            activity: Name of an activity that both plugins register.
         """
         if self.configuration is None or other.configuration is None:
             return f"Two {type(self).__name__}s on one worker have an activity {activity!r}. {ONE_PLUGIN}"
@@ -248,7 +248,7 @@ def _remember(plugin: ComposablePlugin) -> None:
 
 
 def _plugin_of(function: Callable[..., Any]) -> ComposablePlugin | None:
-    """Return the plugin that brought an activity, or None if the user registered it."""
+    """Return the plugin that registered an activity, or None if the user registered it."""
     with _plugins_lock:
         return next((plugin for plugin in _plugins if plugin.brings(function)), None)
 
@@ -279,7 +279,7 @@ def _appending(added: Sequence[Any]) -> Callable[[Sequence[Any] | None], Sequenc
 
 
 def _suggesting(cls: type, init: Callable[..., None]) -> Callable[..., None]:
-    """Wrap a constructor: a TypeError about unknown options says what is known."""
+    """Wrap a constructor, so that its TypeError for an unknown option lists the known ones."""
     parameters = inspect.signature(init).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return init

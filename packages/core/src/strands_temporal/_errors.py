@@ -145,7 +145,7 @@ class AgentCancelledError(_AgentError):
 
 
 class SandboxNotRegisteredError(AgentValueError):
-    """The worker has no sandbox, or no secret, of the name that a workflow uses. Ends the workflow."""
+    """The worker does not know the name of a sandbox or a secret that a workflow uses. Ends the workflow."""
 
     failure_type: ClassVar[str] = "SandboxNotRegisteredError"
 
@@ -194,8 +194,8 @@ class SteeringJudgeError(_AgentError):
 class MissingPluginError(RuntimeError):
     """A worker has a workflow with agents and no `StrandsPlugin`.
 
-    A Worker that cannot load the workflow's file does not start. In a run, it fails the workflow task: the
-    run waits for a worker that has the plugin.
+    A Worker that cannot load the workflow's file does not start. In a run, this error fails the workflow
+    task, and the run waits for a worker that has the plugin.
     """
 
     def __init__(self, what: str) -> None:

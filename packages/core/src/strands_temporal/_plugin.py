@@ -65,14 +65,14 @@ class StrandsPlugin(ComposablePlugin):
         sandboxes: Factories of sandboxes by name, for `TemporalSandbox(name)`. A factory returns a
             `strands.Sandbox`, an awaitable of one, or an async context manager of one. If it takes an
             argument, it gets the `SandboxChain` that the sandbox serves, and each workflow has a sandbox of
-            its own.
-            `SandboxFactory(factory, ...)` adds options.
+            its own. `SandboxFactory(factory, ...)` adds options.
         sandbox_secrets: The secrets that commands in sandboxes may use, by name: values or functions. Or a
             list of names of the worker's environment variables. A workflow writes `SecretRef(name)`.
         storages: Factories of Strands' storages by name, for `TemporalStorage(name)`. A factory returns a
             storage, an awaitable of one, or an async context manager of one. It is called when its storage is
             first used, and the worker keeps the storage; it leaves the context manager when it ends.
-        memory_stores: Factories of Strands' memory stores by name, for `TemporalMemoryStore(name)`, likewise.
+        memory_stores: Factories of Strands' memory stores by name, for `TemporalMemoryStore(name)`. They work
+            like those of storages.
         a2a_agents: Factories of Strands' `A2AAgent` by name, for `TemporalA2AAgent(name)`. A factory is
             called when its agent is first called, and the worker keeps the client. Needs Strands' extra
             `a2a`.

@@ -48,7 +48,10 @@ class HITLActivities:
             await (await self.notifiers.get_async(name)).notify(notice)
 
     def look_up(self, client: Client) -> "asyncio.Task[bool]":
-        """Start to look up the search attribute: once per server and namespace, and again if that failed."""
+        """Start to look up the search attribute, or return the earlier look-up for this namespace.
+
+        A look-up that failed is started again.
+        """
         key = f"{client.service_client.config.target_host}/{client.namespace}"
         task = self._looked_up.get(key)
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):

@@ -1,4 +1,4 @@
-"""Calls agents for `Approvals`, and tells with which interrupts they pause."""
+"""Calls agents for `Approvals`, and returns the interrupts with which they pause."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ def interrupt_ids(executor: Agent | MultiAgentBase) -> set[str]:
     """Return Strands' ids of the interrupts that an executor waits with; none if it does not wait."""
     if not isinstance(executor, Agent):
         return set(team_waits_with(executor) or ())
-    # The base class's method: a TemporalAgent refuses snapshots to its users.
+    # Calls the base class's method, because a TemporalAgent refuses snapshots to its users.
     state = Agent.take_snapshot(executor, include=["interrupt_state"]).data["interrupt_state"]
     return set(state["interrupts"]) if state["activated"] else set()
 

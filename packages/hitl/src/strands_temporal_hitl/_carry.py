@@ -98,7 +98,7 @@ def unpack(carry: object) -> Carried:
 
 
 def _size(agent_carries: Sequence[object]) -> int:
-    """Return the size of the agents' carries in bytes. Without any, return the largest size of one carry."""
+    """Return the size of the agents' carries in bytes. If there are none, return a carry's largest size."""
     for other in agent_carries:
         if not isinstance(other, (AgentCarry, TeamCarry)):
             raise AgentTypeError(

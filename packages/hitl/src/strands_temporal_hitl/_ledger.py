@@ -84,8 +84,8 @@ class Ledger:
             deadline: How long the questions wait.
             run_id: The workflow's run.
             granted: The calls that people allowed earlier in this turn.
-            strict: Returns whether an early decision must match the call that is shown now. Called only if
-                the decision does not match that call, but matches the one that earlier releases showed.
+            strict: Called if an early decision does not match the call that is shown now, but matches the
+                call as earlier releases showed it. Returns True to refuse such a decision.
         """
         until = None if deadline is None else (now + deadline).isoformat()
         asked = [self._question(i, about, now.isoformat(), until) for i, about in interrupts]

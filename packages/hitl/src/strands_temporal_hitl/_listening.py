@@ -68,5 +68,5 @@ class Listener:
 
 
 def node_place(node_id: str) -> str:
-    """Return a node's part of a place."""
+    """Return the item that stands for a node in a `place`."""
     return f"node {node_id}"

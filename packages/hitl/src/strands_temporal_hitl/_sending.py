@@ -48,7 +48,7 @@ class DecisionSender:
         Args:
             handle: The workflow.
             decision: The decision.
-            request: Its id, which counts once: Temporal's id of the update.
+            request: The decision's id, used as Temporal's id of the update. Each id counts once.
 
         Raises:
             ApprovalRefusedError: If the workflow refuses the decision.

@@ -23,7 +23,7 @@ def digest_of_calls(calls: Sequence[ShownCall]) -> str:
 
 
 def shown(pending: list[PendingApproval]) -> list[PendingApproval]:
-    """Return questions in a size that can be sent: of a very large value only the beginning, as text.
+    """Return questions in a size that can be sent. A very large value is cut to its beginning, as text.
 
     A question may hold a tool's arguments twice, because `HumanInTheLoop` asks with a copy of them. That can
     be more than the server accepts. The digest is still that of the whole arguments.

@@ -59,7 +59,7 @@ class SignalledDecisions:
             del self._refusals[oldest]
 
     def _answer(self, request: Any = None, *_: Any) -> Answer | str:
-        if not isinstance(request, str):  # a person called it
+        if not isinstance(request, str):  # a person sent this query by hand
             return ANSWER_IS_FOR_CLIENTS
         record = self._ledger.record_of(request)
         return Answer(page_of([record], 0)[0]) if record else self._refusals.get(request, Answer())

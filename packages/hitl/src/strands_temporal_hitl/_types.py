@@ -24,7 +24,7 @@ update), and two thousand in all.
 """
 
 ANSWER_QUERY = "approval_answer"
-"""Query that takes the id of such a request and returns its `Answer`, which is empty while there is none."""
+"""Query that takes the request id of a `DECIDE_SIGNAL`. Returns its `Answer`, empty while there is none."""
 
 PENDING_QUERY = "pending_approvals"
 """Query that returns the `PendingApproval`s of a workflow, oldest first."""

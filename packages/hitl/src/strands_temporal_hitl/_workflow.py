@@ -210,7 +210,7 @@ class Approvals:
         )
 
     def _end(self, turn: Turn, agent: Agent | MultiAgentBase) -> None:
-        """Make the agents of a finished turn stop waiting for people: after a stop Strands does not."""
+        """Make the agents of a finished turn stop waiting for people. Strands does not, after a stop."""
         if isinstance(agent, Agent):
             for watch in turn.watches.values():
                 watch.end_waiting()
@@ -241,7 +241,7 @@ class Approvals:
         return pause
 
     def _answers(self, pause: Pause, turn: Turn) -> AgentInput:
-        """Return a pause's interrupt responses. If two nodes get different answers to one id, both are no."""
+        """Return a pause's interrupt responses. If one id has two different answers, both become a no."""
         answers: dict[str, Any] = {}
         for question, record in self._ledger.settle(pause):
             # Answer withdrawn questions too, or a hook would ask again. Nothing runs any more.
@@ -265,7 +265,7 @@ class Approvals:
     async def _decide(self, decision: Any) -> ApprovalRecord:
         async def decide() -> ApprovalRecord:
             info = workflow.current_update_info()
-            if info and (taken := self._ledger.record_of(info.id)):  # it came by signal before
+            if info and (taken := self._ledger.record_of(info.id)):  # the same decision came by signal before
                 return taken
             # A replayed decision was accepted before, perhaps by a release that showed another digest.
             seen = workflow.unsafe.is_replaying()
@@ -279,6 +279,6 @@ class Approvals:
         return shown(self.pending)
 
     def _records_query(self, start: Any = 0, *_: Any) -> list[ApprovalRecord] | str:
-        if not isinstance(start, int) or start < 0:  # a person called it
+        if not isinstance(start, int) or start < 0:  # a person sent this query by hand
             return RECORDS_TAKE_A_NUMBER
         return page_of(self._ledger.records, start)

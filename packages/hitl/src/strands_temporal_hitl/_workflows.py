@@ -48,7 +48,7 @@ class WorkflowState:
 
     @property
     def is_open(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the workflow is still open."""
         return self.status in OPEN_STATUSES
 
     @property

@@ -34,7 +34,7 @@ def set_providers() -> None:
 
 
 def check_exports() -> None:
-    """Refuse variables that our providers cannot follow: an error here, not in a workflow.
+    """Refuse `OTEL_*` variables that our providers cannot follow, before a workflow runs.
 
     Raises:
         ValueError: If the OTEL_* variables ask for an exporter that we do not have.

@@ -16,7 +16,7 @@ class StreamingMiddleware:
     """Publishes the events of model calls that carry a topic. Passes on all events unchanged.
 
     Attributes:
-        key: Identity. By it core knows that the middleware is installed.
+        key: Identity. It tells core that the middleware is installed.
         rank: Position outside of the other middleware, so that the stream gets the same events as the agent.
     """
 

@@ -2,8 +2,7 @@
 
 temporalio's own subscriber polls by update. Each waiting reader is an update in progress, even after its
 process has ended. The server allows ten in one run. Readers that use them up block decisions and chat turns,
-which are updates too.
-The query used here is one of those that `WorkflowStream` registers and documents.
+which are updates too. The query used here is one of those that `WorkflowStream` registers and documents.
 """
 
 import base64

@@ -16,8 +16,8 @@ def plain_event(event: StreamEvent) -> dict[str, Any]:
 
     Two kinds of values would end a subscriber's loop with a conversion error, so they are replaced. Bytes,
     which JSON does not have, become None. They are reasoning that the provider encrypted, and no reader can
-    use them. A new stop reason that Strands' type does not list becomes `end_turn`, as which Strands' loop
-    treats it. The agent itself gets both unchanged.
+    use them. A new stop reason that Strands' type does not list becomes `end_turn`, because Strands' loop
+    treats it as one. The agent itself gets both unchanged.
     """
     values = _plain(event)
     stop = values.get("messageStop")

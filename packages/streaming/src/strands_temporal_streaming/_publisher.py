@@ -41,7 +41,7 @@ FINISH_PATIENCE = timedelta(seconds=10)
 """How long a complete answer waits until the server has accepted the rest of its stream."""
 
 CANCEL_PATIENCE = timedelta(seconds=2)
-"""The same for a cancelled call, whose output so far is sent."""
+"""How long a cancelled call waits until the server has accepted its output so far."""
 
 _RETRY_DELAY = 0.5  # seconds; the SDK has already retried with its own backoff
 

@@ -211,7 +211,7 @@ class _Told:
         self._hashes.extend(_hash(item) for item in page.items)
 
     def differs(self, page: Page) -> int | None:
-        """Return the offset of the page's first item that is another than was read there before, or None."""
+        """Return the offset of the page's first item that differs from what was read there, or None."""
         for item in page.items:
             place = item.offset - self.start
             if 0 <= place < len(self._hashes) and self._hashes[place] != _hash(item):
@@ -244,7 +244,7 @@ class _Outage:
         return now - self._since <= self._patience
 
     async def wait(self) -> None:
-        """Wait, longer each time. By jitter, readers that failed together do not retry together."""
+        """Wait, longer each time. Jitter keeps readers that failed together from retrying together."""
         await asyncio.sleep(self._delay * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
         self._delay = min(2 * self._delay, _LONGEST_RETRY)
 

@@ -313,7 +313,7 @@ def to_control(event: ControlEvent) -> dict[str, Any]:
 
 
 def from_control(message: object, offset: int) -> ControlEvent | None:
-    """Return the event of a JSON object of the control topic; None for a type that this release lacks."""
+    """Decode an event of the control topic. Return None if this release does not know its type."""
     if not isinstance(message, Mapping):
         return None
     values = dict(cast("Mapping[str, Any]", message))

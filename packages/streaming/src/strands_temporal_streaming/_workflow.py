@@ -33,7 +33,7 @@ RESULT_CHARACTERS = 2000
 result, so each such reader adds it to history again."""
 
 INPUT_CHARACTERS = 16_000
-"""The same for a tool's input and an interrupt's reason, in JSON.
+"""Characters of JSON that subscribers get of a tool's input, and of an interrupt's reason.
 
 Without a limit the server ends the workflow: the answer to a poll may have at most 2 MiB.
 """

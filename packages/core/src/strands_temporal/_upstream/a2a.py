@@ -1,7 +1,7 @@
 """Refuses Strands' `A2AAgent` in a workflow, where its HTTP requests would be sent again at each replay.
 
-Strands' class has no hook for that, and a `Graph` takes any agent as a node. Without this the sandbox refuses
-the HTTP client's socket, in the middle of a run, with an error that names no remedy.
+Strands' class has no hook for that, and a `Graph` takes any agent as a node. Otherwise the workflow sandbox
+would refuse the HTTP client's socket in the middle of a run, with an error that names no remedy.
 """
 
 import functools

@@ -29,5 +29,9 @@ def answers_random() -> random.Random | None:
 
 
 def go_back_to(source: random.Random | None) -> None:
-    """Restore the source that `answers_random` returned before another agent worked on its own answers."""
+    """Restore the caller's random source, when an agent that another agent called has ended.
+
+    Args:
+        source: What `answers_random` returned before the inner agent began.
+    """
     _source.set(source)

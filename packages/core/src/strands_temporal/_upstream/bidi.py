@@ -1,4 +1,4 @@
-"""Refuses Strands' `BidiAgent` in a workflow. Nothing public is called when it is built."""
+"""Refuses Strands' `BidiAgent` in a workflow. Building one calls no public API that could refuse it."""
 
 import sys
 from typing import Any
@@ -21,7 +21,8 @@ NO_BIDI = coded(
 
 
 _SOURCE = "strands.types.content"
-"""The module from which `BIDI_AGENT`'s module imports the function. Strands' others have it already."""
+"""The module that defines the function. `BIDI_AGENT`'s module imports it from there, perhaps in a workflow.
+The other modules of Strands have imported it already."""
 
 
 class WorkflowBidi(StandIn):

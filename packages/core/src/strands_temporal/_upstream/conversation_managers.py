@@ -1,8 +1,8 @@
 """Lets a conversation manager wait for a model, and raises the refusals that Strands only logs.
 
 Strands calls a conversation manager synchronously: from a hook before a model call, and after an overflow
-(1.62: conversation_manager.py:109 and agent/agent.py:1915). An agent that is built in a workflow gets other
-hooks, which wait for what the manager asks a model. An agent creates its hooks itself (agent/agent.py:514).
+(1.62: conversation_manager.py:109 and agent/agent.py:1915). An agent creates its hook registry itself
+(agent/agent.py:514). In a workflow it gets another registry, whose hooks await the manager's model calls.
 """
 
 import sys
@@ -23,12 +23,12 @@ _make_hooks: list[Callable[[], HookRegistry]] = []
 
 
 def use_hooks(make: Callable[[], HookRegistry]) -> None:
-    """Use `make` for the hooks of each agent that is built in a workflow."""
+    """Set the function that makes the hook registry of each agent that is built in a workflow."""
     _make_hooks[:] = [make]
 
 
 class WorkflowHookRegistry(StandIn):
-    """Strands' class of an agent's hooks. In a workflow it creates those that `use_hooks` set."""
+    """Strands' `HookRegistry`. In a workflow, a call of it creates the registry that `use_hooks` set."""
 
     def __call__(self) -> HookRegistry:
         if _make_hooks and workflow.in_workflow():
@@ -50,8 +50,8 @@ last value (1.62: summarizing_conversation_manager.py:147)."""
 class ManagerLogger(StandIn):
     """The logger of Strands' conversation managers. In a workflow it raises a swallowed refusal.
 
-    Strands swallows every error of a compression that no overflow requires. A call that a workflow refuses
-    would then leave the conversation as it is, without a word.
+    Strands swallows every error of a compression that no overflow requires. If a workflow refused a call of
+    the manager, the conversation would stay as it is, and nobody would learn why.
     """
 
     def debug(self, message: str, *args: Any, **kwargs: Any) -> None:

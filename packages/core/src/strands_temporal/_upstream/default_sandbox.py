@@ -1,7 +1,7 @@
 """Keeps Strands' own sandboxes from working inside a workflow.
 
-An agent without a sandbox gets one of the machine that it runs on (1.62: agent/agent.py:391). In a workflow
-that is whatever worker runs the workflow, again at each replay. Strands has no way to set another default.
+An agent without a sandbox works on the machine that it runs on (1.62: agent/agent.py:391). In a workflow that
+would be the machine of any worker that runs or replays the workflow. Strands' default cannot be changed.
 """
 
 import inspect
@@ -32,7 +32,7 @@ def refusal(name: str) -> str:
 
 
 def works_on_a_machine(kind: type[Sandbox]) -> bool:
-    """Tell whether a class has an operation of one of Strands' own sandboxes, which do I/O."""
+    """Tell whether a class is one of Strands' own sandboxes, which do I/O, or inherits an operation."""
     operations: frozenset[str] = getattr(Sandbox, "__abstractmethods__")  # noqa: B009  # not in its type
     owners = (next(cls for cls in kind.__mro__ if name in vars(cls)) for name in operations)
     return any(

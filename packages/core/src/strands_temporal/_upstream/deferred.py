@@ -3,10 +3,10 @@
 While an agent is built, Strands restores a session and initializes plugins, in a thread with its own event
 loop (1.62: session/snapshot_session_manager.py:432, plugins/_discovery.py:101). A workflow has no thread, and
 a constructor cannot wait. Here such a coroutine runs inline. If it has to wait (for a `TemporalStorage`, say)
-it stops there, and goes on before the agent's first turn.
+it stops there, and continues before the agent's first turn.
 
-Strands also saves a session synchronously in the midst of a turn, when a guardrail has redacted a message
-(agent/agent.py:1872) and when the conversation was cut (:1919). Such a save goes on as a task of the
+Strands also saves a session synchronously in the middle of a turn, when a guardrail has redacted a message
+(agent/agent.py:1872) and when the conversation was cut (:1919). Such a save continues as a task of the
 workflow, and the turn ends after it.
 """
 
@@ -34,7 +34,7 @@ SETUP_CALLS = {"initialize": "agent", "call_init_method": "target"}
 """Functions of Strands that set up an agent or a team, and the local variable that holds it."""
 
 SAVE_CALLS = {"sync_agent": "agent", "redact_latest_message": "agent"}
-"""Functions of Strands that save an agent in the midst of a turn, and the local variable that holds it."""
+"""Functions of Strands that save an agent in the middle of a turn, and the local variable that holds it."""
 
 _RESTORE = "initialize"
 _SETUP = "__strands_temporal_setup__"  # on the agent itself: Python collects the two together
@@ -61,7 +61,7 @@ class WorkflowRunAsync(StandIn):
 
 
 async def finish_setup(owner: object) -> None:
-    """Run what Strands' set-up of an agent or a team still has to do. Does nothing from then on.
+    """Run the rest of Strands' set-up of an agent or a team. Once that is done, later calls do nothing.
 
     Raises:
         Exception: What the set-up raises. The next call tries that part again.
@@ -78,7 +78,7 @@ def is_unrestored(agent: Agent) -> bool:
 
 
 def drop_restore(agent: Agent) -> None:
-    """Do not restore an agent's session: the agent goes on from a carry."""
+    """Do not restore an agent's session, because the agent continues from a carry."""
     setup: _Setup | None = getattr(agent, _SETUP, None)
     if setup is None:
         return
@@ -105,7 +105,7 @@ class _Part:
 
 
 class _Setup:
-    """What the set-up of one agent or team still has to do, in order."""
+    """The remaining parts of the set-up of one agent or team, in order."""
 
     def __init__(self) -> None:
         self.parts: list[_Part] = []
@@ -144,7 +144,8 @@ def _before_turns(agent: Agent) -> None:
         await finish_setup(agent)
         return restores
 
-    async def before_turn(event: BeforeInvocationEvent) -> None:  # Strands' deprecated structured output
+    # Strands' deprecated `structured_output_async` calls its hooks before it converts the prompt.
+    async def before_turn(event: BeforeInvocationEvent) -> None:
         await finish_setup(event.agent)
 
     run_before_turns(agent, finish)

@@ -18,13 +18,13 @@ DELEGATE_DESCRIPTION = DELEGATION_DESCRIPTION_SUFFIX
 
 
 class DelegateTool(_AgentAsTool):
-    """A tool that Strands takes for a delegated sub-agent, without an agent in it.
+    """A tool that Strands treats as a delegated sub-agent. It holds no agent.
 
-    A subclass defines all of `AgentTool`.
+    A subclass must define all of `AgentTool`'s methods.
     """
 
     def __init__(self) -> None:
-        # Not the base class's: it keeps the agent and a copy of its conversation.
+        # Skips the base class's `__init__`, which keeps the agent and a copy of its conversation.
         AgentTool.__init__(self)
 
     @property

@@ -122,7 +122,7 @@ def tracked(runner: WorkflowRunner) -> WorkflowRunner:
 class _Tracked(WorkflowRunner):
     """Mixin that `tracked` adds to a runner.
 
-    It also notes previews, and explains why a workflow's file cannot be loaded.
+    It also records previews, and explains why a workflow's file cannot be loaded.
     """
 
     __slots__ = ()

@@ -1,10 +1,11 @@
-"""Replaces names in the modules of strands-harness, AWS's agent with everything in it, for workflows.
+"""Replaces names in the modules of strands-harness, AWS's batteries-included agent, for workflows.
 
-Its factory, its tools and its plugins are functions with no extension point: they take the disk, the clock,
-a process and the environment where they are. The package passes through the sandbox, as Strands does: it
-shares Strands' classes, and the interpreter of `programmatic_tool_caller` is an extension module.
+The factory, the tools and the plugins of strands-harness have no extension points: they use the process's
+disk, clock, subprocesses and environment directly. The package passes through the workflow sandbox, as
+Strands does, because it shares Strands' classes and because the interpreter of `programmatic_tool_caller` is
+an extension module.
 
-Each stand-in acts only inside a workflow and behaves as the original elsewhere. The reasons:
+Each stand-in acts only inside a workflow and behaves as the original elsewhere. In a workflow:
 
     create_harness()          builds a `TemporalAgent`, and refuses what cannot work; sets up no exporter, and
                               does not look for skills on the worker's disk
@@ -52,7 +53,7 @@ class HarnessParts:
         run_code: Runs a model's code. Gets the code, the functions that it may call, a function that takes
             the output, and by name `script_name`, `limits` and `room`.
         syntax_error: What `run_code` raises for code that is not Python.
-        runtime_error: What it raises for code that raised an error.
+        runtime_error: What `run_code` raises for code that raised an error.
         code_error: The base class of both.
     """
 
@@ -70,7 +71,7 @@ _CODE = "strands_harness.tools.programmatic_tool_caller"
 
 
 def adapt_harness(parts: HarnessParts) -> None:
-    """Install the stand-ins in the modules of strands-harness, which is imported. Idempotent."""
+    """Install the stand-ins in the modules of strands-harness. Imports these modules. Idempotent."""
     names: dict[tuple[str, str], Callable[[Any], Any]] = {
         ("strands_harness.agent", "Agent"): lambda original: _HarnessAgent(original, parts),
         ("strands_harness.agent", "setup_telemetry"): lambda original: _FirstStatement(original, parts),
@@ -100,7 +101,7 @@ def adapt_harness(parts: HarnessParts) -> None:
 
 
 class _AlsoMeans(tuple[Any, ...]):
-    """A class in `except` and in `isinstance`, and further classes that count as that one."""
+    """A class and substitutes for it. `except` and `isinstance` match the class and the substitutes."""
 
     __slots__ = ()
 
@@ -110,7 +111,7 @@ class _AlsoMeans(tuple[Any, ...]):
 
 class _IsMCPHandle(type):
     def __instancecheck__(cls, instance: Any) -> bool:
-        """Tell whether it is a provider of tools for workflows that names its server."""
+        """Tell whether `instance` is a tool provider for workflows that names its MCP server."""
         return (
             isinstance(instance, ToolProvider)
             and isinstance(instance, HookProvider)
@@ -119,7 +120,7 @@ class _IsMCPHandle(type):
 
 
 class _MCPHandle(metaclass=_IsMCPHandle):
-    """Stands for `TemporalMCPClient`, of a package that core does not import."""
+    """Matches `TemporalMCPClient` in `isinstance`. Core does not import the package of that class."""
 
 
 class _HarnessAgent(StandIn):
@@ -132,9 +133,9 @@ class _HarnessAgent(StandIn):
 
 
 class _FirstStatement(StandIn):
-    """`setup_telemetry`, which `create_harness` calls first, with all of its arguments in its frame.
+    """`setup_telemetry`, the first call in `create_harness`, whose frame then holds all of its arguments.
 
-    In a workflow no exporter is made: the worker's process has one, or none.
+    In a workflow it checks these arguments. It sets up no exporter: that is up to the worker's process.
     """
 
     def __init__(self, original: Any, parts: HarnessParts) -> None:
@@ -150,7 +151,7 @@ class _FirstStatement(StandIn):
 
 
 class _NoDisk(StandIn):
-    """`os` in the module of `create_harness`, which asks it whether there is a directory of skills."""
+    """`os` in the module of `create_harness`. In a workflow, the check for a skills directory finds none."""
 
     @property
     def path(self) -> Any:
@@ -225,10 +226,10 @@ class _Shells(WeakKeyDictionary[Any, str]):
 
 
 class _RunsShells(StandIn):
-    """The cache of which shell a sandbox has. In a workflow each run has its own.
+    """The cache of each sandbox's shell. In a workflow, each run has a cache of its own.
 
-    A handle that was made at import serves many runs. If one run found what another run had asked for, a
-    replay of it in another process would ask.
+    Several runs may share a handle that was made at import. With one cache for all, a run would skip an
+    activity whose result another run had cached. A replay in another process would then not skip it.
     """
 
     def __contains__(self, sandbox: Any) -> bool:

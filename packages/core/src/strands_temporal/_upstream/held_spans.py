@@ -1,7 +1,7 @@
 """Spans of a tracer whose ids cannot be chosen. They are made when the outermost one of them ends.
 
-Until then each pass of a workflow's code holds its own spans. The pass that is no replay at that time makes
-them all, with their times, so that parents and children belong together.
+Until then each pass of a workflow's code holds its own spans. When the outermost span ends and the workflow
+is not replaying, all of them are made, with their times, so that parents and children belong together.
 """
 
 from collections.abc import Callable, Sequence

@@ -14,7 +14,7 @@ Each stand-in acts only inside a workflow and behaves as the original elsewhere.
     own_sandboxes.py  errors of sandboxes and storages that cannot work, which plugins only log
     misplaced.py     the Bedrock model that Strands creates when no model is given
     conversation_managers.py
-                     hooks of an agent that cannot wait for a conversation manager
+                     an agent's hooks, which must wait when a conversation manager asks a model
     deferred.py      sessions and plugins, whose set-up may wait for activities
     harness.py       the disk, process, clock and polls of strands-harness, if it is imported
     local_io.py      session managers and storages that read and write a disk or S3
@@ -112,7 +112,7 @@ ADAPTED_IF_LOADED = frozenset({"strands.sandbox.docker", "strands.sandbox.ssh"})
 are imported later, they take the stand-in from `PROCESS`."""
 
 PROCESS = ("strands.sandbox.stream_process", "_stream_process")
-"""Where Strands' sandboxes take the function from that starts a process."""
+"""Where Strands' sandboxes find the function that starts a process."""
 
 CANCEL_WATCHER = ("strands.agent.agent", "_link_cancel_signal")
 """Where Strands polls a caller's cancel signal, every 50 ms (1.62: agent.py:132). An agent used as a tool has
@@ -133,7 +133,7 @@ MANAGER_LOGGERS = (
     ("strands.agent.conversation_manager.conversation_manager", "logger"),
     ("strands.agent.conversation_manager.summarizing_conversation_manager", "logger"),
 )
-"""The loggers that get an error which a conversation manager swallows."""
+"""The loggers to which conversation managers report the errors that they swallow."""
 
 PLUGIN_LOGGERS = (
     ("strands._context_manager.stash", "logger"),

@@ -1,8 +1,8 @@
 """Refuses, in a workflow, the classes of Strands that read and write a disk or S3.
 
-They would do so from inside the workflow, again at each replay, on whatever machine that replay runs. The
-session managers fail when they are made, the storages at their first operation. `forbidden_storage` finds a
-storage in an agent that was just built, before any operation.
+Such a class would do its I/O inside the workflow, and again at each replay, on any machine that replays. A
+session manager is refused when it is made, a storage at its first operation. `forbidden_storage` finds a
+storage earlier: in an agent that was just built.
 """
 
 import sys
@@ -132,7 +132,7 @@ def _does_io(storage: Any, agents_sandbox: Sandbox | None) -> bool:
 
     Args:
         storage: The storage.
-        agents_sandbox: The sandbox that the storage's holder binds it to, if it does.
+        agents_sandbox: The sandbox to which the storage's holder binds the storage, or None.
     """
     if type(storage).__name__.startswith("S3"):
         return True

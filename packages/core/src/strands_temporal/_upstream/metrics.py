@@ -60,7 +60,7 @@ class _Recorded:
         self._lock = threading.Lock()
 
     def raise_to(self, run_id: str, number: int) -> bool:
-        """Note that a run's value of this number is recorded, and return whether it was not before."""
+        """Record that a run has `number` values. Return whether that is more than were recorded before."""
         with self._lock:
             if number <= self._numbers.get(run_id, 0):
                 return False
@@ -75,9 +75,9 @@ _recorded = _Recorded()
 
 
 def is_new_value() -> bool:
-    """Tell whether the value that a metric in workflow code gets now is a new one. Ask once for each value.
+    """Tell whether to count the value that workflow code gives to a metric now. Call it once for each value.
 
-    It is not during a replay, nor if a workflow task that failed is tried again by this process.
+    The answer is no during a replay, and if this process retries a workflow task that failed.
     """
     if is_torn_down():
         return False

@@ -57,7 +57,7 @@ def misplaced(error: BaseException) -> str | None:
 
 
 def _refused_by_the_harness(error: BaseException) -> bool:
-    """Tell whether strands-harness refused the arguments of its agent, as it refuses them at each replay."""
+    """Tell whether strands-harness refused the arguments of its agent. Each replay would refuse them too."""
     return isinstance(error, (TypeError, ValueError)) and any(
         frame.f_code.co_name == "create_harness"
         and frame.f_globals.get("__name__") == "strands_harness.agent"
@@ -124,10 +124,10 @@ class WorkflowBoto3(StandIn):
 
 
 class WorkflowAgent(StandIn):
-    """Stands in for `Agent` in Strands' swarm module, which makes an agent without a model for no call.
+    """Stands in for `Agent` in Strands' swarm module, which may make an agent without giving it a model.
 
     A swarm does so when its session holds a run that has ended (1.62: swarm.py:1150). The agent is the
-    executor of a node that never runs; with Strands' default model it could not be made in a workflow.
+    executor of a node that never runs. A workflow cannot make an agent with Strands' default model.
     """
 
     def __call__(self, **arguments: Any) -> Any:

@@ -2,7 +2,7 @@
 
 Without `StrandsPlugin` the sandbox imports Strands again, which fails deep inside Strands' imports (1.62).
 Temporal then says "Failed validating workflow" below hundreds of lines that never name the plugin. No plugin
-of ours runs on such a Worker, so this changes temporalio's runner (1.35: workflow_sandbox/_runner.py).
+of ours runs on such a Worker, so this module changes temporalio's runner (1.35: workflow_sandbox/_runner.py).
 """
 
 import functools

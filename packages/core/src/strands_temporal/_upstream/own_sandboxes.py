@@ -1,13 +1,13 @@
 """Finds sandboxes and storages that cannot work in a workflow, also where Strands only logs their errors.
 
-A sandbox of a user's own may be one that needs no I/O, for example with its files in memory. So it is not
-refused before it does I/O. Temporal's workflow sandbox then raises.
+A user's own sandbox may need no I/O, for example because it keeps its files in memory. So it is refused only
+when it does I/O: Temporal's workflow sandbox then raises.
 
 Some plugins of Strands log every error of a sandbox or a storage and go on: `AgentSkills` without the skill
 (1.62: vended_plugins/skills/agent_skills.py:315), the stash of a context manager and the offloader without
-the value (_context_manager/stash.py:126, vended_plugins/context_offloader/plugin.py:556). In a workflow they
-do not go on if the sandbox or the storage cannot work at all. The log message is the one place that each of
-these errors passes.
+the value (_context_manager/stash.py:126, vended_plugins/context_offloader/plugin.py:556). If the sandbox or
+the storage cannot work at all, the plugin's call must fail in a workflow instead. All of these errors reach
+the plugin's logger, so `PluginLogger` raises them.
 """
 
 import sys
@@ -30,7 +30,7 @@ ENDS_PATCH = "strands-temporal-cannot-work-ends"
 
 
 class PluginLogger(StandIn):
-    """The logger of a plugin. In a workflow it raises the errors of what cannot work at all."""
+    """The logger of a plugin. In a workflow it raises the error of a sandbox that cannot work at all."""
 
     def warning(self, message: str, *args: Any, **options: Any) -> None:
         self._original.warning(message, *args, **{"stacklevel": 2, **options})
@@ -54,7 +54,7 @@ def is_unknown_name(error: BaseException) -> bool:
 
 
 def io_of_own_sandbox(error: BaseException) -> AgentTypeError | None:
-    """Return the refusal of a user's sandbox if it caused `error` by I/O inside the workflow, else None."""
+    """Return the refusal of a user's sandbox if its I/O in the workflow caused `error`, else None."""
     what = refused_io(error)
     if what is None:
         return None
@@ -67,7 +67,7 @@ def io_of_own_sandbox(error: BaseException) -> AgentTypeError | None:
 
 
 def refused_io(error: BaseException) -> str | None:
-    """Return the I/O that code tried in the workflow, or None if `error` has another reason."""
+    """Return the name of the I/O in the workflow that caused `error`, or None if there is none."""
     for link in _links(error):
         if isinstance(link, RestrictedWorkflowAccessError):
             name = link.qualified_name.removeprefix("__builtins__.")
@@ -78,7 +78,7 @@ def refused_io(error: BaseException) -> str | None:
 
 
 def _links(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and its causes: a library wraps the workflow sandbox's error in errors of its own."""
+    """Yield an error and its causes. A library may wrap the workflow sandbox's error in its own errors."""
     link: BaseException | None = error
     for _ in range(10):
         if link is None:
@@ -88,7 +88,7 @@ def _links(error: BaseException) -> Iterator[BaseException]:
 
 
 def _refused_by_the_loop(error: NotImplementedError) -> str | None:
-    """Return the name of the event loop's method that a workflow's loop does not have, if one raised it."""
+    """Return the event loop's method that raised `error`, because a workflow's loop lacks it. Else None."""
     frames = traceback.extract_tb(error.__traceback__)
     if frames and frames[-1].filename.endswith("asyncio/events.py"):
         return frames[-1].name

@@ -1,9 +1,9 @@
-"""Tells which pass of a workflow's code is the one that counts.
+"""Tells a live pass of a workflow's code from a replay and from a preview.
 
-To answer a query, and in a Replayer with the history of a run in progress, temporalio runs the code for all
-events that there are, also for a task that no worker has completed. It does not call that a replay (1.35),
-and the clock stands at the task before: see docs/determinism.md. We call such a pass a preview. The worker
-that gets the task runs the code once more.
+A preview runs the code of a workflow task that no worker has completed yet, and its results are dropped. It
+happens when temporalio answers a query, and in a Replayer with the history of a run in progress. temporalio
+(1.35) does not report it as a replay, and its clock shows the time of the previous task: see
+docs/determinism.md. The worker that gets the task runs the code once more.
 """
 
 import threading
@@ -24,7 +24,7 @@ _thread = _Thread()
 
 
 def is_live() -> bool:
-    """Tell whether the running workflow code does its work now, for the only time.
+    """Tell whether this pass of the workflow code is neither a replay nor a preview.
 
     A query handler and an update's validator are live.
     """
@@ -32,7 +32,7 @@ def is_live() -> bool:
 
 
 def note_previews(instance: WorkflowInstance) -> None:
-    """Have each activation of `instance` note in its thread whether it is a preview."""
+    """Make each activation of `instance` record in its thread whether it is a preview."""
     activate = instance.activate
     replayed = previewed = (-1, -1)
 

@@ -57,7 +57,8 @@ def run_before_turns(agent: Agent, step: Callable[[], Awaitable[bool]]) -> None:
     """Await `step` at the start of each turn of an agent. Its result tells whether it has restored the agent.
 
     Strands looks for answers to interrupts before its first event, when it converts the prompt (1.62:
-    agent/agent.py:1506, :1532). An agent of a session that is restored later gets its answers here.
+    agent/agent.py:1506, :1532). If `step` restores the agent's session after that, this function gives the
+    answers to the agent.
     """
     convert = agent._convert_prompt_to_messages  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
@@ -131,7 +132,7 @@ def compresses_before_calls(agent: Agent) -> bool:
 
 
 def summary_models(agent: Agent) -> list[object]:
-    """Return the models that the strategies of an agent's `context_manager=` bring for their summaries.
+    """Return the models that the strategies of an agent's `context_manager=` define for their summaries.
 
     The attributes are private (1.62: agent.py:424, context_manager.py:97, offload/summarize.py:52).
     """
@@ -144,9 +145,9 @@ def summary_models(agent: Agent) -> list[object]:
 def keeps_sub_agents(agent: Agent, name: str) -> bool:
     """Tell whether a tool of an agent keeps paused sub-agents in memory.
 
-    Strands' `subagent` and `swarm` do. Strands keeps both the class and the sub-agents private (1.62:
-    vended_tools/subagent/subagent.py:138, vended_tools/swarm/swarm.py:148). So does the `subagent` of
-    strands-harness (0.3.2: tools/subagent.py:500).
+    Strands' `subagent` and `swarm` do, and so does the `subagent` of strands-harness. Their classes and
+    their sub-agents are private (Strands 1.62: vended_tools/subagent/subagent.py:138,
+    vended_tools/swarm/swarm.py:148; strands-harness 0.3.2: tools/subagent.py:500).
     """
     tool: Any = agent.tool_registry.registry.get(name)
     module = str(getattr(inspect.unwrap(tool) if callable(tool) else tool, "__module__", ""))
@@ -163,14 +164,14 @@ _KEEP_SUB_AGENTS = (
 def team_runs(team: object) -> bool:
     """Tell whether a graph or a swarm is in a call.
 
-    Strands keeps that private (1.62: multiagent/base.py:226). The status of a graph is no answer: it stays
-    "executing" after a cancellation.
+    Strands keeps that private (1.62: multiagent/base.py:226). The status of a graph does not tell it: it
+    stays "executing" after a cancellation.
     """
     return getattr(team, "_invocation_start_time", None) is not None
 
 
 def paused_team_result(team: object, interrupts: list[Interrupt]) -> Any:
-    """Return the result that a graph or a swarm returned when it paused, from its state.
+    """Rebuild the result that a graph or a swarm returned when it paused. Uses its state.
 
     Strands builds it from the state in a private method (1.62: multiagent/graph.py:1270, swarm.py:1038).
     """
@@ -183,7 +184,7 @@ _CHILDREN = "strands_temporal_children"
 def paused_children(agent: Agent) -> dict[str, Any]:
     """Return what the agent keeps of its paused child workflows, by tool use id.
 
-    It is in the agent's interrupt state, where Strands keeps the same of a sub-agent (1.62:
+    It is in the agent's interrupt state, where Strands keeps paused sub-agents (1.62:
     _agent_as_tool.py:383). So it is in every snapshot and carry of the agent, and it is gone when the agent
     no longer waits. There is no public way to add to that state.
     """
@@ -209,10 +210,10 @@ def tool_interrupt_event(tool_use: ToolUse, interrupts: list[Interrupt]) -> Any:
 
 
 def workflow_definition(target: object) -> tuple[str | None, Callable[..., Any], type] | None:
-    """Return a workflow's type, run method and class, for its class or its run method; None for another.
+    """Return a workflow's type, run method and class. Return None if `target` is no workflow.
 
-    The type is None for a dynamic workflow. temporalio has no public look-up (1.35:
-    workflow/_definition.py:223).
+    `target` is the workflow's class or its run method. The type is None for a dynamic workflow. temporalio
+    has no public look-up (1.35: workflow/_definition.py:223).
     """
     definition: Any = getattr(target, "__temporal_workflow_definition", None)
     if definition is None or (isinstance(target, type) and definition.cls is not target):

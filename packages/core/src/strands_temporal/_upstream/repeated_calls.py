@@ -1,8 +1,8 @@
-"""Makes a synchronous call of Strands again when what it has to wait for has ended.
+"""Runs synchronous code that needs the result of a coroutine, in a workflow, where it cannot block.
 
-Some synchronous code of Strands, or of a user, calls asynchronous code and needs its result at once: a
-conversation manager that asks a model. `repeat_call` takes the coroutine out of the call, undoes the call,
-awaits the coroutine, and makes the call again from its start, with the coroutine's outcome.
+Some synchronous code of Strands, or of a user, needs the result of asynchronous code at once, for example a
+conversation manager that asks a model. `repeat_call` stops such code at the coroutine, undoes what the code
+did, awaits the coroutine, and calls the code again from its start. The second call gets the outcome.
 """
 
 import contextlib
@@ -46,12 +46,12 @@ async def outcome_of(coroutine: Coroutine[Any, Any, Any]) -> Outcome:
 
 @dataclass
 class _Capture:
-    """A synchronous call whose coroutines are taken out.
+    """One attempt at a synchronous call. It stops at the first coroutine without a known outcome.
 
     Attributes:
-        outcomes: Outcomes of the coroutines that were taken out before, in order.
-        holders: Objects whose attributes to note when a coroutine is taken out.
-        attributes: Their attributes at that time.
+        outcomes: Outcomes of the coroutines at which earlier attempts stopped, in order.
+        holders: Objects whose attributes are recorded when the attempt stops.
+        attributes: The recorded attributes of each holder.
     """
 
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
@@ -62,7 +62,7 @@ class _Capture:
         self._left = list(self.outcomes)
 
     def take(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Return the outcome of the coroutine, if it has one. Else take it out."""
+        """Return the coroutine's outcome if it is known. Else raise `InterceptedCoroutine`."""
         if self._left:
             coroutine.close()
             return self._left.pop(0).get()
@@ -84,7 +84,7 @@ def _capturing(capture: _Capture) -> Generator[None]:
 
 
 def is_captured() -> bool:
-    """Tell whether a synchronous call of Strands would be awaited, as `repeat_call` does."""
+    """Tell whether a `_capturing` block is active, so that `take_out` may be called."""
     return _capture.get() is not None
 
 
@@ -107,18 +107,18 @@ async def repeat_call(
     may_wait: Callable[[], bool],
     holders: Sequence[object] = (),
 ) -> T:
-    """Make a synchronous call, in which Strands makes further synchronous calls. Wait for those.
+    """Call a synchronous function that runs coroutines synchronously, and await these coroutines.
 
-    The call stops at each of them and is undone. When the coroutine has run, the call is made again, and gets
-    the outcome. So it runs once more than it makes synchronous calls.
+    The call stops at each coroutine and is undone. When the coroutine has ended, the call is made again and
+    gets the outcome. So `call` runs once for each coroutine, and once more.
 
     Args:
-        call: The call.
-        undo: Undoes what the call did before it stopped.
-        may_wait: Asked when there is something to wait for. If it says no, the call is made again as Strands
-            makes it, and is refused there.
-        holders: Objects that the call changes for the time of a synchronous call, and changes back. The
-            coroutine finds them as they were when it was taken out.
+        call: The synchronous function.
+        undo: Undoes what `call` did before it stopped.
+        may_wait: Called when `call` has stopped at a coroutine. If it returns False, `call` is made again
+            without help, and Strands' own synchronous call is refused.
+        holders: Objects that `call` changes only while a coroutine runs. The coroutine sees the attributes
+            that they had when `call` stopped at it.
     """
     outcomes: list[Outcome] = []
     while True:
@@ -138,7 +138,7 @@ async def repeat_call(
 
 @contextlib.contextmanager
 def _attributes(holders: Sequence[object], attributes: Sequence[dict[str, Any]]) -> Generator[None]:
-    """Give objects other values of their attributes, where they differ, during the block."""
+    """Give each holder the recorded `attributes` during the block. Restore the changed ones after it."""
     changes: list[tuple[dict[str, Any], dict[str, Any]]] = []
     for holder, wanted in zip(holders, attributes, strict=True):
         now = vars(holder)

@@ -1,7 +1,7 @@
 """A span that Strands starts in a workflow. It is exported once, however often the workflow replays.
 
-A replay starts the same spans again. Only the pass of the workflow's code that is no replay when a span ends
-exports it. The subclasses: `seeded_spans` for the tracer of OpenTelemetry's SDK, `held_spans` for others.
+A replay starts the same spans again. A span is exported only if the workflow is not replaying when the span
+ends. `seeded_spans` has the subclass for the tracer of OpenTelemetry's SDK, `held_spans` that for others.
 """
 
 import random
@@ -33,7 +33,7 @@ class RunSpans:
     """The ids and the clock of the spans of one run, or of one replay of it."""
 
     def __init__(self) -> None:
-        # Of the run's id, because a reset run replays the ids that the workflow's own random source gave.
+        # Seeded with the run's id: the workflow's own random source gives a reset run the same ids again.
         self._random = random.Random(f"strands-temporal-spans:{workflow.info().run_id}")  # noqa: S311
         self._task_time = self._task_began = 0
 
@@ -77,7 +77,7 @@ class WorkflowSpan(Span):
 
     @abstractmethod
     def _end(self, end_time: int, *, live: bool) -> None:
-        """End the span, for the export if the pass is `live`."""
+        """End the span. If the pass is `live`, the span is exported."""
 
     @override
     def end(self, end_time: int | None = None) -> None:

@@ -1,8 +1,8 @@
 """Raises the errors that Strands' steering plugin only logs.
 
-If a guard cannot run, the tool call or answer that it guards must not go through. The log message is the one
-place that every steering handler passes. The hooks are no such place, because a handler binds them when it is
-created, which may be before `adapt_strands`. Nor is `init_agent`, because a subclass may replace it.
+If a guard cannot run, the tool call or answer that it guards must not go through. Every steering handler logs
+the error, so the stand-in for the logger raises it. The hooks cannot be replaced instead: a handler binds
+them when it is created, perhaps before `adapt_strands`. Nor can `init_agent`: a subclass may override it.
 """
 
 from typing import Any

@@ -43,7 +43,7 @@ class _InlineRun:
 
 
 class PausedCoroutine:
-    """A coroutine that stands where it would have to wait. `resume` runs the rest of it."""
+    """A coroutine that stopped where it would have to wait. `resume` runs the rest of it."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], waits_for: Any, run: _InlineRun) -> None:
         self._coroutine = coroutine
@@ -145,8 +145,8 @@ def run_until_wait(coroutine: Coroutine[Any, Any, Any]) -> PausedCoroutine | Non
         The rest of the coroutine, or None if it has ended.
 
     Raises:
-        SynchronousCallError: If it waits for something else than an activity in a workflow's `__init__`,
-            where the workflow's event loop does not run.
+        SynchronousCallError: In a workflow's `__init__`, where the workflow's event loop does not run, if the
+            coroutine waits for anything but an activity.
     """
     run = _InlineRun(may_pause=True)
     token = _drive.set(run)

@@ -27,10 +27,10 @@ _Start = Callable[..., Span]
 
 
 class ReplaySafeTracer(Tracer):
-    """Strands' tracer of the application's provider. In a workflow, each of its spans is exported once.
+    """Wraps the application's tracer for Strands. In a workflow, each of its spans is exported once.
 
-    Outside a workflow it is the application's own. So it is for a tracer that knows replays itself: that of
-    temporalio's `create_tracer_provider`, or one with an attribute `replay_safe = True`.
+    Outside a workflow it behaves as the application's tracer. The same holds for a tracer that is replay-safe
+    itself: that of temporalio's `create_tracer_provider`, or one with an attribute `replay_safe = True`.
     """
 
     def __init__(self, tracer: Tracer) -> None:
@@ -78,7 +78,7 @@ class ReplaySafeTracer(Tracer):
             yield span
 
     def _in_workflow(self) -> _Start | None:
-        """Return what starts spans here, or None where the application's own tracer does."""
+        """Return the function that starts a span here, or None if the application's own tracer starts it."""
         if not workflow.in_workflow() or workflow.unsafe.is_read_only() or is_torn_down():
             return None
         source: object = self._tracer

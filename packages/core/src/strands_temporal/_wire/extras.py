@@ -46,7 +46,7 @@ def check_extra(extra: str, asked: str) -> EntryPoint:
 
     Args:
         extra: As for `load_extra`.
-        asked: The same.
+        asked: As for `load_extra`.
 
     Raises:
         MissingExtraError: As for `load_extra`.
@@ -82,7 +82,7 @@ def as_missing_name(error: MissingExtraError) -> AttributeError | None:
 
 
 def refuse_name(module: str, name: str) -> NoReturn:
-    """Say where a name lives that a public module does not have.
+    """Raise the error for a name that a public module does not have. The error says where the name is.
 
     Args:
         module: The module's name.

@@ -98,7 +98,7 @@ def from_tool_activity_error(error: ActivityError) -> Exception:
 def cause_of(error: Exception) -> Exception | None:
     """Return `error` if Temporal accepts it as the cause of a failure, else None.
 
-    A failure that was made from `error` has its text, cut and escaped, even without the cause.
+    The cause may be left out: the failure itself has the text of `error`, shortened and escaped.
     """
     return error if text_of(error) == (str(error) or type(error).__name__) and is_sendable(error) else None
 
@@ -146,7 +146,7 @@ class ToolActivityError(ApplicationError):
 
 
 def rebuilt_exception(module: str, name: str, base: str, text: str) -> Exception:
-    """Rebuild the exception that a tool's activity raised. Strands words both in the same way.
+    """Rebuild the exception that a tool's activity raised. Strands gives the model the same text for both.
 
     A builtin exception comes back as its own class. An exception of any other class becomes an
     `ApplicationError` whose class has that name and is also a subclass of the builtin class `base`. So does a

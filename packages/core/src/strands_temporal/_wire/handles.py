@@ -14,8 +14,8 @@ class HandleCall:
     Attributes:
         name: The object's name in the plugin, for example in `StrandsPlugin(storages=...)`.
         arguments: The operation's arguments, encoded; None if the workflow holds them.
-        held: If the arguments are too large to send: the number and the digest with which the worker asks the
-            workflow for them.
+        held: The number and the digest with which the worker asks the workflow for arguments that are too
+            large to send, else None.
         version: Layout of this value.
     """
 

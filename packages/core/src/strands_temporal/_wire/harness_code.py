@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 CODE_ACTIVITY = "run_harness_code"
-"""Runs the model's code up to the point where it waits for its tool calls, or to its end."""
+"""Runs the model's code until it waits for tool calls, or ends."""
 
 CODE_STEP_VERSION = 1
 """Version of the layout of `CodeStep`. It increases when a field changes its meaning."""
 
 LARGEST_SNAPSHOT = 1024 * 1024
-"""Bytes, compressed, that the code's variables may have while it waits for a tool call."""
+"""Largest compressed size, in bytes, of the interpreter's state while the code waits for a tool call."""
 
 LARGEST_STATE = 64 * 1024 * 1024
 """Bytes that they may have before they are compressed, which costs the worker time."""
@@ -28,11 +28,11 @@ class CodeStep:
     """What the code did in one step.
 
     Attributes:
-        kind: Why the step ended: "calls" (the code waits for tool calls), "done", or how it failed: "syntax",
-            "runtime" or "error".
+        kind: Why the step ended: "calls" (the code waits for tool calls), "done", or the kind of failure:
+            "syntax", "runtime" or "error".
         text: The error, as the plain tool shows it to the model.
         printed: What the code printed.
-        calls: New calls of tools: their ids, names, positional and keyword arguments, encoded.
+        calls: New tool calls. Each has its id, the tool's name, and encoded positional and keyword arguments.
         pending: Ids of the calls that the code waits for.
         snapshot: The interpreter's state, compressed and encoded.
         suspensions: How often the code has asked its host for something, counted over all steps.

@@ -22,7 +22,7 @@ COUNT_TOKENS_ACTIVITY = "count_model_tokens"
 """Activity type of a token count by the model itself."""
 
 DESCRIBE_MODEL_ACTIVITY = "describe_model"
-"""Activity type of a look at a model without a call. Its result is `ModelFacts`."""
+"""Activity type that returns a model's `ModelFacts` without calling the model."""
 
 DEFAULT_MODEL = "default"
 """Name of the model that `StrandsPlugin()` without a mapping offers."""
@@ -126,7 +126,7 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class ModelCall:
-    """One call of a model: the argument of the activities that `ModelActivities` has for models.
+    """One call of a model: the argument of the activities of `ModelActivities`.
 
     For `describe_model` the transcript is empty.
 

@@ -42,8 +42,9 @@ queue and an identity."""
 SANDBOX_FACTORY_FAILED = "SandboxFactoryFailed"
 
 LARGEST_FILE = 32 * 1024 * 1024
-"""Bytes of a file that a workflow may try to write. More is refused unseen: to measure it as a payload could
-take longer than a workflow task may. Never change this number: a replay would do what the run refused."""
+"""Bytes of a file that a workflow may try to write. A larger file is refused without measuring its payload,
+which could take longer than a workflow task may. Never change this number: with another one, a replay would
+write what the run refused."""
 
 SHOWN_OUTPUT = 16_000
 """Characters of each output that a failure shows, half from its beginning and half from its end."""
@@ -53,7 +54,7 @@ SHOWN_OUTPUT = 16_000
 class SandboxCall:
     """One operation of a sandbox.
 
-    Texts that may be no UTF-8 and bytes are encoded (see `values.py`).
+    Bytes, and texts that may not be UTF-8, are encoded (see `values.py`).
 
     Attributes:
         sandbox: Name in `StrandsPlugin(sandboxes=...)`.
@@ -109,10 +110,10 @@ class ExecutionOutcome:
 
     Attributes:
         exit_code: The command's exit code.
-        chunks: The output: lists of "stdout" or "stderr" and a text, encoded. Neighbours differ in the
-            stream.
-        stdout: Standard output of the result, if it is not that of the chunks.
-        stderr: The same for standard error.
+        chunks: The output: lists of "stdout" or "stderr" and a text, encoded. Adjacent chunks of one stream
+            are merged.
+        stdout: Standard output of the result, if it differs from the text of the "stdout" chunks.
+        stderr: Standard error of the result, if it differs from the text of the "stderr" chunks.
         files: Files that the command produced: lists of name, content and MIME type, encoded.
     """
 
@@ -172,7 +173,7 @@ def _joined(texts: list[list[Any]], name: str) -> str:
 
 
 def listing_to_wire(files: list[FileInfo]) -> list[list[Any]]:
-    """Return the entries of a directory as lists of name, whether it is a directory, and size."""
+    """Return the entries of a directory, each as a list: name, whether it is a directory, size."""
     return [[encode(file.name), file.is_dir, file.size] for file in files]
 
 
@@ -241,7 +242,7 @@ def from_sandbox_failure(error: ActivityError) -> Exception:
 
 
 def _arguments(error: Exception, hide: Callable[[str], str]) -> dict[str, Any] | None:
-    """Return the values from which the workflow rebuilds an exception; None for a class without such."""
+    """Return the values from which the workflow rebuilds an exception; None if its class needs none."""
     if isinstance(error, SandboxTimeoutError):
         shown = {name: shown_output(hide(getattr(error, name) or "")) for name in ("stdout", "stderr")}
         return {"kind": "timeout", **encode(shown)}

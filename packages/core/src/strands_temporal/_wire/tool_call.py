@@ -87,8 +87,8 @@ class ToolOutcome:
         state: Changes by the activity. For the agent's state: new values by key, encoded, in "set", and
             removed keys in "delete". For the invocation state: a list of changes in "invocation_state". If a
             tool called `agent.cancel`: the arguments of that call in "cancel". If it was not the first
-            attempt: its number in "attempt" (here, because a release that does not know the field takes an
-            answer with another field for a value).
+            attempt: its number in "attempt". That number has no field of its own, because an older release
+            would treat an answer with an unknown field as a bare value.
         version: Layout of this value.
     """
 

@@ -40,7 +40,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class New:
-    """An item that is sent.
+    """An item that is sent in full, because the previous call's list does not have it.
 
     Attributes:
         encoded: The message or tool spec, encoded.

@@ -22,8 +22,8 @@ WHOLE_DIGITS = 16
 """Number of hex digits in the digest of a whole conversation."""
 
 ANSWER_DIGITS = 8
-"""Number of hex digits of a message's digest that a worker returns with an answer. By these digits the
-workflow recognises the answer in the conversation."""
+"""Number of hex digits of a message's digest that a worker returns with an answer. They identify the answer
+in the workflow's conversation."""
 
 
 class Frame(TypedDict, total=False):

@@ -167,7 +167,7 @@ class NamedFactories(Generic[T]):
         """Call the factory of a known name, and return whatever it returns.
 
         Raises:
-            ApplicationError: As `get`, if the factory raised.
+            ApplicationError: If the factory raised. Not retryable.
         """
         try:
             return self._factories[name]()
@@ -178,7 +178,7 @@ class NamedFactories(Generic[T]):
         """Return the product of the factory `name`.
 
         Raises:
-            ApplicationError: As `get`, if it is of another class.
+            ApplicationError: If the product is not an instance of the expected class. Not retryable.
         """
         if not isinstance(made, self._expected):
             raise self._failed(
@@ -221,7 +221,7 @@ def in_thread(name: str, function: Callable[..., T], *arguments: Any) -> "Future
     Unlike the threads of an executor, this one does not keep the program from ending if a factory hangs.
     """
     result: Future[T] = Future()
-    result.set_running_or_notify_cancel()  # who no longer waits must not cancel it
+    result.set_running_or_notify_cancel()  # a caller that stops waiting must not cancel it
     context = contextvars.copy_context()
 
     def call() -> None:

@@ -1,4 +1,4 @@
-"""Named objects on the worker, and what all activities that operate on them have in common."""
+"""Named objects on the worker, and the code that all activities that operate on them share."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Hashable, Mapping
@@ -22,14 +22,14 @@ from .transcript_queries import TranscriptQueries
 T = TypeVar("T")
 
 _FINAL_OS_ERRORS = (FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
-"""Errors of a file system that another attempt would only repeat."""
+"""File system errors that are not retried, because another attempt would fail in the same way."""
 
 
 def object_failure(error: Exception) -> FailureError:
     """Return the typed failure for an exception of a named object, retryable or not.
 
-    A `StorageError` that has a cause is worth another attempt if its cause is: Strands' storages raise it for
-    a lost connection. Without a cause it is about the key. Any other exception of Strands is final.
+    A `StorageError` with a cause is retryable if the cause is, such as a lost connection. Without a cause, it
+    is about the key and is not retryable. No other exception of Strands is retryable.
     """
     if not isinstance(error, (StorageError, *_FINAL_OS_ERRORS)):
         return model_failure(error)
@@ -54,13 +54,16 @@ def operation(
     failure: Callable[[Exception], Exception] = object_failure,
     beat: Callable[[float], Coroutine[Any, Any, None]] = beat_forever,
 ) -> Generator[None]:
-    """Run one operation on a named object: refuse a newer call, send heartbeats, type what it raises.
+    """Run one operation on a named object in the block.
+
+    Refuses a call whose version is too new, sends heartbeats, and turns exceptions into typed failures.
 
     Args:
         what: The call, for messages: "A call of a handle".
         version: The call's wire version.
         known: The newest wire version that this release knows.
-        failure: Turns an exception into the failure that the activity sends; a failure stays as it is.
+        failure: Turns an exception of the block into the failure that the activity sends. Returns a
+            `FailureError` unchanged.
         beat: Sends the heartbeats (see `heartbeating`).
 
     Raises:
@@ -77,9 +80,9 @@ def operation(
 class NamedObjects(NamedFactories[T]):
     """Objects that factories of one kind make or open, for the activities that operate on them.
 
-    A factory returns an object, an awaitable of one, or an async context manager of one. An event loop has
-    one object for each name, until `close`. A factory that raises is final. An object that fails while it is
-    awaited or entered is worth another attempt if an operation would be: it may have to connect.
+    A factory returns an object, an awaitable of one, or an async context manager of one. Each event loop has
+    one object per name, until `close`. If a factory raises, the failure is not retryable. If an object raises
+    while it is awaited or entered, it may have tried to connect, so the rules for operations decide.
 
     Args:
         queries: Asks a workflow for arguments that were too large to send.
@@ -113,7 +116,7 @@ class NamedObjects(NamedFactories[T]):
             yield made, cast("dict[str, Any]", decode(told))
 
     async def close(self) -> None:
-        """End the objects: the last worker has ended."""
+        """End the objects when the last worker has ended."""
         await end_all(self._kept.values())
 
     async def _get_open(self, name: str) -> T:

@@ -2,8 +2,7 @@
 
 The interpreter is Monty, a process without any access to files or a network. A step begins with the code or
 with the state in which the previous step ended. It keeps nothing on the worker, so any worker can take the
-next step, and another attempt does nothing twice: the code reaches the outside by its tools only, and those
-run in the workflow.
+next step. A retry is safe: code affects the outside only through its tools, and those run in the workflow.
 """
 
 import asyncio
@@ -32,7 +31,7 @@ _CUT = 20_000  # characters of an output or an error that are left of one that i
 
 
 class HarnessCode:
-    """The activity of one plugin.
+    """The activity that runs a model's code, for one plugin.
 
     Args:
         queries: Asks a workflow for values that were too large to send.
@@ -107,11 +106,11 @@ class _TooLargeError(Exception):
 
 
 class _Step:
-    """What the code does in one step.
+    """Collects the output and the tool calls of one step.
 
     Args:
-        room: How many more characters of its output matter.
-        suspensions: How often the code has asked for something before.
+        room: How many more characters of output to keep.
+        suspensions: How often the code stopped to ask its host for something in earlier steps.
     """
 
     def __init__(self, room: int, suspensions: int) -> None:
@@ -123,7 +122,7 @@ class _Step:
         self._size = 0
 
     def __call__(self, stream: str, text: str) -> None:
-        """Take a part of the output."""
+        """Add a part of the output."""
         kept = text[: max(self._room, 0)]
         self._room -= len(kept)
         if kept:
@@ -170,8 +169,8 @@ def _encoded_call(at: Any) -> tuple[list[Any], int]:
 async def _step(given: dict[str, Any]) -> CodeStep:
     monty = _monty()
     step = _Step(given["room"], given["suspensions"])
-    # The interpreter counts from 0 in each process, so it gets what is left. The one in which the last step
-    # ended counts again.
+    # The interpreter counts suspensions from 0 in each process, so its limit is what is left of them. A
+    # snapshot resumes in a suspension that the last step has counted, and the interpreter counts it again.
     most = given["limits"]["max_suspensions"]
     left = most - step.suspensions + ("snapshot" in given)
     limits = {**given["limits"], "max_suspensions": left}
@@ -214,7 +213,7 @@ _TOO_MANY = "RuntimeError: suspension limit {} exceeded"
 
 
 async def _go_on(monty: Any, at: Any, lookup: dict[str, Any], step: _Step) -> Any:
-    """Answer one question of the code: a call of a tool goes to the workflow, all else is answered here."""
+    """Continue code that has stopped. Record a call of a tool for the workflow; answer anything else here."""
     if (
         isinstance(at, monty.AsyncFunctionSnapshot)
         and not at.is_os_function
@@ -267,7 +266,7 @@ def _host_function(name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
 
 def _monty() -> Any:
     try:
-        import pydantic_monty  # an extra, of 35 MB
+        import pydantic_monty  # 35 MB, installed by the extra `harness`
     except ImportError as error:
         raise ApplicationError(
             "programmatic_tool_caller runs its code on this worker, which lacks the interpreter. Install it: "

@@ -170,7 +170,7 @@ def _check_factory(name: str, factory: Callable[..., Any]) -> None:
     """Refuse a factory that needs arguments, such as Strands' `make_mcp_router` itself."""
     try:
         parameters = inspect.signature(factory).parameters.values()
-    except (TypeError, ValueError):  # a callable without a signature: it is called as it is
+    except (TypeError, ValueError):  # a callable without a signature cannot be checked
         return
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     needed = [p.name for p in parameters if p.default is p.empty and p.kind not in variable]
@@ -184,9 +184,7 @@ def _check_factory(name: str, factory: Callable[..., Any]) -> None:
 
 
 async def _result(tool: AgentTool, agent: Agent, context: ToolContext) -> dict[str, Any]:
-    """Stream the tool as Strands' executor does. Report its events, and return the last event's result.
-
-    The events are reported as progress.
+    """Stream the tool as Strands' executor does. Report its events as progress. Return the last one's result.
 
     An event that does not fit into a heartbeat is not reported.
     """

@@ -1,6 +1,6 @@
-"""Objects that a worker makes when they are first used, keeps, and ends.
+"""Objects that a worker makes on first use, keeps, and ends.
 
-A task of its own makes each object, and ends it: whoever enters an async context manager must leave it.
+Each object has its own task, because the same task must enter and leave a context manager.
 """
 
 import asyncio
@@ -17,19 +17,19 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-_CLOSE_SECONDS = 30.0  # how long the end of the last worker waits for the ends of its objects
+_CLOSE_SECONDS = 30.0  # how long the last worker, when it ends, waits for its objects to end
 
 
 class Kept(ABC, Generic[T]):
     """An object that a worker keeps, or is making.
 
     Args:
-        kept: All that the worker keeps, by key. This object is there until it ends.
+        kept: All objects that the worker keeps, by key. Contains this object until it ends.
         key: The key of this object.
 
     Attributes:
-        ready: The object, when it is made.
-        closing: Ends the object when it is set.
+        ready: A future of the object. It resolves when the object is made.
+        closing: Set it to end the object.
     """
 
     def __init__(self, kept: "dict[Any, Any]", key: Hashable) -> None:
@@ -39,7 +39,7 @@ class Kept(ABC, Generic[T]):
         self.ready: asyncio.Future[T] = self.loop.create_future()
         self.closing = asyncio.Event()
         kept[key] = self
-        # Not in the context of the activity, which ends before the object does.
+        # A new context: the activity's context ends before the object does.
         self.keeper = contextvars.Context().run(asyncio.create_task, self._keep())
 
     @abstractmethod
@@ -48,10 +48,10 @@ class Kept(ABC, Generic[T]):
 
     @abstractmethod
     def failure(self, error: Exception) -> Exception:
-        """Return what those who wait for the object get if it cannot be made."""
+        """Return the exception for those who wait for the object, if it cannot be made."""
 
     async def until_unneeded(self) -> None:
-        """Return when the object is not needed any more."""
+        """Wait until the object is not needed any more."""
         await self.closing.wait()
 
     async def _keep(self) -> None:
@@ -59,13 +59,13 @@ class Kept(ABC, Generic[T]):
             async with self.made() as made:
                 self.ready.set_result(made)
                 await self.until_unneeded()
-                self._forget()  # whoever asks from now on does not get it
+                self._forget()  # a later caller gets a new object
         except Exception as error:  # the object's class is the user's
             if self.ready.done():
                 logger.exception("%s | its end failed", self)
             else:
                 self.ready.set_exception(self.failure(error))
-                self.ready.exception()  # nobody may wait for it any more
+                self.ready.exception()  # marks it as retrieved: it may be that nobody waits any more
         finally:
             self._forget()
             if not self.ready.done():
@@ -77,7 +77,7 @@ class Kept(ABC, Generic[T]):
 
 
 async def end_all(kept: Iterable[Kept[Any]]) -> None:
-    """End objects: the last worker has ended. Those of other event loops end there."""
+    """End objects when the last worker has ended. An object of another event loop ends in that loop."""
     here, keepers = asyncio.get_running_loop(), list[asyncio.Task[None]]()
     for each in list(kept):
         if each.loop is here:
@@ -94,7 +94,9 @@ async def end_all(kept: Iterable[Kept[Any]]) -> None:
 
 @contextlib.asynccontextmanager
 async def opened(made: Any) -> AsyncGenerator[tuple[Any, bool]]:
-    """Yield the object that a factory made, and whether it came from a context manager, which is left then.
+    """Yield the object that a factory made, and whether it came from a context manager.
+
+    Leaves the context manager after the block.
 
     Args:
         made: The object, an awaitable of it, or an async context manager of it.

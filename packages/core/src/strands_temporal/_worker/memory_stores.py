@@ -145,5 +145,5 @@ def _implements(store: object, method: str) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Return what a store returned after a write, if it can cross; Strands does not use it."""
+    """Return a store's return value if it can be sent, else None. Strands does not use it."""
     return encode(value) if is_json(value) else None

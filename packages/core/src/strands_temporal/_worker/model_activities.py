@@ -1,4 +1,4 @@
-"""The activities that call a model, have it count tokens, or look at it."""
+"""The activities that call a model, have it count tokens, or describe it."""
 
 import contextlib
 import dataclasses
@@ -55,7 +55,7 @@ from .transcripts import KeptTranscripts, ResolvedCall
 
 
 class ModelActivities:
-    """The activities that run models: two that call them with the same code, one that counts, one that looks.
+    """The activities for models: `invoke_model`, `invoke_model_streaming`, and those that count and describe.
 
     Args:
         models: The worker's model factories.

@@ -23,8 +23,8 @@ from .._wire.waiting_activity import WaitingActivity
 logger = logging.getLogger(__name__)
 
 NO_WORKER_AFTER = 30.0
-"""Seconds that an activity waits before the watch looks whether a worker polls its queue; also between two
-looks."""
+"""Seconds that an activity waits before the watch checks whether a worker polls its queue. The watch checks
+again at the same interval."""
 
 AGAIN_AFTER = 300.0
 """Seconds between two warnings about one queue."""
@@ -32,15 +32,14 @@ AGAIN_AFTER = 300.0
 POLLED_WITHIN = timedelta(minutes=2)
 """A worker polls at least once a minute while it has room. The server remembers pollers for minutes."""
 
-_CHECKED = 20  # workflows per queue and look, to drop the activities of those that have ended
+_CHECKED = 20  # workflows per queue and check, to drop the activities of those that have ended
 
 
 class QueueWatch:
     """Watches the activities that the workflows of a plugin's workers have scheduled on other task queues.
 
-    It looks every half a minute while such activities wait, once for each queue. The watch of an activity
-    ends with the activity, with its workflow, and with the plugin's last worker. It survives an eviction of
-    the workflow.
+    While such activities wait, it checks each queue every half minute. The watch of an activity ends with the
+    activity, with its workflow, and with the plugin's last worker. It survives an eviction of the workflow.
     """
 
     def __init__(self) -> None:
@@ -70,11 +69,11 @@ class QueueWatch:
             self._waiting.pop(activity, None)
 
     def has_warned(self, activity: WaitingActivity) -> bool:
-        """Tell whether nobody polled the task queue of a waiting activity at the last look."""
+        """Tell whether nobody polled the task queue of a waiting activity at the last check."""
         return activity.task_queue in self._warned
 
     def clear(self) -> None:
-        """Stop watching: the last worker has ended."""
+        """Stop watching. Called when the last worker has ended."""
         with self._lock:
             self._waiting.clear()
         self._warned.clear()
@@ -120,7 +119,7 @@ class QueueWatch:
 
 
 class ClientsWatch:
-    """A `QueueWatch` that asks with one client: what the workflows of one worker use.
+    """The `QueueWatch` for the workflows of one worker. It asks with that worker's client.
 
     Args:
         queues: The watch of the worker's plugin.

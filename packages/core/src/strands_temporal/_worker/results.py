@@ -52,7 +52,7 @@ async def result_size(value: Any) -> int:
 
 
 def fits_unencoded(size: int) -> bool:
-    """Tell whether an activity may return `size` bytes, before the effort to encode them.
+    """Tell whether `size` bytes, not encoded yet, may fit into an activity's result.
 
     With a codec or external storage any size may fit.
     """

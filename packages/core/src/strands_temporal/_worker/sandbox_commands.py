@@ -28,7 +28,7 @@ _STARTED = "started"
 
 
 class Attempt:
-    """One attempt of a command. Tells later attempts by its heartbeats that it has started the command."""
+    """One attempt of a command. Its heartbeats tell later attempts that it has started the command."""
 
     def __init__(self, call: SandboxCall) -> None:
         self._call = call
@@ -52,13 +52,13 @@ class Attempt:
             )
 
     async def start(self, output: Output) -> None:
-        """Have the server know that the command starts. Return when it does."""
+        """Tell the server, by a heartbeat, that the command starts. Wait until the server has accepted it."""
         self._output, self._started = output, True
         handle = worker_client().get_async_activity_handle(task_token=activity.info().task_token)
         try:
             await handle.heartbeat(self._details())
         except AsyncActivityCancelledError:
-            activity.heartbeat()  # tells this activity too
+            activity.heartbeat()  # makes temporalio cancel this activity too
             await asyncio.sleep(_CANCEL_SECONDS)
             raise
         except RPCError as error:

@@ -1,7 +1,7 @@
 """Makes sandboxes with the user's factories, and keeps them while their workflows use them.
 
-A sandbox has an identity, which the workflow records. A worker that has no sandbox of that identity says so,
-and gives the workflow no other one: its files would be others.
+A sandbox has an identity, which the workflow records. If a worker has no sandbox of that identity, it raises
+an error. It does not offer another sandbox, because that one would have other files.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from .sandbox_factories import SandboxChain, SandboxFactory
 logger = logging.getLogger(__name__)
 
 LOOK_AFTER = 10.0
-"""Seconds between two looks whether the workflow of a sandbox still runs."""
+"""Seconds between two checks whether the workflow of a sandbox still runs."""
 
 
 class SandboxPool:
@@ -69,7 +69,7 @@ class SandboxPool:
             await asyncio.shield(kept.keeper)
 
     async def close(self) -> None:
-        """End all sandboxes: the last worker has ended."""
+        """End all sandboxes. Called when the last worker has ended."""
         await end_all(self._kept.values())
 
     def _get_or_make(

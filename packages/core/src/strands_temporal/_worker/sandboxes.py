@@ -49,7 +49,7 @@ _FINAL = (ValueError, TypeError, LookupError, NotImplementedError, OSError)
 """Exceptions with which a sandbox says that the operation cannot work. Another attempt would get the same."""
 
 _PASSING = (ConnectionError, TimeoutError)
-"""Those of `_FINAL` that are about the way to the sandbox."""
+"""Exceptions in `_FINAL` that are retried after all, because the connection to the sandbox caused them."""
 
 
 class HostedSandboxes:
@@ -105,7 +105,7 @@ class HostedSandboxes:
         ]
 
     async def close(self) -> None:
-        """End the sandboxes: the last worker has ended."""
+        """End the sandboxes. Called when the last worker has ended."""
         await self._pool.close()
 
     @activity.defn(name=OPEN_SANDBOX)
@@ -225,7 +225,7 @@ class HostedSandboxes:
 
 
 def _factory(given: Any) -> Callable[[], SandboxFactory]:
-    """Return a function that returns a user's factory; for what cannot be called, the value itself."""
+    """Return a function that returns a user's factory. Return a value that is no factory unchanged."""
     if not isinstance(given, SandboxFactory) and not callable(given):
         return given
     factory = given if isinstance(given, SandboxFactory) else SandboxFactory(given)

@@ -24,7 +24,7 @@ _SHOWN = 3072
 """Largest size in bytes of a failure that leaves this interceptor. The layers around this interceptor (a
 user's interceptors, a codec) add to the failure's stack trace and size."""
 
-_TEXT, _CAUSES_TEXT, _DETAILS = 1400, 200, 400  # characters of a message and of a cause's; bytes
+_TEXT, _CAUSES_TEXT, _DETAILS = 1400, 200, 400  # characters of the message, characters of a cause's, bytes
 _CAUSES, _FRAMES = 3, 2
 
 

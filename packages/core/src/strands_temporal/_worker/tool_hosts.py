@@ -1,4 +1,7 @@
-"""The agents that hosted tools find on the worker: one for each call, kept if a tool remembers it."""
+"""Stand-ins on the worker for the agent that calls a hosted tool.
+
+Each call gets a new stand-in, a host. It is kept after the call if a tool holds a weak reference to it.
+"""
 
 import asyncio
 import threading
@@ -21,14 +24,14 @@ from typing_extensions import override
 from .._wire.tool_context import ToolContext
 
 _IDLE_SECONDS = 600.0
-"""How long after the last call of its run a remembered host is kept."""
+"""How long a remembered host is kept after the last call of its run."""
 
 _KEPT = 256
-"""How many remembered hosts are kept. The first to go is that of the run that called the longest ago."""
+"""How many remembered hosts are kept. The host of the run that has been idle longest is dropped first."""
 
 
 class ToolHosts:
-    """Makes the host of each call. Keeps those that a tool remembers by a weak reference.
+    """Makes the host of each call. Keeps a host if a tool remembers it by a weak reference.
 
     Strands' `mcp_router` keeps the connections of an agent for as long as the agent lives. An agent lives in
     the workflow; its stand-in on the worker lives until its run has not called the tool for ten minutes.
@@ -41,7 +44,13 @@ class ToolHosts:
 
     @contextmanager
     def host(self, name: str, tools: Mapping[str, AgentTool], context: ToolContext) -> "Generator[ToolHost]":
-        """Yield the host of a call of the tools under `name`."""
+        """Yield the host for one call of a tool.
+
+        Args:
+            name: The name of the tools in the plugin.
+            tools: The tools that the factory of that name made.
+            context: The call.
+        """
         info = activity.info()
         host = _host(tools, context)
         host.key = (info.namespace, info.workflow_id or "", info.workflow_run_id or "", name)
@@ -97,7 +106,7 @@ class _Kept:
 
 
 def _drop(hosts: "list[ToolHost]") -> None:
-    """Forget hosts. Their own references to themselves would else keep them until a garbage collection."""
+    """Free hosts now. They refer to themselves, so they would otherwise stay until a garbage collection."""
     while hosts:
         vars(hosts.pop()).clear()
 

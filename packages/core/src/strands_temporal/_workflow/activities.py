@@ -47,14 +47,14 @@ _OF_THE_PLUGIN = frozenset(
         CODE_ACTIVITY,
     }
 )
-"""Activities that `StrandsPlugin` brings."""
+"""Activities that `StrandsPlugin` registers."""
 
 UNREGISTERED_TYPES = ("NotFoundError", "ActivityNotRegisteredError")
 """Failure types for an activity that a worker does not have: Temporal's SDKs for Python (1.35:
 worker/_activity.py:543) and TypeScript send the first, the one for Go the second."""
 
 UNREGISTERED_PATCH = "strands-temporal-unregistered-ends"
-"""Patch id. In histories without it, such a failure was handled as any other failure of the activity."""
+"""Patch id. In histories without it, a failure of `UNREGISTERED_TYPES` was handled as any other failure."""
 
 
 def check_in_workflow(activity: str) -> None:
@@ -146,7 +146,7 @@ async def execute_activity(
 def _unregistered(
     name: str, cause: BaseException | None, options: ActivityOptions
 ) -> ActivityNotRegisteredError | None:
-    """Return the error for an activity that the worker which got its task does not have, else None."""
+    """Return the error to raise if the worker that got the task does not have the activity, else None."""
     if not isinstance(cause, ApplicationError) or cause.type not in UNREGISTERED_TYPES:
         return None
     if not cause.message.startswith((f"Activity function {name} ", f"unable to find activityType={name}")):

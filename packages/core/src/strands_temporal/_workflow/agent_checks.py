@@ -63,8 +63,8 @@ def checked_sandbox(sandbox: object) -> Sandbox:
     """Return the user's sandbox. Without one, return `NoSandbox`: Strands' default would run on the host.
 
     Raises:
-        AgentTypeError: If it is not a `strands.Sandbox`, or is one of Strands' own, also of a subclass: it
-            would run commands from inside the workflow.
+        AgentTypeError: If it is not a `strands.Sandbox`. Also if it is one of Strands' own sandboxes or of a
+            subclass, because these would run commands from inside the workflow.
     """
     if sandbox is None:
         return NoSandbox()
@@ -150,7 +150,7 @@ def _check_sandboxed_tool(owner: str, name: str, tool: object, sandbox: Sandbox 
 
 
 def _refuse(text: str) -> None:
-    """Refuse what former releases did not refuse."""
+    """Refuse something that earlier releases did not refuse. Their histories still replay."""
     if not workflow.in_workflow() or workflow.patched(SANDBOX_PATCH):
         raise AgentTypeError(text)
 

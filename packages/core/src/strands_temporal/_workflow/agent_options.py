@@ -37,7 +37,7 @@ _OWN_PARAMETERS = frozenset({"allow_snapshots", "carry", "snapshots", "summary_a
 
 
 def own_and_strands_parameters() -> frozenset[str]:
-    """Return the names of the arguments of `TemporalAgent` that are no activity options, without `model`."""
+    """Return the names of the arguments of `TemporalAgent`, except `model` and the activity options."""
     return (_AGENT_PARAMETERS | _OWN_PARAMETERS) - {"model"}
 
 

@@ -1,6 +1,6 @@
 """What the agents of a run do now, for the current details and for the query `conversation`.
 
-Nothing here keeps an agent alive. Of an agent that the workflow drops, the latest page of messages remains.
+Nothing here keeps an agent alive. If the workflow drops an agent, its latest page of messages remains.
 """
 
 from collections.abc import Iterator
@@ -72,7 +72,7 @@ class AgentView:
         return self._messages_dropped + len(self.messages)
 
     def look(self, agent: Agent) -> None:
-        """Note what the agent has now. Both lists may be replaced during its life."""
+        """Take the agent's current messages and metrics. Strands may replace both objects."""
         self.name, self.messages, self.metrics = str(agent.name), agent.messages, agent.event_loop_metrics
 
     def latest_texts(self, room: int) -> Iterator[str]:
@@ -163,7 +163,7 @@ class AgentViews:
     def details(self) -> str | None:
         """Return the agents and the tokens for the workflow's current details."""
         agents = list(self.named())
-        # Rather an early agent that does something than a later one that is idle.
+        # Prefer active agents, then those that appeared last.
         by_interest = sorted(range(len(agents)), key=lambda place: (agents[place][1].is_idle, -place))
         lines = [
             f"**{shortened(name, _LONGEST_NAME)}**: {view.state()}, turn {view.turn}"

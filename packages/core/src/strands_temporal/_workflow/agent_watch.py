@@ -1,8 +1,7 @@
-"""Watches the agents of a run: notes what they do, counts it, logs it, and sums up their calls.
+"""Watches the agents of a run: records, counts and logs what they do, and makes the summaries of their calls.
 
-Model calls are noted by `TemporalModel`, turns and tool calls by hooks. Watching changes only the results of
-tools that cannot run in a workflow (`tool_failures.py`). It schedules nothing that
-a replay would compare.
+`TemporalModel` reports model calls; hooks report turns and tool calls. Watching changes only the results of
+tools that cannot run in a workflow (`tool_failures.py`). It schedules nothing that a replay would compare.
 """
 
 import contextlib
@@ -43,7 +42,7 @@ NO_RESULT = "none"
 """Stands for the stop reason of a turn that an error or a cancellation ended."""
 
 UNKNOWN = "unknown"
-"""Stands for a status or a stop reason that is none of Strands'. A user's tool or hook may write any."""
+"""Stands for a status or a stop reason that Strands does not define. A user's tool or hook may write any."""
 
 UNKNOWN_TOOL = "(unknown)"
 """Stands in metrics for a tool that the agent does not have."""

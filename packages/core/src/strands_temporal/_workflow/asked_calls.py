@@ -1,7 +1,7 @@
-"""Finds out which tool call each question of a sub-agent is about, for people who answer at its caller.
+"""Finds the tool call that each question of a sub-agent is about, to show it where the question is answered.
 
-Strands' result does not say it. The events of the agent's stream name the call that asks, and a hook that
-runs last sees it as the other hooks left it.
+Strands' result does not name the call. The events of the agent's stream do. A hook that runs last sees the
+call's arguments as the other hooks left them.
 """
 
 from collections.abc import AsyncGenerator, Mapping
@@ -32,7 +32,7 @@ class SubAgentQuestion(Interrupt):
             Empty if the release that made the question did not tell them.
     """
 
-    # No dataclass: Strands makes `Interrupt(**fields)` of what it has stored.
+    # Not a dataclass: Strands restores a stored interrupt as `Interrupt(**fields)`.
     def __init__(self, id: str, name: str, reason: Any, call: Mapping[str, Any]) -> None:
         super().__init__(id, name, reason)
         self.agent: str = str(call.get("agent", ""))
@@ -48,8 +48,10 @@ class SubAgentQuestion(Interrupt):
 class AskedCalls:
     """The calls that an agent's questions are about.
 
+    Watches the calls of the agent, and of the agents that are its tools, from now on.
+
     Args:
-        agent: The agent. Its calls, and those of the agents that are its tools, are watched from now on.
+        agent: The agent.
     """
 
     def __init__(self, agent: Agent) -> None:
@@ -67,7 +69,7 @@ class AskedCalls:
         self._asked |= self._heard(event, self._agent)
 
     def named(self, questions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the questions, each with its `call`, encoded, as a `SubAgentQuestion` takes it."""
+        """Return the questions, each with the encoded `call` that `SubAgentQuestion` takes."""
         asked = self._asked
         return [{**one, "call": asked[one["id"]]} if one["id"] in asked else one for one in questions]
 
@@ -125,7 +127,7 @@ class AskedCalls:
 
     def _about(self, asked: Interrupt, agent: Agent, use: Mapping[str, Any]) -> dict[str, Any]:
         call = self._made_by(agent, use)
-        if isinstance(asked, SubAgentQuestion):  # of a child workflow of the child
+        if isinstance(asked, SubAgentQuestion):  # it comes from a child workflow of the child
             outer = [{**one, "arguments": encode_any(one["arguments"])} for one in asked.outer]
             below = {
                 "agent": asked.agent,
@@ -147,7 +149,7 @@ class AskedCalls:
         return found if call in found["outer"] else {**found, "outer": [call, *found["outer"]]}
 
     def _made_by(self, agent: Agent, use: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a call as the hooks left it. It may be a delegate's, whose events look like `agent`'s."""
+        """Return a call as the hooks left it. A delegate may have made it: its events look like `agent`'s."""
         id_ = use["toolUseId"]
         maker, made = self._made.get((id(agent), id_), (agent, use))
         if use["name"] not in agent.tool_registry.registry:

@@ -43,7 +43,7 @@ class AgentCarry:
 
 
 class ChildMemories(WeakKeyDictionary[AgentTool, AgentCarry]):
-    """The conversations of one run's child workflows that keep theirs, by the tool that starts the child."""
+    """The conversations of sub-agents in child workflows (`preserve_context=True`), by tool, in one run."""
 
 
 _FORMAT = CarryFormat(
@@ -115,7 +115,7 @@ def unpack(carry: object, agent: Agent, *, keep_system_prompt: bool) -> None:
 
 
 def _carried(agent: Agent, *within: Agent) -> dict[str, Any]:
-    """Return what to carry of an agent and of the sub-agents that keep their conversation.
+    """Return the content to carry for an agent and for its sub-agents that keep their conversation.
 
     Args:
         agent: The agent.
@@ -132,7 +132,7 @@ def _carried(agent: Agent, *within: Agent) -> dict[str, Any]:
             "sub-agent that closes the circle as an agent of its own, or give it as "
             ".as_tool(preserve_context=False), the default"
         )
-    # The base class's method: a TemporalAgent refuses snapshots to its users.
+    # Calls the base class's method, because a TemporalAgent refuses snapshots to its users.
     snapshot = Agent.take_snapshot(agent, preset="session", include=["system_prompt"])
     metrics = agent.event_loop_metrics
     content: dict[str, Any] = {
@@ -151,7 +151,7 @@ def _carried(agent: Agent, *within: Agent) -> dict[str, Any]:
 
 
 def carried_agent(agent: Agent) -> dict[str, Any]:
-    """Return what to carry of an agent that is a part of something else. See `pack`."""
+    """Return the content to carry for an agent that is a part of a team. See `pack`."""
     return _carried(agent)
 
 
@@ -161,7 +161,7 @@ def restore_agent(content: dict[str, Any], agent: Agent) -> None:
 
 
 def _carried_below(agent: Agent, *within: Agent) -> dict[str, Any]:
-    """Return what to carry of the agents and child workflows that are tools of an agent, at any depth.
+    """Return the content to carry for the agents and child workflows that are an agent's tools, at any depth.
 
     A sub-agent without memory is not carried itself: its caller's interrupt state has its paused turn. But it
     may have sub-agents with memory.
@@ -182,7 +182,7 @@ def _carried_below(agent: Agent, *within: Agent) -> dict[str, Any]:
 
 
 def _children_that_remember(agent: Agent) -> dict[str, Any]:
-    """Return the conversations of the child workflows that keep theirs, by tool name."""
+    """Return the conversations that sub-agents in child workflows keep, by tool name."""
     if not workflow.in_workflow():
         return {}
     tools = agent.tool_registry.registry.items()

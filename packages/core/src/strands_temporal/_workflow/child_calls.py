@@ -73,7 +73,7 @@ async def run_child(
 
 
 def _child_id(context: "ToolContext[Any]", given: Mapping[str, Any]) -> str:
-    """Return a workflow id that is another for each call, each run of the caller and each reset of it."""
+    """Return a workflow id that differs for each call, each run of the caller and each reset of it."""
     info, name = workflow.info(), context.tool_use["name"]
     digest = hashlib.sha256(f"{info.run_id} {idempotency_key(context, given)}".encode()).hexdigest()[:16]
     whole = f"{info.workflow_id}/{name}/{digest}"

@@ -95,7 +95,7 @@ def child_workflow(
 
 
 def _found(target: object) -> tuple[str, Callable[..., Any] | None, str | None]:
-    """Return a workflow's type, its run method and its docstring. Of a name only the type is known."""
+    """Return a workflow's type, its run method and its docstring. For a name, only the type is known."""
     if isinstance(target, str):
         if not target:
             raise AgentValueError("child_workflow: the workflow type is empty")

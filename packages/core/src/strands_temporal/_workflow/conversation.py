@@ -9,7 +9,7 @@ from .agent_views import AgentView, AgentViews
 from .message_texts import PAGE_CHARACTERS
 from .summaries import shortened
 
-_LONGEST_NAME = 200  # characters of what an answer repeats of its question
+_LONGEST_NAME = 200  # characters of the person's arguments that an answer repeats
 
 
 class Conversations:

@@ -1,8 +1,8 @@
-"""Conversation managers in a workflow: what they ask a model is awaited, as a recorded call.
+"""Conversation managers in a workflow. Their model calls are activities, like all model calls.
 
-Strands calls a manager synchronously. Such a call cannot wait in a workflow, so it is made in a place that
-can: in an asynchronous hook. There `repeat_call` makes it as often as the manager needs the answer of a
-model. Strands then finds the context reduced.
+Strands calls a manager synchronously, and a synchronous call in a workflow cannot wait for a model. So an
+asynchronous hook calls the manager first, through `repeat_call`, which awaits the model calls. When Strands
+calls the manager, the context is already reduced.
 """
 
 import functools
@@ -48,8 +48,8 @@ async def reduce_context(agent: Agent, error: Exception | None = None) -> None:
 
     Args:
         agent: The agent.
-        error: The overflow to recover from. With None Strands' managers keep a failure to themselves: then
-            the conversation stays as it is.
+        error: The overflow to recover from. With None, Strands' managers do not raise if they fail: the
+            conversation then stays as it is.
 
     Raises:
         RuntimeError: Outside of a workflow.
@@ -68,7 +68,7 @@ async def _reduce(agent: Agent, manager: ConversationManager, error: Exception |
 
 
 async def _call(agent: Agent, manager: ConversationManager, call: Callable[[], None]) -> None:
-    """Make a synchronous call of an agent's manager, and wait for what it asks a model."""
+    """Make a synchronous call of an agent's manager, and await its model calls."""
     before: list[Any] = []
 
     def noting() -> None:
@@ -96,7 +96,7 @@ async def _call(agent: Agent, manager: ConversationManager, call: Callable[[], N
 async def reduce_after_overflow(event: AfterModelCallEvent) -> None:
     """Reduce the context when a model call has overflowed, if the manager may have to wait for a model.
 
-    Strands reduces it after this event, synchronously, and gets the outcome.
+    After this event Strands calls the manager synchronously, and `_Reduced` returns the outcome.
     """
     agent, error = event.agent, event.exception
     manager = agent.conversation_manager
@@ -107,12 +107,12 @@ async def reduce_after_overflow(event: AfterModelCallEvent) -> None:
 
 
 class _Reduced(ConversationManager):
-    """Stands in an agent for its manager, which has reduced the context, until Strands asks for that.
+    """Replaces an agent's manager that has already reduced the context, until Strands calls `reduce_context`.
 
     Args:
         manager: The manager.
-        error: The overflow that made it reduce the context.
-        outcome: What came of it.
+        error: The overflow because of which the manager reduced the context.
+        outcome: What the manager's `reduce_context` returned or raised.
     """
 
     def __init__(self, manager: ConversationManager, error: Exception, outcome: Outcome) -> None:
@@ -123,7 +123,7 @@ class _Reduced(ConversationManager):
 
     @override
     def reduce_context(self, agent: Agent, e: Exception | None = None, **kwargs: Any) -> None:
-        """Return or raise what the manager did, and put the manager back."""
+        """Return or raise what the manager returned or raised, and put the manager back."""
         put_back(agent)
         if e is self._error:
             self._outcome.get()
@@ -177,7 +177,10 @@ _built_outside: WeakSet[Agent] = WeakSet()
 
 
 def wait_for_manager(agent: Agent) -> None:
-    """Let an agent that was not built in a workflow wait for its manager, from its first model call on."""
+    """Let the manager of an agent that was built outside of the workflow wait for a model.
+
+    Takes effect from the agent's first model call on.
+    """
     if not isinstance(agent.hooks, ManagerHooks) and agent not in _built_outside:
         _built_outside.add(agent)
         agent.hooks.add_callback(AfterModelCallEvent, reduce_after_overflow, order=HookOrder.SDK_LAST)
@@ -229,7 +232,7 @@ def check_conversation_manager(owner: str, manager: ConversationManager) -> None
     The run would end at the first overflow, perhaps after days.
 
     Args:
-        owner: The manager's place, for the message: "TemporalAgent(conversation_manager=...)".
+        owner: Where the manager was given, for the message: "TemporalAgent(conversation_manager=...)".
         manager: The manager.
 
     Raises:
@@ -251,7 +254,7 @@ def check_strategies(owner: str, agent: Agent) -> None:
     Strands logs a strategy's error and goes on, so the conversation would never be summarized.
 
     Args:
-        owner: The strategies' place, for the message: "TemporalAgent(context_manager=...)".
+        owner: Where the strategies were given, for the message: "TemporalAgent(context_manager=...)".
         agent: The agent.
 
     Raises:

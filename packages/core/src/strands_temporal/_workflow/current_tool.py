@@ -1,6 +1,6 @@
-"""The tool call that the current task runs, for what a tool does through a handle of ours.
+"""The tool call that the current task runs. Handles such as `TemporalSandbox` read it.
 
-Strands gives a tool its context as an argument, and a sandbox gets nothing of it.
+Strands gives the context of a call to the tool, as an argument. A sandbox that the tool uses does not get it.
 """
 
 import threading
@@ -33,10 +33,10 @@ def current_tool() -> CurrentTool | None:
 
 
 def tool_began(agent: Any, tool_use: Any) -> None:
-    """Note that this task runs a tool call from now on. Strands calls its hooks in the task of the tool."""
+    """Record that this task now runs a tool call. Strands calls its hooks in the task of the tool."""
     _current.set(CurrentTool(str(tool_use["name"]), str(tool_use.get("toolUseId")), agent.cancel_signal))
 
 
 def tool_ended() -> None:
-    """Note that this task runs no tool call any more."""
+    """Record that this task runs no tool call any more."""
     _current.set(None)

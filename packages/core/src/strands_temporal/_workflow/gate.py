@@ -89,7 +89,7 @@ class Gate:
         self._check(kind, values, text, advice)
 
     def _check(self, kind: str, values: Sequence[Any], text: str, advice: str) -> tuple[int, int]:
-        """Refuse values that are too large. Return their number within their kind, and their size in JSON."""
+        """Refuse values that are too large. Return this check's number within its kind, and the JSON size."""
         self._passed[kind] += 1
         number, size = self._passed[kind], json_size(values)
         if not self._decide(

@@ -21,7 +21,7 @@ from .transcripts import SentTranscripts
 HANDLE_DEFAULTS: ActivityOptions = {
     "start_to_close_timeout": timedelta(minutes=1),
     "heartbeat_timeout": TOOL_HEARTBEAT_TIMEOUT,
-    # About two and a half minutes of trouble with the service behind the object.
+    # Lasts about two and a half minutes while the service behind the object is down.
     "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=30), maximum_attempts=10),
 }
 """Activity options of an operation if the user sets none."""
@@ -59,12 +59,12 @@ async def operate(
     Args:
         activity: Activity type.
         call: The activity's argument.
-        options: Activity options. A `summary` of the user's own wins.
+        options: Activity options. A `summary` in them replaces `summary=`.
         summary: Parts of the activity's summary.
         **more: Further arguments of `execute_activity`.
 
     Raises:
-        Exception: As `execute_activity`.
+        Exception: The same exceptions as `execute_activity`.
     """
     return await execute_activity(activity, [call], {"summary": summary_of(*summary), **options}, **more)
 
@@ -81,7 +81,7 @@ async def call_handle(
 ) -> Any:
     """Run an operation on a named object, and return the activity's result.
 
-    Arguments that are large stay out of history: the worker asks the workflow for them.
+    Large arguments stay out of history: the worker asks the workflow for them.
 
     Args:
         activity: Activity type.
@@ -94,8 +94,9 @@ async def call_handle(
 
     Raises:
         TypeError: If an argument is neither JSON nor bytes.
-        Exception: The exception that the object raised: of its own class if it is Strands' or Python's, else
-            an `ApplicationError` with the class's name as its type. If nothing catches it, the run ends.
+        Exception: The exception that the object raised. It has its own class if that is a class of Strands or
+            Python. Else it is an `ApplicationError` with the class's name as its type. If nothing catches it,
+            the run ends.
     """
 
     def restore(error: ActivityError) -> Exception:
@@ -114,7 +115,7 @@ async def call_handle(
 
 
 def _as_raised(error: Exception) -> Exception:
-    """Return a builtin exception of the object as its own class, which also ends a workflow."""
+    """Rebuild a builtin exception that the object raised, as a subclass that also ends a workflow."""
     if not isinstance(error, ApplicationError) or not is_rebuildable(
         getattr(builtins, error.type or "", None)
     ):

@@ -1,6 +1,7 @@
 """`durable_harness`: AWS's batteries-included agent, `strands_harness.create_harness`, in a workflow.
 
-This module imports strands-harness, an extra. `strands_temporal.workflow` imports it when it is asked for.
+This module imports strands-harness, which the extra `harness` installs. So `strands_temporal.workflow`
+imports this module only when `durable_harness` is first used.
 """
 
 import re
@@ -55,7 +56,7 @@ _HARNESS_PARAMETERS = frozenset(
         "mcp_servers",
         "plugins",
         "tools",
-        # those that a handle of a model cannot take are refused
+        # known here, so that `_check_options` can refuse them with a message of their own
         "caching",
         "effort",
     }
@@ -74,9 +75,9 @@ def durable_harness(
 ) -> TemporalAgent:
     """Return the harness agent of AWS's strands-harness, for a workflow.
 
-    It is `strands_harness.create_harness` with the same built-in tools, plugins and context management. Where
-    that takes the disk of the process, this takes names that the worker has; so session, memory and skills
-    are off until you turn them on. The agent is a `TemporalAgent`.
+    Calls `strands_harness.create_harness`: the built-in tools, plugins and context management are the same.
+    `create_harness` keeps the session, memory and skills on the process's disk. `durable_harness` takes names
+    of objects on the worker instead, so these three are off by default. The agent is a `TemporalAgent`.
 
     Args:
         model: Name of a model in `StrandsPlugin(models=...)`, a handle, or None for the plugin's default.
@@ -187,7 +188,7 @@ def _check_options(options: Mapping[str, Any]) -> None:
         if options.get(name, harmless[0]) not in harmless:
             raise AgentValueError(
                 f"durable_harness: {name}={options[name]!r} cannot change a model that the worker makes. "
-                "Make it so there: StrandsPlugin(models={'name': lambda: resolve_model("
+                "Set it on the worker: StrandsPlugin(models={'name': lambda: resolve_model("
                 f"'provider/name', '', {name}={options[name]!r})}})"
             )
 
@@ -197,7 +198,7 @@ def _model(model: object, options: Any) -> TemporalModel | ModelRouter:
         if options:
             raise AgentValueError(
                 f"durable_harness: the options {sorted(options)} belong to the model calls, and "
-                f"{type(model).__name__} brings its own. Give them there: TemporalModel(name, ...)"
+                f"{type(model).__name__} has options of its own. Pass them there: TemporalModel(name, ...)"
             )
         return model
     if model is not None and not isinstance(model, str):
@@ -237,7 +238,7 @@ def _session(session: object, storage: Storage[Any, Any] | None) -> SessionManag
 
 
 def session_id(workflow_id: str) -> str:
-    """Return the session id of a workflow: its id, and digits of it where a character had to be replaced."""
+    """Return the session id of a workflow: its id, with a checksum if a character had to be replaced."""
     plain = re.sub(r"[^A-Za-z0-9_-]", "-", workflow_id)
     return plain if plain == workflow_id else f"{plain}-{zlib.crc32(workflow_id.encode()):08x}"
 
@@ -270,7 +271,7 @@ def _memory(
 
 
 def _builtin_tools(tools: Any, options: Any) -> Any:
-    """Return the built-in tools, with a handle in place of the name of a model for `web_fetch`."""
+    """Return `builtin_tools` with a `TemporalModel` in place of the model's name for `web_fetch`."""
     fetch = cast("Any", tools).get("web_fetch") if isinstance(tools, Mapping) else None
     if not isinstance(fetch, Mapping) or not isinstance(cast("Any", fetch).get("model"), str):
         return tools

@@ -17,17 +17,18 @@ _WITH_SANDBOX = {
     "strands_harness.tools.file_tools": "read, write and edit",
     "strands_harness.tools.web_fetch": "web_fetch",
 }
-"""Modules of the built-in tools that work on a sandbox."""
+"""Modules of the built-in tools that need a sandbox, and the tools' names."""
 
 
 def check_harness(given: Mapping[str, Any]) -> None:
     """Refuse what would read a disk, reach a network or make a model inside the workflow.
 
     Args:
-        given: The arguments of `create_harness` by name; `agent_kwargs` has those of `strands.Agent`.
+        given: The arguments of `create_harness` by name. `agent_kwargs` has those that `create_harness`
+            passes on to `strands.Agent`.
 
     Raises:
-        AgentTypeError: If there is such an argument.
+        AgentTypeError: If an argument would do that.
     """
     for fault in _faults(given, given.get("agent_kwargs") or {}):
         raise AgentTypeError(f"{_OWNER}: {fault}")
@@ -127,7 +128,7 @@ def check_built_in_tools(tools: Any, sandbox: object) -> None:
     """Refuse the harness's own tools for an agent without a sandbox.
 
     Raises:
-        AgentTypeError: If there is such a tool.
+        AgentTypeError: If `tools` has a tool that needs a sandbox, and `sandbox` is None.
     """
     if sandbox is not None:
         return

@@ -1,8 +1,8 @@
-"""Runs the code of the harness's `programmatic_tool_caller`: the code in activities, its tool calls here.
+"""Runs the code of the harness's `programmatic_tool_caller`. Its tool calls run in the workflow.
 
-Monty, the interpreter, is a process. So each step of the code is an activity: it ends when every part of the
-code waits for a tool. The tools run in the workflow, through the agent's executor, as in a plain agent. The
-next step gets their results, and the state in which the interpreter stopped.
+The interpreter, Monty, is a process. So the code runs on the worker in steps, each of which is an activity. A
+step ends when every part of the code waits for a tool. The tools run in the workflow, through the agent's
+executor, as in a plain agent. The next step gets their results and the interpreter's state.
 """
 
 import asyncio
@@ -33,10 +33,10 @@ _PATIENCE = timedelta(seconds=1)
 
 
 class CodeError(Exception):
-    """The code cannot run on, in the words that the model reads."""
+    """The code failed. The message is the one that the model reads."""
 
     def display(self) -> str:
-        """Return the words, as the interpreter's own errors do."""
+        """Return the message. The interpreter's own errors have the same method."""
         return str(self)
 
 
@@ -64,11 +64,11 @@ async def run_code(
 
     Args:
         code: Python.
-        functions: What the code can call, by name.
-        output: Gets what the code prints: the stream's name, and the text.
+        functions: Functions that the code can call, by name.
+        output: Called with what the code prints: the stream's name, and the text.
         script_name: The code's name in its tracebacks.
         limits: Limits of the interpreter.
-        room: How many characters of output matter.
+        room: How many characters of output to keep.
 
     Raises:
         CodeError: If the code fails.
@@ -152,7 +152,7 @@ class _CodeRun:
     """The tool calls of one run of the code.
 
     Args:
-        functions: What the code can call, by name.
+        functions: Functions that the code can call, by name.
     """
 
     def __init__(self, functions: Mapping[str, ToolFunction]) -> None:
@@ -166,9 +166,10 @@ class _CodeRun:
             self._running[call_id] = asyncio.ensure_future(call)
 
     async def answers(self, pending: list[int]) -> list[Any]:
-        """Wait for calls, and return the answers of those that have ended: at least one.
+        """Wait for the pending calls, and return the answers of those that have ended: at least one.
 
-        If one has ended, the others have a moment to end as well: each answer that comes alone costs a step.
+        When one call has ended, the others get `_PATIENCE` to end too, because each round of answers costs a
+        step.
         """
         waiting = [self._running[call_id] for call_id in pending]
         await workflow.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -181,7 +182,7 @@ class _CodeRun:
         ]
 
     async def finish(self) -> None:
-        """Wait for the calls that the code made and did not await. A plain tool leaves them running."""
+        """Wait for the calls that the code did not await. In a plain agent, the tool leaves them running."""
         await asyncio.gather(*self._running.values(), return_exceptions=True)
 
     async def close(self) -> None:
@@ -204,7 +205,7 @@ def _answer(task: "asyncio.Task[Any]") -> list[Any]:
 
 
 def _known_type(error: BaseException) -> str:
-    """Return the nearest class of an error that the interpreter has: one of Python's own."""
+    """Return the name of the error's nearest base class that the interpreter knows: a builtin one."""
     for cls in type(error).__mro__:
         if cls.__module__ == builtins.__name__ and cls.__name__ in _TYPES:
             return cls.__name__

@@ -61,7 +61,7 @@ class Origin:
 def tool_header(key: str, context: "ToolContext[Any]", activity_type: str) -> Payload:
     """Return the header of the activity that answers the call.
 
-    The header is plain JSON with any converter of the user, because the worker reads it in an interceptor.
+    The header is plain JSON, whatever converter the user has, because the worker reads it in an interceptor.
     """
     use = context.tool_use
     value = [key, use["toolUseId"]] + ([use["name"]] if use["name"] != activity_type else [])
@@ -144,9 +144,9 @@ def _asked(context: "ToolContext[Any]") -> list[Any] | None:
 def _asking_messages(agent: Any) -> Generator[Any]:
     """Yield the messages that may have asked for a call.
 
-    First comes the message whose tool calls a resumed agent goes on with, if the agent was resumed. Then
-    comes the last message that asks for tools. Both are the same message, unless it was removed from the
-    conversation in the meantime.
+    If the agent was resumed, the first one is the message whose tool calls it continues. The next one is the
+    last message that asks for tools. Both are the same message, unless it was removed from the conversation
+    in the meantime.
     """
     if isinstance(agent, Agent):
         state = Agent.take_snapshot(agent, include=["interrupt_state"]).data["interrupt_state"]

@@ -28,18 +28,18 @@ WriteMethod = Literal["add", "add_messages"]
 class TemporalMemoryStore(MemoryStore):
     """A handle of a memory store that runs on the worker, for agents in a workflow.
 
-    Give it to a `MemoryManager`, as any store. Its counterpart on the worker is
+    Give it to a `MemoryManager`, like any store. Its counterpart on the worker is
     `StrandsPlugin(memory_stores={name: factory})`. Each search and each write is one activity; history keeps
     what a search found.
 
-    Strands asks a store for these facts while the agent is built, when the worker cannot be asked. So declare
-    them here. Before the agent's first turn the worker is asked whether it has the store, and whether the
-    store has the declared methods.
+    Strands asks a store for the facts below while the agent is built, when the worker cannot be asked. So
+    declare them here. Before the agent's first turn the worker is asked whether it has the store, and whether
+    the store has the declared methods.
 
     Args:
         name: Name of the store in `StrandsPlugin(memory_stores=...)`, and in the agent's memory tools.
         description: Text about the store in the memory tools' descriptions.
-        max_search_results: How many entries a search returns if nobody says.
+        max_search_results: How many entries a search returns by default.
         writable: Whether the agent may write.
         extraction: Automatic extraction, as for any store of Strands. Its model's calls are recorded.
         writes: The methods of the store that write: "add" takes one text, "add_messages" takes messages, from
@@ -131,7 +131,7 @@ class _Adds(TemporalMemoryStore):
 
     @override
     async def add(self, content: str, metadata: dict[str, Any] | None = None) -> Any:
-        """Add an entry, in an activity, and return what the store returns if it is JSON."""
+        """Add an entry, in an activity. Return the store's return value if it is JSON, else None."""
         given = {} if metadata is None else {"metadata": encode_any(metadata)}
         return decode(await self._call(ADD_MEMORY_ACTIVITY, "add", {"content": content, **given}))
 
@@ -141,7 +141,7 @@ class _AddsMessages(TemporalMemoryStore):
 
     @override
     async def add_messages(self, messages: list[Message], context: AddMessagesContext | None = None) -> Any:
-        """Hand messages to the store, in an activity, and return what the store returns if it is JSON."""
+        """Add messages, in an activity. Return the store's return value if it is JSON, else None."""
         numbers = None if context is None else context.sequence_numbers
         given = {} if numbers is None else {"sequence_numbers": numbers}
         arguments = {"messages": messages, **given}

@@ -21,7 +21,7 @@ def message_text(message: Mapping[str, Any], room: int) -> str:
 
 
 def _lines(message: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a message's blocks as lines. The first begins with the role. Brackets mark all but text."""
+    """Yield a message's blocks as lines. The first begins with the role. Blocks other than text are in []."""
     lead = f"{message.get('role')}: "
     for block in message.get("content") or [{"text": "(nothing)"}]:
         yield lead + _block(block)

@@ -66,8 +66,8 @@ class TemporalModel(ModelActivities):
         config: Settings that `get_config` returns, for example `model_id` for telemetry. They stay in the
             workflow.
         use_native_token_count: Whether the model itself counts tokens, in an activity for each count, or
-            Strands estimates them in the workflow. With None, the default, the setting of the same name
-            decides that Strands' providers have, once the workflow knows it. A provider whose setting is off
+            Strands estimates them in the workflow. Strands' providers have a setting of the same name. With
+            None, the default, that setting decides, once the workflow knows it. If it is off, Strands
             estimates. Say True for a model class of your own that has no such setting.
         **options: Activity options of every call: the keys of `temporalio.workflow.ActivityConfig` without
             `activity_id`. By default a call may take 10 minutes, has a heartbeat time-out of 15 seconds, and

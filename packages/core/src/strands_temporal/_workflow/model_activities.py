@@ -1,4 +1,4 @@
-"""The activities of a `TemporalModel`: their arguments, and what the workflow makes of their results."""
+"""Runs the activities of a `TemporalModel`: makes their arguments, and uses their results."""
 
 import contextlib
 import weakref
@@ -43,11 +43,11 @@ from .summaries import summary_of
 from .transcripts import SentTranscripts
 
 _UNKNOWN = "the facts of the model"
-"""Stands among what a run has warned of, if the worker did not tell the facts of a model."""
+"""Entry in `RunState.warned`: the run has warned that the worker did not tell the facts of a model."""
 
 
 class ModelActivities(DescribedModel):
-    """A handle of a model, with the activities that call the model, have it count tokens, or look at it.
+    """A handle of a model, with the activities that call the model, have it count tokens, or describe it.
 
     Args:
         name: Name of the model; None is the plugin's default model.
@@ -99,7 +99,7 @@ class ModelActivities(DescribedModel):
         If the model's count fails, the result is an estimate.
         """
         asked = self.use_native_token_count is None and workflow.in_workflow() and not called_by_strands(1)
-        if asked:  # by the user's code, which may ask before the first answer
+        if asked:  # the user's code called this method, perhaps before the first answer
             await self.learn_facts()
         if workflow.in_workflow() and self._counts_tokens():
             frame = frame_of(system_prompt, system_prompt_content, None, None)

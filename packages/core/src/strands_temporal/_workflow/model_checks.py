@@ -84,7 +84,7 @@ def check_use(owner: str, topic: str | None, itself: str = "the model") -> None:
     Args:
         owner: The handle, for messages.
         topic: The topic, or None.
-        itself: What to use outside of a workflow, for the message.
+        itself: What the message tells users to use outside of a workflow.
 
     Raises:
         RuntimeError: Outside of a workflow.

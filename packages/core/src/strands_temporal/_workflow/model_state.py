@@ -169,7 +169,7 @@ class DescribedModel(StructuredOutputSupport, Model):  # pyright: ignore[reportI
 
     @property
     def known_facts(self) -> ModelFacts | None:
-        """What this run knows of the model as the worker creates it, for the next run."""
+        """The model's facts, for the next run. None if unknown, or if `update_config` changed the model."""
         state = self._runs.current
         return None if state.overrides or state.lacks_facts else state.facts
 

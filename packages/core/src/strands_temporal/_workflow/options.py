@@ -24,7 +24,7 @@ MODEL_DEFAULTS: ActivityOptions = {
     # The activity heartbeats automatically, so a cancelled workflow stops a call in flight: the SDK sends a
     # heartbeat after at most 80 % of this, here 12 s. A dead worker is noticed as fast.
     "heartbeat_timeout": timedelta(seconds=15),
-    # About five minutes of provider trouble. Strands' own strategy gives up after two.
+    # The attempts last about five minutes. Strands' own strategy gives up after two.
     "retry_policy": RetryPolicy(
         initial_interval=timedelta(seconds=2), maximum_interval=timedelta(minutes=1), maximum_attempts=10
     ),
@@ -132,7 +132,7 @@ def check_option(
     *,
     unit: str,
 ) -> None:
-    """Check one option of an activity or a child workflow. A value of None is one that is not given.
+    """Check one option of an activity or a child workflow. A value of None counts as not given.
 
     Args:
         owner: Owner of the option, for messages: "TemporalModel('claude')".

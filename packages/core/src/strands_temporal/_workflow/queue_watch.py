@@ -27,7 +27,7 @@ class Watch(Protocol):
         """Stop watching it."""
 
     def has_warned(self, activity: WaitingActivity) -> bool:
-        """Tell whether no worker polled its task queue at the last look."""
+        """Tell whether no worker polled its task queue at the last check."""
         ...
 
 

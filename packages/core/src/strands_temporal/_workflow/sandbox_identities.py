@@ -15,7 +15,7 @@ from .._wire.sandboxes import SANDBOX_HEADER
 class Identities:
     """The identities of the sandboxes that a run uses, by name and task queue.
 
-    The previous run of the chain tells those that it used.
+    They begin with the identities that the previous run of the chain used.
     """
 
     def __init__(self) -> None:

@@ -60,16 +60,16 @@ class TemporalSandbox(Sandbox):
     Args:
         name: Name in `StrandsPlugin(sandboxes=...)`.
         env: Environment variables of every command. A value may be a `SecretRef`.
-        rerun_commands: Whether a command that its worker's end cut short runs again, from its start. By
+        rerun_commands: Whether a command runs again, from its start, if its worker ended while it ran. By
             default it raises a `SandboxInterruptedError`, because the command may have run in part.
         streaming_topic: Topic of the workflow's `WorkflowStream` that gets the output of commands as it
             arrives. By default that of the first `TemporalAgent` that gets this handle. Needs the extra
             `streaming`.
         streaming_batch_interval: Time between two batches to that topic.
         **options: Activity options of every operation: the keys of `temporalio.workflow.ActivityConfig`
-            without `activity_id`. By default an operation on files may take 10 minutes; a command may take
-            its own time-out and a minute, or a day without one. Each has a heartbeat time-out of 15 seconds
-            and is tried 3 times, but a command that has started is not tried again.
+            without `activity_id`. By default an operation on files may take 10 minutes; a command may take a
+            minute longer than its own time-out, or a day without one. Each has a heartbeat time-out of 15
+            seconds and is tried 3 times, but a command that has started is not tried again.
 
     Raises:
         AgentTypeError: If an argument has a wrong type, or an option is unknown.
@@ -291,7 +291,7 @@ _BY_COMMAND = "Have a command in the sandbox make or fetch the file (curl, git, 
 
 
 def stream_sandbox(sandbox: Sandbox, model: object) -> None:
-    """Have a handle without a topic stream its output to the topic of an agent's model."""
+    """Set the topic for a handle's output to that of the agent's model, if the handle has none."""
     if not isinstance(sandbox, TemporalSandbox) or not isinstance(model, TemporalModel):
         return
     if sandbox.streaming_topic is None:

@@ -87,7 +87,7 @@ class TemporalStorage(Storage[Any, Any]):
 
     @override
     async def read(self, key: str) -> bytes | None:
-        """Return the bytes under a key, or None, in an activity; in one for each MiB if there are more.
+        """Return the bytes under a key, or None. Uses one activity for each MiB.
 
         Raises:
             StorageError: If the storage fails, the value has more than 8 MiB, or there was no answer.
@@ -120,7 +120,7 @@ class TemporalStorage(Storage[Any, Any]):
 
     @override
     async def list(self, query: Any = "") -> builtins.list[str]:
-        """Return the keys that match a query, sorted, in an activity; in several if there are very many.
+        """Return the keys that match a query, sorted. Uses one activity, or several if there are very many.
 
         Args:
             query: The beginning of the keys, or any JSON value that the storage takes.

@@ -1,8 +1,8 @@
 """What an agent and its sub-agent in a child workflow exchange: `SubAgentTask` and `SubAgentResult`.
 
-Both run in workflows, and both stand in history: fields are only added, with defaults. A child that pauses
-for an answer ends, and its result has its questions and its carry. The answer starts the child again. So no
-child is open while people think, and its caller may continue as new meanwhile.
+Both cross between workflows, so they are in histories: fields are only added, with defaults. A child that
+pauses for an answer ends, and its result has its questions and its carry. The answer starts the child again.
+So no child is open while people think, and its caller may continue as new meanwhile.
 """
 
 from dataclasses import dataclass, field, replace
@@ -34,8 +34,8 @@ class SubAgentResult:
         stop_reason: Strands' reason for the end of the sub-agent's turn.
         content: Content of the tool result for the caller's model, encoded.
         cancelled: Whether somebody cancelled the sub-agent inside the child.
-        interrupts: The questions that the sub-agent asks, each with `id`, `name` and `reason`, and with the
-            tool's `call` that asks.
+        interrupts: The questions that the sub-agent asks, each with `id`, `name`, `reason`, and `call` (the
+            tool call that asks).
         carry: The sub-agent, if it asks, or if its caller keeps its conversation.
         origin: If it asks: the child that began the turn, for the idempotency keys of its tool calls.
         version: Layout of this value.
@@ -59,7 +59,7 @@ class SubAgentResult:
         cancelled: bool = False,
         delegate: bool = False,
     ) -> Any:
-        """Return what to tell the caller of a turn that ended.
+        """Return the result for the caller when a turn has ended.
 
         Args:
             agent: The sub-agent.
@@ -111,7 +111,7 @@ class SubAgentResult:
 
 @dataclass(frozen=True)
 class SubAgentTask:
-    """What a child workflow gets of the agent that calls it. Make it the argument of the child's run method.
+    """The task that an agent gives to a child workflow. Make it the argument of the child's run method.
 
     The child builds its agent with `carry=task.carry`, and returns `await task.run(agent)`. A sub-agent that
     asks ends the child. The answer starts the child again, and its agent goes on where it paused.
@@ -206,5 +206,5 @@ def _delegated(block: Any) -> ToolResultContent | None:
 
 
 def _waits(agent: Agent) -> bool:
-    """Tell whether an agent waits for answers. The base class: a TemporalAgent refuses snapshots to users."""
+    """Tell whether an agent waits for answers. Calls the base class, as `TemporalAgent` refuses snapshots."""
     return Agent.take_snapshot(agent, include=["interrupt_state"]).data["interrupt_state"]["activated"]

@@ -1,4 +1,4 @@
-"""A sub-agent in a child workflow, as a tool of an agent: what `child_workflow` returns for one."""
+"""The tool that `child_workflow` returns for a sub-agent. The sub-agent runs in a child workflow."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -74,7 +74,7 @@ class SubAgentTool(AgentTool):
     async def stream(
         self, tool_use: ToolUse, invocation_state: dict[str, Any], **kwargs: Any
     ) -> ToolGenerator:
-        """Run the child, and yield its result, or what its agent asks."""
+        """Run the child, and yield its result or its agent's questions."""
         agent = invocation_state["agent"]
         context: ToolContext[Any] = kwargs.get("_tool_context") or ToolContext[Any](
             tool_use, agent, invocation_state, agent.cancel_signal
@@ -136,7 +136,7 @@ class SubAgentTool(AgentTool):
         finally:
             busy.discard(self)
         ended = SubAgentResult.from_value(value)
-        if ended is None:  # a workflow that makes its answer itself
+        if ended is None:  # the workflow did not return a `SubAgentResult`
             return SubAgentResult(
                 content=[{"text": value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}]
             )
@@ -146,7 +146,7 @@ class SubAgentTool(AgentTool):
 
 
 class DelegatedSubAgentTool(SubAgentTool, DelegateTool):
-    """The same with `delegate=True`: Strands ends the caller's turn with the sub-agent's answer."""
+    """A `SubAgentTool` with `delegate=True`: Strands ends the caller's turn with the sub-agent's answer."""
 
     @property
     @override
@@ -157,16 +157,16 @@ class DelegatedSubAgentTool(SubAgentTool, DelegateTool):
 
 
 class _Busy(set[AgentTool]):
-    """The sub-agents of one run that work now. One with memory takes one request at a time."""
+    """The sub-agents of one run that are working now. A sub-agent with memory takes one request at a time."""
 
 
 class _BusyError(Exception):
-    """A sub-agent with memory got a second request."""
+    """A sub-agent with memory got a second request while it was working."""
 
 
 def _answers(agent: Agent, prefix: str, asked: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the answers to a child's questions, as the child's agent gets them, encoded."""
-    # The base class's method: a TemporalAgent refuses snapshots to its users.
+    """Return the answers to a child's questions, in Strands' form for the child's agent, encoded."""
+    # Calls the base class's method, because a TemporalAgent refuses snapshots to its users.
     state = Agent.take_snapshot(agent, include=["interrupt_state"]).data["interrupt_state"]["interrupts"]
     given = {one["id"]: state.get(f"{prefix}{one['id']}", {}).get("response") for one in asked}
     return [
@@ -185,7 +185,7 @@ def _result(
 
 
 def _message(error: BaseException) -> str:
-    """Return an error's own text. Temporal puts the type before it."""
+    """Return an error's message without the type, which Temporal's `str()` puts before it."""
     if isinstance(error, ChildWorkflowError) and error.cause is not None:
         return _message(error.cause)
     return error.message if isinstance(error, FailureError) else str(error)

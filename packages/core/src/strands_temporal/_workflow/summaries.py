@@ -57,7 +57,7 @@ def brief_json(value: object, longest: int) -> str:
 
 
 def shortened(text: str, longest: int) -> str:
-    """Return `text`, or its beginning with an ellipsis, at most `longest` characters. UTF-8 can encode it."""
+    """Return `text`, or its beginning with an ellipsis: at most `longest` characters, encodable as UTF-8."""
     return utf8_text(text if len(text) <= longest else f"{text[: longest - 1]}…", "replace")
 
 

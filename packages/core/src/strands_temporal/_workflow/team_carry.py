@@ -1,4 +1,4 @@
-"""Carries a `Graph` or a `Swarm` over continue-as-new: Strands' own state of it, and its agents."""
+"""Carries a `Graph` or a `Swarm` over continue-as-new: the state that Strands keeps of it, and its agents."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -91,7 +91,7 @@ def restore_team(team: Team, carry: TeamCarry) -> None:
 def team_waits_with(team: object) -> dict[str, Interrupt] | None:
     """Return the questions that a `Graph` or a `Swarm` waits with, by id: empty if it does not wait.
 
-    None if the executor is neither.
+    Returns None if `team` is neither.
     """
     if not _is_team(team):
         return None
@@ -148,7 +148,7 @@ def _restore(team: Any, content: dict[str, Any]) -> None:
         )
     if "state" in content:
         team.deserialize_state(content["state"])
-        if hasattr(team, "edges"):  # of a graph, Strands does not restore these (1.62: graph.py:1507)
+        if hasattr(team, "edges"):  # a graph: Strands does not restore these (1.62: graph.py:1507)
             team.state.total_nodes = len(team.nodes)
             team.state.edges = [(edge.from_node, edge.to_node) for edge in team.edges]
             team.state.entry_points = list(team.entry_points)

@@ -11,7 +11,7 @@ from .._errors import ActivityNotRegisteredError, SandboxNotRegisteredError, cod
 from .._upstream.own_sandboxes import ends_the_run, io_of_own_sandbox, is_unknown_name, refused_io
 
 _NOT_THE_USERS = ("/temporalio/", "/strands/", "/strands_temporal/", "/asyncio/")
-"""In the names of files between a tool's line and the sandbox's error."""
+"""Parts of the names of files whose frames are between a tool's line and the sandbox's error."""
 
 _LIBRARIES = (str(Path(traceback.__file__).parent), "<frozen ")
 """How the names of the standard library's files begin."""

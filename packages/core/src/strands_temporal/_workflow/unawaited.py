@@ -35,9 +35,9 @@ def check_awaited(result: object, what: str) -> None:
 
 
 def unawaited_error(error: BaseException) -> RuntimeError | None:
-    """Return the error for an `AttributeError` about such a call, else None.
+    """Return a clearer error if `error` is an `AttributeError` of a call that was not awaited, else None.
 
-    It fails the workflow task, as the `AttributeError` does: a deploy can mend it.
+    The new error fails the workflow task, as the `AttributeError` does, so that a deploy can fix the code.
     """
     if isinstance(error, AttributeError) and (call := _call_of(error.obj)):
         return RuntimeError(_text("The workflow", call))

@@ -103,7 +103,7 @@ class AgentUsage:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "AgentUsage":
-        """Return the usage that `asdict` made the value of. Ignores what a newer release added."""
+        """Return the usage from a value that `asdict` made. Ignores what a newer release added."""
         models = {
             model: ModelUsage(**{name: count for name, count in counts.items() if name in _COUNTS})
             for model, counts in value["models"].items()
@@ -131,22 +131,22 @@ class _ChainUsage:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "_ChainUsage":
-        """Return the entry that `asdict` made the value of."""
+        """Return the entry from a value that `asdict` made."""
         return cls(
             value["after"], {name: AgentUsage.from_json(usage) for name, usage in value["agents"].items()}
         )
 
 
 class WorkflowUsage:
-    """The usage of one run's agents, and that of the carries they were built from.
+    """The usage of one run's agents, and the usage in the carries that they were built from.
 
-    Carries hold one entry for each continue-as-new chain whose agents they came by: this workflow's, and
-    those of a parent or a child that handed an agent over.
+    A carry has one entry for each continue-as-new chain in which its agent has worked: that of this workflow,
+    and those of a parent or a child that handed the agent over.
     """
 
     def __init__(self) -> None:
         self._agents: dict[str, AgentUsage] = {}  # of this run alone
-        self._before: dict[str, _ChainUsage] = {}  # taken over, by the chain's first run
+        self._before: dict[str, _ChainUsage] = {}  # of earlier runs, by the first run of their chain
 
     def add_model_call(self, agent: object, model: str, usage: ModelUsage) -> None:
         """Count an answered model call."""
@@ -164,7 +164,7 @@ class WorkflowUsage:
         run_local(_Counters).turn(agent, stop_reason)
 
     def by_agent(self) -> dict[str, AgentUsage]:
-        """Return the usage by the agents' names, that of the carries included."""
+        """Return the usage by the agents' names, including the usage in the carries."""
         return _together(*(chain.agents for chain in self._before.values()), self._agents)
 
     def total(self) -> ModelUsage:
@@ -185,9 +185,9 @@ class WorkflowUsage:
     def take_over(self, carried: Mapping[str, Any]) -> None:
         """Add the usage of an agent's carry.
 
-        The carries of several agents hold the same usage, each as of the moment when it was made: the larger
-        entry of a chain counts. An entry that this run made itself comes back from a child workflow, and
-        adds nothing.
+        The carries of several agents hold the usage of the same chains, each as of the time when the carry
+        was made. So the largest entry of each chain counts. An entry that this run itself made, and that
+        comes back from a child workflow, is ignored.
         """
         info = workflow.info()
         for chain, value in carried.items():
@@ -237,8 +237,8 @@ def usage_in(events: list[Any]) -> ModelUsage:
 class _Counters:
     """One run's metrics. The SDK adds the namespace, the task queue and the workflow type to each.
 
-    The workflow emits them, because only the workflow knows the agent.
-    So a metric that cannot be emitted must not fail the workflow: a replay would not fail with it.
+    The workflow emits them, because only the workflow knows the agent. So a metric that cannot be emitted
+    must not fail the workflow: a replay would not fail with it.
     """
 
     @cached_property
@@ -277,7 +277,7 @@ class _Counters:
 
 
 def _emit(counter: Callable[[], MetricCounter], value: int, **attributes: object) -> None:
-    if not is_new_value():  # the SDK's meter counts a query's replay of an open task, and a second attempt
+    if not is_new_value():  # the SDK's meter would also count previews and retried workflow tasks
         return
     try:
         counter().add(value, {key: _text(text) for key, text in attributes.items()})
