@@ -71,6 +71,7 @@ async def test_people_decide_by_these_commands(
     assert [record.outcome for record in records] == expected
 
 
+@pytest.mark.slow
 async def test_one_measure_is_started_by_hand(server: DevServer) -> None:
     (block,) = [block for block in BLOCKS if "benchmarks.child" in block.text]
     (words,) = block.commands

@@ -139,7 +139,7 @@ async def stage(
             yield Stage(wire, environment)
 
 
-@pytest.mark.sample(60)
+@pytest.mark.sample(30)
 @pytest.mark.parametrize(("name", "case_name"), TABLE)
 async def test_a_provider_on_the_wire(stage: Stage, name: str, case_name: str) -> None:
     provider, case, seen = PROVIDERS[name], CASES[case_name], await stage.outcome(case_name, name)

@@ -26,6 +26,7 @@ def read(chapter: int, tool_context: ToolContext) -> str:
     return str(len(tool_context.interrupt("text", reason=f"Chapter {chapter}?")))
 
 
+@pytest.mark.slow
 @workflow.defn
 class WritersWorkflow:
     def __init__(self) -> None:

@@ -102,6 +102,7 @@ WAYS: dict[str, Any] = {
 }
 
 
+@pytest.mark.sample(5)
 @workflow.defn
 class StoppedWorkflow:
     """Stops its agent in the first turn, and then has a second turn."""

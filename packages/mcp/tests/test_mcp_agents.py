@@ -132,6 +132,7 @@ async def test_a_tool_in_the_background(agents: Agents) -> None:
     assert model.calls[0].tool_specs == plain_model.calls[0].tool_specs
 
 
+@pytest.mark.sample(1)
 @workflow.defn
 class PlainAgent:
     @workflow.run

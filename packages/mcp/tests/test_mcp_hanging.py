@@ -104,6 +104,7 @@ async def test_a_server_that_comes_back_deaf_fails_its_calls_and_lets_the_worker
     assert time.monotonic() - ending < 20
 
 
+@pytest.mark.slow
 async def test_a_server_that_hangs_with_calls_under_way_gets_no_more_and_is_replaced_after_them(
     agents: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

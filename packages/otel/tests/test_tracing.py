@@ -54,6 +54,7 @@ PLACE_NAMES = [
 ]
 
 
+@pytest.mark.sample(7)
 @pytest.mark.parametrize("cached", [1000, 0], ids=["cached", "uncached"])
 @pytest.mark.parametrize("place", PLACES, ids=PLACE_NAMES)
 async def test_one_trace_from_client_to_provider(

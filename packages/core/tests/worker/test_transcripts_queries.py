@@ -68,6 +68,7 @@ FAILURES: dict[str, Exception] = {
 }
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("how", FAILURES)
 async def test_a_query_that_fails_harms_nobody(runs: Runs, how: str) -> None:
     failures = iter([FAILURES[how]] * 2)

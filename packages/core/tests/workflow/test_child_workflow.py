@@ -66,6 +66,7 @@ def given(model: ScriptedModel) -> list[Any]:
     return [[call.system_prompt, len(call.messages), call.tool_specs, call.text] for call in model.calls]
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("keeps", [False, True], ids=["without memory", "with memory"])
 async def test_it_works_asks_and_remembers_as_an_agent_as_a_tool(agents: Agents, keeps: bool) -> None:
     """Two turns, two questions at once from four agents down, one answer after the other, over three runs."""

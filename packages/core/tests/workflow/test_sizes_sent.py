@@ -225,6 +225,7 @@ async def test_a_tools_failure_that_is_too_large_is_told_in_part(
             assert re.search(r"\.\.\. \([\d,]+ characters left out: too large for Temporal\) \.\.\.xxx", told)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("where", ["hook", "activity hook"])
 @pytest.mark.parametrize("kind", ["own", "value", "application", "details", "cause"])
 async def test_a_hooks_failure_that_is_too_large_ends_the_run_with_its_type(

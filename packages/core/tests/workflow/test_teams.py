@@ -160,6 +160,7 @@ class SlowStorage(InMemoryStorage):
         await super().write(key, data, **kwargs)
 
 
+@pytest.mark.slow
 @workflow.defn
 class SessionWorkflow:
     """Runs a team with a session until it asks; a second team with the same session takes the answer."""

@@ -329,6 +329,7 @@ async def test_an_activity_gets_the_same(
         assert got[name] == expected[name], name
 
 
+@pytest.mark.slow
 async def test_a_worker_without_the_plugin_gets_each_argument_in_its_place(
     client: Client, worker_options: dict[str, Any]
 ) -> None:

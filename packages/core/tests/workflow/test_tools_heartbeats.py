@@ -173,6 +173,7 @@ def _finish_later() -> Iterator[None]:
     timer.join()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.usefixtures("_finish_later")
 @pytest.mark.parametrize("name", ["quiet_async", "quiet_in_a_thread"])
 async def test_the_worker_heartbeats_for_the_activity(agents: Agents, name: str) -> None:

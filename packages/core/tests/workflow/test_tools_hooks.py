@@ -246,6 +246,7 @@ def _fresh_quiet() -> Iterator[None]:
     finish.set()
 
 
+@pytest.mark.sample(1)
 @pytest.mark.usefixtures("_fresh_quiet")
 @pytest.mark.parametrize("name", list(QUIET))
 async def test_the_worker_heartbeats_for_a_hook(agents: Agents, name: str) -> None:

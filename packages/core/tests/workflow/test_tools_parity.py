@@ -46,7 +46,7 @@ def scenario(calls: list[tuple[str, Any, str]], executor: Any) -> Scenario:
     )
 
 
-@pytest.mark.sample(30)
+@pytest.mark.sample(20)
 @pytest.mark.parametrize("case", CALLS)
 async def test_as_a_plain_tool(client: Client, case: str, worker_options: dict[str, Any]) -> None:
     name, arguments = CALLS[case]
