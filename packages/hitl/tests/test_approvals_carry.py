@@ -15,7 +15,7 @@ from packages.hitl.tests.approvals_support import BY, Gate, asked_by, chain, del
 from packages.hitl.tests.carried_support import next_run
 from strands.interrupt import Interrupt
 from temporalio import workflow
-from temporalio.client import WorkflowFailureError
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
@@ -167,10 +167,13 @@ async def woken_until_next_run(handle: Any, before: str) -> None:
     """Wait for the next run. A lost task may take the update before the server suggests it: wake the run."""
     waiting = asyncio.ensure_future(next_run(handle, before))
     while not (await asyncio.wait([waiting], timeout=3))[0]:  # `next_run` ends within a minute
+        described = await handle.describe()
+        assert described.status == WorkflowExecutionStatus.RUNNING, await handle.result()
         await handle.signal("noise", "")
     await waiting
 
 
+@pytest.mark.slow  # in some whole runs of the suite it stands still for a minute; the cause is not known yet
 @pytest.mark.server
 async def test_the_recipe_of_the_docs_hands_over_when_the_server_suggests_it(
     setting: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

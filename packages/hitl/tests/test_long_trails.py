@@ -26,7 +26,6 @@ def read(chapter: int, tool_context: ToolContext) -> str:
     return str(len(tool_context.interrupt("text", reason=f"Chapter {chapter}?")))
 
 
-@pytest.mark.slow
 @workflow.defn
 class WritersWorkflow:
     def __init__(self) -> None:
@@ -39,6 +38,7 @@ class WritersWorkflow:
         return [len(record.response) for record in self.approvals.records]
 
 
+@pytest.mark.slow
 async def test_all_of_it_is_told_and_shown(agents: Agents, client: Client) -> None:
     calls = [("read", {"chapter": number}, f"call-{number}") for number in range(len(SIZES))]
     model = ScriptedModel(use_tools(calls), say("done"))

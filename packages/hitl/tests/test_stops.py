@@ -102,7 +102,6 @@ WAYS: dict[str, Any] = {
 }
 
 
-@pytest.mark.sample(5)
 @workflow.defn
 class StoppedWorkflow:
     """Stops its agent in the first turn, and then has a second turn."""
@@ -142,6 +141,7 @@ class StoppedWorkflow:
 ASKED = ["a hook", "a plain agent", "a whole message", "a clerk", "a plain clerk"]
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("by_signal", [False, True], ids=["cancel", "signal"])
 @pytest.mark.parametrize("way", ASKED)
 async def test_a_stop_while_people_are_asked_withdraws_what_they_were_asked(

@@ -132,7 +132,6 @@ async def test_a_tool_in_the_background(agents: Agents) -> None:
     assert model.calls[0].tool_specs == plain_model.calls[0].tool_specs
 
 
-@pytest.mark.sample(1)
 @workflow.defn
 class PlainAgent:
     @workflow.run
@@ -149,6 +148,7 @@ class PlainAgent:
         return tool_results(agent)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("way", ["hooks", "both", "loaded"])
 async def test_a_plain_agent_gets_the_tools(agents: Agents, way: str) -> None:
     model = ScriptedModel(use_tool("add", {"a": 2, "b": 3}), say("done"))

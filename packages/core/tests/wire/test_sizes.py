@@ -94,7 +94,6 @@ def measuring(*replies: Any) -> StrandsPlugin:
     )
 
 
-@pytest.mark.sample(3)
 @workflow.defn
 class MeasureWorkflow:
     """A hook sets the size of the tool's text: not every text comes from a model's answer."""
@@ -112,6 +111,7 @@ class MeasureWorkflow:
         return [str(result).strip(), agent.state.get("calls")]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("kind", CONTEXTS)
 @pytest.mark.parametrize(
     "sizes",

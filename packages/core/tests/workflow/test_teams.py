@@ -160,7 +160,6 @@ class SlowStorage(InMemoryStorage):
         await super().write(key, data, **kwargs)
 
 
-@pytest.mark.slow
 @workflow.defn
 class SessionWorkflow:
     """Runs a team with a session until it asks; a second team with the same session takes the answer."""
@@ -186,6 +185,7 @@ class SessionWorkflow:
         return swarm(durable, "to_asks_x", "asks_x", session_manager=session)
 
 
+@pytest.mark.slow
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("kind", ["graph", "swarm"])
 async def test_a_session_keeps_a_team_in_a_storage_that_waits(agents: Agents, kind: str) -> None:
