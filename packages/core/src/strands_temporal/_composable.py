@@ -280,15 +280,15 @@ def _appending(added: Sequence[Any]) -> Callable[[Sequence[Any] | None], Sequenc
 
 def _suggesting(cls: type, init: Callable[..., None]) -> Callable[..., None]:
     """Wrap a constructor, so that its TypeError for an unknown option lists the known ones."""
-    parameters = inspect.signature(init).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+    parameters = inspect.signature(init).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return init
-    known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    known = [name for name, parameter in parameters.items() if parameter.kind is parameter.KEYWORD_ONLY]
 
     @functools.wraps(init)
     def construct(self: object, *args: Any, **options: Any) -> None:
         for name in options:
-            if not any(name == parameter.name for parameter in parameters):
+            if name not in parameters:
                 raise TypeError(
                     f"{cls.__name__} has no option {name!r}.{did_you_mean(name, known)} "
                     f"Known: {', '.join(known) or 'none'}"

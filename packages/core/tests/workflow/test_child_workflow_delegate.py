@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 from conftest import Agents
-from packages.core.tests.workflow.child_scenes import answers_to, bare, children_of, erase, plain_erase, seen
+from packages.core.tests.workflow.child_scenes import (
+    answers_to,
+    bare,
+    children_of,
+    durable,
+    erase,
+    plain_erase,
+    seen,
+)
 from pydantic import BaseModel
 from strands import Agent
 from strands.agent._agent_delegation import AgentDelegation
@@ -48,10 +56,6 @@ def clerk(make: Any, eraser: Any, **arguments: Any) -> Agent:
 
 def pricer(make: Any, **arguments: Any) -> Agent:
     return make(name="pricer", system_prompt="pricer", structured_output_model=Price, **arguments)
-
-
-def durable(**arguments: Any) -> TemporalAgent:
-    return TemporalAgent("m", callback_handler=None, **arguments)
 
 
 @workflow.defn(name="clerk")

@@ -178,9 +178,8 @@ class _LooksAtSandbox(StandIn):
     """
 
     async def __call__(self, sandbox: Any, *args: Any) -> Any:
-        if not workflow.in_workflow() or isinstance(
-            sandbox, NoSandbox
-        ):  # without one there is nothing to see
+        # `NoSandbox` is an agent without a sandbox: there is nothing to see.
+        if not workflow.in_workflow() or isinstance(sandbox, NoSandbox):
             return await self._original(sandbox, *args)
         seen = await self._original(_SeenSandbox(sandbox), *args)
         raise_noted(sandbox)

@@ -10,23 +10,14 @@ from collections.abc import Awaitable
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from .._errors import (
-    ActivityNotRegisteredError,
-    AgentTypeError,
-    AgentValueError,
-    SandboxLostError,
-    SandboxNotRegisteredError,
-)
-from .own_sandboxes import io_of_own_sandbox, is_unknown_name
+from .._errors import ActivityNotRegisteredError, SandboxLostError, SandboxNotRegisteredError
+from .own_sandboxes import CANNOT_WORK, io_of_own_sandbox, is_unknown_name
 from .run_local import run_local
 
 T = TypeVar("T")
 
 _OF_TOOLS = (ActivityNotRegisteredError, SandboxNotRegisteredError, SandboxLostError)
 """Errors that no other arguments of a tool would change."""
-
-_OF_SANDBOXES = (*_OF_TOOLS, AgentTypeError, AgentValueError)
-"""The same for the few operations that the harness itself asks of a sandbox."""
 
 
 def cannot_work(
@@ -48,7 +39,7 @@ async def noting(sandbox: Any, operation: Awaitable[T]) -> T:
     try:
         return await operation
     except Exception as error:
-        if (hopeless := cannot_work(error, _OF_SANDBOXES)) is not None:
+        if (hopeless := cannot_work(error, CANNOT_WORK)) is not None:
             run_local(_Noted)[sandbox] = hopeless
         raise
 

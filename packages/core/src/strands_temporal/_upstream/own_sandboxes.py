@@ -23,7 +23,8 @@ from .._errors import ActivityNotRegisteredError, AgentTypeError, AgentValueErro
 from .default_sandbox import refusal
 from .stand_in import StandIn
 
-_CANNOT_WORK = (ActivityNotRegisteredError, AgentTypeError, AgentValueError, SandboxLostError)
+CANNOT_WORK = (ActivityNotRegisteredError, AgentTypeError, AgentValueError, SandboxLostError)
+"""Errors of a sandbox or a storage that nothing would change: it cannot work at all."""
 
 ENDS_PATCH = "strands-temporal-cannot-work-ends"
 """Patch id. In histories without it, the model read such an error of a tool, and plugins went on."""
@@ -36,7 +37,7 @@ class PluginLogger(StandIn):
         self._original.warning(message, *args, **{"stacklevel": 2, **options})
         error = sys.exc_info()[1]
         if isinstance(error, Exception) and workflow.in_workflow():
-            if isinstance(error, _CANNOT_WORK) or is_unknown_name(error):
+            if isinstance(error, CANNOT_WORK) or is_unknown_name(error):
                 if ends_the_run():
                     raise error
             elif (refused := io_of_own_sandbox(error)) is not None and ends_the_run():
