@@ -45,7 +45,7 @@ demo: setup-demo  ## Show a durable agent on a real model; CHAT=1 lets you type
 server: setup  ## Run a Temporal dev server at localhost:7233 for the examples, until Ctrl+C
 	@$(RUN) python scripts/server.py
 
-test: $(UV)  ## Run every check once, in 15 minutes
+test: $(UV)  ## Run every check once, in about 15 minutes
 	@python3 scripts/check.py test
 
 test-all: $(UV)  ## Run everything in all combinations: Pythons, MCP lines, servers, workflow cache
