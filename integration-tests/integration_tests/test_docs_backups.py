@@ -95,7 +95,7 @@ async def test_the_commands_of_the_page(client: Client, server: DevServer) -> No
     for command in (create, update):
         await command.run(server.address, names)
     described = await client.workflow_service.describe_namespace(
-        DescribeNamespaceRequest(namespace=names["chats"])
+        DescribeNamespaceRequest(namespace=names["chats"]), retry=True
     )
     assert described.config.workflow_execution_retention_ttl.ToTimedelta() == timedelta(days=90)
     handle = await client.start_workflow("Nobody", id=names["chat-1"], task_queue=names["chats"])

@@ -263,7 +263,8 @@ class Deployment:
             namespace=self._client.namespace, deployment_version=version
         )
         try:
-            return await self._client.workflow_service.describe_worker_deployment_version(request)
+            service = self._client.workflow_service
+            return await service.describe_worker_deployment_version(request, retry=True)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise

@@ -53,5 +53,5 @@ async def bare(server: DevServer) -> Client:
     request = RegisterNamespaceRequest(namespace=namespace)
     request.workflow_execution_retention_period.FromTimedelta(timedelta(days=1))
     client = await Client.connect(server.address, namespace=namespace)
-    await client.workflow_service.register_namespace(request)
+    await client.workflow_service.register_namespace(request, retry=True)
     return client

@@ -87,7 +87,7 @@ async def test_where_the_attribute_is_of_another_type_it_is_never_set(
 
     async def register() -> bool:
         try:
-            await bare.operator_service.add_search_attributes(request)
+            await bare.operator_service.add_search_attributes(request, retry=True)
         except RPCError:  # not all parts of the server know the new namespace yet
             return False
         return True

@@ -243,7 +243,7 @@ async def is_admitted(client: Client, workflow_id: str, update_id: str) -> bool:
     request.update_ref.CopyFrom(UpdateRef(update_id=update_id))
     request.update_ref.workflow_execution.workflow_id = workflow_id
     try:
-        await client.workflow_service.poll_workflow_execution_update(request)
+        await client.workflow_service.poll_workflow_execution_update(request, retry=True)
     except RPCError as error:
         if error.status != RPCStatusCode.NOT_FOUND:
             raise

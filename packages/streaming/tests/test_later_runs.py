@@ -74,7 +74,8 @@ async def reset(handle: "WorkflowHandle[Any, Any]", client: Client, turn: int, s
             request_id=str(uuid.uuid4()),
             reset_reapply_type=SIGNALS if signals else NOTHING,
             reason="a test",
-        )
+        ),
+        retry=True,
     )
 
 

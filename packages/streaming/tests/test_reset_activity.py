@@ -64,7 +64,8 @@ async def reset(client: Client, handle: "WorkflowHandle[Any, Any]", activity_id:
     await client.workflow_service.reset_activity(
         ResetActivityRequest(
             namespace=client.namespace, execution=WorkflowExecution(workflow_id=handle.id), id=activity_id
-        )
+        ),
+        retry=True,
     )
 
 

@@ -216,7 +216,8 @@ async def test_it_follows_a_reset(agents: Agents) -> None:
                 workflow_task_finish_event_id=first_task,
                 request_id=str(uuid.uuid4()),
                 reason="a test",
-            )
+            ),
+            retry=True,
         )
         again = env.client.get_workflow_handle(handle.id)
         assert await asyncio.wait_for(again.result(), WAIT) == ["end_turn: after"]

@@ -237,11 +237,11 @@ async def test_an_operators_pause_or_reset(
             "id": pending.activity_id,
         }
         if how == "pause":
-            await client.workflow_service.pause_activity(PauseActivityRequest(**about))
+            await client.workflow_service.pause_activity(PauseActivityRequest(**about), retry=True)
             await asyncio.wait_for(no_longer_started(handle), SOON)
-            await client.workflow_service.unpause_activity(UnpauseActivityRequest(**about))
+            await client.workflow_service.unpause_activity(UnpauseActivityRequest(**about), retry=True)
         else:
-            await client.workflow_service.reset_activity(ResetActivityRequest(**about))
+            await client.workflow_service.reset_activity(ResetActivityRequest(**about), retry=True)
         await ended(handle, subject)
 
 

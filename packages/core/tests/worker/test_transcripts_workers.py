@@ -186,7 +186,7 @@ async def reset(client: Client, handle: "WorkflowHandle[Any, Any]", task: int) -
         workflow_task_finish_event_id=tasks[task],
         request_id=str(uuid.uuid4()),
     )
-    answered = await client.workflow_service.reset_workflow_execution(request)
+    answered = await client.workflow_service.reset_workflow_execution(request, retry=True)
     return client.get_workflow_handle(handle.id, run_id=answered.run_id)
 
 

@@ -31,7 +31,7 @@ async def reset_to(env: AgentEnvironment, handle: WorkflowHandle[Any, Any], task
         request_id=str(uuid.uuid4()),
         workflow_task_finish_event_id=task,
     )
-    response = await env.client.workflow_service.reset_workflow_execution(request)
+    response = await env.client.workflow_service.reset_workflow_execution(request, retry=True)
     new = env.client.get_workflow_handle(handle.id, run_id=response.run_id)
     result = await asyncio.wait_for(new.result(), 30)
     await env.assert_replays(new)

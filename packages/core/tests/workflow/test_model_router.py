@@ -279,12 +279,12 @@ async def test_an_operator_does_not_make_the_router_fall_back(agents: Agents, ho
         }
         service = env.client.workflow_service
         if how == "reset":
-            await service.reset_activity(ResetActivityRequest(**which))
+            await service.reset_activity(ResetActivityRequest(**which), retry=True)
         else:
-            await service.pause_activity(PauseActivityRequest(**which))
+            await service.pause_activity(PauseActivityRequest(**which), retry=True)
             while not await is_paused(handle):  # noqa: ASYNC110  # the server does not announce it
                 await asyncio.sleep(0.05)
-            await service.unpause_activity(UnpauseActivityRequest(**which))
+            await service.unpause_activity(UnpauseActivityRequest(**which), retry=True)
         assert await run.ends(env, handle) == "big"
     assert (run.cut.calls, run.small.calls) == (2, 0)
 

@@ -67,7 +67,7 @@ async def make_known(client: Client) -> bool:
     request = AddSearchAttributesRequest(namespace=client.namespace)
     request.search_attributes[PENDING.name] = _KEYWORD
     try:
-        await client.operator_service.add_search_attributes(request)
+        await client.operator_service.add_search_attributes(request, retry=True)
     except RPCError as error:
         if error.status not in _NO:
             raise
@@ -90,7 +90,7 @@ async def _type(client: Client) -> IndexedValueType.ValueType | None:
     """Return the type of the search attribute, `_ABSENT` if there is none, None if asking is not allowed."""
     try:
         listed = await client.operator_service.list_search_attributes(
-            ListSearchAttributesRequest(namespace=client.namespace)
+            ListSearchAttributesRequest(namespace=client.namespace), retry=True
         )
     except RPCError as error:
         if error.status not in _NO:

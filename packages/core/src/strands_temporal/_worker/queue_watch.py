@@ -150,7 +150,8 @@ async def is_polled(client: Client, task_queue: str) -> bool:
             namespace=client.namespace,
             task_queue=TaskQueue(name=task_queue),
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
-        )
+        ),
+        retry=True,
     )
     since = datetime.now(timezone.utc) - POLLED_WITHIN
     return any(poller.last_access_time.ToDatetime(timezone.utc) >= since for poller in described.pollers)

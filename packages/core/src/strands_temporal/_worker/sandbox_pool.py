@@ -163,7 +163,7 @@ async def _has_ended(client: Client, chain: SandboxChain) -> bool:
         namespace=client.namespace, execution=WorkflowExecution(workflow_id=chain.workflow_id)
     )
     try:
-        described = await client.workflow_service.describe_workflow_execution(request)
+        described = await client.workflow_service.describe_workflow_execution(request, retry=True)
     except RPCError as error:
         return error.status is RPCStatusCode.NOT_FOUND
     info = described.workflow_execution_info
