@@ -4,7 +4,8 @@ import asyncio
 import hashlib
 import importlib
 import re
-from collections.abc import Callable
+import uuid
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from packages.hitl.tests.approvals_support import BY, Gate, asked_by, chain, del
 from packages.hitl.tests.carried_support import next_run
 from strands.interrupt import Interrupt
 from temporalio import workflow
-from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.client import WorkflowFailureError
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 from temporalio.exceptions import ApplicationError
@@ -163,17 +164,18 @@ async def test_who_stops_waiting_may_wait_on_without_a_new_run(setting: Any) -> 
         assert await s.end(handle) == "deleted /etc/passwd"
 
 
-async def woken_until_next_run(handle: Any, before: str) -> None:
-    """Wait for the next run. A lost task may take the update before the server suggests it: wake the run."""
+async def woken_until_next_run(handle: Any, before: str, wake: Callable[[], Awaitable[Any]]) -> None:
+    """Wait for the next run. Before the server suggests one, it may take some updates to another task.
+
+    It suggests one when it has added the signals to the history, which it does only when the workflow task
+    during which they came has ended. A signal without a handler does not wake the workflow.
+    """
     waiting = asyncio.ensure_future(next_run(handle, before))
-    while not (await asyncio.wait([waiting], timeout=3))[0]:  # `next_run` ends within a minute
-        described = await handle.describe()
-        assert described.status == WorkflowExecutionStatus.RUNNING, await handle.result()
-        await handle.signal("noise", "")
+    while not (await asyncio.wait([waiting], timeout=1))[0]:  # `next_run` ends within a minute
+        await wake()
     await waiting
 
 
-@pytest.mark.slow  # in some whole runs of the suite it stands still for a minute; the cause is not known yet
 @pytest.mark.server
 async def test_the_recipe_of_the_docs_hands_over_when_the_server_suggests_it(
     setting: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -190,10 +192,14 @@ async def test_the_recipe_of_the_docs_hands_over_when_the_server_suggests_it(
         before = (await handle.describe()).run_id
         noise = "x" * 100_000  # the server suggests continue-as-new above 4 MB of history
         await asyncio.gather(*(handle.signal("noise", noise) for _ in range(45)))
-        # This update wakes the workflow, and is answered in the task that ends the run.
-        early = await s.approver.approve(handle.id, "later", by=BY, early=True)
-        await woken_until_next_run(handle, before)
-        assert early.outcome == "approved"
+
+        async def decide_early() -> None:
+            """Wake the workflow with an update, which is answered also in the task that ends the run."""
+            early = await s.approver.approve(handle.id, f"later-{uuid.uuid4()}", by=BY, early=True)
+            assert early.outcome == "approved"
+
+        await decide_early()
+        await woken_until_next_run(handle, before, decide_early)
         assert await s.approver.pending(handle.id) == notice.pending
         await s.approver.approve(handle.id, notice.pending[0], by=BY)
         assert await s.end(handle) == "deleted /etc/passwd\n"

@@ -142,8 +142,8 @@ class Approvals:
             prompt: As for `agent.invoke_async`.
             stop_waiting_when: Function that returns true if `run` should stop waiting for people, for example
                 `workflow.info().is_continue_as_new_suggested`. The questions stay open, and the workflow can
-                continue as new. Called whenever the workflow wakes up. With None, `run` waits until all is
-                decided.
+                continue as new. Called whenever something in the workflow runs; a signal without a handler
+                runs nothing. With None, `run` waits until all is decided.
             **kwargs: As for `agent.invoke_async`, in the first call and in each one that resumes it.
 
         Returns:
