@@ -5,7 +5,7 @@
 # Guess: a query costs such a worker a replay, and nothing else.
 # Instead: if a query arrives while the worker completes a task of the same workflow, the worker sometimes drops the
 # task that comes next. It logs "There were leftover buffered tasks when evicting run"; the server waits until the
-# task's time-out, 10 seconds by default, and offers the task again. The workflow stands still meanwhile. With the
+# task's timeout, 10 seconds by default, and offers the task again. The workflow stands still meanwhile. With the
 # default cache no task is lost.
 set -euo pipefail
 tmp=$(mktemp -d)

@@ -14,7 +14,7 @@ class NotShownError(Exception):
 
 
 def heartbeat_timeout() -> timedelta:
-    """Return the heartbeat time-out of model calls.
+    """Return the heartbeat timeout of model calls.
 
     Raises:
         NotShownError: The environment variable holds something else than a number from 1 to 60.

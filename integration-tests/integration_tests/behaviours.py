@@ -223,7 +223,7 @@ SCENES: dict[str, tuple[Callable[..., Any], dict[str, Any], tuple[Any, ...]]] = 
     "plain tool": (answered, {"tools": [plain]}, (calls("plain", NUMBER), says("end"))),
     "async tool": (answered, {"tools": [asynchronous]}, (calls("asynchronous", NUMBER), says("end"))),
     "image": (answered, {"prompt": IMAGE}, (says("end"),)),
-    "no time-out": (answered, {"start_to_close_timeout": None}, (says("end"),)),
+    "no timeout": (answered, {"start_to_close_timeout": None}, (says("end"),)),
     "synchronous call": (called_directly, {}, (says("end"),)),
     "unknown model": (answered, {}, ()),
     "bad key": (answered, {}, (AuthenticationError("bad key"),)),

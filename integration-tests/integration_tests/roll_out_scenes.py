@@ -159,7 +159,7 @@ CHANGES: Mapping[str, Change] = {
     "the system prompt": Change(lambda: old(system_prompt="Be long."), True),
     "the name of the model": Change(lambda: old(model="gpt"), True),
     "the model's factory on the worker": Change(old, True),
-    "time-outs, retries, `task_queue=`, priority of models and tools": Change(
+    "timeouts, retries, `task_queue=`, priority of models and tools": Change(
         with_options(
             start_to_close_timeout=timedelta(seconds=99),
             retry_policy=RetryPolicy(maximum_attempts=2),

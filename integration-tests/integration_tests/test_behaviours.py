@@ -53,7 +53,7 @@ async def test_here(server: DevServer, tmp_path: Path) -> None:
         "plain tool": "end",
         "async tool": "end",
         "image": "end",
-        "no time-out": "end",
+        "no timeout": "end",
         "synchronous call": "SynchronousCallError",
         "unknown model": "ValueError",
         "bad key": "AuthenticationError",
@@ -88,7 +88,7 @@ async def test_there(server: DevServer, tmp_path: Path) -> None:
     goes_on = {scene for scene, one in seen.items() if not one.keys() & {"result", "failure"}}
     assert goes_on == {
         "image",
-        "no time-out",
+        "no timeout",
         "synchronous call",
         "unknown model",
         "bad key",
@@ -98,7 +98,7 @@ async def test_there(server: DevServer, tmp_path: Path) -> None:
         "bad arguments",
         "cancelled workflow",
     }
-    for scene in ("image", "no time-out", "synchronous call"):
+    for scene in ("image", "no timeout", "synchronous call"):
         assert f"`{seen[scene]['task failed'].partition(' of 1 bytes')[0]}`" in PROSE
     for scene in ("unknown model", "bad key", "bad arguments"):
         assert seen[scene]["attempt"] == 6

@@ -197,7 +197,7 @@ async def test_the_actions_of_a_turn_are_those_of_the_page(meter: Meter) -> None
 
 
 async def test_a_short_call_sends_no_heartbeat_and_a_long_one_does(meter: Meter) -> None:
-    """A heartbeat is an action. This chat's heartbeat time-out is 1.5 seconds."""
+    """A heartbeat is an action. This chat's heartbeat timeout is 1.5 seconds."""
     chat = Chat(meter)
     enough = asyncio.Event()
 

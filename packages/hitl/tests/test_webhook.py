@@ -29,7 +29,7 @@ from strands_temporal_hitl import (
     PendingApproval,
     WebhookNotifier,
     _activities,  # pyright: ignore[reportPrivateUsage]  # its look-ups succeed at once
-    _announcing,  # pyright: ignore[reportPrivateUsage]  # its time-outs exceed a test's
+    _announcing,  # pyright: ignore[reportPrivateUsage]  # its timeouts exceed a test's
 )
 
 
@@ -233,7 +233,7 @@ async def test_a_notifier_that_gives_up_or_hangs_does_not_hold_the_decision(
 async def test_the_worker_heartbeats_while_it_finds_out_and_while_it_tells_people(
     agents: Agents, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A notification that takes longer than the heartbeat time-out happens once."""
+    """A notification that takes longer than the heartbeat timeout happens once."""
     for name in ("_SETUP_OPTIONS", "_NOTIFY_OPTIONS"):
         options: dict[str, Any] = vars(_announcing)[name]
         assert options["heartbeat_timeout"] == timedelta(seconds=15)  # notices a dead worker fast

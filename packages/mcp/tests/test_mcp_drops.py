@@ -100,7 +100,7 @@ async def test_a_call_that_fails_for_good_is_a_failed_tool_for_the_model(
 
 @workflow.defn
 class Impatient:
-    """Runs an agent with a short time-out, then one with a longer time-out. Returns both tool results."""
+    """Runs an agent with a short timeout, then one with a longer timeout. Returns both tool results."""
 
     @workflow.run
     async def run(self) -> list[Any]:
@@ -135,7 +135,7 @@ async def test_a_long_call_heartbeats_and_a_server_that_hangs_is_replaced(
     )
     async with agents(workflows=[Impatient], plugins=plugins(model, tests=python_server)) as env:
         hung, answered = await env.run(Impatient.run)
-    assert "StartToClose" in text(hung)  # longer than two heartbeat time-outs, so it did heartbeat
+    assert "StartToClose" in text(hung)  # longer than two heartbeat timeouts, so it did heartbeat
     assert answered["status"] == "success"
     assert int(text(answered)) != hanging[0]
 

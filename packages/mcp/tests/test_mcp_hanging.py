@@ -124,7 +124,7 @@ async def test_a_server_that_hangs_with_calls_under_way_gets_no_more_and_is_repl
         os.kill(int(marker.read_text()), signal.SIGSTOP)  # from now on the server answers nothing
         hung, _ = await env.run(OneAttempt.run, 3.0, 2.0, "short")
         assert "StartToClose" in text(hung)
-        await wait_until(lambda: session._suspect)  # the worker learns of the time-out from a heartbeat
+        await wait_until(lambda: session._suspect)  # the worker learns of the timeout from a heartbeat
         assert "connecting again" not in caplog.text
         answered, _ = await env.run(OneAttempt.run, 5.0, 60.0, "next")
         await long.result()

@@ -118,7 +118,7 @@ async def test_parity_with_a_plain_agent_whose_tools_are_tasks(agents: Agents, t
 async def test_a_long_task_heartbeats(agents: Agents, task_server: Client) -> None:
     model = ScriptedModel(use_tool("research", {"topic": "rain", "seconds": 7.0}), say("done"))
     async with agents(workflows=[OneAttempt], plugins=plugins(model, tests=task_server)) as env:
-        result, _ = await env.run(OneAttempt.run, 2.0, 30.0)  # as long as three heartbeat time-outs
+        result, _ = await env.run(OneAttempt.run, 2.0, 30.0)  # as long as three heartbeat timeouts
         assert (await scheduled(env)).count("tests-call-tool") == 1
     assert text(result) == "found rain"
 

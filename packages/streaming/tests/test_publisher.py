@@ -157,7 +157,7 @@ async def test_trouble_without_end_does_not_hold_the_answer_until_it_times_out(
     assert "the answer itself is complete" in caplog.text
 
 
-@pytest.mark.slow  # a heartbeat time-out, and ten seconds of the killed worker's sticky queue
+@pytest.mark.slow  # a heartbeat timeout, and ten seconds of the killed worker's sticky queue
 async def test_a_killed_workers_text_is_told_anew(
     client: Client, server: DevServer, agents: Agents, worker_options: dict[str, Any]
 ) -> None:

@@ -43,7 +43,7 @@ WAITS: dict[str, list[str]] = {
     "models/routing/classifier_strategy.py": [
         "asyncio.wait_for(self._classify(context, profiles), timeout=self._timeout)"
     ],
-    "multiagent/swarm.py": ["asyncio.timeout(timeout)"],  # the node time-out
+    "multiagent/swarm.py": ["asyncio.timeout(timeout)"],  # the node timeout
     "vended_tools/sleep/sleep.py": ["asyncio.sleep(seconds)"],
     "background_tasks/in_process/_engine.py": [
         "asyncio.get_running_loop().call_later(self._timeout, self._timeout_task, task_id, active_execution)"
@@ -236,7 +236,7 @@ def sub_model(seconds: float) -> ScriptedModel:
         ("graph", 1, 0),
         ("graph, two nodes", 4, 0),
         ("chain", 2, 0),
-        ("graph with limits", 1, 1),  # the node's time-out, once
+        ("graph with limits", 1, 1),  # the node's timeout, once
         ("swarm", 1, int(NODE_LIMITS_OF_SWARMS)),
     ],
 )

@@ -70,7 +70,7 @@ async def test_what_a_worker_does_not_keep_it_asks_for(runs: Runs, name: str, ca
 async def test_parallel_calls_without_the_workflow_cache_all_ask(
     runs: Runs, monkeypatch: pytest.MonkeyPatch, agents: int
 ) -> None:
-    # Longer than one query takes on a busy machine, so a time-out means that the query was lost.
+    # Longer than one query takes on a busy machine, so a timeout means that the query was lost.
     monkeypatch.setattr(f"{ASKING}.RPC_TIMEOUT", timedelta(seconds=30))
     plan = Plan("parallel", [f"pad={LARGE} a", "b"], agents=agents)
     async with runs.worker(max_cached_workflows=0) as watch:

@@ -124,7 +124,7 @@ BUILD: dict[str, Callable[[], Any]] = {
     "sub-agent": lambda: agent(tools=[sub_agent()]),
     "sub-agent, sequential": lambda: agent(tools=[sub_agent()], tool_executor=SequentialToolExecutor()),
     "graph": lambda: graph(None),
-    "graph with a node time-out": lambda: graph(600),
+    "graph with a node timeout": lambda: graph(600),
     "swarm": lambda: Swarm([agent("sub", name="one")], node_timeout=600),
     "waits for the clean-up": lambda: agent(
         tools=[

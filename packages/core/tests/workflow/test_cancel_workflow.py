@@ -57,7 +57,7 @@ CASES: list[tuple[str, Callable[[ScriptedCall], Reply], list[str], list[str]]] =
     ("sub-agent", SUB_AGENT, ["sub"], ["sub"]),
     ("sub-agent, sequential", SUB_AGENT, ["sub"], ["sub"]),
     ("graph", waits("model"), ["sub", "model"], ["sub", "model"]),
-    ("graph with a node time-out", waits("model"), ["sub", "model"], ["sub", "model"]),
+    ("graph with a node timeout", waits("model"), ["sub", "model"], ["sub", "model"]),
     ("swarm", waits("never called"), ["sub"], ["sub"]),
     ("waits for the clean-up", first_then_waits(use_tool("cleans_up", {"name": "a"})), ["a"], ["a"]),
     ("waits for the clean-up", first_then_waits(use_tool("cleans_up", {"name": "fails"})), ["fails"], []),

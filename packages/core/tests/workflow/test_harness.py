@@ -354,5 +354,5 @@ async def test_cancelled_code_ends_with_its_calls(agents: Agents, tmp_path: Path
         history = await env.handles[-1].fetch_history()
     assert stop_reason == "cancelled"
     assert results_of(messages) in (["Execution cancelled."], ["Tool execution cancelled"])
-    # The code's time-out, its `wait`, the workflow's second; nothing polls.
+    # The code's timeout, its `wait`, the workflow's second; nothing polls.
     assert sum(event.HasField("timer_started_event_attributes") for event in history.events) <= 4

@@ -124,14 +124,14 @@ finish = threading.Event()
 
 @activity.defn
 async def quiet_async() -> str:
-    """Say nothing for longer than the heartbeat time-out."""
+    """Say nothing for longer than the heartbeat timeout."""
     await asyncio.to_thread(finish.wait, 40)
     return f"ended at attempt {tool_context().attempt}"
 
 
 @activity.defn
 def quiet_in_a_thread() -> str:
-    """Say nothing for longer than the heartbeat time-out."""
+    """Say nothing for longer than the heartbeat timeout."""
     finish.wait(30)
     return f"ended at attempt {tool_context().attempt}"
 
@@ -164,7 +164,7 @@ HEARTBEATERS = [quiet_async, quiet_in_a_thread, stops_beating]
 
 @pytest.fixture
 def _finish_later() -> Iterator[None]:
-    """Keep the quiet activities running well beyond their heartbeat time-out of three seconds."""
+    """Keep the quiet activities running well beyond their heartbeat timeout of three seconds."""
     finish.clear()
     timer = threading.Timer(5, finish.set)
     timer.start()

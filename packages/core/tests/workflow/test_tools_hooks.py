@@ -206,7 +206,7 @@ told = threading.Event()
 
 @activity.defn
 async def quiet_async() -> None:
-    """Say nothing for longer than the heartbeat time-out."""
+    """Say nothing for longer than the heartbeat timeout."""
     attempts.append(activity.info().attempt)
     try:
         await asyncio.to_thread(finish.wait, 30)
@@ -217,7 +217,7 @@ async def quiet_async() -> None:
 
 @activity.defn
 def quiet_in_a_thread() -> None:
-    """Say nothing for longer than the heartbeat time-out."""
+    """Say nothing for longer than the heartbeat timeout."""
     attempts.append(activity.info().attempt)
     finish.wait(30)
 

@@ -23,7 +23,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 T = TypeVar("T")
 
-_QUERY_SECONDS = 3.0  # time-out of the first query; a query to a worker that is ending is lost
+_QUERY_SECONDS = 3.0  # timeout of the first query; a query to a worker that is ending is lost
 _PAUSE = 0.1  # seconds between two calls, about
 _TIMED_OUT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 _TRANSIENT = (

@@ -26,7 +26,7 @@ from ._visibility import WAITING, is_known
 from ._workflows import ListedWorkflow, open_workflows, quoted
 
 _AT_ONCE = 50
-"""How many workflows are asked at the same time. A workflow without a worker takes the whole time-out."""
+"""How many workflows are asked at the same time. A workflow without a worker takes the whole timeout."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class ApprovalsClient:
 
         Raises:
             ApprovalsNotIndexedError: If no types are given and the server does not know the attribute.
-            RPCError: If the server does not answer within the time-out, or refuses.
+            RPCError: If the server does not answer within the timeout, or refuses.
         """
         if not workflow_types and not await ask_again(lambda: is_known(self._client), self._timeout):
             raise ApprovalsNotIndexedError(

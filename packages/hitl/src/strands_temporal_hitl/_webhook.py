@@ -47,14 +47,14 @@ class WebhookNotifier:
     `webhook-id` (the same at each retry), `webhook-timestamp` and, with a secret, `webhook-signature`. The
     signature is `v1,` and the base64 HMAC-SHA256 of `id.timestamp.body`.
 
-    Server errors, throttling, time-outs and lost connections are retried. Any other answer is final, also a
+    Server errors, throttling, timeouts and lost connections are retried. Any other answer is final, also a
     redirect.
 
     Args:
         url: Where to post, http or https.
         secret: Key of the signature: a text or, as in Standard Webhooks, `whsec_` and base64.
         headers: Further headers, for example an authorization.
-        timeout: Time-out of one attempt. More than 30 seconds has no effect.
+        timeout: Timeout of one attempt. More than 30 seconds has no effect.
 
     Raises:
         ValueError: If `url` is not an http(s) address, or `secret` is empty or not base64 after `whsec_`.

@@ -1,7 +1,7 @@
 """Tells whether the server answered a failed call. An answered call had its effect, so it is not retried.
 
 The `mcp` package raises the same class for an error that the server answered (a JSON-RPC error) and for one
-that the client reports because no answer came (connection lost, time-out). `_NO_ANSWER` recognizes the latter
+that the client reports because no answer came (connection lost, timeout). `_NO_ANSWER` recognizes the latter
 by code and message, for both major versions of the package. Any other failure happened after an answer:
 Strands cannot map the content, or the result does not match its schema.
 """

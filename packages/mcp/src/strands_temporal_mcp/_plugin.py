@@ -37,8 +37,8 @@ class MCPPlugin(ComposablePlugin):
 
     Raises:
         TypeError: If `mcp_clients` is not a mapping, a name is not a string, a factory cannot be called, or a
-            time-out is not a timedelta.
-        ValueError: If a name is empty, or a time-out is not positive.
+            timeout is not a timedelta.
+        ValueError: If a name is empty, or a timeout is not positive.
     """
 
     def __init__(

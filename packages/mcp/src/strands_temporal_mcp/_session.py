@@ -173,7 +173,7 @@ class MCPSession:
             self._listings -= 1
 
     async def _usable(self) -> "MCPClient":
-        # With an idle time-out, take the client under the lock (in a thread): it may be closing.
+        # With an idle timeout, take the client under the lock (in a thread): it may be closing.
         client = None if self._suspect or self._idle_seconds else self._client
         try:
             while client is None:

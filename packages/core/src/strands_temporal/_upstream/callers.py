@@ -16,7 +16,7 @@ def called_by_strands(depth: int, package: str = "strands") -> bool:
 
 
 def raised_by_multi_agent(error: BaseException) -> bool:
-    """Tell whether Strands' own code for graphs and swarms raised `error`, for example a node's time-out.
+    """Tell whether Strands' own code for graphs and swarms raised `error`, for example a node's timeout.
 
     We do not wrap a `Graph`, so such an error has no mark of `mark_left_agent`. Without this check Temporal
     would retry the workflow task forever.

@@ -51,7 +51,7 @@ class WorkflowAsyncio(StandIn):
         return run_inline(coroutine) if workflow.in_workflow() else self._original.run(coroutine)
 
     def wait_for(self, awaitable: Awaitable[T], timeout: float | None) -> Coroutine[Any, Any, T]:
-        # Only the poll loses its time-out: `node_timeout` comes through here too and must stay.
+        # Only the poll loses its timeout: `node_timeout` comes through here too and must stay.
         caller = sys._getframe(1).f_code.co_name  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         if caller == QUEUE_POLLER and workflow.in_workflow():
             timeout = None

@@ -64,7 +64,7 @@ def from_activity_error(error: ActivityError) -> Exception:
     """Return the exception to raise in the agent loop for a failed activity. Runs in the workflow.
 
     Restores an exception of Strands. Any other typed failure stays an `ApplicationError` with its type and
-    message, because a workflow cannot import a provider SDK's classes. Without a typed cause (a time-out, for
+    message, because a workflow cannot import a provider SDK's classes. Without a typed cause (a timeout, for
     example) the `ActivityError` itself is returned.
     """
     cause = error.cause
@@ -80,7 +80,7 @@ def from_activity_error(error: ActivityError) -> Exception:
 def from_tool_activity_error(error: ActivityError) -> Exception:
     """Return the exception to give to Strands for a failed tool activity.
 
-    Works as `from_activity_error`, but also restores Python's builtin exceptions, and returns a time-out as
+    Works as `from_activity_error`, but also restores Python's builtin exceptions, and returns a timeout as
     Temporal's `TimeoutError`. Strands puts the class of a tool's exception into the text for the model.
     """
     if isinstance(error.cause, temporal_exceptions.TimeoutError):

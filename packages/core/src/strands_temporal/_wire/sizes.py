@@ -79,7 +79,7 @@ class WireFormat:
         encoding = asyncio.run_coroutine_threadsafe(codec.encode(payloads), loop)
         try:
             return Payloads(payloads=encoding.result(seconds)).ByteSize()
-        except Exception:  # noqa: BLE001  # a time-out; the client reports any other error when it encodes
+        except Exception:  # noqa: BLE001  # a timeout; the client reports any other error when it encodes
             encoding.cancel()
             return None
 

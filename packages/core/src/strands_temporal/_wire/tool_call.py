@@ -22,9 +22,9 @@ the digest by which the worker asks for that part."""
 
 
 TOOL_HEARTBEAT_TIMEOUT = timedelta(seconds=15)
-"""Heartbeat time-out of a tool's or a hook's activity if the user set none. The worker heartbeats
+"""Heartbeat timeout of a tool's or a hook's activity if the user set none. The worker heartbeats
 automatically. A cancellation arrives with the response to a heartbeat, and the SDK sends heartbeats at
-intervals of at most 80 % of this time-out."""
+intervals of at most 80 % of this timeout."""
 
 
 TOOL_OUTCOME_VERSION = 1

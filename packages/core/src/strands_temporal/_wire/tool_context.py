@@ -115,7 +115,7 @@ class ToolContext:
     def cancel_signal(self) -> threading.Event:
         """Event that is set when the activity is cancelled.
 
-        A cancelled workflow, `agent.cancel()` or a time-out cancels the activity.
+        A cancelled workflow, `agent.cancel()` or a timeout cancels the activity.
 
         Raises:
             RuntimeError: If the activity was not called as a tool, or its worker lacks `StrandsPlugin`.

@@ -13,7 +13,7 @@ from temporalio import activity
 
 from .cut_short import whole_or_again
 
-_SECONDS = 10.0  # interval for an activity without a heartbeat time-out
+_SECONDS = 10.0  # interval for an activity without a heartbeat timeout
 
 
 async def beat_forever(seconds: float) -> None:
@@ -25,10 +25,10 @@ async def beat_forever(seconds: float) -> None:
 
 @contextlib.contextmanager
 def heartbeating(beat: Callable[[float], Coroutine[Any, Any, None]] = beat_forever) -> Generator[None]:
-    """Send a heartbeat every third of the heartbeat time-out while the block runs. For async activities.
+    """Send a heartbeat every third of the heartbeat timeout while the block runs. For async activities.
 
     Args:
-        beat: Sends them. Its argument is a third of the heartbeat time-out, in seconds.
+        beat: Sends them. Its argument is a third of the heartbeat timeout, in seconds.
 
     Raises:
         asyncio.CancelledError: If the worker's shutdown, a pause or a reset cut the attempt short, even if
@@ -40,7 +40,7 @@ def heartbeating(beat: Callable[[float], Coroutine[Any, Any, None]] = beat_forev
 
 @contextlib.contextmanager
 def running(beat: Callable[[float], Coroutine[Any, Any, None]]) -> Generator[None]:
-    """Run `beat` while the block runs. Its argument is a third of the heartbeat time-out, in seconds."""
+    """Run `beat` while the block runs. Its argument is a third of the heartbeat timeout, in seconds."""
     timeout = activity.info().heartbeat_timeout
     task = asyncio.ensure_future(beat(timeout.total_seconds() / 3 if timeout else _SECONDS))
     try:

@@ -18,7 +18,7 @@ from .._wire.failure_sizes import text_of
 from .._wire.failures import to_application_error
 
 _RETRYABLE_STATUS = frozenset({408, 409, 425, 429})
-"""Request time-out, lock conflict, too early, throttled: another attempt may succeed. The same holds for any
+"""Request timeout, lock conflict, too early, throttled: another attempt may succeed. The same holds for any
 status from 500."""
 
 _CLIENT_ERRORS, _SERVER_ERRORS = 400, 500

@@ -207,9 +207,9 @@ class HeartbeatsInterceptor(worker.ActivityOutboundInterceptor):
             self._loop.call_soon_threadsafe(self._deliver, progress, sinks)
 
     def beating(self) -> contextlib.AbstractContextManager[None]:
-        """Send a heartbeat every third of the time-out while the block runs.
+        """Send a heartbeat every third of the timeout while the block runs.
 
-        Stops if the user chose the heartbeat time-out and the activity calls `activity.heartbeat()` itself.
+        Stops if the user chose the heartbeat timeout and the activity calls `activity.heartbeat()` itself.
         In that case a missing heartbeat means that the activity hangs.
         """
         return running(self._beat)

@@ -45,7 +45,7 @@ worker's sticky queue for 10 seconds. The last attempt asks for 90 % of its `sta
 is longer."""
 
 RPC_TIMEOUT = timedelta(seconds=3)
-"""Time-out of the first query. Each time-out doubles it: a long history may take longer to replay."""
+"""Timeout of the first query. Each timeout doubles it: a long history may take longer to replay."""
 
 _LONGEST_RPC_TIMEOUT = timedelta(seconds=30)
 _LONGEST_DELAY = timedelta(minutes=1)
@@ -163,7 +163,7 @@ class _TranscriptFetch:
             )
         except (RPCError, WorkflowQueryFailedError) as error:
             self._check_time(error)
-            # The SDK reports its own time-out as CANCELLED.
+            # The SDK reports its own timeout as CANCELLED.
             if isinstance(error, RPCError) and error.status in _TIMED_OUT:
                 self._rpc_timeout = min(self._rpc_timeout * 2, _LONGEST_RPC_TIMEOUT)
         except (WorkflowQueryRejectedError, ValueError) as error:

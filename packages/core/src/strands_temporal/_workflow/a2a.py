@@ -45,7 +45,7 @@ class TemporalA2AAgent(AgentBase):
         name: The agent's name in a graph's results and as a tool; by default `agent`.
         description: What the agent does, for the model that calls it as a tool.
         **options: Activity options of the calls: the keys of `temporalio.workflow.ActivityConfig` without
-            `activity_id`. By default a call may take 10 minutes, has a heartbeat time-out of 15 seconds, and
+            `activity_id`. By default a call may take 10 minutes, has a heartbeat timeout of 15 seconds, and
             is tried 3 times.
 
     Raises:

@@ -38,7 +38,7 @@ def activity_as_hook(
             `retry`, ... Runs in the workflow; may be async.
         **options: Activity options: the keys of `temporalio.workflow.ActivityConfig` without `activity_id`.
             By default the activity may take 1 minute and is tried 3 times. On the workflow's own task queue
-            it also has a heartbeat time-out of 15 seconds, and the worker heartbeats automatically.
+            it also has a heartbeat timeout of 15 seconds, and the worker heartbeats automatically.
 
     Raises:
         AgentTypeError: If `activity` is not an activity, `activity_input` or `apply` is not callable, or an

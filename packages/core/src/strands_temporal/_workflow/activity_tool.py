@@ -49,7 +49,7 @@ def activity_as_tool(
         inputSchema: JSON schema that the model sees, instead of the one made from the hints.
         **options: Activity options of every call: the keys of `temporalio.workflow.ActivityConfig` without
             `activity_id`. By default a call may take 1 minute and is tried 3 times. On the workflow's own
-            task queue it also has a heartbeat time-out of 15 seconds, and the worker heartbeats
+            task queue it also has a heartbeat timeout of 15 seconds, and the worker heartbeats
             automatically.
 
     Raises:

@@ -57,7 +57,7 @@ def child_workflow(
         delegate: Whether a sub-agent's answer ends the caller's turn and is its answer, as in
             `agent.as_tool(delegate=True)`.
         **options: Options of the child: the keys of `temporalio.workflow.ChildWorkflowConfig` without
-            `cron_schedule`. By default each call's child has an id of its own and no time-out.
+            `cron_schedule`. By default each call's child has an id of its own and no timeout.
 
     Raises:
         AgentTypeError: If `target` is not a workflow, its run method has a parameter that cannot be filled,

@@ -44,7 +44,7 @@ class TemporalTools(RemoteTools):
         *names: Names in `StrandsPlugin(tools=...)`, or patterns for them (`"files_*"`).
         **options: Activity options of the listing and of every call: the keys of
             `temporalio.workflow.ActivityConfig` without `activity_id`. By default each may take 1 minute,
-            has a heartbeat time-out of 15 seconds, and is tried 3 times. A call's summary is the name of its
+            has a heartbeat timeout of 15 seconds, and is tried 3 times. A call's summary is the name of its
             tool. If tools need different options, give the agent another `TemporalTools`.
 
     Raises:

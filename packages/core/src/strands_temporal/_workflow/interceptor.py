@@ -94,5 +94,5 @@ def _end_run_on(error: Exception) -> None:
     workflow.logger.debug("type=<%s> | an error left the agent and ends the run", type(error).__name__)
     reason = unwrapped(error)
     if isinstance(reason, TemporalError) and not isinstance(reason, ApplicationError) and is_sendable(reason):
-        raise reason  # for example a time-out: it has its own causes
+        raise reason  # for example a timeout: it has its own causes
     raise as_workflow_failure(error) from cause_of(reason)

@@ -45,7 +45,7 @@ class TemporalMemoryStore(MemoryStore):
         writes: The methods of the store that write: "add" takes one text, "add_messages" takes messages, from
             which the store makes entries itself.
         **options: Activity options of each operation: the keys of `temporalio.workflow.ActivityConfig`
-            without `activity_id`. By default an operation may take 1 minute, has a heartbeat time-out of 15
+            without `activity_id`. By default an operation may take 1 minute, has a heartbeat timeout of 15
             seconds, and is tried 10 times over about two and a half minutes.
 
     Raises:

@@ -70,7 +70,7 @@ class TemporalModel(ModelActivities):
             None, the default, that setting decides, once the workflow knows it. If it is off, Strands
             estimates. Say True for a model class of your own that has no such setting.
         **options: Activity options of every call: the keys of `temporalio.workflow.ActivityConfig` without
-            `activity_id`. By default a call may take 10 minutes, has a heartbeat time-out of 15 seconds, and
+            `activity_id`. By default a call may take 10 minutes, has a heartbeat timeout of 15 seconds, and
             is tried 10 times over about five minutes.
 
     Raises:

@@ -55,7 +55,7 @@ def tool_defaults(options: ActivityOptions) -> ActivityOptions:
     """Return the defaults for a user's activity that is a tool or a hook.
 
     A worker on another task queue may lack the plugin, which sends the heartbeats. So activities on another
-    task queue have no heartbeat time-out.
+    task queue have no heartbeat timeout.
     """
     if options.get("task_queue") is not None:
         return TOOL_DEFAULTS
@@ -88,7 +88,7 @@ def merge_options(owner: str, defaults: ActivityOptions, given: Mapping[str, Any
     """Check the given options, and return them merged over the defaults.
 
     If the user gives `schedule_to_close_timeout`, the default `start_to_close_timeout` and the default retry
-    policy do not apply: the user's time-out already limits the attempts.
+    policy do not apply: the user's timeout already limits the attempts.
 
     Args:
         owner: Owner of the options, for messages: "TemporalModel('claude')".
@@ -97,7 +97,7 @@ def merge_options(owner: str, defaults: ActivityOptions, given: Mapping[str, Any
 
     Raises:
         AgentTypeError: If an option is unknown or of a wrong type.
-        AgentValueError: If a time-out is not positive, or `activity_id` is given.
+        AgentValueError: If a timeout is not positive, or `activity_id` is given.
     """
     for name, value in given.items():
         _check(owner, name, value)

@@ -1,4 +1,4 @@
-"""The arguments of a `TemporalSandbox` and its commands: secrets by name, environments, time-outs."""
+"""The arguments of a `TemporalSandbox` and its commands: secrets by name, environments, timeouts."""
 
 import math
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ _COMMAND_GRACE = timedelta(minutes=1)
 error has the output so far."""
 
 _LONGEST_COMMAND = timedelta(days=1)
-"""How long the activity of a command without a time-out may take."""
+"""How long the activity of a command without a timeout may take."""
 
 
-_MOST_SECONDS = 10 * 365 * 86_400  # a model may ask for any time-out; Temporal's has a limit
+_MOST_SECONDS = 10 * 365 * 86_400  # a model may ask for any timeout; Temporal's has a limit
 
 
 @dataclass(frozen=True)

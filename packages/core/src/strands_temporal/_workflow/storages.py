@@ -52,7 +52,7 @@ class TemporalStorage(Storage[Any, Any]):
     Args:
         name: Name of the storage in `StrandsPlugin(storages=...)`.
         **options: Activity options of each operation: the keys of `temporalio.workflow.ActivityConfig`
-            without `activity_id`. By default an operation may take 1 minute, has a heartbeat time-out of 15
+            without `activity_id`. By default an operation may take 1 minute, has a heartbeat timeout of 15
             seconds, and is tried 10 times over about two and a half minutes.
 
     Raises:
