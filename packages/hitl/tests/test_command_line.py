@@ -60,7 +60,7 @@ async def test_a_person_lists_shows_and_decides_in_a_terminal(environments: Open
 
         code, out, err = await command(client, "approve", handle.id)
         assert (code, out) == (1, "")
-        assert err.startswith(f"Which one? In {handle.id} wait:\n")
+        assert err.startswith(f"Which one? These questions wait in {handle.id}:\n")
         code, out, _ = await command(client, "reject", handle.id, "use-b", "--by", "bo", "--reason", "no")
         assert (code, out.partition(" at ")[0]) == (0, "rejected by bo")
         assert out.endswith('(no): remove {"path": "/b"}\n')
@@ -77,7 +77,7 @@ async def test_a_person_lists_shows_and_decides_in_a_terminal(environments: Open
         assert await asyncio.wait_for(handle.result(), 30) == "removed /a\nkept /b: False\nRejected: no"
 
         code, out, err = await command(client, "approve", handle.id)
-        assert (code, out, err) == (1, "", f"Nothing waits in {handle.id}.\n")
+        assert (code, out, err) == (1, "", f"No question waits in {handle.id}.\n")
         code, out, _ = await command(client, "show", handle.id)
         assert (code, out.splitlines()[0]) == (0, f"{handle.id}: 0 waiting, 2 decided")
         await env.assert_replays(handle)

@@ -52,7 +52,7 @@ async def test_what_is_refused_says_why_and_leaves_no_trace(setting: Any) -> Non
 
         unknown = await refused(s.approver.approve(handle.id, "nothing", by=BY))
         assert unknown.kind == "UnknownApproval"
-        assert str(unknown).startswith(f"Nothing with the id 'nothing' waits. Pending: ['{pending.id}']")
+        assert str(unknown).startswith(f"No question with the id 'nothing' waits. Pending: ['{pending.id}']")
         nameless = await refused(s.approver.approve(handle.id, pending, by=" "))
         assert (nameless.kind, str(nameless)) == ("MalformedDecision", "Malformed decision: by is empty")
         other = PendingApproval(pending.id, "approval", digest="sha256:0")

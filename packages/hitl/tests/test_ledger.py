@@ -47,18 +47,18 @@ def kind(ledger: Ledger, value: Any, now: datetime = NOW) -> tuple[str | None, s
     [
         (None, "not None"),
         ([1], "a decision is an object"),
-        ({}, "id=None is not a text"),
+        ({}, "id=None is not valid text"),
         (decision(verdict="aprove"), "verdict='aprove' is not one of ['approve', 'reject', 'respond']"),
         (decision(by=""), "by is empty"),
-        (decision(by=7), "by=7 is not a text"),
-        (decision(reason=["x"]), "reason=['x'] is not a text"),
+        (decision(by=7), "by=7 is not valid text"),
+        (decision(reason=["x"]), "reason=['x'] is not valid text"),
         (decision(resaon="x"), "unknown field 'resaon'. Known: ['id', 'verdict', 'by', 'reason'"),
         (decision(verdict="respond"), "a response belongs to the verdict 'respond'"),
         (decision(verdict="respond", response=None), "may not be null"),
         (decision(response=True), "a response belongs to the verdict 'respond'"),
         (decision(early="yes"), "early='yes' is not true or false"),
         (decision(verdict="respond", response="\ud800"), "response cannot be kept"),
-        (decision(reason="\ud800"), "is not a text"),
+        (decision(reason="\ud800"), "is not valid text"),
     ],
 )
 def test_what_is_malformed_is_named(value: Any, words: str) -> None:

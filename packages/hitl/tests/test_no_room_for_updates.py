@@ -143,7 +143,7 @@ async def test_a_decision_gets_through_beside_ten_turns_that_wait_for_it(
 async def test_what_is_refused_says_why_and_decides_nothing(full: Filled) -> None:
     async with full() as chat:
         other = await refused(chat.approver.approve(chat.handle.id, "other", by=BY))
-        assert (other.kind, "Nothing with the id 'other' waits" in str(other)) == ("UnknownApproval", True)
+        assert (other.kind, "with the id 'other' waits" in str(other)) == ("UnknownApproval", True)
         stale = Decision(chat.pending.id, "approve", BY, digest="sha256:0")
         assert (await refused(chat.approver.decide(chat.handle.id, stale))).kind == "NotWhatWasSeen"
         malformed_ones: list[list[Any]] = [[], ["text"], [{"request": 1}], [{"request": "r"}], [{}, {}]]

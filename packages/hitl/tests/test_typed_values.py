@@ -89,7 +89,7 @@ def test_nothing_is_no_answer(nothing: str, capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(SystemExit) as ended:
         main(["--address", "127.0.0.1:1", "respond", "wf", nothing])
     assert ended.value.code == 2
-    assert "VALUE is empty" in (error := capsys.readouterr().err) or "null answers nothing" in error
+    assert "VALUE is empty" in (error := capsys.readouterr().err) or "null is not an answer" in error
 
 
 def test_with_the_flag_all_is_text(capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,7 +77,7 @@ async def test_the_address_of_the_environment_is_used_as_it_is(monkeypatch: pyte
 
 
 async def test_a_server_that_does_not_run_has_no_address():
-    with pytest.raises(RuntimeError, match="does not run"):
+    with pytest.raises(RuntimeError, match="is not running"):
         _ = DevServer().address
 
 
@@ -91,7 +91,7 @@ async def test_a_server_that_never_answers_is_ended(machine: Machine, monkeypatc
         "print('still thinking', flush=True)\nsignal.pause()",
     )
 
-    with pytest.raises(DevServerError, match=r"not ready after 0 s: (?s:.*)Its last words:\nstill thinking"):
+    with pytest.raises(DevServerError, match=r"not ready after 0 s: (?s:.*)Its last output:\nstill thinking"):
         await asyncio.wait_for(DevServer().start(), LIMIT)
 
     assert is_gone(int(pid_file.read_text()))

@@ -131,7 +131,7 @@ async def test_a_name_or_a_factory_that_does_not_work_is_told(agents: Agents) ->
     for given, error, text in [
         ({"bix": NotASandboxLocalEnvironment}, "SandboxNotRegisteredError", "Did you mean 'bix'?"),
         ({"box": broken}, "ApplicationError", "RuntimeError: no room for another container"),
-        ({"box": lambda: "a text"}, "ApplicationError", "it gave 'a text', not a strands.Sandbox"),
+        ({"box": lambda: "a text"}, "ApplicationError", "it returned 'a text', not a strands.Sandbox"),
     ]:
         async with agents(workflows=[Operations], plugins=[StrandsPlugin(sandboxes=given)]) as env:
             (result,) = await env.run(Operations.run, plain)

@@ -261,7 +261,7 @@ class Dynamic:
             AgentValueError,
             "started again under its id",
         ),
-        (Troubled, {"inputSchema": {}}, AgentTypeError, "has one input"),
+        (Troubled, {"inputSchema": {}}, AgentTypeError, "takes one string"),
         (Shop, {"preserve_context": True}, AgentTypeError, "takes a SubAgentTask"),
         ("research", {}, AgentValueError, "Give description="),
         ("", {}, AgentValueError, "is empty"),

@@ -196,10 +196,10 @@ def _chosen(waiting: list[PendingApproval], options: argparse.Namespace) -> Pend
     if len(fitting) == 1:
         return fitting[0]
     if not waiting:
-        raise _CommandError(f"Nothing waits in {options.workflow}.")
+        raise _CommandError(f"No question waits in {options.workflow}.")
     which = "Which one?" if wanted is None else f"{wanted!r} fits {len(fitting)} of them."
     ids = "\n".join(f"  {p.id}" for p in waiting)
-    raise _CommandError(f"{which} In {options.workflow} wait:\n{ids}")
+    raise _CommandError(f"{which} These questions wait in {options.workflow}:\n{ids}")
 
 
 def typed_value(text: str) -> Any:
@@ -220,7 +220,7 @@ def typed_value(text: str) -> Any:
             raise ValueError(f"{text} looks like JSON but is not ({error}). For text add --text") from None
         return text
     if value is None:
-        raise ValueError("null answers nothing. For the text add --text")
+        raise ValueError("null is not an answer. For the text add --text")
     return value
 
 

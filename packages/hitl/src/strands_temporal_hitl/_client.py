@@ -97,7 +97,7 @@ class ApprovalsClient:
         """Return a workflow's open questions, oldest first; none if it has ended.
 
         Raises:
-            ApprovalsUnreachableError: If it cannot be asked.
+            ApprovalsUnreachableError: If the workflow does not answer.
         """
         try:
             return await self._queries.query(workflow_id, run_id, PENDING_QUERY, list[PendingApproval])
@@ -110,7 +110,7 @@ class ApprovalsClient:
         A reason or response above some 500,000 characters is cut to its beginning, as text.
 
         Raises:
-            ApprovalsUnreachableError: If it cannot be asked.
+            ApprovalsUnreachableError: If the workflow does not answer.
         """
         records: list[ApprovalRecord] = []
         while True:
@@ -144,7 +144,7 @@ class ApprovalsClient:
         Raises:
             ApprovalRefusedError: If the workflow refuses the decision.
             ApprovalsEndedError: If the workflow has ended.
-            ApprovalsUnreachableError: If it cannot be asked.
+            ApprovalsUnreachableError: If the workflow does not answer.
         """
         return await self.decide(
             workflow_id,
@@ -202,13 +202,13 @@ class ApprovalsClient:
             decision: The decision.
             run_id: Decide only in this run.
             update_id: Temporal's id of the update. A decision that is sent again with the same id, for
-                example after a lost connection, counts once and gets the same answer, also in a later run of
+                example after a lost connection, counts once and gets the same answer, even in a later run of
                 the workflow.
 
         Raises:
             ApprovalRefusedError: If the workflow refuses the decision.
             ApprovalsEndedError: If the workflow has ended.
-            ApprovalsUnreachableError: If it cannot be asked.
+            ApprovalsUnreachableError: If the workflow does not answer.
         """
         handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
         return await self._sender.send(handle, decision, update_id or str(uuid.uuid4()))

@@ -1,6 +1,6 @@
 """The ledger of one workflow: its questions, and the decisions on them.
 
-It makes no calls to Temporal, and times are arguments. So the same calls give the same ledger, also in a
+It makes no calls to Temporal, and times are arguments. So the same calls give the same ledger, even in a
 replay.
 """
 
@@ -229,7 +229,7 @@ class Ledger:
         if not decision.early:
             raise _refusal(
                 UNKNOWN_APPROVAL,
-                f"Nothing with the id {decision.id!r} waits. Pending: {list(self._open)}. A decision "
+                f"No question with the id {decision.id!r} waits. Pending: {list(self._open)}. A decision "
                 "before its question needs early=True",
             )
 

@@ -73,14 +73,14 @@ class ApprovalQueries:
             raise ApprovalsUnreachableError(self.unreadable(workflow_id, error)) from error
 
     async def _paused(self, workflow_id: str, run_id: str | None) -> str:
-        """Return a text that says that the workflow is paused, and by whom if the server knows."""
+        """Return a message that says that the workflow is paused, and by whom if the server knows."""
         state = WorkflowState("PAUSED")
         with contextlib.suppress(RPCError):
             state = await workflow_state(self._client, workflow_id, run_id, self._timeout)
         return pause_text(workflow_id, state)
 
     def unreadable(self, workflow_id: str, error: Exception) -> str:
-        """Return a text for an error of the client's data converter."""
+        """Return a message for an error of the client's data converter."""
         return (
             f"The client's data converter fails on workflow {workflow_id!r} "
             f"({type(error).__name__}: {error}). Use the data converter of the workflow's workers, with "
@@ -94,13 +94,13 @@ class ApprovalQueries:
         return ApprovalsUnreachableError(f"Workflow {workflow_id!r} cannot be asked: {error.message}")
 
     def silence(self, workflow_id: str) -> str:
-        """Return a text that says that no worker answered in time."""
+        """Return a message that says that no worker answered in time."""
         seconds = self._timeout.total_seconds()
         return f"No worker answered for workflow {workflow_id!r} within {seconds:g} s"
 
 
 def pause_text(workflow_id: str, state: WorkflowState) -> str:
-    """Return a text that says who paused a workflow, and how to unpause it."""
+    """Return a message that says who paused a workflow, and how to unpause it."""
     by = f" by {state.paused_by}" if state.paused_by else ""
     why = f" ({state.pause_reason})" if state.pause_reason else ""
     return (

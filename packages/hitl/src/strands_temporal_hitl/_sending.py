@@ -53,7 +53,7 @@ class DecisionSender:
         Raises:
             ApprovalRefusedError: If the workflow refuses the decision.
             ApprovalsEndedError: If the workflow has ended.
-            ApprovalsUnreachableError: If it cannot be asked.
+            ApprovalsUnreachableError: If the workflow does not answer.
         """
         try:
             return await handle.execute_update(

@@ -235,7 +235,7 @@ class ApprovalNotice:
     """Tells a notifier that an agent paused.
 
     Attributes:
-        id: The notice's id. It is the same for each retry, also in a later run of the workflow.
+        id: The notice's id. It is the same for each retry, even in a later run of the workflow.
         namespace: Temporal namespace of the workflow.
         workflow_id: The workflow to decide in.
         run_id: The workflow's run when the notice was sent. The workflow may continue in another run, so
@@ -271,6 +271,6 @@ def _check_text(name: str, value: Any) -> None:
     if value is None and name not in _REQUIRED:
         return
     if not isinstance(value, str) or _wire_fault(value):
-        raise ValueError(f"{name}={value!r} is not a text")
+        raise ValueError(f"{name}={value!r} is not valid text")
     if name in _REQUIRED and not value.strip():
         raise ValueError(f"{name} is empty")

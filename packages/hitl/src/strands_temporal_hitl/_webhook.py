@@ -47,12 +47,12 @@ class WebhookNotifier:
     `webhook-id` (the same at each retry), `webhook-timestamp` and, with a secret, `webhook-signature`. The
     signature is `v1,` and the base64 HMAC-SHA256 of `id.timestamp.body`.
 
-    Server errors, throttling, timeouts and lost connections are retried. Any other answer is final, also a
-    redirect.
+    Server errors, throttling, timeouts and lost connections are retried. Any other answer is final, including
+    a redirect.
 
     Args:
         url: Where to post, http or https.
-        secret: Key of the signature: a text or, as in Standard Webhooks, `whsec_` and base64.
+        secret: Key of the signature: a string or, as in Standard Webhooks, `whsec_` and base64.
         headers: Further headers, for example an authorization.
         timeout: Timeout of one attempt. More than 30 seconds has no effect.
 
@@ -116,7 +116,7 @@ def _key(secret: str) -> bytes:
         try:
             key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
         except ValueError:
-            raise ValueError("WebhookNotifier: what follows whsec_ in the secret is not base64") from None
+            raise ValueError("WebhookNotifier: the secret is not base64 after whsec_") from None
     if not key:
         raise ValueError("WebhookNotifier: the secret is empty. Leave it out for unsigned notices")
     return key

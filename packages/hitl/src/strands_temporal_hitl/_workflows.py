@@ -74,7 +74,7 @@ async def open_workflows(client: Client, query: str) -> AsyncIterator[ListedWork
 
 
 def quoted(text: str) -> str:
-    """Quote a text for a visibility query. The escapes of `json.dumps` would hide non-ASCII text."""
+    """Quote a string for a visibility query. The escapes of `json.dumps` would hide non-ASCII text."""
     escaped = text.replace("\\", "\\\\").replace("'", "''")
     return f"'{escaped}'"
 

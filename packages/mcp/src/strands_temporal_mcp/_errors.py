@@ -40,7 +40,7 @@ def reason(error: BaseException) -> str:
 def _causes(error: BaseException) -> list[BaseException]:
     """Return the root causes of `error`, found through groups and wrappers.
 
-    Of two errors in a chain, the inner one is left out if it has neither a text nor a cause: the outer one
+    Of two errors in a chain, the inner one is left out if it has neither a message nor a cause: the outer one
     says more.
     """
     leaves = error_leaves(error)

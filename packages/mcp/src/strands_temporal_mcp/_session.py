@@ -120,7 +120,7 @@ class MCPSession:
         return ToolListing(None, listing.digest) if listing.digest == known else listing
 
     async def call(self, tool: str, tool_use_id: str, arguments: Any) -> Any:
-        """Call a tool and return its encoded result: any answer of the server, also an error.
+        """Call a tool and return its encoded result: any answer of the server, including an error.
 
         Raises:
             ApplicationError: If no answer came. Retryable.

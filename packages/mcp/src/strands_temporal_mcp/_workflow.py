@@ -91,7 +91,7 @@ class TemporalMCPClient(RemoteTools):
     @property
     @override
     def clash_hint(self) -> str:
-        """What to do when a tool's name is taken."""
+        """Advice for the error that a tool's name is taken."""
         return (
             "Give one of the servers' clients a prefix, MCPClient(..., prefix='...'), or leave the tool out "
             "with tool_filters, in MCPPlugin(mcp_clients=...) on the worker"

@@ -46,7 +46,7 @@ TRANSIENT_CODES = frozenset(
 )
 """Codes worth a retry: the server restarts, the workflow has no worker, or too many calls come at once."""
 
-# Initiators of runs that carry nothing over from the run before.
+# Initiators of runs that carry nothing over from the previous run.
 _FRESH_START_INITIATORS = frozenset(
     {
         ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_RETRY,

@@ -33,7 +33,7 @@ class WorkflowBidi(StandIn):
 
 
 def refuse_bidi() -> None:
-    """Install the stand-in, also for a workflow that is the first to import `strands.bidi`. Idempotent."""
+    """Install the stand-in, even if a workflow is the first to import `strands.bidi`. Idempotent."""
     for name in (BIDI_AGENT[0], _SOURCE):
         module = sys.modules.get(name)
         if module is not None and not isinstance(vars(module)[BIDI_AGENT[1]], StandIn):

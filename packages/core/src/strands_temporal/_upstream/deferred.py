@@ -89,7 +89,7 @@ def drop_restore(agent: Agent) -> None:
 
 
 class _Part:
-    """One coroutine of a set-up: the rest of it, or all of it after a failure."""
+    """One step of a set-up. It resumes a coroutine that stopped, or, after a failure, runs the step again."""
 
     def __init__(self, site: str, rest: PausedCoroutine, again: Callable[[], Awaitable[Any]]) -> None:
         self.site = site

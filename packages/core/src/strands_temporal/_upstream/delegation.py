@@ -14,7 +14,7 @@ from strands.types.tools import AgentTool
 from typing_extensions import override
 
 DELEGATE_DESCRIPTION = DELEGATION_DESCRIPTION_SUFFIX
-"""What Strands adds to the description of a tool that is a delegate (1.62: _agent_as_tool.py:27)."""
+"""Text that Strands adds to the description of a delegate's tool (1.62: _agent_as_tool.py:27)."""
 
 
 class DelegateTool(_AgentAsTool):

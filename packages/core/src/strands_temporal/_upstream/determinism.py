@@ -99,7 +99,7 @@ class WorkflowSwarmState(StandIn):
 def hash_of_node(node: Any) -> int:
     """Stands in for the hash of a graph's node.
 
-    Strands takes the hash of the node's id, a text, which is another number in each process (1.62:
+    Strands takes the hash of the node's id, a string, which is another number in each process (1.62:
     graph.py:204). A graph keeps its nodes and edges in sets, and a set's order follows the hashes. So another
     worker would start parallel nodes in another order, and each node would get another node's answers.
     """

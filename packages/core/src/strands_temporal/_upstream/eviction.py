@@ -63,7 +63,7 @@ class CachedWorkflows:
 
     @contextmanager
     def collecting(self) -> Generator[None]:
-        """Remember the instances of a Worker that starts its asyncio tasks in the block."""
+        """Remember the workflow instances of each Worker that starts in the block."""
         token = _running.set(self)
         try:
             yield

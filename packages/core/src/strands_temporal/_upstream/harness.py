@@ -151,7 +151,7 @@ class _FirstStatement(StandIn):
 
 
 class _NoDisk(StandIn):
-    """`os` in the module of `create_harness`. In a workflow, the check for a skills directory finds none."""
+    """Replaces `os` in the module of `create_harness`. In a workflow, there are no directories."""
 
     @property
     def path(self) -> Any:
@@ -187,9 +187,9 @@ class _LooksAtSandbox(StandIn):
 
 
 class _SeenSandbox:
-    """A sandbox that notes what cannot work, and lists a certain number of directories.
+    """A sandbox that notes errors which say that it cannot work. It lists `MOST_DIRECTORIES` directories.
 
-    The search skips what cannot be listed.
+    Further directories raise `OSError`, and the search skips them.
     """
 
     def __init__(self, sandbox: Any) -> None:
@@ -210,9 +210,10 @@ class _SeenSandbox:
 
 
 class _FetchesText(StandIn):
-    """The function that fetches a page. The tool returns each of its errors as the page.
+    """The function that fetches a page. The tool returns any error of it to the model, as the page.
 
-    In a workflow it notes that the sandbox cannot work. A hook on the agent's tool calls raises that.
+    In a workflow this function also notes an error that says that the sandbox cannot work. A hook on the
+    agent's tool calls raises the noted error.
     """
 
     async def __call__(self, sandbox: Any, url: str, transport: Any) -> Any:

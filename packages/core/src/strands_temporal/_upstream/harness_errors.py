@@ -23,7 +23,7 @@ _OF_TOOLS = (ActivityNotRegisteredError, SandboxNotRegisteredError, SandboxLostE
 def cannot_work(
     error: BaseException, kinds: tuple[type[BaseException], ...] = _OF_TOOLS
 ) -> BaseException | None:
-    """Return the error, or its cause, if it must end the run: something cannot work at all. Else None."""
+    """Return the error or cause that must end the run, because something cannot work at all; else None."""
     for link in (error, error.__cause__):  # a tool wraps the errors of its sandbox
         if link is not None and (isinstance(link, kinds) or is_unknown_name(link)):
             return link
@@ -51,5 +51,5 @@ def raise_noted(sandbox: Any) -> None:
 
 
 def forget_noted(sandbox: Any) -> None:
-    """Begin anew: the workflow may have replaced a sandbox that was lost."""
+    """Forget the errors, because the workflow may have replaced a sandbox that was lost."""
     run_local(_Noted).pop(sandbox, None)

@@ -85,7 +85,7 @@ def _modules(error: BaseException, *, with_causes: bool) -> Iterator[tuple[str, 
 class _FailsWorkflow(ABCMeta):
     """Makes `isinstance` accept errors of misplaced Strands code.
 
-    Nothing else can recognise such errors of a workflow's `__init__`.
+    Temporal calls only `isinstance` for an error of a workflow's `__init__`.
     """
 
     def __instancecheck__(cls, instance: Any) -> bool:

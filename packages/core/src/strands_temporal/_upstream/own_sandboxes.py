@@ -1,4 +1,4 @@
-"""Finds sandboxes and storages that cannot work in a workflow, also where Strands only logs their errors.
+"""Finds sandboxes and storages that cannot work in a workflow, even if Strands only logs their errors.
 
 A user's own sandbox may need no I/O, for example because it keeps its files in memory. So it is refused only
 when it does I/O: Temporal's workflow sandbox then raises.
@@ -24,7 +24,7 @@ from .default_sandbox import refusal
 from .stand_in import StandIn
 
 CANNOT_WORK = (ActivityNotRegisteredError, AgentTypeError, AgentValueError, SandboxLostError)
-"""Errors of a sandbox or a storage that nothing would change: it cannot work at all."""
+"""Errors of a sandbox or a storage that cannot work at all. A retry would fail in the same way."""
 
 ENDS_PATCH = "strands-temporal-cannot-work-ends"
 """Patch id. In histories without it, the model read such an error of a tool, and plugins went on."""
@@ -45,7 +45,7 @@ class PluginLogger(StandIn):
 
 
 def ends_the_run() -> bool:
-    """Tell whether an error of what cannot work ends the run. Call it only once there is such an error."""
+    """Tell whether a sandbox or storage that cannot work ends the run. Call it only after such an error."""
     return not workflow.in_workflow() or workflow.patched(ENDS_PATCH)
 
 
@@ -55,7 +55,7 @@ def is_unknown_name(error: BaseException) -> bool:
 
 
 def io_of_own_sandbox(error: BaseException) -> AgentTypeError | None:
-    """Return the refusal of a user's sandbox if its I/O in the workflow caused `error`, else None."""
+    """Return the error that refuses a user's sandbox, if the sandbox's I/O caused `error`; else None."""
     what = refused_io(error)
     if what is None:
         return None
@@ -89,7 +89,7 @@ def _links(error: BaseException) -> Iterator[BaseException]:
 
 
 def _refused_by_the_loop(error: NotImplementedError) -> str | None:
-    """Return the event loop's method that raised `error`, because a workflow's loop lacks it. Else None."""
+    """Return the event loop's method that raised `error`, because a workflow's loop lacks it; else None."""
     frames = traceback.extract_tb(error.__traceback__)
     if frames and frames[-1].filename.endswith("asyncio/events.py"):
         return frames[-1].name

@@ -210,7 +210,7 @@ def tool_interrupt_event(tool_use: ToolUse, interrupts: list[Interrupt]) -> Any:
 
 
 def workflow_definition(target: object) -> tuple[str | None, Callable[..., Any], type] | None:
-    """Return a workflow's type, run method and class. Return None if `target` is no workflow.
+    """Return a workflow's type, run method and class. Return None if `target` is not a workflow.
 
     `target` is the workflow's class or its run method. The type is None for a dynamic workflow. temporalio
     has no public look-up (1.35: workflow/_definition.py:223).

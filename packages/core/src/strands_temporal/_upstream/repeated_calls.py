@@ -62,7 +62,7 @@ class _Capture:
         self._left = list(self.outcomes)
 
     def take(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Return the coroutine's outcome if it is known. Else raise `InterceptedCoroutine`."""
+        """Return the coroutine's outcome if it is known. Otherwise raise `InterceptedCoroutine`."""
         if self._left:
             coroutine.close()
             return self._left.pop(0).get()

@@ -63,9 +63,9 @@ class _RunIds:
 
 
 class _LateStarts:
-    """An SDK's span processor that is told of a span's start when the span ends, and is exported.
+    """An SDK's span processor that is notified of a span's start only when the span ends and is exported.
 
-    Else a processor would see a start at each replay, and most of these spans never end.
+    Otherwise a processor would see a start at each replay, and most of these spans never end.
     """
 
     def __init__(self, original: Any) -> None:
@@ -75,7 +75,7 @@ class _LateStarts:
         return getattr(self._original, name)
 
     def on_start(self, span: Any, parent_context: Context | None = None) -> None:
-        """Do nothing: `_SeededSpan` tells the original."""
+        """Do nothing: `_SeededSpan` notifies the original processor."""
 
 
 class _SeededSpan(WorkflowSpan):

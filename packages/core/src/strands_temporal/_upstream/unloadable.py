@@ -1,6 +1,6 @@
 """Names the module that keeps a workflow's file from loading in the sandbox, and the fix.
 
-Temporal's own error is "Failed validating workflow". Its cause stands many lines further up in the traceback.
+Temporal's own error is "Failed validating workflow". Its cause is many lines higher up in the traceback.
 """
 
 import sys

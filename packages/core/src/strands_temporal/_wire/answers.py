@@ -66,7 +66,7 @@ def _blocks(events: Sequence[Any]) -> Iterator[list[Any]]:
 
 
 def _block(events: Sequence[Any]) -> dict[str, Any]:
-    """Return a text or a tool call in short form, or the events of any other content block."""
+    """Return text or a tool call in short form, or the events of any other content block."""
     if len(events) == 3 and events[2] == _BLOCK_STOP:  # start, delta, stop
         start, delta, _ = events
         part = _only(_only(delta, "contentBlockDelta"), "delta")

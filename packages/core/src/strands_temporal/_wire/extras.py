@@ -1,4 +1,4 @@
-"""The extras of strands-temporal: which are installed, their plugins, and names that users seek in core.
+"""The extras of strands-temporal: which are installed, their plugins, and names that users look for here.
 
 Core imports no sibling. A user may register only `StrandsPlugin` and still write `mcp_clients=` or
 `streaming_topic=`. Core then loads the sibling's plugin by the entry point that the sibling declares.

@@ -110,7 +110,7 @@ class ExecutionOutcome:
 
     Attributes:
         exit_code: The command's exit code.
-        chunks: The output: lists of "stdout" or "stderr" and a text, encoded. Adjacent chunks of one stream
+        chunks: The output: lists of "stdout" or "stderr" and a string, encoded. Adjacent chunks of one stream
             are merged.
         stdout: Standard output of the result, if it differs from the text of the "stdout" chunks.
         stderr: Standard error of the result, if it differs from the text of the "stderr" chunks.
@@ -197,7 +197,7 @@ def sandbox_failure(error: Exception, *, retryable: bool, hide: Callable[[str], 
     Args:
         error: The exception. An `ApplicationError` is returned as it is.
         retryable: Whether another attempt may help.
-        hide: Replaces the values of secrets in a text.
+        hide: Replaces the values of secrets in a string.
     """
     if isinstance(error, ApplicationError):
         return error

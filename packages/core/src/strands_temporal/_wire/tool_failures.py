@@ -21,7 +21,7 @@ from .failures import (
 
 _CLASS = "strands_tool_error"
 """Key in the failure's details. Its value is a list of the exception's module, class name and nearest builtin
-base class that `is_rebuildable`. An exception without a text adds its empty text to the list, because
+base class that `is_rebuildable`. An exception without a message adds its empty message to the list, because
 Temporal would replace an empty text."""
 
 

@@ -215,11 +215,11 @@ def apply_delta(
         match part:
             case Kept(start, stop):
                 if stop > len(before):
-                    raise LookupError(f"{stop} items are kept of {len(before)}")
+                    raise LookupError(f"the delta keeps {stop} of {len(before)} previous items")
                 items += before[start:stop]
             case Answer():
                 if answer is None:
-                    raise LookupError("the answer to the call before is not known")
+                    raise LookupError("the answer to the previous call is not known")
                 items.append(answer)
             case New(encoded):
                 items.append(make(encoded))

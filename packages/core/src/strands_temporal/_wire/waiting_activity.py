@@ -1,4 +1,4 @@
-"""What a workflow tells the worker that runs it about an activity on another task queue. It is never sent."""
+"""Facts about an activity on another task queue, for the worker that runs the workflow. Never sent."""
 
 from dataclasses import dataclass
 

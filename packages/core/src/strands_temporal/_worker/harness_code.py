@@ -102,7 +102,7 @@ def _too_large(calls: Sequence[Any]) -> str:
 
 
 class _TooLargeError(Exception):
-    """The calls of a step have too much data, with any codec."""
+    """The calls of a step have too much data for any codec."""
 
 
 class _Step:

@@ -44,7 +44,7 @@ class Kept(ABC, Generic[T]):
 
     @abstractmethod
     def made(self) -> AbstractAsyncContextManager[T]:
-        """Make the object, and end it after the block."""
+        """Return a context manager that makes the object when it is entered, and ends the object on exit."""
 
     @abstractmethod
     def failure(self, error: Exception) -> Exception:

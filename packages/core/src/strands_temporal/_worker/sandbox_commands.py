@@ -139,7 +139,7 @@ def options_of(call: SandboxCall, secrets: Mapping[str, str]) -> dict[str, Any]:
 
 @contextlib.asynccontextmanager
 async def listeners_of(call: SandboxCall) -> AsyncGenerator[Sequence[Listener]]:
-    """Yield what gets the output while it arrives: the sinks of `forward_progress`, and a stream."""
+    """Yield the functions that get the output as it arrives: for `forward_progress`, and for a stream."""
     sinks, number = progress_sinks(), 0
     info = activity.info()
     name, tool_use_id = call.tool or (info.activity_type, "")

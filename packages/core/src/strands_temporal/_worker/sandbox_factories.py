@@ -46,10 +46,10 @@ class SandboxFactory:
             Otherwise the worker has one sandbox for all workflows.
         idle_timeout: How long a sandbox may be unused before the worker ends it. None keeps it until its
             chain of runs ends, or the worker does.
-        identity: Identity of a sandbox that outlives the worker: a text, or a function that returns the text
-            for a sandbox. Two sandboxes with the same identity have the same files. Without it the sandbox is
-            lost with the worker, except for Strands' own classes from a plain factory: there the identity is
-            the SSH host, or the machine of the worker.
+        identity: Identity of a sandbox that outlives the worker: a string, or a function that returns the
+            string for a sandbox. Two sandboxes with the same identity have the same files. Without it the
+            sandbox is lost with the worker, except for Strands' own classes from a plain factory: there the
+            identity is the SSH host, or the machine of the worker.
 
     Raises:
         TypeError: If `make` cannot be called, or an option has a wrong type.
@@ -73,12 +73,12 @@ class SandboxFactory:
 
     @contextlib.asynccontextmanager
     async def made(self, chain: SandboxChain) -> AsyncGenerator[tuple[Sandbox, str]]:
-        """Make a sandbox, and end it after the block. Yields the sandbox and its identity."""
+        """Make a sandbox on entry, and end it on exit. Yields the sandbox and its identity."""
         # In a thread: it may start a container, for a minute.
         call = in_thread("factory of sandboxes", self.make, *((chain,) if self.per_chain else ()))
         async with opened(await asyncio.wrap_future(call)) as (made, managed):
             if not isinstance(made, Sandbox):
-                raise TypeError(f"it gave {made!r}, not a strands.Sandbox")
+                raise TypeError(f"it returned {made!r}, not a strands.Sandbox")
             yield made, await self._identity_of(made, managed)
 
     async def _identity_of(self, sandbox: Sandbox, managed: bool) -> str:
@@ -88,7 +88,7 @@ class SandboxFactory:
             told: Any = self.identity(sandbox)
             identity = await told if inspect.isawaitable(told) else told
             if not (isinstance(identity, str) and identity):
-                raise TypeError(f"identity= gave {identity!r}, not a text")
+                raise TypeError(f"identity= returned {identity!r}, not a string")
             return identity
         place = None if managed else _place_of(sandbox)
         self.always_new = place is None
@@ -103,7 +103,7 @@ def _check(make: object, idle_timeout: object, identity: object) -> None:
     if idle_timeout is not None and idle_timeout <= timedelta(0):
         raise ValueError(f"SandboxFactory: idle_timeout={idle_timeout!r} is not positive")
     if identity is not None and not isinstance(identity, str) and not callable(identity):
-        raise TypeError(f"SandboxFactory: identity={identity!r} is neither a text nor a function")
+        raise TypeError(f"SandboxFactory: identity={identity!r} is neither a string nor a function")
     if identity == "":
         raise ValueError("SandboxFactory: identity is empty. Leave it out")
 
@@ -135,7 +135,7 @@ def _place_of(sandbox: Sandbox) -> str | None:
 
 
 def _machine() -> str:
-    """Return a text that identifies the file system of this machine or container."""
+    """Return a string that identifies the file system of this machine or container."""
     try:
         machine_id = Path("/etc/machine-id").read_text()
     except OSError:

@@ -42,7 +42,7 @@ class Hider:
         return content
 
     def held_back(self, text: str) -> int:
-        """Return how many characters at the end of a text may be the beginning of a secret."""
+        """Return how many characters at the end of a string may be the beginning of a secret."""
         longest = 0
         for value in self.values:
             for length in range(min(len(value) - 1, len(text)), longest, -1):
@@ -85,7 +85,7 @@ class Output:
         self._put(StreamChunk(text[: len(text) - held], chunk.stream_type))
 
     def end(self) -> None:
-        """Release what was held back: it was no secret."""
+        """Release the text that was held back, because it was not a secret."""
         for stream in ("stdout", "stderr"):
             text, self._pending[stream] = self._pending[stream], ""
             self._put(StreamChunk(text, stream))

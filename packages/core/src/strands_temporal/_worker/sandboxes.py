@@ -225,7 +225,7 @@ class HostedSandboxes:
 
 
 def _factory(given: Any) -> Callable[[], SandboxFactory]:
-    """Return a function that returns a user's factory. Return a value that is no factory unchanged."""
+    """Return a function that returns a user's factory. Return any other value unchanged."""
     if not isinstance(given, SandboxFactory) and not callable(given):
         return given
     factory = given if isinstance(given, SandboxFactory) else SandboxFactory(given)

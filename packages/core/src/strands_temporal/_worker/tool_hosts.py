@@ -139,7 +139,7 @@ class ToolHost(Agent):
 
 
 def _host(tools: Mapping[str, AgentTool], context: ToolContext) -> ToolHost:
-    """Return the agent that a tool finds on the worker. It has the agent's state, but no conversation."""
+    """Return the agent that a tool gets on the worker. It has the agent's state, without the conversation."""
     agent = ToolHost(
         model=_NoModel(), tools=list(tools.values()), state=context.agent_state, callback_handler=None
     )
@@ -159,7 +159,7 @@ def _ask(context: "StrandsToolContext[Any]", name: str) -> Interrupt:
 
 
 class _NoModel(Model):
-    """The model of the agent that a hosted tool finds. It refuses calls: there is no model on the worker."""
+    """The model of the agent that a hosted tool gets. It refuses calls, because that agent has no model."""
 
     @override
     def update_config(self, **model_config: Any) -> None:

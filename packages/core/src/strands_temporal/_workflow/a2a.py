@@ -127,7 +127,7 @@ class TemporalA2AAgent(AgentBase):
         yield {"result": await self.invoke_async(prompt, **kwargs)}
 
     def as_tool(self, *, name: str | None = None, description: str | None = None) -> AgentTool:
-        """Return the remote agent as a tool with one input, a text. The answer's text is the tool's result.
+        """Return the remote agent as a tool with one input, a string. The answer's text is the tool's result.
 
         Args:
             name: Name of the tool. By default the agent's name.

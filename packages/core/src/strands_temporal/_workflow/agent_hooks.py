@@ -1,4 +1,4 @@
-"""The hooks that each agent in a workflow has from the start, a plain `strands.Agent` as well."""
+"""The hooks that each agent in a workflow has from the start, including a plain `strands.Agent`."""
 
 from strands import Agent
 from strands.hooks import AgentInitializedEvent, BeforeInvocationEvent, BeforeModelCallEvent, HookOrder

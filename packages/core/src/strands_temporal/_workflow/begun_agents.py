@@ -1,4 +1,4 @@
-"""Tells plugins which agents begin a turn in this run, also those that a tool builds while it runs."""
+"""Tells plugins which agents begin a turn in this run, including those that a tool builds while it runs."""
 
 from collections.abc import Callable
 

@@ -37,7 +37,7 @@ def child_workflow(
     """Return a tool whose call runs a child workflow: a history and a task queue of its own.
 
     If the workflow's argument is a `SubAgentTask`, the workflow has a sub-agent, and the tool does what
-    `agent.as_tool()` does: the model gives a text, the sub-agent's answer is the result, and what the
+    `agent.as_tool()` does: the model gives a string, the sub-agent's answer is the result, and what the
     sub-agent asks reaches the people who answer the calling agent. A workflow that is given by its name has a
     sub-agent too.
 
@@ -74,7 +74,7 @@ def child_workflow(
         if not text:
             raise AgentValueError(f"{owner}: a model needs a description of the tool. Give description='...'")
         if inputSchema is not None:
-            raise AgentTypeError(f"{owner}: a sub-agent's tool has one input, a text. Leave out inputSchema=")
+            raise AgentTypeError(f"{owner}: a sub-agent's tool takes one string. Leave out inputSchema=")
         kind = DelegatedSubAgentTool if delegate else SubAgentTool
         return kind(owner, workflow_type, name or workflow_type, text, preserve_context, checked)
     for given, is_given in (("preserve_context", preserve_context), ("delegate", delegate)):

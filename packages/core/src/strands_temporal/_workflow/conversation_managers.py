@@ -156,7 +156,7 @@ def put_back(agent: Agent) -> None:
 
 
 class ManagerHooks(HookRegistry):
-    """The hooks of an agent that is built in a workflow. Those of its manager can wait for a model."""
+    """The hooks of an agent that is built in a workflow. The hooks of its manager can wait for a model."""
 
     def __init__(self) -> None:
         super().__init__()

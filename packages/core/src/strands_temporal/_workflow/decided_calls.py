@@ -32,7 +32,7 @@ background_tasks/_background_tasks.py:38)."""
 
 @dataclass(frozen=True)
 class DecidedCall:
-    """What people decided on one call. Crosses to child workflows: fields are only added, with defaults.
+    """The decisions of people on one call. Crosses to child workflows: fields are only added, with defaults.
 
     Attributes:
         path: Ids of the calls from the child's agent to this call, outermost first, and its own id.

@@ -95,8 +95,8 @@ async def call_handle(
     Raises:
         TypeError: If an argument is neither JSON nor bytes.
         Exception: The exception that the object raised. It has its own class if that is a class of Strands or
-            Python. Else it is an `ApplicationError` with the class's name as its type. If nothing catches it,
-            the run ends.
+            Python. Otherwise it is an `ApplicationError` with the class's name as its type. If nothing
+            catches it, the run ends.
     """
 
     def restore(error: ActivityError) -> Exception:

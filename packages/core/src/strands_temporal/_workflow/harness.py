@@ -86,8 +86,8 @@ def durable_harness(
         storage: Name of a storage in `StrandsPlugin(storages=...)`, or a handle, for the session, the memory
             and large results of tools that the context manager moves out of the conversation.
             `TemporalStorage("name").namespace("tenant")` keeps them apart from those of other tenants.
-        session: True keeps the conversation in `storage` too, under the workflow's id; a text, under that id.
-            Or a session manager. Two agents with one id in a workflow each need an `agent_id`.
+        session: True also keeps the conversation in `storage`, under the workflow's id; a string, under that
+            id. Or a session manager. Two agents with one id in a workflow each need an `agent_id`.
         memory: True keeps what the agent learns in files in `storage`: one memory for all workflows on that
             storage or namespace. Of two that write under one heading at once, the later text stays. Or the
             name of a memory store in `StrandsPlugin(memory_stores=...)`, a store, several of either, or a
@@ -203,8 +203,8 @@ def _model(model: object, options: Any) -> TemporalModel | ModelRouter:
         return model
     if model is not None and not isinstance(model, str):
         raise AgentTypeError(
-            f"durable_harness: model={model!r} is no name and no handle. Write a name, and on the worker "
-            "StrandsPlugin(models={'name': lambda: SomeModel(...)})"
+            f"durable_harness: model={model!r} is neither a name nor a handle. Write a name, and on the "
+            "worker StrandsPlugin(models={'name': lambda: SomeModel(...)})"
         )
     return TemporalModel(model, **options)
 
@@ -214,7 +214,7 @@ def _storage(storage: object) -> Storage[Any, Any] | None:
         return cast("Storage[Any, Any] | None", storage)
     if isinstance(storage, str):
         return TemporalStorage(storage)
-    raise AgentTypeError(f"durable_harness: storage={storage!r} is no name and no storage")
+    raise AgentTypeError(f"durable_harness: storage={storage!r} is neither a name nor a storage")
 
 
 def _needs_storage(what: str) -> AgentValueError:
@@ -230,7 +230,7 @@ def _session(session: object, storage: Storage[Any, Any] | None) -> SessionManag
     if isinstance(session, SessionManager):
         return cast("SessionManager", session)
     if session is not True and not isinstance(session, str):
-        raise AgentTypeError(f"durable_harness: session={session!r} is no id and no session manager")
+        raise AgentTypeError(f"durable_harness: session={session!r} is neither an id nor a session manager")
     if storage is None:
         raise _needs_storage(f"session={session!r}")
     chosen = session_id(workflow.info().workflow_id) if session is True else session

@@ -71,7 +71,7 @@ def _session_faults(session: Any, of_agent: Mapping[str, Any]) -> Iterator[str]:
             "or durable_harness(..., session=True, storage='name')"
         )
     elif session is not None and not isinstance(session, (bool, Mapping, SessionManager, str)):
-        yield f"session={session!r} is no session manager"
+        yield f"session={session!r} is not a session manager"
 
 
 def _memory_faults(memory: Any, of_agent: Mapping[str, Any]) -> Iterator[str]:

@@ -71,7 +71,7 @@ class TemporalTools(RemoteTools):
     @property
     @override
     def clash_hint(self) -> str:
-        """What to do when a tool's name is taken."""
+        """Advice for the error that a tool's name is taken."""
         return "Leave one of them out, or give one another name on the worker: make_shell(name='...')"
 
     @override

@@ -119,7 +119,7 @@ class _DirectCalls:
 
 
 def _asked(context: "ToolContext[Any]") -> list[Any] | None:
-    """Identify what asked for the call: a message and a place in it, or a background task. Else return None.
+    """Return the origin of a call: a message and a place in it, or a background task; else return None.
 
     A background task may begin when the agent has other messages, so its own id identifies it.
     """

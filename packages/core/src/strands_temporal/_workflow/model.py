@@ -159,7 +159,7 @@ class TemporalModel(ModelActivities):
         with SentTranscripts.of_this_run().send(owner, messages, tool_specs or (), frame) as sent:
             call = self._call(
                 sent.transcript,
-                # A summary that Strands asks for is no answer to anybody.
+                # A summary that Strands asks for is not an answer to the user.
                 streams=(isinstance(agent, Agent) or not called_by_strands(1)) and self._streams_for(agent),
                 tool_choice=encode(tool_choice),
                 invocation_state=user_invocation_state(repr(self), users, self._runs.current.warned),

@@ -174,7 +174,7 @@ class DescribedModel(StructuredOutputSupport, Model):  # pyright: ignore[reportI
         return None if state.overrides or state.lacks_facts else state.facts
 
     def take_facts(self, facts: ModelFacts) -> None:
-        """Begin with the facts of the run before. The first answer replaces them."""
+        """Begin with the facts of the previous run. The first answer replaces them."""
         state = self._runs.current
         if state.lacks_facts and not state.overrides:
             state.facts, state.lacks_facts = facts, False

@@ -59,7 +59,7 @@ class RemoteTools(ToolProvider, HookProvider):
     @property
     @abstractmethod
     def clash_hint(self) -> str:
-        """What to do when a tool's name is taken, as a sentence."""
+        """Advice for the error that a tool's name is taken, as a sentence."""
         ...
 
     @property

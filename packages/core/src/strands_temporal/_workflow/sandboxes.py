@@ -262,7 +262,7 @@ class TemporalSandbox(Sandbox):
         for name, value in more.items():
             if not is_json(value):
                 raise AgentTypeError(
-                    f"{self!r}: {name}={value!r} cannot be sent to the worker, as it is no JSON"
+                    f"{self!r}: {name}={value!r} cannot be sent to the worker, because it is not JSON"
                 )
         return SandboxCall(
             self.name, workflow.info().first_execution_run_id, more=encode(dict(more)), **fields

@@ -199,7 +199,7 @@ class TemporalStorage(Storage[Any, Any]):
     def _check_query(self, operation: str, query: object) -> None:
         if not is_json(query):
             raise AgentTypeError(
-                f"{self!r}.{operation}: the query {query!r} is no JSON value, and cannot cross to the worker"
+                f"{self!r}.{operation}: the query {query!r} is not JSON, and cannot cross to the worker"
             )
 
     @asynccontextmanager

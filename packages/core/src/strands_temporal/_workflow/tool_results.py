@@ -12,7 +12,7 @@ from .tool_context import apply_state
 
 
 def tool_value(answer: ToolOutcome, context: "ToolContext[Any]") -> Any:
-    """Apply a tool's changes of state, and return the value for Strands: a text or a tool result.
+    """Apply a tool's changes of state, and return the value for Strands: a string or a tool result.
 
     Raises:
         ApplicationError: If a newer release made the answer.

@@ -11,7 +11,7 @@ from typing import Any
 from .._errors import AgentTypeError, coded
 
 _SHOWN = re.compile(r"<(?:coroutine|async_generator) object (?:\w+\.)*(\w+) at 0x[0-9a-f]+>")
-"""How Python shows a coroutine in a text."""
+"""How Python shows a coroutine in a string."""
 
 _CALLS = frozenset({"invoke_async", "stream_async", "structured_output_async", "run"})
 _PACKAGES = ("strands", "strands_temporal", "strands_temporal_hitl", "strands_temporal_mcp")

@@ -116,7 +116,7 @@ class _ChainUsage:
     """What the runs of one continue-as-new chain used, as of one moment.
 
     Attributes:
-        after: The run that the last counted run continues. It tells the chain's runs apart, also after a
+        after: The run that the last counted run continues. It tells the chain's runs apart, even after a
             reset, which gives a run another id. None for the first run.
         agents: The usage, by the agents' names.
     """

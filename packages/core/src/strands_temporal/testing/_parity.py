@@ -57,7 +57,7 @@ class AgentFactory:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One run of an agent, described once and run twice.
+    """An agent and its prompts. It runs twice: as a plain agent, and as a durable one.
 
     Attributes:
         script: Returns the scripted model. Called once for each of the two runs.
@@ -66,8 +66,8 @@ class Scenario:
         activities: Activities of the worker.
         tools: Tools hosted on the worker, for `TemporalTools` in the durable run.
         storages: Factories of storages on the worker, for `TemporalStorage` in the durable run.
-        memory_stores: Factories of memory stores on the worker, for `TemporalMemoryStore` there.
-        sandboxes: Factories of sandboxes on the worker, for `TemporalSandbox` there.
+        memory_stores: Factories of memory stores on the worker, for `TemporalMemoryStore` in the durable run.
+        sandboxes: Factories of sandboxes on the worker, for `TemporalSandbox` in the durable run.
     """
 
     script: Callable[[], ScriptedModel]

@@ -146,7 +146,7 @@ _A_CALL = 'A call is a name, its arguments and an id: ("get_weather", {"city": "
 def _check_call(function: str, call: object) -> None:
     """Raise if `call`, an argument of `function`, is not a name, arguments and an id."""
     if not isinstance(call, (tuple, list)) or len(cast("Sequence[object]", call)) != 3:
-        raise TypeError(f"{function}: {call!r} is no call. {_A_CALL}")
+        raise TypeError(f"{function}: {call!r} is not a call. {_A_CALL}")
     name, arguments, tool_use_id = cast("Sequence[object]", call)
     for what, value in (("name", name), ("id", tool_use_id)):
         if not isinstance(value, str):
@@ -159,13 +159,13 @@ def _check_call(function: str, call: object) -> None:
         json.dumps(arguments)
     except (TypeError, ValueError) as error:
         raise TypeError(
-            f"{function}: the arguments {arguments!r} of {name!r} are no JSON ({error}). A model sends JSON"
+            f"{function}: the arguments {arguments!r} of {name!r} are not JSON ({error}). A model sends JSON"
         ) from error
 
 
 def _check_text(where: str, text: object) -> None:
     if not isinstance(text, str):
-        raise TypeError(f"{where}: {text!r} is not a text. Give a string, as in say({str(text)!r})")
+        raise TypeError(f"{where}: {text!r} is not a string. Give one, as in say({str(text)!r})")
 
 
 def _check_number(where: str, number: object, what: str, least: int) -> None:

@@ -24,9 +24,9 @@ T = TypeVar("T", bound=BaseModel)
 class ScriptedModel(Model):
     """A model for tests: each call takes the next step of a script.
 
-    A step is a `Reply`, a text to say, or a function (async or not) that gets the call and returns a reply or
-    a text. If the only step is a function, the function answers every call. `calls` has the input of each
-    call. A call after the last step fails and says so, unless the script repeats.
+    A step is a `Reply`, a string to say, or a function (async or not) that gets the call and returns a reply
+    or a string. If the only step is a function, the function answers every call. `calls` has the input of
+    each call. A call after the last step fails and says so, unless the script repeats.
 
     With `repeat`, the place in the script comes from the conversation: it is the number of answers that the
     conversation already has. So the script can serve a worker: conversations run side by side, another

@@ -118,7 +118,7 @@ class DevServer:
     def _require_running(self) -> _Running:
         if self._running is None:
             raise RuntimeError(
-                "The dev server does not run. Use `async with DevServer()` or await start() first."
+                "The dev server is not running. Use `async with DevServer()` or await start() first."
             )
         return self._running
 
@@ -159,7 +159,7 @@ class DevServer:
             await asyncio.to_thread(process.end)
             if "address already in use" not in log:  # Go's text for EADDRINUSE on Linux and macOS
                 raise DevServerError(
-                    f"The Temporal dev server {binary} ({source}) did not start: {fault}. Its last words:\n"
+                    f"The Temporal dev server {binary} ({source}) did not start: {fault}. Its last output:\n"
                     f"{log or '(none)'}"
                 )
         raise DevServerError(

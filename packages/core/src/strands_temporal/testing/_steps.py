@@ -12,7 +12,7 @@ from strands.types.tools import ToolChoice, ToolResult, ToolSpec
 
 from ._replies import Reply, is_error, say
 
-_KNOWN = "say(...), use_tool(...), use_tools(...), fail(...), a text, or a function of the call"
+_KNOWN = "say(...), use_tool(...), use_tools(...), fail(...), a string, or a function of the call"
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def checked_step(step: object, number: int) -> Reply | Callable[[ScriptedCall], 
     if is_error(step):
         raise TypeError(f"{where}, {step!r}, is an exception. To raise it give fail({step!r})")
     if not callable(step) or isinstance(step, type):
-        raise TypeError(f"{where}, {step!r}, is no step. A step is {_KNOWN}")
+        raise TypeError(f"{where}, {step!r}, is not a step. A step is {_KNOWN}")
     if inspect.isgeneratorfunction(step) or inspect.isasyncgenfunction(step):
         raise TypeError(f"{where}, {step!r}, yields. A function returns one reply; a step is {_KNOWN}")
     if not _takes_one(step):
@@ -117,7 +117,7 @@ async def reply_of(step: Reply | Callable[[ScriptedCall], Any], call: ScriptedCa
     if not isinstance(answer, Reply):
         raise TypeError(
             f"ScriptedModel: at call {call.number + 1} the function {step!r} returned {answer!r}. Return "
-            "say(...), use_tool(...), use_tools(...), fail(...) or a text"
+            "say(...), use_tool(...), use_tools(...), fail(...) or a string"
         )
     return answer
 
