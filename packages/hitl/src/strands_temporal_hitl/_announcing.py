@@ -74,7 +74,8 @@ class Announcer:
         """Return what the workers offer. They are asked once: the history keeps the answer for every replay.
 
         The task that asks is not cancelled when the pause ends. A worker that takes over may see a decision
-        and this answer in another order than the previous worker, and must still continue in the same way.
+        and this answer in a different order from the previous worker, and must still continue in the same
+        way.
         """
         if self._setup is None:
             self._setup = asyncio.create_task(_ask_worker())

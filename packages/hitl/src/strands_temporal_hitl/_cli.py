@@ -205,8 +205,8 @@ def _chosen(waiting: list[PendingApproval], options: argparse.Namespace) -> Pend
 def typed_value(text: str) -> Any:
     """Return the JSON value that was typed, or plain words as text.
 
-    A text that looks like JSON but is not is refused: it was mistyped, or changed by a shell, and a decision
-    is final.
+    A string that looks like JSON and is not valid is refused: it was mistyped, or changed by a shell, and a
+    decision is final.
 
     Raises:
         ValueError: If the text looks like JSON but is not, is empty, or is null.

@@ -1,4 +1,4 @@
-"""Finds the agents that a tool builds or calls itself, and tells which of them asks.
+"""Finds the agents that a tool builds or calls itself, and identifies the agent that asks.
 
 Such a tool has no `agent` attribute: Strands' vended `subagent` and `swarm`, the `subagent` of
 strands-harness, a user's function that awaits an agent.
@@ -23,8 +23,9 @@ class RunningCall:
 
     Args:
         former: The same call before its agent paused, if it did.
-        watch: Watches an agent. Gets its part of a place, which is the same each time.
-        known: Agents that are watched already: the one that calls, and the one of an agent's tool.
+        watch: Watches an agent. Gets the agent, and the agent's position in the call, which is the same at
+            each attempt.
+        known: Agents that are already watched: the caller, and the agent behind an agent's tool.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class RunningCall:
         self._watch(agent, f"agent {at + 1}")
 
     def hear(self, data: Any) -> None:
-        """Process what the tool passes on of its agents' events."""
+        """Process an event of the tool's agents that the tool yields."""
         if not isinstance(data, Mapping):
             return
         event = cast("Mapping[str, Any]", data)

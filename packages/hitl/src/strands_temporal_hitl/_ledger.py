@@ -146,7 +146,7 @@ class Ledger:
         elif not (seen or _digest_matches(decision, question.pending.digest)):
             raise _refusal(
                 NOT_WHAT_WAS_SEEN,
-                f"The decision on {decision.id!r} is for other arguments than those that wait now (digest "
+                f"The decision on {decision.id!r} is for different arguments from those shown now (digest "
                 f"{decision.digest}, not {question.pending.digest}). Look at the question again, then decide",
             )
         return decision
@@ -280,7 +280,7 @@ def _digest_matches(decision: Decision, digest: str | None) -> bool:
 def _misfit(decision: Decision, digest: str | None) -> str | None:
     """Return why an early decision does not count for a call with this digest; None if it does."""
     if not _digest_matches(decision, digest):
-        return "Given for other arguments than those that were asked about"
+        return "Given for different arguments from those in the question"
     # Such a decision would let a tool run with whatever arguments the model chooses.
     if decision.digest is None and digest is not None and decision.verdict != "reject":
         return "Given without a digest, before anybody could see the arguments"

@@ -93,8 +93,8 @@ class LedgerState:
 
     Attributes:
         records: The audit trail, in the order of the decisions.
-        pauses: The pauses whose agents did not get their answers yet, oldest first.
-        early: Decisions whose questions were not asked yet, by id.
+        pauses: The pauses whose agents are still waiting for their answers, oldest first.
+        early: Decisions that arrived before their questions, by id.
     """
 
     records: list[ApprovalRecord] = field(default_factory=list[ApprovalRecord])

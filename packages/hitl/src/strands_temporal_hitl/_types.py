@@ -20,7 +20,7 @@ DECIDE_SIGNAL = "decide_approval_by_signal"
 """Signal for a run that has no room for another update. It takes `{"decision": ..., "request": id}`.
 
 The server allows ten updates in progress in one run (chat turns that wait for people, readers that poll by
-update), and two thousand in all.
+update), and two thousand in total.
 """
 
 ANSWER_QUERY = "approval_answer"

@@ -167,7 +167,7 @@ class Watch:
         return Asked(self.name, self.outer, call, places=[(*self.place, own)], tool_use_id=own)
 
     def asked(self) -> Asked:
-        """Return the subject of a question that is not about one call: all open calls of the message."""
+        """Return the subject of a question about a whole message: all open calls of the message."""
         ids = list(self._message)
         calls = [self._message[each] for each in ids]
         return Asked(self.name, self.outer, calls=calls, places=[(*self.place, each) for each in ids])

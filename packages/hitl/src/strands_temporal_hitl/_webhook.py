@@ -42,10 +42,10 @@ NotifierFactory = Callable[[], Notifier]
 class WebhookNotifier:
     """Posts a JSON object to a URL when an agent pauses.
 
-    The body is `{"type": "approval.pending", ...}` with the fields of `ApprovalNotice`, arguments of the tool
-    calls included. The headers are those of Standard Webhooks (https://www.standardwebhooks.com):
-    `webhook-id` (the same at each retry), `webhook-timestamp` and, with a secret, `webhook-signature`. The
-    signature is `v1,` and the base64 HMAC-SHA256 of `id.timestamp.body`.
+    The body is `{"type": "approval.pending", ...}` with the fields of `ApprovalNotice`, including the
+    arguments of the tool calls. The headers are those of Standard Webhooks
+    (https://www.standardwebhooks.com): `webhook-id` (the same at each retry), `webhook-timestamp` and, with a
+    secret, `webhook-signature`. The signature is `v1,` and the base64 HMAC-SHA256 of `id.timestamp.body`.
 
     Server errors, throttling, timeouts and lost connections are retried. Any other answer is final, including
     a redirect.

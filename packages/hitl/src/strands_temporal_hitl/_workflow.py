@@ -152,8 +152,8 @@ class Approvals:
 
         Raises:
             AgentTypeError: If `stop_waiting_when` cannot be called, or the executor cannot be carried.
-            AgentValueError: If the agent waits with other interrupts than these approvals carried, or if it
-                has waited since an earlier run and `prompt` is given.
+            AgentValueError: If the agent waits with different interrupts from those that these approvals
+                carried, or if it has waited since an earlier run and `prompt` is given.
         """
         stop_waiting_when = kwargs.pop("hand_over_when", stop_waiting_when)  # deprecated: the former name
         check_condition(stop_waiting_when, agent)

@@ -10,7 +10,7 @@ from ._activities import StreamingMiddleware, sandbox_output
 
 
 class StreamingPlugin(ComposablePlugin):
-    """Publish what models say, while they say it, to the stream of the workflow that called them.
+    """Publish the output of models, as it arrives, to the stream of the workflow that called them.
 
     Put it beside `strands_temporal.StrandsPlugin` on the Client (its workers pick it up), on a Worker, or on
     both. Agents choose with `TemporalAgent(streaming_topic=...)`. A worker that has only `StrandsPlugin` uses

@@ -279,10 +279,10 @@ class SandboxPublisher(AttemptPublisher):
         self._filled.set()
 
     def _announce(self) -> None:
-        """Say nothing: the output names its attempt."""
+        """Do nothing: each `SandboxOutput` names its attempt."""
 
     def _announce_failure(self, error: str) -> None:
-        """Say nothing: the agent gets the error as the result of a tool."""
+        """Do nothing: the agent gets the error as the result of a tool."""
 
 
 _OUTPUT_CHARACTERS = 64 * 1024

@@ -120,9 +120,9 @@ def tracked(runner: WorkflowRunner) -> WorkflowRunner:
 
 
 class _Tracked(WorkflowRunner):
-    """Mixin that `tracked` adds to a runner.
+    """Mixin that `tracked` adds to a runner. Reports the runner's instances and their previews.
 
-    It also records previews, and explains why a workflow's file cannot be loaded.
+    It also explains why a workflow's file cannot be loaded.
     """
 
     __slots__ = ()

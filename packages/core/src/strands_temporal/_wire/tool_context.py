@@ -95,7 +95,7 @@ class ToolContext:
 
     @property
     def idempotency_key(self) -> str:
-        """A text that identifies this tool call over retries, worker restarts, resets and continue-as-new.
+        """A string that identifies this tool call over retries, worker restarts, resets and continue-as-new.
 
         Pass the key to operations that must not happen twice (a payment, a message). Another call has another
         key.

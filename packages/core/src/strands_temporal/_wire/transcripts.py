@@ -227,7 +227,7 @@ def apply_delta(
 
 
 def json_equal(kept: Any, value: Any) -> bool:
-    """Tell whether a value has the same JSON as its copy. Texts that are the same object cost nothing."""
+    """Tell whether a value has the same JSON as its copy. Strings that are the same object cost nothing."""
     if kept is value:  # not a dict or list, because those were copied
         return True
     kind: Any = type(value)

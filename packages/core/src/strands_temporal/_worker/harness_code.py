@@ -245,7 +245,7 @@ async def _paused(step: _Step, at: Any) -> CodeStep:
 
 
 def _packed(at: Any) -> tuple[int, bytes | None]:
-    """Return the size of the code's state, and the state, compressed; None if it is too large for that."""
+    """Return the size of the code's state, and the compressed state, or None if the state is too large."""
     state: bytes = at.dump()
     return len(state), None if len(state) > LARGEST_STATE else zlib.compress(state, 1)
 

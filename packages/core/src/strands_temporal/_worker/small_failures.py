@@ -86,7 +86,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     """Yield the causes of `error` in Temporal's order, without repetitions."""
     said, seen = {_said(error)}, {id(error)}
     link = origin_of(error)
-    while link is not None and id(link) not in seen:  # the causes may form a circle
+    while link is not None and id(link) not in seen:  # the causes may form a cycle
         seen.add(id(link))
         if _said(link) not in said:
             said.add(_said(link))
@@ -125,7 +125,7 @@ def _size(error: Exception) -> int | None:
     failure = Failure()
     try:
         DefaultFailureConverter().to_failure(error, activity.payload_converter(), failure)
-    except Exception:  # noqa: BLE001  # for example, a text is not UTF-8, or the causes form a circle
+    except Exception:  # noqa: BLE001  # for example, a text is not UTF-8, or the causes form a cycle
         return None
     return failure.ByteSize()
 

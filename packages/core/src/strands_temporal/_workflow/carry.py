@@ -129,7 +129,7 @@ def _carried(agent: Agent, *within: Agent) -> dict[str, Any]:
         way = " -> ".join(repr(outer.name) for outer in (*within, agent))
         raise AgentValueError(
             f"{agent.name!r} cannot be carried into another run: it is its own sub-agent ({way}). Build the "
-            "sub-agent that closes the circle as an agent of its own, or give it as "
+            "sub-agent that closes the cycle as an agent of its own, or give it as "
             ".as_tool(preserve_context=False), the default"
         )
     # Calls the base class's method, because a TemporalAgent refuses snapshots to its users.

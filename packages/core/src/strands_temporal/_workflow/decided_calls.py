@@ -62,10 +62,11 @@ class DecidedCall:
         return {k: encode_any(v) if k in _VALUES else v for k, v in fields.items()}
 
     def allows(self, tool: str, arguments: Any) -> bool:
-        """Tell whether a call is the one that was allowed, or differs from it only by what a person wrote.
+        """Tell whether a call is the one that was allowed, or differs from it only by a person's own values.
 
         An answer that is an object must contain each changed argument under its name. Any other answer must
-        equal each changed argument. True and false never do: too many arguments have these values.
+        equal each changed argument. True and false never count as equal, because too many arguments have
+        these values.
         """
         before, after = self.arguments, arguments
         if _text([self.tool, before]) == _text([tool, after]):

@@ -121,7 +121,7 @@ def _check_room(stored: int, added: int) -> None:
     """
     if stored > ALL_SNAPSHOTS:
         raise CodeError(
-            f"the code kept too much data over its calls: {stored:,} bytes, compressed, in all, and "
+            f"the code kept too much data over its calls: {stored:,} bytes in total, compressed, and "
             f"{ALL_SNAPSHOTS:,} fit. Use several shorter pieces of code"
         )
     # The server counts the history and records its size with each workflow task, so a replay sees the same.

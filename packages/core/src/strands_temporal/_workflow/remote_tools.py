@@ -64,17 +64,17 @@ class RemoteTools(ToolProvider, HookProvider):
 
     @property
     def repeated_hint(self) -> str:
-        """What to do when the agent has these tools from another handle, as a sentence."""
+        """Advice for the error that the agent has these tools from another handle, as a sentence."""
         return "Give the agent one handle for them, or tools with different names"
 
     @property
     def outside_hint(self) -> str:
-        """End of an error message: what an agent outside of workflows needs in place of this handle."""
+        """End of an error message: the replacement of this handle for an agent outside of workflows."""
         return "give the agent the tools themselves"
 
     @abstractmethod
     async def list_tools(self, known: bool) -> Sequence[AgentTool] | None:
-        """List the tools, in a workflow. If `known`, they were listed before, and None means no change."""
+        """List the tools, in a workflow. Return None if they are `known` and have not changed."""
         ...
 
     async def listing(

@@ -127,7 +127,7 @@ class TemporalStorage(Storage[Any, Any]):
 
         Raises:
             StorageError: If the storage fails, or there was no answer.
-            AgentTypeError: If the query is no JSON value.
+            AgentTypeError: If the query is not a JSON value.
         """
         self._check_query("list", query)
         keys: list[str] = []
@@ -146,11 +146,11 @@ class TemporalStorage(Storage[Any, Any]):
         """Search the stored values with the storage's own search strategy, in an activity.
 
         Args:
-            query: A text, or any JSON value that the storage takes.
+            query: A string, or any JSON value that the storage takes.
 
         Raises:
             StorageError: If the storage fails, or there was no answer.
-            AgentTypeError: If the query is no JSON value.
+            AgentTypeError: If the query is not a JSON value.
         """
         self._check_query("search", query)
         found: StorageHits = await self._call(

@@ -27,7 +27,7 @@ def tool_value(answer: ToolOutcome, context: "ToolContext[Any]") -> Any:
 def bare_value(value: Any, hint: Any) -> Any:
     """Convert the result of an activity on a worker without the plugin to its declared type.
 
-    A Pydantic model arrives as a dict. Strands turns a dict into another text than the model.
+    A Pydantic model arrives as a dict. Strands' text for a dict differs from its text for the model.
     """
     if hint is None or hint is Any:
         return value
