@@ -176,7 +176,7 @@ class StrandsPlugin(ComposablePlugin):
         await super().run_worker(worker, (lambda worker: mcp.run_worker(worker, next)) if mcp else next)
 
     async def close(self) -> None:
-        """See base class. Drops what the factories made, and the conversations that the workers kept."""
+        """See base class. Drops the factories' products, and the conversations that the workers kept."""
         await asyncio.gather(
             self._sandboxes.close(), self._storages.objects.close(), self._memory_stores.objects.close()
         )

@@ -59,7 +59,7 @@ class HITLActivities:
         return task
 
     async def clear(self) -> None:
-        """Drop what was looked up, and the notifiers. Called when the last worker has ended."""
+        """Drop the looked-up facts and the notifiers. Called when the last worker has ended."""
         tasks, self._looked_up = list(self._looked_up.values()), {}
         for task in tasks:
             task.cancel()

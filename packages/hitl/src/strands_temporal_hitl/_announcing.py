@@ -71,7 +71,7 @@ class Announcer:
             workflow.upsert_search_attributes([PENDING.value_unset()])
 
     async def _get_setup(self) -> Setup:
-        """Return what the workers offer. They are asked once: the history keeps the answer for every replay.
+        """Return the workers' setup for approvals. They are asked once, and history keeps the answer.
 
         The task that asks is not cancelled when the pause ends. A worker that takes over may see a decision
         and this answer in a different order from the previous worker, and must still continue in the same

@@ -18,7 +18,7 @@ CARRY_VERSION = 1
 
 INPUT_LIMIT = 2_050_000
 """Bytes that the carries of approvals and agents may have together. The server ends a workflow whose input is
-above 2 MiB (2,097,152 bytes). What lies between is for the user's own values."""
+above 2 MiB (2,097,152 bytes). The rest is for the user's own values."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What approvals show an operator: a line in the current details, log lines, descriptions of the queries."""
+"""Approvals for operators: a line in the current details, log lines, descriptions of the queries."""
 
 from collections.abc import Sequence
 from datetime import datetime

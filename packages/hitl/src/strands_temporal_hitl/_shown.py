@@ -1,4 +1,4 @@
-"""What people get to see: digests of calls, and questions and records that fit into a query's answer."""
+"""Digests of calls, and questions and records that fit into a query's answer, for people."""
 
 import hashlib
 import json

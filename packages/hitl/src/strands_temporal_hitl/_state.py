@@ -34,7 +34,7 @@ class Question:
 
     Attributes:
         interrupt_id: Strands' id of the interrupt, to which the answer goes.
-        pending: What an approver sees.
+        pending: The question as an approver sees it.
         tool_use_id: Id of the tool call that waits, if any.
         places: Paths to the calls that the question is about: the pending call, or `pending.calls`.
     """

@@ -60,7 +60,7 @@ class Turn:
         return list(self._granted.values())
 
     def decided(self, question: Question, record: ApprovalRecord) -> None:
-        """Record what a decision means for the calls that the question was about."""
+        """Record the effect of a decision on the calls that the question was about."""
         places = question.places or ([[question.tool_use_id]] if question.tool_use_id else [])
         if record.outcome in ("rejected", "expired", "withdrawn"):
             if record.reason and len(places) == 1:
@@ -81,7 +81,7 @@ class Turn:
         return None if allowed else granted
 
     def decided_in_child(self, place: Place, approved: Any) -> list[DecidedCall]:
-        """Return what was decided on the calls in the child workflow of the call at `place`.
+        """Return the decisions on the calls in the child workflow of the call at `place`.
 
         Args:
             place: The place of the call.

@@ -151,7 +151,7 @@ class Decision:
 
     Attributes:
         id: Id of the question.
-        verdict: What is decided.
+        verdict: The kind of decision.
         by: Who decides. Temporal does not check it: anyone who may send the update can claim any name, so
             authenticate people first.
         reason: Why. The model also reads the reason of a rejection.

@@ -25,7 +25,7 @@ class WaitingForPeople:
 
     Args:
         ledger: The questions and their records.
-        operators: What operators see of the questions.
+        operators: The questions as operators see them.
     """
 
     def __init__(self, ledger: Ledger, operators: OperatorView) -> None:

@@ -100,7 +100,7 @@ class TemporalMCPClient(RemoteTools):
     @property
     @override
     def repeated_hint(self) -> str:
-        """What to do when the agent has two handles of the server."""
+        """Advice for the error that the agent has two handles of the server."""
         return "Give the agent one handle for each server, whose tools must have different names"
 
     @property

@@ -34,7 +34,7 @@ class StreamingPlugin(ComposablePlugin):
     def sandbox_output(
         topic: str, interval: timedelta, sandbox: str, tool: str, tool_use_id: str
     ) -> AbstractAsyncContextManager[Callable[[str, str], None]]:
-        """Return what publishes the output of a command in a sandbox, for the activity that runs it.
+        """Return the publisher of the output of a command in a sandbox, for the activity that runs it.
 
         Args:
             topic: Topic of the workflow's stream.

@@ -1,7 +1,7 @@
 """Publishes one attempt of a model call to the workflow's stream.
 
-No error here fails the activity, because the answer is paid for. Transient errors are retried while the model
-goes on. Events that cannot be sent are logged and counted; the agent still gets them.
+No error here fails the activity, because the answer is already paid for. Transient errors are retried while
+the model goes on. Events that cannot be sent are logged and counted; the agent still gets them.
 """
 
 import asyncio

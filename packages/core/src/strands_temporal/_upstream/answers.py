@@ -32,6 +32,6 @@ def go_back_to(source: random.Random | None) -> None:
     """Restore the caller's random source, when an agent that another agent called has ended.
 
     Args:
-        source: What `answers_random` returned before the inner agent began.
+        source: The value of `answers_random` before the inner agent began.
     """
     _source.set(source)

@@ -21,7 +21,7 @@ _PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
 
 
 def fast_deepcopy(value: Any, memo: dict[int, Any]) -> Any:
-    """Return what `copy.deepcopy(value, memo)` returns, three times faster for dicts and lists.
+    """Copy like `copy.deepcopy(value, memo)`, three times faster for dicts and lists.
 
     Args:
         value: Anything.

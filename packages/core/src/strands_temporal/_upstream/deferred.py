@@ -64,7 +64,7 @@ async def finish_setup(owner: object) -> None:
     """Run the rest of Strands' set-up of an agent or a team. Once that is done, later calls do nothing.
 
     Raises:
-        Exception: What the set-up raises. The next call tries that part again.
+        Exception: Any exception of the set-up. The next call tries that step again.
     """
     setup: _Setup | None = getattr(owner, _SETUP, None)
     if setup is not None:

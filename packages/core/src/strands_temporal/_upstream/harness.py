@@ -45,15 +45,15 @@ MOST_DIRECTORIES = 100
 
 @dataclass(frozen=True)
 class HarnessParts:
-    """What the stand-ins do in a workflow.
+    """The functions and errors that the stand-ins use in a workflow.
 
     Attributes:
         agent: Builds the agent, from the arguments that the harness would give to `strands.Agent`.
         check: Refuses arguments of `create_harness` that cannot work. Gets all of them by name.
         run_code: Runs a model's code. Gets the code, the functions that it may call, a function that takes
             the output, and by name `script_name`, `limits` and `room`.
-        syntax_error: What `run_code` raises for code that is not Python.
-        runtime_error: What `run_code` raises for code that raised an error.
+        syntax_error: The error that `run_code` raises for code that is not Python.
+        runtime_error: The error that `run_code` raises for code that raised an error.
         code_error: The base class of both.
     """
 

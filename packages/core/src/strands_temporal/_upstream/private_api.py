@@ -182,11 +182,11 @@ _CHILDREN = "strands_temporal_children"
 
 
 def paused_children(agent: Agent) -> dict[str, Any]:
-    """Return what the agent keeps of its paused child workflows, by tool use id.
+    """Return the agent's records of its paused child workflows, by tool use id.
 
-    It is in the agent's interrupt state, where Strands keeps paused sub-agents (1.62:
-    _agent_as_tool.py:383). So it is in every snapshot and carry of the agent, and it is gone when the agent
-    no longer waits. There is no public way to add to that state.
+    They are in the agent's interrupt state, where Strands keeps paused sub-agents (1.62:
+    _agent_as_tool.py:383). So they are in every snapshot and carry of the agent, and they are gone when the
+    agent no longer waits. There is no public way to add to that state.
     """
     state: Any = getattr(agent, "_interrupt_state")  # noqa: B009  # private
     return state.context.get(_CHILDREN, {})

@@ -33,7 +33,7 @@ INSTEAD = {
     "use_llm": _SUB_AGENTS,
     "workflow": _SUB_AGENTS,
 }
-"""What to use instead of the tools that prompt at the terminal, block, or run an agent inside a call."""
+"""Replacements of the tools that prompt at the terminal, block, or run an agent inside a call."""
 
 
 MADE_BY = {

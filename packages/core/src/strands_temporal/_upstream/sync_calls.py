@@ -62,7 +62,7 @@ class PausedCoroutine:
 
 
 class _Pause:
-    """What a coroutine yields to pause where it would start an activity."""
+    """A coroutine yields this to pause where it would start an activity."""
 
     def __await__(self) -> "Generator[_Pause]":
         yield self

@@ -46,7 +46,7 @@ class A2AAnswer:
     Attributes:
         message: Strands message, encoded.
         stop_reason: Strands' stop reason: "interrupt" if the remote agent waits for an input.
-        state: What Strands keeps about the remote task, encoded, for example `a2a_task_state`.
+        state: Strands' state of the remote task, encoded, for example `a2a_task_state`.
         version: Layout of this value.
     """
 

@@ -75,7 +75,7 @@ def _is_import(frame: types.FrameType) -> bool:
 
 
 def as_missing_name(error: MissingExtraError) -> AttributeError | None:
-    """Return what a module's `__getattr__` raises in place of `error`, for `hasattr`; None in an import."""
+    """Return the error to raise in place of `error`, so that `hasattr` works; None in an import."""
     if _is_import(sys._getframe(2)):  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         return None
     return AttributeError(str(error))

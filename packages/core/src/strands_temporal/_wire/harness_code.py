@@ -25,13 +25,13 @@ FULLEST_HISTORY = 32 * 1024 * 1024
 
 @dataclass(frozen=True)
 class CodeStep:
-    """What the code did in one step.
+    """The result of one step of the code.
 
     Attributes:
         kind: Why the step ended: "calls" (the code waits for tool calls), "done", or the kind of failure:
             "syntax", "runtime" or "error".
         text: The error, as the plain tool shows it to the model.
-        printed: What the code printed.
+        printed: The code's output.
         calls: New tool calls. Each has its id, the tool's name, and encoded positional and keyword arguments.
         pending: Ids of the calls that the code waits for.
         snapshot: The interpreter's state, compressed and encoded.

@@ -91,7 +91,7 @@ class StorageHits:
     """The result of `search_storage`.
 
     Attributes:
-        hits: What was found, best first.
+        hits: The results, best first.
         version: Layout of this value.
     """
 

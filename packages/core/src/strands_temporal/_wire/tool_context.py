@@ -97,8 +97,8 @@ class ToolContext:
     def idempotency_key(self) -> str:
         """A string that identifies this tool call over retries, worker restarts, resets and continue-as-new.
 
-        Pass the key to operations that must not happen twice (a payment, a message). Another call has another
-        key.
+        Pass the key to operations that must not happen twice (a payment, a message). A different call has a
+        different key.
 
         Raises:
             RuntimeError: If the activity was not called as a tool, or its worker lacks `StrandsPlugin`.

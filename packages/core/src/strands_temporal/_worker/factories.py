@@ -212,7 +212,7 @@ class NamedFactories(Generic[T]):
 
 
 _NO_ACTIVITY = "Not in activity context"
-"""What temporalio says of `activity.info()` outside of an activity (1.35: activity.py)."""
+"""The message of temporalio's error for `activity.info()` outside of an activity (1.35: activity.py)."""
 
 
 def in_thread(name: str, function: Callable[..., T], *arguments: Any) -> "Future[T]":

@@ -67,7 +67,7 @@ def operation(
         beat: Sends the heartbeats (see `heartbeating`).
 
     Raises:
-        FailureError: What `failure` returned for an exception of the block.
+        FailureError: The error that `failure` returned for an exception of the block.
     """
     check_wire_version(what, version, known)
     with heartbeating(beat):

@@ -61,7 +61,7 @@ _slots: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]" = Weak
 
 
 def _interpreters() -> asyncio.Semaphore:
-    """Return what bounds the interpreters of this event loop, so of the process: workers share one loop."""
+    """Return the semaphore that bounds the interpreters of this event loop. All workers share the loop."""
     return _slots.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(MOST_INTERPRETERS))
 
 

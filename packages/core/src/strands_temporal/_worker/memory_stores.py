@@ -34,7 +34,7 @@ MemoryStoreFactory: TypeAlias = Callable[
 
 @runtime_checkable
 class _Searchable(Protocol):
-    """What every memory store has. Strands' own protocol cannot be checked at run time."""
+    """The attributes of every memory store. Strands' own protocol cannot be checked at run time."""
 
     name: str
 

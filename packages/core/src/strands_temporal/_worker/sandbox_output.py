@@ -91,7 +91,7 @@ class Output:
             self._put(StreamChunk(text, stream))
 
     def outcome(self, result: ExecutionResult) -> ExecutionOutcome:
-        """Return what the workflow gets."""
+        """Return the command's result for the workflow, without secrets."""
         self.end()
         hidden = ExecutionResult(
             result.exit_code,

@@ -120,7 +120,7 @@ class Storages:
 
     @activity.defn(name=SEARCH_STORAGE_ACTIVITY)
     async def search_storage(self, call: HandleCall) -> StorageHits:
-        """Return what a search finds, best first. Leaves out values that do not fit."""
+        """Return the results of a search, best first. Leaves out values that do not fit."""
         async with self.objects.use(call) as (storage, given):
             found = await _scoped(storage, given).search(given["query"])
             hits: list[StorageHit] = []

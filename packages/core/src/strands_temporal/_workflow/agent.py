@@ -161,7 +161,8 @@ class TemporalAgent(Agent):
         The first turn does so automatically. Call this method to see a restored conversation before.
 
         Raises:
-            Exception: What the storage or the plugin raises. The next call, or the next turn, tries again.
+            Exception: Any exception of the storage or the plugin. The next call, or the next turn, tries
+                again.
         """
         check_agent_in_workflow("agent.wait_until_ready()")
         try:

@@ -1,4 +1,4 @@
-"""What the agents of a run do now, for the current details and for the query `conversation`.
+"""Views of the agents of a run, for the current details and for the query `conversation`.
 
 Nothing here keeps an agent alive. If the workflow drops an agent, its latest page of messages remains.
 """
@@ -25,7 +25,7 @@ _LONGEST_NAME = 64  # characters of a name in the current details
 
 @dataclass(eq=False)
 class AgentView:
-    """What one agent does in this run.
+    """The state of one agent in this run, as operators see it.
 
     Attributes:
         name: Its name.
@@ -96,7 +96,7 @@ class AgentView:
         self.agent = None
 
     def state(self) -> str:
-        """Return what the agent does now, in a few words."""
+        """Return the agent's current action, in a few words."""
         if self.tools:
             names = sorted({shortened(name, _LONGEST_NAME) for name, _ in self.tools.values()})
             return f"in tool {', '.join(names)}" if len(names) == 1 else f"in tools {', '.join(names)}"

@@ -14,10 +14,10 @@ class _Observers(list[Callable[[Agent], None]]):
 def observe_agents(observer: Callable[[Agent], None]) -> None:
     """Call `observer` with each agent that begins a turn in this run of the workflow, from now on.
 
-    It is called before the agent runs a tool: for a `TemporalAgent`, and for a plain `strands.Agent` with a
-    `TemporalModel` from its second turn on, when the turn begins; in the first turn of such a plain agent at
-    its first model call. The caller's context variables are set. So a plugin finds the agents that tools
-    build, and can add hooks and middleware to them.
+    The call comes when the turn begins. There is one exception: in the first turn of a plain `strands.Agent`
+    with a `TemporalModel`, the call comes at the agent's first model call. Both are before the agent runs a
+    tool. The caller's context variables are set. So a plugin finds the agents that tools build, and can add
+    hooks and middleware to them.
 
     Args:
         observer: Function of the workflow. It must not raise, and must be deterministic.

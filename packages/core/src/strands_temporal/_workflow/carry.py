@@ -69,13 +69,13 @@ def packed(format: CarryFormat, make: Callable[[], dict[str, Any]], what: str, c
     Args:
         format: The format of carries of this kind.
         make: Returns the content: JSON values and bytes.
-        what: What is carried, for messages.
-        contents: What it contains, for messages: "3 messages".
+        what: Name of the agent or team, for messages.
+        contents: Summary of the content, for messages: "3 messages".
 
     Raises:
         CarryTooLargeError: If the carry is larger than `CARRY_LIMIT`.
         AgentTypeError: If something in the content is neither JSON nor bytes.
-        AgentValueError: What `make` raises.
+        AgentValueError: If `make` raises it.
     """
     try:
         content = make()
@@ -263,7 +263,7 @@ def _unpack_below(content: dict[str, Any], agent: Agent) -> None:
 
 
 def _model_of(agent: Agent) -> dict[str, Any]:
-    """Return what the run knows of the agent's model, so that the next run need not ask for it."""
+    """Return the known facts of the agent's model, so that the next run need not ask for them."""
     model = agent.model
     facts = model.known_facts if isinstance(model, TemporalModel) else None
     return {} if facts is None else {"model": {"name": cast("Any", model).name, "facts": set_fields(facts)}}

@@ -53,7 +53,7 @@ async def reduce_context(agent: Agent, error: Exception | None = None) -> None:
 
     Raises:
         RuntimeError: Outside of a workflow.
-        Exception: What the manager raises.
+        Exception: Any exception of the manager.
     """
     check_agent_in_workflow("reduce_context(agent)")
     try:
@@ -112,7 +112,7 @@ class _Reduced(ConversationManager):
     Args:
         manager: The manager.
         error: The overflow because of which the manager reduced the context.
-        outcome: What the manager's `reduce_context` returned or raised.
+        outcome: The result or the exception of the manager's `reduce_context`.
     """
 
     def __init__(self, manager: ConversationManager, error: Exception, outcome: Outcome) -> None:

@@ -1,8 +1,8 @@
-"""What people decided on calls inside child workflows: sent with the answers, and kept to by the child.
+"""People's decisions on calls inside child workflows. They are sent with the answers; the child obeys them.
 
 The plugin that asks people runs at the workflow that owns the calling agent. It tells the tool of a child
-workflow (`tell_sub_agent`), whose task brings the decisions to the child. There a call that is no longer the
-one that people saw is asked about again before it runs, and the model reads why a call was rejected.
+workflow (`tell_sub_agent`), whose task brings the decisions to the child. If a call in the child differs from
+the one that people saw, they are asked again before it runs. The child's model reads why a call was rejected.
 """
 
 import hashlib

@@ -72,7 +72,7 @@ async def run_code(
 
     Raises:
         CodeError: If the code fails.
-        Exception: What `cannot_work` finds in the error of a tool.
+        Exception: The error that `cannot_work` finds in a tool's error.
     """
     run = _CodeRun(functions)
     arguments: dict[str, Any] = {"code": code}

@@ -37,6 +37,6 @@ def _end_without_sandbox(event: AfterToolCallEvent) -> None:
     """End the run if a tool has shown the model that its sandbox cannot work.
 
     Raises:
-        Exception: What was noted of the sandbox.
+        Exception: The noted error of the sandbox.
     """
     raise_noted(event.agent.sandbox)

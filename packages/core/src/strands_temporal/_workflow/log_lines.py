@@ -26,9 +26,9 @@ def log_line(sentence: str, **values: Any) -> None:
     """Log a line: `key=<value>, ... | sentence`. The record also has each value as an attribute.
 
     Args:
-        sentence: What happened.
-        **values: What it is about, in the line's order. None leaves a value out. No content of a conversation
-            belongs here.
+        sentence: The event.
+        **values: Values of the event, in the line's order. None leaves a value out. No content of a
+            conversation belongs here.
     """
     if not logs_lines():
         return

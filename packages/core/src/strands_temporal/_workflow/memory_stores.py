@@ -161,7 +161,7 @@ _CLASSES: dict[frozenset[str], type[TemporalMemoryStore]] = {
 
 
 class _Checked:
-    """The handles whose stores the worker was asked for in one run."""
+    """The handles whose stores were checked on the worker in one run."""
 
     def __init__(self) -> None:
         self.handles: set[tuple[str, tuple[str, ...], bool]] = set()

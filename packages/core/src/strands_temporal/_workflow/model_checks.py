@@ -84,7 +84,7 @@ def check_use(owner: str, topic: str | None, itself: str = "the model") -> None:
     Args:
         owner: The handle, for messages.
         topic: The topic, or None.
-        itself: What the message tells users to use outside of a workflow.
+        itself: Name of the replacement outside of a workflow, for the message.
 
     Raises:
         RuntimeError: Outside of a workflow.

@@ -1,4 +1,4 @@
-"""Turns the class that an answer must fit into a schema, and the answer into an object of that class."""
+"""Converts an output class to a schema, and the model's answer to an object of that class."""
 
 from typing import Any, TypeVar
 

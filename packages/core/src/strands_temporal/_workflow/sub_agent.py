@@ -1,4 +1,4 @@
-"""What an agent and its sub-agent in a child workflow exchange: `SubAgentTask` and `SubAgentResult`.
+"""`SubAgentTask` and `SubAgentResult`: the input and the result of a child workflow with a sub-agent.
 
 Both cross between workflows, so they are in histories: fields are only added, with defaults. A child that
 pauses for an answer ends, and its result has its questions and its carry. The answer starts the child again.
@@ -28,7 +28,7 @@ SUB_AGENT_VERSION = 1
 
 @dataclass(frozen=True)
 class SubAgentResult:
-    """What a sub-agent in a child workflow returns to its caller. Make it with `SubAgentTask.run`.
+    """The result that a sub-agent in a child workflow returns to its caller. Make it with `SubAgentTask.run`.
 
     Attributes:
         stop_reason: Strands' reason for the end of the sub-agent's turn.
@@ -124,8 +124,8 @@ class SubAgentTask:
         origin: If there are answers: the `origin` of the result that asked.
         delegate: Whether the sub-agent's answer ends the caller's turn, and is its answer.
         version: Layout of this value.
-        decided: What people decided on the calls that asked, if a plugin asked them. A call that changed
-            since is asked about again.
+        decided: People's decisions on the calls that asked, if a plugin asked them. A call that changed since
+            is asked about again.
     """
 
     prompt: str = ""
@@ -153,7 +153,7 @@ class SubAgentTask:
             AgentTypeError: If `agent` is not a Strands agent.
             AgentValueError: If there are answers, and the agent does not wait for any.
             CarryTooLargeError: If the sub-agent asks, and is too large for another run.
-            Exception: What the agent raises.
+            Exception: Any exception of the agent.
         """
         check_wire_version("A sub-agent's task", self.version, SUB_AGENT_VERSION, in_workflow=True)
         if not isinstance(cast("Any", agent), Agent):

@@ -50,7 +50,7 @@ def carry_team(team: Team) -> TeamCarry:
     """Return a `Graph` or a `Swarm` as a value for the next run of the workflow. Call it between two calls.
 
     It contains what `TemporalAgent.carry()` contains, for each agent of the team and of the teams in it. For
-    a team that waits for answers it also contains where the team stands: the task, the nodes' results and the
+    a team that waits for answers it also contains the team's progress: the task, the nodes' results and the
     questions. It does not contain hooks, plugins and conditions: the next run builds the same team again.
 
     Args:
@@ -133,7 +133,7 @@ def _carried(team: Any) -> dict[str, Any]:
 
 
 def _node(executor: object) -> dict[str, Any]:
-    """Return what to carry of a node. An agent on another machine keeps its conversation itself."""
+    """Return a node's content to carry. An agent on another machine keeps its conversation itself."""
     if isinstance(executor, Agent):
         return {"agent": carried_agent(executor)}
     return {"team": _carried(executor)} if _is_team(executor) else {}

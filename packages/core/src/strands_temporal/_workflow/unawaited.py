@@ -22,7 +22,7 @@ def check_awaited(result: object, what: str) -> None:
 
     Args:
         result: The result of a workflow or of an update.
-        what: What returned it, for the message.
+        what: Name of the function that returned it, for the message.
 
     Raises:
         AgentTypeError: The result is such a call.

@@ -74,7 +74,7 @@ _COUNTS = tuple(each.name for each in fields(ModelUsage))
 
 @dataclass
 class AgentUsage:
-    """What all agents of one name used.
+    """The usage of all agents of one name.
 
     Attributes:
         turns: Their turns that have ended.
@@ -113,7 +113,7 @@ class AgentUsage:
 
 @dataclass
 class _ChainUsage:
-    """What the runs of one continue-as-new chain used, as of one moment.
+    """The usage of the runs of one continue-as-new chain, at one moment.
 
     Attributes:
         after: The run that the last counted run continues. It tells the chain's runs apart, even after a

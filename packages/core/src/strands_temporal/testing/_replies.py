@@ -52,7 +52,7 @@ class Reply:
 
 
 def say(text: str, *, chunk: int | None = None, usage: tuple[int, int] = (10, 5)) -> Reply:
-    """Answer `text` and end the turn.
+    """Answer with `text` and end the turn.
 
     Args:
         text: The answer.
