@@ -187,7 +187,7 @@ CHANGES: Mapping[str, Change] = {
     "a tool moved from an activity into the workflow, or back": Change(
         with_tools(count_letters, never_called, weather_in_the_workflow), False
     ),
-    "another name in a `TemporalTools` that the agent has": Change(
+    "a name added to a `TemporalTools` that the agent has": Change(
         lambda: old(tools=[count_letters, never_called, weather, TemporalTools("convert", "convert_back")]),
         True,
     ),

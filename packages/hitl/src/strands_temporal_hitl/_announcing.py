@@ -65,7 +65,7 @@ class Announcer:
         await asyncio.gather(*(tell(name) for name in setup.notifiers if name not in pause.told))
 
     def unmark(self) -> None:
-        """Unset the search attribute: nothing waits any more."""
+        """Unset the search attribute, because no question waits now."""
         if self._marked:
             self._marked = False
             workflow.upsert_search_attributes([PENDING.value_unset()])

@@ -244,7 +244,7 @@ class Approvals:
         """Return a pause's interrupt responses. If one id has two different answers, both become a no."""
         answers: dict[str, Any] = {}
         for question, record in self._ledger.settle(pause):
-            # Answer withdrawn questions too, or a hook would ask again. Nothing runs any more.
+            # Answer withdrawn questions too, or a hook would ask again. No call runs after that.
             response = self._rejected if record.outcome == "withdrawn" else record.response
             if answers.setdefault(question.interrupt_id, response) != response:
                 answers[question.interrupt_id] = self._rejected

@@ -3,8 +3,8 @@
 `temporalio.contrib.opentelemetry.create_tracer_provider` gives spans the same ids at every replay, and does
 not end spans while replaying. This provider does three more things for an agent. First, it also exports a
 span with an error that the workflow handled (a tool that failed, a hook that raised). Second, it exports
-nothing twice if a workflow task is tried again. Third, Strands' spans contain no content unless the
-environment allows it.
+nothing twice if a workflow task is retried. Third, Strands' spans contain no content unless the environment
+allows it.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from temporalio.contrib.opentelemetry import ReplaySafeTracerProvider, create_tr
 from ._export import SpanExport
 from ._types import CONTENT_ATTRIBUTES, captures_content
 
-_REMEMBERED = 4096  # spans; a workflow task that fails is tried again within seconds
+_REMEMBERED = 4096  # spans; a workflow task that fails is retried within seconds
 
 
 class AgentTracerProvider(ReplaySafeTracerProvider):
@@ -198,7 +198,7 @@ class _AgentSpan(Span):
 
         In three cases it is not. The workflow replays or is evicted. Or the garbage collector ends the span
         while it closes the generators of an evicted workflow, outside of a workflow or in another one. Or an
-        error that left the block fails the workflow task, which is tried again.
+        error that left the block fails the workflow task, which is retried.
         """
         home = self._home and self._home()
         if not workflow.in_workflow() or asyncio.get_running_loop() is not home or _replaying():
@@ -207,7 +207,7 @@ class _AgentSpan(Span):
 
 
 class _EndedSpans:
-    """The spans that recently ended in workflows. A workflow task that is tried again ends them again."""
+    """The spans that recently ended in workflows. A workflow task that is retried ends them again."""
 
     def __init__(self) -> None:
         self._spans: OrderedDict[tuple[int, int], None] = OrderedDict()

@@ -74,7 +74,7 @@ class Calls:
             self._unfinished.discard(call)
 
     def events(self, item: Item) -> Iterator[AgentEvent]:
-        """Yield the events of an item; none if its topic is another or its attempt was given up."""
+        """Yield the events of an item; none if it has a different topic or its attempt was given up."""
         if item.topic == self._topic:
             yield from self._from_model(item)
         elif item.topic == control_topic(self._topic):

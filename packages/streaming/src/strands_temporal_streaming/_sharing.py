@@ -71,7 +71,7 @@ class SharedLog(StreamLog):
 
 
 class _Flight:
-    """A request in progress. It is cancelled when no caller waits for its answer any more."""
+    """A request in progress. It is cancelled when the last caller stops waiting for its answer."""
 
     def __init__(self, ask: Callable[[], Awaitable[Any]]) -> None:
         self._task = asyncio.ensure_future(ask())

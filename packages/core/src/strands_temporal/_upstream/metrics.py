@@ -11,7 +11,7 @@ from .run_local import run_local
 from .stand_in import StandIn
 from .teardown import is_torn_down
 
-_REMEMBERED = 4096  # runs; a workflow task that fails is tried again within seconds
+_REMEMBERED = 4096  # runs; a workflow task that fails is retried within seconds
 
 
 class WorkflowMetricsClient(StandIn):

@@ -44,7 +44,7 @@ class SlowCalls:
 
         Args:
             call: Run id and the call's number in the run.
-            for_good: Whether the call must not be tried again.
+            for_good: Whether the call must not be retried.
         """
         with self._lock:
             left = self._attempts.pop(call, ATTEMPTS) - 1
@@ -53,7 +53,7 @@ class SlowCalls:
                 del self._attempts[next(iter(self._attempts))]
 
     def is_given_up(self, call: tuple[str, int]) -> bool:
-        """Tell whether a call must not be tried again."""
+        """Tell whether a call must not be retried."""
         return self._attempts.get(call, ATTEMPTS) <= 0
 
 

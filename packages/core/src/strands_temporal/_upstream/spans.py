@@ -22,7 +22,7 @@ from .passes import is_live
 from .run_local import run_local
 from .teardown import is_torn_down
 
-_REMEMBERED = 4096  # spans; a workflow task that fails is tried again within seconds
+_REMEMBERED = 4096  # spans; a workflow task that fails is retried within seconds
 
 _TIMES = frozenset({"gen_ai.event.start_time", "gen_ai.event.end_time"})
 """Attributes in which Strands writes the machine's time (1.62: telemetry/tracer.py:248). At a replay that is
@@ -145,7 +145,7 @@ class WorkflowSpan(Span):
 
 
 class _EndedSpans:
-    """The spans that this process exported lately. A workflow task that is tried again ends them again."""
+    """The spans that this process exported lately. A workflow task that is retried ends them again."""
 
     def __init__(self) -> None:
         self._spans: OrderedDict[int, None] = OrderedDict()

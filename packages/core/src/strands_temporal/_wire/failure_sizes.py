@@ -1,6 +1,6 @@
 """Cuts failures down to a size that Temporal accepts: shorter texts, no causes that are too large.
 
-The server replaces an activity's failure above 2 MiB by a remark about its size. One above 4 MiB never
+The server replaces an activity's failure above 2 MiB with a remark about its size. One above 4 MiB never
 arrives, and the activity times out. A workflow's failure above 2 MiB fails its workflow task forever.
 """
 

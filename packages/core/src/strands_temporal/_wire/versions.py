@@ -26,7 +26,7 @@ def check_wire_version(
     if in_workflow:
         reader, writer, then = "workflow", "ran the activity", ""
     else:
-        reader, writer, then = "worker", "runs the workflow", "; it is tried again"
+        reader, writer, then = "worker", "runs the workflow", "; it is retried"
     raise ApplicationError(
         f"{what} of wire version {version} reached a {reader} that knows {known}: a newer {package} "
         f"{writer}. Upgrade this worker{then}",

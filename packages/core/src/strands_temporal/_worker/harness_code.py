@@ -157,7 +157,7 @@ class _Step:
         )
 
     def failed(self, kind: str, text: str) -> CodeStep:
-        """Return an error. The tool shows at most as much of one as of the output."""
+        """Return an error. Its text is cut at the limit of the output, because the tool shows no more."""
         return self.ended(kind, text=encode(text[: max(self._longest, _CUT)]))
 
 

@@ -51,7 +51,7 @@ class Kept(ABC, Generic[T]):
         """Return the exception for those who wait for the object, if it cannot be made."""
 
     async def until_unneeded(self) -> None:
-        """Wait until the object is not needed any more."""
+        """Wait until the object is no longer needed."""
         await self.closing.wait()
 
     async def _keep(self) -> None:

@@ -21,7 +21,7 @@ from .kept import opened
 
 @dataclass(frozen=True)
 class SandboxChain:
-    """The workflow that a sandbox serves, with all its runs: continued as new, tried again, reset.
+    """The workflow that a sandbox serves, with all its runs: continued as new, retried, reset.
 
     Attributes:
         workflow_id: The workflow's id.

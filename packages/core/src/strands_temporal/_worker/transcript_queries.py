@@ -179,7 +179,7 @@ class _TranscriptFetch:
         if asyncio.get_running_loop().time() > self._until:
             raise ApplicationError(
                 f"The workflow did not answer the query {TRANSCRIPT_QUERY!r} for {self._what}: {why}. "
-                "The call is tried again",
+                "The call is retried",
                 type=TRANSCRIPT_UNAVAILABLE,
                 next_retry_delay=min(timedelta(seconds=2**self._doublings), _LONGEST_DELAY),
             ) from (why if isinstance(why, Exception) else None)

@@ -38,5 +38,5 @@ def tool_began(agent: Any, tool_use: Any) -> None:
 
 
 def tool_ended() -> None:
-    """Record that this task runs no tool call any more."""
+    """Record that this task no longer runs a tool call."""
     _current.set(None)

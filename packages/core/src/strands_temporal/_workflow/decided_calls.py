@@ -114,7 +114,7 @@ def told(agent: Agent, tool_use_id: str) -> list[dict[str, Any]]:
 
 
 def keep_to(agent: Agent, decided: Sequence[DecidedCall]) -> None:
-    """Let an agent's calls run only as people allowed them, and give it their reasons."""
+    """Bind an agent's calls to people's decisions, and give the agent people's reasons."""
     kept = run_local(_Kept)
     if agent not in kept:
         kept[agent] = _Decisions(agent)

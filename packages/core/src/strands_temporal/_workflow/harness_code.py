@@ -186,7 +186,7 @@ class _CodeRun:
         await asyncio.gather(*self._running.values(), return_exceptions=True)
 
     async def close(self) -> None:
-        """Cancel the calls that nobody waits for any more."""
+        """Cancel the calls that nobody waits for now."""
         running = [task for task in self._running.values() if not task.done()]
         for task in running:
             task.cancel()

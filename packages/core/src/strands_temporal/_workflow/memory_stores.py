@@ -30,7 +30,7 @@ class TemporalMemoryStore(MemoryStore):
 
     Give it to a `MemoryManager`, like any store. Its counterpart on the worker is
     `StrandsPlugin(memory_stores={name: factory})`. Each search and each write is one activity; history keeps
-    what a search found.
+    the results of a search.
 
     Strands asks a store for the facts below while the agent is built, when the worker cannot be asked. So
     declare them here. Before the agent's first turn the worker is asked whether it has the store, and whether
@@ -42,8 +42,8 @@ class TemporalMemoryStore(MemoryStore):
         max_search_results: How many entries a search returns by default.
         writable: Whether the agent may write.
         extraction: Automatic extraction, as for any store of Strands. Its model's calls are recorded.
-        writes: The methods of the store that write: "add" takes one text, "add_messages" takes messages, from
-            which the store makes entries itself.
+        writes: The methods of the store that write: "add" takes one string, "add_messages" takes messages,
+            from which the store makes entries itself.
         **options: Activity options of each operation: the keys of `temporalio.workflow.ActivityConfig`
             without `activity_id`. By default an operation may take 1 minute, has a heartbeat timeout of 15
             seconds, and is tried 10 times over about two and a half minutes.

@@ -24,7 +24,7 @@ class SecretRef:
     """A secret by its name, as a value in the `env` of a sandbox's command.
 
     The worker resolves it with `StrandsPlugin(sandbox_secrets=...)` when the command starts. History has only
-    the name. In the command's output the worker replaces the secret's value by `***`.
+    the name. In the command's output the worker replaces the secret's value with `***`.
 
     Attributes:
         name: Name in `StrandsPlugin(sandbox_secrets=...)`.

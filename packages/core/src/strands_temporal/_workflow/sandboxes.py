@@ -69,7 +69,7 @@ class TemporalSandbox(Sandbox):
         **options: Activity options of every operation: the keys of `temporalio.workflow.ActivityConfig`
             without `activity_id`. By default an operation on files may take 10 minutes; a command may take a
             minute longer than its own timeout, or a day without one. Each has a heartbeat timeout of 15
-            seconds and is tried 3 times, but a command that has started is not tried again.
+            seconds and is tried 3 times, but a command that has started is not retried.
 
     Raises:
         AgentTypeError: If an argument has a wrong type, or an option is unknown.

@@ -218,7 +218,7 @@ class _Writes:
 
     @asynccontextmanager
     async def turn(self, key: str) -> AsyncGenerator[None]:
-        """Wait until the writes to `key` that came before have ended."""
+        """Wait until earlier writes to `key` have ended."""
         lock = self._locks.setdefault(key, asyncio.Lock())
         self._users[key] += 1
         try:
