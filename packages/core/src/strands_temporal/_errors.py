@@ -29,9 +29,10 @@ whose type is the exception's class name, and the workflow restores the original
 (`_wire/failures.py`).
 
 Agents are often built in a workflow's `__init__`, which no interceptor surrounds. An ordinary ValueError
-there would make Temporal retry the workflow task forever, so our errors are Temporal failures as well. Those
-that only another worker can mend (a missing plugin, a missing extra) are not: the run waits for that worker.
-An activity that a worker lacks is retried by the activity's own policy, and then ends the run.
+there would make Temporal retry the workflow task forever, so our errors are Temporal failures as well. Errors
+that only another worker can fix (a missing plugin, a missing extra) fail the workflow task, and the run waits
+for that worker. An activity that a worker lacks is retried by the activity's own policy, and then ends the
+run.
 
 A message that a newcomer is likely to meet ends with a code and the place of its explanation:
 "[ST101: docs/messages.md#st101]".

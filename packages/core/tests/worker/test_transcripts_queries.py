@@ -129,9 +129,7 @@ async def test_an_attempt_gives_up_and_says_why(
     monkeypatch.setattr("strands_temporal._worker.transcript_queries.ASK_FOR", timedelta(seconds=1))
     environment = ActivityEnvironment(client=cast("Client", Deaf(error)))
     environment.info = replace(environment.info, attempt=1000)
-    with pytest.raises(
-        ApplicationError, match=rf"did not answer.* {why}\. The call is retried"
-    ) as failure:
+    with pytest.raises(ApplicationError, match=rf"did not answer.* {why}\. The call is retried") as failure:
         await environment.run(KeptTranscripts(0).resolve, Transcript(call=1, digest=""))
     assert failure.value.type == TRANSCRIPT_UNAVAILABLE
     assert failure.value.next_retry_delay == timedelta(seconds=60)

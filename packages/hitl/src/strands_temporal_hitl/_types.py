@@ -156,8 +156,8 @@ class Decision:
             authenticate people first.
         reason: Why. The model also reads the reason of a rejection.
         response: With "respond": the value that Strands gets, not None.
-        digest: Digest of the call that the person saw. If the waiting call is another one, the decision is
-            refused.
+        digest: Digest of the call that the person saw. If the waiting call has a different digest, the
+            decision is refused.
         early: Whether to keep the decision if the question was not asked yet.
     """
 

@@ -50,7 +50,7 @@ _BACKGROUND_CHOICE = "_background_execution"
 background_tasks/_background_tasks.py:38). While it is in use, no tool may have an argument of that name."""
 
 _IN_FORMER_CHILD = f"{IN_CHILD} "
-"""Begins the last part of the place of a call in a child workflow that does not say the call's path."""
+"""Beginning of the last part of a place, for a call in a child workflow that does not report call paths."""
 
 
 class Watches:
@@ -264,7 +264,7 @@ class Watch:
             raise
 
     def _hear(self, event: Any, use: ToolUse, inner: Listener | None, running: RunningCall) -> None:
-        """Note what a tool asks or, if the tool runs agents, what these agents ask.
+        """Note a tool's questions or, if the tool runs agents, the questions of these agents.
 
         The events must be read here. Strands later unwraps the events of a delegate. The parent's stream does
         not show which call they belong to.
@@ -304,10 +304,10 @@ class Watch:
         return Asked(question.agent, outer, call, places=[place], tool_use_id=own)
 
     def _reasons_for(self, own: str, delegates: bool) -> list[str]:
-        """Remove and return the reasons of rejections for a call.
+        """Remove and return the reasons of rejections for a call, for its agent's model.
 
-        Also those for the calls in a child workflow that cannot be told them, unless the child's answer is
-        that of the caller: the reason is for the model.
+        They include the reasons for calls in a child workflow of an older release, which cannot take the
+        reasons itself. The model does not read the answer of a delegate, so a delegate's are left out.
         """
         at = (*self.place, own)
         reasons = self.turn.reasons

@@ -19,8 +19,8 @@ class OTelPlugin(ComposablePlugin):
     Put it on the Client (its workers pick it up), on a Worker, or on both. It sets the process's tracer and
     meter provider, with exporters that the standard `OTEL_*` variables configure. If the application has
     already set one of the two, that one is left in place, with its exporters. The trace passes from the
-    client through workflows, activities and MCP servers. The spans hold what people, models and tools say
-    only with `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`.
+    client through workflows, activities and MCP servers. The spans contain messages of people, models and
+    tools only with `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true`.
 
     Args:
         add_temporal_spans: Whether Temporal's own operations get spans too (`StartWorkflow`, `RunWorkflow`,

@@ -206,7 +206,8 @@ class SandboxOutput:
         tool: Name of the tool that runs the command; the activity's type outside of a tool.
         tool_use_id: Id of the tool's call; empty outside of a tool.
         call: Identity of the command, the same for all its attempts.
-        attempt: Temporal's number of the attempt. Discard the output of the attempt before when it changes.
+        attempt: Temporal's number of the attempt. When it changes, discard the output of the previous
+            attempt.
         offset: Offset of this item in the workflow's stream.
         started_at: When the attempt started, ISO 8601 in UTC. It orders a command's attempts.
     """

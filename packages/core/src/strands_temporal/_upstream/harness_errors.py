@@ -2,8 +2,8 @@
 
 Its environment plugin drops each error of a sandbox (0.3.2: plugins/environment.py:110, 120, 135), and its
 `web_fetch` returns each one as the page that it fetched (tools/web_fetch.py:226). A sandbox that the worker
-does not know, or that is lost, would so go unnoticed. The stand-ins in `harness.py` watch what the harness
-asks of a sandbox, and note such an error until a place is reached that can raise it.
+does not know, or that is lost, would therefore go unnoticed. The stand-ins in `harness.py` watch the
+harness's operations on a sandbox. They note such an error, and raise it at the next place that can raise it.
 """
 
 from collections.abc import Awaitable
@@ -45,7 +45,7 @@ async def noting(sandbox: Any, operation: Awaitable[T]) -> T:
 
 
 def raise_noted(sandbox: Any) -> None:
-    """Raise what was noted for a sandbox."""
+    """Raise the noted error of a sandbox, if there is one."""
     if (noted := run_local(_Noted).get(sandbox)) is not None:
         raise noted
 

@@ -141,7 +141,7 @@ PLUGIN_LOGGERS = (
     ("strands.vended_plugins.context_offloader.plugin", "logger"),
     ("strands.vended_plugins.skills.agent_skills", "logger"),
 )
-"""The loggers that get errors of a sandbox or a storage which a plugin, or an injection of text, swallows."""
+"""The loggers of plugins, and of the injection of text, that swallow errors of a sandbox or a storage."""
 
 STABLE_HASHES: dict[tuple[str, str], Callable[[Any], int]] = {
     ("strands.multiagent.graph", "GraphNode"): hash_of_node,

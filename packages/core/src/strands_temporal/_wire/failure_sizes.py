@@ -51,7 +51,7 @@ def shortened(error: Exception) -> ApplicationError:
 
 
 def with_text(error: ApplicationError, text: str, *, keep_details: bool) -> ApplicationError:
-    """Return a failure like `error` with another text, without its causes."""
+    """Return a failure like `error` with a different text, without its causes."""
     return ApplicationError(
         text,
         *(error.details if keep_details else ()),

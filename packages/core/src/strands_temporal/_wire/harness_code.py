@@ -13,14 +13,14 @@ LARGEST_SNAPSHOT = 1024 * 1024
 """Largest compressed size, in bytes, of the interpreter's state while the code waits for a tool call."""
 
 LARGEST_STATE = 64 * 1024 * 1024
-"""Bytes that they may have before they are compressed, which costs the worker time."""
+"""Largest size, in bytes, of that state before compression, which costs the worker time."""
 
 ALL_SNAPSHOTS = 16 * 1024 * 1024
 """Bytes, compressed, for all steps of one run of the code together: each snapshot is in history once."""
 
 FULLEST_HISTORY = 32 * 1024 * 1024
 """Bytes of history above which code keeps no further snapshot. A server ends a workflow at 50 MiB by default
-(`limit.historySize.error`); what is left is for the other steps of the workflow."""
+(`limit.historySize.error`); the rest is for the other steps of the workflow."""
 
 
 @dataclass(frozen=True)

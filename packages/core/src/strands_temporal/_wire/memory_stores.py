@@ -1,4 +1,4 @@
-"""The operations of a memory store: activity types, and what they return."""
+"""The operations of a memory store: activity types and result types."""
 
 from dataclasses import dataclass, field
 from typing import Any

@@ -66,7 +66,7 @@ class SandboxCall:
         cwd: Working directory.
         env: Environment variables; None if the caller gave none.
         secrets: Names of secrets by environment variable.
-        rerun: Whether an attempt may run the command again that an earlier attempt has started.
+        rerun: Whether an attempt may rerun a command that an earlier attempt has started.
         path: Path of a file or directory.
         content: Content of a file to write.
         more: Further arguments, for which this release has no field.

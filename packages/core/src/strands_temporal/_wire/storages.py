@@ -1,4 +1,4 @@
-"""The operations of a storage: activity types, and what they return."""
+"""The operations of a storage: activity types and result types."""
 
 import hashlib
 import zlib

@@ -4,7 +4,7 @@ If all parameters have JSON types, the activity gets each argument as an argumen
 does. Otherwise, and for an activity with a tool context, one `ToolArguments` holds all arguments: the JSON
 that the model wrote and Strands validated in the workflow. The worker validates this JSON again, with
 Strands' own code against the activity's signature, and gets the same values. So the payload converter does
-not have to support a Decimal, a secret or half a surrogate pair.
+not have to support a Decimal, a secret or a lone surrogate.
 """
 
 import functools

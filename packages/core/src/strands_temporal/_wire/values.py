@@ -1,9 +1,8 @@
 """JSON values with bytes in them.
 
-JSON has no bytes. `encode` writes them as `{"$b64": "..."}`, and text that UTF-8 cannot encode (half a
-surrogate pair, as in a file name that is not UTF-8) as `{"$s64": "..."}`. A dict that only looks like one of
-these is escaped. So `decode(encode(value)) == value` for every JSON value with bytes in it, with any
-converter.
+JSON has no bytes. `encode` writes them as `{"$b64": "..."}`, and text that UTF-8 cannot encode (a lone
+surrogate, as in a file name that is not UTF-8) as `{"$s64": "..."}`. A dict that only looks like one of these
+is escaped. So `decode(encode(value)) == value` for every JSON value with bytes in it, with any converter.
 """
 
 import base64
@@ -145,11 +144,11 @@ def _shaped(value: Any) -> Any:
 
 
 def utf8_text(text: str, half_pairs: Literal["backslashreplace", "replace"] = "backslashreplace") -> str:
-    r"""Return `text` without half surrogate pairs, which UTF-8 (so JSON, so Temporal) cannot hold.
+    r"""Return `text` without lone surrogates, which UTF-8 (so JSON, so Temporal) cannot hold.
 
     Args:
         text: Any text.
-        half_pairs: How to write each half pair: as its escape ("\ud83d"), or as "?".
+        half_pairs: How to write each lone surrogate: as its escape ("\ud83d"), or as "?".
     """
     return text.encode("utf-8", half_pairs).decode()
 

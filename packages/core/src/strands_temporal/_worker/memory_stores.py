@@ -82,7 +82,7 @@ class MemoryStores:
 
     @activity.defn(name=DESCRIBE_MEMORY_ACTIVITY)
     async def describe_memory_store(self, call: HandleCall) -> MemoryFacts:
-        """Initialize a store, and return what it can do."""
+        """Initialize a store, and return its methods and other facts."""
         async with self._use(call) as (store, _):
             tools: list[Any] = store.get_tools() if hasattr(store, "get_tools") else []
             return MemoryFacts(

@@ -39,7 +39,7 @@ class Attempt:
         self._beat_at = 0.0
 
     def check(self, identity: str) -> None:
-        """Refuse to run a command again that an earlier attempt has started.
+        """Refuse to rerun a command that an earlier attempt has started.
 
         Raises:
             SandboxInterruptedError: If there is such an attempt, and the workflow did not ask for another.

@@ -71,7 +71,7 @@ _sinks: ContextVar[tuple[ProgressSink, ...]] = ContextVar("strands_temporal_prog
 def forward_progress(sink: ProgressSink) -> Generator[None]:
     """Pass the progress that tools report in the block to `sink`. The counterpart of `report_progress`.
 
-    An activity interceptor uses this function around `execute_activity`. That interceptor may stand before or
+    An activity interceptor uses this function around `execute_activity`. That interceptor may come before or
     after this package's own. If `sink` raises, the error is logged and does not reach the tool.
     """
     call = current_call()

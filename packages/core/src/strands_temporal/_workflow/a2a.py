@@ -33,8 +33,9 @@ A2A_DEFAULTS: ActivityOptions = {
 class TemporalA2AAgent(AgentBase):
     """A remote agent over the A2A protocol, for workflows: Strands' `A2AAgent` behind a name.
 
-    It is an `AgentBase`, so it can be a node of a `Graph`. As a tool of an agent it is `agent.as_tool()`. Its
-    counterpart on the worker is `StrandsPlugin(a2a_agents={name: lambda: A2AAgent(endpoint=...)})`.
+    It is an `AgentBase`, so it can be a node of a `Graph`. Its method `as_tool()` returns it as a tool for
+    another agent. Its counterpart on the worker is
+    `StrandsPlugin(a2a_agents={name: lambda: A2AAgent(endpoint=...)})`.
 
     A call sends the prompt to the remote agent and returns its answer. The activity's retry policy applies:
     an attempt that was lost sends the message again. A remote agent that refuses the call (an HTTP status

@@ -158,7 +158,7 @@ class TemporalAgent(Agent):
     async def wait_until_ready(self) -> None:
         """Restore the session and finish the set-up of the plugins, if they need activities for that.
 
-        The first turn does so automatically. Call this method to see a restored conversation before.
+        The first turn does so automatically. Call this method to see a restored conversation earlier.
 
         Raises:
             Exception: Any exception of the storage or the plugin. The next call, or the next turn, tries

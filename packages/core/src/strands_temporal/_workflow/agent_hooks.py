@@ -25,7 +25,7 @@ def _check_sandbox(event: AgentInitializedEvent) -> None:
 
 
 async def _learn_facts(event: BeforeInvocationEvent) -> None:
-    """Learn what must be known of a model before its first call, if the agent begins with a conversation."""
+    """Learn a model's facts before its first call, if the agent begins with a conversation."""
     agent = event.agent
     begins_with_messages = bool(agent.messages) or len(event.messages or ()) > 1
     if not begins_with_messages or event.cancel or not isinstance(agent.model, TemporalModel):
@@ -35,7 +35,7 @@ async def _learn_facts(event: BeforeInvocationEvent) -> None:
 
 
 def _users_hook_looks(agent: Agent) -> bool:
-    """Tell whether a hook of the user's runs before a model call: it may read the limit and the count."""
+    """Tell whether a user's hook runs before a model call. Such a hook may read the limit and the count."""
     callbacks = agent.hooks.get_callbacks_for(BeforeModelCallEvent(agent=agent))
     packages = [str(getattr(callback, "__module__", "")).partition(".")[0] for callback in callbacks]
     return any(package != "strands" and not package.startswith("strands_temporal") for package in packages)

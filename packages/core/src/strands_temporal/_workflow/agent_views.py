@@ -39,7 +39,7 @@ class AgentView:
         tools: Tools in progress with the time when they began, by tool use id.
         attempts: Attempts that the activities of tool calls took, by tool use id.
         waiting: Whether the last turn paused with a question.
-        latest: Number of the run's latest turn that was this agent's.
+        latest: Number, among all turns of the run, of this agent's latest turn.
         agent: The agent, while the workflow has it.
     """
 
@@ -108,7 +108,7 @@ class AgentView:
 
     @property
     def is_idle(self) -> bool:
-        """Whether the agent neither does something nor waits for an answer."""
+        """Whether the agent has no work in progress and no open question."""
         return not (self.turns or self.tools or self.models or self.waiting)
 
 

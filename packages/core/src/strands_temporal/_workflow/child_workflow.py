@@ -34,12 +34,12 @@ def child_workflow(
     delegate: bool = False,
     **options: Unpack[ChildWorkflowOptions],
 ) -> AgentTool:
-    """Return a tool whose call runs a child workflow: a history and a task queue of its own.
+    """Return a tool whose call runs a child workflow, with a history and a task queue of its own.
 
     If the workflow's argument is a `SubAgentTask`, the workflow has a sub-agent, and the tool does what
-    `agent.as_tool()` does: the model gives a string, the sub-agent's answer is the result, and what the
-    sub-agent asks reaches the people who answer the calling agent. A workflow that is given by its name has a
-    sub-agent too.
+    `agent.as_tool()` does: the model gives a string, the sub-agent's answer is the result, and the
+    sub-agent's questions reach the people who answer the calling agent. A workflow that is given by its name
+    counts as one with a sub-agent.
 
     Any other workflow is a tool as `activity_as_tool` makes it: name, description and parameters come from
     the workflow's class, its docstring and the hints of its run method.

@@ -111,7 +111,7 @@ class _Reduced(ConversationManager):
 
     Args:
         manager: The manager.
-        error: The overflow because of which the manager reduced the context.
+        error: The overflow that made the manager reduce the context.
         outcome: The result or the exception of the manager's `reduce_context`.
     """
 
@@ -123,7 +123,7 @@ class _Reduced(ConversationManager):
 
     @override
     def reduce_context(self, agent: Agent, e: Exception | None = None, **kwargs: Any) -> None:
-        """Return or raise what the manager returned or raised, and put the manager back."""
+        """Return the manager's result, or raise its exception, and put the manager back."""
         put_back(agent)
         if e is self._error:
             self._outcome.get()

@@ -88,16 +88,16 @@ def durable_harness(
             `TemporalStorage("name").namespace("tenant")` keeps them apart from those of other tenants.
         session: True also keeps the conversation in `storage`, under the workflow's id; a string, under that
             id. Or a session manager. Two agents with one id in a workflow each need an `agent_id`.
-        memory: True keeps what the agent learns in files in `storage`: one memory for all workflows on that
-            storage or namespace. Of two that write under one heading at once, the later text stays. Or the
-            name of a memory store in `StrandsPlugin(memory_stores=...)`, a store, several of either, or a
-            memory manager.
+        memory: True keeps the agent's facts in files in `storage`: one memory for all workflows on that
+            storage or namespace. If two of them write under one heading at once, the later text replaces the
+            earlier one. Or the name of a memory store in `StrandsPlugin(memory_stores=...)`, a store, several
+            of either, or a memory manager.
         skills: True finds skills in `./.agent/skills` of the sandbox. Or what `AgentSkills` takes: paths in
             the sandbox, or `Skill` objects.
         **options: The other arguments of `create_harness` (`instructions`, `tools`, `builtin_tools`,
             `builtin_plugins`, `interventions`, `context_manager`, ...), those of `TemporalAgent` (`carry`,
             `hooks`, `name`, ...), and options of the model calls: activity options, and `streaming_topic`.
-            The topic gets what this agent says, and none of its helpers and sub-agents.
+            The topic gets this agent's output, without that of its helpers and sub-agents.
 
     Raises:
         AgentTypeError: If an option is unknown, or would read a disk or reach a network in the workflow.

@@ -68,7 +68,7 @@ class TemporalModel(ModelActivities):
         use_native_token_count: Whether the model itself counts tokens, in an activity for each count, or
             Strands estimates them in the workflow. Strands' providers have a setting of the same name. With
             None, the default, that setting decides, once the workflow knows it. If it is off, Strands
-            estimates. Say True for a model class of your own that has no such setting.
+            estimates. Set it to True for a model class of your own that has no such setting.
         **options: Activity options of every call: the keys of `temporalio.workflow.ActivityConfig` without
             `activity_id`. By default a call may take 10 minutes, has a heartbeat timeout of 15 seconds, and
             is tried 10 times over about five minutes.

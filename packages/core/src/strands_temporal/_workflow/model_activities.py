@@ -80,7 +80,7 @@ class ModelActivities(DescribedModel):
         return f"TemporalModel({self.name!r})"
 
     def stream_only_for(self, agent: Agent) -> None:
-        """Give the topic what `agent` says, and none of what others say that have this handle."""
+        """Send the topic only the output of `agent`, even if other agents have this handle."""
         self._speaker = weakref.ref(agent)
 
     def _streams_for(self, agent: object) -> bool:

@@ -80,7 +80,7 @@ _DURATIONS = (
 
 
 def activity_option_names() -> frozenset[str]:
-    """Return the option names that are activity options, `activity_id` included."""
+    """Return the option names that are activity options, including `activity_id`."""
     return _KNOWN
 
 

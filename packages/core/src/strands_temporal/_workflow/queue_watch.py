@@ -45,7 +45,7 @@ class _Watched:
         self.waiting: dict[WaitingActivity, None] = {}
 
     def details(self) -> str | None:
-        """Return the activities that wait for a worker in vain, for the workflow's current details."""
+        """Return the activities that no worker takes, for the workflow's current details."""
         watch = self.watch
         lines = [
             coded(

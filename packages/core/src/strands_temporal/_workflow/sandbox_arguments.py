@@ -52,7 +52,7 @@ def checked_env(owner: str, env: object) -> "Mapping[str, str | SecretRef] | Non
     """Check environment variables.
 
     Raises:
-        AgentTypeError: If they are not a mapping of texts to texts and `SecretRef`s.
+        AgentTypeError: If they are not a mapping of strings to strings and `SecretRef`s.
     """
     if env is None:
         return None

@@ -204,7 +204,7 @@ class TemporalStorage(Storage[Any, Any]):
 
     @asynccontextmanager
     async def _in_order(self, key: str) -> AsyncGenerator[None]:
-        """Wait until the writes of this run to the same key that came before have ended."""
+        """Wait until this run's earlier writes to the same key have ended."""
         async with run_local(_Writes).turn("/".join((self.name, *self._namespaces, key))):
             yield
 

@@ -119,13 +119,13 @@ class SubAgentTask:
     Attributes:
         prompt: The input that the caller's model wrote.
         carry: The sub-agent's conversation so far. None for a new one.
-        answers: Answers to what the sub-agent asked, as Strands' `interruptResponse` blocks, encoded.
+        answers: Answers to the sub-agent's questions, as Strands' `interruptResponse` blocks, encoded.
         keep: Whether the caller keeps the sub-agent's conversation for the next call.
         origin: If there are answers: the `origin` of the result that asked.
         delegate: Whether the sub-agent's answer ends the caller's turn, and is its answer.
         version: Layout of this value.
-        decided: People's decisions on the calls that asked, if a plugin asked them. A call that changed since
-            is asked about again.
+        decided: People's decisions on the calls that asked, if a plugin asked them. If a call has changed
+            since, people are asked again.
     """
 
     prompt: str = ""
@@ -139,11 +139,11 @@ class SubAgentTask:
 
     @property
     def input(self) -> Any:
-        """The argument for `agent.invoke_async`: the prompt, or the answers to what the agent asked."""
+        """The argument for `agent.invoke_async`: the prompt, or the answers to the agent's questions."""
         return decode(self.answers) if self.answers else self.prompt
 
     async def run(self, agent: Agent, **kwargs: Any) -> SubAgentResult:
-        """Run the sub-agent, and return what its caller gets. Runs in the child workflow.
+        """Run the sub-agent, and return the result for its caller. Runs in the child workflow.
 
         Args:
             agent: The sub-agent, built with `carry=task.carry`.

@@ -49,8 +49,8 @@ _FORMAT = CarryFormat(
 def carry_team(team: Team) -> TeamCarry:
     """Return a `Graph` or a `Swarm` as a value for the next run of the workflow. Call it between two calls.
 
-    It contains what `TemporalAgent.carry()` contains, for each agent of the team and of the teams in it. For
-    a team that waits for answers it also contains the team's progress: the task, the nodes' results and the
+    It has the content of `TemporalAgent.carry()` for each agent of the team and of the teams in it. For a
+    team that waits for answers it also contains the team's progress: the task, the nodes' results and the
     questions. It does not contain hooks, plugins and conditions: the next run builds the same team again.
 
     Args:
