@@ -1,7 +1,7 @@
 """Looks up and registers the search attribute of workflows that wait for a person.
 
-If a workflow sets an attribute that the server does not know, or knows with another type, its workflow task
-fails forever. So the attribute is looked up before it is ever set.
+If a workflow sets an attribute that the server does not know, or knows with a different type, its workflow
+task fails forever. So the attribute is looked up before it is ever set.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 Strands calls a conversation manager synchronously: from a hook before a model call, and after an overflow
 (1.62: conversation_manager.py:109 and agent/agent.py:1915). An agent creates its hook registry itself
-(agent/agent.py:514). In a workflow it gets another registry, whose hooks await the manager's model calls.
+(agent/agent.py:514). In a workflow it gets a different registry, whose hooks await the manager's model calls.
 """
 
 import sys

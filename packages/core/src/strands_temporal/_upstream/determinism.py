@@ -69,7 +69,7 @@ class WorkflowDatetime(StandIn):
 class WorkflowUuid7(StandIn):
     """Strands' snapshot ids, which sort by creation order.
 
-    Strands' own counter is shared by the whole process, so a replay would get other ids.
+    Strands' own counter is shared by the whole process, so a replay would get different ids.
     """
 
     def __call__(self) -> str:
@@ -99,9 +99,9 @@ class WorkflowSwarmState(StandIn):
 def hash_of_node(node: Any) -> int:
     """Stands in for the hash of a graph's node.
 
-    Strands takes the hash of the node's id, a string, which is another number in each process (1.62:
+    Strands takes the hash of the node's id, a string, which is a different number in each process (1.62:
     graph.py:204). A graph keeps its nodes and edges in sets, and a set's order follows the hashes. So another
-    worker would start parallel nodes in another order, and each node would get another node's answers.
+    worker would start parallel nodes in a different order, and each node would get another node's answers.
     """
     return zlib.crc32(node.node_id.encode("utf-8", "surrogatepass"))
 

@@ -53,7 +53,7 @@ class _RunValues:
 
 
 class _Recorded:
-    """How many values of the latest runs this process has recorded."""
+    """The number of values that this process has recorded, for each of the latest runs."""
 
     def __init__(self) -> None:
         self._numbers: OrderedDict[str, int] = OrderedDict()

@@ -27,7 +27,7 @@ STORAGE_FACTORY_FAILED = "StorageFactoryFailed"
 
 LARGEST_VALUE = 8 * 1024 * 1024
 """Most bytes of one value. The workflow holds a value while it is written, and history keeps a value that was
-read. A release with another limit needs a patch: a workflow that was refused must be refused at a replay."""
+read. A release with a different limit needs a patch: a workflow that was refused must be refused at a replay."""
 
 PAGE_BYTES = 1024 * 1024
 """Most bytes of a value in one result. A larger value is read in several steps."""
@@ -44,7 +44,7 @@ class StoredPage:
         data: The part's bytes, encoded: as text if they are UTF-8. None if the storage has no such key.
         size: Bytes of the whole value.
         digest: Digest of the whole value, if the value has several pages. A value that is written while it is
-            read has another digest.
+            read has a different digest.
         compressed: Whether the bytes are compressed.
         version: Layout of this value.
     """

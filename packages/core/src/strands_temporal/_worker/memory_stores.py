@@ -111,13 +111,13 @@ class MemoryStores:
 
     @activity.defn(name=ADD_MEMORY_ACTIVITY)
     async def add_to_memory_store(self, call: HandleCall) -> Any:
-        """Add an entry, and return what the store returns."""
+        """Add an entry, and return the store's return value."""
         async with self._use(call) as (store, given):
             return _plain(await store.add(given["content"], given.get("metadata")))
 
     @activity.defn(name=ADD_MESSAGES_ACTIVITY)
     async def add_messages_to_memory_store(self, call: HandleCall) -> Any:
-        """Hand messages to the store, and return what the store returns."""
+        """Pass messages to the store, and return the store's return value."""
         async with self._use(call) as (store, given):
             context = AddMessagesContext(given["sequence_numbers"]) if "sequence_numbers" in given else None
             return _plain(await store.add_messages(given["messages"], context))
@@ -139,7 +139,7 @@ class MemoryStores:
 
 
 def _implements(store: object, method: str) -> bool:
-    """Tell whether a store's class has a method of its own, as Strands does (1.62: memory/types.py:318)."""
+    """Tell whether a store's class overrides a method. Strands does the same (1.62: memory/types.py:318)."""
     own = getattr(type(store), method, None)
     return callable(own) and own is not getattr(MemoryStore, method, None)
 

@@ -1,7 +1,7 @@
 """Makes sandboxes with the user's factories, and keeps them while their workflows use them.
 
 A sandbox has an identity, which the workflow records. If a worker has no sandbox of that identity, it raises
-an error. It does not offer another sandbox, because that one would have other files.
+an error. It does not offer a different sandbox, because that one would have different files.
 """
 
 import asyncio

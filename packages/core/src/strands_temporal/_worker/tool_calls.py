@@ -2,8 +2,8 @@
 
 The workflow marks the activity of a tool call with a header. For such a call the interceptor provides
 `tool_context()`, sends heartbeats, and returns the answer that `tool_results.py` makes from the activity's
-result. A hook's activity has another header. For a hook's activity the interceptor only sends heartbeats. Any
-other activity gets none of this.
+result. A hook's activity has a different header. For a hook's activity the interceptor only sends heartbeats.
+Any other activity gets none of this.
 """
 
 import asyncio

@@ -195,7 +195,7 @@ def _declares(tool: AgentTool | None) -> bool:
 
 
 def _text(value: Any) -> str:
-    """Return a value's canonical JSON. In Python 1 == True."""
+    """Return a value's canonical JSON, to compare values: in Python 1 == True."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=repr)
 
 

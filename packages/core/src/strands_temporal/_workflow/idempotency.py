@@ -121,7 +121,7 @@ class _DirectCalls:
 def _asked(context: "ToolContext[Any]") -> list[Any] | None:
     """Return the origin of a call: a message and a place in it, or a background task; else return None.
 
-    A background task may begin when the agent has other messages, so its own id identifies it.
+    A background task may begin when the agent has different messages, so its own id identifies it.
     """
     task = background_task(context)
     if task is not None:

@@ -68,7 +68,7 @@ class RunState:
         self.facts, self.needs_facts, self.lacks_facts = facts, False, False
 
     def invalidate(self) -> None:
-        """Ask for the facts again after a change: another model id has another context window."""
+        """Ask for the facts again after a change: a different model id has a different context window."""
         self.needs_facts = self.lacks_facts = True
         if self.facts is not None:
             config = {

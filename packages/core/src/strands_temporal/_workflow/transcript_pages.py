@@ -65,8 +65,8 @@ class Pages:
         """
         packed = self._packed.get(news)
         if packed is None:
-            # The fastest level: a workflow task has two seconds in total.
-            # Keep the order of keys: a provider's prompt cache treats another order as another prompt.
+            # The fastest level: a workflow task has two seconds in total. Keep the order of keys: a
+            # provider's prompt cache treats a different order as a different prompt.
             told = json.dumps(self._told(news), separators=(",", ":"), ensure_ascii=False)
             packed = self._packed[news] = zlib.compress(told.encode(), 1)
         pages = math.ceil(len(packed) / page_bytes)
