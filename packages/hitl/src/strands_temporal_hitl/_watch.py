@@ -306,8 +306,8 @@ class Watch:
     def _reasons_for(self, own: str, delegates: bool) -> list[str]:
         """Remove and return the reasons of rejections for a call, for its agent's model.
 
-        They include the reasons for calls in a child workflow of an older release, which cannot take the
-        reasons itself. The model does not read the answer of a delegate, so a delegate's are left out.
+        They include the reasons for the calls of a child workflow on an older release, which does not take
+        reasons. They leave out those for the calls of a delegate, because the model does not read its answer.
         """
         at = (*self.place, own)
         reasons = self.turn.reasons

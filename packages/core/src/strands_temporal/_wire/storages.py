@@ -27,7 +27,8 @@ STORAGE_FACTORY_FAILED = "StorageFactoryFailed"
 
 LARGEST_VALUE = 8 * 1024 * 1024
 """Most bytes of one value. The workflow holds a value while it is written, and history keeps a value that was
-read. A release with a different limit needs a patch: a workflow that was refused must be refused at a replay."""
+read. A release with a different limit needs a patch: a workflow that was refused must be refused at a
+replay."""
 
 PAGE_BYTES = 1024 * 1024
 """Most bytes of a value in one result. A larger value is read in several steps."""
