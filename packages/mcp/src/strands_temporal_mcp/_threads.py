@@ -12,7 +12,8 @@ T = TypeVar("T")
 def in_thread(function: Callable[[], T]) -> "Future[T]":
     """Run `function` in a thread of its own, and return the future of its result.
 
-    Not `asyncio.to_thread`: the event loop's pool outlives the worker, and hanging servers would fill it.
+    `asyncio.to_thread` would use the event loop's pool, which outlives the worker. Hanging servers would fill
+    it.
     """
     future: Future[T] = Future()
     future.set_running_or_notify_cancel()  # callers cannot cancel it

@@ -1,4 +1,4 @@
-"""Replaces names in Strands' modules by stand-ins, where a workflow needs a change that has no public API.
+"""Replaces names in Strands' modules with stand-ins, where a workflow needs a change that has no public API.
 
 Each stand-in acts only inside a workflow and behaves as the original elsewhere. Each file has one reason:
 

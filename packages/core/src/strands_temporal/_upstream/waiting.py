@@ -1,4 +1,4 @@
-"""Replaces Strands' threads and polls by the workflow's event loop.
+"""Replaces Strands' threads and polls with the workflow's event loop.
 
 Strands' cancel signals are `threading.Event`s, which cannot be awaited, so Strands polls them. It also polls
 a queue in `Graph`. Each poll would be a timer in history. Other code of Strands runs in a thread with an

@@ -65,7 +65,7 @@ def encode_any(value: Any) -> Any:
 def plain_json(value: Any) -> Any:
     """Return `value` as JSON values and bytes, from which Pydantic restores it with its type hint.
 
-    Writes out the text of a secret, which Pydantic's own JSON replaces by asterisks.
+    Writes out the text of a secret, which Pydantic's own JSON replaces with asterisks.
 
     Raises:
         TypeError: If something in `value` has no form in JSON.

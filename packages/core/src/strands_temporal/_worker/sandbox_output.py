@@ -20,7 +20,7 @@ Listener = Callable[[StreamChunk], None]
 
 
 class Hider:
-    """Replaces the values of secrets in texts by `***`.
+    """Replaces the values of secrets in texts with `***`.
 
     Args:
         secrets: The values.

@@ -256,7 +256,7 @@ class Membership:
             await self.refresh(event)
 
     async def refresh(self, event: Any) -> None:
-        """Replace the agent's tools from this handle by those that the handle has now."""
+        """Replace the agent's tools from this handle with the handle's current tools."""
         tools = await self._provider.load_tools()
         registry: dict[str, AgentTool] = event.agent.tool_registry.registry
         own = set(self._own or ())
