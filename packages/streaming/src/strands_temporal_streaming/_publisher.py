@@ -212,7 +212,7 @@ class AttemptPublisher:
             self._in_flight = 0
 
     def _patience(self) -> float:
-        """Return the seconds to wait at the end: too few for the call to time out and be paid for twice."""
+        """Return the seconds to wait at the end, so few that the call does not time out and run again."""
         timeout = self._info.start_to_close_timeout
         if timeout is None:
             return FINISH_PATIENCE.total_seconds()

@@ -1,8 +1,9 @@
 """Raises the errors that Strands' steering plugin only logs.
 
 If a guard cannot run, the tool call or answer that it guards must not go through. Every steering handler logs
-the error, so the stand-in for the logger raises it. The hooks cannot be replaced instead: a handler binds
-them when it is created, perhaps before `adapt_strands`. Nor can `init_agent`: a subclass may override it.
+the error, so the stand-in for the logger raises it. The hooks cannot be replaced instead, because a handler
+binds them when it is created, perhaps before `adapt_strands`. The method `init_agent` cannot be replaced
+either, because a subclass may override it.
 """
 
 from typing import Any

@@ -63,7 +63,7 @@ def explain_tool_failure(event: AfterToolCallEvent) -> None:
 
 
 def _place(error: BaseException) -> str:
-    """Return file and line of the user's code that was refused, not of a library that it calls."""
+    """Return the file and line of the user's own code that made the refused call."""
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
