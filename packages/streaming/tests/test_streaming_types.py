@@ -27,8 +27,9 @@ from strands_temporal_streaming import (
     TurnEnd,
 )
 from strands_temporal_streaming._calls import from_model
+from strands_temporal_streaming._control import from_control, to_control
 from strands_temporal_streaming._plain import plain_event
-from strands_temporal_streaming._types import ControlEvent, from_control, to_control
+from strands_temporal_streaming._types import ControlEvent
 from strands_temporal_streaming._workflow import _json  # pyright: ignore[reportPrivateUsage]  # white box
 
 EVERY_CONTROL_EVENT: list[ControlEvent] = [

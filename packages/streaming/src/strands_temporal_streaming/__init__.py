@@ -12,6 +12,7 @@ Strands `StreamEvent`s, or `async for event in AgentStream(client, workflow_id)`
 """
 
 from ._client import AgentStream
+from ._control import control_topic
 from ._plugin import StreamingPlugin
 from ._types import (
     AgentEvent,
@@ -30,7 +31,6 @@ from ._types import (
     ToolCall,
     ToolResult,
     TurnEnd,
-    control_topic,
 )
 from ._workflow import StreamHooks
 

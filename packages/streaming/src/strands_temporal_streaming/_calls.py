@@ -7,10 +7,9 @@ from typing import Any, cast
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadConverter
 
+from ._control import CALL_METADATA, STARTED_METADATA, control_topic, from_control
 from ._log import Item
 from ._types import (
-    CALL_METADATA,
-    STARTED_METADATA,
     AgentEvent,
     AttemptFailed,
     AttemptRestarted,
@@ -21,8 +20,6 @@ from ._types import (
     StreamGap,
     TextDelta,
     TextRedacted,
-    control_topic,
-    from_control,
 )
 
 
