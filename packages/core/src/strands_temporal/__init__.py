@@ -16,12 +16,16 @@ context of a tool call, for its activity), `strands_temporal.testing` (a test ki
 
 from typing import NoReturn as _NoReturn
 
+from ._client_tools import ClientTools
 from ._composable import ComposablePlugin
 from ._errors import (
     ActivityNotRegisteredError,
     AgentTypeError,
     AgentValueError,
     CarryTooLargeError,
+    ClientToolError,
+    ClientToolRefusedError,
+    ClientToolsUnreachableError,
     MissingExtraError,
     MissingPluginError,
     ModelCallTooLargeError,
@@ -33,6 +37,7 @@ from ._errors import (
 from ._plugin import StrandsPlugin
 from ._upstream import process_end as _process_end
 from ._upstream.no_plugin import explain_missing_plugin as _explain_missing_plugin
+from ._wire.client_tools import ClientCall
 from ._wire.extras import refuse_name as _refuse_name
 from ._worker.model_factories import ModelFactory
 from ._worker.sandbox_factories import SandboxChain, SandboxFactory
@@ -49,6 +54,11 @@ __all__ = [
     "AgentTypeError",
     "AgentValueError",
     "CarryTooLargeError",
+    "ClientCall",
+    "ClientToolError",
+    "ClientToolRefusedError",
+    "ClientTools",
+    "ClientToolsUnreachableError",
     "ComposablePlugin",
     "MissingExtraError",
     "MissingPluginError",

@@ -22,7 +22,10 @@
 
     RuntimeError
     ├── MissingPluginError                      a worker runs workflows with agents, and has no StrandsPlugin
-    └── SlowToolError                           a tool took too long inside the workflow
+    ├── SlowToolError                           a tool took too long inside the workflow
+    ├── ClientToolError                         a client's function failed, refused, or gave no result in time
+    ├── ClientToolRefusedError                  raised by a function of `ClientTools` to refuse a call
+    └── ClientToolsUnreachableError             `ClientTools` cannot ask the workflow for its calls
 
 Strands' own exceptions are not in this tree. An activity sends such an exception as an `ApplicationError`
 whose type is the exception's class name, and the workflow restores the original exception
@@ -226,3 +229,18 @@ class SlowToolError(RuntimeError):
             "it for less, or run it on a worker: activity_as_tool, or StrandsPlugin(tools=...) with "
             "TemporalTools"
         )
+
+
+class ClientToolError(RuntimeError):
+    """A client tool has no result: the client's function failed or refused, or nobody ran it in time.
+
+    `AfterToolCallEvent.exception` has it.
+    """
+
+
+class ClientToolRefusedError(RuntimeError):
+    """Raise it in a function of `ClientTools` to refuse the call. The model reads the text."""
+
+
+class ClientToolsUnreachableError(RuntimeError):
+    """`ClientTools` cannot ask the workflow for its calls: the message says why."""

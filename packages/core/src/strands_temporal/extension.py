@@ -26,6 +26,8 @@ from ._workflow.activities import execute_activity
 from ._workflow.agent_watch import note_attempt, tool_call_summary
 from ._workflow.asked_calls import SubAgentQuestion
 from ._workflow.begun_agents import observe_agents
+from ._workflow.client_call_waits import PausedCalls, is_client_call, waiting_interrupts
+from ._workflow.client_tools import ClientCalls, client_calls
 from ._workflow.current_details import DetailsLine, describe_query, set_details_line
 from ._workflow.decided_calls import CHANGED_AND_REFUSED, CHANGED_CALL, DecidedCall, tell_sub_agent
 from ._workflow.log_lines import log_line
@@ -41,6 +43,7 @@ __all__ = [
     "OPEN_STATUSES",
     "TOOL_DEFAULTS",
     "CarryFormat",
+    "ClientCalls",
     "ComposablePlugin",
     "DecidedCall",
     "DetailsLine",
@@ -49,6 +52,7 @@ __all__ = [
     "ModelRequest",
     "ModelStream",
     "NamedFactories",
+    "PausedCalls",
     "RemoteTool",
     "RemoteTools",
     "SharedLifetime",
@@ -56,6 +60,7 @@ __all__ = [
     "activity_name",
     "check_result",
     "check_wire_version",
+    "client_calls",
     "decode",
     "describe_query",
     "encode",
@@ -64,6 +69,7 @@ __all__ = [
     "execute_activity",
     "from_tool_activity_error",
     "heartbeating",
+    "is_client_call",
     "is_cut_short",
     "log_line",
     "merge_options",
@@ -77,5 +83,6 @@ __all__ = [
     "tell_sub_agent",
     "tool_call_summary",
     "utf8_text",
+    "waiting_interrupts",
     "workflow_status_name",
 ]

@@ -29,6 +29,9 @@ from ._workflow.activity_tool import activity_as_tool
 from ._workflow.answered_updates import DeduplicatedUpdates
 from ._workflow.child_options import ChildWorkflowOptions
 from ._workflow.child_workflow import child_workflow
+from ._workflow.client_call_waits import is_client_call
+from ._workflow.client_tool import client_tool, client_tool_names
+from ._workflow.client_tools import ClientCalls
 from ._workflow.conversation_managers import reduce_context
 from ._workflow.hosted_tools import TemporalTools
 from ._workflow.memory_stores import TemporalMemoryStore
@@ -69,6 +72,7 @@ __all__ = [
     "AnsweredUpdates",
     "CancelSignal",
     "ChildWorkflowOptions",
+    "ClientCalls",
     "DeduplicatedUpdates",
     "RemoteTool",
     "RemoteTools",
@@ -92,10 +96,13 @@ __all__ = [
     "activity_as_tool",
     "carry_team",
     "child_workflow",
+    "client_tool",
+    "client_tool_names",
     "durable_harness",
     "end_waiting",
     "execute_activity",
     "from_tool_activity_error",
+    "is_client_call",
     "merge_options",
     "reduce_context",
     "restore_team",

@@ -1,7 +1,7 @@
 """Calls agents for `Approvals`, and returns the interrupts with which they pause."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from strands import Agent
@@ -12,7 +12,12 @@ from strands.multiagent.base import MultiAgentResult
 from strands.types.agent import AgentInput
 from strands.types.content import Message
 
-from strands_temporal.extension import paused_team_result, team_waits_with
+from strands_temporal.extension import (
+    is_client_call,
+    paused_team_result,
+    team_waits_with,
+    waiting_interrupts,
+)
 
 from ._listening import Listener
 from ._state import Pause
@@ -25,13 +30,15 @@ class Invoked:
 
     Attributes:
         result: Its result.
-        questions: The interrupts that it pauses with, and their subjects; empty if it does not pause.
+        questions: The interrupts for people that it pauses with, and their subjects.
         stopped: Whether the agent was cancelled during the call.
+        calls: The interrupts that it pauses with and that clients answer: calls of client tools.
     """
 
     result: Any
     questions: list[tuple[Interrupt, Asked]]
     stopped: bool = False
+    calls: list[Interrupt] = field(default_factory=list[Interrupt])
 
 
 async def invoke(
@@ -47,10 +54,12 @@ async def invoke(
             stopped = executor.cancel_signal.is_set()  # it is cleared when the stream ends
     result = event["result"]
     if isinstance(result, MultiAgentResult):
-        return Invoked(result, listener.of_nodes if result.status.value == "interrupted" else [])
-    waits = result.stop_reason == "interrupt"
-    asked = [(each, listener.about(each.id)) for each in (result.interrupts or ()) if waits]
-    return Invoked(result, asked, stopped)
+        asked = listener.of_nodes if result.status.value == "interrupted" else []
+    else:
+        waits = result.stop_reason == "interrupt"
+        asked = [(each, listener.about(each.id)) for each in (result.interrupts or ()) if waits]
+    questions = [(each, about) for each, about in asked if not is_client_call(each)]
+    return Invoked(result, questions, stopped, [each for each, _ in asked if is_client_call(each)])
 
 
 def id_of(executor: Agent | MultiAgentBase) -> str:
@@ -67,9 +76,22 @@ def interrupt_ids(executor: Agent | MultiAgentBase) -> set[str]:
     return set(state["interrupts"]) if state["activated"] else set()
 
 
-def paused_result(agent: Agent | MultiAgentBase, pause: Pause) -> AgentResult | MultiAgentResult:
+def waiting_calls(executor: Agent | MultiAgentBase) -> tuple[list[Interrupt], bool]:
+    """Return the client calls for which an executor waits, and whether it waits for people too."""
+    if isinstance(executor, Agent):
+        waiting = waiting_interrupts(executor)
+    else:
+        waiting = [each for each in (team_waits_with(executor) or {}).values() if each.response is None]
+    calls = [each for each in waiting if is_client_call(each)]
+    return calls, len(calls) < len(waiting)
+
+
+def paused_result(
+    agent: Agent | MultiAgentBase, pause: Pause | None, calls: list[Interrupt]
+) -> AgentResult | MultiAgentResult:
     """Return the result that Strands returned when the executor paused in an earlier run."""
-    interrupts = [Interrupt(q.interrupt_id, q.pending.name, q.pending.question) for q in pause.questions]
+    questions = pause.questions if pause else []
+    interrupts = [Interrupt(q.interrupt_id, q.pending.name, q.pending.question) for q in questions] + calls
     if not isinstance(agent, Agent):
         return paused_team_result(agent, interrupts)
     message: Message = agent.messages[-1] if agent.messages else {"role": "assistant", "content": []}

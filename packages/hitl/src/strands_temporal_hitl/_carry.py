@@ -55,17 +55,22 @@ class Carried:
     Attributes:
         state: Questions, decisions and the audit trail.
         answered: The answers to recent updates, by their ids.
+        client_calls: The workflow's calls of client tools.
     """
 
     state: LedgerState = field(default_factory=LedgerState)
     answered: dict[str, ApprovalRecord] = field(default_factory=dict[str, ApprovalRecord])
+    client_calls: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 _CARRIED = TypeAdapter(Carried)
 
 
 def pack(
-    state: LedgerState, answered: Mapping[str, ApprovalRecord], agent_carries: Sequence[object]
+    state: LedgerState,
+    answered: Mapping[str, ApprovalRecord],
+    agent_carries: Sequence[object],
+    client_calls: Mapping[str, Any],
 ) -> ApprovalsCarry:
     """Return the carry of one workflow's approvals.
 
@@ -75,7 +80,7 @@ def pack(
         AgentValueError: If two agents that wait could not be told apart in the next run.
     """
     _check_agents(state)
-    data = _FORMAT.pack(asdict(Carried(state, dict(answered))))
+    data = _FORMAT.pack(asdict(Carried(state, dict(answered), dict(client_calls))))
     room = INPUT_LIMIT - _size(agent_carries)
     if len(data) > room:
         raise CarryTooLargeError(_too_large(state, len(data), room, agent_carries))

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, cast, overload
+from typing import Any, overload
 
 from strands import Agent
 from strands.agent.agent_result import AgentResult
+from strands.interrupt import Interrupt
 from strands.multiagent import MultiAgentBase
 from strands.multiagent.base import MultiAgentResult
 from strands.types.agent import AgentInput
@@ -13,9 +14,10 @@ from strands.types.multiagent import MultiAgentInput
 from temporalio import workflow
 
 from strands_temporal import AgentCarry, AgentValueError
+from strands_temporal.extension import client_calls
 from strands_temporal.workflow import DeduplicatedUpdates, TeamCarry
 
-from ._agents import Invoked, id_of, interrupt_ids, invoke, paused_result
+from ._agents import Invoked, id_of, interrupt_ids, invoke, paused_result, waiting_calls
 from ._carry import ApprovalsCarry, pack, unpack
 from ._checks import check_answers, check_condition, check_deadline
 from ._ledger import Ledger
@@ -77,6 +79,7 @@ class Approvals:
         self._deadline = deadline
         self._rejected = rejected
         carried = unpack(carry)
+        client_calls().take_over(carried.client_calls)
         self._ledger = Ledger(approved, rejected, carried.state)
         self._answered = DeduplicatedUpdates(carried.answered)
         self._signalled = SignalledDecisions(self._ledger)
@@ -157,28 +160,39 @@ class Approvals:
         """
         stop_waiting_when = kwargs.pop("hand_over_when", stop_waiting_when)  # deprecated: the former name
         check_condition(stop_waiting_when, agent)
-        pause = self._carried_pause(agent, prompt)
+        pause, calls = self._carried_pause(agent, prompt)
         turn = Turn(pause.granted if pause else [])
         self._watches.stand_all(agent, turn)
         stop = stop_of(agent, kwargs.get("cancel_signal"))
         invoked = None
-        if pause is not None:
-            invoked = Invoked(paused_result(agent, pause), [])
+        if pause is not None or calls:
+            invoked = Invoked(paused_result(agent, pause, calls), [], calls=calls)
         while True:
-            if pause is None or invoked is None:
+            if invoked is None:
                 invoked = await invoke(agent, turn, prompt, kwargs)
-                if not invoked.questions:
+                if not (invoked.questions or invoked.calls):
                     self._end(turn, agent)
                     return invoked.result
-                pause = self._ask(agent, invoked, turn)
-                self._operators.asked(pause)
+                if invoked.questions:
+                    pause = self._ask(agent, invoked, turn)
+                    self._operators.asked(pause)
             if isinstance(agent, Agent) and invoked.stopped and workflow.patched(STOPS_THE_WAIT):
                 agent.cancel()  # it was stopped while it asked: the stop counts
-            await self._people.wait(pause, stop_waiting_when, stop)
-            if self._ledger.is_open(pause):
-                self._ledger.release(pause)
+            clients = client_calls().open(invoked.calls, id_of(agent)) if invoked.calls else None
+            if pause is not None:
+                await self._people.wait(pause, stop_waiting_when, stop)
+                if self._ledger.is_open(pause):
+                    self._ledger.release(pause)
+                    if clients:
+                        clients.release()
+                    return invoked.result
+            answers = await clients.wait(stop_waiting_when, stop) if clients else []
+            if answers is None:
+                if pause is not None:
+                    self._ledger.release(pause)
                 return invoked.result
-            prompt, pause = self._answers(pause, turn), None
+            prompt = [*(self._answers(pause, turn) if pause else []), *answers]
+            pause, invoked = None, None
 
     def carry(self, *agent_carries: AgentCarry | TeamCarry) -> ApprovalsCarry:
         """Return these approvals as one value for the next run of the workflow, beside the agents' carries.
@@ -196,7 +210,7 @@ class Approvals:
             AgentTypeError: If something in `agent_carries` is neither an `AgentCarry` nor a `TeamCarry`.
             AgentValueError: If two agents that wait could not be told apart in the next run.
         """
-        return pack(self._ledger.state, self._answered.carry(), agent_carries)
+        return pack(self._ledger.state, self._answered.carry(), agent_carries, client_calls().carry())
 
     def _ask(self, agent: Agent | MultiAgentBase, invoked: Invoked, turn: Turn) -> Pause:
         return self._ledger.ask(
@@ -215,15 +229,21 @@ class Approvals:
             for watch in turn.watches.values():
                 watch.end_waiting()
 
-    def _carried_pause(self, agent: Agent | MultiAgentBase, prompt: Any) -> Pause | None:
-        """Return the pause that the agent brought from an earlier run of the workflow, if any.
+    def _carried_pause(
+        self, agent: Agent | MultiAgentBase, prompt: Any
+    ) -> tuple[Pause | None, list[Interrupt]]:
+        """Return the pause that the agent brought from an earlier run of the workflow, and its client calls.
 
         Raises:
             AgentValueError: If answers would be lost or mixed up.
         """
         waits_with, id_ = interrupt_ids(agent), id_of(agent)
         pause = self._ledger.claim(id_, waits_with) if waits_with else None
-        if pause is None and prompt is None and (waits_with or self._ledger.has_unclaimed(id_)):
+        calls, asks_people = waiting_calls(agent)
+        if prompt is not None and calls and pause is None and not client_calls().has_released(id_):
+            calls = []  # Strands says what to give to an agent that waits
+        unexplained = waits_with and (asks_people or not calls)
+        if pause is None and prompt is None and (unexplained or self._ledger.has_unclaimed(id_)):
             raise AgentValueError(
                 f"approvals.run: the agent {id_!r} waits with the interrupts "
                 f"{sorted(waits_with)}, which do not match the questions that these Approvals have for it. "
@@ -232,15 +252,16 @@ class Approvals:
                 "Approvals(carry=approvals.carry()). "
                 "If it paused outside of approvals.run: answer it there, with agent.invoke_async([...])"
             )
-        if pause is not None and prompt is not None:
-            self._ledger.release(pause)
+        if (pause is not None or calls) and prompt is not None:
+            if pause is not None:
+                self._ledger.release(pause)
             raise AgentValueError(
                 f"approvals.run: the agent {id_!r} has waited for people since an earlier run. "
                 "Call run without a prompt: the agent then continues with their answers"
             )
-        return pause
+        return pause, calls
 
-    def _answers(self, pause: Pause, turn: Turn) -> AgentInput:
+    def _answers(self, pause: Pause, turn: Turn) -> list[Any]:
         """Return a pause's interrupt responses. If one id has two different answers, both become a no."""
         answers: dict[str, Any] = {}
         for question, record in self._ledger.settle(pause):
@@ -249,13 +270,10 @@ class Approvals:
             if answers.setdefault(question.interrupt_id, response) != response:
                 answers[question.interrupt_id] = self._rejected
             turn.decided(question, record)
-        return cast(
-            "AgentInput",
-            [
-                {"interruptResponse": {"interruptId": interrupt_id, "response": response}}
-                for interrupt_id, response in answers.items()
-            ],
-        )
+        return [
+            {"interruptResponse": {"interruptId": interrupt_id, "response": response}}
+            for interrupt_id, response in answers.items()
+        ]
 
     def _check(self, decision: Any) -> None:
         info = workflow.current_update_info()

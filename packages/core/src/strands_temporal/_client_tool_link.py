@@ -1,0 +1,221 @@
+"""The exchange of `ClientTools` with its workflow: asks for open calls, and sends claims and results.
+
+Runs in the client's process. It goes on over restarts of the server and of the workers, and over
+continue-as-new. temporalio's own query gives up after some seconds, and raises ValueError if the workflow is
+paused (temporalio 1.35).
+"""
+
+import asyncio
+import random
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import QueryRejectCondition, WorkflowExecutionStatus
+from temporalio.api.query.v1 import WorkflowQuery
+from temporalio.api.workflowservice.v1 import QueryWorkflowRequest
+from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.converter import WorkflowSerializationContext
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from ._errors import ClientToolsUnreachableError
+from ._wire.client_tools import ANSWER_QUERY, CALLS_QUERY, SIGNAL, ClientCall
+
+T = TypeVar("T")
+
+_TRANSIENT = (
+    RPCStatusCode.ABORTED,
+    RPCStatusCode.CANCELLED,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.INTERNAL,
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.UNKNOWN,
+)
+"""Codes worth a retry: the server restarts, or no worker answers."""
+
+_NO_ROOM = (RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.FAILED_PRECONDITION)
+"""Codes for a run with ten updates in progress, and for one that has had two thousand."""
+
+_TOO_LARGE = ("larger than max", "size exceeds", "too large")
+"""What the server says of a message that it does not take."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds between two attempts
+_QUERY_SECONDS = 3.0  # time-out of the first query; a query to a worker that is ending is lost
+_LONGEST_QUERY = 30.0
+_NO_CALLS_SECONDS = 10.0  # how long a workflow may lack the query: workers of two releases may take turns
+
+
+class RefusedError(Exception):
+    """The workflow did not take a message.
+
+    Attributes:
+        kind: Why: a type of `_wire/client_tools.py`.
+    """
+
+    def __init__(self, message: str, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class WorkflowEndedError(Exception):
+    """The workflow has ended, and has no next run."""
+
+
+class Link:
+    """Asks one workflow for its calls, in whichever run it is, and sends messages to it.
+
+    Args:
+        client: Client with the workflow's data converter.
+        workflow_id: The workflow.
+        outage_timeout: Seconds for which the server or the workers may not answer. None: for ever.
+    """
+
+    def __init__(self, client: Client, workflow_id: str, outage_timeout: float | None) -> None:
+        self._client = client
+        self._handle = client.get_workflow_handle(workflow_id)
+        self._patience = outage_timeout
+        self._query_seconds = _QUERY_SECONDS
+
+    async def open_calls(self) -> list[ClientCall]:
+        """Return the calls that wait for a client.
+
+        Raises:
+            WorkflowEndedError: If the workflow has ended.
+            ClientToolsUnreachableError: If it cannot be asked.
+        """
+        return [ClientCall.from_wire(one) for one in await self._ask(CALLS_QUERY, [], list[dict[str, Any]])]
+
+    async def send(self, update: str, message: dict[str, Any]) -> dict[str, Any]:
+        """Send a message until the workflow has taken or refused it. It counts once.
+
+        Raises:
+            RefusedError: If the workflow refused it.
+            WorkflowEndedError: If the workflow has ended.
+            ClientToolsUnreachableError: If the workflow cannot be asked.
+        """
+        request = str(uuid.uuid4())
+
+        async def by_update() -> dict[str, Any]:
+            try:
+                return await self._handle.execute_update(
+                    update, message, id=request, result_type=dict[str, Any], rpc_timeout=timedelta(seconds=20)
+                )
+            except WorkflowUpdateFailedError as error:
+                cause = error.cause
+                kind = cause.type if isinstance(cause, ApplicationError) else None
+                raise RefusedError(str(getattr(cause, "message", cause)), kind or "") from error
+            except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+                raise RPCError(
+                    "the update had no answer in time", RPCStatusCode.DEADLINE_EXCEEDED, b""
+                ) from error
+            except RPCError as error:
+                if error.status == RPCStatusCode.NOT_FOUND:  # it has ended, or is between two runs
+                    await self.open_calls()
+                    raise RPCError(error.message, RPCStatusCode.ABORTED, b"") from error
+                if _is_too_large(error):
+                    raise RefusedError(error.message, "") from error
+                if error.status in _NO_ROOM:
+                    return await self._by_signal(update, message, request)
+                raise
+
+        return await self._patiently(by_update)
+
+    async def _by_signal(self, update: str, message: dict[str, Any], request: str) -> dict[str, Any]:
+        """Send a message by signal, after the server refused the update. Query for its answer."""
+        await self._handle.signal(SIGNAL, {"update": update, "value": message, "request": request})
+        until = time.monotonic() + _LONGEST_QUERY
+        while time.monotonic() < until:
+            told = await self._ask(ANSWER_QUERY, [request], dict[str, Any])
+            if "answer" in told:
+                return told["answer"]
+            if "refused" in told:
+                raise RefusedError(told["refused"], told["type"])
+            await asyncio.sleep(_FIRST_PAUSE)
+        raise RPCError("the signal had no answer in time", RPCStatusCode.DEADLINE_EXCEEDED, b"")
+
+    async def _ask(self, query: str, args: Sequence[Any], type_: type[T]) -> T:
+        lacking_since: float | None = None
+
+        async def ask() -> T:
+            nonlocal lacking_since
+            try:
+                return await self._query(query, args, type_)
+            except RPCError as error:
+                if error.status == RPCStatusCode.NOT_FOUND:
+                    raise ClientToolsUnreachableError(
+                        f"There is no workflow {self._handle.id!r} in the namespace "
+                        f"{self._client.namespace!r}"
+                    ) from error
+                if error.status != RPCStatusCode.INVALID_ARGUMENT:
+                    raise
+                lacking_since = lacking_since or time.monotonic()
+                if time.monotonic() - lacking_since > _NO_CALLS_SECONDS:
+                    raise ClientToolsUnreachableError(
+                        f"Workflow {self._handle.id!r} does not list its client calls: {error.message}. Make "
+                        "ClientCalls() (or Approvals, or a Conversation) in the workflow's __init__, and run "
+                        "workers with this release"
+                    ) from error
+                raise RPCError(error.message, RPCStatusCode.ABORTED, b"") from error
+
+        return await self._patiently(ask)
+
+    async def _query(self, query: str, args: Sequence[Any], type_: type[T]) -> T:
+        client = self._client
+        context = WorkflowSerializationContext(namespace=client.namespace, workflow_id=self._handle.id)
+        converter = client.data_converter.with_context(context)
+        request = QueryWorkflowRequest(
+            namespace=client.namespace,
+            execution=WorkflowExecution(workflow_id=self._handle.id),
+            query=WorkflowQuery(query_type=query),
+            query_reject_condition=QueryRejectCondition.QUERY_REJECT_CONDITION_NOT_OPEN,
+        )
+        if args:
+            request.query.query_args.payloads.extend(await converter.encode(args))
+        try:
+            answer = await client.workflow_service.query_workflow(
+                request, timeout=timedelta(seconds=self._query_seconds)
+            )
+        except RPCError as error:
+            if error.status == RPCStatusCode.DEADLINE_EXCEEDED:  # a long history may take longer to replay
+                self._query_seconds = min(2 * self._query_seconds, _LONGEST_QUERY)
+            raise
+        if answer.HasField("query_rejected"):
+            status = answer.query_rejected.status
+            if status in _GOES_ON:
+                raise RPCError("the workflow is paused, or between two runs", RPCStatusCode.ABORTED, b"")
+            raise WorkflowEndedError(WorkflowExecutionStatus.Name(status))
+        (value,) = await converter.decode(answer.query_result.payloads, [type_])
+        return value
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Return the answer to `call`, with retries during an outage."""
+        since, pause = time.monotonic(), _FIRST_PAUSE
+        while True:
+            try:
+                return await call()
+            except RPCError as error:
+                if error.status not in _TRANSIENT:
+                    raise
+                waited = time.monotonic() - since
+                if self._patience is not None and waited > self._patience:
+                    raise ClientToolsUnreachableError(
+                        f"Workflow {self._handle.id!r} has not answered for {waited:.0f} s: {error.message}. "
+                        "Does the server run, and a worker for this workflow?"
+                    ) from error
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+_GOES_ON = (
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW,
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED,
+)
+
+
+def _is_too_large(error: RPCError) -> bool:
+    return any(text in error.message for text in _TOO_LARGE)
