@@ -19,7 +19,7 @@ import strands_temporal_hitl
 import strands_temporal_mcp
 import strands_temporal_otel
 import strands_temporal_streaming
-from strands_temporal._wire import a2a, harness_code, model_call, sandboxes, tool_call
+from strands_temporal._wire import a2a, client_tools, harness_code, model_call, sandboxes, tool_call
 from strands_temporal._workflow import carry, sub_agent, team_carry
 from strands_temporal._workflow.options import MODEL_DEFAULTS, TOOL_DEFAULTS
 from strands_temporal_hitl._cli import main
@@ -166,7 +166,7 @@ def test_arguments_and_options_of_the_page_are_those_of_the_help(
 
 WIRE_MODULES: list[ModuleType] = [
     *(a2a, harness_code, model_call, tool_call, sandboxes, carry, sub_agent, team_carry),
-    *(mcp_types, hitl_types, approvals_carry),
+    *(client_tools, mcp_types, hitl_types, approvals_carry),
 ]
 WIRE_PAGE = (DOCS / "wire-types.md").read_text()
 
@@ -220,6 +220,7 @@ def test_the_patch_markers_of_the_page_are_those_of_the_code() -> None:
         for match in re.finditer(r'"(strands-temporal(?:-[a-z]+)+?)(?:-?\{[^"]*)?"', path.read_text())
     }
     marked -= {"strands-temporal-mcp", "strands-temporal-hitl"}  # packages and threads
+    marked -= {client_tools.CLIENT_TOOL}  # an interrupt's name
     marked -= {tool_call.TOOL_HEADER, tool_call.HOOK_HEADER, tool_call.HELD_HEADER, sandboxes.SANDBOX_HEADER}
     table = WIRE_PAGE.split("## Patch markers")[1]
     said = {re.sub(r"(-[A-Z]+)+$", "", codes(row[0])[0]) for row in rows(table)}
