@@ -47,7 +47,9 @@ _TOO_LARGE = ("larger than max", "size exceeds", "too large")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds between two attempts
 _QUERY_SECONDS = 3.0  # time-out of the first query; a query to a worker that is ending is lost
 _LONGEST_QUERY = 30.0
-_NO_CALLS_SECONDS = 10.0  # how long a workflow may lack the query: workers of two releases may take turns
+_NO_CALLS_SECONDS = 10.0
+"""How long a workflow may lack the query, because workers of two releases take turns; or may be unknown to a
+server that has just started."""
 
 
 class RefusedError(Exception):
@@ -80,6 +82,7 @@ class Link:
         self._handle = client.get_workflow_handle(workflow_id)
         self._patience = outage_timeout
         self._query_seconds = _QUERY_SECONDS
+        self._is_known = False
 
     async def open_calls(self) -> list[ClientCall]:
         """Return the calls that wait for a client.
@@ -110,20 +113,24 @@ class Link:
                 kind = cause.type if isinstance(cause, ApplicationError) else None
                 raise RefusedError(str(getattr(cause, "message", cause)), kind or "") from error
             except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-                raise RPCError(
-                    "the update had no answer in time", RPCStatusCode.DEADLINE_EXCEEDED, b""
-                ) from error
+                raise _transient("the update had no answer in time") from error
             except RPCError as error:
-                if error.status == RPCStatusCode.NOT_FOUND:  # it has ended, or is between two runs
-                    await self.open_calls()
-                    raise RPCError(error.message, RPCStatusCode.ABORTED, b"") from error
                 if _is_too_large(error):
                     raise RefusedError(error.message, "") from error
                 if error.status in _NO_ROOM:
                     return await self._by_signal(update, message, request)
                 raise
 
-        return await self._patiently(by_update)
+        async def attempt() -> dict[str, Any]:
+            try:
+                return await by_update()
+            except RPCError as error:
+                if error.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION):
+                    raise
+                await self.open_calls()  # raises if it has ended; waits while it is paused
+                raise _transient(error.message) from error
+
+        return await self._patiently(attempt)
 
     async def _by_signal(self, update: str, message: dict[str, Any], request: str) -> dict[str, Any]:
         """Send a message by signal, after the server refused the update. Query for its answer."""
@@ -136,7 +143,7 @@ class Link:
             if "refused" in told:
                 raise RefusedError(told["refused"], told["type"])
             await asyncio.sleep(_FIRST_PAUSE)
-        raise RPCError("the signal had no answer in time", RPCStatusCode.DEADLINE_EXCEEDED, b"")
+        raise _transient("the signal had no answer in time")
 
     async def _ask(self, query: str, args: Sequence[Any], type_: type[T]) -> T:
         lacking_since: float | None = None
@@ -144,23 +151,28 @@ class Link:
         async def ask() -> T:
             nonlocal lacking_since
             try:
-                return await self._query(query, args, type_)
+                answer = await self._query(query, args, type_)
             except RPCError as error:
+                if error.status == RPCStatusCode.FAILED_PRECONDITION:  # its workflow task fails
+                    raise _transient(error.message) from error
+                if error.status not in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
+                    raise
+                lacking_since = lacking_since or time.monotonic()
+                is_new = error.status == RPCStatusCode.NOT_FOUND and not self._is_known
+                if not is_new and time.monotonic() - lacking_since < _NO_CALLS_SECONDS:
+                    raise _transient(error.message) from error
                 if error.status == RPCStatusCode.NOT_FOUND:
                     raise ClientToolsUnreachableError(
                         f"There is no workflow {self._handle.id!r} in the namespace "
                         f"{self._client.namespace!r}"
                     ) from error
-                if error.status != RPCStatusCode.INVALID_ARGUMENT:
-                    raise
-                lacking_since = lacking_since or time.monotonic()
-                if time.monotonic() - lacking_since > _NO_CALLS_SECONDS:
-                    raise ClientToolsUnreachableError(
-                        f"Workflow {self._handle.id!r} does not list its client calls: {error.message}. Make "
-                        "ClientCalls() (or Approvals, or a Conversation) in the workflow's __init__, and run "
-                        "workers with this release"
-                    ) from error
-                raise RPCError(error.message, RPCStatusCode.ABORTED, b"") from error
+                raise ClientToolsUnreachableError(
+                    f"Workflow {self._handle.id!r} does not list its client calls: {error.message}. Make "
+                    "ClientCalls() (or Approvals, or a Conversation) in the workflow's __init__, and run "
+                    "workers with this release"
+                ) from error
+            self._is_known = True
+            return answer
 
         return await self._patiently(ask)
 
@@ -187,7 +199,7 @@ class Link:
         if answer.HasField("query_rejected"):
             status = answer.query_rejected.status
             if status in _GOES_ON:
-                raise RPCError("the workflow is paused, or between two runs", RPCStatusCode.ABORTED, b"")
+                raise _transient("it is paused, or between two runs")
             raise WorkflowEndedError(WorkflowExecutionStatus.Name(status))
         (value,) = await converter.decode(answer.query_result.payloads, [type_])
         return value
@@ -215,6 +227,11 @@ _GOES_ON = (
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW,
     WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED,
 )
+
+
+def _transient(message: str) -> RPCError:
+    """Return an error that is worth a retry."""
+    return RPCError(message, RPCStatusCode.ABORTED, b"")
 
 
 def _is_too_large(error: RPCError) -> bool:
