@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -26,6 +27,12 @@ ran: list[str] = []
 @client_tool
 def read_file(path: str) -> str:
     """Read a file on the user's machine."""
+    raise NotImplementedError
+
+
+@client_tool(deadline=timedelta(seconds=0.5))
+def look(at: str) -> str:
+    """Look at something."""
     raise NotImplementedError
 
 
@@ -94,7 +101,7 @@ class MixedWorkflow(HandsOver):
     def __init__(self, task: Task) -> None:
         self.approvals = Approvals(carry=task.approvals)
         self.agent = TemporalAgent(
-            "model", tools=[read_file, pick_color], carry=task.agent, callback_handler=None
+            "model", tools=[read_file, look, pick_color], carry=task.agent, callback_handler=None
         )
 
     @workflow.run
@@ -238,6 +245,19 @@ async def test_a_stop_withdraws_the_question_and_the_call(agents: Agents, client
         result = await served(env, handle)
     assert (result["stop_reason"], result["outcomes"]) == ("cancelled", ["withdrawn"])
     assert ran == []
+
+
+@pytest.mark.slow
+async def test_a_call_expires_while_a_person_thinks(agents: Agents, client: Client) -> None:
+    calls = [("look", {"at": "a"}, "look-1"), ("pick_color", {"thing": "door"}, "pick-1")]
+    async with environment(agents, use_tools(calls), echo) as env:
+        handle = await env.start(MixedWorkflow.run, Task())
+        await opened(handle)
+        question = await asked(client, handle)
+        await until(lambda: handle.query("client_tool_calls"), lambda calls: not calls)
+        await approver_for(client).respond(handle.id, question, "red", by=BY)
+        result = await served(env, handle)
+    assert sorted(result["text"].split("\n")) == ["Error: No client ran the call in time", "door is red"]
 
 
 @pytest.mark.slow

@@ -56,7 +56,8 @@ class ClientTools:
         client: Client of the workflow's namespace, with its data converter.
         workflow_id: The workflow.
         tools: Functions, async or not, by the names of the tools.
-        name: Name of this client in claims and records. By default host, process and a random part.
+        name: Name of this client in claims and records, which no other client may have. By default host,
+            process and a random part.
         poll_interval: How often to ask an idle workflow for calls, each time with a query.
         lease: How long a claim holds at first. It is renewed while the function runs, each time for twice as
             long, up to ten minutes. If this process dies, its calls wait for the rest of that time.
@@ -137,9 +138,12 @@ class ClientTools:
 
     def _is_free(self, call: ClientCall) -> bool:
         """Tell whether a claim may succeed. The workflow decides: this clock may differ from its own."""
+        now = datetime.now(timezone.utc)
+        if call.deadline is not None and now >= datetime.fromisoformat(call.deadline):
+            return False
         if call.claimed_by in (None, self._name) or call.claimed_until is None:
             return True
-        return datetime.now(timezone.utc) >= datetime.fromisoformat(call.claimed_until)
+        return now >= datetime.fromisoformat(call.claimed_until)
 
     def _drop_ended(self, open_ids: set[str]) -> bool:
         """Drop the calls that have ended. Cancel the functions whose calls nobody waits for any more."""

@@ -181,6 +181,28 @@ async def test_two_agents_wait_side_by_side(agents: Agents) -> None:
             assert await ended(env, handle) == ["one: 2 lines of one.txt", "two: 2 lines of two.txt"]
 
 
+@workflow.defn
+class BackgroundWorkflow:
+    @workflow.run
+    async def run(self) -> str:
+        reader = agent("reader", READ_FILE, background_tasks={"always": ["read_file"]})
+        return str(await ClientCalls().run(reader, "go")).strip()
+
+
+@pytest.mark.slow
+async def test_a_client_tool_may_run_in_the_background(agents: Agents) -> None:
+    def script(call: ScriptedCall) -> Any:
+        if call.number == 0:
+            return use_tool("read_file", {"path": "a"})
+        return say("it is " + " ".join(call.text.split("\n")))
+
+    model = ScriptedModel(script)
+    async with agents(workflows=[BackgroundWorkflow], models={"model": lambda: model}) as env:
+        handle = await env.start(BackgroundWorkflow.run)
+        async with serving(env.client, handle):
+            assert "2 lines of a" in await ended(env, handle)
+
+
 # --- Restarts
 
 

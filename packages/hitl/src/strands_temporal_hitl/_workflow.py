@@ -180,7 +180,8 @@ class Approvals:
                 agent.cancel()  # it was stopped while it asked: the stop counts
             clients = client_calls().open(invoked.calls, id_of(agent)) if invoked.calls else None
             if pause is not None:
-                await self._people.wait(pause, stop_waiting_when, stop)
+                people = self._people.wait(pause, stop_waiting_when, stop)
+                await (clients.meanwhile(people) if clients else people)
                 if self._ledger.is_open(pause):
                     self._ledger.release(pause)
                     if clients:

@@ -1,7 +1,8 @@
 """The wait of a paused agent for its client calls: for an answer, a deadline or the stop of the agent."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from strands import Agent
@@ -33,23 +34,7 @@ class PausedCalls:
             wanted = stop_waiting_when is not None and stop_waiting_when()
             return wanted or (stopped is not None and stopped()) or not self.is_open
 
-        while True:
-            self._book.expire(workflow.now())
-            if over():
-                break
-            ends = [entry.deadline for entry in self._entries if entry.is_open and entry.deadline]
-            left = min(ends) - workflow.now() if ends else None
-            # Not `finally`: a worker that evicts a workflow closes this coroutine outside of the workflow.
-            try:
-                await workflow.wait_condition(
-                    over, timeout=left, timeout_summary=f"deadline of {len(ends)} client call(s)"
-                )
-            except asyncio.TimeoutError:
-                continue
-            except (asyncio.CancelledError, Exception):
-                self._book.withdraw(self._entries, workflow.now())
-                self._book.settle(self._entries)
-                raise
+        await self._or_withdraw(self._until(over))
         if stopped is not None and stopped():
             self._book.withdraw(self._entries, workflow.now())
         if self.is_open:
@@ -59,6 +44,34 @@ class PausedCalls:
             {"interruptResponse": {"interruptId": id_, "response": answer}}
             for id_, answer in self._book.settle(self._entries)
         ]
+
+    async def meanwhile(self, other: Coroutine[Any, Any, None]) -> None:
+        """Await something else, such as the answers of people, and keep the calls' deadlines meanwhile."""
+        keeping = asyncio.create_task(self._until(lambda: not self.is_open))
+        await self._or_withdraw(other)
+        keeping.cancel()
+
+    async def _until(self, over: Callable[[], bool]) -> None:
+        """Wait until something is over. End calls at their deadlines."""
+        while True:
+            self._book.expire(workflow.now())
+            if over():
+                return
+            ends = [entry.deadline for entry in self._entries if entry.is_open and entry.deadline]
+            left = min(ends) - workflow.now() if ends else None
+            with contextlib.suppress(asyncio.TimeoutError):
+                await workflow.wait_condition(
+                    over, timeout=left, timeout_summary=f"deadline of {len(ends)} client call(s)"
+                )
+
+    async def _or_withdraw(self, wait: Coroutine[Any, Any, None]) -> None:
+        # Not `finally`: a worker that evicts a workflow closes this coroutine outside of the workflow.
+        try:
+            await wait
+        except (asyncio.CancelledError, Exception):
+            self._book.withdraw(self._entries, workflow.now())
+            self._book.settle(self._entries)
+            raise
 
     def release(self) -> None:
         """Stop waiting. The calls stay open, for a later `open` in this run or the next."""

@@ -132,6 +132,11 @@ class ClientCalls:
             something asks people: answer that by `run(agent, [{"interruptResponse": ...}])`. Client tools of
             the same message are called after that.
         """
+        if not isinstance(cast("Any", agent), Agent):
+            raise AgentTypeError(
+                f"ClientCalls.run: a {type(agent).__name__} is no agent. For a graph or a swarm use "
+                "Approvals.run (strands_temporal_hitl), or calls.wait(interrupts)"
+            )
         waiting = waiting_interrupts(agent) if prompt is None else []
         if waiting and all(map(is_client_call, waiting)):
             message = agent.messages[-1] if agent.messages else {"role": "assistant", "content": []}
