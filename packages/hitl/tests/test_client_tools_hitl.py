@@ -113,7 +113,7 @@ class MixedWorkflow(HandsOver):
 class GraphWorkflow:
     @workflow.run
     async def run(self) -> str:
-        graph = GraphBuilder()
+        graph = GraphBuilder().set_max_node_executions(4)
         for name in ("one", "two"):
             node = TemporalAgent(
                 "model", name=name, system_prompt=name, tools=[read_file], callback_handler=None

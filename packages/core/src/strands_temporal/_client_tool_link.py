@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import QueryRejectCondition, WorkflowExecutionStatus
 from temporalio.api.query.v1 import WorkflowQuery
-from temporalio.api.workflowservice.v1 import QueryWorkflowRequest
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, QueryWorkflowRequest
 from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.converter import WorkflowSerializationContext
 from temporalio.exceptions import ApplicationError
@@ -47,6 +47,7 @@ _TOO_LARGE = ("larger than max", "size exceeds", "too large")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds between two attempts
 _QUERY_SECONDS = 3.0  # time-out of the first query; a query to a worker that is ending is lost
 _LONGEST_QUERY = 30.0
+_DESCRIBE_TIMEOUT = timedelta(seconds=5)
 _NO_CALLS_SECONDS = 10.0
 """How long a workflow may lack the query, because workers of two releases take turns; or may be unknown to a
 server that has just started."""
@@ -83,15 +84,38 @@ class Link:
         self._patience = outage_timeout
         self._query_seconds = _QUERY_SECONDS
         self._is_known = False
+        self._seen: tuple[str, int] | None = None
+        self._calls: list[ClientCall] = []
 
     async def open_calls(self) -> list[ClientCall]:
         """Return the calls that wait for a client.
+
+        Looks at the length of the history, which only the server has to know. Queries the workflow if that
+        has changed, and never during a workflow task: a worker without a workflow cache would drop the next
+        one (findings/queries-lose-tasks-without-the-cache.sh).
 
         Raises:
             WorkflowEndedError: If the workflow has ended.
             ClientToolsUnreachableError: If it cannot be asked.
         """
-        return [ClientCall.from_wire(one) for one in await self._ask(CALLS_QUERY, [], list[dict[str, Any]])]
+
+        async def look() -> list[ClientCall]:
+            execution = WorkflowExecution(workflow_id=self._handle.id)
+            request = DescribeWorkflowExecutionRequest(namespace=self._client.namespace, execution=execution)
+            described = await self._client.workflow_service.describe_workflow_execution(
+                request, timeout=_DESCRIBE_TIMEOUT
+            )
+            info = described.workflow_execution_info
+            _check_open(info.status)
+            seen = info.execution.run_id, info.history_length
+            if seen != self._seen:
+                if described.HasField("pending_workflow_task") and described.pending_workflow_task.ByteSize():
+                    raise _transient("no worker has finished its workflow task")
+                listed = await self._query(CALLS_QUERY, [], list[dict[str, Any]])
+                self._seen, self._calls = seen, [ClientCall.from_wire(one) for one in listed]
+            return self._calls
+
+        return await self._ask(look)
 
     async def send(self, update: str, message: dict[str, Any]) -> dict[str, Any]:
         """Send a message until the workflow has taken or refused it. It counts once.
@@ -137,7 +161,7 @@ class Link:
         await self._handle.signal(SIGNAL, {"update": update, "value": message, "request": request})
         until = time.monotonic() + _LONGEST_QUERY
         while time.monotonic() < until:
-            told = await self._ask(ANSWER_QUERY, [request], dict[str, Any])
+            told = await self._ask(lambda: self._query(ANSWER_QUERY, [request], dict[str, Any]))
             if "answer" in told:
                 return told["answer"]
             if "refused" in told:
@@ -145,13 +169,14 @@ class Link:
             await asyncio.sleep(_FIRST_PAUSE)
         raise _transient("the signal had no answer in time")
 
-    async def _ask(self, query: str, args: Sequence[Any], type_: type[T]) -> T:
+    async def _ask(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Return what the workflow tells, with retries during an outage."""
         lacking_since: float | None = None
 
         async def ask() -> T:
             nonlocal lacking_since
             try:
-                answer = await self._query(query, args, type_)
+                answer = await call()
             except RPCError as error:
                 if error.status == RPCStatusCode.FAILED_PRECONDITION:  # its workflow task fails
                     raise _transient(error.message) from error
@@ -197,10 +222,7 @@ class Link:
                 self._query_seconds = min(2 * self._query_seconds, _LONGEST_QUERY)
             raise
         if answer.HasField("query_rejected"):
-            status = answer.query_rejected.status
-            if status in _GOES_ON:
-                raise _transient("it is paused, or between two runs")
-            raise WorkflowEndedError(WorkflowExecutionStatus.Name(status))
+            _check_open(answer.query_rejected.status)
         (value,) = await converter.decode(answer.query_result.payloads, [type_])
         return value
 
@@ -221,6 +243,13 @@ class Link:
                     ) from error
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # no secret
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _check_open(status: WorkflowExecutionStatus.ValueType) -> None:
+    if status in _GOES_ON:
+        raise _transient("it is paused, or between two runs")
+    if status != WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING:
+        raise WorkflowEndedError(WorkflowExecutionStatus.Name(status))
 
 
 _GOES_ON = (

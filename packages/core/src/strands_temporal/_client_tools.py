@@ -58,7 +58,8 @@ class ClientTools:
         tools: Functions, async or not, by the names of the tools.
         name: Name of this client in claims and records, which no other client may have. By default host,
             process and a random part.
-        poll_interval: How often to ask an idle workflow for calls, each time with a query.
+        poll_interval: How often to ask the server whether an idle workflow has gone on. Only if it has, the
+            workflow is queried for calls.
         lease: How long a claim holds at first. It is renewed while the function runs, each time for twice as
             long, up to ten minutes. If this process dies, its calls wait for the rest of that time.
         outage_timeout: How long the server or the workers may not answer. None: for ever.

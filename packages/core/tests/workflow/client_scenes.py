@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from conftest import at_rest
 from strands import tool
 from strands.hooks import AfterToolCallEvent
 from temporalio import activity, workflow
@@ -150,6 +151,7 @@ async def ended(env: AgentEnvironment, handle: "WorkflowHandle[Any, Any]") -> An
 async def open_calls(handle: "WorkflowHandle[Any, Any]", count: int = 1) -> list[dict[str, Any]]:
     """Return the workflow's open client calls, when there are so many."""
     for _ in range(600):
+        await at_rest(handle)
         calls: list[dict[str, Any]] = await handle.query("client_tool_calls")
         if len(calls) == count:
             return calls

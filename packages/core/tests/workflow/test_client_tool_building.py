@@ -51,6 +51,11 @@ def test_a_pydantic_model_is_a_schema() -> None:
     assert tool.tool_spec["inputSchema"]["json"]["required"] == ["city"]
 
 
+class StandInClient:
+    def get_workflow_handle(self, workflow_id: str) -> None:
+        """Only its methods would be used."""
+
+
 def takes_agent(agent: str) -> str:
     return agent
 
@@ -67,7 +72,7 @@ def takes_agent(agent: str) -> str:
         (("a b", "Go.", {}), {}, AgentValueError, "letters, digits"),
         ((take_photo,), {"deadline": 5}, AgentTypeError, "not a timedelta"),
         ((take_photo,), {"deadline": timedelta(0)}, AgentValueError, "not positive"),
-        ((take_photo,), {"output_schema": object}, AgentTypeError, "no JSON schema"),
+        ((take_photo,), {"output_schema": StandInClient}, AgentTypeError, "no JSON schema"),
         ((takes_agent,), {}, AgentTypeError, "'agent' cannot cross"),
         ((lambda **given: given,), {}, AgentTypeError, "Name each parameter"),
     ],
@@ -83,11 +88,6 @@ def test_a_client_needs_functions() -> None:
         ClientTools(StandInClient(), "w", {"read": 7})  # pyright: ignore[reportArgumentType]
     with pytest.raises(AgentValueError, match="no tools"):
         ClientTools(client, "w", {})
-
-
-class StandInClient:
-    def get_workflow_handle(self, workflow_id: str) -> None:
-        """Only its methods would be used."""
 
 
 # --- The book

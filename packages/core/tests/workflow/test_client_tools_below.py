@@ -51,7 +51,7 @@ def company(call: ScriptedCall) -> Any:
     """Each agent passes its task to the agents below. The last ones read a file each."""
     me = str(call.system_prompt)
     if call.tool_results:
-        return say(f"{me}: {call.text}".replace("\n", " "))
+        return say(f"{me}: {' '.join(call.text.split())}")
     below = BELOW.get(me)
     if below is None:
         return use_tool("read_file", {"path": f"{me}.txt"}, tool_use_id="read-1")  # one id in all agents
@@ -125,7 +125,7 @@ async def test_sub_agents_at_any_depth_over_continue_as_new(agents: Agents) -> N
         assert await open_calls(current, 2) == calls
         async with serving(env.client, handle):
             text = await ended(env, handle)
-    assert text == "host: clerk: archive: 2 lines of archive.txt  office: 2 lines of office.txt"
+    assert text == "host: clerk: archive: 2 lines of archive.txt office: 2 lines of office.txt"
 
 
 @workflow.defn
