@@ -83,7 +83,7 @@ class ApprovedWorkflow(HandsOver):
     def __init__(self, task: Task) -> None:
         self.approvals = Approvals(carry=task.approvals)
         tools = [read_file, pick_color]
-        interventions = [HumanInTheLoop(allowed_tools=["pick_color"])]
+        interventions: list[Any] = [HumanInTheLoop(allowed_tools=["pick_color"])]
         self.agent = TemporalAgent(
             "model", tools=tools, interventions=interventions, carry=task.agent, callback_handler=None
         )

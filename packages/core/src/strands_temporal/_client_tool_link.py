@@ -44,7 +44,7 @@ _NO_ROOM = (RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.FAILED_PRECONDITION)
 _TOO_LARGE = ("larger than max", "size exceeds", "too large")
 """What the server says of a message that it does not take."""
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds between two attempts
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0  # seconds between two attempts
 _QUERY_SECONDS = 3.0  # time-out of the first query; a query to a worker that is ending is lost
 _LONGEST_QUERY = 30.0
 _DESCRIBE_TIMEOUT = timedelta(seconds=5)
@@ -84,6 +84,7 @@ class Link:
         self._patience = outage_timeout
         self._query_seconds = _QUERY_SECONDS
         self._is_known = False
+        self._looked_at: tuple[str, int] | None = None
         self._seen: tuple[str, int] | None = None
         self._calls: list[ClientCall] = []
 
@@ -107,10 +108,13 @@ class Link:
             )
             info = described.workflow_execution_info
             _check_open(info.status)
-            seen = info.execution.run_id, info.history_length
+            seen, before = (info.execution.run_id, info.history_length), self._looked_at
+            self._looked_at = seen
             if seen != self._seen:
                 if described.HasField("pending_workflow_task") and described.pending_workflow_task.ByteSize():
                     raise _transient("no worker has finished its workflow task")
+                if seen != before:  # it is at work: look again
+                    raise _transient("it is at work")
                 listed = await self._query(CALLS_QUERY, [], list[dict[str, Any]])
                 self._seen, self._calls = seen, [ClientCall.from_wire(one) for one in listed]
             return self._calls
@@ -137,6 +141,8 @@ class Link:
                 kind = cause.type if isinstance(cause, ApplicationError) else None
                 raise RefusedError(str(getattr(cause, "message", cause)), kind or "") from error
             except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+                if isinstance(error.__cause__, asyncio.CancelledError):  # this task was cancelled
+                    raise error.__cause__ from None
                 raise _transient("the update had no answer in time") from error
             except RPCError as error:
                 if _is_too_large(error):

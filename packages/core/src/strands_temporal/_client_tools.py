@@ -91,7 +91,8 @@ class ClientTools:
         self._name = name or f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self._poll_interval = poll_interval.total_seconds()
         self._lease = lease
-        self._link = Link(client, workflow_id, outage_timeout and outage_timeout.total_seconds())
+        patience = None if outage_timeout is None else outage_timeout.total_seconds()
+        self._link = Link(client, workflow_id, patience)
         self._running: dict[str, _Running] = {}
         self._left: set[str] = set()
 

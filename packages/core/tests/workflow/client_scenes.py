@@ -49,16 +49,20 @@ async def work(item: str) -> str:
     return f"worked on {item}"
 
 
+def plain_work(item: str) -> str:
+    return f"worked on {item}"
+
+
 READ_FILE = client_tool(read_file)
 SHOUT = client_tool(
     "shout", "Shout a text.", SCHEMA, output_schema={"type": "object", "required": ["shouted"]}
 )
 TOOLS = [READ_FILE, SHOUT, activity_as_tool(work)]
 
-PLAIN_TOOLS = [
+PLAIN_TOOLS: list[Any] = [
     tool(read_file),
     tool(name="shout", description="Shout a text.", inputSchema=SCHEMA)(shout),
-    tool(name="work", description="Do work on the worker.")(lambda item: f"worked on {item}"),
+    tool(name="work", description="Do work on the worker.")(plain_work),
 ]
 """The same tools for a plain agent, which runs them itself."""
 
@@ -84,8 +88,8 @@ class ClientWorkflow:
     @workflow.init
     def __init__(self, task: ClientTask) -> None:
         self.calls = ClientCalls(task.calls)
-        slow = task.deadline and timedelta(seconds=task.deadline)
-        tools = [client_tool(read_file, deadline=slow), *TOOLS[1:]] if slow else TOOLS
+        soon = None if task.deadline is None else timedelta(seconds=task.deadline)
+        tools = [client_tool(read_file, deadline=soon), *TOOLS[1:]]
         self.exceptions: list[str] = []
         self.agent = TemporalAgent("model", tools=tools, callback_handler=None, carry=task.agent)
         self.agent.add_hook(self._note, AfterToolCallEvent)
@@ -150,9 +154,10 @@ async def ended(env: AgentEnvironment, handle: "WorkflowHandle[Any, Any]") -> An
 
 async def open_calls(handle: "WorkflowHandle[Any, Any]", count: int = 1) -> list[dict[str, Any]]:
     """Return the workflow's open client calls, when there are so many."""
+    calls: list[dict[str, Any]] = []
     for _ in range(600):
         await at_rest(handle)
-        calls: list[dict[str, Any]] = await handle.query("client_tool_calls")
+        calls = await handle.query("client_tool_calls")
         if len(calls) == count:
             return calls
         await asyncio.sleep(0.05)  # nobody is told of a call

@@ -28,7 +28,6 @@ from strands_temporal.testing import (
     DevServer,
     ScriptedCall,
     ScriptedModel,
-    _server,
     agent_environment,
     say,
     use_tool,
@@ -238,7 +237,7 @@ async def test_a_client_goes_on_when_the_worker_and_the_server_restart(
                 await asyncio.wait_for(begun.wait(), 20)
             await server.stop()
             go_on.set()  # the result cannot be sent
-            monkeypatch.setattr(_server, "_free_port", lambda: port)
+            monkeypatch.setattr("strands_temporal.testing._server._free_port", lambda: port)
             await server.start()
             async with agent_environment(server.address, **options) as env:
                 assert "read" in (await ended(env, handle))["text"]
@@ -309,7 +308,7 @@ async def test_a_client_answers_in_a_run_without_room_for_another_update(agents:
 def test_a_plain_agent_pauses_with_the_call() -> None:
     model = ScriptedModel(use_tool("read_file", {"path": "a"}), echo)
     plain = Agent(model, tools=[READ_FILE], callback_handler=None)
-    (asked,) = plain("go").interrupts or ()
+    (asked,) = list(plain("go").interrupts or ())
     assert asked.name == "strands-temporal-client-tool"
     assert asked.reason["arguments"] == {"path": "a", "lines": 2}
     answer: Any = [{"interruptResponse": {"interruptId": asked.id, "response": "by hand"}}]

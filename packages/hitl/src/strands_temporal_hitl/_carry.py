@@ -70,7 +70,7 @@ def pack(
     state: LedgerState,
     answered: Mapping[str, ApprovalRecord],
     agent_carries: Sequence[object],
-    client_calls: Mapping[str, Any],
+    client_calls: Mapping[str, Any] | None = None,
 ) -> ApprovalsCarry:
     """Return the carry of one workflow's approvals.
 
@@ -80,7 +80,7 @@ def pack(
         AgentValueError: If two agents that wait could not be told apart in the next run.
     """
     _check_agents(state)
-    data = _FORMAT.pack(asdict(Carried(state, dict(answered), dict(client_calls))))
+    data = _FORMAT.pack(asdict(Carried(state, dict(answered), dict(client_calls or {}))))
     room = INPUT_LIMIT - _size(agent_carries)
     if len(data) > room:
         raise CarryTooLargeError(_too_large(state, len(data), room, agent_carries))

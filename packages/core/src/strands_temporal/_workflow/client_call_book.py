@@ -22,7 +22,7 @@ from .._wire.client_tools import (
     ClientCall,
 )
 from .._wire.values import known_fields
-from .client_tool import misfit
+from .client_tool_schemas import misfit
 
 _ENDED_KEPT = 200
 """How many ended calls are remembered, to say what became of them."""
@@ -82,7 +82,8 @@ class CallBook:
         """Take over the calls of an earlier run."""
         known = {entry.call.id for entry in self._entries}
         for one in cast("list[dict[str, Any]]", carried.get("entries", [])):
-            entry = Entry(**{**known_fields(Entry, one), "call": ClientCall.from_wire(one["call"])})
+            fields: dict[str, Any] = {**known_fields(Entry, one), "call": ClientCall.from_wire(one["call"])}
+            entry = Entry(**fields)
             if entry.call.id not in known:
                 self._entries.append(entry)
         self._ended = {**carried.get("ended", {}), **self._ended}

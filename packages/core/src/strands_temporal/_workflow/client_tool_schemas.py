@@ -14,7 +14,7 @@ from .._errors import AgentTypeError, AgentValueError
 def misfit(value: Any, schema: Any) -> str | None:
     """Return why a JSON value does not fit a schema; None if it does."""
     validator = validator_for(schema, default=Draft202012Validator)(schema)
-    error = best_match(validator.iter_errors(value))
+    error = cast("Any", best_match(validator.iter_errors(value)))
     if error is None:
         return None
     return f"{error.json_path}: {error.message}" if error.path else str(error.message)
