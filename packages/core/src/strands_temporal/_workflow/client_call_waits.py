@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping
+from datetime import timedelta
 from typing import Any
 
 from strands import Agent
@@ -11,6 +12,13 @@ from temporalio import workflow
 
 from .._wire.client_tools import CLIENT_TOOL
 from .client_call_book import CallBook, Entry
+
+_NO_DEADLINE = timedelta(days=3650)
+"""Timer of calls without a deadline. It is there because a workflow task must leave an event.
+
+A replay merges a workflow task without one with the task after it. If that brings an update, the update is
+validated before the agent has called the tool, and is refused (temporalio 1.35).
+"""
 
 
 class PausedCalls:
@@ -57,11 +65,13 @@ class PausedCalls:
             self._book.expire(workflow.now())
             if over():
                 return
-            ends = [entry.deadline for entry in self._entries if entry.is_open and entry.deadline]
-            left = min(ends) - workflow.now() if ends else None
+            waiting = [entry for entry in self._entries if entry.is_open]
+            ends = [entry.deadline for entry in waiting if entry.deadline]
+            left = min(ends) - workflow.now() if ends else _NO_DEADLINE
+            tools = ", ".join(sorted({entry.call.tool for entry in waiting}))
             with contextlib.suppress(asyncio.TimeoutError):
                 await workflow.wait_condition(
-                    over, timeout=left, timeout_summary=f"deadline of {len(ends)} client call(s)"
+                    over, timeout=left, timeout_summary=f"{tools}: waits for a client"
                 )
 
     async def _or_withdraw(self, wait: Coroutine[Any, Any, None]) -> None:
