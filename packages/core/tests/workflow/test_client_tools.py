@@ -151,8 +151,9 @@ async def test_a_function_may_refuse_and_its_result_may_not_fit(agents: Agents) 
 async def test_two_clients_run_each_call_once(agents: Agents) -> None:
     ran: list[str] = []
 
-    def runs(text: str, times: int = 1) -> dict[str, Any]:
+    async def runs(text: str, times: int = 1) -> dict[str, Any]:
         ran.append(text)
+        await asyncio.sleep(0.5)  # the other client looks meanwhile
         return {"shouted": text}
 
     calls = [("shout", {"text": f"call {i}"}, f"shout-{i}") for i in range(8)]
