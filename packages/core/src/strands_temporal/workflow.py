@@ -33,6 +33,7 @@ from ._workflow.client_call_waits import is_client_call
 from ._workflow.client_tool import client_tool, client_tool_names
 from ._workflow.client_tools import ClientCalls
 from ._workflow.conversation_managers import reduce_context
+from ._workflow.hand_over import TurnHandOver
 from ._workflow.hosted_tools import TemporalTools
 from ._workflow.memory_stores import TemporalMemoryStore
 from ._workflow.options import (
@@ -92,6 +93,7 @@ __all__ = [
     "TemporalSandbox",
     "TemporalStorage",
     "TemporalTools",
+    "TurnHandOver",
     "activity_as_hook",
     "activity_as_tool",
     "carry_team",

@@ -91,6 +91,7 @@ def test_the_public_names() -> None:
                 "TemporalSandbox",
                 "TemporalStorage",
                 "TemporalTools",
+                "TurnHandOver",
                 "activity_as_hook",
                 "activity_as_tool",
                 "carry_team",

@@ -166,6 +166,15 @@ def _save_in_turn(agent: Any, rest: PausedCoroutine) -> None:
 
 
 async def _end_saves(event: AfterInvocationEvent) -> None:
-    saves: list[asyncio.Task[None]] = getattr(event.agent, _SAVES)
+    await end_saves(event.agent)
+
+
+async def end_saves(agent: Agent) -> None:
+    """Wait until an agent's session is saved, if Strands saved it in the middle of the turn.
+
+    Raises:
+        Exception: What the session manager raises.
+    """
+    saves: list[asyncio.Task[None]] = getattr(agent, _SAVES, [])
     while saves:
         await saves.pop(0)

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from strands import Agent, ToolContext
+from strands.background_tasks._types import is_task_status_terminal
 from strands.interrupt import Interrupt
 from strands.models._defaults import DEFAULT_CONTEXT_WINDOW_LIMIT
 from strands.storage.storage import _NAMESPACED  # pyright: ignore[reportPrivateUsage]
@@ -51,6 +52,33 @@ def end_waiting(agent: Agent) -> None:
     state: Any = getattr(agent, "_interrupt_state")  # noqa: B009  # private
     if state.activated and workflow.patched(ENDS_WAITING):
         state.deactivate()
+
+
+def observe_cancellation(agent: Agent) -> bool:
+    """Tell whether an agent's cancel signal is set, or the one that was given to its running call.
+
+    Strands looks at the given one only at its own places (1.62: agent/agent.py:1365). `agent.cancel_signal`
+    is the public part of it.
+    """
+    return agent._observe_cancellation()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+def pauses_at_checkpoints(agent: Agent) -> bool:
+    """Tell whether an agent was built with `checkpointing=True` (1.62: agent/agent.py:533)."""
+    return agent._checkpointing  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+def has_running_background_tasks(agent: Agent) -> bool:
+    """Tell whether an agent has background tasks that have not ended.
+
+    Strands keeps its tasks in the agent's state, under a private key (1.62:
+    background_tasks/_background_tasks.py:37).
+    """
+    tasks: Any = agent.state.get(BACKGROUND_TASKS) or []
+    return any(not is_task_status_terminal(task["status"]) for task in tasks)
+
+
+BACKGROUND_TASKS = "strands.background_tasks"
 
 
 def run_before_turns(agent: Agent, step: Callable[[], Awaitable[bool]]) -> None:

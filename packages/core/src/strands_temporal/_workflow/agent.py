@@ -32,6 +32,7 @@ from .agent_options import (
     summary_arguments,
 )
 from .agent_watch import watch
+from .cancels import note_cancel
 from .carry import AgentCarry, pack, unpack
 from .conversation_managers import check_conversation_manager, check_strategies
 from .failures import construction_error, mark_left_agent
@@ -154,6 +155,12 @@ class TemporalAgent(Agent):
             raise
         finally:
             self._turns_running -= 1
+
+    @override
+    def cancel(self, *, message: str | None = None, after_current_tools: bool = False) -> None:
+        """Cancel the current turn, as in Strands. See `strands.Agent.cancel`."""
+        super().cancel(message=message, after_current_tools=after_current_tools)
+        note_cancel(self, message)
 
     async def wait_until_ready(self) -> None:
         """Restore the session and finish the set-up of the plugins, if they need activities for that.

@@ -1,0 +1,152 @@
+"""What a turn that was cut between two steps needs to go on, beside the agent itself.
+
+Strands counts per invocation: cycles and tokens for `limits` and for the result's metrics. The rest of a turn
+is another invocation for Strands, so these counts and the `invocation_state` go on with it.
+"""
+
+from dataclasses import dataclass, field, fields
+from typing import Any, cast
+
+from strands import Agent
+from strands.telemetry.metrics import AgentInvocation, EventLoopCycleMetric
+from temporalio import workflow
+
+from .._errors import AgentTypeError
+from .._upstream.run_local import run_local
+from .._wire.carry import CarryFormat
+from .._wire.values import decode
+from .agent_views import AgentViews
+from .invocation_state import user_invocation_state
+
+TURN_VERSION = 1
+
+
+@dataclass(frozen=True)
+class PackedTurn:
+    """The rest of a turn as one compressed value.
+
+    Attributes:
+        data: Compressed JSON, as text.
+        version: Layout of the data.
+    """
+
+    data: str
+    version: int = TURN_VERSION
+
+
+_FORMAT = CarryFormat(
+    PackedTurn,
+    TURN_VERSION,
+    "TurnHandOver(carried=...)",
+    made_by="hand_over.carry()",
+    package="strands-temporal",
+)
+_FIELDS = {field.name for field in fields(PackedTurn)}
+
+
+@dataclass(eq=False)
+class TurnCut:
+    """A turn that was cut between two steps.
+
+    Attributes:
+        invocation: Strands' counts of the turn so far.
+        durations: How long each cycle took, in seconds.
+        state: The turn's `invocation_state`. From another run: what of it is JSON.
+        carried: Whether another run of the workflow cut the turn.
+        cancelled: Whether the agent was cancelled after the cut.
+        message: The text that the cancellation gave for the final message.
+    """
+
+    invocation: AgentInvocation
+    durations: list[float]
+    state: dict[str, Any] = field(default_factory=dict[str, Any])
+    carried: bool = False
+    cancelled: bool = False
+    message: str | None = None
+
+    @classmethod
+    def of(cls, agent: Agent, state: dict[str, Any]) -> "TurnCut":
+        """Return the cut of the turn that an agent has just stopped."""
+        metrics = agent.event_loop_metrics
+        invocation = metrics.agent_invocations[-1]
+        durations = metrics.cycle_durations
+        return cls(invocation, durations[max(0, len(durations) - len(invocation.cycles)) :], state)
+
+    def go_on(self, agent: Agent, state: dict[str, Any]) -> None:
+        """Let Strands count on. Call it when the invocation with the rest of the turn has begun.
+
+        Args:
+            agent: The agent.
+            state: The `invocation_state` of that invocation.
+        """
+        metrics = agent.event_loop_metrics
+        if not self.carried:
+            metrics.agent_invocations.pop()  # the turn's own is the last one again
+            if state is not self.state:
+                state.update(self.state)
+            return
+        begun = metrics.agent_invocations[-1]
+        begun.cycles.extend(self.invocation.cycles)
+        begun.usage.update(self.invocation.usage)
+        metrics.cycle_durations[:0] = self.durations
+        state.update(self.state)
+        run_local(AgentViews).of(agent).resumes += 1  # the same turn
+
+    def pack(self) -> PackedTurn:
+        """Return the cut as a value for the next run. Warn about each value of the state that is not JSON.
+
+        Raises:
+            TypeError: If something in the state is neither JSON nor bytes.
+        """
+        content = {
+            "usage": dict(self.invocation.usage),
+            "cycles": [[cycle.event_loop_cycle_id, dict(cycle.usage)] for cycle in self.invocation.cycles],
+            "durations": self.durations,
+            "state": user_invocation_state("TurnHandOver", self.state, set()),
+            "cancelled": self.cancelled,
+            "message": self.message,
+        }
+        return PackedTurn(_FORMAT.pack(content))
+
+    @classmethod
+    def unpack(cls, packed: Any) -> "TurnCut":
+        """Return the cut that an earlier run packed.
+
+        Args:
+            packed: The fields of the packed value, as a payload converter decoded them.
+
+        Raises:
+            AgentTypeError: If `packed` is not such a value.
+            AgentValueError: If it is damaged, or was made by a newer release.
+        """
+        if not isinstance(packed, dict) or set(cast("dict[str, Any]", packed)) != _FIELDS:
+            raise AgentTypeError(
+                f"TurnHandOver(carried=...): {packed!r} is not a value of hand_over.carry(). Give what it "
+                "returned in the run before, and declare the workflow's argument as dict[str, Any]"
+            )
+        content: dict[str, Any] = _FORMAT.unpack(PackedTurn(**packed))
+        try:
+            cycles = [EventLoopCycleMetric(id_, cast("Any", usage)) for id_, usage in content["cycles"]]
+            return cls(
+                AgentInvocation(cycles, content["usage"]),
+                content["durations"],
+                {key: decode(value) for key, value in content["state"].items()},
+                carried=True,
+                cancelled=content["cancelled"],
+                message=content["message"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise _FORMAT.damaged(error) from error
+
+
+def history_is_nearly_full() -> bool:
+    """Tell whether the run's history is close to the size at which the server ends the workflow."""
+    info = workflow.info()
+    return info.get_current_history_length() > MOST_EVENTS or info.get_current_history_size() > MOST_BYTES
+
+
+MOST_EVENTS = 45_000
+"""Events after which a turn that cannot be handed over fails. The server's default limit is 51,200."""
+
+MOST_BYTES = 45 * 1024 * 1024
+"""Bytes of history after which such a turn fails. The server's default limit is 50 MiB."""
