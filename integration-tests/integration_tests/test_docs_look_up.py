@@ -19,7 +19,15 @@ import strands_temporal_hitl
 import strands_temporal_mcp
 import strands_temporal_otel
 import strands_temporal_streaming
-from strands_temporal._wire import a2a, client_tools, harness_code, model_call, sandboxes, tool_call
+from strands_temporal._wire import (
+    a2a,
+    client_tools,
+    harness_code,
+    model_call,
+    packed_turn,
+    sandboxes,
+    tool_call,
+)
 from strands_temporal._workflow import carry, sub_agent, team_carry
 from strands_temporal._workflow.options import MODEL_DEFAULTS, TOOL_DEFAULTS
 from strands_temporal_hitl._cli import main
@@ -165,8 +173,8 @@ def test_arguments_and_options_of_the_page_are_those_of_the_help(
 
 
 WIRE_MODULES: list[ModuleType] = [
-    *(a2a, harness_code, model_call, tool_call, sandboxes, carry, sub_agent, team_carry),
-    *(client_tools, mcp_types, hitl_types, approvals_carry),
+    *(a2a, client_tools, harness_code, model_call, tool_call, sandboxes, carry),
+    *(sub_agent, team_carry, packed_turn, mcp_types, hitl_types, approvals_carry),
 ]
 WIRE_PAGE = (DOCS / "wire-types.md").read_text()
 

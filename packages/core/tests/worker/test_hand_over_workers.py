@@ -1,0 +1,106 @@
+"""Workers are killed around the hand-overs of a turn: nothing is lost, and nothing is done under two keys."""
+
+import asyncio
+import os
+import signal
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packages.core.tests.worker.hand_over_workers import (
+    Long,
+    LongWorkflow,
+    noted,
+    start,
+    workers,
+)
+from temporalio.client import Client
+
+from strands_temporal.testing import DevServer, assert_replays
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+
+async def in_plain_strands(folder: Path, long: Long) -> tuple[dict[str, Any], list[Any]]:
+    """Return what is seen of the turn in a plain agent, in its own process, and what its model was asked."""
+    process = await start(f"plain({folder!r}, {long!r})")
+    try:
+        assert await asyncio.wait_for(process.wait(), 1800) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    ((seen,),) = noted(folder, "seen")
+    return seen, noted(folder, "asked")
+
+
+async def runs_of(client: Client, workflow_id: str, first: str) -> list[str]:
+    """Return the runs of a chain, in order."""
+    ids = [first]
+    while True:
+        handle = client.get_workflow_handle(workflow_id, run_id=ids[-1])
+        last = (await handle.fetch_history()).events[-1]
+        next_ = last.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+        if not next_:
+            return ids
+        ids.append(next_)
+
+
+async def assert_done_once(folder: Path, long: Long, asked: list[Any]) -> None:
+    """Assert that each tool call had one key, over all its attempts, and that the model was asked the same."""
+    calls = noted(folder, "looked-up")
+    keys = {word: {key for each, key in calls if each == word} for word, _ in calls}
+    assert set(keys) == {f"w{number}" for number in range(long.steps * long.together)}
+    assert {word: found for word, found in keys.items() if len(found) != 1} == {}
+    assert len({key for found in keys.values() for key in found}) == len(keys)
+    assert sorted({tuple(each) for each in noted(folder, "asked")}) == [tuple(each) for each in asked]
+
+
+async def test_workers_are_killed_around_each_hand_over(
+    server: DevServer, client: Client, tmp_path: Path
+) -> None:
+    long = Long(steps=14, together=1, events=30)
+    points = ["leave 1", "begin 2", "before w4", "after w7", "model 9", "leave 3", "begin 4"]
+    plain, asked = await in_plain_strands(tmp_path / "plain", long)
+    queue = f"killed-{uuid.uuid4()}"
+    async with workers(server.address, queue, tmp_path, long, points):
+        handle = await client.start_workflow(LongWorkflow.run, long, id=queue, task_queue=queue)
+        seen = await asyncio.wait_for(client.get_workflow_handle(queue).result(), 150)
+    assert list((tmp_path / "die").iterdir()) == [], "each point was reached, and its worker killed"
+    assert len(noted(tmp_path, "began")) == len(points) + 1
+    assert seen.pop("runs") >= 5
+    assert seen == plain
+    await assert_done_once(tmp_path, long, asked)
+    for run_id in await runs_of(client, queue, handle.first_execution_run_id or ""):
+        await assert_replays(client.get_workflow_handle(queue, run_id=run_id), [LongWorkflow])
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        Long(steps=600, together=5, events=500),
+        Long(steps=600, together=5, events=500, window=False),
+        Long(steps=3000, together=1, events=500, window=False),
+    ],
+    ids=["window", "no window", "one by one"],
+)
+async def test_three_thousand_tool_calls(
+    server: DevServer, client: Client, tmp_path: Path, long: Long
+) -> None:
+    plain, asked = await in_plain_strands(tmp_path / "plain", long)
+    queue = f"long-{uuid.uuid4()}"
+    async with workers(server.address, queue, tmp_path, long, []):
+        handle = await client.start_workflow(LongWorkflow.run, long, id=queue, task_queue=queue)
+        result = asyncio.ensure_future(client.get_workflow_handle(queue).result())
+        for done in (400, 1000, 1600, 2200, 2800):
+            while len(noted(tmp_path, "looked-up")) < done and not result.done():  # noqa: ASYNC110  # a process
+                await asyncio.sleep(0.5)
+            os.kill(noted(tmp_path, "began")[-1][0], signal.SIGKILL)
+        seen = await asyncio.wait_for(result, 1800)
+    assert seen.pop("runs") >= 15
+    assert seen == plain
+    await assert_done_once(tmp_path, long, asked)
+    ids = await runs_of(client, queue, handle.first_execution_run_id or "")
+    for run_id in (ids[0], ids[len(ids) // 2], ids[-1]):
+        await assert_replays(client.get_workflow_handle(queue, run_id=run_id), [LongWorkflow])

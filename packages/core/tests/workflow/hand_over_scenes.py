@@ -1,0 +1,490 @@
+"""Turns that go on from run to run of a workflow, and the same turns in a plain agent."""
+
+import itertools
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+from strands import Agent, ToolContext, tool
+from strands.agent.conversation_manager import SlidingWindowConversationManager
+from strands.hooks import (
+    AfterInvocationEvent,
+    AfterModelCallEvent,
+    AfterToolCallEvent,
+    AfterToolsEvent,
+    BeforeInvocationEvent,
+    BeforeModelCallEvent,
+    BeforeToolCallEvent,
+    BeforeToolsEvent,
+    HookProvider,
+    HookRegistry,
+    MessageAddedEvent,
+)
+from strands.types.exceptions import ContextWindowOverflowException
+from strands.vended_tools.stop import stop
+from temporalio import activity, workflow
+
+from strands_temporal import AgentCarry, TemporalAgent, TemporalModel
+from strands_temporal.activity import ToolContext as ActivityToolContext
+from strands_temporal.activity import encode
+from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, fail, say, use_tool, use_tools
+from strands_temporal.workflow import TurnHandOver, activity_as_tool
+
+Script = Callable[[ScriptedCall], Reply | str]
+
+looked_up: list[tuple[str, str]] = []
+"""What the activity looked up, with the idempotency keys."""
+
+
+@activity.defn(name="look_up")
+async def look_up(word: str, tool_context: ActivityToolContext) -> str:
+    """Look a word up."""
+    looked_up.append((word, tool_context.idempotency_key))
+    return meaning(word)
+
+
+@tool(name="look_up")
+async def plain_look_up(word: str) -> str:
+    """Look a word up."""
+    return meaning(word)
+
+
+def meaning(word: str) -> str:
+    if word.startswith("no"):
+        raise LookupError(f"{word} is unknown")
+    return f"{word} is a word: " + word * 3
+
+
+@tool
+def add(a: int, b: int) -> int:
+    """Add two numbers, in the workflow."""
+    return a + b
+
+
+@tool(context=True)
+def remember(what: str, tool_context: ToolContext[Any]) -> str:
+    """Remember something in the agent's state, the caller's state and the result's state."""
+    agent: Any = tool_context.agent
+    agent.state.set("known", [*(agent.state.get("known") or []), what])
+    tool_context.invocation_state["seen"].append(what)
+    tool_context.invocation_state["request_state"][what] = True
+    agent.system_prompt = f"You know {what}."
+    return f"{len(tool_context.invocation_state['seen'])} known"
+
+
+@tool(context=True)
+def ask(what: str, tool_context: ToolContext[Any]) -> str:
+    """Ask a person."""
+    return f"{what}: {tool_context.interrupt('question', reason=what)}"
+
+
+def steps(count: int, then: str = "done", step: Callable[[int], Reply] | None = None) -> Script:
+    """Return a script: some tool calls, one after the other, and an answer."""
+
+    def answer(call: ScriptedCall) -> Reply | str:
+        number = call.answers
+        if number >= count:
+            return say(f"{then} after {len(call.messages)} messages")
+        if step is not None:
+            return step(number)
+        return use_tool("look_up", {"word": f"w{number}"}, tool_use_id=f"t{number}")
+
+    return answer
+
+
+class Events(HookProvider):
+    """Records the hook events of a turn. That another run begins with the rest of the turn is no news."""
+
+    def __init__(self, seen: list[Any], *, rest: bool = False) -> None:
+        self.seen = seen
+        self._rest = rest
+
+    def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
+        for kind in (
+            BeforeInvocationEvent,
+            AfterInvocationEvent,
+            BeforeModelCallEvent,
+            AfterModelCallEvent,
+            BeforeToolsEvent,
+            AfterToolsEvent,
+            BeforeToolCallEvent,
+            AfterToolCallEvent,
+            MessageAddedEvent,
+        ):
+            registry.add_callback(kind, self._record)
+
+    def _record(self, event: Any) -> None:
+        if self._rest and isinstance(event, BeforeInvocationEvent):
+            assert event.messages == [], "the conversation has the prompt"
+            self._rest = False
+            return
+        result: Any = getattr(event, "result", None)
+        self.seen.append([type(event).__name__, getattr(result, "stop_reason", None)])
+
+
+class Hook(HookProvider):
+    """A hook for one kind of event."""
+
+    def __init__(self, kind: Any, callback: Callable[[Any], Any]) -> None:
+        self._kind, self._callback = kind, callback
+
+    def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
+        registry.add_callback(self._kind, self._callback)
+
+
+def count(agent: Any, what: str) -> int:
+    """Count in the agent's state, which is carried: hooks are built again in each run."""
+    number = (agent.state.get(what) or 0) + 1
+    agent.state.set(what, number)
+    return number
+
+
+def try_twice(event: AfterToolCallEvent) -> None:
+    event.retry = event.result["status"] == "error" and count(event.agent, "failed") % 2 == 1
+
+
+def hurry(event: BeforeModelCallEvent) -> None:
+    """Add a text beside the tool results, as a person who steers does."""
+    if count(event.agent, "calls") in (2, 4):
+        event.agent.messages[-1]["content"].append({"text": "hurry up"})
+
+
+def cancel_at(number: int) -> Hook:
+    def cancel(event: AfterToolsEvent) -> None:
+        if count(event.agent, "steps") == number:
+            event.agent.cancel(message="stopped by a hook")
+
+    return Hook(AfterToolsEvent, cancel)
+
+
+def end_at(number: int) -> Hook:
+    def end(event: AfterToolsEvent) -> None:
+        if count(event.agent, "steps") == number:
+            event.end_turn = "enough"
+
+    return Hook(AfterToolsEvent, end)
+
+
+def once_more(event: AfterInvocationEvent) -> None:
+    if count(event.agent, "ends") == 1:
+        event.resume = "once more"
+
+
+class Answer(BaseModel):
+    """The answer."""
+
+    number: int
+
+
+def output(number: int, wrong_at: int, *, asked: bool) -> Reply:
+    """Return a step towards structured output: a look-up, a wrong output, the right output."""
+    if number < 2:
+        return use_tool("look_up", {"word": f"w{number}"}, tool_use_id=f"t{number}")
+    if asked and number == 2:
+        return say("it is 42")
+    value = "many" if number == wrong_at else 42
+    return use_tool("Answer", {"number": value}, tool_use_id=f"a{number}")
+
+
+def overflowing(call: ScriptedCall) -> Reply | str:
+    if len(call.messages) > 8:
+        return fail(ContextWindowOverflowException("too long"))
+    return numbered(call, 9)
+
+
+def numbered(call: ScriptedCall, most: int) -> Reply | str:
+    """Look words up, by the number of the last one: the window may have moved."""
+    used = [int(word[1:]) for word in call.text.split() if word[:1] == "w" and word[1:].isdigit()]
+    number = used[0] + 1 if used else 0
+    if number >= most:
+        return say(f"done, seeing {len(call.messages)} messages")
+    return use_tool("look_up", {"word": f"w{number}"}, tool_use_id=f"t{number}")
+
+
+def with_model_state(call: ScriptedCall) -> Reply | str:
+    state = call.other["model_state"]
+    state["calls"] = state.get("calls", 0) + 1
+    number = state["calls"]
+    if number > 4:
+        return say(f"done at call {number}")
+    return use_tool("look_up", {"word": f"w{number}"}, tool_use_id=f"t{number}")
+
+
+class StatefulModel(ScriptedModel):
+    """A model that keeps the conversation on its own side."""
+
+    @property
+    def stateful(self) -> bool:
+        return True
+
+
+def researcher(build: Callable[..., Agent]) -> Any:
+    return build(name="researcher", tools=[add]).as_tool(name="researcher", preserve_context=True)
+
+
+def delegating(call: ScriptedCall) -> Reply | str:
+    names = call.tool_names
+    number = call.answers
+    if "researcher" not in names:  # the sub-agent
+        if call.tool_results:
+            return say(f"sum {call.text}, {number} answers")
+        return use_tool("add", {"a": number, "b": 1}, tool_use_id=f"s{number}")
+    if number >= 3:
+        return say(f"done: {call.text}")
+    return use_tool("researcher", {"input": f"question {number}"}, tool_use_id=f"t{number}")
+
+
+Options = Callable[[Callable[..., Agent]], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A turn, or several.
+
+    Attributes:
+        script: What the model says.
+        options: The agent's arguments, for a function that builds further agents.
+        arguments: The arguments of each call.
+        prompts: The prompts of the turns.
+        every: Steps between two hand-overs.
+        runs: Runs of the workflow that the turns take.
+        answers: Answers to the agent's questions, in order.
+        stateful: Whether the model keeps the conversation.
+    """
+
+    script: Script
+    runs: int
+    options: Options = lambda build: {}
+    arguments: Callable[[], dict[str, Any]] = dict
+    prompts: tuple[str, ...] = ("go",)
+    every: int = 1
+    answers: tuple[str, ...] = ()
+    stateful: bool = False
+
+    def model(self) -> ScriptedModel:
+        return (StatefulModel if self.stateful else ScriptedModel)(self.script)
+
+
+def hooks(*each: HookProvider) -> Options:
+    return lambda build: {"hooks": list(each)}
+
+
+CASES = {
+    "forty": Case(
+        steps(
+            40,
+            step=lambda number: (
+                use_tool("add", {"a": number, "b": 1}, tool_use_id=f"t{number}")
+                if number % 4 == 3
+                else use_tool("look_up", {"word": f"w{number}"}, tool_use_id=f"t{number}", text="Hm.")
+            ),
+        ),
+        4,
+        every=11,
+    ),
+    "limit of turns": Case(steps(9), 4, arguments=lambda: {"limits": {"turns": 3}}),
+    "limit of tokens": Case(steps(9), 5, arguments=lambda: {"limits": {"total_tokens": 100}}),
+    "output when asked": Case(
+        steps(9, step=lambda number: output(number, 3, asked=True)),
+        3,
+        arguments=lambda: {"structured_output_model": Answer},
+    ),
+    "output by itself": Case(
+        steps(9, step=lambda number: output(number, 2, asked=False)),
+        4,
+        arguments=lambda: {"structured_output_model": Answer},
+    ),
+    "tools at once": Case(
+        steps(
+            3,
+            step=lambda number: use_tools(
+                [(name, {"word": f"{kind}{number}"}, f"{kind}{number}") for name, kind in TOGETHER]
+            ),
+        ),
+        4,
+        hooks(Hook(AfterToolCallEvent, try_twice)),
+    ),
+    "window": Case(
+        lambda call: numbered(call, 9),
+        10,
+        lambda build: {"conversation_manager": SlidingWindowConversationManager(4, per_turn=2)},
+    ),
+    "overflow": Case(
+        overflowing, 10, lambda build: {"conversation_manager": SlidingWindowConversationManager(6)}
+    ),
+    "model state": Case(with_model_state, 5),
+    "stateful model": Case(with_model_state, 5, stateful=True),
+    "state": Case(
+        steps(4, step=lambda n: use_tool("remember", {"what": f"thing {n}"}, tool_use_id=f"t{n}")),
+        5,
+        lambda build: {"tools": [remember], "system_prompt": "You know nothing."},
+        arguments=lambda: {"invocation_state": {"seen": []}},
+    ),
+    "questions": Case(
+        steps(4, step=lambda n: use_tool("ask", {"what": f"q{n}"}, tool_use_id=f"t{n}")),
+        9,
+        lambda build: {"tools": [ask]},
+        answers=("a0", "a1", "a2", "a3"),
+    ),
+    "stop tool": Case(
+        steps(
+            9,
+            step=lambda number: (
+                use_tool("stop", {"message": "I stop"}, tool_use_id="stop")
+                if number == 3
+                else use_tool("add", {"a": number, "b": 1}, tool_use_id=f"t{number}")
+            ),
+        ),
+        4,
+        lambda build: {"tools": [add, stop]},
+    ),
+    "cancelled": Case(steps(9), 3, hooks(cancel_at(3))),
+    "ended by a hook": Case(steps(9), 3, hooks(end_at(3))),
+    "resumed by a hook": Case(steps(3), 4, hooks(Hook(AfterInvocationEvent, once_more))),
+    "steered": Case(steps(5), 6, hooks(Hook(BeforeModelCallEvent, hurry))),
+    "sub-agent": Case(delegating, 4, lambda build: {"tools": [researcher(build)]}),
+    "two turns": Case(
+        lambda call: (
+            say(f"{call.prompt}: {len(call.messages)}")
+            if call.answers in (4, 9)
+            else use_tool("look_up", {"word": f"w{call.answers}"}, tool_use_id=f"t{call.answers}")
+        ),
+        5,
+        prompts=("go", "go on"),
+        every=2,
+    ),
+}
+TOGETHER = (("look_up", "w"), ("look_up", "no"), ("look_up", "x"))
+
+
+@dataclass
+class Turn:
+    """The turns of a case, or what is left of them."""
+
+    case: str
+    carry: AgentCarry | None = None
+    rest: dict[str, Any] = field(default_factory=dict[str, Any])
+    seen: list[Any] = field(default_factory=list[Any])
+    turn: int = 0
+    answers: int = 0
+    asked: list[str] | None = None
+    runs: int = 1
+
+
+@workflow.defn
+class LongTurnWorkflow:
+    """Runs a case. Every few steps, and at each question, it continues as new."""
+
+    @workflow.run
+    async def run(self, turn: Turn) -> dict[str, Any]:
+        case = CASES[turn.case]
+        events = Events(turn.seen, rest=bool(turn.rest))
+        model = TemporalModel(turn.case, stateful=True) if case.stateful else TemporalModel(turn.case)
+        agent = built(
+            lambda **options: TemporalAgent(model, callback_handler=None, **options),
+            case,
+            events,
+            activity_as_tool(look_up),
+            carry=turn.carry,
+        )
+        made = itertools.count(1)
+        hand_over = TurnHandOver(agent, lambda: next(made) % case.every == 0, carried=turn.rest)
+        arguments = case.arguments()
+        while True:
+            prompt: Any = case.prompts[turn.turn]
+            if turn.asked:
+                prompt = responses(turn.asked, case.answers[turn.answers - 1])
+            result = await hand_over.run(lambda prompt: agent.invoke_async(prompt, **arguments), prompt)
+            assert hand_over.stopped is (result is None)
+            if result is not None and not result.interrupts:
+                turn.asked = None
+                turn.turn += 1
+                if turn.turn == len(case.prompts):
+                    return {**observed(agent, result, turn.seen), "runs": turn.runs}
+                continue
+            if result is not None:
+                turn.asked, turn.answers = [each.id for each in result.interrupts or ()], turn.answers + 1
+            turn.carry, turn.rest, turn.runs = agent.carry(), hand_over.carry(), turn.runs + 1
+            workflow.continue_as_new(turn)
+
+
+def built(build: Callable[..., Agent], case: Case, events: Events, lookup: Any, **more: Any) -> Any:
+    options = case.options(build)
+    options["hooks"] = [events, *options.get("hooks", [])]
+    return build(**{"tools": [lookup, add], "name": "main", **options, **more})
+
+
+def responses(asked: list[str], answer: str) -> list[Any]:
+    return [{"interruptResponse": {"interruptId": each, "response": answer}} for each in asked]
+
+
+async def in_plain_strands(case: Case) -> tuple[dict[str, Any], ScriptedModel]:
+    """Run a case in a plain agent. Return what can be seen of it, and its model."""
+    model = case.model()
+    events = Events([])
+    agent = built(
+        lambda **options: Agent(model, callback_handler=None, **options), case, events, plain_look_up
+    )
+    arguments = case.arguments()
+    answers = iter(case.answers)
+    result: Any = None
+    for prompt in case.prompts:
+        result = await agent.invoke_async(prompt, **arguments)
+        while result.interrupts:
+            asked = [each.id for each in result.interrupts]
+            result = await agent.invoke_async(responses(asked, next(answers)), **arguments)
+    return observed(agent, result, events.seen), model
+
+
+def observed(agent: Agent, result: Any, events: list[Any]) -> dict[str, Any]:
+    """Return all that can be seen of an agent after its turns, as JSON values."""
+    metrics = agent.event_loop_metrics
+    last = metrics.agent_invocations[-1]
+    return encode(
+        {
+            "messages": [bare(message) for message in agent.messages],
+            "stop_reason": result.stop_reason,
+            "last": bare(result.message),
+            "text": str(result),
+            "output": result.structured_output and result.structured_output.model_dump(),
+            "result state": result.state,
+            "agent state": agent.state.get(),
+            "system prompt": agent.system_prompt,
+            "manager": agent.conversation_manager.get_state(),
+            "cycles": metrics.cycle_count,
+            "usage": dict(metrics.accumulated_usage),
+            "turn's usage": dict(last.usage),
+            "turn's cycles": [dict(cycle.usage) for cycle in last.cycles],
+            "unequal ids": len({cycle.event_loop_cycle_id for cycle in last.cycles}),
+            "durations": len(metrics.cycle_durations) >= len(last.cycles),
+            "tools": {
+                name: [each.call_count, each.success_count, each.error_count]
+                for name, each in sorted(metrics.tool_metrics.items())
+            },
+            "events": events,
+        }
+    )
+
+
+def bare(message: Any) -> dict[str, Any]:
+    """Return a message without what differs from run to run of one program: its id and the time it took."""
+    usage = message.get("metadata", {}).get("usage")
+    return {"role": message["role"], "content": message["content"], "usage": usage}
+
+
+def asked_of(model: ScriptedModel) -> list[str]:
+    """Return what a model was asked, call by call."""
+    return [
+        json.dumps(
+            [
+                encode([bare(message) for message in call.messages]),
+                [call.tool_names, call.system_prompt, encode(call.tool_choice)],
+            ]
+        )
+        for call in model.calls
+    ]
+
+
+Invoke = Callable[[Any], Awaitable[Any]]
