@@ -48,7 +48,7 @@ async def runs_of(client: Client, workflow_id: str, first: str) -> list[str]:
 
 
 async def assert_done_once(folder: Path, long: Long, asked: list[Any]) -> None:
-    """Assert that each tool call had one key, over all its attempts, and that the model was asked the same."""
+    """Assert that each tool call had one key, over all its attempts, and what the model was asked."""
     calls = noted(folder, "looked-up")
     keys = {word: {key for each, key in calls if each == word} for word, _ in calls}
     assert set(keys) == {f"w{number}" for number in range(long.steps * long.together)}

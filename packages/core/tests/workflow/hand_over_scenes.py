@@ -52,9 +52,15 @@ async def plain_look_up(word: str) -> str:
 
 
 def meaning(word: str) -> str:
+    return f"{word} is a word: " + word * 3
+
+
+@tool
+async def define(word: str) -> str:
+    """Define a word, in the workflow."""
     if word.startswith("no"):
         raise LookupError(f"{word} is unknown")
-    return f"{word} is a word: " + word * 3
+    return meaning(word)
 
 
 @tool
@@ -300,11 +306,11 @@ CASES = {
         steps(
             3,
             step=lambda number: use_tools(
-                [(name, {"word": f"{kind}{number}"}, f"{kind}{number}") for name, kind in TOGETHER]
+                [("define", {"word": f"{kind}{number}"}, f"{kind}{number}") for kind in ("w", "no", "x")]
             ),
         ),
         4,
-        hooks(Hook(AfterToolCallEvent, try_twice)),
+        lambda build: {"tools": [define], "hooks": [Hook(AfterToolCallEvent, try_twice)]},
     ),
     "window": Case(
         lambda call: numbered(call, 9),
@@ -356,7 +362,6 @@ CASES = {
         every=2,
     ),
 }
-TOGETHER = (("look_up", "w"), ("look_up", "no"), ("look_up", "x"))
 
 
 @dataclass

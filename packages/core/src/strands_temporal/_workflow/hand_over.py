@@ -91,6 +91,7 @@ class TurnHandOver:
         self._wanted = wanted
         self._check = check or self._check_size
         self._cut = TurnCut.unpack(carried) if carried else None
+        self._prompt = agent.system_prompt_content
         self._running = False
         self._asked = False  # the stop of the running step is ours
         self._leaves = False  # ... because the turn should go on in the next run
@@ -231,7 +232,7 @@ class TurnHandOver:
         cut = asked and result is not None and _is_stopped(result) and not self._is_cancelled()
         self._release_manager(apply=not cut)
         if cut:
-            self._cut = TurnCut.of(self._agent, event.invocation_state)
+            self._cut = TurnCut.of(self._agent, event.invocation_state, self._prompt)
         return cut
 
     def _release_manager(self, *, apply: bool) -> None:

@@ -52,25 +52,42 @@ class TurnCut:
         invocation: Strands' counts of the turn so far.
         durations: How long each cycle took, in seconds.
         state: The turn's `invocation_state`. From another run: what of it is JSON.
+        prompt: The system prompt's content blocks, if something has changed them in the turn: the next run
+            builds its agent with the one from before.
         carried: Whether another run of the workflow cut the turn.
         cancelled: Whether the agent was cancelled after the cut.
         message: The text that the cancellation gave for the final message.
+        warned: Keys of the state that a warning has named: their values stay in this run.
     """
 
     invocation: AgentInvocation
     durations: list[float]
     state: dict[str, Any] = field(default_factory=dict[str, Any])
+    prompt: list[Any] | None = None
     carried: bool = False
     cancelled: bool = False
     message: str | None = None
+    warned: set[str] = field(default_factory=set[str])
 
     @classmethod
-    def of(cls, agent: Agent, state: dict[str, Any]) -> "TurnCut":
-        """Return the cut of the turn that an agent has just stopped."""
+    def of(cls, agent: Agent, state: dict[str, Any], prompt_before: object) -> "TurnCut":
+        """Return the cut of the turn that an agent has just stopped.
+
+        Args:
+            agent: The agent.
+            state: The turn's `invocation_state`.
+            prompt_before: The content of the system prompt with which this run built the agent.
+        """
         metrics = agent.event_loop_metrics
         invocation = metrics.agent_invocations[-1]
         durations = metrics.cycle_durations
-        return cls(invocation, durations[max(0, len(durations) - len(invocation.cycles)) :], state)
+        prompt = agent.system_prompt_content
+        return cls(
+            invocation,
+            durations[max(0, len(durations) - len(invocation.cycles)) :],
+            state,
+            None if prompt == prompt_before else cast("list[Any]", prompt or []),
+        )
 
     def go_on(self, agent: Agent, state: dict[str, Any]) -> None:
         """Let Strands count on. Call it when the invocation with the rest of the turn has begun.
@@ -90,6 +107,8 @@ class TurnCut:
         begun.usage.update(self.invocation.usage)
         metrics.cycle_durations[:0] = self.durations
         state.update(self.state)
+        if self.prompt is not None:
+            agent.system_prompt = self.prompt or None
         run_local(AgentViews).of(agent).resumes += 1  # the same turn
 
     def pack(self) -> PackedTurn:
@@ -102,7 +121,8 @@ class TurnCut:
             "usage": dict(self.invocation.usage),
             "cycles": [[cycle.event_loop_cycle_id, dict(cycle.usage)] for cycle in self.invocation.cycles],
             "durations": self.durations,
-            "state": user_invocation_state("TurnHandOver", self.state, set()),
+            "state": user_invocation_state("TurnHandOver", self.state, self.warned),
+            "prompt": self.prompt,
             "cancelled": self.cancelled,
             "message": self.message,
         }
@@ -131,6 +151,7 @@ class TurnCut:
                 AgentInvocation(cycles, content["usage"]),
                 content["durations"],
                 {key: decode(value) for key, value in content["state"].items()},
+                content["prompt"],
                 carried=True,
                 cancelled=content["cancelled"],
                 message=content["message"],
