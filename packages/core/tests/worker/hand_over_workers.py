@@ -95,7 +95,7 @@ class LongModel(Model):
     async def stream(self, messages: Any, *args: Any, **kwargs: Any) -> Any:
         number = sum(message["role"] == "assistant" for message in messages)
         die_once(f"model {number}")
-        last = json.dumps([bare(message) for message in messages[-3:]])
+        last = json.dumps([bare(message) for message in messages[-3:]], sort_keys=True)
         note("asked", number, len(messages), hashlib.sha256(last.encode()).hexdigest()[:16])
         long = self._long
         words = [f"w{number * long.together + place}" for place in range(long.together)]

@@ -57,6 +57,7 @@ async def assert_done_once(folder: Path, long: Long, asked: list[Any]) -> None:
     assert sorted({tuple(each) for each in noted(folder, "asked")}) == [tuple(each) for each in asked]
 
 
+@pytest.mark.timeout(300)
 async def test_workers_are_killed_around_each_hand_over(
     server: DevServer, client: Client, tmp_path: Path
 ) -> None:
@@ -66,7 +67,7 @@ async def test_workers_are_killed_around_each_hand_over(
     queue = f"killed-{uuid.uuid4()}"
     async with workers(server.address, queue, tmp_path, long, points):
         handle = await client.start_workflow(LongWorkflow.run, long, id=queue, task_queue=queue)
-        seen = await asyncio.wait_for(client.get_workflow_handle(queue).result(), 150)
+        seen = await asyncio.wait_for(client.get_workflow_handle(queue).result(), 270)
     assert list((tmp_path / "die").iterdir()) == [], "each point was reached, and its worker killed"
     assert len(noted(tmp_path, "began")) == len(points) + 1
     assert seen.pop("runs") >= 5
@@ -76,6 +77,7 @@ async def test_workers_are_killed_around_each_hand_over(
         await assert_replays(client.get_workflow_handle(queue, run_id=run_id), [LongWorkflow])
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize(
     "long",
     [
