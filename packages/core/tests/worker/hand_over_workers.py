@@ -88,11 +88,11 @@ class LongModel(Model):
     def get_config(self) -> Any:
         return {"model_id": "long"}
 
-    async def structured_output(self, *args: Any, **kwargs: Any) -> Any:
+    async def structured_output(self, *args: Any, **kwargs: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         raise NotImplementedError
         yield
 
-    async def stream(self, messages: Any, *args: Any, **kwargs: Any) -> Any:
+    async def stream(self, messages: Any, *args: Any, **kwargs: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         number = sum(message["role"] == "assistant" for message in messages)
         die_once(f"model {number}")
         last = json.dumps([bare(message) for message in messages[-3:]], sort_keys=True)

@@ -8,15 +8,8 @@ from typing import Any
 
 import pytest
 from conftest import Agents
-from packages.core.tests.workflow.hand_over_scenes import (
-    Hook,
-    add,
-    bare,
-    look_up,
-    numbered,
-    remember,
-    steps,
-)
+from packages.core.tests.workflow.hand_over_cases import Hook, add, look_up, numbered, remember, steps
+from packages.core.tests.workflow.hand_over_scenes import bare
 from strands import Agent
 from strands.agent.conversation_manager import SlidingWindowConversationManager
 from strands.hooks import AfterInvocationEvent, BeforeInvocationEvent, MessageAddedEvent
@@ -70,7 +63,7 @@ class StoppedWorkflow:
             ),
             "by a signal": lambda agent: signal.set(),
         }
-        hooks = [stop_when_results_arrive(stops[rest.case])] if rest.case in stops else []
+        hooks: list[Any] = [stop_when_results_arrive(stops[rest.case])] if rest.case in stops else []
         agent = TemporalAgent("m", tools=[add], hooks=hooks, callback_handler=None, carry=rest.carry)
         hand_over = TurnHandOver(agent, always, carried=rest.turn)
         result = await hand_over.run(lambda prompt: agent.invoke_async(prompt, cancel_signal=signal), "go")
@@ -116,10 +109,11 @@ class PartsWorkflow:
     @workflow.run
     async def run(self, case: str) -> list[Any]:
         seen: list[str] = []
-        hooks = [
-            Hook(kind, lambda event: seen.append(type(event).__name__))
-            for kind in (BeforeInvocationEvent, AfterInvocationEvent)
-        ]
+
+        def note(event: Any) -> None:
+            seen.append(type(event).__name__)
+
+        hooks: list[Any] = [Hook(kind, note) for kind in (BeforeInvocationEvent, AfterInvocationEvent)]
         agent = TemporalAgent("m", tools=[add, remember], hooks=hooks, callback_handler=None)
         hand_over = TurnHandOver(agent, (lambda: False) if case == "never" else always)
         result: Any = None

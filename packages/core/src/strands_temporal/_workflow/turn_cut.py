@@ -139,14 +139,15 @@ class TurnCut:
             AgentTypeError: If `packed` is not such a value.
             AgentValueError: If it is damaged, or was made by a newer release.
         """
-        if not isinstance(packed, dict) or set(cast("dict[str, Any]", packed)) != _FIELDS:
+        fields = cast("dict[str, Any]", packed) if isinstance(packed, dict) else {}
+        if set(fields) != _FIELDS:
             raise AgentTypeError(
                 f"TurnHandOver(carried=...): {packed!r} is not a value of hand_over.carry(). Give what it "
                 "returned in the run before, and declare the workflow's argument as dict[str, Any]"
             )
-        content: dict[str, Any] = _FORMAT.unpack(PackedTurn(**packed))
+        content: dict[str, Any] = _FORMAT.unpack(PackedTurn(**fields))
         try:
-            cycles = [EventLoopCycleMetric(id_, cast("Any", usage)) for id_, usage in content["cycles"]]
+            cycles = [EventLoopCycleMetric(id_, usage) for id_, usage in content["cycles"]]
             return cls(
                 AgentInvocation(cycles, content["usage"]),
                 content["durations"],
