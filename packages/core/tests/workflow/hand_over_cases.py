@@ -251,7 +251,7 @@ CASES = {
         every=11,
     ),
     "limit of turns": Case(steps(9), 4, arguments=lambda: {"limits": {"turns": 3}}),
-    "limit of tokens": Case(steps(9), 5, arguments=lambda: {"limits": {"total_tokens": 100}}),
+    "limit of tokens": Case(steps(9), 4, arguments=lambda: {"limits": {"total_tokens": 80}}),
     "output when asked": Case(
         steps(9, step=lambda number: output(number, 3, asked=True)),
         3,
@@ -283,16 +283,16 @@ CASES = {
     "model state": Case(with_model_state, 5),
     "stateful model": Case(with_model_state, 5, stateful=True),
     "state": Case(
-        steps(4, step=lambda n: use_tool("remember", {"what": f"thing {n}"}, tool_use_id=f"t{n}")),
-        5,
+        steps(3, step=lambda n: use_tool("remember", {"what": f"thing {n}"}, tool_use_id=f"t{n}")),
+        4,
         lambda build: {"tools": [remember], "system_prompt": "You know nothing."},
         arguments=lambda: {"invocation_state": {"seen": []}},
     ),
     "questions": Case(
-        steps(4, step=lambda n: use_tool("ask", {"what": f"q{n}"}, tool_use_id=f"t{n}")),
-        9,
+        steps(2, step=lambda n: use_tool("ask", {"what": f"q{n}"}, tool_use_id=f"t{n}")),
+        5,
         lambda build: {"tools": [ask]},
-        answers=("a0", "a1", "a2", "a3"),
+        answers=("a0", "a1"),
     ),
     "stop tool": Case(
         steps(

@@ -61,7 +61,7 @@ async def test_forty_tool_calls_over_four_runs(agents: Agents) -> None:
     assert [usage["agents"]["main"][what] for what in ("turns", "tool_calls", "model_calls")] == [1, 40, 41]
 
 
-QUICK = ["limit of tokens", "output when asked", "window", "questions", "state", "cancelled"]
+QUICK = ["limit of tokens", "output when asked", "questions", "state"]
 """Cases that `make test` runs. `make test-all` runs all."""
 
 

@@ -187,6 +187,7 @@ class BackgroundWorkflow:
         return [rest.runs, [bare(message) for message in agent.messages]]
 
 
+@pytest.mark.slow
 async def test_a_background_task_ends_in_the_run_that_began_it(agents: Agents) -> None:
     def answer(call: ScriptedCall) -> Any:
         asked = [m for m in call.messages if m["role"] == "assistant"]
@@ -241,6 +242,7 @@ class LargeWorkflow:
         return [rest.runs, str(result).strip()]
 
 
+@pytest.mark.slow
 async def test_a_turn_that_is_too_large_goes_on_in_its_run_until_it_is_smaller(
     agents: Agents, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -257,6 +259,7 @@ async def test_a_turn_that_is_too_large_goes_on_in_its_run_until_it_is_smaller(
         await env.assert_replays(handle)
 
 
+@pytest.mark.slow
 async def test_it_fails_with_a_typed_error_when_this_run_has_no_room_either(
     agents: Agents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
