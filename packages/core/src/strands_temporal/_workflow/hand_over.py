@@ -8,7 +8,6 @@ the conversation manager, and the hooks for `AfterInvocationEvent`.
 
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from typing import Any, TypeVar
 
 from strands import Agent
@@ -168,7 +167,7 @@ class TurnHandOver:
             return {}
         if not self._cut.cancelled and self._is_cancelled_after(self._cut):
             self._cut.cancelled, self._cut.message = True, cancels_of(self._agent).message
-        return asdict(self._cut.pack())
+        return self._cut.pack()
 
     # --- Where a turn may be cut
 

@@ -4,44 +4,18 @@ Strands counts per invocation: cycles and tokens for `limits` and for the result
 is another invocation for Strands, so these counts and the `invocation_state` go on with it.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from strands import Agent
 from strands.telemetry.metrics import AgentInvocation, EventLoopCycleMetric
 from temporalio import workflow
 
-from .._errors import AgentTypeError
 from .._upstream.run_local import run_local
-from .._wire.carry import CarryFormat
+from .._wire.packed_turn import FORMAT, pack_turn, unpack_turn
 from .._wire.values import decode
 from .agent_views import AgentViews
 from .invocation_state import user_invocation_state
-
-TURN_VERSION = 1
-
-
-@dataclass(frozen=True)
-class PackedTurn:
-    """The rest of a turn as one compressed value.
-
-    Attributes:
-        data: Compressed JSON, as text.
-        version: Layout of the data.
-    """
-
-    data: str
-    version: int = TURN_VERSION
-
-
-_FORMAT = CarryFormat(
-    PackedTurn,
-    TURN_VERSION,
-    "TurnHandOver(carried=...)",
-    made_by="hand_over.carry()",
-    package="strands-temporal",
-)
-_FIELDS = {field.name for field in fields(PackedTurn)}
 
 
 @dataclass(eq=False)
@@ -111,7 +85,7 @@ class TurnCut:
             agent.system_prompt = self.prompt or None
         run_local(AgentViews).of(agent).resumes += 1  # the same turn
 
-    def pack(self) -> PackedTurn:
+    def pack(self) -> dict[str, Any]:
         """Return the cut as a value for the next run. Warn about each value of the state that is not JSON.
 
         Raises:
@@ -126,26 +100,20 @@ class TurnCut:
             "cancelled": self.cancelled,
             "message": self.message,
         }
-        return PackedTurn(_FORMAT.pack(content))
+        return pack_turn(content)
 
     @classmethod
     def unpack(cls, packed: Any) -> "TurnCut":
         """Return the cut that an earlier run packed.
 
         Args:
-            packed: The fields of the packed value, as a payload converter decoded them.
+            packed: What `pack` returned, as a payload converter decoded it.
 
         Raises:
             AgentTypeError: If `packed` is not such a value.
             AgentValueError: If it is damaged, or was made by a newer release.
         """
-        fields = cast("dict[str, Any]", packed) if isinstance(packed, dict) else {}
-        if set(fields) != _FIELDS:
-            raise AgentTypeError(
-                f"TurnHandOver(carried=...): {packed!r} is not a value of hand_over.carry(). Give what it "
-                "returned in the run before, and declare the workflow's argument as dict[str, Any]"
-            )
-        content: dict[str, Any] = _FORMAT.unpack(PackedTurn(**fields))
+        content = unpack_turn(packed)
         try:
             cycles = [EventLoopCycleMetric(id_, usage) for id_, usage in content["cycles"]]
             return cls(
@@ -158,7 +126,7 @@ class TurnCut:
                 message=content["message"],
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise _FORMAT.damaged(error) from error
+            raise FORMAT.damaged(error) from error
 
 
 def history_is_nearly_full() -> bool:
