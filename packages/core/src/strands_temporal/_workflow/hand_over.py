@@ -85,7 +85,7 @@ class TurnHandOver:
         check: Callable[[], object] | None = None,
     ) -> None:
         hooks = checked_hooks(agent, wanted, check)
-        self.stopped = False
+        self.stopped: bool = False
         self._agent = agent
         self._wanted = wanted
         self._check = check or self._check_size
@@ -131,7 +131,8 @@ class TurnHandOver:
         """
         if self._running:
             raise AgentValueError("hand_over.run(...) is in progress. An agent runs one turn at a time")
-        self._running, self.stopped = True, False
+        self._running = True
+        self.stopped = False
         try:
             while True:
                 cut = self._cut
