@@ -16,6 +16,7 @@ context of a tool call, for its activity), `strands_temporal.testing` (a test ki
 
 from typing import NoReturn as _NoReturn
 
+from ._client import ConversationClient
 from ._client_tools import ClientTools
 from ._composable import ComposablePlugin
 from ._errors import (
@@ -26,22 +27,39 @@ from ._errors import (
     ClientToolError,
     ClientToolRefusedError,
     ClientToolsUnreachableError,
+    ConversationBusyError,
+    ConversationClosedError,
+    ConversationError,
     MissingExtraError,
     MissingPluginError,
     ModelCallTooLargeError,
     PayloadTooLargeError,
     SnapshotsDisabledError,
     SynchronousCallError,
+    TokenBudgetExceededError,
+    TurnHandedOverError,
+    TurnLimitReachedError,
+    UnknownAgentError,
     UnloadableModuleError,
 )
 from ._plugin import StrandsPlugin
 from ._upstream import process_end as _process_end
 from ._upstream.no_plugin import explain_missing_plugin as _explain_missing_plugin
 from ._wire.client_tools import ClientCall
+from ._wire.conversations import (
+    AgentDescription,
+    ConversationCarry,
+    ConversationEnd,
+    ConversationStart,
+    ConversationState,
+    MessagesPage,
+    TurnResult,
+)
 from ._wire.extras import refuse_name as _refuse_name
 from ._worker.model_factories import ModelFactory
 from ._worker.sandbox_factories import SandboxChain, SandboxFactory
 from ._workflow.agent import TemporalAgent
+from ._workflow.agent_definitions import AgentDefinition
 from ._workflow.agent_options import TemporalAgentOptions
 from ._workflow.carry import AgentCarry
 from ._workflow.model import TemporalModel
@@ -51,6 +69,8 @@ __all__ = [
     "ActivityNotRegisteredError",
     "ActivityOptions",
     "AgentCarry",
+    "AgentDefinition",
+    "AgentDescription",
     "AgentTypeError",
     "AgentValueError",
     "CarryTooLargeError",
@@ -60,6 +80,15 @@ __all__ = [
     "ClientTools",
     "ClientToolsUnreachableError",
     "ComposablePlugin",
+    "ConversationBusyError",
+    "ConversationCarry",
+    "ConversationClient",
+    "ConversationClosedError",
+    "ConversationEnd",
+    "ConversationError",
+    "ConversationStart",
+    "ConversationState",
+    "MessagesPage",
     "MissingExtraError",
     "MissingPluginError",
     "ModelCallTooLargeError",
@@ -73,6 +102,11 @@ __all__ = [
     "TemporalAgent",
     "TemporalAgentOptions",
     "TemporalModel",
+    "TokenBudgetExceededError",
+    "TurnHandedOverError",
+    "TurnLimitReachedError",
+    "TurnResult",
+    "UnknownAgentError",
     "UnloadableModuleError",
 ]
 

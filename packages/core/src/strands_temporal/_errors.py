@@ -3,6 +3,7 @@
     ApplicationError (temporalio)           ends a workflow, wherever it is raised
     ├── AgentValueError (also ValueError)       a wrong value in an agent's construction or call
     │   ├── SandboxNotRegisteredError           no sandbox of that name on the worker
+    │   ├── UnknownAgentError                   no agent of that name in StrandsPlugin(agents=...)
     │   └── PayloadTooLargeError                a workflow was about to send more than the server accepts
     │       ├── CarryTooLargeError              a conversation too large for the next run
     │       └── ModelCallTooLargeError          a model call
@@ -11,6 +12,12 @@
     ├── SynchronousCallError (also RuntimeError)
     ├── ActivityNotRegisteredError              no worker that got an activity's task has the activity
     ├── AgentCancelledError                     an activity ended because the agent was cancelled
+    ├── ConversationError                       a conversation does not answer a message
+    │   ├── ConversationBusyError                   a turn runs, and while_busy="reject"
+    │   ├── ConversationClosedError                 it has ended, or is about to
+    │   ├── TurnLimitReachedError                   it has had its turns (max_turns)
+    │   ├── TokenBudgetExceededError                it has used its tokens (max_tokens)
+    │   └── TurnHandedOverError                     the next run answers: send again with the same id
     ├── SandboxLostError (also OSError)         a workflow's sandbox is gone, with its files
     ├── SandboxInterruptedError (also OSError)  a command was cut short, for example by its worker's death
     ├── SandboxTooLargeError (also OSError)     an output or a file of a sandbox does not fit into history
@@ -187,6 +194,51 @@ class SandboxTooLargeError(_AgentError, OSError):
         self.exit_code = exit_code
         self.stdout = stdout
         self.stderr = stderr
+
+
+class UnknownAgentError(AgentValueError):
+    """`StrandsPlugin(agents=...)` on the worker has no agent of the name in `ConversationStart`."""
+
+    failure_type: ClassVar[str] = "UnknownAgentError"
+
+
+class ConversationError(_AgentError):
+    """A conversation does not answer a message. The conversation itself goes on, or has ended as planned."""
+
+    failure_type: ClassVar[str] = "ConversationError"
+
+
+class ConversationBusyError(ConversationError):
+    """A turn runs, and the conversation takes no further message meanwhile (`while_busy="reject"`)."""
+
+    failure_type: ClassVar[str] = "ConversationBusyError"
+
+
+class ConversationClosedError(ConversationError):
+    """The conversation has ended, or takes no more messages because it is about to end."""
+
+    failure_type: ClassVar[str] = "ConversationClosedError"
+
+
+class TurnLimitReachedError(ConversationError):
+    """The conversation has had all its turns (`max_turns`)."""
+
+    failure_type: ClassVar[str] = "TurnLimitReachedError"
+
+
+class TokenBudgetExceededError(ConversationError):
+    """The conversation has used all its tokens (`max_tokens`), sub-agents included."""
+
+    failure_type: ClassVar[str] = "TokenBudgetExceededError"
+
+
+class TurnHandedOverError(ConversationError):
+    """The workflow continues as new, and its next run answers. Send again with the same update id.
+
+    `ConversationClient` does so by itself.
+    """
+
+    failure_type: ClassVar[str] = "TurnHandedOverError"
 
 
 class SteeringJudgeError(_AgentError):

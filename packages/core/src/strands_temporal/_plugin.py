@@ -15,7 +15,7 @@ from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter, DefaultPayloadConverter
 from temporalio.worker import ReplayerConfig, Worker, WorkerConfig
 
-from ._composable import ComposablePlugin
+from ._composable import ComposablePlugin, TConfig
 from ._upstream.a2a import refuse_a2a_agents
 from ._upstream.bidi import refuse_bidi
 from ._upstream.conversation_managers import use_hooks
@@ -41,7 +41,11 @@ from ._worker.storages import StorageFactory, Storages
 from ._worker.tool_calls import ToolCallsInterceptor
 from ._worker.transcript_queries import TranscriptQueries
 from ._worker.transcripts import DEFAULT_CACHE_BYTES, KeptTranscripts
+from ._workflow.agent import TemporalAgent
+from ._workflow.agent_definitions import EXTERN_FUNCTION, AgentDefinition, named_agents
 from ._workflow.agent_hooks import AgentHooks
+from ._workflow.agent_workflow import AgentListWorkflow, AgentWorkflow
+from ._workflow.conversation_parts import load_parts
 from ._workflow.interceptor import AgentRunsInterceptor
 
 _BRING_A_CONVERTER = frozenset({"OpenAIAgentsPlugin"})
@@ -81,6 +85,8 @@ class StrandsPlugin(ComposablePlugin):
         mcp_connection_idle_timeout: How long a connection to an MCP server may be unused before it is closed;
             the next call opens another one. None, the default, keeps each connection open for the worker's
             life.
+        agents: Functions that make agents, by name, for `AgentWorkflow` and `ConversationClient`: each at the
+            top level of a module, or an `AgentDefinition` of one. The worker then runs `AgentWorkflow`.
         max_cached_transcript_bytes: How many bytes of conversations a worker keeps, so that a model call
             sends only new messages; 64 MiB by default. A worker that does not have a conversation asks the
             workflow for it with a query. 0 keeps nothing.
@@ -106,12 +112,14 @@ class StrandsPlugin(ComposablePlugin):
         a2a_agents: Mapping[str, A2AAgentFactory] | None = None,
         mcp_clients: Mapping[str, Callable[[], Any]] | None = None,
         mcp_connection_idle_timeout: timedelta | None = None,
+        agents: Mapping[str, Callable[..., TemporalAgent] | AgentDefinition] | None = None,
         max_cached_transcript_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
         adapt_strands()
         use_hooks(AgentHooks)
         self._mcp = _mcp_plugin(mcp_clients, mcp_connection_idle_timeout)
         self._models = named_models(models)
+        self._agents = named_agents(agents)
         self._tools = HostedTools(tools)
         self._sandboxes = HostedSandboxes(sandboxes, sandbox_secrets)
         self._a2a = A2AAgents(a2a_agents)
@@ -141,8 +149,11 @@ class StrandsPlugin(ComposablePlugin):
                 "storages": self._storages.objects.factories,
                 "memory_stores": self._memory_stores.objects.factories,
                 "a2a_agents": self._a2a.factories,
+                "agents": self._agents,
             },
-            interceptors=lambda client: [StrandsInterceptor(self._transcripts.queries, client, self._queues)],
+            interceptors=lambda client: [
+                StrandsInterceptor(self._transcripts.queries, client, self._queues, self._agents)
+            ],
             workflow_failure_exception_types=[StrandsError],
             data_converter=_data_converter,
         )
@@ -160,14 +171,22 @@ class StrandsPlugin(ComposablePlugin):
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         """See base class."""
         _prepare_strands()
-        config = super().configure_worker(config)
+        config = self._add_workflows(super().configure_worker(config))
         return self._mcp.configure_worker(config) if self._mcp else config
 
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
         """See base class."""
         _prepare_strands()
-        config = super().configure_replayer(config)
+        config = self._add_workflows(super().configure_replayer(config))
         return self._mcp.configure_replayer(config) if self._mcp else config
+
+    def _add_workflows(self, config: TConfig) -> TConfig:
+        """Add the workflows for agents by name, if there are agents and the workflows are not there yet."""
+        if self._agents:
+            present = list(config.get("workflows") or ())
+            added = [each for each in (AgentWorkflow, AgentListWorkflow) if each not in present]
+            config["workflows"] = present + added
+        return config
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
         """See base class. Also runs the MCP plugin of `mcp_clients`, inside this plugin."""
@@ -202,6 +221,7 @@ def _prepare_strands() -> None:
     They need extension modules, which the sandbox cannot load.
     """
     refuse_bidi()
+    load_parts()
     if HARNESS in sys.modules:
         from ._workflow.harness_setup import prepare_harness
 
@@ -265,12 +285,20 @@ class StrandsInterceptor(worker.Interceptor):
         queries: Asks workflows for the parts of a tool's context that were too large to send.
         client: The worker's client; None in a Replayer.
         queues: Watches activities on other task queues.
+        agents: The agents by name.
     """
 
-    def __init__(self, queries: TranscriptQueries, client: Client | None, queues: QueueWatch) -> None:
+    def __init__(
+        self,
+        queries: TranscriptQueries,
+        client: Client | None,
+        queues: QueueWatch,
+        agents: Mapping[str, AgentDefinition],
+    ) -> None:
         self._queries = queries
         self._client = client
         self._queues = queues
+        self._agents = agents
 
     def intercept_activity(
         self, next: worker.ActivityInboundInterceptor
@@ -283,6 +311,7 @@ class StrandsInterceptor(worker.Interceptor):
         input: worker.WorkflowInterceptorClassInput,
     ) -> type[worker.WorkflowInboundInterceptor]:
         """See base class."""
+        input.unsafe_extern_functions[EXTERN_FUNCTION] = lambda: self._agents
         client = self._client
         if client is None:
             return AgentRunsInterceptor

@@ -28,6 +28,7 @@ from ._workflow.asked_calls import SubAgentQuestion
 from ._workflow.begun_agents import observe_agents
 from ._workflow.client_call_waits import PausedCalls, is_client_call, waiting_interrupts
 from ._workflow.client_tools import ClientCalls, client_calls
+from ._workflow.conversation_parts import ConversationPart
 from ._workflow.current_details import DetailsLine, describe_query, set_details_line
 from ._workflow.decided_calls import CHANGED_AND_REFUSED, CHANGED_CALL, DecidedCall, tell_sub_agent
 from ._workflow.log_lines import log_line
@@ -45,6 +46,7 @@ __all__ = [
     "CarryFormat",
     "ClientCalls",
     "ComposablePlugin",
+    "ConversationPart",
     "DecidedCall",
     "DetailsLine",
     "ModelCallInterceptor",

@@ -26,6 +26,7 @@ from ._workflow.a2a import TemporalA2AAgent
 from ._workflow.activities import execute_activity
 from ._workflow.activity_hook import activity_as_hook
 from ._workflow.activity_tool import activity_as_tool
+from ._workflow.agent_workflow import AgentWorkflow
 from ._workflow.answered_updates import DeduplicatedUpdates
 from ._workflow.child_options import ChildWorkflowOptions
 from ._workflow.child_workflow import child_workflow
@@ -33,6 +34,8 @@ from ._workflow.client_call_waits import is_client_call
 from ._workflow.client_tool import client_tool, client_tool_names
 from ._workflow.client_tools import ClientCalls
 from ._workflow.conversation_managers import reduce_context
+from ._workflow.conversation_options import ConversationOptions
+from ._workflow.conversations import Conversation
 from ._workflow.hand_over import TurnHandOver
 from ._workflow.hosted_tools import TemporalTools
 from ._workflow.memory_stores import TemporalMemoryStore
@@ -70,10 +73,13 @@ __all__ = [
     "HEARTBEATING_TOOL_DEFAULTS",
     "TOOL_DEFAULTS",
     "AgentCancelledError",
+    "AgentWorkflow",
     "AnsweredUpdates",
     "CancelSignal",
     "ChildWorkflowOptions",
     "ClientCalls",
+    "Conversation",
+    "ConversationOptions",
     "DeduplicatedUpdates",
     "RemoteTool",
     "RemoteTools",

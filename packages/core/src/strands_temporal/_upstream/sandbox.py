@@ -1,9 +1,10 @@
-"""The modules that workflow code uses unsandboxed, and the workflow runners that every plugin prepares."""
+"""The workflow sandbox: what passes through it, the runners that each plugin prepares, and imports in it."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
+from temporalio import workflow
 from temporalio.worker import ReplayerConfig, UnsandboxedWorkflowRunner, WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
@@ -58,3 +59,30 @@ def track_unsandboxed(config: TConfig) -> TConfig:
     runner = config.get("unsandboxed_workflow_runner") or UnsandboxedWorkflowRunner()
     config["unsandboxed_workflow_runner"] = tracked(runner)
     return config
+
+
+def import_again(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of a module as the workflow's own sandbox has it: with the sandbox's own module.
+
+    Temporal does this with workflow classes when it makes an instance. Such a module may do at import what a
+    running workflow may not, so this import is free as well. In the sandbox the script of the process is the
+    module `__temporal_main__` (temporalio 1.35: worker/workflow_sandbox/_importer.py:246).
+
+    Args:
+        function: A function, or another object that its module and qualified name lead to.
+
+    Raises:
+        Exception: Whatever the module raises when it is imported.
+    """
+    if not workflow.unsafe.in_sandbox():
+        return function
+    module = function.__module__
+    names = function.__qualname__.split(".")
+    with (
+        workflow.unsafe.sandbox_unrestricted(),
+        workflow.unsafe.sandbox_import_notification_policy(workflow.SandboxImportNotificationPolicy.SILENT),
+    ):
+        found: Any = __import__("__temporal_main__" if module == "__main__" else module, fromlist=[names[0]])
+    for name in names:
+        found = getattr(found, name)
+    return found

@@ -1,0 +1,330 @@
+"""`ConversationClient`: a conversation from any process."""
+
+import asyncio
+import contextlib
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any, NoReturn, TypeVar, cast
+
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateStage,
+)
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from ._errors import (
+    AgentTypeError,
+    AgentValueError,
+    CarryTooLargeError,
+    ConversationBusyError,
+    ConversationClosedError,
+    TokenBudgetExceededError,
+    TurnHandedOverError,
+    TurnLimitReachedError,
+    UnknownAgentError,
+)
+from ._wire.conversations import (
+    AGENT_LIST_WORKFLOW,
+    AGENT_WORKFLOW,
+    CANCEL_TURN,
+    CLOSE,
+    MESSAGES,
+    SEND,
+    STATE,
+    AgentDescription,
+    ConversationStart,
+    ConversationState,
+    MessagesPage,
+    TurnResult,
+)
+from ._wire.values import decode, encode_any
+
+T = TypeVar("T")
+
+_LONGEST_PAUSE = 0.5  # seconds between two questions to a run that is about to continue as new
+
+_ERRORS = {
+    error.failure_type: error
+    for error in (
+        AgentTypeError,
+        AgentValueError,
+        CarryTooLargeError,
+        ConversationBusyError,
+        ConversationClosedError,
+        TokenBudgetExceededError,
+        TurnHandedOverError,
+        TurnLimitReachedError,
+        UnknownAgentError,
+    )
+}
+
+_ENDED_BEFORE_ANSWER = "AcceptedUpdateCompletedWorkflow"
+"""Type of the failure of an update whose run ended before the update did (a server's name)."""
+
+
+class ConversationClient:
+    """A client of one conversation: of `AgentWorkflow`, or of any workflow with a `Conversation`.
+
+        chat = await ConversationClient.start(client, "support", id="chat-1", task_queue="agents")
+        print((await chat.send("Hello")).text)
+
+    Works in any process with a client, and follows the conversation over continue-as-new. An error of the
+    conversation is raised as its class (`ConversationBusyError`, ...). Any other error of a turn, for example
+    of a hook, is a `WorkflowUpdateFailedError`, whose cause has the error's class name as its type.
+
+    Args:
+        client: A client with a data converter that can decode the workers' payloads. The pydantic converter,
+            which `StrandsPlugin` sets, is recommended.
+        workflow_id: Id of the workflow.
+    """
+
+    def __init__(self, client: Client, workflow_id: str) -> None:
+        self._client = client
+        self._workflow_id = workflow_id
+        self._first: tuple[str, Any] | None = None
+
+    @classmethod
+    async def start(
+        cls,
+        client: Client,
+        agent: str,
+        *,
+        id: str,
+        task_queue: str,
+        arguments: Mapping[str, Any] | None = None,
+        first_message: Any = None,
+        first_message_id: str | None = None,
+        **options: Any,
+    ) -> "ConversationClient":
+        """Start a conversation with an agent of `StrandsPlugin(agents=...)`, or join the one that runs.
+
+        With `first_message`, one request starts the conversation and sends the message (update-with-start).
+        `first_answer()` then returns its answer.
+
+        Args:
+            client: As for the class.
+            agent: Name of the agent.
+            id: Id of the workflow. If a conversation with this id runs, it goes on.
+            task_queue: Task queue of the worker.
+            arguments: Keyword arguments of the function that makes the agent, as JSON values.
+            first_message: As for `send`.
+            first_message_id: Id of its request, as for `send`.
+            **options: Further options of `Client.start_workflow`: `memo`, `execution_timeout`, ...
+
+        Raises:
+            UnknownAgentError: If the worker has no agent of that name, and there is a first message.
+            ConversationError: If the conversation does not take the first message.
+            AgentTypeError: If the function that makes the agent does not take `arguments`, and there is a
+                first message.
+        """
+        start = ConversationStart(agent, dict(arguments or {}))
+        chat = cls(client, id)
+        options.setdefault("id_conflict_policy", WorkflowIDConflictPolicy.USE_EXISTING)
+        if first_message is None:
+            await client.start_workflow(AGENT_WORKFLOW, start, id=id, task_queue=task_queue, **options)
+            return chat
+        request = first_message_id or str(uuid.uuid4())
+        operation: Any = WithStartWorkflowOperation(
+            AGENT_WORKFLOW, start, id=id, task_queue=task_queue, **options
+        )
+        try:
+            await client.start_update_with_start_workflow(
+                SEND,
+                encode_any(first_message),
+                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                id=request,
+                start_workflow_operation=operation,
+            )
+        except WorkflowUpdateFailedError as error:
+            if not _is_handed_over(error):
+                _raise(chat._own(error), error)
+        except RPCError as error:
+            with contextlib.suppress(RPCError):  # else asyncio logs that nobody asked for the same error
+                await operation.workflow_handle()
+            _raise(await chat._why_closed(error), error)
+        chat._first = request, first_message
+        return chat
+
+    @staticmethod
+    async def agents(client: Client, task_queue: str) -> list[AgentDescription]:
+        """Return the agents that the workers of a task queue offer. Runs a short workflow for that.
+
+        Raises:
+            WorkflowFailureError: If no worker with agents took the workflow within ten seconds.
+        """
+        return await client.execute_workflow(
+            AGENT_LIST_WORKFLOW,
+            id=f"strands-agents-{uuid.uuid4()}",
+            task_queue=task_queue,
+            result_type=list[AgentDescription],
+            execution_timeout=timedelta(seconds=10),
+        )
+
+    @property
+    def workflow_id(self) -> str:
+        """Id of the workflow."""
+        return self._workflow_id
+
+    @property
+    def handle(self) -> "WorkflowHandle[Any, Any]":
+        """The workflow's handle, without a run: it follows continue-as-new."""
+        return self._client.get_workflow_handle(self._workflow_id)
+
+    async def send(self, message: Any, *, id: str | None = None) -> TurnResult:
+        """Send a message, and wait for the end of its turn.
+
+        Args:
+            message: Text, a list of Strands' content blocks (with bytes), or typed data if the conversation
+                takes it (`input_model`): a dict, a dataclass or a pydantic model.
+            id: Id of the request. If the answer was lost, send the same message with the same id again: it
+                has one turn, and both requests get its answer. By default a new id.
+
+        Raises:
+            ConversationBusyError: If a turn runs, and `while_busy="reject"`.
+            ConversationClosedError: If the conversation has ended, or will take no more messages.
+            TurnLimitReachedError: If it has had its turns.
+            TokenBudgetExceededError: If it has used its tokens.
+            AgentTypeError: If the message is neither text nor content blocks, nor typed data.
+            AgentValueError: If it is empty, or does not fit the `input_model`.
+            WorkflowUpdateFailedError: If the turn failed. The conversation goes on.
+            RPCError: If the workflow is not known, or the server cannot be reached.
+        """
+        request = id or str(uuid.uuid4())
+        return await self._update(SEND, encode_any(message), request, TurnResult)
+
+    async def first_answer(self) -> TurnResult:
+        """Wait for the answer to the first message of `start`.
+
+        Raises:
+            AgentValueError: If there was no first message.
+            Exception: As for `send`.
+        """
+        if self._first is None:
+            raise AgentValueError("first_answer(): ConversationClient.start(...) had no first_message")
+        request, message = self._first
+        return await self.send(message, id=request)
+
+    async def send_later(self, message: Any, *, id: str | None = None) -> None:
+        """Send a message as a signal: return when the server has it, without its answer.
+
+        Args:
+            message: As for `send`. One that the conversation does not take is dropped with a line in the log.
+            id: Id of the request, as for `send`.
+        """
+        await self.handle.signal(SEND, {"id": id or str(uuid.uuid4()), "message": encode_any(message)})
+
+    async def cancel_turn(self) -> bool:
+        """Stop the turn that runs, and wait for its end. Return whether one ran.
+
+        Raises:
+            ConversationClosedError: If the conversation has ended.
+        """
+        return await self._update(CANCEL_TURN, None, str(uuid.uuid4()), bool)
+
+    async def close(self) -> ConversationState:
+        """End the conversation after the turns of the messages that were sent before. Does not wait for that.
+
+        `await chat.handle.result()` waits for the end.
+
+        Raises:
+            ConversationClosedError: If the conversation has ended.
+        """
+        return await self._update(CLOSE, None, str(uuid.uuid4()), ConversationState)
+
+    async def state(self) -> ConversationState:
+        """Return what the conversation does now. Works for an ended one too, while a worker is there."""
+        return await self.handle.query(STATE, result_type=ConversationState)
+
+    async def messages(self, start: int = 0) -> list[dict[str, Any]]:
+        """Return the messages as Strands has them, from the index `start` on. Reads all pages.
+
+        Args:
+            start: Index of the first message. A negative one counts from the end.
+        """
+        messages: list[dict[str, Any]] = []
+        following: int | None = start
+        while following is not None:
+            page = await self.handle.query(MESSAGES, args=[following], result_type=MessagesPage)
+            messages += cast("list[dict[str, Any]]", decode(page.messages))
+            following = page.next
+        return messages
+
+    async def _update(self, name: str, argument: Any, request: str, result_type: type[T]) -> T:
+        """Send an update, and send it again to each next run, until one answers it."""
+        arguments = [] if argument is None else [argument]
+
+        async def ask() -> T:
+            return await self.handle.execute_update(name, args=arguments, id=request, result_type=result_type)
+
+        return await self._answer(ask)
+
+    async def _answer(self, ask: Callable[[], Awaitable[T]]) -> T:
+        pause = 0.0
+        while True:
+            began = time.monotonic()
+            try:
+                return await ask()
+            except WorkflowUpdateFailedError as error:  # a try for each run of the workflow
+                if _is_handed_over(error) or (_type_of(error) == _ENDED_BEFORE_ANSWER and await self._runs()):
+                    # A run that waits for the user's own handlers refuses at once, until it continues as new.
+                    refused_at_once = time.monotonic() - began < _LONGEST_PAUSE
+                    pause = min(max(2 * pause, 0.01), _LONGEST_PAUSE) if refused_at_once else 0.0
+                    await asyncio.sleep(pause)
+                    continue
+                _raise(self._own(error), error)
+            except RPCError as error:
+                _raise(await self._why_closed(error), error)
+
+    def _own(self, error: WorkflowUpdateFailedError) -> Exception:
+        """Return an error of a conversation as its own class, and any other as it is."""
+        if _type_of(error) == _ENDED_BEFORE_ANSWER:
+            return ConversationClosedError(f"The conversation {self._workflow_id!r} ended before it answered")
+        cause = error.cause
+        if isinstance(cause, ApplicationError) and cause.type in _ERRORS:
+            return _ERRORS[cause.type](cause.message)
+        return error
+
+    async def _runs(self) -> bool:
+        return (await self.handle.describe()).status == WorkflowExecutionStatus.RUNNING
+
+    async def _why_closed(self, error: RPCError) -> Exception:
+        """Return the error for a workflow that takes no update: what ended it, or that it has ended."""
+        if error.status != RPCStatusCode.NOT_FOUND:
+            return error
+        try:
+            status = (await self.handle.describe()).status
+        except RPCError:
+            return error  # there is no such workflow
+        if status == WorkflowExecutionStatus.FAILED:
+            try:
+                await self.handle.result()
+            except WorkflowFailureError as failure:
+                cause = failure.cause
+                if isinstance(cause, ApplicationError) and cause.type in _ERRORS:
+                    return _ERRORS[cause.type](cause.message)
+        name = status.name.lower() if status else "unknown"
+        return ConversationClosedError(f"The conversation {self._workflow_id!r} has ended ({name})")
+
+
+def _type_of(error: WorkflowUpdateFailedError) -> str | None:
+    return error.cause.type if isinstance(error.cause, ApplicationError) else None
+
+
+def _is_handed_over(error: WorkflowUpdateFailedError) -> bool:
+    return _type_of(error) == TurnHandedOverError.failure_type
+
+
+def _raise(error: Exception, caught: Exception) -> NoReturn:
+    """Raise `error` because of `caught`. If it is the same, it keeps its own cause."""
+    if error is caught:
+        raise caught
+    raise error from caught

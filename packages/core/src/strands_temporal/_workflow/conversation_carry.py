@@ -1,0 +1,67 @@
+"""Carries a conversation to the next run of its workflow."""
+
+from typing import Any
+
+from strands import Agent
+
+from .._errors import AgentTypeError, CarryTooLargeError
+from .._wire.carry import CarryFormat
+from .._wire.conversations import CONVERSATION_CARRY_VERSION, ConversationCarry
+from .carry import AgentCarry, unpack
+
+CONVERSATION_LIMIT = 2_050_000
+"""Bytes that a conversation's carry may have. The server ends a workflow whose input is above 2 MiB. The
+difference is for the arguments of the start."""
+
+_FORMAT = CarryFormat(
+    ConversationCarry,
+    CONVERSATION_CARRY_VERSION,
+    "ConversationStart(carry=...)",
+    made_by="a Conversation",
+    package="strands-temporal",
+)
+
+
+def pack_conversation(agent: AgentCarry, rest: dict[str, Any]) -> ConversationCarry:
+    """Return the carry of a conversation.
+
+    Args:
+        agent: The carry of its agent.
+        rest: Everything else: JSON values and bytes.
+
+    Raises:
+        CarryTooLargeError: If the server would end the workflow because of its size.
+        AgentTypeError: If something in `rest` is neither JSON nor bytes.
+    """
+    try:
+        data = _FORMAT.pack({"agent": {"data": agent.data, "version": agent.version}, **rest})
+    except (TypeError, ValueError) as error:
+        raise AgentTypeError(f"The conversation cannot be carried into another run: {error}") from error
+    if len(data) > CONVERSATION_LIMIT:
+        raise CarryTooLargeError(
+            f"The carry of the conversation has {len(data):,} bytes, {len(agent.data):,} of them for the "
+            f"agent, and {CONVERSATION_LIMIT:,} can go into another run. Trim the conversation first: use a "
+            "conversation manager, fewer or smaller tool results, or images by reference"
+        )
+    return ConversationCarry(data)
+
+
+def unpack_conversation(carry: ConversationCarry | None) -> dict[str, Any]:
+    """Return the content of a carry; nothing for None.
+
+    Raises:
+        AgentTypeError: If it is not a `ConversationCarry`.
+        AgentValueError: If it is damaged, or from a newer release.
+    """
+    return {} if carry is None else _FORMAT.unpack(carry)
+
+
+def restore_agent_of(content: dict[str, Any], agent: Agent) -> None:
+    """Restore the conversation's agent, which was just made. It keeps a system prompt that its maker gave.
+
+    Raises:
+        AgentValueError: See `TemporalAgent(carry=...)`.
+    """
+    if "agent" in content:
+        carry = AgentCarry(**content["agent"])
+        unpack(carry, agent, keep_system_prompt=agent.system_prompt is not None)

@@ -1,0 +1,126 @@
+"""What other packages add to each `Conversation`: a person's answers, a stream of events.
+
+A package declares a `ConversationPart` in the entry point group `strands_temporal.conversation_parts`. The
+plugin loads these classes when it configures a worker, because workflow code cannot look for packages.
+"""
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Any, ClassVar
+
+from strands import Agent
+from strands.agent.agent_result import AgentResult
+from temporalio import workflow
+
+from .._wire.conversations import ConversationStatus
+from .._wire.extras import check_extra
+from .carry import AgentCarry
+
+GROUP = "strands_temporal.conversation_parts"
+"""Entry point group of the classes. The name of an entry point is the name of the package's extra."""
+
+APPROVALS = "hitl"
+"""Name of the part that `Conversation(approvals=...)` is for."""
+
+
+class ConversationPart:
+    """What a package adds to a conversation. Made in the workflow's `__init__`, after the agent.
+
+    Args:
+        agent: The conversation's agent, as its maker returned it. It has not been restored yet.
+        carried: What `carry` returned in the previous run; None in the first run.
+        make: The user's function for this part (`approvals=`), or None.
+    """
+
+    runs_agent: ClassVar[bool] = False
+    """Whether the conversation calls the agent with this part's `run`."""
+
+    def __init__(self, agent: Agent, carried: Any = None, make: Callable[[Any], Any] | None = None) -> None:
+        pass
+
+    async def run(
+        self, agent: Agent, prompt: Any, *, stop_waiting_when: Callable[[], bool], **kwargs: Any
+    ) -> AgentResult:
+        """Run one turn of the agent, and answer the interrupts that this part can answer.
+
+        Args:
+            agent: The agent.
+            prompt: As for `agent.invoke_async`. None if the agent goes on with a turn of the previous run.
+            stop_waiting_when: Returns true if the method should return without the answers.
+            **kwargs: As for `agent.invoke_async`, in each call of it.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.run")
+
+    def status(self) -> ConversationStatus | None:
+        """Return what the conversation waits for because of this part, or None."""
+        return None
+
+    def detach(self) -> None:
+        """Let go of clients that wait: the workflow is about to end or to continue as new."""
+
+    def carry(self, *agent_carries: AgentCarry) -> Any:
+        """Return JSON values for this part in the next run.
+
+        Args:
+            *agent_carries: The carry of the agent, which goes into the same input.
+        """
+        return None
+
+
+PART_CLASSES: dict[str, type[ConversationPart]] = {}
+"""The classes of the installed packages, by the name of the extra. The same for all workers of a process."""
+
+
+def load_parts() -> None:
+    """Load the classes of the installed packages. Call it on the worker."""
+    for entry_point in entry_points(group=GROUP):
+        if entry_point.name not in PART_CLASSES:
+            PART_CLASSES[entry_point.name] = entry_point.load()
+
+
+def _may_run_agents(name: str) -> bool:
+    """Tell whether this run has a part that runs the agent. A run stays as it began: a marker records it.
+
+    Without the marker a worker that gets the package later would do other things in a replay.
+    """
+    return workflow.patched(f"strands-temporal-conversation-{name}")
+
+
+class ConversationParts:
+    """The parts of one conversation.
+
+    Args:
+        agent: The conversation's agent.
+        carried: What `carry` returned in the previous run.
+        approvals: The conversation's option `approvals`.
+
+    Raises:
+        MissingExtraError: If there is a function for a part whose package is not installed.
+    """
+
+    def __init__(self, agent: Agent, carried: dict[str, Any], approvals: Any) -> None:
+        if callable(approvals) and APPROVALS not in PART_CLASSES:
+            check_extra(APPROVALS, "Conversation(approvals=...)")
+        self._parts: dict[str, ConversationPart] = {}
+        for name, part in sorted(PART_CLASSES.items()):
+            option = approvals if name == APPROVALS else None
+            if option is not False and (not part.runs_agent or _may_run_agents(name)):
+                self._parts[name] = part(agent, carried.get(name), option)
+
+    @property
+    def runner(self) -> ConversationPart | None:
+        """The part that runs the agent, if there is one."""
+        return next((part for part in self._parts.values() if part.runs_agent), None)
+
+    def status(self) -> ConversationStatus | None:
+        """Return what the conversation waits for, or None."""
+        return next((status for part in self._parts.values() if (status := part.status())), None)
+
+    def detach(self) -> None:
+        """Let go of clients that wait."""
+        for part in self._parts.values():
+            part.detach()
+
+    def carry(self, agent: AgentCarry) -> dict[str, Any]:
+        """Return JSON values for the parts in the next run, by name."""
+        return {name: part.carry(agent) for name, part in self._parts.items()}

@@ -1,0 +1,318 @@
+"""`Conversation`: a durable chat with one agent, as a part of a workflow."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any, cast
+
+from strands.agent.agent_result import AgentResult
+from strands.hooks import AfterToolCallEvent, BeforeModelCallEvent
+from temporalio import workflow
+from typing_extensions import Unpack
+
+from .._errors import AgentTypeError, AgentValueError, ConversationClosedError
+from .._upstream.cancel_signal import CancelSignal
+from .._upstream.run_local import run_local
+from .._wire.conversations import (
+    MESSAGES,
+    STATE,
+    ConversationCarry,
+    ConversationEnd,
+    ConversationStart,
+    ConversationState,
+    ConversationStatus,
+    EndReason,
+    MessagesPage,
+)
+from .agent import TemporalAgent
+from .carry import pack
+from .client_call_waits import is_client_call
+from .client_tools import client_calls
+from .conversation_budget import TokenBudget
+from .conversation_carry import pack_conversation, restore_agent_of, unpack_conversation
+from .conversation_inbox import Inbox, closed, turn_limit
+from .conversation_input import blocks_of, prompt_of
+from .conversation_options import ConversationOptions, settings_of
+from .conversation_parts import ConversationParts
+from .conversation_turns import Answer, Sent, Turns
+from .conversation_views import (
+    add_query,
+    agents_at_work,
+    messages_page,
+    total_usage,
+    turn_result_of,
+    work_status,
+)
+from .failures import mark_left_agent
+from .hand_over import TurnHandOver
+from .made_agents import MakeAgent, make_agent_of
+
+
+class Conversation:
+    """A durable chat with one agent. Make it in the workflow's `__init__`, and run it in the workflow.
+
+        @workflow.defn
+        class Support:
+            @workflow.init
+            def __init__(self, start: ConversationStart) -> None:
+                self.chat = Conversation(start, make_agent)
+
+            @workflow.run
+            async def run(self, start: ConversationStart) -> ConversationEnd:
+                return await self.chat.run()
+
+    It answers the updates `send`, `cancel_turn` and `close`, the signal `send` and the queries `messages` and
+    `state`, which `ConversationClient` uses from any process. The workflow continues as new by itself: then
+    its `__init__` gets a `ConversationStart` with everything that the conversation has. People's answers to
+    interrupts (strands-temporal-hitl) and the stream of events (strands-temporal-streaming) belong to it if
+    these packages are installed.
+
+    Args:
+        start: The workflow's argument.
+        make_agent: Function that makes the agent, from nothing or from the start's `arguments`. It is called
+            once in each run of the workflow, and the agent then gets the conversation so far.
+        **options: See `ConversationOptions`.
+
+    Raises:
+        AgentTypeError: If an argument or an option has a wrong type, or `make_agent` returns no agent.
+        AgentValueError: If an option has a wrong value, `make_agent` raises, the start's carry is damaged, or
+            the workflow already has a handler with one of the names above.
+    """
+
+    def __init__(
+        self, start: ConversationStart, make_agent: MakeAgent, **options: Unpack[ConversationOptions]
+    ) -> None:
+        owner = "Conversation"
+        if not isinstance(cast("object", start), ConversationStart):
+            raise AgentTypeError(
+                f"{owner}: {start!r} is not a ConversationStart. Give the workflow's argument, and declare "
+                "it as ConversationStart, so that it is decoded as one"
+            )
+        self._settings = settings_of(owner, options)
+        self._start = start
+        content = unpack_conversation(start.carry)
+        self._turns = Turns.carried(content.get("turns", {}))
+        self._inbox = Inbox(self._turns, self._settings, lambda: self.state)
+        self._inbox.reason = content.get("reason")
+        self._inbox.open()
+        self._agent = make_agent_of(owner, make_agent, start.arguments)
+        self._parts = ConversationParts(self._agent, content.get("parts", {}), self._settings.approvals)
+        restore_agent_of(content, self._agent)
+        self._calls = client_calls()
+        self._calls.take_over(content.get("calls"))
+        self._resumes = self._turns.running is not None
+        self._hand_over = TurnHandOver(
+            self._agent, self._wants_to_hand_over, carried=content.get("turn"), check=self._check_size
+        )
+        self._usage_before: dict[str, Any] = content.get("usage_before", {})
+        self._idle_since: float = content.get("idle_since", workflow.time())
+        self._runs = False
+        self._budget = run_local(TokenBudget)
+        if self._settings.max_tokens is not None:
+            self._budget.limit(self._settings.max_tokens)
+        self._agent.hooks.add_callback(BeforeModelCallEvent, self._before_model_call)
+        self._agent.hooks.add_callback(AfterToolCallEvent, self._after_tool_call)
+        add_query(MESSAGES, self._messages, _ABOUT_MESSAGES)
+        add_query(STATE, lambda: self.state, _ABOUT_STATE)
+
+    @property
+    def agent(self) -> TemporalAgent:
+        """The agent. Between two turns the workflow may change it; a turn is for the conversation to run."""
+        return self._agent
+
+    @property
+    def state(self) -> ConversationState:
+        """What the conversation does now."""
+        return ConversationState(
+            status=self._status(),
+            turn=self._turns.turn,
+            queued=self._turns.waiting,
+            running=agents_at_work(),
+            usage=total_usage(),
+            agent=self._start.agent,
+            run_id=workflow.info().run_id,
+            reason=self._inbox.reason,
+        )
+
+    async def run(self) -> ConversationEnd:
+        """Answer messages, one turn after the other, until the conversation ends. Call it once.
+
+        Returns:
+            Why and when it ended.
+
+        Raises:
+            CarryTooLargeError: If the workflow must continue as new, and the conversation is too large.
+            AgentTypeError: If the agent's state holds something that cannot be carried.
+            AgentValueError: If it is called a second time.
+        """
+        if self._runs:
+            raise AgentValueError("Conversation.run: it runs already. Call it once, in the workflow's run")
+        self._runs = True
+        try:
+            self._inbox.reason = reason = await self._converse()
+        except asyncio.CancelledError:
+            await self._finish(ConversationClosedError("The conversation's workflow was cancelled"))
+            raise
+        except (AgentValueError, AgentTypeError) as error:  # it cannot be carried
+            await self._finish(error)
+            raise
+        await self._finish(self._error_of(reason))
+        return ConversationEnd(reason, self._turns.turn, total_usage())
+
+    async def _converse(self) -> EndReason:
+        """Run turns, and continue as new in between. Return why the conversation ends."""
+        while True:
+            if not self._resumes and self._wants_to_hand_over():
+                await self._continue_as_new()
+            if self._resumes or self._turns.begin():
+                if not await self._run_turn():
+                    await self._continue_as_new()
+                if reason := self._end_after_turn():
+                    return reason
+            elif self._inbox.reason is not None:
+                return self._inbox.reason
+            elif not await self._something_to_do():
+                return "idle"
+
+    async def _something_to_do(self) -> bool:
+        """Wait for something to do. Return whether it came in time."""
+
+        def came() -> bool:
+            inbox = self._inbox
+            return bool(self._turns.queue) or inbox.reason is not None or self._wants_to_hand_over()
+
+        left = None
+        if self._settings.idle_timeout is not None:
+            left = self._settings.idle_timeout.total_seconds() - (workflow.time() - self._idle_since)
+            if left <= 0:
+                return came()
+        try:
+            await workflow.wait_condition(came, timeout=left, timeout_summary="idle timeout")
+        except asyncio.TimeoutError:
+            return came()
+        return True
+
+    def _wants_to_hand_over(self) -> bool:
+        """Tell whether the workflow should continue as new.
+
+        A run in which the agent has not worked does not: if the user's function always returned true, the
+        next run would do the same.
+        """
+        settings = self._settings
+        return settings.wants_to_hand_over() and (settings.hand_over_when is None or self._inbox.has_worked)
+
+    async def _run_turn(self) -> bool:
+        """Run the current turn and answer its messages. Return whether it ended in this run."""
+        sent = cast("Sent", self._turns.running)
+        resumes, self._resumes = self._resumes, False
+        if not resumes:
+            self._usage_before = total_usage()
+        try:
+            prompt = None if resumes else prompt_of(sent.message, self._settings.input_model)
+            result = await self._hand_over.run(self._invoke, prompt)
+            if result is None or self._stopped_waiting(result):
+                return False  # the next run goes on
+            turn_result = turn_result_of(result, self._turns.turn, self._usage_before)
+        except Exception as error:  # noqa: BLE001  # an error of the user's agent ends its turn
+            mark_left_agent(error)
+            failure = Answer(error=error)
+            self._turns.end(lambda _: failure)
+        else:
+            self._turns.end(lambda each: Answer(replace(turn_result, steered=each is not sent)))
+        self._inbox.has_worked, self._inbox.cancel = True, CancelSignal()
+        self._idle_since = workflow.time()
+        return True
+
+    async def _invoke(self, prompt: Any) -> AgentResult:
+        """Call the agent. If a part answers interrupts, let it."""
+        options: dict[str, Any] = {"cancel_signal": self._inbox.cancel}
+        if self._settings.limits is not None:
+            options["limits"] = self._settings.limits
+        runner = self._parts.runner or self._calls
+        return await runner.run(self._agent, prompt, stop_waiting_when=self._wants_to_hand_over, **options)
+
+    def _stopped_waiting(self, result: AgentResult) -> bool:
+        """Tell whether the agent still waits for people or clients that can answer it."""
+        if result.stop_reason != "interrupt":
+            return False
+        asked = [each for each in result.interrupts or () if each.response is None]
+        return self._parts.runner is not None or all(map(is_client_call, asked))
+
+    def _end_after_turn(self) -> EndReason | None:
+        if self._budget.is_spent:
+            return "token_budget"
+        most = self._settings.max_turns
+        return "turn_limit" if most is not None and self._turns.turn >= most else None
+
+    def _error_of(self, reason: EndReason) -> Exception:
+        """Return the error for messages that come too late."""
+        if reason == "token_budget":
+            return self._budget.error()
+        return turn_limit(self._settings.max_turns) if reason == "turn_limit" else closed(reason)
+
+    async def _continue_as_new(self) -> None:
+        """Continue as new. Whoever waits for an answer asks the next run for it."""
+        self._check_size()  # if it is too large, the conversation ends with that
+        self._inbox.handing_over = True
+        self._parts.detach()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        carry = self._packed(self._hand_over.carry() or None)  # with messages that came meanwhile
+        workflow.continue_as_new(replace(self._start, carry=carry))
+
+    def _check_size(self) -> None:
+        """Raise `CarryTooLargeError` if the next run's input would be too large."""
+        self._packed(None)  # what the turn itself adds has a kilobyte
+
+    def _packed(self, turn: dict[str, Any] | None) -> ConversationCarry:
+        agent = pack(self._agent)
+        rest: dict[str, Any] = {
+            "parts": self._parts.carry(agent),
+            "turns": self._turns.carry(),
+            "turn": turn,
+            "calls": self._calls.carry() if self._parts.runner is None else None,
+            "usage_before": self._usage_before,
+            "idle_since": self._idle_since,
+            "reason": self._inbox.reason,
+        }
+        return pack_conversation(agent, rest)
+
+    async def _finish(self, error: Exception) -> None:
+        """End the conversation. Messages that wait get an error."""
+        self._inbox.ended = True
+        self._turns.end(lambda _: Answer(error=error))
+        self._turns.refuse_waiting(error)
+        self._parts.detach()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    def _before_model_call(self, event: BeforeModelCallEvent) -> None:
+        """Give the model the messages that came while its turn runs."""
+        self._inbox.has_worked = True
+        messages = event.agent.messages
+        if self._turns.steering and messages and messages[-1]["role"] == "user":
+            for sent in self._turns.steering:
+                messages[-1]["content"].extend(blocks_of(prompt_of(sent.message, self._settings.input_model)))
+            self._turns.joined += self._turns.steering
+            self._turns.steering = []
+
+    def _after_tool_call(self, event: AfterToolCallEvent) -> None:
+        del event
+        self._inbox.has_worked = True
+
+    def _messages(self, start: Any = 0, limit: Any = None) -> MessagesPage:
+        return messages_page(self._agent.messages, start, limit)
+
+    def _status(self) -> ConversationStatus:
+        if self._inbox.ended:
+            return "ended"
+        if self._inbox.reason is not None:
+            return "closing"
+        if self._turns.running is None:
+            return "idle"
+        waits = "waiting_for_client" if self._calls.pending else None
+        return work_status() or self._parts.status() or waits or "thinking"
+
+
+_ABOUT_MESSAGES = (
+    "A page of the messages as JSON, the oldest first. Arguments, optional: the index of the first one "
+    '(negative: from the end), and how many; or both in one: {"start": 0, "limit": 50}'
+)
+_ABOUT_STATE = "What the conversation does now, as JSON. No arguments"
