@@ -22,6 +22,7 @@ import strands_temporal_streaming
 from strands_temporal._wire import (
     a2a,
     client_tools,
+    conversations,
     harness_code,
     model_call,
     packed_turn,
@@ -173,7 +174,7 @@ def test_arguments_and_options_of_the_page_are_those_of_the_help(
 
 
 WIRE_MODULES: list[ModuleType] = [
-    *(a2a, client_tools, harness_code, model_call, tool_call, sandboxes, carry),
+    *(a2a, client_tools, conversations, harness_code, model_call, tool_call, sandboxes, carry),
     *(sub_agent, team_carry, packed_turn, mcp_types, hitl_types, approvals_carry),
 ]
 WIRE_PAGE = (DOCS / "wire-types.md").read_text()
