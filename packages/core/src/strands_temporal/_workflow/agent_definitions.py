@@ -52,7 +52,9 @@ class AgentDefinition:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, AgentDefinition) and vars(self) == vars(other)
 
-    __hash__ = None  # pyright: ignore[reportAssignmentType]  # as for every mutable value
+    @override
+    def __hash__(self) -> int:
+        return hash((self.make_agent, self.description))
 
     @override
     def __repr__(self) -> str:
