@@ -20,6 +20,7 @@ EXTRAS = {
     "streaming": ["strands_temporal_streaming"],
     "otel": ["strands_temporal_otel"],
     "hitl": ["strands_temporal_hitl"],
+    "cli": [],
     "all": [
         "strands_temporal_mcp",
         "strands_temporal_streaming",
@@ -91,7 +92,8 @@ def check_installed(work: Path, arguments: tuple[str, ...], title: str, modules:
     run(UV, "pip", "install", "--quiet", "--python", python, *arguments, cwd=work)
     absent = [name for name in EXTRAS["all"] if name not in modules]
     (work / "smoke_check.py").write_text(CHECK.read_text())
-    run(python, "smoke_check.py", ",".join(modules), ",".join(absent), cwd=work)
+    command = "cli" if title.endswith(("[cli]", "[all]")) else "no-cli"
+    run(python, "smoke_check.py", ",".join(modules), ",".join(absent), command, cwd=work)
 
 
 if __name__ == "__main__":

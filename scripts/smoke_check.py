@@ -1,11 +1,12 @@
 """Runs in an empty environment: use core and the siblings in PRESENT; check that those in ABSENT are missing.
 
-`smoke_check.py PRESENT ABSENT`, each a comma-separated list of modules.
+`smoke_check.py PRESENT ABSENT cli|no-cli`, the first two comma-separated lists of modules.
 """
 
 import asyncio
 import importlib
 import importlib.util
+import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -74,5 +75,18 @@ async def main(present: list[str], absent: list[str]) -> None:
     print(f"    {', '.join(plugin.name() for plugin in plugins)}: work ({here.parent.parent.name})")
 
 
+def check_command(*, has_extra: bool) -> None:
+    """Check that the script `strands-temporal` works, or names the extra that it needs."""
+    script = Path(sys.executable).with_name("strands-temporal")
+    done = subprocess.run([script, "--help"], capture_output=True, text=True, timeout=60, check=False)
+    wanted = "chat" if has_extra else "strands-temporal[cli]"
+    if done.returncode != (0 if has_extra else 1) or wanted not in done.stdout + done.stderr:
+        raise SystemExit(f"strands-temporal --help: {done}")
+    if has_extra:
+        for command in ("dev", "chat"):
+            subprocess.run([script, command, "--help"], capture_output=True, timeout=60, check=True)
+
+
 if __name__ == "__main__":
     asyncio.run(main(*([name for name in argument.split(",") if name] for argument in sys.argv[1:3])))
+    check_command(has_extra=sys.argv[3] == "cli")

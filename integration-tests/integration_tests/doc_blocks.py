@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from itertools import dropwhile, takewhile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from packaging.requirements import Requirement
 
+from strands_temporal._commands._app import command as app_command
+from strands_temporal._commands._settings import Settings
 from strands_temporal.testing import find_server_binary
 from strands_temporal_hitl import _cli as hitl_cli
 
@@ -161,6 +163,25 @@ def _approvals(arguments: list[str]) -> None:
             raise AssertionError(said.getvalue()) from None
 
 
+def _strands_temporal(arguments: list[str]) -> None:
+    """Parse the arguments as the script does, without running the command."""
+    command: Any = app_command()
+    rest = list(arguments)
+    while hasattr(command, "commands"):
+        names = [word for word in rest if word in command.commands]
+        if not names:
+            assert all(word.startswith("-") for word in rest), f"no command in {arguments}"
+            return
+        rest.remove(names[0])
+        command = command.commands[names[0]]
+    context = command.make_context("strands-temporal", rest, obj=Settings())
+    context.close()
+
+
+def _echo(arguments: list[str]) -> None:
+    check_command(arguments[arguments.index("|") + 1 :])
+
+
 def _temporal(arguments: list[str]) -> None:
     """Check the sub-command and its flags by its own `--help`, which reads both and does nothing."""
     binary, _ = find_server_binary()
@@ -195,11 +216,13 @@ def _file(arguments: list[str]) -> None:
 
 CHECKS: dict[str, Callable[[list[str]], None]] = {
     "bash": _file,
+    "echo": _echo,
     "make": _make,
     "pip": _install,
     "pytest": _pytest,
     "python": _python,
     "source": _file,
+    "strands-temporal": _strands_temporal,
     "strands-temporal-hitl": _approvals,
     "temporal": _temporal,
     "uv": _uv,

@@ -19,6 +19,7 @@ import strands_temporal_hitl
 import strands_temporal_mcp
 import strands_temporal_otel
 import strands_temporal_streaming
+from strands_temporal._commands import _app
 from strands_temporal._wire import (
     a2a,
     client_tools,
@@ -146,7 +147,50 @@ def test_each_environment_variable_of_the_packages_is_on_the_page() -> None:
     assert {name for name in read if f"`{name}`" not in page} == set()
 
 
-COMMANDS = sections("command-line.md")
+APPROVALS = "## strands-temporal-hitl\n"
+"""Heading of the part of the page that is about the other script."""
+
+COMMANDS = {
+    name: text
+    for name, text in sections("command-line.md").items()
+    if text in (DOCS / "command-line.md").read_text().partition(APPROVALS)[2]
+}
+
+
+def typer_commands(command: Any = None, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the commands of `strands-temporal`, each with the words that lead to it."""
+    command = command or _app.command()
+    for name, child in getattr(command, "commands", {}).items():
+        if hasattr(child, "commands"):
+            yield from typer_commands(child, f"{path}{name} ")
+        else:
+            yield f"{path}{name}", child
+
+
+def shown(param: Any) -> str:
+    """Return how the page names an argument or option."""
+    if param.param_type_name == "argument":
+        return param.metavar
+    flags = param.secondary_opts or param.opts
+    return flags[0] if param.is_flag else f"{flags[0]} {param.metavar}"
+
+
+def test_each_command_of_strands_temporal_is_on_the_page_with_its_options() -> None:
+    page = sections("command-line.md")
+    common = sections_by_title("command-line.md")["Options of every command"]
+    shared = {code for row in rows(common) for code in codes(row[0])}
+    for name, command in typer_commands():
+        text = page[name]
+        table = text.split("\n\n| argument", 1)[-1] if "\n\n| argument" in text else ""
+        said = {code for row in rows(table.split("\n\n")[0]) for code in codes(row[0])}
+        options = {shown(param).replace("|", "\\|") for param in command.params} - shared
+        assert said == options, name
+        assert shared <= {shown(param) for param in command.params} | said
+
+
+def sections_by_title(page: str) -> dict[str, str]:
+    parts = re.split(r"^#{2,4} ", (DOCS / page).read_text(), flags=re.MULTILINE)
+    return {part.partition("\n")[0]: part for part in parts}
 
 
 def test_each_command_is_on_the_page(capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,7 +212,8 @@ def test_arguments_and_options_of_the_page_are_those_of_the_help(
     usage = helped([command] if command else [], capsys).split("\n\n")[0]
     words = set(re.findall(r"--[a-z-]+(?: [A-Z][A-Z:_]*)?|\b[A-Z][A-Z_]+\b", usage))
     metavars = {word.partition(" ")[2] for word in words if word.startswith("--")}
-    text = COMMANDS[command] if command else (DOCS / "command-line.md").read_text().split("## `")[0]
+    part = (DOCS / "command-line.md").read_text().partition(APPROVALS)[2]
+    text = COMMANDS[command] if command else part.split("## `")[0]
     said = {code for row in rows(text) for code in codes(row[0])}
     assert said == words - metavars - {"COMMAND"}
 

@@ -1,13 +1,16 @@
-"""README.md's ten-line agent as processes: what a person sees in both terminals."""
+"""README.md's programs as processes: what a person sees in both terminals."""
 
 import re
+import shlex
 import signal
 from pathlib import Path
 
 import pytest
+from packages.core.tests.command_processes import dev_running, piped, user_folder
 from pytest_examples import find_examples
 from strands import Agent
 
+from integration_tests.pages import commands, files_in, sections
 from integration_tests.terminals import ROOT, terminal
 from strands_temporal import testing
 from strands_temporal.testing import DevServer, ScriptedModel
@@ -35,7 +38,7 @@ def programs(server: DevServer, tmp_path: Path) -> dict[str, str]:
     plugin = without_a_key.splitlines()[-1]
     worker = replaced(r"plugin = StrandsPlugin\(.*?\n    \)", plugin, block("await Worker("))
     client = replaced(r"call_later\(10,", "call_later(0.1,", block("execute_workflow"))
-    (tmp_path / "hello.py").write_text(block("class HelloWorkflow"))
+    (tmp_path / "hello_workflow.py").write_text(block("class HelloWorkflow"))
     for name, source in (("worker", without_a_key.replace(plugin, "") + worker), ("client", client)):
         (tmp_path / f"{name}.py").write_text(replaced("localhost:7233", server.address, source))
     return {"PYTHONPATH": str(tmp_path), "PYTHONUNBUFFERED": "1"}
@@ -54,6 +57,24 @@ async def test_the_client_says_that_no_worker_answers_and_the_worker_that_it_is_
             # The agent's default callback handler prints the answer here, too.
             assert (await worker.rest(), await worker.exit_code()) == ("You said: Say hello.", 0)
     assert await client.exit_code() == 0
+
+
+@pytest.mark.server
+def test_a_newcomer_installs_writes_one_file_and_chats(tmp_path: Path) -> None:
+    readme = ROOT / "README.md"
+    [section] = [part for part in sections(readme) if part.startswith("## A durable agent in ten lines")]
+    [(name, source)] = files_in(section)
+    install, dev, chat = [shlex.split(line) for line in commands(readme, section)]
+    assert install[:2] == ["pip", "install"]
+    assert dev[:3] == ["strands-temporal", "dev", name]
+    assert chat[0] == "strands-temporal"
+    assert len(source.splitlines()) <= 14
+    with user_folder(tmp_path) as folder:
+        folder.write(name, source)
+        with dev_running(folder, *dev[2:], "--model", "scripted") as running:
+            running.event("ready")
+            code, out, err = piped(folder, *chat[1:], typed="Hello!\n")
+    assert (code, out) == (0, "You said: Hello!\n"), err
 
 
 def test_the_model_that_takes_its_time_answers_as_the_other_one() -> None:

@@ -24,8 +24,8 @@ from temporalio.service import RPCError
 from temporalio.worker import Replayer, Worker
 
 from strands_temporal import StrandsPlugin
+from strands_temporal.extension import CodecEndpointError, RemoteCodec
 from strands_temporal_hitl import ApprovalsUnreachableError, HITLPlugin
-from strands_temporal_hitl._codec import CodecEndpointError, RemoteCodec
 
 pytestmark = pytest.mark.server
 

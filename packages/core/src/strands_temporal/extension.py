@@ -12,6 +12,7 @@ from ._composable import ComposablePlugin
 from ._upstream.private_api import activity_name, end_waiting, note_mcp_errors, paused_team_result
 from ._upstream.run_local import run_local
 from ._wire.carry import CARRY_LIMIT, CarryFormat
+from ._wire.chat_screen import ChatPart, ChatScreen
 from ._wire.failures import error_leaves, from_tool_activity_error
 from ._wire.values import decode, encode, utf8_text
 from ._wire.versions import check_wire_version
@@ -21,6 +22,7 @@ from ._worker.heartbeat import heartbeating
 from ._worker.lifetime import SharedLifetime
 from ._worker.middleware import ModelCallInterceptor, ModelCallMiddleware, ModelRequest, ModelStream
 from ._worker.paused_workflows import OPEN_STATUSES, workflow_status_name
+from ._worker.remote_codec import CodecEndpointError, RemoteCodec, chosen_data_converter
 from ._worker.results import check_result
 from ._workflow.activities import execute_activity
 from ._workflow.agent_watch import note_attempt, tool_call_summary
@@ -44,7 +46,10 @@ __all__ = [
     "OPEN_STATUSES",
     "TOOL_DEFAULTS",
     "CarryFormat",
+    "ChatPart",
+    "ChatScreen",
     "ClientCalls",
+    "CodecEndpointError",
     "ComposablePlugin",
     "ConversationPart",
     "DecidedCall",
@@ -55,6 +60,7 @@ __all__ = [
     "ModelStream",
     "NamedFactories",
     "PausedCalls",
+    "RemoteCodec",
     "RemoteTool",
     "RemoteTools",
     "SharedLifetime",
@@ -62,6 +68,7 @@ __all__ = [
     "activity_name",
     "check_result",
     "check_wire_version",
+    "chosen_data_converter",
     "client_calls",
     "decode",
     "describe_query",

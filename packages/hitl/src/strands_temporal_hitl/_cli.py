@@ -16,8 +16,9 @@ from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
+from strands_temporal.extension import chosen_data_converter
+
 from ._client import ApprovalsClient
-from ._codec import data_converter
 from ._errors import ApprovalsError
 from ._types import ApprovalRecord, PendingApproval
 
@@ -134,7 +135,7 @@ def _data_converter(options: argparse.Namespace, namespace: str) -> DataConverte
         raise ValueError("--codec-auth is for a codec endpoint, and --codec-endpoint is not given")
     if not options.data_converter:  # a converter may have a codec of its own
         endpoint = endpoint or os.environ.get("TEMPORAL_CODEC_ENDPOINT")
-    return data_converter(
+    return chosen_data_converter(
         options.data_converter, endpoint, auth or os.environ.get("TEMPORAL_CODEC_AUTH"), namespace
     )
 

@@ -42,6 +42,8 @@ class DevServer:
         ui: Also serve Temporal's Web UI, at `ui_url`.
         db_filename: SQLite file that keeps the workflows between two starts. In memory by default.
         namespace: Namespace to create and to wait for.
+        port: Port of the server. By default a free one.
+        ui_port: Port of the Web UI. By default a free one.
         extra_args: More arguments for `temporal server start-dev`. They override ours.
         progress: Called about every ten seconds, with one line of text, while the CLI is downloaded. By
             default the line goes to stderr.
@@ -53,10 +55,14 @@ class DevServer:
         ui: bool = False,
         db_filename: Path | str | None = None,
         namespace: str = "default",
+        port: int | None = None,
+        ui_port: int | None = None,
         extra_args: Sequence[str] = (),
         progress: Callable[[str], None] | None = None,
     ) -> None:
         self._ui = ui
+        self._port = port
+        self._ui_port = ui_port
         self._db_filename = None if db_filename is None else Path(db_filename).absolute()
         self._namespace = namespace
         self._extra_args = tuple(extra_args)
@@ -81,6 +87,12 @@ class DevServer:
         """The server's process id; None with `TEMPORAL_ADDRESS`."""
         process = self._require_running().process
         return process.pid if process else None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server's process runs. With `TEMPORAL_ADDRESS`, whether `stop` was not called."""
+        running = self._running
+        return running is not None and (running.process is None or running.process.wait(0) is None)
 
     @property
     def source(self) -> str:
@@ -144,7 +156,8 @@ class DevServer:
             self._db_filename.parent.mkdir(parents=True, exist_ok=True)
         log = ""
         for _ in range(_PORT_TRIES):
-            port, ui_port = _free_port(), _free_port() if self._ui else None
+            port = self._port or _free_port()
+            ui_port = self._ui_port or _free_port() if self._ui else None
             # Blocks for about 50 ms. In a thread, a cancelled start would lose the process.
             process = Supervised(self._command(binary, port, ui_port))
             try:
@@ -162,9 +175,11 @@ class DevServer:
                     f"The Temporal dev server {binary} ({source}) did not start: {fault}. Its last output:\n"
                     f"{log or '(none)'}"
                 )
-        raise DevServerError(
-            f"The Temporal dev server found no free port in {_PORT_TRIES} tries. Last:\n{log}"
-        )
+            if self._port or (self._ui and self._ui_port):
+                break  # the next try would ask for the same port
+        ports = ", ".join(str(port) for port in (self._port, self._ui_port) if port)
+        where = f"at port {ports}, as asked" if ports else f"a free port in {_PORT_TRIES} tries"
+        raise DevServerError(f"The Temporal dev server did not get {where}. Its last words:\n{log}")
 
     def _command(self, binary: Path, port: int, ui_port: int | None) -> list[str]:
         command = [

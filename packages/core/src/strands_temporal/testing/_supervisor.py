@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import IO, Any
 
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL for the command."""
@@ -33,20 +34,26 @@ class Supervised:
     """A running command that ends no later than this process.
 
     The command runs in its own session, so a terminal's Ctrl+C reaches only the caller, which then ends the
-    command properly. The command's output goes to an unnamed temporary file: no pipe can fill up, and nothing
-    is left after a crash.
+    command properly. The command's output goes to an unnamed temporary file by default: no pipe can fill up,
+    and nothing is left after a crash.
 
     Args:
         command: Program and arguments; never a shell.
         cwd: Working folder. By default the caller's.
         env: Environment. By default the caller's.
+        output: File to which the command writes instead. `tail` then has nothing.
 
     Raises:
         OSError: If the command could not be started.
     """
 
     def __init__(
-        self, command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        output: IO[Any] | None = None,
     ) -> None:
         with contextlib.ExitStack() as on_failure:
             self._log = on_failure.enter_context(tempfile.TemporaryFile())
@@ -54,7 +61,7 @@ class Supervised:
                 [sys.executable, "-I", __file__, str(os.getpid()), *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._log,
+                stderr=self._log if output is None else output,
                 cwd=cwd,
                 env=env,
                 start_new_session=True,

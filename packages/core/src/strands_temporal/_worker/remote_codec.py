@@ -1,4 +1,4 @@
-"""The data converter of the command line: a remote codec, or a converter from the user's own code.
+"""The data converter of a command line: a remote codec, or a converter from the user's own code.
 
 A codec endpoint speaks the protocol of Temporal's own tools: `POST <endpoint>/encode` and `/decode` with
 `Payloads` in protobuf's JSON (https://docs.temporal.io/codec-server).
@@ -90,7 +90,9 @@ def _is_port(parts: SplitResult) -> bool:
         return False
 
 
-def data_converter(path: str | None, endpoint: str | None, auth: str | None, namespace: str) -> DataConverter:
+def chosen_data_converter(
+    path: str | None, endpoint: str | None, auth: str | None, namespace: str
+) -> DataConverter:
     """Return the data converter that the command line's options choose, by default temporalio's.
 
     Args:

@@ -1,0 +1,125 @@
+"""How a chat begins: with a new conversation, or with one that runs."""
+
+import uuid
+from dataclasses import replace
+
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.service import RPCError, RPCStatusCode
+
+from .. import ConversationClient
+from .._errors import did_you_mean
+from .._wire.conversations import ConversationStart
+from ._chat import Chat
+from ._chat_screen import Screen
+from ._control import RunningDev
+from ._pollers import has_poller
+from ._settings import CommandError, Settings
+
+TASK_QUEUE = "strands-temporal"
+"""Task queue of `dev`'s worker, unless another one is named."""
+
+
+async def chat_here(common: Settings, dev: RunningDev) -> int:
+    """Chat with the agent of a `strands-temporal dev` in its own terminal. Return the exit code."""
+    here = replace(common, address=dev.address, namespace=dev.namespace)
+    return await begin(here, dev, agent=None, workflow=None, workflow_id=None, task_queue=None)
+
+
+async def begin(
+    common: Settings,
+    dev: RunningDev | None,
+    *,
+    agent: str | None,
+    workflow: str | None,
+    workflow_id: str | None,
+    task_queue: str | None,
+) -> int:
+    """Start or find a conversation, chat, and return the exit code. The arguments are those of `chat`.
+
+    Raises:
+        CommandError: There is no such agent or conversation, or no worker.
+    """
+    client = await common.connect()
+    queue = task_queue or (dev.task_queue if dev else TASK_QUEUE)
+    running = await _queue_of(client, workflow_id) if workflow_id else None
+    if running is None:
+        workflow_id = await _start(client, dev, agent, workflow, workflow_id, queue)
+        name = workflow_id.rpartition("-")[0] or workflow_id
+    else:
+        name, queue = agent or "agent", running
+    if workflow_id is None:
+        raise CommandError("No conversation was named")
+    screen = Screen(json=common.json, name=name, is_new=running is None)
+    screen.note(f"Conversation {workflow_id}. /help shows the commands.")
+    here = dev if dev and dev.task_queue == queue else None
+    return await Chat(client, workflow_id, queue, screen, here, common.timeout).run()
+
+
+async def _queue_of(client: Client, workflow_id: str) -> str | None:
+    """Return the task queue of a running workflow; None if it does not run."""
+    try:
+        description = await client.get_workflow_handle(workflow_id).describe()
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    return description.task_queue if description.status == WorkflowExecutionStatus.RUNNING else None
+
+
+async def _start(
+    client: Client,
+    dev: RunningDev | None,
+    agent: str | None,
+    workflow: str | None,
+    workflow_id: str | None,
+    task_queue: str,
+) -> str:
+    """Start a conversation and return its id."""
+    if workflow_id and agent is None and workflow is None:
+        raise CommandError(f"No conversation {workflow_id!r} runs. To start it, name its agent as well")
+    if workflow is not None:
+        workflow_id = workflow_id or _new_id(workflow)
+        await client.start_workflow(workflow, ConversationStart(), id=workflow_id, task_queue=task_queue)
+        return workflow_id
+    known = await _agents(client, task_queue, dev)
+    if not known:
+        raise CommandError(
+            f"The worker on task queue {task_queue!r} has no agents. Write "
+            "`def support() -> TemporalAgent: ...` or StrandsPlugin(agents=...)"
+        )
+    if agent is None and len(known) > 1:
+        raise CommandError(f"Which agent? strands-temporal chat AGENT. There are {', '.join(known)}")
+    agent = agent or known[0]
+    if agent not in known:
+        raise CommandError(
+            f"There is no agent {agent!r} on task queue {task_queue!r}.{did_you_mean(agent, known)} "
+            f"Known: {', '.join(known)}"
+        )
+    workflow_id = workflow_id or _new_id(agent)
+    await ConversationClient.start(client, agent, id=workflow_id, task_queue=task_queue)
+    return workflow_id
+
+
+def _new_id(name: str) -> str:
+    return f"{name}-{uuid.uuid4().hex[:8]}"
+
+
+async def _agents(client: Client, task_queue: str, dev: RunningDev | None) -> list[str]:
+    """Return the names of the agents on a task queue.
+
+    Raises:
+        CommandError: No worker polls it, or its worker runs no agents by name.
+    """
+    if dev is not None and dev.task_queue == task_queue:
+        return dev.agents
+    if not await has_poller(client, task_queue):
+        raise CommandError(
+            f"No worker polls task queue {task_queue!r}. Start one with `strands-temporal dev FILE.py`, or "
+            "name another queue with --task-queue"
+        )
+    try:
+        return [agent.name for agent in await ConversationClient.agents(client, task_queue)]
+    except WorkflowFailureError as error:
+        raise CommandError(
+            f"The worker on task queue {task_queue!r} has no agents: it needs StrandsPlugin(agents=...)"
+        ) from error

@@ -1,0 +1,112 @@
+"""The options that every command has: the connection to Temporal, and `--json`."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from temporalio.client import Client, Plugin
+from temporalio.converter import DataConverter
+from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError
+
+from .._worker.remote_codec import chosen_data_converter
+from ._control import RunningDev, running_devs
+
+DEFAULT_ADDRESS = "localhost:7233"
+"""Where Temporal's own tools look for a server."""
+
+
+class CommandError(Exception):
+    """A command was refused or failed. The text says why and what to do; the exit code is 1."""
+
+
+@dataclasses.dataclass
+class Settings:
+    """The common options, as typed. The context of each command holds them as `ctx.obj`.
+
+    A command that a sibling adds (entry point group `strands_temporal.commands`) uses `connect()`, `timeout`
+    and `json` of `ctx.obj`, so it needs no connection options of its own.
+
+    Attributes:
+        address: `--address`, host:port.
+        namespace: `--namespace`.
+        timeout: `--timeout`, seconds that a workflow may take to answer.
+        codec_endpoint: `--codec-endpoint`.
+        codec_auth: `--codec-auth`.
+        data_converter: `--data-converter`, as module:attribute.
+        json: `--json`: print JSON, for programs.
+    """
+
+    address: str | None = None
+    namespace: str | None = None
+    timeout: float = 10.0
+    codec_endpoint: str | None = None
+    codec_auth: str | None = None
+    data_converter: str | None = None
+    json: bool = False
+
+    @property
+    def given_address(self) -> str | None:
+        """The server's address from the option, the environment or Temporal's configuration file."""
+        return self.address or ClientConfig.load_client_connect_config().get("target_host")
+
+    @property
+    def running_dev(self) -> RunningDev | None:
+        """The `strands-temporal dev` on this machine whose server these settings mean, if one runs.
+
+        Without an address, it is the one that was started last.
+        """
+        given = self.given_address
+        devs = running_devs()
+        return next((dev for dev in devs if given is None or _same(dev.address, given)), None)
+
+    async def connect(self, *, plugins: Sequence[Plugin] = ()) -> Client:
+        """Connect as Temporal's own tools do; the options win.
+
+        Without an address, connects to the server of a `strands-temporal dev` that runs on this machine.
+
+        Raises:
+            CommandError: If the server does not answer, or an option is malformed.
+        """
+        config = self.connect_config()
+        try:
+            return await Client.connect(**config, plugins=plugins)
+        except (RuntimeError, ValueError, RPCError) as error:  # refused, or malformed settings
+            raise CommandError(
+                f"Cannot connect to Temporal at {config['target_host']}: {error}. Start a server with "
+                "`strands-temporal dev`, or name one that runs with --address or TEMPORAL_ADDRESS."
+            ) from error
+
+    def connect_config(self) -> dict[str, Any]:
+        """Return the arguments for `Client.connect`.
+
+        Raises:
+            CommandError: If an option is malformed.
+        """
+        config: dict[str, Any] = {**ClientConfig.load_client_connect_config()}
+        given, dev = self.address or config.get("target_host"), self.running_dev
+        config["target_host"] = given or (dev.address if dev else DEFAULT_ADDRESS)
+        config["namespace"] = (
+            self.namespace or config.get("namespace") or (dev.namespace if dev and not given else "default")
+        )
+        try:
+            config["data_converter"] = self._converter(config["namespace"])
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        return config
+
+    def _converter(self, namespace: str) -> DataConverter:
+        endpoint, auth = self.codec_endpoint, self.codec_auth
+        if auth and not endpoint and not os.environ.get("TEMPORAL_CODEC_ENDPOINT"):
+            raise ValueError("--codec-auth is for a codec endpoint, and --codec-endpoint is not given")
+        if not self.data_converter:  # a converter may have a codec of its own
+            endpoint = endpoint or os.environ.get("TEMPORAL_CODEC_ENDPOINT")
+        return chosen_data_converter(
+            self.data_converter, endpoint, auth or os.environ.get("TEMPORAL_CODEC_AUTH"), namespace
+        )
+
+
+def _same(one: str, other: str) -> bool:
+    """Tell whether two addresses mean one server of this machine."""
+    return one.replace("localhost:", "127.0.0.1:") == other.replace("localhost:", "127.0.0.1:")

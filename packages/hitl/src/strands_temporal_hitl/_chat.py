@@ -1,0 +1,88 @@
+"""The part of `strands-temporal chat` that asks the person at the terminal."""
+
+import asyncio
+import getpass
+import json
+from typing import Any
+
+from temporalio.client import Client
+
+from strands_temporal.extension import ChatScreen
+
+from ._cli import typed_value
+from ._client import ApprovalsClient
+from ._errors import ApprovalsError
+from ._types import PendingApproval
+
+_AGAIN = 0.5
+"""Seconds until a question that still waits is looked for again."""
+
+
+class ChatApprovalsPart:
+    """Asks the open questions of a conversation, and sends what the person decides.
+
+    Args:
+        client: The chat's client.
+        workflow_id: The conversation.
+    """
+
+    def __init__(self, client: Client, workflow_id: str) -> None:
+        self._approvals = ApprovalsClient(client)
+        self._workflow_id = workflow_id
+
+    async def follow(self, screen: ChatScreen) -> None:
+        """Ask whenever the conversation waits for people."""
+        while True:
+            await screen.waits_for_people()
+            try:
+                for pending in await self._approvals.pending(self._workflow_id):
+                    await self._decide(screen, pending)
+            except ApprovalsError as error:  # it was decided elsewhere meanwhile, or no worker answers
+                screen.note(str(error))
+            await asyncio.sleep(_AGAIN)
+
+    async def _decide(self, screen: ChatScreen, pending: PendingApproval) -> None:
+        """Ask one question until it has an answer or is no longer asked here."""
+        prompt = "Your answer:" if pending.digest is None else "Allow it? [y, n, n REASON, or = VALUE]"
+        while (answer := await screen.ask(_lines(pending), prompt)) is not None:
+            if await self._send(screen, pending, answer.strip()):
+                return
+
+    async def _send(self, screen: ChatScreen, pending: PendingApproval, answer: str) -> bool:
+        """Send what was typed. Return False if it is no decision."""
+        by = getpass.getuser()
+        verdict, _, rest = answer.partition(" ")
+        is_value = answer.startswith("=") or (pending.digest is None and answer != "")
+        try:
+            value = typed_value(answer.removeprefix("=").strip()) if is_value else None
+        except ValueError as error:  # it looks like JSON but is not
+            screen.note(str(error))
+            return False
+        reason = rest.strip() or None
+        if is_value:  # for a question that is not about a call, whatever was typed
+            await self._approvals.respond(self._workflow_id, pending, value, by=by)
+        elif verdict.lower() in ("y", "yes"):
+            await self._approvals.approve(self._workflow_id, pending, by=by, reason=reason)
+        elif verdict.lower() in ("n", "no"):
+            await self._approvals.reject(self._workflow_id, pending, by=by, reason=reason)
+        else:
+            return False
+        return True
+
+
+def _lines(pending: PendingApproval) -> list[str]:
+    lines = [f"in {call.tool} {_json(call.arguments)}" for call in pending.outer]
+    if pending.tool is not None:
+        lines.append(f"The agent wants to call {pending.tool} {_json(pending.arguments)}")
+    lines += [f"The agent wants to call {call.tool} {_json(call.arguments)}" for call in pending.calls]
+    if pending.question is not None:
+        lines += (
+            pending.question if isinstance(pending.question, str) else _json(pending.question)
+        ).splitlines()
+    if pending.deadline:
+        lines.append(f"rejected automatically at {pending.deadline}")
+    return lines
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
