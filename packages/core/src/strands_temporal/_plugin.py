@@ -41,6 +41,7 @@ from ._worker.storages import StorageFactory, Storages
 from ._worker.tool_calls import ToolCallsInterceptor
 from ._worker.transcript_queries import TranscriptQueries
 from ._worker.transcripts import DEFAULT_CACHE_BYTES, KeptTranscripts
+from ._worker.worker_report import WorkerReports
 from ._workflow.agent import TemporalAgent
 from ._workflow.agent_definitions import EXTERN_FUNCTION, AgentDefinition, named_agents
 from ._workflow.agent_hooks import AgentHooks
@@ -141,6 +142,7 @@ class StrandsPlugin(ComposablePlugin):
                 *self._memory_stores.functions,
                 *self._a2a.functions,
                 *harness_code.functions,
+                *WorkerReports(lambda: list(self._models.factories)).functions,
             ],
             configuration={
                 "models": self._models.factories,

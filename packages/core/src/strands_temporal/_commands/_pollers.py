@@ -7,7 +7,7 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
-_RECENT = 70
+RECENT = 70
 """Seconds: each worker asks for work at least every minute. The server remembers for five who asked."""
 
 
@@ -24,4 +24,4 @@ async def has_poller(client: Client, task_queue: str) -> bool:
     )
     description = await client.workflow_service.describe_task_queue(request)
     now = time.time()
-    return any(now - poller.last_access_time.seconds < _RECENT for poller in description.pollers)
+    return any(now - poller.last_access_time.seconds < RECENT for poller in description.pollers)
