@@ -69,10 +69,16 @@ def _app() -> typer.Typer:
     app.callback()(_root)
     from .chat import chat  # the files of commands import this one
     from .dev import dev
+    from .doctor import doctor
+    from .history import history
+    from .replay import replay
 
     # One line for each command, in the order of --help: app.command("NAME")(function of its file).
     app.command("dev")(dev)
     app.command("chat")(chat)
+    app.command("history")(history)
+    app.command("doctor")(doctor)
+    app.command("replay")(replay)
     for entry_point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         app.add_typer(entry_point.load(), name=entry_point.name)
     return app

@@ -98,7 +98,7 @@ def _loaded(order: Order) -> tuple[Found, str]:
 
 
 async def _serve(order: Order, found: Found, label: str) -> None:
-    plugins = _plugins(found)
+    plugins = plugins_of(found)
     client = await Settings(**order.settings).connect(plugins=plugins)
     worker = Worker(
         client,
@@ -124,7 +124,7 @@ async def _serve(order: Order, found: Found, label: str) -> None:
         await stop.wait()
 
 
-def _plugins(found: Found) -> list[Any]:
+def plugins_of(found: Found) -> list[Any]:
     """Return the module's plugins, and those that it left out.
 
     Raises:
