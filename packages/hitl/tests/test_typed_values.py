@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strands_temporal_hitl._cli import main, typed_value
+from strands_temporal_hitl._cli import main
+from strands_temporal_hitl._terminal import typed_value
 
 JSON = st.recursive(
     st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -9,9 +9,9 @@ from temporalio.client import Client
 
 from strands_temporal.extension import ChatScreen
 
-from ._cli import typed_value
 from ._client import ApprovalsClient
 from ._errors import ApprovalsError
+from ._terminal import typed_value
 from ._types import PendingApproval
 
 _AGAIN = 0.5

@@ -1,0 +1,122 @@
+"""`strands-temporal approvals`: the commands that the entry point group `strands_temporal.commands` adds.
+
+`strands-temporal` brings typer, and its own options of the connection: `ctx.obj` connects.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+from temporalio.service import RPCError
+
+from ._client import ApprovalsClient
+from ._errors import ApprovalsError
+from ._terminal import CommandError, Typed, decide, list_questions, plain, show_workflow, typed_value
+from ._types import Verdict
+
+app = typer.Typer(no_args_is_help=True, help="Show and decide the questions that agents ask people.")
+
+_Workflow = Annotated[str, typer.Argument(metavar="WORKFLOW_ID", help="The workflow.")]
+_Approval = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="APPROVAL",
+        help="Id of the question, or a unique part of it; not needed if only one waits.",
+        show_default=False,
+    ),
+]
+_By = Annotated[str | None, typer.Option(metavar="BY", help="Who decides; your user name by default.")]
+_Reason = Annotated[
+    str | None, typer.Option(metavar="REASON", help="Why. The model also reads the reason of a rejection.")
+]
+_Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
+
+
+@app.command("list")
+def list_(
+    ctx: typer.Context,
+    types: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--type",
+            metavar="NAME",
+            help="Ask the open workflows of this type; may be repeated. It needs no search attribute.",
+        ),
+    ] = None,
+) -> None:
+    """Show the open questions of all workflows."""
+    _run(ctx, lambda approvals: list_questions(approvals, types or [], as_json=ctx.obj.json))
+
+
+@app.command()
+def show(ctx: typer.Context, workflow_id: _Workflow) -> None:
+    """Show the open questions of a workflow, and its decisions so far."""
+    _run(ctx, lambda approvals: show_workflow(approvals, workflow_id, as_json=ctx.obj.json))
+
+
+@app.command()
+def approve(
+    ctx: typer.Context,
+    workflow_id: _Workflow,
+    approval: _Approval = None,
+    by: _By = None,
+    reason: _Reason = None,
+    yes: _Yes = False,
+) -> None:
+    """Let the call happen."""
+    _decide(ctx, "approve", workflow_id, approval, by=by, reason=reason, yes=yes)
+
+
+@app.command()
+def reject(
+    ctx: typer.Context,
+    workflow_id: _Workflow,
+    approval: _Approval = None,
+    by: _By = None,
+    reason: _Reason = None,
+) -> None:
+    """Do not let the call happen. The model reads the reason."""
+    _decide(ctx, "reject", workflow_id, approval, by=by, reason=reason)
+
+
+@app.command()
+def respond(
+    ctx: typer.Context,
+    workflow_id: _Workflow,
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="JSON, or plain words.")],
+    approval: _Approval = None,
+    text: Annotated[
+        bool, typer.Option("--text", help="Take VALUE as text, even if it looks like JSON.")
+    ] = False,
+    by: _By = None,
+    reason: _Reason = None,
+    yes: _Yes = False,
+) -> None:
+    """Answer with a value."""
+    try:
+        answer = value if text else typed_value(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="VALUE") from None
+    _decide(ctx, "respond", workflow_id, approval, value=answer, by=by, reason=reason, yes=yes)
+
+
+def _decide(
+    ctx: typer.Context, verdict: Verdict, workflow_id: str, approval: str | None, **more: Any
+) -> None:
+    typed = Typed(verdict, workflow_id, approval, **more)
+    _run(ctx, lambda approvals: decide(approvals, typed, as_json=ctx.obj.json))
+
+
+def _run(ctx: typer.Context, command: Callable[[ApprovalsClient], Awaitable[None]]) -> None:
+    async def connected() -> None:
+        client = await ctx.obj.connect()
+        await command(ApprovalsClient(client, timeout=timedelta(seconds=ctx.obj.timeout)))
+
+    try:
+        asyncio.run(connected())
+    except (ApprovalsError, CommandError, RPCError) as error:
+        sys.stderr.write(plain(str(error)) + "\n")
+        raise typer.Exit(1) from None
