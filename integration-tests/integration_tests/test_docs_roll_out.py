@@ -3,7 +3,6 @@
 import asyncio
 import importlib
 import uuid
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 from conftest import Agents
 from temporalio.api.deployment.v1 import WorkerDeploymentVersion
-from temporalio.api.enums.v1 import VersionDrainageStatus, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import VersionDrainageStatus
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkerDeploymentVersionRequest,
     DescribeWorkerDeploymentVersionResponse,
@@ -34,6 +33,7 @@ from integration_tests.roll_out_scenes import (
     release,
     talker,
 )
+from integration_tests.waiting import failed_tasks, until
 from strands_temporal.testing import DevServer, ScriptedCall, ScriptedModel, assert_replays, say, use_tool
 
 pytestmark = pytest.mark.server
@@ -167,23 +167,6 @@ async def test_a_chat_whose_history_does_not_replay_stands_still_until_the_old_c
         await env.assert_replays(handle)
 
 
-async def failed_tasks(handle: WorkflowHandle[Any, Any]) -> bool:
-    """Tell whether a workflow task has failed because the history does not replay."""
-    return any(
-        event.workflow_task_failed_event_attributes.cause
-        == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
-        for event in (await handle.fetch_history()).events
-    )
-
-
-async def until(true: Callable[[], Awaitable[bool]]) -> None:
-    for _ in range(600):
-        if await true():
-            return
-        await asyncio.sleep(0.05)  # nobody is told of what the server knows
-    raise AssertionError("not in 30 seconds")
-
-
 # --- The page's code ----------------------------------------------------------------------------------------
 
 
@@ -231,6 +214,34 @@ async def test_a_patch_keeps_old_runs_on_the_old_way(
         assert await env.run(page.WeatherWorkflow.run, "Weather?") == "sunny in Bern for 2 days\n"
 
 
+async def test_a_patch_keeps_live_chats_on_their_prompt(
+    working: Working, agents: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = module_of("roll-out.md", "patched_prompt", tmp_path, monkeypatch)
+    source = (tmp_path / "patched_prompt.py").read_text()
+    old_source = source.replace('"Be thorough." if workflow.patched("thorough") else ', "")
+    assert old_source != source
+    (tmp_path / "unpatched_prompt.py").write_text(old_source)
+    before = importlib.import_module("unpatched_prompt")
+
+    def model() -> dict[str, Any]:
+        scripted = ScriptedModel(lambda call: say(call.system_prompt or ""))
+        return {"claude": lambda: scripted}
+
+    queue = working.queue
+    async with agents(workflows=[before.PromptChat], models=model(), task_queue=queue) as env:
+        live = await env.start(before.PromptChat.run)
+        assert await live.execute_update("ask", "Hello?") == "Be brief."
+    async with agents(workflows=[page.PromptChat], models=model(), task_queue=queue) as env:
+        assert await live.execute_update("ask", "And now?") == "Be brief."
+        fresh = await env.start(page.PromptChat.run)
+        assert await fresh.execute_update("ask", "Hello?") == "Be thorough."
+        for handle in (live, fresh):
+            await handle.signal("close")
+            await asyncio.wait_for(handle.result(), 60)
+            await env.assert_replays(handle)
+
+
 # --- Worker Versioning --------------------------------------------------------------------------------------
 
 
@@ -246,7 +257,11 @@ class Deployment:
         model = ScriptedModel(*[say(build_id)] * 20)
         config = importlib.import_module("versioned_worker").deployment(build_id)
         return self._agents(
-            workflows=[Chat, self._page.FollowingChat],
+            workflows=[
+                Chat,
+                self._page.FollowingChat,
+                importlib.import_module("upgrading_chat").UpgradingChat,
+            ],
             models={"claude": lambda: model},
             tools={"convert": convert},
             task_queue=self.name,
@@ -288,19 +303,22 @@ async def test_the_commands_of_worker_versioning(
 ) -> None:
     page = module_of("roll-out.md", "following_chat", tmp_path, monkeypatch)
     chats = Deployment(agents, server, client, page)
-    first, *second, described, counted, moved = commands_of("roll-out.md")
+    first, *second, described, counted, moved, back = commands_of("roll-out.md")
     async with chats.version("1.0") as env:
         await until(lambda: chats.polls("1.0"))
         await chats.run(first)
         pinned = await env.start(Chat.run, id=chats.chat)
         started = await env.start(page.FollowingChat.run)
         following = env.client.get_workflow_handle(started.id)  # whichever run is the last
+        upgrading = await env.start(importlib.import_module("upgrading_chat").UpgradingChat.run)
         assert await pinned.execute_update("ask", "Who?") == "1.0"
         assert await following.execute_update("turn", "Who?") == "1.0"
+        assert await upgrading.execute_update("turn", "Who?") == "1.0"
         async with chats.version("2.0"):
             await until(lambda: chats.polls("2.0"))
             await chats.run(*second)
-            await until(lambda: answers_from_the_new_version(following))
+            await until(lambda: answers(following, "2.0"))
+            assert await upgrading.execute_update("turn", "Who?") == "2.0"
             await following.terminate()
             await until(lambda: chats.drains("1.0"))
             await chats.run(described, counted)
@@ -309,9 +327,18 @@ async def test_the_commands_of_worker_versioning(
             assert await pinned.execute_update("ask", "Who?") == "1.0"
             await chats.run(moved)
             assert await pinned.execute_update("ask", "Who?") == "2.0"
-            for handle in (pinned, fresh):
+            await chats.run(back)
+            await until(lambda: answers(upgrading, "1.0"))
+            assert await pinned.execute_update("ask", "Who?") == "2.0"
+            assert await fresh.execute_update("ask", "Who?") == "2.0"
+            again = await env.start(Chat.run)
+            assert await again.execute_update("ask", "Who?") == "1.0"
+            for handle in (upgrading, again):
+                await env.assert_replays(handle)
+            for handle in (pinned, fresh, upgrading, again):
                 await handle.terminate()
 
 
-async def answers_from_the_new_version(chat: WorkflowHandle[Any, Any]) -> bool:
-    return await chat.execute_update("turn", "Who?") == "2.0"
+async def answers(chat: WorkflowHandle[Any, Any], version: str) -> bool:
+    """Tell whether a chat's next turn runs on a version."""
+    return await chat.execute_update("turn", "Who?") == version
