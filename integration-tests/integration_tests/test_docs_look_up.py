@@ -29,6 +29,7 @@ from strands_temporal._wire import (
     packed_turn,
     sandboxes,
     tool_call,
+    worker_report,
 )
 from strands_temporal._workflow import carry, sub_agent, team_carry
 from strands_temporal._workflow.options import MODEL_DEFAULTS, TOOL_DEFAULTS
@@ -151,10 +152,11 @@ APPROVALS = "## strands-temporal-hitl\n"
 """Heading of the part of the page that is about the other script."""
 
 COMMANDS = {
-    name: text
+    name.removeprefix("approvals "): text
     for name, text in sections("command-line.md").items()
-    if text in (DOCS / "command-line.md").read_text().partition(APPROVALS)[2]
+    if name.startswith("approvals ")
 }
+"""The commands of the other script, which are those of `strands-temporal approvals`."""
 
 
 def typer_commands(command: Any = None, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -220,6 +222,7 @@ def test_arguments_and_options_of_the_page_are_those_of_the_help(
 
 WIRE_MODULES: list[ModuleType] = [
     *(a2a, client_tools, conversations, harness_code, model_call, tool_call, sandboxes, carry),
+    worker_report,
     *(sub_agent, team_carry, packed_turn, mcp_types, hitl_types, approvals_carry),
 ]
 WIRE_PAGE = (DOCS / "wire-types.md").read_text()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import Agents, at_rest
+from packages.core.tests.commands.commanding import command
 from packages.core.tests.workflow.operator_scenes import metadata, summaries
 from pytest_examples import find_examples
 from temporalio.client import WorkflowHandle
@@ -19,6 +20,7 @@ from strands_temporal.testing import ScriptedModel, say, use_tool
 from strands_temporal_hitl import ApprovalsClient, HITLPlugin
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
+COMMANDS = PAGE.with_name("command-line.md")
 VARYING = (
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?(\+00:00| UTC)?", "TIME"),
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "ID"),
@@ -31,6 +33,12 @@ def normal(text: str) -> str:
     for pattern, stand_in in VARYING:
         text = re.sub(pattern, stand_in, text)
     return text.strip()
+
+
+def steps_of(told: str) -> list[str]:
+    """Return the words of what `strands-temporal history` says, without what differs from run to run."""
+    told = re.sub(r"\d\d:\d\d:\d\d|\d+(\.\d+)? (s|KiB)\b", "N", normal(told))
+    return [" ".join(line.split()).rstrip("…")[:90] for line in told.splitlines()]
 
 
 def shown(kind: str) -> list[str]:
@@ -84,6 +92,10 @@ async def test_the_outputs_of_the_page_are_real(
         await env.assert_replays(handle)
         history = await summaries(await handle.fetch_history())
         conversation, usage = await handle.query("conversation"), await handle.query("usage")
+    told = (await command(env.client, "history", handle.id, COLUMNS="118")).out
+    told = told.replace(handle.id, "desk-1").replace(env.task_queue, "desk")
+    (page,) = re.findall(r"```text\n(desk-1 .*?)```", COMMANDS.read_text(), re.DOTALL)
+    assert steps_of(told) == steps_of(page), told
     lines = [record for record in caplog.records if record.name == "strands_temporal.agents"]
     code: dict[str, Any] = {}
     exec(examples["JSONLines"], code)  # noqa: S102  # the page's own code
