@@ -1,9 +1,9 @@
-"""Watches an agent's calls at any depth: shows them to people, and checks that the same call runs."""
+"""Watches the calls of one agent: shows them to people, and checks that the same call runs."""
 
 from collections.abc import AsyncGenerator, Mapping
 from math import inf
-from typing import Any, cast
-from weakref import WeakKeyDictionary, ref
+from typing import TYPE_CHECKING, Any, cast
+from weakref import ref
 
 from strands import Agent
 from strands.hooks import (
@@ -17,7 +17,6 @@ from strands.hooks import (
 from strands.interrupt import Interrupt, InterruptException
 from strands.interventions.actions import default_evaluate
 from strands.middleware import ExecuteToolContext, ExecuteToolStage
-from strands.multiagent import MultiAgentBase
 from strands.types.events import ToolResultEvent
 from strands.types.tools import AgentTool, ToolUse
 from temporalio import workflow
@@ -28,16 +27,18 @@ from strands_temporal.extension import (
     DecidedCall,
     SubAgentQuestion,
     end_waiting,
-    observe_agents,
     tell_sub_agent,
 )
 
-from ._inner import RunningCall, agent_begins, inside, subject_of
-from ._listening import Listener, node_place
+from ._inner import RunningCall, inside, subject_of
+from ._listening import Listener
 from ._shown import digest_of
 from ._state import Place
 from ._turn import IN_CHILD, Asked, Turn
 from ._types import ShownCall, as_json
+
+if TYPE_CHECKING:
+    from ._watches import Watches
 
 BINDS_WHAT_RUNS = "strands-temporal-hitl-binds-what-runs"
 """Patch id. Histories without it have no questions about a call that changed after a person allowed it."""
@@ -51,64 +52,6 @@ background_tasks/_background_tasks.py:38). While it is in use, no tool may have 
 
 _IN_FORMER_CHILD = f"{IN_CHILD} "
 """Beginning of the last part of a place, for a call in a child workflow that does not report call paths."""
-
-
-class Watches:
-    """The watched agents of one workflow."""
-
-    def __init__(self, approved: Any) -> None:
-        self.approved = approved
-        self._of: WeakKeyDictionary[Agent, Watch] = WeakKeyDictionary()
-        self._observes = False
-
-    def of(self, agent: Agent) -> "Watch | None":
-        """Return the watch of an agent, if it is watched."""
-        return self._of.get(agent)
-
-    def stand(
-        self,
-        agent: Agent,
-        turn: Turn,
-        place: Place,
-        outer: list[ShownCall],
-        name: str | None = None,
-        patch: str = BINDS_WHAT_RUNS,
-    ) -> None:
-        """Watch an agent. If it is watched already, note the turn and the place of the new call.
-
-        Args:
-            agent: The agent.
-            turn: The turn in which it is called.
-            place: The path to the call of the agent.
-            outer: The calls around that call, outermost first.
-            name: The agent's name for people; by default `agent.name`.
-            patch: Patch id of questions about changed calls.
-        """
-        watch = self._of.get(agent)
-        if watch is None:
-            watch = self._of[agent] = Watch(self, agent)
-        watch.turn, watch.place, watch.outer, watch.name = turn, place, outer, name or agent.name
-        watch.patch = patch
-        turn.watches[place] = watch
-
-    def stand_all(self, executor: Agent | MultiAgentBase, turn: Turn, place: Place = ()) -> list[Agent]:
-        """Watch an agent, or all agents of a graph or swarm. Return the watched agents."""
-        if not self._observes:
-            self._observes = True
-            observe_agents(agent_begins)
-        if isinstance(executor, Agent):
-            self.stand(executor, turn, place, [])
-            return [executor]
-        nodes = cast("dict[str, Any]", getattr(executor, "nodes", {}))
-        agents: list[Agent] = []
-        for node_id, node in nodes.items():
-            at = (*place, node_place(node_id))
-            if isinstance(node.executor, Agent):
-                self.stand(node.executor, turn, at, [], node_id)
-                agents.append(node.executor)
-            elif isinstance(node.executor, MultiAgentBase):
-                agents += self.stand_all(node.executor, turn, at)
-        return agents
 
 
 class Watch:
@@ -126,7 +69,7 @@ class Watch:
         waits_with: Strands' ids of the interrupts with which the agent's last turn paused.
     """
 
-    def __init__(self, watches: Watches, agent: Agent) -> None:
+    def __init__(self, watches: "Watches", agent: Agent) -> None:
         self.turn = Turn([])
         self.place: Place = ()
         self.outer: list[ShownCall] = []

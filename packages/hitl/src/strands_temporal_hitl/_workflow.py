@@ -28,7 +28,8 @@ from ._state import Pause
 from ._turn import Turn
 from ._types import DECIDE_UPDATE, PENDING_QUERY, RECORDS_QUERY, ApprovalRecord, PendingApproval
 from ._waiting import STOPS_THE_WAIT, WaitingForPeople, stop_of
-from ._watch import BINDS_WHAT_RUNS, Watches
+from ._watch import BINDS_WHAT_RUNS
+from ._watches import Watches
 
 
 class Approvals:

@@ -1,0 +1,74 @@
+"""The watched agents of one workflow, at any depth."""
+
+from typing import Any, cast
+from weakref import WeakKeyDictionary
+
+from strands import Agent
+from strands.multiagent import MultiAgentBase
+
+from strands_temporal.extension import observe_agents
+
+from ._inner import agent_begins
+from ._listening import node_place
+from ._state import Place
+from ._turn import Turn
+from ._types import ShownCall
+from ._watch import BINDS_WHAT_RUNS, Watch
+
+
+class Watches:
+    """The watched agents of one workflow."""
+
+    def __init__(self, approved: Any) -> None:
+        self.approved = approved
+        self._of: WeakKeyDictionary[Agent, Watch] = WeakKeyDictionary()
+        self._observes = False
+
+    def of(self, agent: Agent) -> Watch | None:
+        """Return the watch of an agent, if it is watched."""
+        return self._of.get(agent)
+
+    def stand(
+        self,
+        agent: Agent,
+        turn: Turn,
+        place: Place,
+        outer: list[ShownCall],
+        name: str | None = None,
+        patch: str = BINDS_WHAT_RUNS,
+    ) -> None:
+        """Watch an agent. If it is watched already, note the turn and the place of the new call.
+
+        Args:
+            agent: The agent.
+            turn: The turn in which it is called.
+            place: The path to the call of the agent.
+            outer: The calls around that call, outermost first.
+            name: The agent's name for people; by default `agent.name`.
+            patch: Patch id of questions about changed calls.
+        """
+        watch = self._of.get(agent)
+        if watch is None:
+            watch = self._of[agent] = Watch(self, agent)
+        watch.turn, watch.place, watch.outer, watch.name = turn, place, outer, name or agent.name
+        watch.patch = patch
+        turn.watches[place] = watch
+
+    def stand_all(self, executor: Agent | MultiAgentBase, turn: Turn, place: Place = ()) -> list[Agent]:
+        """Watch an agent, or all agents of a graph or swarm. Return the watched agents."""
+        if not self._observes:
+            self._observes = True
+            observe_agents(agent_begins)
+        if isinstance(executor, Agent):
+            self.stand(executor, turn, place, [])
+            return [executor]
+        nodes = cast("dict[str, Any]", getattr(executor, "nodes", {}))
+        agents: list[Agent] = []
+        for node_id, node in nodes.items():
+            at = (*place, node_place(node_id))
+            if isinstance(node.executor, Agent):
+                self.stand(node.executor, turn, at, [], node_id)
+                agents.append(node.executor)
+            elif isinstance(node.executor, MultiAgentBase):
+                agents += self.stand_all(node.executor, turn, at)
+        return agents
