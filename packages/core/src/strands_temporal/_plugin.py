@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from temporalio import worker
-from temporalio.client import Client, ClientConfig, Plugin
+from temporalio.client import ClientConfig, Plugin
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter, DefaultPayloadConverter
 from temporalio.worker import ReplayerConfig, Worker, WorkerConfig
 
 from ._composable import ComposablePlugin, TConfig
+from ._interceptor import StrandsInterceptor
 from ._upstream.a2a import refuse_a2a_agents
 from ._upstream.bidi import refuse_bidi
 from ._upstream.conversation_managers import use_hooks
@@ -25,29 +25,24 @@ from ._upstream.install import adapt_strands
 from ._upstream.misplaced import StrandsError
 from ._wire.extras import load_extra
 from ._wire.model_call import DEFAULT_MODEL
-from ._wire.sizes import WireFormat
 from ._worker.a2a import A2AAgentFactory, A2AAgents
 from ._worker.harness_code import HarnessCode
 from ._worker.hosted_tools import HostedTool, HostedTools
-from ._worker.interceptor import TypedErrorsInterceptor
 from ._worker.memory_stores import MemoryStoreFactory, MemoryStores
 from ._worker.model_activities import ModelActivities
 from ._worker.model_factories import ModelFactory, named_models
-from ._worker.queue_watch import ClientsWatch, QueueWatch
+from ._worker.queue_watch import QueueWatch
 from ._worker.sandbox_factories import SandboxFactory
 from ._worker.sandbox_secrets import SandboxSecrets
 from ._worker.sandboxes import HostedSandboxes
 from ._worker.storages import StorageFactory, Storages
-from ._worker.tool_calls import ToolCallsInterceptor
-from ._worker.transcript_queries import TranscriptQueries
 from ._worker.transcripts import DEFAULT_CACHE_BYTES, KeptTranscripts
 from ._worker.worker_report import WorkerReports
 from ._workflow.agent import TemporalAgent
-from ._workflow.agent_definitions import EXTERN_FUNCTION, AgentDefinition, named_agents
+from ._workflow.agent_definitions import AgentDefinition, named_agents
 from ._workflow.agent_hooks import AgentHooks
 from ._workflow.agent_workflow import AgentListWorkflow, AgentWorkflow
 from ._workflow.conversation_parts import load_parts
-from ._workflow.interceptor import AgentRunsInterceptor
 
 _BRING_A_CONVERTER = frozenset({"OpenAIAgentsPlugin"})
 """Names of plugins that set a payload converter on the client, and raise if an earlier plugin has set one."""
@@ -276,50 +271,3 @@ def _data_converter(converter: DataConverter | None) -> DataConverter:
         payload_converter_class=payload_converter_class,
         failure_converter_class=with_typed_errors(converter.failure_converter_class),
     )
-
-
-class StrandsInterceptor(worker.Interceptor):
-    """Interceptor that converts Strands' exceptions in activities to typed failures.
-
-    In a workflow, an error that a call of an agent raises ends the run, if no code catches the error.
-
-    Args:
-        queries: Asks workflows for the parts of a tool's context that were too large to send.
-        client: The worker's client; None in a Replayer.
-        queues: Watches activities on other task queues.
-        agents: The agents by name.
-    """
-
-    def __init__(
-        self,
-        queries: TranscriptQueries,
-        client: Client | None,
-        queues: QueueWatch,
-        agents: Mapping[str, AgentDefinition],
-    ) -> None:
-        self._queries = queries
-        self._client = client
-        self._queues = queues
-        self._agents = agents
-
-    def intercept_activity(
-        self, next: worker.ActivityInboundInterceptor
-    ) -> worker.ActivityInboundInterceptor:  # Temporal's name
-        """See base class."""
-        return TypedErrorsInterceptor(ToolCallsInterceptor(next, self._queries), self._client)
-
-    def workflow_interceptor_class(
-        self,
-        input: worker.WorkflowInterceptorClassInput,
-    ) -> type[worker.WorkflowInboundInterceptor]:
-        """See base class."""
-        input.unsafe_extern_functions[EXTERN_FUNCTION] = lambda: self._agents
-        client = self._client
-        if client is None:
-            return AgentRunsInterceptor
-
-        class AgentRuns(AgentRunsInterceptor):
-            wire_format = WireFormat.of(client)
-            queue_watch = ClientsWatch(self._queues, client)
-
-        return AgentRuns
