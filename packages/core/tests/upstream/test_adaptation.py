@@ -23,8 +23,7 @@ from temporalio.common import RawValue
 from strands_temporal._upstream.callers import called_by_strands
 from strands_temporal._upstream.install import ADAPTED_NAMES, NEEDS_AN_EXTRA, SETTLEMENT, adapt_strands
 from strands_temporal._upstream.loop import TOOL_CALL_SITES, adapt_loop
-from strands_temporal._upstream.private_api import activity_name, note_mcp_errors, sub_agents_that_remember
-from strands_temporal.testing import ScriptedModel
+from strands_temporal._upstream.private_api import activity_name, note_mcp_errors
 
 STRANDS = Path(next(iter(strands.__path__)))
 
@@ -340,16 +339,6 @@ class Desk:
 
 @activity.defn(dynamic=True)
 async def anything(args: Sequence[RawValue]) -> None: ...
-
-
-def test_sub_agents_that_remember() -> None:
-    inner = strands.Agent(ScriptedModel(), name="inner", callback_handler=None)
-    agent = strands.Agent(
-        ScriptedModel(),
-        tools=[inner.as_tool(name="keeps", preserve_context=True), inner.as_tool(name="forgets")],
-        callback_handler=None,
-    )
-    assert sub_agents_that_remember(agent) == {"keeps": inner}
 
 
 def test_note_mcp_errors() -> None:

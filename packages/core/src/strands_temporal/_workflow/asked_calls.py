@@ -14,7 +14,7 @@ from strands.interrupt import Interrupt
 from strands.middleware import ExecuteToolContext, ExecuteToolStage
 from strands.types.tools import AgentTool
 
-from .._upstream.private_api import sub_agents
+from .._upstream.sub_agents import sub_agents
 from .._wire.values import decode, encode_any
 from .decided_calls import as_shown
 

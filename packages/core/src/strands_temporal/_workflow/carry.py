@@ -12,8 +12,8 @@ from temporalio import workflow
 
 from .._errors import AgentTypeError, AgentValueError, CarryTooLargeError
 from .._upstream.deferred import drop_restore, is_unrestored
-from .._upstream.private_api import keeps_sub_agents, sub_agents, sub_agents_that_remember
 from .._upstream.run_local import run_local
+from .._upstream.sub_agents import keeps_sub_agents, sub_agents, sub_agents_that_remember
 from .._wire.carry import CARRY_LIMIT, CarryFormat
 from .._wire.model_call import ModelFacts
 from .._wire.values import known_fields, set_fields

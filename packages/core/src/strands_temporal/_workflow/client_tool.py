@@ -18,7 +18,8 @@ from temporalio.exceptions import TemporalError
 from typing_extensions import override
 
 from .._errors import AgentTypeError, AgentValueError, ClientToolError
-from .._upstream.private_api import sub_agents, tool_interrupt_event
+from .._upstream.private_api import tool_interrupt_event
+from .._upstream.sub_agents import sub_agents
 from .._wire.client_tools import CLIENT_TOOL
 from .._wire.values import decode, encode_any
 from .client_tool_schemas import checked_schema, misfit, output_schema_of

@@ -19,8 +19,9 @@ from typing_extensions import override
 
 from .._errors import AgentCancelledError, AgentTypeError
 from .._upstream.delegation import DELEGATE_DESCRIPTION, DelegateTool
-from .._upstream.private_api import keep_paused_child, paused_children, tool_interrupt_event
+from .._upstream.private_api import tool_interrupt_event
 from .._upstream.run_local import run_local
+from .._upstream.sub_agents import keep_paused_child, paused_children
 from .._wire.failures import from_tool_activity_error
 from .._wire.values import decode, encode_any
 from .carry import ChildMemories
