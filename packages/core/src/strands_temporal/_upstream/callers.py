@@ -3,6 +3,9 @@
 import sys
 import types
 
+SUB_AGENT_CALLS = "strands.agent._agent_as_tool"
+"""The module of Strands from which an agent that is a tool is called."""
+
 
 def called_by_strands(depth: int, package: str = "strands") -> bool:
     """Tell whether the code `depth` frames above the caller belongs to `package`, by default all of Strands.

@@ -8,16 +8,15 @@ from pydantic import BaseModel
 from strands import Agent
 from strands.agent.agent_result import AgentResult
 from strands.agent.conversation_manager import ConversationManager
-from strands.hooks import AfterInvocationEvent, HookOrder
 from strands.models import Model
 from strands.models.routing import ModelRouter
 from strands.types.agent import AgentInput
 from temporalio.exceptions import TemporalError
 from typing_extensions import Unpack, override
 
-from .._errors import AgentValueError, SnapshotsDisabledError, SynchronousCallError
+from .._errors import AgentValueError, SynchronousCallError
 from .._upstream.answers import answers_random, go_back_to
-from .._upstream.callers import called_by_strands
+from .._upstream.callers import SUB_AGENT_CALLS, called_by_strands
 from .._upstream.deferred import finish_setup
 from .._upstream.private_api import end_waiting
 from .._upstream.repeated_calls import is_captured
@@ -28,9 +27,11 @@ from .agent_options import (
     default_callback_handler,
     model_argument,
     snapshots_allowed,
+    snapshots_disabled,
     split_options,
     summary_arguments,
 )
+from .agent_waiting import answers_interrupts, end_waiting_after_turns
 from .agent_watch import watch
 from .cancels import note_cancel
 from .carry import AgentCarry, pack, unpack
@@ -41,14 +42,6 @@ from .sandboxes import stream_sandbox
 from .tool_caller import AsyncToolCaller, check_agent_in_workflow
 
 T = TypeVar("T", bound=BaseModel)
-
-_SUB_AGENT_CALLS = "strands.agent._agent_as_tool"
-_SNAPSHOT_ADVICE = (
-    "Temporal's history already keeps the workflow's state, more finely than a snapshot could. "
-    "To go on in another run, use agent.carry() and TemporalAgent(carry=...). To take snapshots "
-    "nevertheless, for example to go back within a run, build the agent as "
-    "TemporalAgent(allow_snapshots=True), formerly snapshots='allow'"
-)
 
 
 class TemporalAgent(Agent):
@@ -97,7 +90,7 @@ class TemporalAgent(Agent):
             super().__init__(**agent_options)
             check_strategies("TemporalAgent(context_manager=...)", self)
             check_storages("TemporalAgent", self)
-            self.hooks.add_callback(AfterInvocationEvent, _end_waiting, order=HookOrder.SDK_FIRST)
+            end_waiting_after_turns(self)
             watch(self, show_arguments=shows_arguments)
             if carry is not None:
                 unpack(carry, self, keep_system_prompt=agent_options.get("system_prompt") is not None)
@@ -131,7 +124,7 @@ class TemporalAgent(Agent):
             RuntimeError: Outside of a workflow.
         """
         check_agent_in_workflow("agent.invoke_async(...)")
-        if called_by_strands(1, _SUB_AGENT_CALLS) and not _answers(prompt):
+        if called_by_strands(1, SUB_AGENT_CALLS) and not answers_interrupts(prompt):
             end_waiting(self)  # its previous caller was stopped, or a hook cancelled the call
         self._turns_running += 1
         callers = answers_random()  # the caller may be another agent's tool or hook
@@ -279,9 +272,7 @@ class TemporalAgent(Agent):
                 `NotImplementedError`.
         """
         if not (self._users_may_snapshot or called_by_strands(1)):
-            raise SnapshotsDisabledError(
-                f"TemporalAgent.take_snapshot() is not supported. {_SNAPSHOT_ADVICE}"
-            )
+            raise snapshots_disabled("take_snapshot")
         return super().take_snapshot(**kwargs)
 
     @override
@@ -293,22 +284,5 @@ class TemporalAgent(Agent):
                 `NotImplementedError`.
         """
         if not (self._users_may_snapshot or called_by_strands(1)):
-            raise SnapshotsDisabledError(
-                f"TemporalAgent.load_snapshot() is not supported. {_SNAPSHOT_ADVICE}"
-            )
+            raise snapshots_disabled("load_snapshot")
         super().load_snapshot(snapshot)
-
-
-def _answers(prompt: AgentInput) -> bool:
-    """Tell whether a prompt answers interrupts."""
-    return isinstance(prompt, list) and all("interruptResponse" in block for block in prompt)
-
-
-def _end_waiting(event: AfterInvocationEvent) -> None:
-    """Stop waiting for answers when a turn ended without an interrupt.
-
-    If a turn is stopped while an approved tool runs, Strands leaves the agent waiting, and the next prompt
-    would fail. This runs before session managers store the agent.
-    """
-    if event.result is not None and event.result.stop_reason != "interrupt":
-        end_waiting(event.agent)

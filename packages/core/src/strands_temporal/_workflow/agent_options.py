@@ -26,7 +26,7 @@ from strands.types.traces import AttributeValue
 from temporalio import workflow
 from temporalio.workflow import ActivityConfig
 
-from .._errors import AgentTypeError, AgentValueError, coded, did_you_mean
+from .._errors import AgentTypeError, AgentValueError, SnapshotsDisabledError, coded, did_you_mean
 from .carry import AgentCarry
 from .model import TemporalModel, as_durable_model
 from .model_checks import check_router
@@ -34,6 +34,13 @@ from .options import MODEL_SETTINGS, activity_option_names
 
 _AGENT_PARAMETERS = frozenset(inspect.signature(cast("Any", Agent.__init__)).parameters) - {"self"}
 _OWN_PARAMETERS = frozenset({"allow_snapshots", "carry", "snapshots", "summary_arguments"})
+
+_SNAPSHOT_ADVICE = (
+    "Temporal's history already keeps the workflow's state, more finely than a snapshot could. "
+    "To go on in another run, use agent.carry() and TemporalAgent(carry=...). To take snapshots "
+    "nevertheless, for example to go back within a run, build the agent as "
+    "TemporalAgent(allow_snapshots=True), formerly snapshots='allow'"
+)
 
 
 def own_and_strands_parameters() -> frozenset[str]:
@@ -106,6 +113,11 @@ def snapshots_allowed(options: dict[str, Any]) -> bool:
     if policy not in ("refuse", "allow"):
         raise AgentValueError(f"TemporalAgent: snapshots={policy!r} is unknown. {expected}")
     return policy == "allow"
+
+
+def snapshots_disabled(method: str) -> SnapshotsDisabledError:
+    """Return the error for a snapshot method that users may not call."""
+    return SnapshotsDisabledError(f"TemporalAgent.{method}() is not supported. {_SNAPSHOT_ADVICE}")
 
 
 def summary_arguments(options: dict[str, Any]) -> bool:
