@@ -1,49 +1,35 @@
 """`TemporalSandbox`: a Strands `Sandbox` in the workflow whose operations are activities."""
 
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
 from strands import Sandbox
 from strands.sandbox import ExecutionResult, FileInfo, StreamChunk
 from temporalio import workflow
-from temporalio.common import RetryPolicy
 from typing_extensions import Unpack, override
 
 from .._errors import AgentTypeError, PayloadTooLargeError
-from .._upstream.run_local import run_local
 from .._wire.sandboxes import (
-    CLOSE_SANDBOX,
     EXECUTE,
     EXECUTE_CODE,
     LARGEST_FILE,
     LIST_FILES,
-    OPEN_SANDBOX,
     READ_FILE,
     REMOVE_FILE,
     WRITE_FILE,
     ExecutionOutcome,
     SandboxCall,
-    from_sandbox_failure,
     listing_from_wire,
 )
-from .._wire.tool_call import TOOL_HEARTBEAT_TIMEOUT
 from .._wire.values import decode, encode, is_json
 from .current_tool import current_tool
-from .handles import handle_options, operate
+from .handles import handle_options
 from .model import TemporalModel
 from .model_checks import check_streaming, check_use
 from .options import STREAMING_BATCH_INTERVAL, ActivityOptions
 from .sandbox_arguments import SecretRef, checked_env, checked_timeout, time_for
-from .sandbox_identities import Identities
-
-SANDBOX_DEFAULTS: ActivityOptions = {
-    # A file may come over a slow line, and the first operation may start a container.
-    "start_to_close_timeout": timedelta(minutes=10),
-    "heartbeat_timeout": TOOL_HEARTBEAT_TIMEOUT,
-    "retry_policy": RetryPolicy(maximum_attempts=3),
-}
+from .sandbox_operations import SANDBOX_DEFAULTS, close_sandbox, run_operation
 
 
 class TemporalSandbox(Sandbox):
@@ -175,7 +161,7 @@ class TemporalSandbox(Sandbox):
             SandboxTooLargeError: If it is too large for history (2 MiB in base64).
             FileNotFoundError: If there is no such file.
         """
-        return decode(await self._operate(READ_FILE, self._call(kwargs, path=encode(path))))
+        return decode(await run_operation(self.options, READ_FILE, self._call(kwargs, path=encode(path))))
 
     @override
     async def write_file(self, path: str, content: bytes, **kwargs: Any) -> None:
@@ -189,12 +175,14 @@ class TemporalSandbox(Sandbox):
                 f"{self!r}: the content of {path!r}, {len(content):,} bytes, is too large for Temporal. "
                 f"{_BY_COMMAND}"
             )
-        await self._operate(WRITE_FILE, self._call(kwargs, path=encode(path), content=encode(content)))
+        await run_operation(
+            self.options, WRITE_FILE, self._call(kwargs, path=encode(path), content=encode(content))
+        )
 
     @override
     async def remove_file(self, path: str, **kwargs: Any) -> None:
         """Remove a file."""
-        await self._operate(REMOVE_FILE, self._call(kwargs, path=encode(path)))
+        await run_operation(self.options, REMOVE_FILE, self._call(kwargs, path=encode(path)))
 
     @override
     async def list_files(self, path: str, **kwargs: Any) -> list[FileInfo]:
@@ -203,7 +191,9 @@ class TemporalSandbox(Sandbox):
         Raises:
             SandboxPathNotFoundError: If there is no such directory.
         """
-        return listing_from_wire(await self._operate(LIST_FILES, self._call(kwargs, path=encode(path))))
+        return listing_from_wire(
+            await run_operation(self.options, LIST_FILES, self._call(kwargs, path=encode(path)))
+        )
 
     async def close(self) -> None:
         """End the sandbox on its worker, if it is this workflow's own. The next operation begins a new one.
@@ -211,16 +201,7 @@ class TemporalSandbox(Sandbox):
         Without this call the worker ends the sandbox soon after the workflow. After a `SandboxLostError` this
         call accepts the loss.
         """
-        identities = run_local(Identities)
-        identity = identities.known.get(self._key)
-        if identity is None:
-            return
-        await self._activity(CLOSE_SANDBOX, self._call({}, identity=identity))
-        identities.known.pop(self._key, None)
-
-    @property
-    def _key(self) -> tuple[str, str]:
-        return self.name, self.options.get("task_queue") or ""
+        await close_sandbox(self.name, self.options, lambda identity: self._call({}, identity=identity))
 
     async def _run(
         self,
@@ -253,7 +234,7 @@ class TemporalSandbox(Sandbox):
         own: ActivityOptions = {}
         if not self._given & {"start_to_close_timeout", "schedule_to_close_timeout"}:
             own = {"start_to_close_timeout": time_for(timeout)}
-        wire = await self._operate(activity, call, own)
+        wire = await run_operation(self.options, activity, call, own)
         chunks, result = ExecutionOutcome.from_wire(wire).restored()
         return [*chunks, result]
 
@@ -266,24 +247,6 @@ class TemporalSandbox(Sandbox):
                 )
         return SandboxCall(
             self.name, workflow.info().first_execution_run_id, more=encode(dict(more)), **fields
-        )
-
-    async def _operate(self, activity: str, call: SandboxCall, own: ActivityOptions | None = None) -> Any:
-        async def ask() -> str:
-            return await self._activity(OPEN_SANDBOX, SandboxCall(self.name, call.first_run_id))
-
-        identity = await run_local(Identities).of(self._key, ask)
-        return await self._activity(activity, replace(call, identity=identity), own)
-
-    async def _activity(self, activity: str, call: SandboxCall, own: ActivityOptions | None = None) -> Any:
-        tool = current_tool()
-        return await operate(
-            activity,
-            call.to_wire(),
-            {**self.options, **(own or {})},
-            summary=(self.name, tool.name if tool else None),
-            restore=from_sandbox_failure,
-            cancel_signal=tool.cancel_signal if tool else None,
         )
 
 
