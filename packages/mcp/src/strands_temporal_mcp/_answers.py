@@ -1,4 +1,6 @@
-"""Tells whether the server answered a failed call. An answered call had its effect, so it is not retried.
+"""The answer of a call, and the errors of a call without one.
+
+Tells whether the server answered a failed call. An answered call had its effect, so it is not retried.
 
 The `mcp` package raises the same class for an error that the server answered (a JSON-RPC error) and for one
 that the client reports because no answer came (connection lost, timeout). `_NO_ANSWER` recognizes the latter
@@ -7,7 +9,13 @@ Strands cannot map the content, or the result does not match its schema.
 """
 
 import asyncio
+from contextvars import ContextVar
 from typing import Any
+
+from strands_temporal.extension import encode
+
+call_errors: ContextVar[list[Exception] | None] = ContextVar("strands_temporal_mcp_errors", default=None)
+"""The exceptions that Strands' client met in this task's call."""
 
 _NO_ANSWER = (
     (-32000, "Connection closed"),  # CONNECTION_CLOSED (mcp 1 and 2)
@@ -35,3 +43,19 @@ def unanswered(error: BaseException) -> bool:
     if isinstance(error, (OSError, TimeoutError, asyncio.TimeoutError)) or str(error) == _CONNECTION_CLOSED:
         return True
     return any(cls.__module__.split(".")[0] in _TRANSPORTS for cls in type(error).__mro__)
+
+
+def note(error: Exception) -> None:
+    """Keep an exception that Strands' client met in this task's call."""
+    errors = call_errors.get()
+    if errors is not None:
+        errors.append(error)
+
+
+def encoded(result: Any) -> Any:
+    """Encode a result. If its content holds values that cannot be sent, return an error result."""
+    try:
+        return encode(result)
+    except (TypeError, ValueError, RecursionError) as error:
+        content = [{"text": f"Tool execution failed: {error}"}]
+        return {"status": "error", "toolUseId": result["toolUseId"], "content": content}

@@ -5,28 +5,24 @@ import contextvars
 import logging
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextvars import ContextVar
+from concurrent.futures import Future, wait
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from strands.types.exceptions import MCPClientInitializationError
 from temporalio.exceptions import ApplicationError
 
-from strands_temporal.extension import NamedFactories, decode, encode, note_mcp_errors
+from strands_temporal.extension import NamedFactories, decode, note_mcp_errors
 
-from ._answers import unanswered
+from ._answers import call_errors, encoded, note, unanswered
 from ._errors import reason
 from ._listings import list_all, listing_of
-from ._threads import in_thread
+from ._threads import NoAnswerError, in_thread, within
 from ._types import MCP_CALL_FAILED, MCP_SERVER_UNAVAILABLE, ListedTool, ToolListing
 
 if TYPE_CHECKING:
     from strands.tools.mcp import MCPClient
-
-T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -35,13 +31,6 @@ PROBE_SECONDS = 10.0
 
 STOP_SECONDS = 10.0
 """How long a session may take to end. Strands joins its thread, which may wait for the server forever."""
-
-_errors: ContextVar[list[Exception] | None] = ContextVar("strands_temporal_mcp_errors", default=None)
-"""The exceptions that Strands' client met in this task's call."""
-
-
-class NoAnswerError(Exception):
-    """A server did not answer in time, or the worker ended first."""
 
 
 class MCPSession:
@@ -126,7 +115,7 @@ class MCPSession:
             ApplicationError: If no answer came. Retryable.
         """
         errors: list[Exception] = []
-        token = _errors.set(errors)
+        token = call_errors.set(errors)
         try:
             result = await self._call(await self._usable(), tool, tool_use_id, arguments)
         except MCPClientInitializationError:  # the session had already ended: nothing was sent
@@ -136,14 +125,14 @@ class MCPSession:
             except MCPClientInitializationError as error:
                 raise self._unavailable(error) from error
         finally:
-            _errors.reset(token)
+            call_errors.reset(token)
         if any(map(unanswered, errors)):
             self._suspect = True
             said = str(result["content"][0]["text"]).rstrip()
             if said.endswith(":"):  # the error of a closed connection has no text
                 said += f" the connection to MCP server {self.name!r} is gone"
             raise ApplicationError(said, type=MCP_CALL_FAILED)
-        return _encoded(result)
+        return encoded(result)
 
     async def _call(self, client: "MCPClient", tool: str, tool_use_id: str, arguments: Any) -> Any:
         this_call = object()
@@ -192,7 +181,7 @@ class MCPSession:
                 raise RuntimeError("the worker has ended")
             if self._client is not None and self._suspect:
                 try:
-                    self._within(PROBE_SECONDS, partial(list_all, self._client))
+                    within(PROBE_SECONDS, partial(list_all, self._client), self._ending)
                 except NoAnswerError:
                     if self._calls:  # the server may be busy with them; a new session would end them
                         return None
@@ -210,7 +199,7 @@ class MCPSession:
     def _connect(self) -> list[ListedTool]:
         client = self._client = self._clients.get(self.name)
         if client is not self._noted:
-            note_mcp_errors(client, _note)
+            note_mcp_errors(client, note)
             self._noted = client
 
         def start() -> list[ListedTool]:
@@ -219,7 +208,7 @@ class MCPSession:
             return list_all(client)  # also after a drop: the client learns which tools run as tasks
 
         try:
-            listed = self._within(self._startup_seconds, start)
+            listed = within(self._startup_seconds, start, self._ending)
         except BaseException:
             self._disconnect()
             raise
@@ -263,39 +252,9 @@ class MCPSession:
         elif error := stopping.exception():  # says how the connection ended; nothing to do
             logger.debug("server=<%s>, error=<%s> | ended", self.name, error)
 
-    def _within(self, seconds: float, work: Callable[[], T]) -> T:
-        """Run blocking `work` in a thread and return its result.
-
-        Raises:
-            NoAnswerError: If it takes longer than `seconds`, or the worker ends first.
-        """
-        working = in_thread(work)
-        either: list[Future[Any]] = [working, self._ending]
-        wait(either, seconds, FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        raise NoAnswerError(
-            "the worker ends" if self._ending.done() else f"no answer within {seconds:g} seconds"
-        )
-
     def _unavailable(self, error: Exception) -> ApplicationError:
         if isinstance(error, ApplicationError):
             return error
         return ApplicationError(
             f"MCP server {self.name!r} is unavailable: {reason(error)}", type=MCP_SERVER_UNAVAILABLE
         )
-
-
-def _note(error: Exception) -> None:
-    errors = _errors.get()
-    if errors is not None:
-        errors.append(error)
-
-
-def _encoded(result: Any) -> Any:
-    """Encode a result. If its content holds values that cannot be sent, return an error result."""
-    try:
-        return encode(result)
-    except (TypeError, ValueError, RecursionError) as error:
-        content = [{"text": f"Tool execution failed: {error}"}]
-        return {"status": "error", "toolUseId": result["toolUseId"], "content": content}

@@ -3,10 +3,14 @@
 import contextvars
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import TypeVar
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+class NoAnswerError(Exception):
+    """A server did not answer in time, or the worker ended first."""
 
 
 def in_thread(function: Callable[[], T]) -> "Future[T]":
@@ -29,3 +33,17 @@ def in_thread(function: Callable[[], T]) -> "Future[T]":
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(run,), name="strands-temporal-mcp", daemon=True).start()
     return future
+
+
+def within(seconds: float, work: Callable[[], T], ending: "Future[None]") -> T:
+    """Run blocking `work` in a thread and return its result.
+
+    Raises:
+        NoAnswerError: If it takes longer than `seconds`, or the worker ends first: `ending` is done.
+    """
+    working = in_thread(work)
+    either: list[Future[Any]] = [working, ending]
+    wait(either, seconds, FIRST_COMPLETED)
+    if working.done():
+        return working.result()
+    raise NoAnswerError("the worker ends" if ending.done() else f"no answer within {seconds:g} seconds")
