@@ -1,20 +1,16 @@
 """`client_tool`: a tool that an attached client runs. Its call pauses the agent with an interrupt."""
 
-import copy
-import inspect
 import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, cast, get_type_hints, overload
+from typing import Any, cast, overload
 
 from pydantic import BaseModel
 from strands import Agent, ToolContext
 from strands.interrupt import InterruptException
-from strands.tools.decorator import FunctionToolMetadata
 from strands.types.events import ToolResultEvent
 from strands.types.tools import AgentTool, ToolGenerator, ToolSpec, ToolUse
-from temporalio.exceptions import TemporalError
 from typing_extensions import override
 
 from .._errors import AgentTypeError, AgentValueError, ClientToolError
@@ -22,8 +18,8 @@ from .._upstream.private_api import tool_interrupt_event
 from .._upstream.sub_agents import sub_agents
 from .._wire.client_tools import CLIENT_TOOL
 from .._wire.values import decode, encode_any
-from .client_tool_schemas import checked_schema, misfit, output_schema_of
-from .failures import construction_error
+from .client_tool_schemas import output_schema_of
+from .client_tool_specs import check_deadline, of_schema, of_stub
 
 CLIENT_TOOL_VERSION = 1
 """Version of the layout of an interrupt's reason."""
@@ -183,14 +179,14 @@ def client_tool(
             raise AgentTypeError(
                 f"client_tool({stub_or_name!r}, ...): the name is given twice (name={name!r})"
             )
-        spec, validate, returns = _of_schema(stub_or_name, description, input_schema)
+        spec, validate, returns = of_schema(stub_or_name, description, input_schema)
     elif callable(stub_or_name):
         if input_schema is not None:
             raise AgentTypeError(
                 "client_tool: a function's parameters are its schema. Leave out input_schema=, or give a "
                 "name, a description and a schema"
             )
-        spec, validate, returns = _of_stub(stub_or_name, name, description)
+        spec, validate, returns = of_stub(stub_or_name, name, description)
     else:
         raise AgentTypeError(
             f"client_tool: {stub_or_name!r} is neither a function nor a name. Give a function with hints and "
@@ -199,7 +195,7 @@ def client_tool(
     owner = f"client_tool({spec['name']})"
     if not re.fullmatch(r"[a-zA-Z0-9_\-]{1,64}", spec["name"]):
         raise AgentValueError(f"{owner}: a tool's name has 1 to 64 letters, digits, '_' and '-'")
-    _check_deadline(owner, deadline)
+    check_deadline(owner, deadline)
     schema = output_schema_of(owner, returns if output_schema is None else output_schema)
     return ClientTool(spec, validate, deadline, schema)
 
@@ -272,66 +268,3 @@ def _as_text(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError):  # bytes
         return str(value)
-
-
-def _of_schema(name: str, description: str | None, schema: Any) -> tuple[ToolSpec, Callable[[Any], Any], Any]:
-    owner = f"client_tool({name})"
-    if not description:
-        raise AgentValueError(f"{owner}: a model needs a description of the tool. Give description='...'")
-    if isinstance(schema, type) and issubclass(schema, BaseModel):
-        schema = schema.model_json_schema()
-    checked = checked_schema(f"{owner}: input_schema=", schema)
-    if checked.setdefault("type", "object") != "object":
-        raise AgentValueError(
-            f"{owner}: input_schema= describes {checked['type']!r}; a tool's arguments are an object"
-        )
-
-    def validate(given: Any) -> Any:
-        if why := misfit(given, checked):
-            raise ValueError(f"Validation failed for input parameters: {why}")
-        return given
-
-    # A copy: Strands completes the schema in place, and what it adds is for the model only.
-    spec: ToolSpec = {
-        "name": name,
-        "description": description,
-        "inputSchema": {"json": copy.deepcopy(checked)},
-    }
-    return spec, validate, None
-
-
-def _of_stub(
-    stub: Callable[..., Any], name: str | None, description: str | None
-) -> tuple[ToolSpec, Callable[[Any], Any], Any]:
-    owner = f"client_tool({name or getattr(stub, '__name__', stub)})"
-    try:
-        signature = inspect.signature(stub)
-        for parameter in signature.parameters.values():
-            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                raise AgentTypeError(f"{owner}: {parameter} has no name for the model. Name each parameter")
-            if parameter.name in ("agent", "tool_context"):
-                raise AgentTypeError(
-                    f"{owner}: the parameter {parameter.name!r} cannot cross to a client. Name it otherwise"
-                )
-        metadata = FunctionToolMetadata(stub)
-        spec = metadata.extract_metadata()
-        returns = get_type_hints(stub).get("return", Any)
-    except TemporalError:
-        raise
-    except Exception as error:
-        raise construction_error(error) from error
-    spec = cast(
-        "ToolSpec", {**spec, "name": name or spec["name"], "description": description or spec["description"]}
-    )
-    return spec, metadata.validate_input, returns
-
-
-def _check_deadline(owner: str, deadline: object) -> None:
-    if deadline is None:
-        return
-    if not isinstance(deadline, timedelta):
-        raise AgentTypeError(
-            f"{owner}: deadline={deadline!r} is not a timedelta. Write timedelta(minutes=...)"
-        )
-    if deadline <= timedelta(0):
-        raise AgentValueError(f"{owner}: deadline={deadline!r} is not positive")
