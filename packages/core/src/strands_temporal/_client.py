@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from temporalio.client import (
     Client,
@@ -21,17 +21,8 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from ._errors import (
-    AgentTypeError,
-    AgentValueError,
-    CarryTooLargeError,
-    ConversationBusyError,
-    ConversationClosedError,
-    TokenBudgetExceededError,
-    TurnHandedOverError,
-    TurnLimitReachedError,
-    UnknownAgentError,
-)
+from ._client_errors import CONVERSATION_ERRORS, ENDED_BEFORE_ANSWER, is_handed_over, raise_from, type_of
+from ._errors import AgentValueError, ConversationClosedError
 from ._wire.conversations import (
     AGENT_LIST_WORKFLOW,
     AGENT_WORKFLOW,
@@ -51,24 +42,6 @@ from ._wire.values import decode, encode_any
 T = TypeVar("T")
 
 _LONGEST_PAUSE = 0.5  # seconds between two questions to a run that is about to continue as new
-
-_ERRORS = {
-    error.failure_type: error
-    for error in (
-        AgentTypeError,
-        AgentValueError,
-        CarryTooLargeError,
-        ConversationBusyError,
-        ConversationClosedError,
-        TokenBudgetExceededError,
-        TurnHandedOverError,
-        TurnLimitReachedError,
-        UnknownAgentError,
-    )
-}
-
-_ENDED_BEFORE_ANSWER = "AcceptedUpdateCompletedWorkflow"
-"""Type of the failure of an update whose run ended before the update did (a server's name)."""
 
 
 class ConversationClient:
@@ -145,12 +118,12 @@ class ConversationClient:
                 start_workflow_operation=operation,
             )
         except WorkflowUpdateFailedError as error:
-            if not _is_handed_over(error):
-                _raise(chat._own(error), error)
+            if not is_handed_over(error):
+                raise_from(chat._own(error), error)
         except RPCError as error:
             with contextlib.suppress(RPCError):  # else asyncio logs that nobody asked for the same error
                 await operation.workflow_handle()
-            _raise(await chat._why_closed(error), error)
+            raise_from(await chat._why_closed(error), error)
         chat._first = request, first_message
         return chat
 
@@ -274,23 +247,23 @@ class ConversationClient:
             try:
                 return await ask()
             except WorkflowUpdateFailedError as error:  # a try for each run of the workflow
-                if _is_handed_over(error) or (_type_of(error) == _ENDED_BEFORE_ANSWER and await self._runs()):
+                if is_handed_over(error) or (type_of(error) == ENDED_BEFORE_ANSWER and await self._runs()):
                     # A run that waits for the user's own handlers refuses at once, until it continues as new.
                     refused_at_once = time.monotonic() - began < _LONGEST_PAUSE
                     pause = min(max(2 * pause, 0.01), _LONGEST_PAUSE) if refused_at_once else 0.0
                     await asyncio.sleep(pause)
                     continue
-                _raise(self._own(error), error)
+                raise_from(self._own(error), error)
             except RPCError as error:
-                _raise(await self._why_closed(error), error)
+                raise_from(await self._why_closed(error), error)
 
     def _own(self, error: WorkflowUpdateFailedError) -> Exception:
         """Return an error of a conversation as its own class, and any other as it is."""
-        if _type_of(error) == _ENDED_BEFORE_ANSWER:
+        if type_of(error) == ENDED_BEFORE_ANSWER:
             return ConversationClosedError(f"The conversation {self._workflow_id!r} ended before it answered")
         cause = error.cause
-        if isinstance(cause, ApplicationError) and cause.type in _ERRORS:
-            return _ERRORS[cause.type](cause.message)
+        if isinstance(cause, ApplicationError) and cause.type in CONVERSATION_ERRORS:
+            return CONVERSATION_ERRORS[cause.type](cause.message)
         return error
 
     async def _runs(self) -> bool:
@@ -309,22 +282,7 @@ class ConversationClient:
                 await self.handle.result()
             except WorkflowFailureError as failure:
                 cause = failure.cause
-                if isinstance(cause, ApplicationError) and cause.type in _ERRORS:
-                    return _ERRORS[cause.type](cause.message)
+                if isinstance(cause, ApplicationError) and cause.type in CONVERSATION_ERRORS:
+                    return CONVERSATION_ERRORS[cause.type](cause.message)
         name = status.name.lower() if status else "unknown"
         return ConversationClosedError(f"The conversation {self._workflow_id!r} has ended ({name})")
-
-
-def _type_of(error: WorkflowUpdateFailedError) -> str | None:
-    return error.cause.type if isinstance(error.cause, ApplicationError) else None
-
-
-def _is_handed_over(error: WorkflowUpdateFailedError) -> bool:
-    return _type_of(error) == TurnHandedOverError.failure_type
-
-
-def _raise(error: Exception, caught: Exception) -> NoReturn:
-    """Raise `error` because of `caught`. If it is the same, it keeps its own cause."""
-    if error is caught:
-        raise caught
-    raise error from caught
