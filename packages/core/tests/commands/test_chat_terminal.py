@@ -93,6 +93,24 @@ def test_a_person_chats_approves_and_leaves(folder: Folder, dev: Dev) -> None:
     assert dev.process.isalive()
 
 
+def test_a_quick_answer_is_shown_once_and_after_its_tools(folder: Folder) -> None:
+    """The answer of the update comes before the stream has brought the turn."""
+    folder.write("agents.py", AGENTS.replace("interventions=[HumanInTheLoop()],", ""))
+    with dev_running(folder, "agents.py") as dev:
+        dev.event("ready")
+        chat = folder.spawn("chat", "desk")
+        chat.expect("you>")
+        for _ in range(3):
+            chat.sendline("please delete it")
+            chat.expect("you>")
+            shown = str(chat.before)
+            assert shown.count("desk>") == 1, shown
+            assert shown.index("delete_file: success") < shown.index("Done: ")
+        chat.sendline("/quit")
+        chat.expect(pexpect.EOF)
+        assert "Done" not in str(chat.before)
+
+
 def test_a_turn_is_cancelled_by_command_and_by_ctrl_c(folder: Folder, dev: Dev) -> None:
     chat = folder.spawn("chat", "desk")
     for stop in ("/cancel", "\x03"):

@@ -18,6 +18,7 @@ from ._types import (
     TextRedacted,
     ToolCall,
     ToolResult,
+    TurnEnd,
 )
 
 _LONGEST = 200
@@ -41,11 +42,14 @@ class ChatStreamPart:
         if not screen.is_live:
             return
         offset = 0 if screen.is_new else await self._offset()
+        screen.follows_turns(True)
         try:
             async for event in AgentStream(self._client, self._workflow_id, from_offset=offset):
                 _show(screen, event)
         except ValueError:  # the workflow has no stream: its worker does not have this package
             return
+        finally:
+            screen.follows_turns(False)
 
     async def _offset(self) -> int:
         return await WorkflowStreamClient.create(self._client, self._workflow_id).get_offset()
@@ -60,6 +64,8 @@ def _show(screen: ChatScreen, event: AgentEvent) -> None:
             screen.text(text)
         case MessageEnd():
             screen.message_end()
+        case TurnEnd():
+            screen.turn_end()
         case AttemptFailed() | AttemptRestarted():
             screen.restart()
         case ToolCall(name=name, input=given):

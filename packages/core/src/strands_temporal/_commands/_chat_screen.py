@@ -74,6 +74,9 @@ class Screen:
         self._message = ""  # text of the message that is being streamed, or of the last one
         self._is_open = False  # the cursor stands behind a piece of text
         self._is_ended = True  # the message of `_message` has ended
+        self._follows = False  # a part tells the ends of turns
+        self._turn_has_ended = False  # and nothing was streamed since then
+        self._turn = 0  # the last turn whose answer was shown
         self.on_question: Callable[[], None] = lambda: None
 
     def text(self, piece: str) -> None:
@@ -85,6 +88,7 @@ class Screen:
         if not self._is_open:
             self._write(self._label())
             self._is_open = True
+        self._turn_has_ended = False  # it went on, after a question
         self._message += piece
         self._write(plain(piece.replace("\r\n", "\n")))
         self._heard.set()
@@ -93,6 +97,16 @@ class Screen:
         """See `ChatScreen`."""
         self._break()
         self._is_ended = True
+        self._heard.set()
+
+    def follows_turns(self, follows: bool) -> None:
+        """See `ChatScreen`."""
+        self._follows = follows
+        self._heard.set()
+
+    def turn_end(self) -> None:
+        """See `ChatScreen`."""
+        self._turn_has_ended = True
         self._heard.set()
 
     def restart(self) -> None:
@@ -129,8 +143,11 @@ class Screen:
         if self._json:
             say_json(asdict(result))
             return
-        if self._message:
-            await self._catch_up(result.text)
+        if result.turn == self._turn and self.is_interactive:
+            return  # of two messages that one turn answered: a steered one
+        self._turn = result.turn
+        await self._catch_up(result.text)
+        self._turn_has_ended = False
         if self._message.strip() != result.text.strip() and result.text.strip():
             self._break()
             self._write(self._label() + plain(result.text.strip().replace("\r\n", "\n")) + "\n")
@@ -142,10 +159,13 @@ class Screen:
             self.note(f"The agent asks and nothing in the workflow answers: {question}")
 
     async def _catch_up(self, text: str) -> None:
-        """Wait until the streamed message is the whole text."""
+        """Wait until all of the turn was streamed: the answer may come before the stream has brought it."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _CATCH_UP
-        while self._message.strip() != text.strip() and (left := deadline - loop.time()) > 0:
+        while (left := deadline - loop.time()) > 0:
+            is_partial = bool(self._message) and self._message.strip() != text.strip()
+            if not is_partial and (self._turn_has_ended or not self._follows):
+                return
             self._heard.clear()
             try:
                 await asyncio.wait_for(self._heard.wait(), left)

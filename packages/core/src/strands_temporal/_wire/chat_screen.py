@@ -32,6 +32,14 @@ class ChatScreen(Protocol):
         """End the message whose pieces were shown."""
         ...
 
+    def follows_turns(self, follows: bool) -> None:
+        """Tell whether this part calls `turn_end` for each turn. An answer then waits for it a moment."""
+        ...
+
+    def turn_end(self) -> None:
+        """Tell that everything of a turn of the conversation's agent was shown."""
+        ...
+
     def restart(self) -> None:
         """Tell that the message's pieces so far do not count: they come again."""
         ...
