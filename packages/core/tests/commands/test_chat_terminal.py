@@ -224,6 +224,34 @@ def test_a_workflow_of_ones_own_and_its_end(folder: Folder) -> None:
         assert "has no agents" in err
 
 
+def test_a_conversation_that_has_ended(folder: Folder, dev: Dev) -> None:
+    del dev
+    chat = ("chat", "--workflow-id", "mine")
+    code, out, err = piped(folder, "chat", "desk", "--workflow-id", "mine", typed="What colour?\n/close\n")
+    assert (code, "has ended (closed)" in err) == (0, True)
+    code, out, err = piped(folder, *chat, typed="")
+    assert (code, out) == (1, "")
+    assert "The conversation 'mine' has ended (completed). `strands-temporal history mine` shows it" in err
+    code, out, err = piped(folder, *chat, "desk", typed="/quit\n")
+    assert code == 0
+    assert "It is new and empty: the one before under this id has ended (completed)" in err
+    code, out, err = piped(folder, "chat", "--workflow-id", "never", typed="")
+    assert "No conversation 'never' runs" in err
+
+
+def test_a_server_that_goes_away_is_told_in_one_line(folder: Folder, dev: Dev) -> None:
+    chat = folder.spawn("chat", "desk")
+    chat.expect("you>")
+    chat.sendline("slow")
+    chat.expect(pexpect.TIMEOUT, timeout=1)
+    assert dev.end() == 0
+    chat.expect("The server is gone: ")
+    assert "WARN" not in str(chat.before)
+    chat.expect(pexpect.EOF)
+    chat.close()
+    assert chat.exitstatus == 1
+
+
 def test_without_a_person_a_question_stays_open(folder: Folder, dev: Dev) -> None:
     del dev
     code, out, err = piped(folder, "chat", "desk", typed="please delete it\n")

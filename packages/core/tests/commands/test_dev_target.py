@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from strands_temporal._commands._dev_target import Target, TargetError, load, parse_target, users_files
+from strands_temporal import AgentDefinition
+from strands_temporal._commands._dev_target import (
+    Target,
+    TargetError,
+    load,
+    parse_target,
+    users_files,
+    users_traceback,
+)
 
 AGENTS = """
 from strands_temporal import TemporalAgent
@@ -55,6 +63,15 @@ def test_it_finds_agents_workflows_and_activities(folder: Path) -> None:
     assert users_files(folder) == [str(folder / "agents_one.py"), str(folder / "helpers_of_agents.py")]
 
 
+def test_a_refusal_of_this_package_has_no_frames_of_it(folder: Path) -> None:
+    del folder
+    with pytest.raises(ValueError, match="lambda") as refused:
+        AgentDefinition(lambda: None)  # pyright: ignore[reportArgumentType]
+    shown = users_traceback(refused.value)
+    assert "ValueError: AgentDefinition: a lambda has no name" in shown
+    assert "agent_definitions.py" not in shown
+
+
 def test_lists_of_the_module_win_and_a_name_chooses(folder: Path) -> None:
     lists = "\nagents = {'only': sales}\nactivities = []\nmodels = {'claude': dict}\n"
     found = load(target(folder, "agents_two", AGENTS + lists))
@@ -80,6 +97,13 @@ def test_a_file_of_a_package_has_its_dotted_name(folder: Path) -> None:
     ("source", "chosen", "says"),
     [
         ("x = 1", "", "has no agent, workflow or activity. Write `def support() -> TemporalAgent"),
+        ("def f():\n    return 1", "", "`f` does not say what it returns: write `-> TemporalAgent`. Write"),
+        (
+            "from strands import Agent\ndef f() -> Agent: ...",
+            "",
+            "`f` returns a strands.Agent: return a Te",
+        ),
+        ("from strands import Agent\na = Agent()", "", "`a` is an agent, and each conversation makes one"),
         (AGENTS, ":Ordre", "Did you mean 'Order'? It has: Order, sales, support"),
         ("agents = []", "", "`agents` of broken_one.py is [], not a mapping"),
         ("plugins = 1", "", "`plugins` of broken_one.py is 1, not a list"),

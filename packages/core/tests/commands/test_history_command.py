@@ -15,6 +15,7 @@ from temporalio.worker import Worker
 
 from strands_temporal import StrandsPlugin
 from strands_temporal._commands._answers import SentMessages
+from strands_temporal._commands._history_text import history_lines
 from strands_temporal._wire.model_call import ModelCall, Transcript
 from strands_temporal.testing import ScriptedModel
 
@@ -23,6 +24,23 @@ pytestmark = pytest.mark.server
 
 def models() -> dict[str, Any]:
     return {"claude": lambda: ScriptedModel(answer)}
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_pieces_of_a_stream_are_shown_only_in_full(full: bool) -> None:
+    def signal(name: str) -> dict[str, Any]:
+        return {"kind": "signal", "at": "2026-11-30T04:24:12+00:00", "name": name, "arguments": ["x"]}
+
+    run = {"run_id": "r", "started": "2026-11-30T04:24:12+00:00", "seconds": 1, "events": 2, "bytes": 3}
+    steps = [signal("__temporal_workflow_stream_publish"), signal("go")]
+    counted = ["runs", "events", "bytes", "turns", "tool_calls", "tool_seconds", "failed_attempts"]
+    totals = dict.fromkeys([*counted, "model_calls", "model_seconds", "input_tokens", "output_tokens"], 0)
+    about = {"workflow_id": "w", "workflow_type": "W", "status": "running", "task_queue": "q"}
+    runs = [{**run, "status": "running", "steps": steps}]
+    shown = {**about, "totals": totals, "unreadable": [], "runs": runs}
+    text = "\n".join(history_lines(shown, full=full))
+    assert "signal go" in text
+    assert ("stream_publish" in text) is full
 
 
 async def test_a_person_reads_what_an_agent_did_over_all_runs(agents: Agents, client: Client) -> None:

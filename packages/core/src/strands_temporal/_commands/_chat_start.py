@@ -41,7 +41,13 @@ async def begin(
     """
     client = await common.connect()
     queue = task_queue or (dev.task_queue if dev else TASK_QUEUE)
-    running = await _queue_of(client, workflow_id) if workflow_id else None
+    running, status = await _queue_of(client, workflow_id) if workflow_id else (None, None)
+    if status is not None and running is None and agent is None and workflow is None:
+        raise CommandError(
+            f"The conversation {workflow_id!r} has ended ({status}). "
+            f"`strands-temporal history {workflow_id}` shows it. To start an empty one "
+            "under this id, name its agent as well"
+        )
     if running is None:
         workflow_id = await _start(client, dev, agent, workflow, workflow_id, queue)
         name = workflow_id.rpartition("-")[0] or workflow_id
@@ -51,19 +57,23 @@ async def begin(
         raise CommandError("No conversation was named")
     screen = Screen(json=common.json, name=name, is_new=running is None)
     screen.note(f"Conversation {workflow_id}. /help shows the commands.")
+    if status is not None and running is None:
+        screen.note(f"It is new and empty: the one before under this id has ended ({status}).")
     here = dev if dev and dev.task_queue == queue else None
     return await Chat(client, workflow_id, queue, screen, here, common.timeout).run()
 
 
-async def _queue_of(client: Client, workflow_id: str) -> str | None:
-    """Return the task queue of a running workflow; None if it does not run."""
+async def _queue_of(client: Client, workflow_id: str) -> tuple[str | None, str | None]:
+    """Return the task queue of a running workflow, else None, and the status of a workflow that exists."""
     try:
         description = await client.get_workflow_handle(workflow_id).describe()
     except RPCError as error:
         if error.status == RPCStatusCode.NOT_FOUND:
-            return None
+            return None, None
         raise
-    return description.task_queue if description.status == WorkflowExecutionStatus.RUNNING else None
+    status = description.status
+    is_running = status == WorkflowExecutionStatus.RUNNING
+    return (description.task_queue if is_running else None), (status.name.lower() if status else "unknown")
 
 
 async def _start(

@@ -109,7 +109,7 @@ def _limits(namespace: DescribeNamespaceResponse) -> Finding:
     days = namespace.config.workflow_execution_retention_ttl.ToTimedelta().total_seconds() / 86400
     text = (
         f"one value at most {size_text(limit)}{told}; a history at most 50 MiB or 51,200 events by default, "
-        f"which a server does not tell; closed workflows are kept for {days:g} days"
+        f"which a server does not tell; closed workflows are kept for {days:g} day{'' if days == 1 else 's'}"
     )
     facts = {"payload_bytes": limit, "retention_days": days}
     if limit < LARGEST_PAYLOAD:

@@ -1,5 +1,6 @@
 """What `strands-temporal dev TARGET` serves: imports the user's module and finds what a worker registers."""
 
+import asyncio
 import importlib
 import inspect
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
+from strands import Agent
+
 from .. import AgentDefinition, StrandsPlugin, TemporalAgent
 from .._errors import did_you_mean
 from .._upstream.private_api import activity_name, workflow_definition
@@ -18,6 +21,9 @@ from .._upstream.private_api import activity_name, workflow_definition
 WHAT_TO_WRITE = (
     "Write `def support() -> TemporalAgent: ...`, `agents = {...}`, or a workflow with `@workflow.defn`"
 )
+
+
+_ASYNCIO = Path(asyncio.__file__).parent
 
 
 class TargetError(Exception):
@@ -127,19 +133,33 @@ def load(target: Target) -> Found:
             f"{target.path.name} cannot be imported as {target.module!r}: this name belongs to "
             f"{origin or 'a module of Python itself'}. Rename the file"
         )
-    return _find(module, target)
+    found = _find(module, target)
+    if not found.workflows and not found.agents and not found.activities and found.strands_plugin is None:
+        shown = target.path.name if target.path else target.module
+        raise TargetError(
+            f"{shown} has no agent, workflow or activity. {''.join(_near_misses(module))}{WHAT_TO_WRITE}"
+        )
+    return found
 
 
 def users_traceback(error: BaseException) -> str:
-    """Return the traceback of an error in the user's code, without the frames that imported it."""
+    """Return the traceback of an error in the user's code, without the frames that imported it.
+
+    What this package refuses (a ValueError or TypeError) has no frames of this package: the message says all.
+    """
     lines = traceback.TracebackException.from_exception(error)
-    own = Path(__file__).parent
-    kept = [
-        frame
-        for frame in lines.stack
-        if "importlib" not in frame.filename and Path(frame.filename).parent != own
-    ]
-    lines.stack[:] = kept
+    own, package = Path(__file__).parent, Path(__file__).parents[1]
+    last = Path(lines.stack[-1].filename) if lines.stack else own
+    is_refusal = isinstance(error, ValueError | TypeError) and last.is_relative_to(package)
+
+    def is_shown(path: Path) -> bool:
+        if is_refusal and (path.is_relative_to(package) or path.parent == _ASYNCIO):
+            return False
+        return "importlib" not in str(path) and path.parent != own
+
+    lines.stack[:] = [frame for frame in lines.stack if is_shown(Path(frame.filename))]
+    if not lines.stack:
+        return "".join(lines.format_exception_only()).rstrip()
     return "".join(lines.format()).rstrip()
 
 
@@ -237,12 +257,25 @@ def _makes_an_agent(function: Callable[..., Any]) -> bool:
     return isinstance(returned, type) and issubclass(returned, TemporalAgent)
 
 
+def _near_misses(module: ModuleType) -> Iterable[str]:
+    """Yield a sentence for each thing of the module that was perhaps meant to be an agent."""
+    for name, value in vars(module).items():
+        if isinstance(value, Agent):
+            yield f"`{name}` is an agent, and each conversation makes one of its own, in a function. "
+        elif inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_"):
+            returned = getattr(value, "__annotations__", {}).get("return")
+            if returned is None:
+                yield f"`{name}` does not say what it returns: write `-> TemporalAgent`. "
+            elif returned is Agent or str(returned).rpartition(".")[2] == Agent.__name__:
+                yield f"`{name}` returns a strands.Agent: return a TemporalAgent, and write so. "
+
+
 def _is_ours(value: Any) -> bool:
     return str(getattr(value, "__module__", "")).partition(".")[0].startswith("strands_temporal")
 
 
 def _chosen(found: Found, target: Target, shown: str) -> Found:
-    """Keep what `:Name` chooses, and refuse a target that offers nothing."""
+    """Keep what `:Name` chooses."""
     offered = {cls.__name__: cls for cls in found.workflows}
     if target.name is not None:
         if target.name not in {*offered, *found.agents}:
@@ -258,6 +291,4 @@ def _chosen(found: Found, target: Target, shown: str) -> Found:
             activities=found.activities,
             agents={name: agent for name, agent in found.agents.items() if name == target.name},
         )
-    if not found.workflows and not found.agents and not found.activities and found.strands_plugin is None:
-        raise TargetError(f"{shown} has no agent, workflow or activity. {WHAT_TO_WRITE}")
     return found

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+import warnings
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from importlib.metadata import entry_points
@@ -72,6 +73,8 @@ def main() -> int:
     sys.stdout = cast("Any", SafeStream(sys.stdout))  # Strands' agents print what the model says
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger().handlers[0].addFilter(_hint)
+    # temporalio 1.35 leaves this coroutine when a workflow's `__init__` raises. The failure itself is told.
+    warnings.filterwarnings("ignore", r"coroutine '_WorkflowInstanceImpl\.", RuntimeWarning)
     try:
         # Outside of the event loop: a module may run one of its own, and SIGTERM ends an import at once.
         found, label = _loaded(order)

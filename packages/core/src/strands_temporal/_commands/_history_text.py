@@ -57,8 +57,13 @@ def _run_lines(run: Mapping[str, Any], title: str, width: int | None) -> Iterato
     for step in run["steps"]:
         if step["kind"] == "turn":
             yield _cut(f"  {_turn(step, named=len(agents) > 1)}", width)
-        elif step["kind"] != "start":
+        elif step["kind"] != "start" and (width is None or not _is_plumbing(step)):
             yield _cut(f"    {time_text(step['at'], date=False)}  {_step_text(step, width)}", width)
+
+
+def _is_plumbing(step: Step) -> bool:
+    """Tell whether a step is a signal of Temporal's or this package's own, such as a piece of a stream."""
+    return step["kind"] == "signal" and step["name"].startswith("__temporal")
 
 
 def _turn(step: Step, *, named: bool) -> str:

@@ -1,6 +1,7 @@
 """The options that every command has: the connection to Temporal, and `--json`."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from temporalio.client import Client, Plugin
 from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError
 
 from .._worker.remote_codec import chosen_data_converter
@@ -70,8 +72,9 @@ class Settings:
             CommandError: If the server does not answer, or an option is malformed.
         """
         config = self.connect_config()
+        runtime = None if plugins else _quiet_runtime()  # a worker's may be the module's own, with metrics
         try:
-            return await Client.connect(**config, plugins=plugins)
+            return await Client.connect(**config, plugins=plugins, runtime=runtime)
         except (RuntimeError, ValueError, RPCError) as error:  # refused, or malformed settings
             raise CommandError(
                 f"Cannot connect to Temporal at {config['target_host']}: {error}. Start a server with "
@@ -105,6 +108,17 @@ class Settings:
         return chosen_data_converter(
             self.data_converter, endpoint, auth or os.environ.get("TEMPORAL_CODEC_AUTH"), namespace
         )
+
+
+@functools.cache
+def _quiet_runtime() -> Runtime:
+    """Return a runtime that logs errors alone.
+
+    By default Temporal's core writes a line for each request that it makes again while a server is away, into
+    the midst of a chat. The command says itself that the server is gone.
+    """
+    levels = TelemetryFilter(core_level="ERROR", other_level="ERROR")
+    return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=levels)))
 
 
 def _same(one: str, other: str) -> bool:

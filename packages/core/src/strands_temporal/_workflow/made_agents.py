@@ -71,7 +71,8 @@ def _check_arguments(owner: str, make_agent: MakeAgent, arguments: Mapping[str, 
         given = ", ".join(arguments) or "none"
         raise AgentTypeError(
             f"{owner}: {_name(make_agent)}{signature} does not take the arguments of the start ({given}): "
-            f"{error}. Give them in ConversationStart(arguments={{...}}), or change the function"
+            f"{error}. Give them in ConversationStart(arguments={{...}}), or give each parameter a default. "
+            "`strands-temporal chat` gives no arguments"
         ) from None
 
 
