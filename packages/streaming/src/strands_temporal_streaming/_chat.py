@@ -64,7 +64,7 @@ def _show(screen: ChatScreen, event: AgentEvent) -> None:
             screen.text(text)
         case MessageEnd():
             screen.message_end()
-        case TurnEnd():
+        case TurnEnd(stop_reason=reason) if reason != "interrupt":  # else the turn goes on with the answer
             screen.turn_end()
         case AttemptFailed() | AttemptRestarted():
             screen.restart()

@@ -183,7 +183,10 @@ class Chat:
                 without_worker = 0.0
                 self._screen.set_waits_for_people(state.status == "waiting_for_people")
                 if state.status == "waiting_for_client":
-                    news = "The agent waits for a client to run a tool of its own (ClientTools)"
+                    news = (
+                        "The agent waits for a client to run this tool: ClientTools(client, "
+                        f'"{self._id}", ...).serve() (docs/client-tools.md)'
+                    )
             if news and news != told:
                 told = news
                 self._screen.note(news)

@@ -146,7 +146,8 @@ class Screen:
         if result.turn == self._turn and self.is_interactive:
             return  # of two messages that one turn answered: a steered one
         self._turn = result.turn
-        await self._catch_up(result.text)
+        if not result.interrupts:
+            await self._catch_up(result.text)
         self._turn_has_ended = False
         if self._message.strip() != result.text.strip() and result.text.strip():
             self._break()
@@ -198,7 +199,10 @@ class Screen:
             else:
                 say(prompt, file=sys.stderr)
             try:
-                return await self._question
+                line = await self._question
+                if line is None and self.is_interactive:
+                    self._write("\n")  # the question went away: it was answered elsewhere
+                return line
             finally:
                 self._question = None
 
