@@ -47,7 +47,7 @@ async def test_an_answer_without_a_stream_does_not_wait(capsys: pytest.CaptureFi
     assert "Well" in capsys.readouterr().out
 
 
-async def test_a_question_that_is_answered_elsewhere_ends_its_line(
+async def test_a_question_answered_elsewhere_ends_its_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     screen = screen_of_a_terminal()
