@@ -22,7 +22,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from ._client_errors import CONVERSATION_ERRORS, ENDED_BEFORE_ANSWER, is_handed_over, raise_from, type_of
-from ._errors import AgentValueError, ConversationClosedError
+from ._errors import AgentValueError, ConversationClosedError, PayloadTooLargeError
 from ._wire.conversations import (
     AGENT_LIST_WORKFLOW,
     AGENT_WORKFLOW,
@@ -37,6 +37,7 @@ from ._wire.conversations import (
     MessagesPage,
     TurnResult,
 )
+from ._wire.sizes import LARGEST_PAYLOAD, update_size
 from ._wire.values import decode, encode_any
 
 T = TypeVar("T")
@@ -98,6 +99,7 @@ class ConversationClient:
             ConversationError: If the conversation does not take the first message.
             AgentTypeError: If the function that makes the agent does not take `arguments`, and there is a
                 first message.
+            PayloadTooLargeError: If the first message is too large for Temporal.
         """
         start = ConversationStart(agent, dict(arguments or {}))
         chat = cls(client, id)
@@ -112,7 +114,7 @@ class ConversationClient:
         try:
             await client.start_update_with_start_workflow(
                 SEND,
-                encode_any(first_message),
+                await _sendable(client, first_message),
                 wait_for_stage=WorkflowUpdateStage.ACCEPTED,
                 id=request,
                 start_workflow_operation=operation,
@@ -168,11 +170,12 @@ class ConversationClient:
             TokenBudgetExceededError: If it has used its tokens.
             AgentTypeError: If the message is neither text nor content blocks, nor typed data.
             AgentValueError: If it is empty, or does not fit the `input_model`.
+            PayloadTooLargeError: If the message is too large for Temporal. Nothing was sent.
             WorkflowUpdateFailedError: If the turn failed. The conversation goes on.
             RPCError: If the workflow is not known, or the server cannot be reached.
         """
         request = id or str(uuid.uuid4())
-        return await self._update(SEND, encode_any(message), request, TurnResult)
+        return await self._update(SEND, await _sendable(self._client, message), request, TurnResult)
 
     async def first_answer(self) -> TurnResult:
         """Wait for the answer to the first message of `start`.
@@ -286,3 +289,19 @@ class ConversationClient:
                     return CONVERSATION_ERRORS[cause.type](cause.message)
         name = status.name.lower() if status else "unknown"
         return ConversationClosedError(f"The conversation {self._workflow_id!r} has ended ({name})")
+
+
+async def _sendable(client: Client, message: Any) -> Any:
+    """Return a message as the conversation takes it.
+
+    Raises:
+        PayloadTooLargeError: If it is too large: its update would keep the workflow from doing anything.
+    """
+    encoded = encode_any(message)
+    size = await update_size(encoded, client.data_converter)
+    if size > LARGEST_PAYLOAD:
+        raise PayloadTooLargeError(
+            f"send: the message has {size:,} bytes, and Temporal takes {LARGEST_PAYLOAD:,}. Send less, or "
+            "large data by reference"
+        )
+    return encoded

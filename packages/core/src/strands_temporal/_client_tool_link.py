@@ -24,6 +24,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from ._errors import ClientToolsUnreachableError
 from ._wire.client_tools import ANSWER_QUERY, CALLS_QUERY, SIGNAL, ClientCall
+from ._wire.sizes import LARGEST_PAYLOAD, update_size
 
 T = TypeVar("T")
 
@@ -130,6 +131,10 @@ class Link:
             ClientToolsUnreachableError: If the workflow cannot be asked.
         """
         request = str(uuid.uuid4())
+        size = await update_size(message, self._client.data_converter)
+        if size > LARGEST_PAYLOAD:
+            text = f"{size:,} bytes are too large to send; Temporal takes {LARGEST_PAYLOAD:,}"
+            raise RefusedError(text, "")
 
         async def by_update() -> dict[str, Any]:
             try:

@@ -27,7 +27,8 @@ from ._wire.client_tools import (
     UNKNOWN_CALL,
     ClientCall,
 )
-from ._wire.values import decode, encode_any
+from ._wire.failure_sizes import cut
+from ._wire.values import decode, encode_any, utf8_text
 
 logger = logging.getLogger(__name__)
 
@@ -276,10 +277,10 @@ class _Function:
             result = await self._call(decode(arguments))
             return RESULT_UPDATE, {"result": encode_any(result)}
         except ClientToolRefusedError as error:
-            return REFUSED_UPDATE, {"reason": str(error)}
+            return REFUSED_UPDATE, {"reason": cut(utf8_text(str(error)))}
         except Exception as error:  # noqa: BLE001  # the model reads it, as with `strands.tool`
             text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__} - {error}"
-            return RESULT_UPDATE, {"error": text}
+            return RESULT_UPDATE, {"error": cut(utf8_text(text))}
 
     async def _call(self, arguments: dict[str, Any]) -> Any:
         values = arguments if self._model is None else vars(self._model(**arguments))

@@ -295,5 +295,10 @@ def _unused(id_: str, used: Callable[[str], bool]) -> str:
     return candidate
 
 
+_LONGEST_REFUSAL = 10_000
+"""Most characters of a refusal, which may quote the decision. A larger one fails the workflow task."""
+
+
 def _refusal(kind: str, message: str) -> ApplicationError:
-    return ApplicationError(message, type=kind, non_retryable=True)
+    text = message if len(message) <= _LONGEST_REFUSAL else f"{message[:_LONGEST_REFUSAL]}..."
+    return ApplicationError(text, type=kind, non_retryable=True)

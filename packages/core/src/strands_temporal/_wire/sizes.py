@@ -15,6 +15,8 @@ from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.client import Client
 from temporalio.converter import DataConverter, PayloadCodec, PayloadConverter
 
+from .values import json_size
+
 LARGEST_PAYLOAD = 2 * 1024 * 1024 - 4096
 """Bytes that a Temporal server by default accepts as one input or result (`limit.blobSize.error`), less some
 room for metadata."""
@@ -87,6 +89,20 @@ class WireFormat:
 def may_fit(size: int) -> bool:
     """Tell whether a value of `size` bytes of JSON fits, even with a converter or codec that enlarges it."""
     return 0 < size <= LARGEST_PAYLOAD // _MOST_GROWTH
+
+
+async def update_size(value: Any, converter: DataConverter) -> int:
+    """Return how many bytes a client sends for an update's argument; 0 if it surely fits, or goes elsewhere.
+
+    The server takes updates of up to 4 MiB. A worker can neither accept nor refuse one above
+    `LARGEST_PAYLOAD`: its workflow task fails as long as the update waits (temporalio 1.35).
+    """
+    if may_fit(json_size(value)) or converter.external_storage is not None:
+        return 0
+    payloads = payloads_of([value], converter.payload_converter)
+    if converter.payload_codec is not None:
+        payloads = await converter.payload_codec.encode(payloads)
+    return Payloads(payloads=payloads).ByteSize()
 
 
 def payloads_of(values: Sequence[Any], converter: PayloadConverter) -> Sequence[Payload]:

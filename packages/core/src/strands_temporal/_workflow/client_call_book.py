@@ -28,6 +28,12 @@ _ENDED_KEPT = 200
 """How many ended calls are remembered, to say what became of them."""
 
 _LONGEST_CLAIM = timedelta(hours=1)
+_INFINITY = float("inf")
+
+_LONGEST_NAME = 1_000
+"""Most characters of a client's name: records keep it, and go into the next run."""
+
+_LONGEST_QUOTE = 200
 
 _FATES = {
     "result": "already has a result",
@@ -145,12 +151,8 @@ class CallBook:
         """
         given = _object(message, "id", "by")
         seconds = given.get("seconds")
-        if (
-            isinstance(seconds, bool)
-            or not isinstance(seconds, (int, float))
-            or not 0 <= seconds < float("inf")
-        ):
-            raise refusal(MALFORMED, f"A claim needs 'seconds', a number from 0 on, not {seconds!r}")
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < _INFINITY:
+            raise refusal(MALFORMED, f"A claim needs 'seconds', a number from 0 on, not {_quoted(seconds)}")
         entry = self._open_entry(given["id"], now)
         call = entry.call
         if call.claimed_by not in (None, given["by"]) and now < datetime.fromisoformat(
@@ -162,7 +164,8 @@ class CallBook:
     def claim(self, message: Any, now: datetime) -> dict[str, Any]:
         """Let a client run a call for some time. It may be claimed again before that is over."""
         entry = self.check_claim(message, now)
-        seconds = min(float(message["seconds"]), _LONGEST_CLAIM.total_seconds())
+        # An integer may be too large for a float.
+        seconds = float(min(message["seconds"], _LONGEST_CLAIM.total_seconds()))
         by = str(message["by"]) if seconds else None
         until = (now + timedelta(seconds=seconds)).isoformat() if seconds else None
         entry.call = replace(entry.call, claimed_by=by, claimed_until=until)
@@ -183,7 +186,7 @@ class CallBook:
         if ("result" in given) == ("error" in given):
             raise refusal(MALFORMED, "Send either 'result', a JSON value, or 'error', a text")
         if "error" in given and not isinstance(given["error"], str):
-            raise refusal(MALFORMED, f"'error' is a text, not {given['error']!r}")
+            raise refusal(MALFORMED, f"'error' is a text, not {_quoted(given['error'])}")
         entry = self._open_entry(given["id"], now)
         schema = entry.call.output_schema
         if fits and "result" in given and schema is not None and (why := misfit(given["result"], schema)):
@@ -204,7 +207,7 @@ class CallBook:
         """
         given = _object(message, "id")
         if not isinstance(given.get("reason", ""), str):
-            raise refusal(MALFORMED, f"'reason' is a text, not {given['reason']!r}")
+            raise refusal(MALFORMED, f"'reason' is a text, not {_quoted(given['reason'])}")
         return self._open_entry(given["id"], now)
 
     def take_refusal(self, message: Any, now: datetime) -> dict[str, Any]:
@@ -253,9 +256,8 @@ class CallBook:
             return entry
         ended = self._ended.get(id_)
         if ended is None:
-            raise refusal(
-                UNKNOWN_CALL, f"No client call {id_!r} waits. The query client_tool_calls lists them"
-            )
+            text = f"No client call {_quoted(id_)} waits. The query client_tool_calls lists them"
+            raise refusal(UNKNOWN_CALL, text)
         kind = PAST_DEADLINE if ended["outcome"] == "expired" else ALREADY_ENDED
         raise refusal(kind, f"The call {id_!r} {_FATES.get(ended['outcome'], 'has ended')} ({ended['at']})")
 
@@ -283,12 +285,23 @@ def refusal(kind: str, message: str) -> ApplicationError:
 
 def _object(message: Any, *texts: str) -> dict[str, Any]:
     if not isinstance(message, dict):
-        raise refusal(MALFORMED, f"{message!r} is not an object with {', '.join(map(repr, texts))}")
+        raise refusal(MALFORMED, f"{_quoted(message)} is not an object with {', '.join(map(repr, texts))}")
     given = cast("dict[str, Any]", message)
     for name in texts:
         if not isinstance(given.get(name), str) or not given[name]:
-            raise refusal(MALFORMED, f"{name!r} is a text, not {given.get(name)!r}")
+            raise refusal(MALFORMED, f"{name!r} is a text, not {_quoted(given.get(name))}")
+    by = given.get("by")
+    if isinstance(by, str) and len(by) > _LONGEST_NAME:
+        raise refusal(
+            MALFORMED, f"'by' has {len(by):,} characters. A client's name has {_LONGEST_NAME} at most"
+        )
     return given
+
+
+def _quoted(value: Any) -> str:
+    """Return a value of a message as a refusal shows it. One that is too large fails the workflow task."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}..."
 
 
 def _asked(interrupt: Interrupt) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from strands import Agent, ToolContext
 from strands.interrupt import InterruptException
 from strands.types.events import ToolResultEvent
-from strands.types.tools import AgentTool, ToolGenerator, ToolSpec, ToolUse
+from strands.types.tools import AgentTool, ToolGenerator, ToolResultContent, ToolSpec, ToolUse
 from typing_extensions import override
 
 from .._errors import AgentTypeError, AgentValueError, ClientToolError
@@ -27,6 +27,9 @@ CLIENT_TOOL_VERSION = 1
 _CYCLE = "event_loop_cycle_id"
 """Key of the invocation state under which Strands keeps the id of the agent's cycle. A retried call has the
 same cycle as the call before; a resumed call has another."""
+
+
+_RESULT_BLOCKS = frozenset(ToolResultContent.__annotations__)
 
 
 class ClientTool(AgentTool):
@@ -257,10 +260,25 @@ def _result(use: ToolUse, answer: Mapping[str, Any], error: Exception | None = N
             exception=error or ClientToolError(text),
         )
     value: Any = decode(answer["result"])
-    if isinstance(value, dict) and "status" in value and "content" in value:
-        return ToolResultEvent(cast("Any", {**cast("dict[str, Any]", value), "toolUseId": id_}))
+    if _is_tool_result(value):
+        return ToolResultEvent(cast("Any", {**value, "toolUseId": id_}))
     text = value if isinstance(value, str) else _as_text(value)
     return ToolResultEvent({"toolUseId": id_, "status": "success", "content": [{"text": text}]})
+
+
+def _is_tool_result(value: Any) -> bool:
+    """Tell whether a client sent a tool result of Strands. An HTTP answer with the same keys is data.
+
+    As a tool result, `{"status": 200, "content": "..."}` would fail each later model call.
+    """
+    given = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    content: Any = given.get("content")
+    if given.get("status") not in ("success", "error"):
+        return False
+    return isinstance(content, list) and all(
+        isinstance(block, dict) and cast("dict[str, Any]", block).keys() & _RESULT_BLOCKS
+        for block in cast("list[Any]", content)
+    )
 
 
 def _as_text(value: Any) -> str:

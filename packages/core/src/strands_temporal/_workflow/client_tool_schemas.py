@@ -10,6 +10,9 @@ from pydantic import TypeAdapter
 
 from .._errors import AgentTypeError, AgentValueError
 
+_LONGEST_TEXT = 2_000
+"""Most characters of a misfit, which quotes the value. A larger refusal fails the workflow task."""
+
 
 def misfit(value: Any, schema: Any) -> str | None:
     """Return why a JSON value does not fit a schema; None if it does."""
@@ -17,7 +20,8 @@ def misfit(value: Any, schema: Any) -> str | None:
     error = cast("Any", best_match(validator.iter_errors(value)))
     if error is None:
         return None
-    return f"{error.json_path}: {error.message}" if error.path else str(error.message)
+    text = f"{error.json_path}: {error.message}" if error.path else str(error.message)
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."
 
 
 def output_schema_of(owner: str, given: Any) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ from .._wire.client_tools import (
     SIGNAL,
     ClientCall,
 )
+from .._wire.failure_sizes import text_of
 from .._wire.values import json_size
 from .answered_updates import DeduplicatedUpdates
 from .client_call_book import CallBook, refusal
@@ -242,10 +243,14 @@ class ClientCalls:
         seen = workflow.unsafe.is_replaying() and workflow.patched(marker)
         try:
             if name not in (RESULT_UPDATE, REFUSED_UPDATE, CLAIM_UPDATE):
-                raise refusal("MalformedClientMessage", f"{name!r} is no update of client tools")
+                raise refusal(
+                    "MalformedClientMessage", f"{str(cast('Any', name))[:100]!r} is no update of client tools"
+                )
             self._check(str(name), envelope.get("value"), fits=not seen)
         except ApplicationError as error:
             answer = {"refused": error.message, "type": error.type or ""}
+        except Exception as error:  # noqa: BLE001  # a schema that cannot be applied; as an update it is refused
+            answer = {"refused": text_of(error), "type": type(error).__name__}
         else:
             if not workflow.patched(marker):
                 return

@@ -7,6 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from .._errors import (
+    AgentTypeError,
     AgentValueError,
     ConversationBusyError,
     ConversationClosedError,
@@ -16,9 +17,10 @@ from .._errors import (
 )
 from .._upstream.cancel_signal import CancelSignal
 from .._wire.conversations import CANCEL_TURN, CLOSE, SEND, ConversationState, EndReason, TurnResult
-from .conversation_input import prompt_of
+from .conversation_input import answers_interrupts, prompt_of
 from .conversation_options import ConversationSettings
 from .conversation_turns import Sent, Turns
+from .failures import as_workflow_failure
 from .log_lines import log_line
 
 _ENVELOPE = {"id", "message"}
@@ -107,20 +109,27 @@ class Inbox:
             raise sent.answer.error
         return sent.answer.result or TurnResult(0, "", "")
 
-    def _take_signal(self, value: Any) -> None:
-        """Take a message from a signal, which has no answer: one that cannot be taken is logged."""
+    def _take_signal(self, *given: Any) -> None:
+        """Take a message from a signal, which has no answer: one that cannot be taken is logged.
+
+        It raises nothing, and takes any arguments: an error would fail each workflow task from then on.
+        """
+        value = given[0] if given else None
         id_, message = "", value
         if isinstance(value, dict) and cast("dict[str, Any]", value).keys() == _ENVELOPE:
-            id_, message = str(cast("dict[str, Any]", value)["id"]), value["message"]
+            own, message = cast("dict[str, Any]", value)["id"], value["message"]
+            id_ = "" if own is None else str(own)
         if self._turns.is_known(id_):
             return
         refusal: ApplicationError | None = self.refusal()
         if isinstance(refusal, ConversationBusyError):
             refusal = None  # nobody could be told to come again: it waits
         try:
+            if len(given) != 1:
+                raise AgentTypeError(f"send: a signal has one argument, the message, not {len(given)}")
             prompt_of(message, self._settings.input_model)
-        except ApplicationError as error:
-            refusal = error
+        except Exception as error:  # noqa: BLE001  # also of the user's input_model
+            refusal = as_workflow_failure(error)
         if refusal is not None:
             log_line("the conversation dropped a message that came as a signal", reason=refusal.message)
             return
@@ -129,6 +138,7 @@ class Inbox:
     def _take(self, sent: Sent) -> Sent:
         turns = self._turns
         steers = self._settings.while_busy == "steer" and turns.running is not None
+        steers = steers and not answers_interrupts(sent.message)  # which only a turn of its own can take
         (turns.steering if steers else turns.queue).append(sent)
         return sent
 

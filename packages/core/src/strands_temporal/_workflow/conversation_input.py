@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from strands.types.content import ContentBlock
 
 from .._errors import AgentTypeError, AgentValueError
+from .._wire.failure_sizes import text_of
 from .._wire.values import decode
 
 InputModel = type[BaseModel] | Mapping[str, Any]
@@ -32,8 +33,17 @@ def prompt_of(message: Any, model: InputModel | None) -> Any:
 
     Raises:
         AgentTypeError: If the message is none of these, or typed data without an `input_model`.
-        AgentValueError: If the message is empty, or does not fit the `input_model`.
+        AgentValueError: If the message is empty, does not fit the `input_model`, or cannot be decoded.
     """
+    try:
+        return _prompt_of(message, model)
+    except (AgentTypeError, AgentValueError):
+        raise
+    except Exception as error:  # damaged bytes, or whatever the user's input_model raises
+        raise AgentValueError(f"send: the message cannot be read: {_cut(text_of(error))}") from error
+
+
+def _prompt_of(message: Any, model: InputModel | None) -> Any:
     if isinstance(message, str):
         if not message.strip():
             raise AgentValueError("send: the message is empty. Send some text")
@@ -49,6 +59,12 @@ def prompt_of(message: Any, model: InputModel | None) -> Any:
             f"{_TAKES}. To take typed data, give the Conversation or the AgentDefinition input_model=..."
         )
     return _text_of(decode(message), model)
+
+
+def answers_interrupts(message: Any) -> bool:
+    """Tell whether a message answers a paused agent, and so is no text for the model."""
+    blocks = cast("list[Any]", message) if isinstance(message, list) else []
+    return any(isinstance(block, Mapping) and "interruptResponse" in block for block in blocks)
 
 
 def blocks_of(prompt: Any) -> list[Any]:
@@ -77,7 +93,9 @@ def _text_of(data: Any, model: InputModel) -> str:
         try:
             return model.model_validate(data).model_dump_json(by_alias=True)
         except ValidationError as error:
-            raise AgentValueError(f"send: the data does not fit {model.__name__}: {error}") from None
+            raise AgentValueError(
+                f"send: the data does not fit {model.__name__}: {_cut(str(error))}"
+            ) from None
     import jsonschema  # Strands needs it too, when it first validates a tool
 
     try:
@@ -85,11 +103,15 @@ def _text_of(data: Any, model: InputModel) -> str:
     except jsonschema.ValidationError as error:
         where = "/".join(map(str, error.absolute_path)) or "the data"
         raise AgentValueError(
-            f"send: the data does not fit the input_model: {where}: {error.message}"
+            f"send: the data does not fit the input_model: {_cut(where)}: {_cut(error.message)}"
         ) from None
     return json.dumps(data, ensure_ascii=False)
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 120 else f"{text[:117]}..."
+    return _cut(repr(value), 120)
+
+
+def _cut(text: str, most: int = 2_000) -> str:
+    """Return a text that may quote the message, cut: a refusal that is too large fails the workflow task."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -15,6 +15,7 @@ from temporalio import workflow
 from .._wire.conversations import ConversationStatus
 from .._wire.extras import check_extra
 from .carry import AgentCarry
+from .failures import construction_error
 
 GROUP = "strands_temporal.conversation_parts"
 """Entry point group of the classes. The name of an entry point is the name of the package's extra."""
@@ -86,6 +87,14 @@ def _may_run_agents(name: str) -> bool:
     return workflow.patched(f"strands-temporal-conversation-{name}")
 
 
+def _made(part: type[ConversationPart], agent: Agent, carried: Any, option: Any) -> ConversationPart:
+    """Make a part. What the user's function raises ends the workflow, as with the agent's maker."""
+    try:
+        return part(agent, carried, option)
+    except Exception as error:
+        raise construction_error(error) from error
+
+
 class ConversationParts:
     """The parts of one conversation.
 
@@ -105,7 +114,7 @@ class ConversationParts:
         for name, part in sorted(PART_CLASSES.items()):
             option = approvals if name == APPROVALS else None
             if option is not False and (not part.runs_agent or _may_run_agents(name)):
-                self._parts[name] = part(agent, carried.get(name), option)
+                self._parts[name] = _made(part, agent, carried.get(name), option)
 
     @property
     def runner(self) -> ConversationPart | None:

@@ -91,11 +91,11 @@ class Turns:
         """Return the messages from what `carry` returned in the previous run."""
 
         def sent(name: str) -> list[Sent]:
-            return [Sent(**each) for each in value.get(name, ())]
+            return [Sent(**known_fields(Sent, each)) for each in value.get(name, ())]
 
         return cls(
             turn=value.get("turn", 0),
-            running=Sent(**value["running"]) if value.get("running") else None,
+            running=Sent(**known_fields(Sent, value["running"])) if value.get("running") else None,
             joined=sent("joined"),
             steering=sent("steering"),
             queue=sent("queue"),

@@ -194,11 +194,12 @@ class Conversation:
     def _wants_to_hand_over(self) -> bool:
         """Tell whether the workflow should continue as new.
 
-        A run in which the agent has not worked does not: if the user's function always returned true, the
-        next run would do the same.
+        A run in which the agent has not worked does so only if Temporal suggests it: if the user's function
+        always returned true, the next run would do the same. Readers of the stream and clients make such a
+        run long too, while the agent waits for people.
         """
-        settings = self._settings
-        return settings.wants_to_hand_over() and (settings.hand_over_when is None or self._inbox.has_worked)
+        suggested = workflow.info().is_continue_as_new_suggested
+        return self._settings.wants_to_hand_over() and (self._inbox.has_worked or suggested())
 
     async def _run_turn(self) -> bool:
         """Run the current turn and answer its messages. Return whether it ended in this run."""
@@ -214,6 +215,7 @@ class Conversation:
             turn_result = turn_result_of(result, self._turns.turn, self._usage_before)
         except Exception as error:  # noqa: BLE001  # an error of the user's agent ends its turn
             mark_left_agent(error)
+            self._hand_over.give_up()  # else the next message would go on with this turn
             failure = Answer(error=error)
             self._turns.end(lambda _: failure)
         else:

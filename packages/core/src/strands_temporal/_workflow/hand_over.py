@@ -150,6 +150,18 @@ class TurnHandOver:
         finally:
             self._running = False
 
+    def give_up(self) -> None:
+        """Give up the rest of a turn that was cut: the next call of `run` begins a turn with its prompt.
+
+        Raises:
+            AgentValueError: If `run` is in progress.
+        """
+        if self._running:
+            raise AgentValueError("hand_over.give_up() while run(...) is in progress. Wait until it returns")
+        cut, self._cut = self._cut, None
+        if cut is not None and not cut.carried:
+            run_local(AgentViews).of(self._agent).turns.clear()
+
     def carry(self) -> dict[str, Any]:
         """Return what the rest of the turn needs beside `agent.carry()`. Empty between turns.
 
@@ -211,12 +223,10 @@ class TurnHandOver:
         return isinstance(event, AfterInvocationEvent) and self._ends(event)
 
     def _begins(self, event: BeforeInvocationEvent) -> bool:
-        agent, cut, self._cut = self._agent, self._cut, None
-        metrics = agent.event_loop_metrics
-        if cut is not None and not self._running:  # a call that is not ours: the rest of the turn is given up
-            if not cut.carried:
-                run_local(AgentViews).of(agent).turns.clear()
-            cut = None
+        agent, metrics = self._agent, self._agent.event_loop_metrics
+        if not self._running:  # a call that is not ours
+            self.give_up()
+        cut, self._cut = self._cut, None
         if cut is not None:
             cut.go_on(agent, event.invocation_state)
         if cut is not None or metrics.latest_agent_invocation is not self._invocation:
