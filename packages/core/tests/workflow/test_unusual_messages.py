@@ -187,6 +187,12 @@ async def test_no_message_of_a_client_stops_an_agent(agents: Agents) -> None:
         claim: Any = {"id": id_, "by": "x", "seconds": 10**400}
         claimed: Any = await handle.execute_update("client_tool_claim", claim)
         assert claimed["by"] == "x"
+        # A message that was refused as a signal is refused as an update too.
+        wrong = {"id": id_, "result": 7}
+        again = {"update": "client_tool_result", "value": wrong, "request": "request-1"}
+        await handle.signal("client_tool_by_signal", again)
+        with pytest.raises(WorkflowUpdateFailedError):
+            await handle.execute_update("client_tool_result", wrong, id="request-1")
         await handle.execute_update("client_tool_result", {"id": id_, "result": {"shouted": 1}})
         assert (await ended(env, handle))["text"] == '{"shouted": 1}'
 

@@ -48,14 +48,14 @@ class ClientCall:
     Attributes:
         id: Id of the call, which its result names.
         tool: Name of the tool.
-        arguments: The call's arguments, validated, as JSON values. None if `cut`.
+        arguments: The call's arguments, validated, as JSON values. None if `cut`, as the schema then is.
         agent: Name of the agent that calls.
         asked_at: When the call began to wait (ISO 8601, the workflow's time).
         deadline: When the model gets an error instead; None without a deadline.
         output_schema: JSON schema of the result; None if any JSON value will do.
         claimed_by: The client that runs the call now.
         claimed_until: When another client may take the call.
-        cut: Whether the arguments were left out, because the calls before it fill the query's answer.
+        cut: Whether arguments and schema were left out, because the calls before it fill the query's answer.
     """
 
     id: str

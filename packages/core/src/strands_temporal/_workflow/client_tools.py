@@ -31,7 +31,7 @@ from .client_call_waits import PausedCalls, is_client_call, waiting_interrupts
 from .current_details import describe_query, set_details_line
 
 _PAGE = 1_000_000
-"""Bytes of arguments in one answer to `CALLS_QUERY`. Answers above 2 MiB fail."""
+"""Bytes of arguments and schemas in one answer to `CALLS_QUERY`. Answers above 2 MiB fail."""
 
 _KEPT = 100
 """How many of the latest messages that came by signal are remembered."""
@@ -214,7 +214,8 @@ class ClientCalls:
     def _validator(self, name: str) -> Callable[[Any], None]:
         def validate(message: Any) -> None:
             info = workflow.current_update_info()
-            if info is None or not (info.id in self._updates.carry() or info.id in self._signalled):
+            request = info.id if info else ""
+            if request not in self._updates.carry() and "answer" not in self._signalled.get(request, {}):
                 self._check(name, message)
 
         return validate
@@ -268,11 +269,11 @@ class ClientCalls:
         shown: list[dict[str, Any]] = []
         room = _PAGE
         for call in self.pending:
-            size = json_size(call.arguments)
+            size = json_size([call.arguments, call.output_schema])
             # At least one has its arguments, also if another client runs it.
             cut = bool(shown) and size > room
             room -= 0 if cut else size
-            shown.append(asdict(replace(call, arguments=None, cut=True) if cut else call))
+            shown.append(asdict(replace(call, arguments=None, output_schema=None, cut=True) if cut else call))
         return shown
 
     def _details(self) -> str | None:

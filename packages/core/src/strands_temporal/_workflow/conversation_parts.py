@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from strands import Agent
 from strands.agent.agent_result import AgentResult
 from temporalio import workflow
+from temporalio.exceptions import TemporalError
 
 from .._wire.conversations import ConversationStatus
 from .._wire.extras import check_extra
@@ -91,6 +92,8 @@ def _made(part: type[ConversationPart], agent: Agent, carried: Any, option: Any)
     """Make a part. What the user's function raises ends the workflow, as with the agent's maker."""
     try:
         return part(agent, carried, option)
+    except TemporalError:
+        raise
     except Exception as error:
         raise construction_error(error) from error
 
