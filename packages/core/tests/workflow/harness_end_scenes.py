@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 
 from packages.core.tests.workflow.harness_scenes import facts, messages_of
 from strands import Sandbox
+from strands.hooks import AgentInitializedEvent
 from temporalio import workflow
 
 from strands_temporal import AgentValueError
@@ -116,3 +117,16 @@ class ClassifiedWorkflow:
                 ]
             )
         return [asked, str(result).strip(), messages_of(agent)]
+
+
+def refuse(event: AgentInitializedEvent) -> None:
+    raise AgentValueError(f"{event.agent.name} is refused")
+
+
+@workflow.defn
+class RefusingWorkflow:
+    """Builds a harness agent whose hook raises one of this package's errors."""
+
+    @workflow.run
+    async def run(self) -> None:
+        durable_harness("m", sandbox="box", name="helper", hooks=[refuse])

@@ -1,5 +1,6 @@
 """A run of AWS's harness agent ends: with room left in history, and without a sandbox that cannot work."""
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from conftest import Agents
 from packages.core.tests.workflow.harness_end_scenes import (
     ClassifiedWorkflow,
     EndingWorkflow,
+    RefusingWorkflow,
     SessionsWorkflow,
     SharedHandleWorkflow,
 )
@@ -159,3 +161,12 @@ async def test_a_handle_of_many_runs_asks_for_its_shell_in_each(agents: Agents, 
                 history = (await env.handles[-1].fetch_history()).to_json()
                 assert len(re.findall("EVENT_TYPE_ACTIVITY_TASK_SCHEDULED", history)) == 5
                 await env.assert_replays(env.handles[-1])
+
+
+@pytest.mark.slow
+async def test_what_a_hook_raises_at_construction_ends_the_run(agents: Agents) -> None:
+    async with agents(workflows=[RefusingWorkflow], models={"m": lambda: scripted(say("no"))}) as env:
+        handle = await env.start(RefusingWorkflow.run)
+        with pytest.raises(WorkflowFailureError) as failed:
+            await asyncio.wait_for(handle.result(), 10)
+        assert "helper is refused" in str(failed.value.cause)

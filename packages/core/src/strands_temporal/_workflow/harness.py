@@ -17,6 +17,7 @@ from strands.storage import Storage
 from strands.vended_memory_stores.file_memory_store import FileMemoryStore
 from strands.vended_plugins.skills import AgentSkills, SkillSources
 from temporalio import workflow
+from temporalio.exceptions import TemporalError
 
 from .._errors import AgentTypeError, AgentValueError, MissingExtraError, coded, did_you_mean
 from .._upstream.run_local import run_local
@@ -129,6 +130,8 @@ def durable_harness(
     run_local(_Sessions).check(session, durable_storage, arguments.get("agent_id"))
     try:
         agent = cast("TemporalAgent", create_harness(**arguments))
+    except TemporalError:  # such as AgentValueError: an error that is its own cause cannot be sent
+        raise
     except (TypeError, ValueError) as error:
         raise construction_error(error) from error
     run_local(_Sessions).add(session, durable_storage, agent.agent_id)
