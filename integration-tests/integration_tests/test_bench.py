@@ -29,7 +29,7 @@ def lab(server: DevServer, tmp_path: Path) -> Lab:
     [
         pytest.param(
             key,
-            marks=[] if key in ("import", "turn") else [pytest.mark.slow],
+            marks=[] if key == "import" else [pytest.mark.slow],
         )
         for key in ROWS
     ],

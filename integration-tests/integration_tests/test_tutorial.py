@@ -84,6 +84,7 @@ async def test_steps_without_a_person(client: Client, tmp_path: Path, step: int)
             await worker.until("looking up A-17\n")
 
 
+@pytest.mark.slow  # the same commands as the page on people, with a program more
 async def test_an_approval(client: Client, tmp_path: Path) -> None:
     desk = Desk(tmp_path, client, 3)
     assert commands(PAGE, desk.text) == [

@@ -66,7 +66,8 @@ async def test_what_a_worker_does_not_keep_it_asks_for(runs: Runs, name: str, ca
 # --- Workers that come and go
 
 
-@pytest.mark.parametrize("agents", [10, pytest.param(30, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("agents", [10, 30])
 async def test_parallel_calls_without_the_workflow_cache_all_ask(
     runs: Runs, monkeypatch: pytest.MonkeyPatch, agents: int
 ) -> None:

@@ -5,6 +5,7 @@ plugin loads these classes when it configures a worker, because workflow code ca
 """
 
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, ClassVar
 
@@ -73,8 +74,9 @@ PART_CLASSES: dict[str, type[ConversationPart]] = {}
 """The classes of the installed packages, by the name of the extra. The same for all workers of a process."""
 
 
+@cache
 def load_parts() -> None:
-    """Load the classes of the installed packages. Call it on the worker."""
+    """Load the classes of the installed packages, once in a process. Call it on the worker."""
     for entry_point in entry_points(group=GROUP):
         if entry_point.name not in PART_CLASSES:
             PART_CLASSES[entry_point.name] = entry_point.load()
