@@ -76,6 +76,7 @@ async def test_a_chain_of_runs_has_a_sandbox_of_its_own_which_ends_with_it(
     assert chains[first.id].identity == ""
 
 
+@pytest.mark.slow  # without the cache, queries may cost it 10 s, and the sandbox is idle meanwhile
 async def test_an_idle_sandbox_ends_and_is_lost_until_the_workflow_accepts_a_new_one(
     agents: Agents, tmp_path: Path
 ) -> None:
