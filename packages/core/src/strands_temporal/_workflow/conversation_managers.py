@@ -36,6 +36,7 @@ from .._upstream.conversation_managers import WAITS_PATCH
 from .._upstream.private_api import summary_models
 from .._upstream.repeated_calls import Outcome, outcome_of, repeat_call
 from .failures import mark_left_agent
+from .held_manager import ManagerStandIn
 from .tool_caller import check_agent_in_workflow
 
 
@@ -106,7 +107,7 @@ async def reduce_after_overflow(event: AfterModelCallEvent) -> None:
     agent.conversation_manager = _Reduced(manager, error, outcome)
 
 
-class _Reduced(ConversationManager):
+class _Reduced(ManagerStandIn):
     """Replaces an agent's manager that has already reduced the context, until Strands calls `reduce_context`.
 
     Args:
@@ -116,8 +117,7 @@ class _Reduced(ConversationManager):
     """
 
     def __init__(self, manager: ConversationManager, error: Exception, outcome: Outcome) -> None:
-        super().__init__()
-        self.manager = manager
+        super().__init__(manager)
         self._error = error
         self._outcome = outcome
 
@@ -128,22 +128,7 @@ class _Reduced(ConversationManager):
         if e is self._error:
             self._outcome.get()
         else:
-            self.manager.reduce_context(agent, e, **kwargs)
-
-    @override
-    def apply_management(self, agent: Agent, **kwargs: Any) -> None:
-        """See base class."""
-        self.manager.apply_management(agent, **kwargs)
-
-    @override
-    def get_state(self) -> dict[str, Any]:
-        """See base class."""
-        return self.manager.get_state()
-
-    @override
-    def restore_from_session(self, state: dict[str, Any]) -> list[Any] | None:
-        """See base class."""
-        return self.manager.restore_from_session(state)
+            super().reduce_context(agent, e, **kwargs)
 
 
 def put_back(agent: Agent) -> None:

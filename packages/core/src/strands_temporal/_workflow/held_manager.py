@@ -1,4 +1,4 @@
-"""Keeps a conversation manager from acting where Strands ends an invocation in the middle of a turn."""
+"""Stands in for a conversation manager, and keeps it from acting where Strands ends only a part of a turn."""
 
 from typing import Any
 
@@ -7,25 +7,21 @@ from strands.agent.conversation_manager import ConversationManager
 from typing_extensions import override
 
 
-class HeldManager(ConversationManager):
-    """Replaces an agent's manager while a turn is cut between two steps (`hand_over.py`).
-
-    Strands calls the manager at the end of an invocation, and the turn does not end there.
+class ManagerStandIn(ConversationManager):
+    """Replaces an agent's manager for some steps. Passes all calls on; a subclass changes one of them.
 
     Attributes:
         manager: The manager.
-        was_asked: Whether Strands wanted the conversation managed.
     """
 
     def __init__(self, manager: ConversationManager) -> None:
         super().__init__()
         self.manager = manager
-        self.was_asked = False
 
     @override
     def apply_management(self, agent: Agent, **kwargs: Any) -> None:
-        """Only remember the call."""
-        self.was_asked = True
+        """See base class."""
+        self.manager.apply_management(agent, **kwargs)
 
     @override
     def reduce_context(self, agent: Agent, e: Exception | None = None, **kwargs: Any) -> None:
@@ -41,3 +37,22 @@ class HeldManager(ConversationManager):
     def restore_from_session(self, state: dict[str, Any]) -> list[Any] | None:
         """See base class."""
         return self.manager.restore_from_session(state)
+
+
+class HeldManager(ManagerStandIn):
+    """Replaces an agent's manager while a turn is cut between two steps (`hand_over.py`).
+
+    Strands calls the manager at the end of an invocation, and the turn does not end there.
+
+    Attributes:
+        was_asked: Whether Strands wanted the conversation managed.
+    """
+
+    def __init__(self, manager: ConversationManager) -> None:
+        super().__init__(manager)
+        self.was_asked = False
+
+    @override
+    def apply_management(self, agent: Agent, **kwargs: Any) -> None:
+        """Only remember the call."""
+        self.was_asked = True
