@@ -20,6 +20,7 @@ from .._wire.client_tools import CLIENT_TOOL
 from .._wire.values import decode, encode_any
 from .client_tool_schemas import output_schema_of
 from .client_tool_specs import check_deadline, of_schema, of_stub
+from .tool_context import context_of_call
 
 CLIENT_TOOL_VERSION = 1
 """Version of the layout of an interrupt's reason."""
@@ -71,15 +72,12 @@ class ClientTool(AgentTool):
         self, tool_use: ToolUse, invocation_state: dict[str, Any], **kwargs: Any
     ) -> ToolGenerator:
         """Ask the clients for a result, or yield the result that a client sent."""
-        agent = invocation_state["agent"]
-        context: ToolContext[Any] = kwargs.get("_tool_context") or ToolContext[Any](
-            tool_use, agent, invocation_state, agent.cancel_signal
-        )
+        context = context_of_call(tool_use, invocation_state, kwargs)
         try:
             asked: dict[str, Any] = {
                 "tool": self.tool_name,
                 "arguments": encode_any(self._validate(tool_use["input"])),
-                "agent": str(getattr(agent, "name", "")),
+                "agent": str(getattr(invocation_state["agent"], "name", "")),
                 "version": CLIENT_TOOL_VERSION,
             }
         except ValueError as error:

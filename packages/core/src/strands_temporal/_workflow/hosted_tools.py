@@ -24,6 +24,7 @@ from .invocation_state import user_invocation_state
 from .options import HEARTBEATING_TOOL_DEFAULTS, ActivityOptions, merge_options
 from .remote_tools import RemoteTool, RemoteTools
 from .tool_calls import call_tool_activity
+from .tool_context import context_of_call
 from .tool_results import tool_value
 
 
@@ -94,10 +95,6 @@ class TemporalTools(RemoteTools):
         return [_HostedTool(self, tool) for tool in listing.tools]
 
 
-_TASKS_CONTEXT = "_tool_context"
-"""The keyword with which Strands gives a tool the context of a background task (1.62: _executor.py:672)."""
-
-
 class _HostedTool(RemoteTool):
     """One tool hosted on the worker."""
 
@@ -111,10 +108,7 @@ class _HostedTool(RemoteTool):
         self, tool_use: ToolUse, invocation_state: dict[str, Any], **kwargs: Any
     ) -> ToolGenerator:
         """Call the tool in an activity and yield its result."""
-        agent = invocation_state["agent"]
-        context: ToolContext[Any] = kwargs.get(_TASKS_CONTEXT) or ToolContext[Any](
-            tool_use, agent, invocation_state, agent.cancel_signal
-        )
+        context = context_of_call(tool_use, invocation_state, kwargs)
         try:
             yield ToolResultEvent(_with_id(await self._call(context), tool_use))
         except AgentCancelledError as error:

@@ -29,6 +29,7 @@ from .child_calls import run_child
 from .child_options import ChildWorkflowOptions
 from .decided_calls import told
 from .sub_agent import SubAgentResult, SubAgentTask
+from .tool_context import context_of_call
 
 
 class SubAgentTool(AgentTool):
@@ -76,10 +77,7 @@ class SubAgentTool(AgentTool):
         self, tool_use: ToolUse, invocation_state: dict[str, Any], **kwargs: Any
     ) -> ToolGenerator:
         """Run the child, and yield its result or its agent's questions."""
-        agent = invocation_state["agent"]
-        context: ToolContext[Any] = kwargs.get("_tool_context") or ToolContext[Any](
-            tool_use, agent, invocation_state, agent.cancel_signal
-        )
+        context = context_of_call(tool_use, invocation_state, kwargs)
         prefix = f"v1:child_workflow:{quote(tool_use['toolUseId'], safe='')}:"
         try:
             yield await self._outcome(context, prefix)

@@ -8,12 +8,24 @@ from strands import Agent
 from strands import ToolContext as StrandsToolContext
 from strands.agent.state import AgentState
 from strands.interrupt import InterruptException
+from strands.types.tools import ToolUse
 from temporalio.exceptions import ApplicationError
 
 from .._upstream.private_api import interrupt_id
 from .._wire.tool_context import CONTEXT_PARAMETER, ToolContext
 from .._wire.values import decode, encode, encode_any
 from .invocation_state import apply_changes
+
+_TASKS_CONTEXT = "_tool_context"
+"""The keyword with which Strands gives a tool the context of a background task (1.62: _executor.py:672)."""
+
+
+def context_of_call(
+    use: ToolUse, invocation_state: dict[str, Any], kwargs: dict[str, Any]
+) -> "StrandsToolContext[Any]":
+    """Return the context of a call from the arguments of the tool's `stream`."""
+    agent = invocation_state["agent"]
+    return kwargs.get(_TASKS_CONTEXT) or StrandsToolContext(use, agent, invocation_state, agent.cancel_signal)
 
 
 def takes_context(function: Callable[..., Any]) -> bool:
