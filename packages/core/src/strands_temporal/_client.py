@@ -18,10 +18,9 @@ from temporalio.client import (
     WorkflowUpdateStage,
 )
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from ._client_errors import CONVERSATION_ERRORS, ENDED_BEFORE_ANSWER, is_handed_over, raise_from, type_of
+from ._client_errors import ENDED_BEFORE_ANSWER, is_handed_over, own_error, raise_from, type_of
 from ._errors import AgentValueError, ConversationClosedError, PayloadTooLargeError
 from ._wire.conversations import (
     AGENT_LIST_WORKFLOW,
@@ -264,10 +263,7 @@ class ConversationClient:
         """Return an error of a conversation as its own class, and any other as it is."""
         if type_of(error) == ENDED_BEFORE_ANSWER:
             return ConversationClosedError(f"The conversation {self._workflow_id!r} ended before it answered")
-        cause = error.cause
-        if isinstance(cause, ApplicationError) and cause.type in CONVERSATION_ERRORS:
-            return CONVERSATION_ERRORS[cause.type](cause.message)
-        return error
+        return own_error(error.cause) or error
 
     async def _runs(self) -> bool:
         return (await self.handle.describe()).status == WorkflowExecutionStatus.RUNNING
@@ -284,9 +280,8 @@ class ConversationClient:
             try:
                 await self.handle.result()
             except WorkflowFailureError as failure:
-                cause = failure.cause
-                if isinstance(cause, ApplicationError) and cause.type in CONVERSATION_ERRORS:
-                    return CONVERSATION_ERRORS[cause.type](cause.message)
+                if (own := own_error(failure.cause)) is not None:
+                    return own
         name = status.name.lower() if status else "unknown"
         return ConversationClosedError(f"The conversation {self._workflow_id!r} has ended ({name})")
 

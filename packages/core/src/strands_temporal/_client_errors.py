@@ -36,11 +36,20 @@ ENDED_BEFORE_ANSWER = "AcceptedUpdateCompletedWorkflow"
 """Type of the failure of an update whose run ended before the update did (a server's name)."""
 
 
+def own_error(cause: BaseException | None) -> Exception | None:
+    """Return an error of a conversation as its own class; None for any other."""
+    if isinstance(cause, ApplicationError) and cause.type in CONVERSATION_ERRORS:
+        return CONVERSATION_ERRORS[cause.type](cause.message)
+    return None
+
+
 def type_of(error: WorkflowUpdateFailedError) -> str | None:
+    """Return the type of the failure with which an update failed."""
     return error.cause.type if isinstance(error.cause, ApplicationError) else None
 
 
 def is_handed_over(error: WorkflowUpdateFailedError) -> bool:
+    """Tell whether the next run of the workflow will answer the update."""
     return type_of(error) == TurnHandedOverError.failure_type
 
 
