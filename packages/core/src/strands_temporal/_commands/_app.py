@@ -95,56 +95,29 @@ def _note(ctx: typer.Context, param: typer.CallbackParam, value: Any) -> Any:
 _PANEL = "Connection"
 
 
+def _shared(*flags: str, **settings: Any) -> Any:
+    """Return a common option, which `_note` keeps."""
+    return typer.Option(*flags, expose_value=False, callback=_note, **settings)
+
+
 def _root(
-    address: Annotated[
-        str | None,
-        typer.Option(metavar="HOST:PORT", help="The Temporal server.", expose_value=False, callback=_note),
-    ] = None,
-    namespace: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="The namespace of the workflows.", expose_value=False, callback=_note
-        ),
-    ] = None,
+    address: Annotated[str | None, _shared(metavar="HOST:PORT", help="The Temporal server.")] = None,
+    namespace: Annotated[str | None, _shared(metavar="NAME", help="The namespace of the workflows.")] = None,
     timeout: Annotated[
         float | None,
-        typer.Option(
-            metavar="SECONDS",
-            help="How long a workflow may take to answer; 10 by default.",
-            expose_value=False,
-            callback=_note,
-        ),
+        _shared(metavar="SECONDS", help="How long a workflow may take to answer; 10 by default."),
     ] = None,
     codec_endpoint: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="Address of a remote codec, for encrypted workflows.",
-            expose_value=False,
-            callback=_note,
-        ),
+        str | None, _shared(metavar="URL", help="Address of a remote codec, for encrypted workflows.")
     ] = None,
     codec_auth: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT",
-            help="Authorization header for the remote codec.",
-            expose_value=False,
-            callback=_note,
-        ),
+        str | None, _shared(metavar="TEXT", help="Authorization header for the remote codec.")
     ] = None,
     data_converter: Annotated[
         str | None,
-        typer.Option(
-            metavar="MODULE:ATTRIBUTE",
-            help="The workers' DataConverter, to be imported.",
-            expose_value=False,
-            callback=_note,
-        ),
+        _shared(metavar="MODULE:ATTRIBUTE", help="The workers' DataConverter, to be imported."),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON, for programs.", expose_value=False, callback=_note)
-    ] = False,
+    as_json: Annotated[bool, _shared("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Run, use and look at durable Strands agents.
 
