@@ -2,14 +2,12 @@
 
 import argparse
 import asyncio
-import os
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client
-from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
@@ -125,21 +123,15 @@ async def _connect(options: argparse.Namespace) -> Client:
     if options.namespace:
         config["namespace"] = options.namespace
     try:
-        config["data_converter"] = _data_converter(options, config.get("namespace") or "default")
+        config["data_converter"] = chosen_data_converter(
+            options.data_converter,
+            options.codec_endpoint,
+            options.codec_auth,
+            config.get("namespace") or "default",
+        )
     except ValueError as error:
         raise CommandError(str(error)) from error
     try:
         return await Client.connect(**config)
     except (RuntimeError, ValueError, RPCError) as error:  # refused, or malformed settings
         raise CommandError(f"Cannot connect to Temporal at {config['target_host']}: {error}") from error
-
-
-def _data_converter(options: argparse.Namespace, namespace: str) -> DataConverter:
-    endpoint, auth = options.codec_endpoint, options.codec_auth
-    if auth and not endpoint and not os.environ.get("TEMPORAL_CODEC_ENDPOINT"):
-        raise ValueError("--codec-auth is for a codec endpoint, and --codec-endpoint is not given")
-    if not options.data_converter:  # a converter may have a codec of its own
-        endpoint = endpoint or os.environ.get("TEMPORAL_CODEC_ENDPOINT")
-    return chosen_data_converter(
-        options.data_converter, endpoint, auth or os.environ.get("TEMPORAL_CODEC_AUTH"), namespace
-    )

@@ -2,12 +2,10 @@
 
 import dataclasses
 import functools
-import os
 from collections.abc import Sequence
 from typing import Any
 
 from temporalio.client import Client, Plugin
-from temporalio.converter import DataConverter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError
@@ -94,20 +92,12 @@ class Settings:
             self.namespace or config.get("namespace") or (dev.namespace if dev and not given else "default")
         )
         try:
-            config["data_converter"] = self._converter(config["namespace"])
+            config["data_converter"] = chosen_data_converter(
+                self.data_converter, self.codec_endpoint, self.codec_auth, config["namespace"]
+            )
         except ValueError as error:
             raise CommandError(str(error)) from error
         return config
-
-    def _converter(self, namespace: str) -> DataConverter:
-        endpoint, auth = self.codec_endpoint, self.codec_auth
-        if auth and not endpoint and not os.environ.get("TEMPORAL_CODEC_ENDPOINT"):
-            raise ValueError("--codec-auth is for a codec endpoint, and --codec-endpoint is not given")
-        if not self.data_converter:  # a converter may have a codec of its own
-            endpoint = endpoint or os.environ.get("TEMPORAL_CODEC_ENDPOINT")
-        return chosen_data_converter(
-            self.data_converter, endpoint, auth or os.environ.get("TEMPORAL_CODEC_AUTH"), namespace
-        )
 
 
 @functools.cache

@@ -6,6 +6,7 @@ A codec endpoint speaks the protocol of Temporal's own tools: `POST <endpoint>/e
 
 import dataclasses
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,6 +96,9 @@ def chosen_data_converter(
 ) -> DataConverter:
     """Return the data converter that the command line's options choose, by default temporalio's.
 
+    Without the options for a codec, the environment variables of Temporal's tools count:
+    TEMPORAL_CODEC_ENDPOINT, unless there is a `path`, and TEMPORAL_CODEC_AUTH.
+
     Args:
         path: `module:attribute` of a `DataConverter`; modules in the current directory are found.
         endpoint: Address of a codec endpoint.
@@ -104,6 +108,11 @@ def chosen_data_converter(
     Raises:
         ValueError: If the options are malformed, do not fit together, or name something that does not exist.
     """
+    if auth and not endpoint and not os.environ.get("TEMPORAL_CODEC_ENDPOINT"):
+        raise ValueError("--codec-auth is for a codec endpoint, and --codec-endpoint is not given")
+    if not path:  # a converter may have a codec of its own
+        endpoint = endpoint or os.environ.get("TEMPORAL_CODEC_ENDPOINT")
+    auth = auth or os.environ.get("TEMPORAL_CODEC_AUTH")
     converter = DataConverter.default if path is None else _imported(path)
     if not endpoint:
         return converter
