@@ -1,11 +1,11 @@
 """Whether a worker polls a task queue."""
 
-import time
+from datetime import timedelta
 
 from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
+
+from .._worker.queue_watch import is_polled
 
 RECENT = 70
 """Seconds: each worker asks for work at least every minute. The server remembers for five who asked."""
@@ -17,11 +17,5 @@ async def has_poller(client: Client, task_queue: str) -> bool:
     Raises:
         RPCError: The server does not answer.
     """
-    request = DescribeTaskQueueRequest(
-        namespace=client.namespace,
-        task_queue=TaskQueue(name=task_queue),
-        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-    )
-    description = await client.workflow_service.describe_task_queue(request)
-    now = time.time()
-    return any(now - poller.last_access_time.seconds < RECENT for poller in description.pollers)
+    kind = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
+    return await is_polled(client, task_queue, kind, timedelta(seconds=RECENT))

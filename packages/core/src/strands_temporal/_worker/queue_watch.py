@@ -143,17 +143,32 @@ class ClientsWatch:
         return self._queues.has_warned(activity)
 
 
-async def is_polled(client: Client, task_queue: str) -> bool:
-    """Tell whether a worker polls a task queue for activities, or did so in the last two minutes."""
+async def is_polled(
+    client: Client,
+    task_queue: str,
+    kind: TaskQueueType.ValueType = TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+    within: timedelta = POLLED_WITHIN,
+) -> bool:
+    """Tell whether a worker polls a task queue, or did so lately.
+
+    Args:
+        client: The client.
+        task_queue: The task queue.
+        kind: Tasks for which the worker polls: activities or workflow tasks.
+        within: How long ago counts as lately.
+
+    Raises:
+        RPCError: If the server does not answer.
+    """
     described = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
             namespace=client.namespace,
             task_queue=TaskQueue(name=task_queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+            task_queue_type=kind,
         ),
         retry=True,
     )
-    since = datetime.now(timezone.utc) - POLLED_WITHIN
+    since = datetime.now(timezone.utc) - within
     return any(poller.last_access_time.ToDatetime(timezone.utc) >= since for poller in described.pollers)
 
 
