@@ -1,7 +1,9 @@
 """A small real language model on this machine, without key or network: SmolLM2-135M, served by llama.cpp.
 
 `llama_server` runs this module as a separate process, which speaks OpenAI's protocol on 127.0.0.1. The two
-environment variables named here tell other processes its address and its key.
+environment variables named here tell other processes its address and its key. It imports little, so that the
+server is there soon: `strands-temporal dev --model local` serves the model in the same way, in a process that
+imports Strands.
 """
 
 import os

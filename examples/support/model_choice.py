@@ -14,6 +14,7 @@ from typing import Any, cast
 from strands.models import Model
 
 from examples.support.llama_server import KEY_VARIABLE, MODEL_ID, URL_VARIABLE
+from strands_temporal._commands._local_model import model_at
 
 MODEL_VARIABLE = "STRANDS_TEMPORAL_MODEL"
 LOCAL = "local"
@@ -24,16 +25,6 @@ OPENAI_MODEL = "gpt-5.4-mini"
 OLLAMA_MODEL = "llama3.2"
 
 _MAX_TOKENS = 1024  # Anthropic requires a limit; ample for short answers
-_LOCAL_MAX_TOKENS = 160  # so small a model may never stop by itself
-
-# Chosen by trial: at llama.cpp's default of 0.8 it gets capitals wrong, below 0.3 it repeats itself forever.
-# DRY is llama.cpp's penalty on repeated sequences. With a seed the same question always gets the same answer,
-# and the answer ends. Without a seed, one answer in forty runs into the limit.
-_LOCAL_SAMPLING = {
-    "temperature": 0.4,
-    "seed": 7,
-    "extra_body": {"dry_multiplier": 0.8, "dry_allowed_length": 5},
-}
 
 
 @dataclass(frozen=True)
@@ -163,17 +154,7 @@ def _ollama(model_id: str, host: str) -> ModelChoice:
 
 def _local(reason: str) -> ModelChoice:
     def factory() -> Model:
-        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
-        from strands.models.openai import OpenAIModel
-
-        client = AsyncOpenAI(
-            base_url=os.environ[URL_VARIABLE],
-            api_key=os.environ[KEY_VARIABLE],
-            max_retries=0,
-            http_client=DefaultAsyncHttpxClient(trust_env=False),  # 127.0.0.1 needs no proxy
-        )
-        params = {"max_tokens": _LOCAL_MAX_TOKENS, **_LOCAL_SAMPLING}
-        return OpenAIModel(client=client, model_id=MODEL_ID, params=params)
+        return model_at(os.environ[URL_VARIABLE], os.environ[KEY_VARIABLE])
 
     label = f"{MODEL_ID}, a small real model on this machine ({reason})"
     return ModelChoice(label, factory, calls_tools=False, needs_llama_server=True)

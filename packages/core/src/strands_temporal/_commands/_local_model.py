@@ -32,7 +32,8 @@ _THREADS = 1  # enough for 135M parameters; two would spin-wait, and be 20 times
 _HEALTH_TIMEOUT = 60.0  # seconds
 _MAX_TOKENS = 160  # so small a model may never stop by itself
 # Chosen by trial: at llama.cpp's default of 0.8 it gets capitals wrong, below 0.3 it repeats itself forever.
-# DRY is llama.cpp's penalty on repeated sequences. With a seed the same question always gets the same answer.
+# DRY is llama.cpp's penalty on repeated sequences. With a seed the same question always gets the same answer,
+# and the answer ends. Without a seed, one answer in forty runs into the limit.
 _SAMPLING = {
     "temperature": 0.4,
     "seed": 7,
@@ -48,12 +49,17 @@ def missing_packages() -> list[str]:
 
 def local_model() -> Model:
     """Return a client of the served model. The environment has its address and key."""
+    return model_at(os.environ[URL_VARIABLE], os.environ[KEY_VARIABLE])
+
+
+def model_at(url: str, key: str) -> Model:
+    """Return a client of the model that is served at an address."""
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient
     from strands.models.openai import OpenAIModel
 
     client = AsyncOpenAI(
-        base_url=os.environ[URL_VARIABLE],
-        api_key=os.environ[KEY_VARIABLE],
+        base_url=url,
+        api_key=key,
         max_retries=0,  # Temporal retries
         http_client=DefaultAsyncHttpxClient(trust_env=False),  # 127.0.0.1 needs no proxy
     )
