@@ -9,6 +9,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from scripts.workspace import ROOT, UV, run
@@ -38,8 +39,12 @@ def main() -> None:
         print("==> Building the wheels", flush=True)
         run(UV, "build", "--all-packages", "--wheel", "--quiet", "--out-dir", str(wheels), cwd=ROOT)
         check_contents(wheels)
-        for extra, modules in EXTRAS.items():
-            check(work, ("--find-links", str(wheels)), extra, modules)
+        # In pairs: an installation and the use of what it brought keep one core busy.
+        with ThreadPoolExecutor(2) as pool:
+            for each in [
+                pool.submit(check, work, ("--find-links", str(wheels)), *of) for of in EXTRAS.items()
+            ]:
+                each.result()
 
 
 def check_contents(folder: Path) -> None:
@@ -91,9 +96,9 @@ def check_installed(work: Path, arguments: tuple[str, ...], title: str, modules:
     run(UV, "venv", "--quiet", str(venv), cwd=work)
     run(UV, "pip", "install", "--quiet", "--python", python, *arguments, cwd=work)
     absent = [name for name in EXTRAS["all"] if name not in modules]
-    (work / "smoke_check.py").write_text(CHECK.read_text())
+    (venv / "smoke_check.py").write_text(CHECK.read_text())
     command = "cli" if title.endswith(("[cli]", "[all]")) else "no-cli"
-    run(python, "smoke_check.py", ",".join(modules), ",".join(absent), command, cwd=work)
+    run(python, "smoke_check.py", ",".join(modules), ",".join(absent), command, cwd=venv)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,7 @@
 """`StrandsPlugin`: durable Strands agents on a Client or Worker."""
 
 import asyncio
-import contextlib
 import dataclasses
-import importlib
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
@@ -22,6 +20,7 @@ from ._upstream.conversation_managers import use_hooks
 from ._upstream.failure_converter import with_typed_errors
 from ._upstream.harness import HARNESS
 from ._upstream.install import adapt_strands
+from ._upstream.late_imports import prepare_late_imports
 from ._upstream.misplaced import StrandsError
 from ._wire.extras import load_extra
 from ._wire.model_call import DEFAULT_MODEL
@@ -209,23 +208,15 @@ def _brings_a_converter_later(plugin: StrandsPlugin, plugins: Sequence[Plugin]) 
     return any(other.name() in _BRING_A_CONVERTER for other in later)
 
 
-_VENDED_TOOLS = ("strands.vended_tools", "strands.vended_tools.a2a_client", "strands.vended_tools.web_fetch")
-
-
 def _prepare_strands() -> None:
-    """Refuse `BidiAgent`. Import vended tools that Strands imports on first use, perhaps in a workflow.
-
-    They need extension modules, which the sandbox cannot load.
-    """
+    """Refuse what cannot work in a workflow, and load what a workflow may be the first to ask for."""
     refuse_bidi()
     load_parts()
     if HARNESS in sys.modules:
         from ._workflow.harness_setup import prepare_harness
 
         prepare_harness()
-    for module in _VENDED_TOOLS:
-        with contextlib.suppress(ImportError):  # an extra of Strands that is not installed
-            importlib.import_module(module)
+    prepare_late_imports()
     refuse_a2a_agents()
 
 

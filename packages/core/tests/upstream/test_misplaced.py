@@ -274,6 +274,7 @@ LATE_IMPORTS = """
         assert "strands.vended_tools" not in sys.modules
         sys.modules["a2a.types"] = None  # as if it were not installed
         async with Worker(client, task_queue=sys.argv[2], workflows=[Late, Missing]):
+            assert not {"strands.vended_tools", "mcp", "a2a"} & set(sys.modules)  # a second, and 60 MB
             print(await client.execute_workflow(Late.run, id=sys.argv[2], task_queue=sys.argv[2]))
             try:
                 await client.execute_workflow(Missing.run, id=sys.argv[2] + "2", task_queue=sys.argv[2])

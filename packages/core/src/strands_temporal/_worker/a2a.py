@@ -8,6 +8,7 @@ from strands.agent.base import AgentBase
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from .._upstream.a2a import refuse_a2a_agents
 from .._wire.a2a import A2A_ACTIVITY, A2A_FACTORY_FAILED, A2A_VERSION, A2AAnswer, A2ACall
 from .._wire.model_call import RESULT_TOO_LARGE
 from .._wire.values import decode, encode_any
@@ -67,6 +68,7 @@ class A2AAgents:
         call = A2ACall.from_wire(sent)
         with operation("A call of an A2A agent", call.version, A2A_VERSION):
             agent: Any = await self._agents.get_async(call.agent)
+            refuse_a2a_agents()  # a factory may be the first to import Strands' class
             if isinstance(agent, Agent):
                 raise ApplicationError(
                     f"StrandsPlugin(a2a_agents=...): {call.agent!r} is a strands.Agent, whose conversation "
