@@ -106,11 +106,12 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_runtest_logfinish() -> None:
-    """Collect garbage every few tests."""
+    """Collect garbage every few tests. What is left then stays, and need not be looked at again."""
     global _tests_run
     _tests_run += 1
     if _tests_run % COLLECT_EVERY == 0:
         gc.collect()
+        gc.freeze()
 
 
 _tests_run = 0
@@ -139,6 +140,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 SERVER_SETTINGS = (
     "frontend.WorkflowPauseEnabled=true",
+    # How long the server waits for a workflow task that a worker without the cache has lost beside queries
+    # (findings/queries-lose-tasks-without-the-cache.sh), instead of 10 seconds.
+    'history.defaultWorkflowTaskTimeout="5s"',
     # Each test has task queues of its own, which the server would look after for five minutes, in four parts.
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from conftest import Agents
 from packages.mcp.tests.mcp_support import plugins, turn, wait_until
-from packages.mcp.tests.servers.clients import python_server
+from packages.mcp.tests.servers.clients import server_here
 from strands.hooks import AfterToolCallEvent
 from strands.tools.executors import ConcurrentToolExecutor, SequentialToolExecutor
 from strands.types.exceptions import ToolProviderException
@@ -84,7 +84,7 @@ async def test_a_cancelled_agent_gives_what_a_plain_one_gives(
         return all(marker.exists() for marker in running)
 
     seen: list[Any] = []
-    client = python_server()
+    client = server_here()
     agent = await asyncio.to_thread(build, Agent, script(markers), client, sequential, seen)
     try:
         turns = asyncio.create_task(two_turns(agent, seen))
@@ -99,7 +99,7 @@ async def test_a_cancelled_agent_gives_what_a_plain_one_gives(
         marker.unlink()
 
     model = script(markers)
-    async with agents(workflows=[Cancelled], plugins=plugins(model, tests=python_server)) as env:
+    async with agents(workflows=[Cancelled], plugins=plugins(model, tests=server_here)) as env:
         handle = await env.start(Cancelled.run, sequential)
         await wait_until(all_run)
         await handle.signal(Cancelled.cancel)

@@ -14,7 +14,7 @@ from packages.mcp.tests.mcp_support import (
     tool_results,
     turn,
 )
-from packages.mcp.tests.servers.clients import python_server
+from packages.mcp.tests.servers.clients import server_here
 from strands import tool
 from strands.hooks import AfterToolCallEvent, BeforeToolCallEvent
 from temporalio import workflow
@@ -76,10 +76,10 @@ def parity_script() -> ScriptedModel:
 
 async def test_parity_with_a_plain_agent(agents: Agents) -> None:
     plain_model, model = parity_script(), parity_script()
-    async with agents(workflows=[ParityWorkflow], plugins=plugins(model, tests=python_server)) as env:
+    async with agents(workflows=[ParityWorkflow], plugins=plugins(model, tests=server_here)) as env:
         durable = await env.run(ParityWorkflow.run)
     record: list[Any] = []
-    client = python_server()
+    client = server_here()
     agent = await asyncio.to_thread(build, Agent, plain_model, [client], record)
     try:
         plain = await seen(agent, record)
@@ -120,10 +120,10 @@ def background_script() -> ScriptedModel:
 
 async def test_a_tool_in_the_background(agents: Agents) -> None:
     plain_model, model = background_script(), background_script()
-    async with agents(workflows=[InTheBackground], plugins=plugins(model, tests=python_server)) as env:
+    async with agents(workflows=[InTheBackground], plugins=plugins(model, tests=server_here)) as env:
         durable = await env.run(InTheBackground.run)
         assert "tests-call-tool" in await scheduled(env)
-    tests = python_server()
+    tests = server_here()
     try:
         plain = await in_the_background(Agent, plain_model, tests)
     finally:
@@ -152,14 +152,14 @@ class PlainAgent:
 @pytest.mark.parametrize("way", ["hooks", "both", "loaded"])
 async def test_a_plain_agent_gets_the_tools(agents: Agents, way: str) -> None:
     model = ScriptedModel(use_tool("add", {"a": 2, "b": 3}), say("done"))
-    async with agents(workflows=[PlainAgent], plugins=plugins(model, tests=python_server)) as env:
+    async with agents(workflows=[PlainAgent], plugins=plugins(model, tests=server_here)) as env:
         (result,) = await env.run(PlainAgent.run, way)
     assert text(result) == "5"
 
 
 async def test_a_plain_agent_that_cannot_get_the_tools_ends_the_workflow(agents: Agents) -> None:
     async with agents(
-        workflows=[PlainAgent], plugins=plugins(ScriptedModel(say("never")), tests=python_server)
+        workflows=[PlainAgent], plugins=plugins(ScriptedModel(say("never")), tests=server_here)
     ) as env:
         with pytest.raises(WorkflowFailureError) as error:
             await env.run(PlainAgent.run, "tools")
@@ -203,7 +203,7 @@ class Approved:
 @pytest.mark.parametrize("another", [False, True])
 async def test_an_interrupt_before_a_tool(agents: Agents, cache_tools: bool | None, another: bool) -> None:
     model = ScriptedModel(use_tool("add", {"a": 2, "b": 3}), say("done"))
-    async with agents(workflows=[Approved], plugins=plugins(model, tests=python_server)) as env:
+    async with agents(workflows=[Approved], plugins=plugins(model, tests=server_here)) as env:
         (result,) = await env.run(Approved.run, cache_tools, another)
     assert text(result) == "5"
 
@@ -222,7 +222,7 @@ class KeptHandle:
 
 async def test_a_handle_that_outlives_a_run_lists_in_each(agents: Agents) -> None:
     model = ScriptedModel(lambda call: say("done"))
-    async with agents(workflows=[KeptHandle], plugins=plugins(model, tests=python_server)) as env:
+    async with agents(workflows=[KeptHandle], plugins=plugins(model, tests=server_here)) as env:
         for _ in range(2):
             await env.run(KeptHandle.run)
             assert await scheduled(env) == ["tests-list-tools", "invoke_model"]

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from conftest import Agents
 from packages.mcp.tests.mcp_support import OneServer, attempts, plugins, text
-from packages.mcp.tests.servers.clients import python_server, stdio
+from packages.mcp.tests.servers.clients import server_here, stdio
 from strands import Agent
 from strands.tools.mcp import MCPClient
 
@@ -115,7 +115,7 @@ async def test_a_real_server_that_answers_by_an_error_is_called_once(
     agents: Agents, tmp_path: Path, tool: str, arguments: dict[str, Any]
 ) -> None:
     model = ScriptedModel(use_tool(tool, {**arguments, "count": str(tmp_path / "count")}), say("done"))
-    async with agents(workflows=[OneServer], plugins=plugins(model, tests=python_server)) as env:
+    async with agents(workflows=[OneServer], plugins=plugins(model, tests=server_here)) as env:
         (result,) = await env.run(OneServer.run, ["go"])
         assert await attempts(env, "tests-call-tool") == [1]
     assert result["status"] == "error"

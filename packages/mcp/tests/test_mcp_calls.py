@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from conftest import Agents
 from packages.mcp.tests.mcp_support import OneServer, attempts, plugins, scheduled, text, turn
-from packages.mcp.tests.servers.clients import python_server
+from packages.mcp.tests.servers.clients import server_here
 from temporalio import workflow
 
 from strands_temporal import TemporalAgent
@@ -34,14 +34,14 @@ async def run_one_server(agents: Agents, *script: Any, **options: Any) -> tuple[
     """Run an agent with our server and a scripted model; return its tool results and the model."""
     model = ScriptedModel(*script, say("done"))
     async with agents(
-        workflows=[OneServer], plugins=plugins(model, tests=lambda: python_server(**options))
+        workflows=[OneServer], plugins=plugins(model, tests=lambda: server_here(**options))
     ) as env:
         return await env.run(OneServer.run, ["go"]), model
 
 
 async def test_an_agent_calls_a_tool_of_a_server(agents: Agents) -> None:
     model = ScriptedModel(use_tool("add", {"a": 2, "b": 3}), lambda call: say(call.text), say("again"))
-    async with agents(workflows=[OneServer], plugins=plugins(model, tests=python_server)) as env:
+    async with agents(workflows=[OneServer], plugins=plugins(model, tests=server_here)) as env:
         (result,) = await env.run(OneServer.run, ["add", "and again"])
         types = await scheduled(env)
     assert result["status"] == "success"
@@ -56,7 +56,7 @@ async def test_an_agent_calls_a_tool_of_a_server(agents: Agents) -> None:
 
 async def test_a_tools_error_goes_to_the_model_and_is_not_retried(agents: Agents) -> None:
     model = ScriptedModel(use_tool("fail", {"message": "no such thing"}), lambda call: say(call.text))
-    async with agents(workflows=[OneServer], plugins=plugins(model, tests=python_server)) as env:
+    async with agents(workflows=[OneServer], plugins=plugins(model, tests=server_here)) as env:
         (result,) = await env.run(OneServer.run, ["fail"])
         assert await attempts(env, "tests-call-tool") == [1]
     assert result["status"] == "error"
@@ -100,7 +100,7 @@ async def test_a_tool_that_wants_the_user_to_visit_a_page_first_tells_the_model(
     agents: Agents,
 ) -> None:
     model = ScriptedModel(use_tool("authorized", {}), say("done"))
-    async with agents(workflows=[OneServer], plugins=plugins(model, tests=python_server)) as env:
+    async with agents(workflows=[OneServer], plugins=plugins(model, tests=server_here)) as env:
         (result,) = await env.run(OneServer.run, ["go"])
         assert await attempts(env, "tests-call-tool") == [1]
     assert result["status"] == "error"
@@ -118,7 +118,7 @@ async def test_prefix_and_filters_of_the_client(agents: Agents) -> None:
 
 async def test_a_result_too_large_for_temporal_is_a_failed_tool_for_the_model(agents: Agents) -> None:
     model = ScriptedModel(use_tool("big", {"kilobytes": 3000}), say("done"))
-    async with agents(workflows=[OneServer], plugins=plugins(model, tests=python_server)) as env:
+    async with agents(workflows=[OneServer], plugins=plugins(model, tests=server_here)) as env:
         (result,) = await env.run(OneServer.run, ["go"])
         assert await attempts(env, "tests-call-tool") == [1]  # the call is not repeated
     assert result["status"] == "error"
@@ -128,7 +128,7 @@ async def test_a_result_too_large_for_temporal_is_a_failed_tool_for_the_model(ag
 async def test_arguments_too_large_for_temporal_are_a_failed_tool_and_many_at_once_go(agents: Agents) -> None:
     sizes = [3_000_000, *[400_000] * 12]
     async with agents(
-        workflows=[LargeArguments], plugins=plugins(ScriptedModel(say("ok")), tests=python_server)
+        workflows=[LargeArguments], plugins=plugins(ScriptedModel(say("ok")), tests=server_here)
     ) as env:
         too_large, *others = await env.run(LargeArguments.run, sizes)
         assert (await scheduled(env)).count("tests-call-tool") == 12  # without the call that is too large

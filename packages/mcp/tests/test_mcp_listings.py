@@ -16,7 +16,7 @@ from packages.mcp.tests.mcp_support import (
     tool_results,
     turn,
 )
-from packages.mcp.tests.servers.clients import python_server
+from packages.mcp.tests.servers.clients import python_server, server_here
 from strands import tool
 from temporalio import workflow
 from temporalio.client import WorkflowFailureError
@@ -53,7 +53,7 @@ async def test_which_listing_an_agent_uses(
     agents: Agents, cache_tools: bool | None, seen: list[bool], listings: int
 ) -> None:
     model = ScriptedModel(use_tool("grow", {"name": "late"}), say("one"), say("two"), say("new workflow"))
-    async with agents(workflows=[Caching], plugins=plugins(model, tests=python_server)) as env:
+    async with agents(workflows=[Caching], plugins=plugins(model, tests=server_here)) as env:
         await env.run(Caching.run, cache_tools, 2)
         assert ["late" in call.tool_names for call in model.calls] == seen
         assert (await scheduled(env)).count("tests-list-tools") == listings
@@ -63,14 +63,14 @@ async def test_which_listing_an_agent_uses(
 
 async def test_a_tool_that_appeared_can_be_called(agents: Agents) -> None:
     model = ScriptedModel(use_tool("grow", {"name": "late"}), use_tool("late", {}), say("done"))
-    async with agents(workflows=[Caching], plugins=plugins(model, tests=python_server)) as env:
+    async with agents(workflows=[Caching], plugins=plugins(model, tests=server_here)) as env:
         _, late = await env.run(Caching.run, False, 1)
     assert text(late) == "late was here"
 
 
 async def test_an_unchanged_listing_enters_history_once(agents: Agents) -> None:
     model = ScriptedModel(*[say("hello")] * 3)
-    async with agents(workflows=[Caching], plugins=plugins(model, tests=python_server)) as env:
+    async with agents(workflows=[Caching], plugins=plugins(model, tests=server_here)) as env:
         await env.run(Caching.run, False, 3)
         history = await env.handles[-1].fetch_history()
     results = [event.activity_task_completed_event_attributes.result for event in history.events]
@@ -82,7 +82,7 @@ async def test_an_unchanged_listing_enters_history_once(agents: Agents) -> None:
 
 async def test_a_listing_too_large_for_temporal_ends_the_workflow_and_says_so(agents: Agents) -> None:
     model = ScriptedModel(use_tool("grow_large", {}), say("never"))
-    async with agents(workflows=[Caching], plugins=plugins(model, tests=python_server)) as env:
+    async with agents(workflows=[Caching], plugins=plugins(model, tests=server_here)) as env:
         with pytest.raises(WorkflowFailureError) as error:
             await env.run(Caching.run, False, 1)
         assert await attempts(env, "tests-list-tools") == [1, 1]
@@ -127,8 +127,8 @@ async def test_a_workflow_goes_on_with_a_worker_whose_server_has_other_tools(
         ScriptedModel(use_tool("add", {"a": 1, "b": 2}), say("one")),
         ScriptedModel(use_tool("add", {"a": 3, "b": 4}), say("two")),
     )
-    first = plugins(before, tests=lambda: python_server(tool_filters={"allowed": ["add"]}))
-    second = plugins(after, tests=lambda: python_server(tool_filters={"rejected": ["add"]}))
+    first = plugins(before, tests=lambda: server_here(tool_filters={"allowed": ["add"]}))
+    second = plugins(after, tests=lambda: server_here(tool_filters={"rejected": ["add"]}))
     short = timedelta(seconds=1)
     options: dict[str, Any] = {"task_queue": queue, "sticky_queue_schedule_to_start_timeout": short}
     async with agents(workflows=[Interrupted], plugins=first, **options) as env:
@@ -159,7 +159,7 @@ class SharedHandle:
 
 async def test_two_agents_that_share_a_handle_list_once(agents: Agents) -> None:
     model = ScriptedModel(lambda call: say("done"))
-    async with agents(workflows=[SharedHandle], plugins=plugins(model, tests=python_server)) as env:
+    async with agents(workflows=[SharedHandle], plugins=plugins(model, tests=server_here)) as env:
         await env.run(SharedHandle.run)
         assert (await scheduled(env)).count("tests-list-tools") == 1
     assert all("add" in call.tool_names for call in model.calls)
@@ -189,8 +189,8 @@ class TwoServers:
         return tool_results(agent)
 
 
-def only(name: str, **options: Any) -> Any:
-    return lambda: python_server(tool_filters={"allowed": [name]}, **options)
+def only(name: str, server: Any = server_here, **options: Any) -> Any:
+    return lambda: server(tool_filters={"allowed": [name]}, **options)
 
 
 @pytest.mark.parametrize("cache_tools", [None, False])
@@ -217,17 +217,19 @@ async def test_two_servers_with_one_tool_name_are_refused(agents: Agents) -> Non
 
 async def test_two_servers_with_one_tool_name_are_told_apart_by_a_prefix(agents: Agents) -> None:
     model = ScriptedModel(turn([("left_process", {}), ("right_process", {})]), say("done"), say("done again"))
-    servers = plugins(model, left=only("process", prefix="left"), right=only("process", prefix="right"))
+    left = only("process", python_server, prefix="left")
+    right = only("process", python_server, prefix="right")
+    servers = plugins(model, left=left, right=right)
     async with agents(workflows=[TwoServers], plugins=servers) as env:
-        left, right = await env.run(TwoServers.run, None, ["left", "right"])
-    assert text(left) != text(right)
+        of_left, of_right = await env.run(TwoServers.run, None, ["left", "right"])
+    assert text(of_left) != text(of_right)
 
 
 @pytest.mark.sample(1)
 @pytest.mark.parametrize("names", [["sums", "sums"], ["clash"], ["dashed"]])
 async def test_a_name_that_the_agent_has_already_is_refused(agents: Agents, names: list[str]) -> None:
     def dashed() -> MCPClient:
-        return python_server(prefix="co-ol", tool_filters={"allowed": ["add"]})
+        return server_here(prefix="co-ol", tool_filters={"allowed": ["add"]})
 
     servers = plugins(
         ScriptedModel(say("never")), sums=only("add"), clash=only("add", prefix="taken"), dashed=dashed

@@ -16,7 +16,7 @@ import pytest
 from conftest import Agents
 from packages.mcp.tests.conftest import HttpServer
 from packages.mcp.tests.mcp_support import OneAttempt, OneServer, plugins, text
-from packages.mcp.tests.servers.clients import PYTHON_SERVER, python_server, stdio
+from packages.mcp.tests.servers.clients import PYTHON_SERVER, python_server, server_here, stdio
 from strands.tools.mcp import MCPClient
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.worker import Worker
@@ -142,7 +142,7 @@ async def test_on_client_worker_or_both_there_is_one_session(
     made: list[MCPClient] = []
 
     def factory() -> MCPClient:
-        made.append(python_server())
+        made.append(server_here())
         return made[-1]
 
     model = ScriptedModel(use_tool("add", {"a": 1, "b": 2}), say("done"))
@@ -179,8 +179,8 @@ async def test_two_plugins_with_different_servers_compose(
     client: Client, worker_options: dict[str, Any]
 ) -> None:
     model = ScriptedModel(use_tool("add", {"a": 1, "b": 2}), say("done"))
-    other = MCPPlugin(mcp_clients={"other": python_server})
-    async with worker_of(client, other, *plugins(model, tests=python_server), **worker_options) as worker:
+    other = MCPPlugin(mcp_clients={"other": server_here})
+    async with worker_of(client, other, *plugins(model, tests=server_here), **worker_options) as worker:
         assert text(await run_one(client, worker.task_queue)) == "3"
 
 
@@ -189,7 +189,7 @@ async def test_a_replay_dials_nobody(client: Client, worker_options: dict[str, A
         raise AssertionError("a replay made a client")
 
     model = ScriptedModel(use_tool("add", {"a": 1, "b": 2}), say("done"))
-    connected = Client(client.service_client, plugins=plugins(model, tests=python_server))
+    connected = Client(client.service_client, plugins=plugins(model, tests=server_here))
     async with worker_of(connected, **worker_options) as worker:
         handle = await connected.start_workflow(
             OneServer.run, ["go"], id=str(uuid.uuid4()), task_queue=worker.task_queue

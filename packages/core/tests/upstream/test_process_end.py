@@ -35,7 +35,7 @@ async def run(folder: Path, address: str) -> tuple[int | None, bytes]:
     return process.returncode, out
 
 
-@pytest.mark.parametrize("runs", [8, pytest.param(60, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize("runs", [4, pytest.param(60, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
 async def test_a_short_program_ends_in_order(server: DevServer, tmp_path: Path, runs: int) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
     for _ in range(0, runs, 4):

@@ -1,4 +1,7 @@
-"""An MCP server for the tests, on either major version of `mcp`: `python python_server.py [http PORT]`."""
+"""An MCP server for the tests, on either major version of `mcp`: `python python_server.py [http PORT]`.
+
+Or a module of the test process, with a `server` of its own each time that it is loaded (`clients.py`).
+"""
 
 import asyncio
 import os
@@ -17,7 +20,7 @@ PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
     "1f15c4890000000d49444154789c6360000002000001e221bc330000000049454e44ae426082"
 )
-PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+PORT = int(sys.argv[2]) if __name__ == "__main__" and len(sys.argv) > 2 else 0
 API: Any = mcp_server  # `Any`: a type checker knows only the installed version
 V2 = hasattr(API, "MCPServer")
 ADDRESS: dict[str, Any] = {"host": "127.0.0.1", "port": PORT} if PORT else {}
