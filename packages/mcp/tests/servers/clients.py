@@ -39,8 +39,7 @@ async def _streams_of_a_server() -> AsyncGenerator[Any]:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     server: Any = getattr(module.server, "_lowlevel_server" if module.V2 else "_mcp_server")
-    async with create_client_server_memory_streams() as (client_streams, server_streams):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(server.run, *server_streams, server.create_initialization_options())
-            yield client_streams
-            tasks.cancel_scope.cancel()
+    async with create_client_server_memory_streams() as (here, there), anyio.create_task_group() as tasks:
+        tasks.start_soon(server.run, *there, server.create_initialization_options())
+        yield here
+        tasks.cancel_scope.cancel()

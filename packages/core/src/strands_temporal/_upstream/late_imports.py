@@ -1,9 +1,9 @@
 """Lets a workflow be the first to import Strands' vended tools.
 
 They bring the MCP SDK and a web server, which takes a second and 60 MB, so a worker imports them only if they
-are loaded already. The sandbox replaces `sys.modules` while a workflow runs, and an extension module cannot be
-loaded then (temporalio 1.35: "Objects/dictobject.c: bad argument to internal function"). The extension modules
-below are small, and all that the vended tools load.
+are loaded already. The sandbox replaces `sys.modules` while a workflow runs, and no extension module can be
+loaded then (temporalio 1.35: "Objects/dictobject.c: bad argument to internal function"). The extension
+modules below are small, and all that the vended tools load.
 """
 
 import contextlib
