@@ -21,7 +21,8 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from ._client_errors import ENDED_BEFORE_ANSWER, is_handed_over, own_error, raise_from, type_of
-from ._errors import AgentValueError, ConversationClosedError, PayloadTooLargeError
+from ._client_sending import NO_ROOM, sendable, signal_and_wait
+from ._errors import AgentValueError, ConversationClosedError
 from ._wire.conversations import (
     AGENT_LIST_WORKFLOW,
     AGENT_WORKFLOW,
@@ -36,7 +37,6 @@ from ._wire.conversations import (
     MessagesPage,
     TurnResult,
 )
-from ._wire.sizes import LARGEST_PAYLOAD, update_size
 from ._wire.values import decode, encode_any
 
 T = TypeVar("T")
@@ -113,7 +113,7 @@ class ConversationClient:
         try:
             await client.start_update_with_start_workflow(
                 SEND,
-                await _sendable(client, first_message),
+                await sendable(client, first_message),
                 wait_for_stage=WorkflowUpdateStage.ACCEPTED,
                 id=request,
                 start_workflow_operation=operation,
@@ -164,6 +164,7 @@ class ConversationClient:
 
         Raises:
             ConversationBusyError: If a turn runs, and `while_busy="reject"`.
+            ConversationFullError: If too many messages wait already, or they are too large together.
             ConversationClosedError: If the conversation has ended, or will take no more messages.
             TurnLimitReachedError: If it has had its turns.
             TokenBudgetExceededError: If it has used its tokens.
@@ -174,7 +175,9 @@ class ConversationClient:
             RPCError: If the workflow is not known, or the server cannot be reached.
         """
         request = id or str(uuid.uuid4())
-        return await self._update(SEND, await _sendable(self._client, message), request, TurnResult)
+        sent = await sendable(self._client, message)
+        update = self.handle.execute_update
+        return await self._answer(lambda: update(SEND, sent, id=request, result_type=TurnResult))
 
     async def first_answer(self) -> TurnResult:
         """Wait for the answer to the first message of `start`.
@@ -192,7 +195,8 @@ class ConversationClient:
         """Send a message as a signal: return when the server has it, without its answer.
 
         Args:
-            message: As for `send`. One that the conversation does not take is dropped with a line in the log.
+            message: As for `send`. One that the conversation does not take is dropped: the worker's log and
+                `state()` tell so.
             id: Id of the request, as for `send`.
         """
         await self.handle.signal(SEND, {"id": id or str(uuid.uuid4()), "message": encode_any(message)})
@@ -200,20 +204,23 @@ class ConversationClient:
     async def cancel_turn(self) -> bool:
         """Stop the turn that runs, and wait for its end. Return whether one ran.
 
+        If the server refuses the update because ten are in progress, this uses the signal.
+
         Raises:
             ConversationClosedError: If the conversation has ended.
         """
-        return await self._update(CANCEL_TURN, None, str(uuid.uuid4()), bool)
+        return await self._update_or_signal(CANCEL_TURN, bool, lambda outcome, _: outcome != "idle")
 
     async def close(self) -> ConversationState:
         """End the conversation after the turns of the messages that were sent before. Does not wait for that.
 
-        `await chat.handle.result()` waits for the end.
+        `await chat.handle.result()` waits for the end. If the server refuses the update because ten are in
+        progress, this uses the signal.
 
         Raises:
             ConversationClosedError: If the conversation has ended.
         """
-        return await self._update(CLOSE, None, str(uuid.uuid4()), ConversationState)
+        return await self._update_or_signal(CLOSE, ConversationState, lambda _, state: state)
 
     async def state(self) -> ConversationState:
         """Return what the conversation does now. Works for an ended one too, while a worker is there."""
@@ -233,16 +240,24 @@ class ConversationClient:
             following = page.next
         return messages
 
-    async def _update(self, name: str, argument: Any, request: str, result_type: type[T]) -> T:
-        """Send an update, and send it again to each next run, until one answers it."""
-        arguments = [] if argument is None else [argument]
+    async def _update_or_signal(
+        self, name: str, result_type: type[T], answer: Callable[[str, ConversationState], T]
+    ) -> T:
+        """Send an update. If the run has no room for it, signal and return `answer(outcome, state)`."""
+        request = str(uuid.uuid4())
 
         async def ask() -> T:
-            return await self.handle.execute_update(name, args=arguments, id=request, result_type=result_type)
+            try:
+                return await self.handle.execute_update(name, id=request, result_type=result_type)
+            except RPCError as error:
+                if error.status not in NO_ROOM:
+                    raise
+                return answer(*await signal_and_wait(self.handle, name, request, self.state, error))
 
         return await self._answer(ask)
 
     async def _answer(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask each next run of the workflow, until one answers."""
         pause = 0.0
         while True:
             began = time.monotonic()
@@ -284,19 +299,3 @@ class ConversationClient:
                     return own
         name = status.name.lower() if status else "unknown"
         return ConversationClosedError(f"The conversation {self._workflow_id!r} has ended ({name})")
-
-
-async def _sendable(client: Client, message: Any) -> Any:
-    """Return a message as the conversation takes it.
-
-    Raises:
-        PayloadTooLargeError: If it is too large: its update would keep the workflow from doing anything.
-    """
-    encoded = encode_any(message)
-    size = await update_size(encoded, client.data_converter)
-    if size > LARGEST_PAYLOAD:
-        raise PayloadTooLargeError(
-            f"send: the message has {size:,} bytes, and Temporal takes {LARGEST_PAYLOAD:,}. Send less, or "
-            "large data by reference"
-        )
-    return encoded

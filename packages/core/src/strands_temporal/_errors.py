@@ -14,6 +14,7 @@
     ├── AgentCancelledError                     an activity ended because the agent was cancelled
     ├── ConversationError                       a conversation does not answer a message
     │   ├── ConversationBusyError                   a turn runs, and while_busy="reject"
+    │   ├── ConversationFullError                   too many messages wait for their turns
     │   ├── ConversationClosedError                 it has ended, or is about to
     │   ├── TurnLimitReachedError                   it has had its turns (max_turns)
     │   ├── TokenBudgetExceededError                it has used its tokens (max_tokens)
@@ -212,6 +213,15 @@ class ConversationBusyError(ConversationError):
     """A turn runs, and the conversation takes no further message meanwhile (`while_busy="reject"`)."""
 
     failure_type: ClassVar[str] = "ConversationBusyError"
+
+
+class ConversationFullError(ConversationError):
+    """Too many messages wait for their turns, or they have too many bytes. Send again when some had theirs.
+
+    All of them go into the input of the workflow's next run, whose size is limited.
+    """
+
+    failure_type: ClassVar[str] = "ConversationFullError"
 
 
 class ConversationClosedError(ConversationError):

@@ -57,6 +57,7 @@ def test_the_public_names() -> None:
                 "ConversationClosedError",
                 "ConversationEnd",
                 "ConversationError",
+                "ConversationFullError",
                 "ConversationStart",
                 "ConversationState",
                 "MessagesPage",

@@ -1,13 +1,15 @@
 """Shared by the tests of conversations: workflows with a chat, and helpers that follow their runs."""
 
 import asyncio
+import base64
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel
-from strands import tool
+from strands import ToolContext, tool
 from temporalio import workflow
 from temporalio.client import Client, WorkflowHandle
 
@@ -18,7 +20,7 @@ from strands_temporal import (
     TemporalAgent,
 )
 from strands_temporal.testing import AgentEnvironment, Reply, ScriptedCall, say, use_tool
-from strands_temporal.workflow import Conversation, ConversationOptions
+from strands_temporal.workflow import Conversation, ConversationOptions, client_tool
 
 
 class Order(BaseModel):
@@ -30,6 +32,34 @@ class Order(BaseModel):
 def look_up(number: int) -> str:
     """Look something up."""
     return f"looked up {number}"
+
+
+def noise(size: int, seed: int = 0) -> str:
+    """Return `size` characters that do not compress."""
+    parts = (hashlib.sha512(f"{seed}.{n}".encode()).digest() for n in range(size // 85 + 1))
+    return base64.b64encode(b"".join(parts)).decode()[:size]
+
+
+@tool(context=True)
+def hoard(size: int, tool_context: ToolContext) -> str:
+    """Keep something large for the rest of the turn."""
+    tool_context.invocation_state["hoard"] = noise(size)
+    return "kept"
+
+
+def read_file(path: str) -> str:
+    """Read a file on the user's machine."""
+    return f"content of {path}"
+
+
+def make_reader() -> TemporalAgent:
+    """Make an agent that reads files of a client."""
+    return TemporalAgent("m", tools=[client_tool(read_file)], callback_handler=None)
+
+
+def make_hoarder() -> TemporalAgent:
+    """Make an agent whose turns become large."""
+    return TemporalAgent("m", tools=[look_up, hoard], callback_handler=None)
 
 
 def make_agent(name: str = "chat") -> TemporalAgent:
@@ -76,6 +106,7 @@ class ChatStart(ConversationStart):
 
     options: str = "plain"
     maker: str = ""
+    ballast: str = ""
 
 
 @workflow.defn
@@ -107,7 +138,12 @@ class Chat:
 
     @workflow.init
     def __init__(self, start: ChatStart) -> None:
-        makers = {"caller": make_caller, "structured": make_structured}
+        makers = {
+            "caller": make_caller,
+            "structured": make_structured,
+            "hoarder": make_hoarder,
+            "reader": make_reader,
+        }
         maker = makers.get(start.maker, make_agent)
         self.chat = Conversation(start, maker, **OPTIONS[start.options])
 
@@ -149,9 +185,11 @@ class Held:
         await asyncio.wait_for(self.let_go.wait(), 20)
 
 
-async def start_chat(env: AgentEnvironment, options: str = "plain", maker: str = "") -> ConversationClient:
+async def start_chat(
+    env: AgentEnvironment, options: str = "plain", maker: str = "", ballast: str = ""
+) -> ConversationClient:
     """Start a chat and return its client."""
-    handle = await env.start(Chat.run, ChatStart(options=options, maker=maker))
+    handle = await env.start(Chat.run, ChatStart(options=options, maker=maker, ballast=ballast))
     return ConversationClient(env.client, handle.id)
 
 

@@ -238,6 +238,8 @@ def test_a_maker_that_a_workflow_cannot_import_is_refused_when_the_plugin_is_bui
         ({"max_tokens": True}, "not a whole number"),
         ({"limits": {"turn": 1}}, "Did you mean 'turns'"),
         ({"input_model": 3}, "neither a pydantic model"),
+        ({"input_model": {"type": "no such type"}}, "input_model= is not a valid JSON schema"),
+        ({"input_model": {"$ref": "https://example.org/s"}}, "loads no schemas"),
         ({"hand_over_when": True}, "not a function"),
         ({"approvals": True}, "not a function"),
     ]

@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from strands_temporal import AgentTypeError, AgentValueError, ClientTools
 from strands_temporal._workflow.client_call_book import CallBook
-from strands_temporal._workflow.client_tool_schemas import output_schema_of
+from strands_temporal._workflow.json_schemas import output_schema_of
 from strands_temporal.workflow import client_tool, is_client_call
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)

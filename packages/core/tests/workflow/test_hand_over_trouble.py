@@ -175,14 +175,21 @@ async def research(topic: str) -> str:
     return f"{topic} is blue"
 
 
+@activity.defn
+async def never(topic: str) -> str:
+    """Look something up, without an end."""
+    await asyncio.Event().wait()
+    return topic
+
+
 @workflow.defn
 class BackgroundWorkflow:
     @workflow.run
     async def run(self, rest: Rest) -> list[Any]:
         agent = TemporalAgent(
             "m",
-            tools=[activity_as_tool(research), add],
-            background_tasks={"always": ["research"]},
+            tools=[activity_as_tool(research), activity_as_tool(never), add],
+            background_tasks={"always": ["research", "never"]},
             callback_handler=None,
             carry=rest.carry,
         )
@@ -212,6 +219,30 @@ async def test_a_background_task_ends_in_the_run_that_began_it(agents: Agents) -
     assert runs > 1
     assert str(messages).count("sky is blue") == 1
     assert "cannot resume" not in str(messages)
+
+
+@pytest.mark.slow
+async def test_a_background_task_without_an_end_does_not_fill_the_history(
+    agents: Agents, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(turn_cut, "MOST_EVENTS", 40)
+
+    def answer(call: ScriptedCall) -> Any:
+        if call.answers == 0:
+            return use_tool("never", {"topic": "sky"}, tool_use_id="n")
+        return say("done") if call.answers > 9 else use_tool("add", {"a": 1, "b": 2}, tool_use_id="add")
+
+    async with agents(
+        workflows=[BackgroundWorkflow], activities=[never], models={"m": lambda: ScriptedModel(answer)}
+    ) as env:
+        handle = await env.start(BackgroundWorkflow.run, Rest(""))
+        last = env.client.get_workflow_handle(handle.id)
+        runs, messages = await asyncio.wait_for(last.result(), 20)
+        await env.assert_replays(handle)
+        await env.assert_replays(last)
+    assert runs > 1
+    assert str(messages).count("Background task cannot resume") == 1  # the model was told
+    assert "goes on in the next run without the agent's running background tasks" in caplog.text
 
 
 ADD = use_tool("add", {"a": 1, "b": 2}, tool_use_id="add")

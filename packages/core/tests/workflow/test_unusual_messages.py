@@ -37,7 +37,7 @@ from strands_temporal import (
     PayloadTooLargeError,
     TemporalAgent,
 )
-from strands_temporal._workflow.conversation_input import prompt_of
+from strands_temporal._workflow.conversation_input import PromptReader
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool
 from strands_temporal.workflow import ClientCalls, Conversation, client_tool
 
@@ -76,8 +76,8 @@ async def test_no_message_stops_a_chat(agents: Agents) -> None:
 
 def test_a_refusal_does_not_repeat_a_large_message() -> None:
     schema = {"properties": {"product": {"type": "integer"}}}
-    with pytest.raises(AgentValueError, match="does not fit the input_model: product: 'yyy") as refused:
-        prompt_of({"product": "y" * 1_000_000}, schema)
+    with pytest.raises(AgentValueError, match=r"does not fit the input_model: \$\.product: 'yyy") as refused:
+        PromptReader(schema).prompt_of({"product": "y" * 1_000_000})
     assert len(refused.value.message) < 5000
 
 
@@ -155,8 +155,8 @@ class SmallChat:
 async def test_a_turn_that_cannot_go_on_does_not_take_the_next_message(
     agents: Agents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("strands_temporal._workflow.conversation_carry.CONVERSATION_LIMIT", 10)
-    monkeypatch.setattr("strands_temporal._workflow.turn_cut.MOST_EVENTS", 1)
+    monkeypatch.setattr("strands_temporal._workflow.conversation_next_run.LARGEST_PAYLOAD", 10)
+    monkeypatch.setattr("strands_temporal._workflow.hand_over_room.history_is_nearly_full", lambda: True)
     async with agents(workflows=[SmallChat], models={"m": lambda: ScriptedModel(answer)}) as env:
         handle = await env.start(SmallChat.run, ConversationStart())
         chat = ConversationClient(env.client, handle.id)

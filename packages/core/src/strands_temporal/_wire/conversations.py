@@ -7,10 +7,14 @@ SEND = "send"
 """Update that sends a message and returns the turn's `TurnResult`; signal that sends a message alone."""
 
 CANCEL_TURN = "cancel_turn"
-"""Update that stops the turn that runs. Returns whether one ran."""
+"""Update that stops the turn that runs. Returns whether one ran. As a signal: the same, see `SIGNAL_ID`."""
 
 CLOSE = "close"
-"""Update that ends the conversation after the turns that were sent before."""
+"""Update and signal that end the conversation after the turns that were sent before."""
+
+SIGNAL_ID = "id"
+"""Key of the optional argument of the signals `CANCEL_TURN` and `CLOSE`, `{"id": "..."}`. The query `STATE`
+names the outcome by this id, and a signal with the same id counts once."""
 
 MESSAGES = "messages"
 """Query for a page of the messages: `start`, `limit` -> `MessagesPage`."""
@@ -101,11 +105,17 @@ class ConversationState:
             "waiting_for_client" (a client tool), "closing" or "ended".
         turn: Number of the current turn, or of the last one; 0 before the first.
         queued: How many messages wait for their turn.
+        queued_bytes: How many bytes of JSON these messages have.
         running: The agents that work, each with `agent`, `state` and `tools`.
         usage: Tokens of the whole conversation, sub-agents included.
         agent: Name of the agent in `StrandsPlugin(agents=...)`, if it was started by name.
         run_id: The current run of the workflow.
         reason: Why the conversation ended or is closing (see `ConversationEnd`).
+        signals: What became of the latest signals that no update answers, the latest one last. Each has
+            `signal`, `id` and `outcome`. A `close` is "closing". A `cancel_turn` is "cancelling", then
+            "cancelled", or "idle" if no turn ran. A message that was not taken is "dropped", with a
+            `reason`.
+        dropped: How many messages that came as signals were dropped.
     """
 
     status: str
@@ -116,6 +126,9 @@ class ConversationState:
     agent: str | None = None
     run_id: str = ""
     reason: str | None = None
+    queued_bytes: int = 0
+    signals: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    dropped: int = 0
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from .._wire.client_tools import (
     ClientCall,
 )
 from .._wire.values import known_fields
-from .client_tool_schemas import misfit
+from .json_schemas import JsonSchema
 
 _ENDED_KEPT = 200
 """How many ended calls are remembered, to say what became of them."""
@@ -189,7 +189,8 @@ class CallBook:
             raise refusal(MALFORMED, f"'error' is a text, not {_quoted(given['error'])}")
         entry = self._open_entry(given["id"], now)
         schema = entry.call.output_schema
-        if fits and "result" in given and schema is not None and (why := misfit(given["result"], schema)):
+        checks = fits and "result" in given and schema is not None
+        if checks and (why := JsonSchema(schema).misfit(given["result"])):
             raise refusal(DOES_NOT_FIT, f"The result of {entry.call.tool!r} does not fit its schema: {why}")
         return entry
 

@@ -18,8 +18,8 @@ from .._upstream.private_api import tool_interrupt_event
 from .._upstream.sub_agents import sub_agents
 from .._wire.client_tools import CLIENT_TOOL
 from .._wire.values import decode, encode_any
-from .client_tool_schemas import output_schema_of
 from .client_tool_specs import check_deadline, of_schema, of_stub
+from .json_schemas import output_schema_of
 from .tool_context import context_of_call
 
 CLIENT_TOOL_VERSION = 1

@@ -12,8 +12,8 @@ from strands.types.tools import ToolSpec
 from temporalio.exceptions import TemporalError
 
 from .._errors import AgentTypeError, AgentValueError
-from .client_tool_schemas import checked_schema, misfit
 from .failures import construction_error
+from .json_schemas import JsonSchema, checked_schema
 
 
 def of_schema(name: str, description: str | None, schema: Any) -> tuple[ToolSpec, Callable[[Any], Any], Any]:
@@ -28,8 +28,10 @@ def of_schema(name: str, description: str | None, schema: Any) -> tuple[ToolSpec
             f"{owner}: input_schema= describes {checked['type']!r}; a tool's arguments are an object"
         )
 
+    arguments = JsonSchema(checked)
+
     def validate(given: Any) -> Any:
-        if why := misfit(given, checked):
+        if why := arguments.misfit(given):
             raise ValueError(f"Validation failed for input parameters: {why}")
         return given
 

@@ -4,14 +4,10 @@ from typing import Any
 
 from strands import Agent
 
-from .._errors import AgentTypeError, CarryTooLargeError
+from .._errors import AgentTypeError
 from .._wire.carry import CarryFormat
 from .._wire.conversations import CONVERSATION_CARRY_VERSION, ConversationCarry
 from .carry import AgentCarry, unpack
-
-CONVERSATION_LIMIT = 2_050_000
-"""Bytes that a conversation's carry may have. The server ends a workflow whose input is above 2 MiB. The
-difference is for the arguments of the start."""
 
 _FORMAT = CarryFormat(
     ConversationCarry,
@@ -30,19 +26,12 @@ def pack_conversation(agent: AgentCarry, rest: dict[str, Any]) -> ConversationCa
         rest: Everything else: JSON values and bytes.
 
     Raises:
-        CarryTooLargeError: If the server would end the workflow because of its size.
         AgentTypeError: If something in `rest` is neither JSON nor bytes.
     """
     try:
         data = _FORMAT.pack({"agent": {"data": agent.data, "version": agent.version}, **rest})
     except (TypeError, ValueError) as error:
         raise AgentTypeError(f"The conversation cannot be carried into another run: {error}") from error
-    if len(data) > CONVERSATION_LIMIT:
-        raise CarryTooLargeError(
-            f"The carry of the conversation has {len(data):,} bytes, {len(agent.data):,} of them for the "
-            f"agent, and {CONVERSATION_LIMIT:,} can go into another run. Trim the conversation first: use a "
-            "conversation manager, fewer or smaller tool results, or images by reference"
-        )
     return ConversationCarry(data)
 
 

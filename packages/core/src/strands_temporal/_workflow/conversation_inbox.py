@@ -1,29 +1,24 @@
-"""What clients send to a conversation: its updates and its signal."""
+"""What clients send to a conversation: which messages it takes, and its updates."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
 
 from .._errors import (
-    AgentTypeError,
     AgentValueError,
     ConversationBusyError,
     ConversationClosedError,
     ConversationError,
+    ConversationFullError,
     TurnHandedOverError,
     TurnLimitReachedError,
 )
 from .._upstream.cancel_signal import CancelSignal
 from .._wire.conversations import CANCEL_TURN, CLOSE, SEND, ConversationState, EndReason, TurnResult
-from .conversation_input import answers_interrupts, prompt_of
+from .conversation_input import PromptReader, answers_interrupts
 from .conversation_options import ConversationSettings
-from .conversation_turns import Sent, Turns
-from .failures import as_workflow_failure
-from .log_lines import log_line
-
-_ENVELOPE = {"id", "message"}
+from .conversation_turns import WAITING_BYTES, WAITING_MESSAGES, Sent, Turns
 
 
 class Inbox:
@@ -33,29 +28,40 @@ class Inbox:
         turns: The conversation's messages.
         settings: Its options.
         state: Returns its state.
+        has_room: Tells whether the next run's input has room for one more message. Asked while the workflow
+            is about to continue as new.
 
     Attributes:
+        turns: The conversation's messages.
+        settings: Its options.
+        reader: Reads the messages.
         reason: Why the conversation ends, when the messages that wait have had their turns.
         ended: Whether it has ended.
         handing_over: Whether the workflow is about to continue as new.
-        has_worked: Whether the agent has worked in this run of the workflow.
+        work: How many calls of models and tools, and ends of turns, there were in this run of the workflow.
         cancel: The cancel signal of the turn that runs.
     """
 
     def __init__(
-        self, turns: Turns, settings: ConversationSettings, state: Callable[[], ConversationState]
+        self,
+        turns: Turns,
+        settings: ConversationSettings,
+        state: Callable[[], ConversationState],
+        has_room: Callable[[Sent], bool],
     ) -> None:
-        self._turns = turns
-        self._settings = settings
+        self.turns = turns
+        self.settings = settings
+        self.reader = PromptReader(settings.input_model)
         self._state = state
+        self._has_room = has_room
         self.reason: EndReason | None = None
         self.ended = False
         self.handing_over = False
-        self.has_worked = False
+        self.work = 0
         self.cancel = CancelSignal()
 
     def open(self) -> None:
-        """Register the updates and the signal.
+        """Register the updates.
 
         Raises:
             AgentValueError: If the workflow already has one of them.
@@ -66,20 +72,15 @@ class Inbox:
                     f"Conversation: the workflow already has an update {name!r}. A workflow can have one "
                     "Conversation, and its own updates need other names"
                 )
-        if workflow.get_signal_handler(SEND) is not None:
-            raise AgentValueError(
-                f"Conversation: the workflow already has a signal {SEND!r}. Give it another name"
-            )
         workflow.set_update_handler(SEND, self._send, validator=self._check_message)
         workflow.set_update_handler(CANCEL_TURN, self._cancel_turn)
         workflow.set_update_handler(CLOSE, self._close)
-        workflow.set_signal_handler(SEND, self._take_signal)
 
-    def refusal(self) -> ConversationError | None:
-        """Return why the conversation takes no message now; None if it does."""
+    def refusal(self, sent: Sent) -> ConversationError | None:
+        """Return why the conversation does not take a message now; None if it does."""
         if self.ended or self.reason is not None:
             return closed(self.reason)
-        turns, settings = self._turns, self._settings
+        turns, settings = self.turns, self.settings
         joins = settings.while_busy == "steer" and turns.running is not None
         if settings.max_turns is not None and turns.taken >= settings.max_turns and not joins:
             return turn_limit(settings.max_turns)
@@ -88,73 +89,66 @@ class Inbox:
                 f"The conversation is busy with turn {turns.turn}, and while_busy='reject'. Send again when "
                 f"it has ended, or stop it with the update {CANCEL_TURN!r}"
             )
+        return self.no_room(sent)
+
+    def no_room(self, sent: Sent) -> ConversationError | None:
+        """Return why a message cannot wait, because of its size or of the messages that wait already."""
+        turns = self.turns
+        if not turns.has_room(sent):
+            return ConversationFullError(
+                f"{turns.waiting:,} messages wait for their turns, with {turns.waiting_bytes:,} bytes, and "
+                f"one of {sent.size:,} bytes cannot. {WAITING_MESSAGES:,} messages with {WAITING_BYTES:,} "
+                "bytes may wait. Send it again when some of them had their turns"
+            )
+        if self.handing_over and not self._has_room(sent):
+            return handed_over()
         return None
 
-    def _check_message(self, message: Any) -> None:
-        update = workflow.current_update_info()
-        if update is not None and self._turns.is_known(update.id):
-            return
-        if refusal := self.refusal():
-            raise refusal
-        prompt_of(message, self._settings.input_model)
-
-    async def _send(self, message: Any) -> TurnResult:
-        update = workflow.current_update_info()
-        id_ = update.id if update else ""
-        sent = self._turns.find(id_) or self._take(Sent(id_, message))
-        await workflow.wait_condition(lambda: sent.answer is not None or self.handing_over)
-        if sent.answer is None:
-            raise _handed_over()
-        if sent.answer.error is not None:
-            raise sent.answer.error
-        return sent.answer.result or TurnResult(0, "", "")
-
-    def _take_signal(self, *given: Any) -> None:
-        """Take a message from a signal, which has no answer: one that cannot be taken is logged.
-
-        It raises nothing, and takes any arguments: an error would fail each workflow task from then on.
-        """
-        value = given[0] if given else None
-        id_, message = "", value
-        if isinstance(value, dict) and cast("dict[str, Any]", value).keys() == _ENVELOPE:
-            own, message = cast("dict[str, Any]", value)["id"], value["message"]
-            id_ = "" if own is None else str(own)
-        if self._turns.is_known(id_):
-            return
-        refusal: ApplicationError | None = self.refusal()
-        if isinstance(refusal, ConversationBusyError):
-            refusal = None  # nobody could be told to come again: it waits
-        try:
-            if len(given) != 1:
-                raise AgentTypeError(f"send: a signal has one argument, the message, not {len(given)}")
-            prompt_of(message, self._settings.input_model)
-        except Exception as error:  # noqa: BLE001  # also of the user's input_model
-            refusal = as_workflow_failure(error)
-        if refusal is not None:
-            log_line("the conversation dropped a message that came as a signal", reason=refusal.message)
-            return
-        self._take(Sent(id_, message))
-
-    def _take(self, sent: Sent) -> Sent:
-        turns = self._turns
-        steers = self._settings.while_busy == "steer" and turns.running is not None
+    def take(self, sent: Sent) -> Sent:
+        """Let a message wait for its turn, or for the next call of the model."""
+        turns = self.turns
+        steers = self.settings.while_busy == "steer" and turns.running is not None
         steers = steers and not answers_interrupts(sent.message)  # which only a turn of its own can take
         (turns.steering if steers else turns.queue).append(sent)
         return sent
 
+    def close(self) -> None:
+        """End the conversation after the turns of the messages that were sent before."""
+        if self.reason is None:
+            self.reason = "closed"
+
+    def _check_message(self, message: Any) -> None:
+        update = workflow.current_update_info()
+        id_ = update.id if update else ""
+        if self.turns.is_known(id_):
+            return
+        if refusal := self.refusal(Sent(id_, message)):
+            raise refusal
+        self.reader.prompt_of(message)
+
+    async def _send(self, message: Any) -> TurnResult:
+        update = workflow.current_update_info()
+        id_ = update.id if update else ""
+        sent = self.turns.find(id_) or self.take(Sent(id_, message))
+        await workflow.wait_condition(lambda: sent.answer is not None or self.handing_over)
+        if sent.answer is None:
+            raise handed_over()
+        if sent.answer.error is not None:
+            raise sent.answer.error
+        return sent.answer.result or TurnResult(0, "", "")
+
     async def _cancel_turn(self) -> bool:
-        running = self._turns.running
+        running = self.turns.running
         if running is None:
             return False
         self.cancel.set()
-        await workflow.wait_condition(lambda: self._turns.running is not running or self.handing_over)
-        if self._turns.running is running:
-            raise _handed_over()
+        await workflow.wait_condition(lambda: self.turns.running is not running or self.handing_over)
+        if self.turns.running is running:
+            raise handed_over()
         return True
 
     async def _close(self) -> ConversationState:
-        if self.reason is None:
-            self.reason = "closed"
+        self.close()
         return self._state()
 
 
@@ -169,7 +163,8 @@ def turn_limit(most: int | None) -> TurnLimitReachedError:
     return TurnLimitReachedError(f"The conversation has had its turns: max_turns={most}. Start another one")
 
 
-def _handed_over() -> TurnHandedOverError:
+def handed_over() -> TurnHandedOverError:
+    """Return the error for a request that the next run answers."""
     return TurnHandedOverError(
         "The workflow continues as new, and its next run answers this. Send it again with the same update "
         "id: it joins its turn there. ConversationClient does so by itself"

@@ -1,7 +1,7 @@
 """The options of a `Conversation`: their types, for checkers and editors, and their values."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal, TypedDict, cast, get_args
 
@@ -10,6 +10,7 @@ from strands.types.agent import Limits
 from temporalio import workflow
 
 from .._errors import AgentTypeError, AgentValueError, did_you_mean
+from .conversation_input import checked_input_model
 
 WhileBusy = Literal["queue", "reject", "steer"]
 
@@ -27,13 +28,14 @@ class ConversationOptions(TypedDict, total=False):
             those of sub-agents included. Checked before each model call, so the last call may exceed it.
         limits: Strands' limits of each turn: `{"turns": 20, "output_tokens": 4000, "total_tokens": 90000}`.
         input_model: Model or JSON schema of the typed data that `send` takes beside text and content blocks.
-            The agent gets the data as JSON text.
+            The agent gets the data as JSON text. A schema refers to no other document.
         approvals: A function that makes the `Approvals` of strands-temporal-hitl from what they carried:
             `lambda carry: Approvals(deadline=timedelta(days=2), carry=carry)`. By default `Approvals` without
             a deadline, if the package is installed. False: nobody answers, and a turn that pauses ends with
             its interrupts in `TurnResult`.
         hand_over_when: Function that returns true if the workflow should continue as new, between two turns
-            or inside of one. By default `workflow.info().is_continue_as_new_suggested`.
+            or inside of one. By default `workflow.info().is_continue_as_new_suggested`. A history that is
+            nearly full (45,000 events or 45 MiB) needs no such wish.
     """
 
     while_busy: WhileBusy
@@ -92,9 +94,8 @@ def settings_of(owner: str, options: ConversationOptions) -> ConversationSetting
     _check_count(owner, "max_turns", settings.max_turns)
     _check_count(owner, "max_tokens", settings.max_tokens)
     _check_limits(owner, settings.limits)
-    _check_input_model(owner, settings.input_model)
     _check_functions(owner, settings)
-    return settings
+    return replace(settings, input_model=checked_input_model(owner, settings.input_model))
 
 
 def _check_timeout(owner: str, timeout: object) -> None:
@@ -129,15 +130,6 @@ def _check_limits(owner: str, limits: object) -> None:
                 f"{owner}: limits has an unknown key {name!r}.{did_you_mean(str(name), known)} Known: {known}"
             )
         _check_count(owner, f"limits[{name!r}]", count)
-
-
-def _check_input_model(owner: str, model: object) -> None:
-    if model is not None and not (
-        isinstance(model, Mapping) or (isinstance(model, type) and issubclass(model, BaseModel))
-    ):
-        raise AgentTypeError(
-            f"{owner}: input_model={model!r} is neither a pydantic model's class nor a JSON schema (a dict)"
-        )
 
 
 def _check_functions(owner: str, settings: ConversationSettings) -> None:

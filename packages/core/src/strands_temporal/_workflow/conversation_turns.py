@@ -11,6 +11,7 @@ from typing import Any
 from temporalio.exceptions import ApplicationError
 
 from .._wire.conversations import TurnResult
+from .._wire.failure_sizes import cut
 from .._wire.values import json_size, known_fields
 from .failures import as_workflow_failure
 
@@ -19,6 +20,13 @@ KEPT_ANSWERS = 100
 
 KEPT_BYTES = 256 * 1024
 """How many bytes of JSON these answers may have together. The latest answer is always kept."""
+
+WAITING_MESSAGES = 1_000
+"""How many messages may wait for their turns. All of them go into the next run's input. Like `WAITING_BYTES`
+this decides which signals a run takes, so another value needs a patch marker (`workflow.patched`)."""
+
+WAITING_BYTES = 512 * 1024
+"""How many bytes of JSON these messages may have together: a quarter of what fits into a run's input."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,7 @@ class Answer:
         if self.error is None:
             return {"result": asdict(self.result or TurnResult(0, "", ""))}
         failure = as_workflow_failure(self.error)
-        return {"error": {"type": failure.type, "message": failure.message}}
+        return {"error": {"type": failure.type, "message": cut(failure.message)}}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Answer":
@@ -52,15 +60,25 @@ class Sent:
         id: Id of its request; empty if it has none.
         message: The message as it was sent, in JSON values.
         answer: The answer, when there is one.
+        size: Bytes of JSON that it has.
     """
 
     id: str
     message: Any
     answer: Answer | None = None
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size = json_size(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
         """Return the message as JSON values."""
         return {"id": self.id, "message": self.message}
+
+    @classmethod
+    def carried(cls, value: Mapping[str, Any]) -> "Sent":
+        """Return the message from what `to_json` returned."""
+        return cls(value["id"], value["message"])
 
 
 def _no_messages() -> list[Sent]:
@@ -91,11 +109,11 @@ class Turns:
         """Return the messages from what `carry` returned in the previous run."""
 
         def sent(name: str) -> list[Sent]:
-            return [Sent(**known_fields(Sent, each)) for each in value.get(name, ())]
+            return [Sent.carried(each) for each in value.get(name, ())]
 
         return cls(
             turn=value.get("turn", 0),
-            running=Sent(**known_fields(Sent, value["running"])) if value.get("running") else None,
+            running=Sent.carried(value["running"]) if value.get("running") else None,
             joined=sent("joined"),
             steering=sent("steering"),
             queue=sent("queue"),
@@ -103,11 +121,11 @@ class Turns:
         )
 
     def carry(self) -> dict[str, Any]:
-        """Return the messages as JSON values for the next run."""
+        """Return the messages as JSON values for the next run. What the agent has is in its own carry."""
         return {
             "turn": self.turn,
-            "running": self.running.to_json() if self.running else None,
-            "joined": [each.to_json() for each in self.joined],
+            "running": Sent(self.running.id, None).to_json() if self.running else None,
+            "joined": [Sent(each.id, None).to_json() for each in self.joined],
             "steering": [each.to_json() for each in self.steering],
             "queue": [each.to_json() for each in self.queue],
             "answers": self._kept_answers(),
@@ -117,6 +135,17 @@ class Turns:
     def waiting(self) -> int:
         """How many messages wait for their turn."""
         return len(self.queue) + len(self.steering)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How many bytes of JSON these messages have."""
+        return sum(each.size for each in (*self.queue, *self.steering))
+
+    def has_room(self, sent: Sent) -> bool:
+        """Tell whether one more message may wait. One that begins a turn at once does not wait."""
+        if self.running is None and not self.waiting:
+            return True
+        return self.waiting < WAITING_MESSAGES and self.waiting_bytes + sent.size <= WAITING_BYTES
 
     @property
     def taken(self) -> int:
@@ -154,6 +183,11 @@ class Turns:
         self.queue[:0] = self.steering
         self.running, self.joined, self.steering = None, [], []
 
+    def join(self, given: list[Sent]) -> None:
+        """Note that the turn that runs got messages that were to steer it."""
+        self.joined += given
+        self.steering = [each for each in self.steering if each not in given]
+
     def refuse_waiting(self, error: Exception) -> None:
         """Answer the messages that wait for their turn with an error."""
         for each in (*self.steering, *self.queue):
@@ -178,7 +212,7 @@ class Turns:
         room = KEPT_BYTES
         for id_, answer in reversed(self._answers.items()):
             value = answer.to_json()
-            room -= json_size(value)
+            room -= json_size([id_, value])
             if kept and room < 0:
                 break
             kept.append((id_, value))

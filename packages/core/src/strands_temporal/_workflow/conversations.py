@@ -4,18 +4,15 @@ import asyncio
 from dataclasses import replace
 from typing import Any, cast
 
-from strands.agent.agent_result import AgentResult
-from strands.hooks import AfterToolCallEvent, BeforeModelCallEvent
 from temporalio import workflow
+from temporalio.exceptions import FailureError
 from typing_extensions import Unpack
 
 from .._errors import AgentTypeError, AgentValueError, ConversationClosedError
-from .._upstream.cancel_signal import CancelSignal
 from .._upstream.run_local import run_local
 from .._wire.conversations import (
     MESSAGES,
     STATE,
-    ConversationCarry,
     ConversationEnd,
     ConversationStart,
     ConversationState,
@@ -25,26 +22,20 @@ from .._wire.conversations import (
 )
 from .agent import TemporalAgent
 from .carry import pack
-from .client_call_waits import is_client_call
 from .client_tools import client_calls
 from .conversation_budget import TokenBudget
 from .conversation_carry import pack_conversation, restore_agent_of, unpack_conversation
 from .conversation_inbox import Inbox, closed, turn_limit
-from .conversation_input import blocks_of, prompt_of
+from .conversation_next_run import NextRun
 from .conversation_options import ConversationOptions, settings_of
 from .conversation_parts import ConversationParts
-from .conversation_turns import Answer, Sent, Turns
-from .conversation_views import (
-    add_query,
-    agents_at_work,
-    messages_page,
-    total_usage,
-    turn_result_of,
-    work_status,
-)
-from .failures import mark_left_agent
+from .conversation_signals import Signals
+from .conversation_turn import TurnRunner
+from .conversation_turns import Answer, Turns
+from .conversation_views import add_query, agents_at_work, messages_page, total_usage, work_status
 from .hand_over import TurnHandOver
 from .made_agents import MakeAgent, make_agent_of
+from .turn_cut import history_is_nearly_full
 
 
 class Conversation:
@@ -60,7 +51,7 @@ class Conversation:
             async def run(self, start: ConversationStart) -> ConversationEnd:
                 return await self.chat.run()
 
-    It answers the updates `send`, `cancel_turn` and `close`, the signal `send` and the queries `messages` and
+    It answers the updates and signals `send`, `cancel_turn` and `close` and the queries `messages` and
     `state`, which `ConversationClient` uses from any process. The workflow continues as new by itself: then
     its `__init__` gets a `ConversationStart` with everything that the conversation has. People's answers to
     interrupts (strands-temporal-hitl) and the stream of events (strands-temporal-streaming) belong to it if
@@ -91,26 +82,36 @@ class Conversation:
         self._start = start
         content = unpack_conversation(start.carry)
         self._turns = Turns.carried(content.get("turns", {}))
-        self._inbox = Inbox(self._turns, self._settings, lambda: self.state)
+        self._next_run = NextRun(self._next_start, self._turns)
+        self._inbox = Inbox(self._turns, self._settings, lambda: self.state, self._next_run.has_room)
         self._inbox.reason = content.get("reason")
         self._inbox.open()
+        self._signals = Signals(self._inbox, content.get("signals"))
+        self._signals.open()
         self._agent = make_agent_of(owner, make_agent, start.arguments)
         self._parts = ConversationParts(self._agent, content.get("parts", {}), self._settings.approvals)
         restore_agent_of(content, self._agent)
         self._calls = client_calls()
         self._calls.take_over(content.get("calls"))
-        self._resumes = self._turns.running is not None
         self._hand_over = TurnHandOver(
-            self._agent, self._wants_to_hand_over, carried=content.get("turn"), check=self._check_size
+            self._agent, self._wants_to_hand_over, carried=content.get("turn"), check=self._next_run.check
         )
-        self._usage_before: dict[str, Any] = content.get("usage_before", {})
-        self._idle_since: float = content.get("idle_since", workflow.time())
+        self._runner = TurnRunner(
+            self._agent,
+            self._inbox,
+            self._signals,
+            self._parts,
+            self._calls,
+            self._hand_over,
+            self._wants_to_hand_over,
+        )
+        self._runner.usage_before = content.get("usage_before", {})
+        self._runner.idle_since = content.get("idle_since", workflow.time())
         self._runs = False
+        self._stays_at: int | None = None  # the inbox's `work` when the next run's input was too large
         self._budget = run_local(TokenBudget)
         if self._settings.max_tokens is not None:
             self._budget.limit(self._settings.max_tokens)
-        self._agent.hooks.add_callback(BeforeModelCallEvent, self._before_model_call)
-        self._agent.hooks.add_callback(AfterToolCallEvent, self._after_tool_call)
         add_query(MESSAGES, self._messages, _ABOUT_MESSAGES)
         add_query(STATE, lambda: self.state, _ABOUT_STATE)
 
@@ -126,11 +127,14 @@ class Conversation:
             status=self._status(),
             turn=self._turns.turn,
             queued=self._turns.waiting,
+            queued_bytes=self._turns.waiting_bytes,
             running=agents_at_work(),
             usage=total_usage(),
             agent=self._start.agent,
             run_id=workflow.info().run_id,
             reason=self._inbox.reason,
+            signals=self._signals.shown(),
+            dropped=self._signals.dropped,
         )
 
     async def run(self) -> ConversationEnd:
@@ -152,7 +156,7 @@ class Conversation:
         except asyncio.CancelledError:
             await self._finish(ConversationClosedError("The conversation's workflow was cancelled"))
             raise
-        except (AgentValueError, AgentTypeError) as error:  # it cannot be carried
+        except FailureError as error:  # it ends the workflow: for example, nothing can be carried
             await self._finish(error)
             raise
         await self._finish(self._error_of(reason))
@@ -160,14 +164,16 @@ class Conversation:
 
     async def _converse(self) -> EndReason:
         """Run turns, and continue as new in between. Return why the conversation ends."""
+        runner = self._runner
         while True:
-            if not self._resumes and self._wants_to_hand_over():
+            if not runner.resumes and self._wants_to_hand_over() and self._may_continue_as_new():
                 await self._continue_as_new()
-            if self._resumes or self._turns.begin():
-                if not await self._run_turn():
+            if runner.resumes or self._turns.begin():
+                if await runner.run():
+                    if reason := self._end_after_turn():
+                        return reason
+                elif self._hand_over.stopped or self._may_continue_as_new():  # a stopped turn was checked
                     await self._continue_as_new()
-                if reason := self._end_after_turn():
-                    return reason
             elif self._inbox.reason is not None:
                 return self._inbox.reason
             elif not await self._something_to_do():
@@ -182,7 +188,7 @@ class Conversation:
 
         left = None
         if self._settings.idle_timeout is not None:
-            left = self._settings.idle_timeout.total_seconds() - (workflow.time() - self._idle_since)
+            left = self._settings.idle_timeout.total_seconds() - (workflow.time() - self._runner.idle_since)
             if left <= 0:
                 return came()
         try:
@@ -198,46 +204,22 @@ class Conversation:
         always returned true, the next run would do the same. Readers of the stream and clients make such a
         run long too, while the agent waits for people.
         """
-        suggested = workflow.info().is_continue_as_new_suggested
-        return self._settings.wants_to_hand_over() and (self._inbox.has_worked or suggested())
-
-    async def _run_turn(self) -> bool:
-        """Run the current turn and answer its messages. Return whether it ended in this run."""
-        sent = cast("Sent", self._turns.running)
-        resumes, self._resumes = self._resumes, False
-        if not resumes:
-            self._usage_before = total_usage()
-        try:
-            prompt = None if resumes else prompt_of(sent.message, self._settings.input_model)
-            result = await self._hand_over.run(self._invoke, prompt)
-            if result is None or self._stopped_waiting(result):
-                return False  # the next run goes on
-            turn_result = turn_result_of(result, self._turns.turn, self._usage_before)
-        except Exception as error:  # noqa: BLE001  # an error of the user's agent ends its turn
-            mark_left_agent(error)
-            self._hand_over.give_up()  # else the next message would go on with this turn
-            failure = Answer(error=error)
-            self._turns.end(lambda _: failure)
-        else:
-            self._turns.end(lambda each: Answer(replace(turn_result, steered=each is not sent)))
-        self._inbox.has_worked, self._inbox.cancel = True, CancelSignal()
-        self._idle_since = workflow.time()
-        return True
-
-    async def _invoke(self, prompt: Any) -> AgentResult:
-        """Call the agent. If a part answers interrupts, let it."""
-        options: dict[str, Any] = {"cancel_signal": self._inbox.cancel}
-        if self._settings.limits is not None:
-            options["limits"] = self._settings.limits
-        runner = self._parts.runner or self._calls
-        return await runner.run(self._agent, prompt, stop_waiting_when=self._wants_to_hand_over, **options)
-
-    def _stopped_waiting(self, result: AgentResult) -> bool:
-        """Tell whether the agent still waits for people or clients that can answer it."""
-        if result.stop_reason != "interrupt":
+        if history_is_nearly_full():
+            return True
+        if self._stays_at == self._inbox.work:
             return False
-        asked = [each for each in result.interrupts or () if each.response is None]
-        return self._parts.runner is not None or all(map(is_client_call, asked))
+        suggested = workflow.info().is_continue_as_new_suggested
+        return self._settings.wants_to_hand_over() and (bool(self._inbox.work) or suggested())
+
+    def _may_continue_as_new(self) -> bool:
+        """Tell whether the next run can begin. If not, the conversation goes on in this run.
+
+        Raises:
+            CarryTooLargeError: If the next run's input would be too large, and this run has no room either.
+        """
+        may = self._next_run.may_begin()
+        self._stays_at = None if may else self._inbox.work
+        return may
 
     def _end_after_turn(self) -> EndReason | None:
         if self._budget.is_spent:
@@ -253,51 +235,34 @@ class Conversation:
 
     async def _continue_as_new(self) -> None:
         """Continue as new. Whoever waits for an answer asks the next run for it."""
-        self._check_size()  # if it is too large, the conversation ends with that
         self._inbox.handing_over = True
         self._parts.detach()
         await workflow.wait_condition(workflow.all_handlers_finished)
-        carry = self._packed(self._hand_over.carry() or None)  # with messages that came meanwhile
-        workflow.continue_as_new(replace(self._start, carry=carry))
+        self._next_run.begin()  # with messages that came meanwhile
 
-    def _check_size(self) -> None:
-        """Raise `CarryTooLargeError` if the next run's input would be too large."""
-        self._packed(None)  # what the turn itself adds has a kilobyte
-
-    def _packed(self, turn: dict[str, Any] | None) -> ConversationCarry:
+    def _next_start(self) -> ConversationStart:
+        """Return the next run's input, as the conversation is now."""
         agent = pack(self._agent)
         rest: dict[str, Any] = {
             "parts": self._parts.carry(agent),
             "turns": self._turns.carry(),
-            "turn": turn,
+            "turn": self._hand_over.carry() or None,
             "calls": self._calls.carry() if self._parts.runner is None else None,
-            "usage_before": self._usage_before,
-            "idle_since": self._idle_since,
+            "signals": self._signals.carry(),
+            "usage_before": self._runner.usage_before,
+            "idle_since": self._runner.idle_since,
             "reason": self._inbox.reason,
         }
-        return pack_conversation(agent, rest)
+        return replace(self._start, carry=pack_conversation(agent, rest))
 
     async def _finish(self, error: Exception) -> None:
         """End the conversation. Messages that wait get an error."""
         self._inbox.ended = True
         self._turns.end(lambda _: Answer(error=error))
         self._turns.refuse_waiting(error)
+        self._signals.end_turn()
         self._parts.detach()
         await workflow.wait_condition(workflow.all_handlers_finished)
-
-    def _before_model_call(self, event: BeforeModelCallEvent) -> None:
-        """Give the model the messages that came while its turn runs."""
-        self._inbox.has_worked = True
-        messages = event.agent.messages
-        if self._turns.steering and messages and messages[-1]["role"] == "user":
-            for sent in self._turns.steering:
-                messages[-1]["content"].extend(blocks_of(prompt_of(sent.message, self._settings.input_model)))
-            self._turns.joined += self._turns.steering
-            self._turns.steering = []
-
-    def _after_tool_call(self, event: AfterToolCallEvent) -> None:
-        del event
-        self._inbox.has_worked = True
 
     def _messages(self, start: Any = 0, limit: Any = None) -> MessagesPage:
         return messages_page(self._agent.messages, start, limit)

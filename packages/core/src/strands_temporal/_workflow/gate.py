@@ -88,6 +88,20 @@ class Gate:
         """
         self._check(kind, values, text, advice)
 
+    def size(self, values: Sequence[Any]) -> int:
+        """Return how many bytes the client sends for values; 0 if they go to external storage.
+
+        A replay may find another size: record what depends on it.
+        """
+        payloads = payloads_of(values, workflow.payload_converter())
+        if self.wire is None:
+            return Payloads(payloads=payloads).ByteSize()
+        self._note_task()
+        began = time.monotonic()
+        sent = self.wire.size(payloads, self._patience)
+        self._patience -= time.monotonic() - began
+        return sent
+
     def _check(self, kind: str, values: Sequence[Any], text: str, advice: str) -> tuple[int, int]:
         """Refuse values that are too large. Return this check's number within its kind, and the JSON size."""
         self._passed[kind] += 1
@@ -108,14 +122,7 @@ class Gate:
     def _is_too_large(self, values: Sequence[Any], size: int) -> bool:
         if may_fit(size):
             return False
-        payloads = payloads_of(values, workflow.payload_converter())
-        if self.wire is None:
-            return Payloads(payloads=payloads).ByteSize() > LARGEST_PAYLOAD
-        self._note_task()
-        began = time.monotonic()
-        sent = self.wire.size(payloads, self._patience)
-        self._patience -= time.monotonic() - began
-        return sent > LARGEST_PAYLOAD
+        return self.size(values) > LARGEST_PAYLOAD
 
     def _is_full(self, size: int) -> bool:
         """Tell whether this workflow task has no room for `size` bytes more."""

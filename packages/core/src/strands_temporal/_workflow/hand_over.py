@@ -18,19 +18,18 @@ from strands.telemetry.metrics import AgentInvocation
 from strands.types.agent import AgentInput
 from temporalio import workflow
 
-from .._errors import AgentValueError, CarryTooLargeError
+from .._errors import AgentValueError
 from .._upstream.deferred import end_saves
 from .._upstream.private_api import (
     has_running_background_tasks,
     observe_cancellation,
 )
 from .._upstream.run_local import run_local
-from .._wire.carry import CARRY_LIMIT
 from .agent_views import AgentViews
 from .agent_watch import about
 from .cancels import cancels_of
-from .carry import pack
 from .hand_over_checks import checked_hooks, gave_structured_output
+from .hand_over_room import TurnRoom, check_carries
 from .held_manager import HeldManager
 from .log_lines import log_line
 from .turn_cut import TurnCut, history_is_nearly_full
@@ -40,8 +39,6 @@ TResult = TypeVar("TResult")
 LONGEST_PART = 150
 """Cycles after which a turn begins a new invocation of Strands, unseen by hooks. Each cycle calls the next
 one, so a longer invocation ends at Python's recursion limit (1.62: event_loop.py:1095)."""
-
-_PATIENCE = 32  # cycles before a turn whose carry was too large tries again
 
 
 class TurnHandOver:
@@ -88,7 +85,7 @@ class TurnHandOver:
         self.stopped: bool = False
         self._agent = agent
         self._wanted = wanted
-        self._check = check or self._check_size
+        self._room = TurnRoom(agent, check or (lambda: check_carries(agent, self.carry())))
         self._cut = TurnCut.unpack(carried) if carried else None
         self._prompt = agent.system_prompt_content
         self._running = False
@@ -99,8 +96,6 @@ class TurnHandOver:
         self._invocation: AgentInvocation | None = None
         self._begun_with = 0  # cycles of the turn when its present part began
         self._cancels_before = 0
-        self._refused_at: tuple[int, int] | None = None  # messages and cycles when the carry was too large
-        self._checks = 0
         hooks.withholds = self._withholds
         # Last, when the user's hooks have decided whether the turn ends here.
         hooks.add_callback(AfterToolsEvent, self._after_tools, order=math.inf)
@@ -142,7 +137,7 @@ class TurnHandOver:
                 result = await invoke(prompt if cut is None else None)
                 if self._cut is None or self._cut is cut:
                     return result
-                if self._leaves and not self._is_cancelled_after(self._cut) and self._may_leave():
+                if self._leaves and not self._is_cancelled_after(self._cut) and self._room.may_leave():
                     await end_saves(self._agent)
                     self.stopped = True
                     log_line("the turn goes on in the next run", **about(self._agent))
@@ -169,14 +164,13 @@ class TurnHandOver:
         and whether the agent was cancelled since the turn was cut.
 
         Raises:
-            AgentValueError: If `run` is in progress.
+            AgentValueError: If `run` is in progress, other than for its `check`.
         """
-        if self._running:
-            raise AgentValueError("hand_over.carry() while run(...) is in progress. Wait until it returns")
-        return self._packed()
-
-    def _packed(self) -> dict[str, Any]:
         if self._cut is None:
+            if self._running:
+                raise AgentValueError(
+                    "hand_over.carry() while run(...) is in progress. Wait until it returns"
+                )
             return {}
         if not self._cut.cancelled and self._is_cancelled_after(self._cut):
             self._cut.cancelled, self._cut.message = True, cancels_of(self._agent).message
@@ -184,17 +178,22 @@ class TurnHandOver:
 
     # --- Where a turn may be cut
 
+    def goes_on_after(self, event: AfterToolsEvent) -> bool:
+        """Tell whether the turn has another step, as far as this event and the hooks before can tell."""
+        stops = event.end_turn or self._is_cancelled() or self._ends_by_itself(event)
+        return self._running and not stops
+
     def _before_model(self, context: InvokeModelContext) -> InvokeModelContext:
         self._forced = context.structured_output_model is not None
         return context
 
     def _after_tools(self, event: AfterToolsEvent) -> None:
         """Stop the turn after this step, if its rest should be an invocation of its own."""
-        if not self._running or event.end_turn or self._is_cancelled() or self._ends_by_itself(event):
+        if not self.goes_on_after(event):
             return
         agent = self._agent
         cycles = len(agent.event_loop_metrics.agent_invocations[-1].cycles)
-        self._leaves = self._may_try(cycles) and self._wanted() and not has_running_background_tasks(agent)
+        self._leaves = self._room.may_try(cycles) and self._wanted() and self._may_leave_tasks()
         if not self._leaves and cycles - self._begun_with < LONGEST_PART:
             return
         self._asked = True
@@ -202,17 +201,28 @@ class TurnHandOver:
         agent.conversation_manager = self._held
         Agent.cancel(agent, after_current_tools=True)  # the base class's: it is not the user's
 
+    def _may_leave_tasks(self) -> bool:
+        """Tell whether the agent has no background task that this run should wait for.
+
+        A task ends in the run that began it. If the history is nearly full, nothing waits for it: in the next
+        run Strands tells the model that the task failed.
+        """
+        if not has_running_background_tasks(self._agent):
+            return True
+        if not history_is_nearly_full():
+            return False
+        workflow.logger.warning(
+            "agent=<%s> | the history is nearly full: the turn goes on in the next run without the agent's "
+            "running background tasks",
+            self._agent.name,
+        )
+        return True
+
     def _ends_by_itself(self, event: AfterToolsEvent) -> bool:
         """Tell whether Strands ends the turn after this step, or goes on in a way that only it knows."""
         if self._forced or event.invocation_state.get("request_state", {}).get("stop_event_loop"):
             return True
         return gave_structured_output(self._agent, event)
-
-    def _may_try(self, cycles: int) -> bool:
-        if self._refused_at is None or history_is_nearly_full():
-            return True
-        messages, at = self._refused_at
-        return len(self._agent.messages) < messages or cycles >= at + _PATIENCE
 
     # --- The begin and the end of an invocation, as hooks should see them
 
@@ -262,61 +272,6 @@ class TurnHandOver:
     def _is_cancelled_after(self, cut: TurnCut) -> bool:
         """Tell whether the user has stopped the agent since its turn was cut in this run."""
         return not cut.carried and cancels_of(self._agent).count > self._cancels_before
-
-    # --- Sizes
-
-    def _may_leave(self) -> bool:
-        """Tell whether the next run can take the turn. If not, warn: the turn goes on in this run.
-
-        Raises:
-            CarryTooLargeError: If this run has no room left either.
-        """
-        too_large = self._too_large()
-        if too_large is None:
-            self._refused_at = None
-            return True
-        if history_is_nearly_full():
-            raise too_large
-        agent = self._agent
-        self._refused_at = len(agent.messages), len(agent.event_loop_metrics.agent_invocations[-1].cycles)
-        workflow.logger.warning(
-            "agent=<%s> | the turn should go on in the next run, and goes on in this one: %s",
-            agent.name,
-            too_large,
-        )
-        return False
-
-    def _too_large(self) -> CarryTooLargeError | None:
-        """Return why the next run cannot take the turn; None if it can.
-
-        The decision is recorded in history. At a replay another release, or another library that
-        compresses, may find another size.
-        """
-        self._checks += 1
-        marker = f"strands-temporal-turn-too-large-{self._checks}"
-        replays = workflow.unsafe.is_replaying()
-        if replays and not workflow.patched(marker):
-            return None
-        try:
-            self._check()
-        except CarryTooLargeError as error:
-            too_large = error
-        else:
-            if not replays:
-                return None
-            too_large = CarryTooLargeError("An earlier worker found the turn too large for the next run")
-        if not replays:
-            workflow.patched(marker)
-        return too_large
-
-    def _check_size(self) -> None:
-        sizes = len(pack(self._agent).data), len(self._packed()["data"])
-        if sum(sizes) > CARRY_LIMIT:
-            raise CarryTooLargeError(
-                f"The carries of {self._agent.name!r} and of its turn have {sizes[0]:,} and {sizes[1]:,} "
-                f"bytes, and {CARRY_LIMIT:,} can go into another run. Use a conversation manager that "
-                "shortens the conversation within a turn, or smaller tool results"
-            )
 
 
 def _is_stopped(result: AgentResult) -> bool:

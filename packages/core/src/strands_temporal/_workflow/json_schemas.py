@@ -1,4 +1,4 @@
-"""JSON schemas of client tools: checked when a tool is built, and applied to arguments and results."""
+"""JSON schemas of client tools and of a conversation's typed data: checked when given, applied to values."""
 
 import copy
 from typing import Any, cast
@@ -14,14 +14,23 @@ _LONGEST_TEXT = 2_000
 """Most characters of a misfit, which quotes the value. A larger refusal fails the workflow task."""
 
 
-def misfit(value: Any, schema: Any) -> str | None:
-    """Return why a JSON value does not fit a schema; None if it does."""
-    validator = validator_for(schema, default=Draft202012Validator)(schema)
-    error = cast("Any", best_match(validator.iter_errors(value)))
-    if error is None:
-        return None
-    text = f"{error.json_path}: {error.message}" if error.path else str(error.message)
-    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."
+class JsonSchema:
+    """A JSON schema that was checked before, ready to be applied to many values.
+
+    Args:
+        schema: The schema, as `checked_schema` returned it.
+    """
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self._validator: Any = validator_for(schema, default=Draft202012Validator)(schema)
+
+    def misfit(self, value: Any) -> str | None:
+        """Return why a JSON value does not fit the schema, and where; None if it does."""
+        error = cast("Any", best_match(self._validator.iter_errors(value)))
+        if error is None:
+            return None
+        text = f"{error.json_path}: {error.message}" if error.path else str(error.message)
+        return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}..."
 
 
 def output_schema_of(owner: str, given: Any) -> dict[str, Any] | None:
