@@ -46,8 +46,9 @@ async def test_a_failure_of_the_workflow_answers_who_waits(
         async with agents(workflows=[BreakingChat], models={"m": lambda: model}) as env:
             handle = await env.start(BreakingChat.run, ChatStart())
             chat = ConversationClient(env.client, handle.id)
-            first, second = (asyncio.create_task(chat.send(text)) for text in ("one", "two"))
+            first = asyncio.create_task(chat.send("one"))
             await asyncio.wait_for(held.asked.wait(), 10)
+            second = asyncio.create_task(chat.send("two"))
 
             async def queued() -> bool:
                 return (await chat.state()).queued == 1

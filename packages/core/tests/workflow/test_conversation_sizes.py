@@ -17,7 +17,7 @@ from packages.core.tests.workflow.conversation_scenes import (
 )
 
 from strands_temporal import CarryTooLargeError, ConversationClient, ConversationFullError
-from strands_temporal._workflow import conversation_turns, conversations, turn_cut
+from strands_temporal._workflow import conversation_next_run, conversation_turns, conversations, turn_cut
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -42,7 +42,10 @@ async def queued(chat: ConversationClient, count: int) -> None:
 
 async def test_messages_that_wait_always_fit_into_the_next_run(agents: Agents) -> None:
     held = Held()
-    async with agents(workflows=[Chat], models={"m": lambda: holding(held)}) as env:
+    # With the cache: the sizes are Temporal's own, and each workflow task would replay them.
+    async with agents(
+        workflows=[Chat], models={"m": lambda: holding(held)}, max_cached_workflows=1000
+    ) as env:
         chat = await start_chat(env, "always hands over")
         first = asyncio.create_task(chat.send("hold"))
         await asyncio.wait_for(held.asked.wait(), 10)
@@ -93,31 +96,35 @@ async def test_so_many_messages_may_wait(agents: Agents, monkeypatch: pytest.Mon
 def large_turns(call: ScriptedCall) -> Reply:
     """Keep something large in the turn's state, then look things up; small turns by another prompt."""
     if not call.prompt.startswith("hoard"):
-        return answer(call)
+        return answer(call) if call.prompt.startswith("tools") else say("done")
     done = sum("toolUse" in block for m in call.messages for block in m["content"])
     if done == 0:
-        return use_tool("hoard", {"size": 1_300_000}, tool_use_id="h")
+        return use_tool("hoard", {"size": 130_000}, tool_use_id="h")
     if done < 4:
         return use_tool("look_up", {"number": done}, tool_use_id=f"t{done}")
     return say("hoarded")
 
 
+SMALL_PAYLOAD = 209_000
+"""A tenth of what Temporal takes, so that tests without the workflow cache do not replay megabytes."""
+
 CASES: dict[str, tuple[dict[str, str], str]] = {
-    "the start": ({"ballast": noise(1_300_000)}, noise(900_000)),
-    "the turn's state": ({"maker": "hoarder"}, f"hoard {noise(900_000)}"),
+    "the start": ({"ballast": noise(130_000)}, noise(90_000)),
+    "the turn's state": ({"maker": "hoarder"}, f"hoard {noise(90_000)}"),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 async def test_what_does_not_fit_goes_on_in_its_run(
-    agents: Agents, caplog: pytest.LogCaptureFixture, case: str
+    agents: Agents, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
+    monkeypatch.setattr(conversation_next_run, "LARGEST_PAYLOAD", SMALL_PAYLOAD)
     start, message = CASES[case]
     async with agents(workflows=[Chat], models={"m": lambda: ScriptedModel(large_turns)}) as env:
         chat = await start_chat(env, "always hands over", **start)
         assert (await chat.send(message)).stop_reason == "end_turn"
         assert (await chat.send("tools 2")).stop_reason == "end_turn"
-        assert "goes on in this one: The next run's input has 2," in caplog.text
+        assert "goes on in this one: The next run's input has 2" in caplog.text
         await chat.close()
         assert (await chat.handle.result())["turns"] == 2
         runs = await replay_all(env, chat.workflow_id)
@@ -127,11 +134,13 @@ async def test_what_does_not_fit_goes_on_in_its_run(
 async def test_without_room_in_any_run_it_ends_with_a_typed_error(
     agents: Agents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with agents(workflows=[Chat], models={"m": lambda: ScriptedModel(large_turns)}) as env:
-        chat = await start_chat(env, "plain", ballast=noise(1_300_000))
-        await chat.send(noise(900_000))
+    monkeypatch.setattr(conversation_next_run, "LARGEST_PAYLOAD", SMALL_PAYLOAD)
+    model = ScriptedModel(large_turns)
+    async with agents(workflows=[Chat], models={"m": lambda: model}, max_cached_workflows=1000) as env:
+        chat = await start_chat(env, "plain", ballast=noise(130_000))
+        await chat.send(noise(90_000))
         monkeypatch.setattr(turn_cut, "MOST_EVENTS", 1)  # from now on, which no replay may see
-        with pytest.raises(CarryTooLargeError, match=r"has 2,.* Trim the conversation"):
+        with pytest.raises(CarryTooLargeError, match=r"has 2.* Trim the conversation"):
             await asyncio.wait_for(chat.send("tools 3"), 20)
         with pytest.raises(CarryTooLargeError):
             await chat.send("late")
