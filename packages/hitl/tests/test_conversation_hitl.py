@@ -9,7 +9,7 @@ import pytest
 from conftest import Agents
 from packages.hitl.tests.approvals_support import BY, Gate, approver_for, delete_file, until
 from temporalio import workflow
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, RetryConfig, WorkflowFailureError, WorkflowHandle, WorkflowUpdateStage
 
 from strands_temporal import (
     ConversationClient,
@@ -17,6 +17,7 @@ from strands_temporal import (
     ConversationStart,
     StrandsPlugin,
     TemporalAgent,
+    TurnResult,
 )
 from strands_temporal.testing import AgentEnvironment, Reply, ScriptedCall, ScriptedModel, say, use_tool
 from strands_temporal.workflow import Conversation, ConversationOptions
@@ -130,3 +131,34 @@ async def test_a_function_that_makes_no_approvals_ends_the_workflow(agents: Agen
         with pytest.raises(Exception, match="Workflow execution failed") as failed:
             await handle.result()
         assert "returned 'approvals', not an Approvals" in str(failed.value.__cause__)
+
+
+@pytest.mark.slow
+async def test_people_decide_beside_ten_waiting_messages_and_in_a_run_that_cannot_end(
+    agents: Agents, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugins = [StrandsPlugin(models={"m": lambda: ScriptedModel(reply)}), HITLPlugin(register=False)]
+    hasty = await Client.connect(
+        client.service_client.config.target_host, retry_config=RetryConfig(max_retries=1)
+    )
+    monkeypatch.setattr("strands_temporal._workflow.conversation_next_run.LARGEST_PAYLOAD", 10)
+    async with agents(workflows=[ApprovedChat], plugins=plugins) as env:
+        chat, handle = await start_chat(env, "hands over")  # it would, and the next run has no room
+        sent = [
+            await chat.handle.start_update(
+                "send", f"/srv/{n}", result_type=TurnResult, wait_for_stage=WorkflowUpdateStage.ACCEPTED
+            )
+            for n in range(10)
+        ]
+        approver = approver_for(hasty)
+        for n in range(2):
+            (pending,) = await until(
+                lambda: approver.pending(chat.workflow_id),
+                lambda found, path=f"/srv/{n}": [each.arguments for each in found] == [{"path": path}],
+            )
+            await approver.approve(chat.workflow_id, pending.id, by=BY)
+            assert (await asyncio.wait_for(sent[n].result(), 20)).text == f"done: deleted /srv/{n}"
+        await chat.handle.cancel()
+        with pytest.raises(WorkflowFailureError):
+            await chat.handle.result()
+        await replay(env, handle)

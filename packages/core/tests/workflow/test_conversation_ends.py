@@ -12,7 +12,7 @@ from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from strands_temporal import ConversationClient, ConversationClosedError, ConversationEnd
-from strands_temporal.testing import ScriptedCall, ScriptedModel, say
+from strands_temporal.testing import ScriptedModel, say
 from strands_temporal.workflow import Conversation
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -71,11 +71,8 @@ async def test_a_failure_of_the_workflow_answers_who_waits(
 @pytest.mark.parametrize("how", ["terminated", "timed out"])
 async def test_a_server_that_ends_the_workflow_answers_who_waits(agents: Agents, how: str) -> None:
     held = Held()
-
-    def reply(call: ScriptedCall) -> object:
-        return say("never").when(held.wait)
-
-    async with agents(workflows=[BreakingChat], models={"m": lambda: ScriptedModel(reply)}) as env:
+    model = ScriptedModel(lambda call: say("never").when(held.wait))
+    async with agents(workflows=[BreakingChat], models={"m": lambda: model}) as env:
         limit = timedelta(seconds=2) if how == "timed out" else None
         handle = await env.start(BreakingChat.run, ChatStart(), execution_timeout=limit)
         chat = ConversationClient(env.client, handle.id)

@@ -17,7 +17,8 @@ from packages.core.tests.workflow.conversation_scenes import (
 )
 
 from strands_temporal import CarryTooLargeError, ConversationClient, ConversationFullError
-from strands_temporal._workflow import conversation_next_run, conversation_turns, conversations, turn_cut
+from strands_temporal._workflow import conversation_next_run, conversation_turns, turn_cut
+from strands_temporal._workflow.carry import pack
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -151,13 +152,12 @@ async def test_it_is_packed_twice_at_most(
     agents: Agents, monkeypatch: pytest.MonkeyPatch, prompt: str
 ) -> None:
     packs: list[Any] = []
-    pack = conversations.pack
 
     def counted(agent: Any) -> Any:
         packs.append(agent)
         return pack(agent)
 
-    monkeypatch.setattr(conversations, "pack", counted)
+    monkeypatch.setattr("strands_temporal._workflow.conversations.pack", counted)
     async with agents(
         workflows=[Chat], models={"m": lambda: ScriptedModel(answer)}, max_cached_workflows=1000
     ) as env:

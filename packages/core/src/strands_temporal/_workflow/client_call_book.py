@@ -188,9 +188,8 @@ class CallBook:
         if "error" in given and not isinstance(given["error"], str):
             raise refusal(MALFORMED, f"'error' is a text, not {_quoted(given['error'])}")
         entry = self._open_entry(given["id"], now)
-        schema = entry.call.output_schema
-        checks = fits and "result" in given and schema is not None
-        if checks and (why := JsonSchema(schema).misfit(given["result"])):
+        schema: dict[str, Any] | None = entry.call.output_schema if fits and "result" in given else None
+        if schema is not None and (why := JsonSchema(schema).misfit(given["result"])):
             raise refusal(DOES_NOT_FIT, f"The result of {entry.call.tool!r} does not fit its schema: {why}")
         return entry
 
