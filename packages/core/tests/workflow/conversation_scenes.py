@@ -18,6 +18,7 @@ from strands_temporal import (
     ConversationEnd,
     ConversationStart,
     TemporalAgent,
+    TurnHandedOverError,
 )
 from strands_temporal.testing import AgentEnvironment, Reply, ScriptedCall, say, use_tool
 from strands_temporal.workflow import Conversation, ConversationOptions, client_tool
@@ -223,6 +224,21 @@ async def until(condition: Callable[[], Any]) -> Any:
             return result
         await asyncio.sleep(0.01)
     raise AssertionError("it did not come true")
+
+
+async def is_taken(chat: ConversationClient, update: str) -> bool:
+    """Tell whether a chat's workflow has begun an update."""
+    events = (await chat.handle.fetch_history()).events
+    taken = [event.workflow_execution_update_accepted_event_attributes for event in events]
+    return any(each.accepted_request.input.name == update for each in taken)
+
+
+async def is_handing_over(chat: ConversationClient) -> bool:
+    """Tell whether a chat has sent a waiting client to its next run."""
+    events = (await chat.handle.fetch_history()).events
+    ended = [event.workflow_execution_update_completed_event_attributes for event in events]
+    failures = [each.outcome.failure.application_failure_info.type for each in ended]
+    return TurnHandedOverError.failure_type in failures
 
 
 def texts(messages: list[Any]) -> list[str]:

@@ -8,9 +8,13 @@ import pytest
 from conftest import Agents
 from packages.core.tests.workflow.client_scenes import serving
 from packages.core.tests.workflow.conversation_scenes import (
+    BusyChat,
     Chat,
+    ChatStart,
     Held,
     answer,
+    is_handing_over,
+    is_taken,
     read_file,
     replay_all,
     start_chat,
@@ -126,6 +130,26 @@ async def test_a_signal_stops_a_turn_also_from_the_run_before(agents: Agents) ->
         for arguments in bad:
             await chat.handle.signal("cancel_turn", args=arguments)
         assert await outcomes(chat) == [*[("cancel_turn", "cancelled")] * 2, *[("cancel_turn", "idle")] * 5]
+        await chat.close()
+        assert (await chat.handle.result())["turns"] == 2
+        await replay_all(env, chat.workflow_id)
+
+
+@pytest.mark.slow
+async def test_a_signal_stops_a_turn_that_is_on_its_way_to_the_next_run(agents: Agents) -> None:
+    async with agents(workflows=[BusyChat], models={"m": lambda: ScriptedModel(answer)}) as env:
+        handle = await env.start(BusyChat.run, ChatStart(options="always hands over"))
+        chat = ConversationClient(env.client, handle.id)
+        slow = asyncio.create_task(chat.handle.execute_update(BusyChat.slow))
+        await until(lambda: is_taken(chat, "slow"))
+        first = asyncio.create_task(chat.send("tools 5"))
+        await until(lambda: is_handing_over(chat))
+        await chat.handle.signal("cancel_turn", {"id": "a"})
+        await chat.handle.signal(BusyChat.end_slow)
+        assert await slow == "slow"
+        assert (await first).stop_reason == "cancelled"
+        assert await outcomes(chat) == [("cancel_turn", "cancelled")]
+        assert (await chat.send("go on")).stop_reason == "end_turn"
         await chat.close()
         assert (await chat.handle.result())["turns"] == 2
         await replay_all(env, chat.workflow_id)

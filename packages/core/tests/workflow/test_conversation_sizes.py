@@ -6,9 +6,13 @@ from typing import Any
 import pytest
 from conftest import Agents
 from packages.core.tests.workflow.conversation_scenes import (
+    BusyChat,
     Chat,
+    ChatStart,
     Held,
     answer,
+    is_handing_over,
+    is_taken,
     noise,
     replay_all,
     runs_of,
@@ -130,6 +134,37 @@ async def test_what_does_not_fit_goes_on_in_its_run(
         assert (await chat.handle.result())["turns"] == 2
         runs = await replay_all(env, chat.workflow_id)
     assert (runs == 1) is (case == "the start")  # a turn's state ends with the turn
+
+
+async def test_what_comes_meanwhile_fits_or_waits_for_the_next_run(
+    agents: Agents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversation_next_run, "LARGEST_PAYLOAD", 40_000)
+    async with agents(workflows=[BusyChat], models={"m": lambda: ScriptedModel(large_turns)}) as env:
+        handle = await env.start(BusyChat.run, ChatStart(options="always hands over"))
+        chat = ConversationClient(env.client, handle.id)
+        slow = asyncio.create_task(chat.handle.execute_update(BusyChat.slow))
+        await until(lambda: is_taken(chat, "slow"))
+        first = asyncio.create_task(chat.send("tools 1"))
+        await until(lambda: is_handing_over(chat))
+        await chat.send_later(f"fits {noise(20_000)}", id="fits")
+        await queued(chat, 1)
+        await chat.send_later(f"does not fit {noise(20_000)}", id="does not fit")
+        late = asyncio.create_task(chat.send(f"late {noise(20_000)}"))
+
+        async def is_dropped() -> bool:
+            return (await chat.state()).dropped == 1
+
+        await until(is_dropped)
+        (outcome,) = (await chat.state()).signals
+        assert (outcome["id"], outcome["reason"].partition(":")[0]) == ("does not fit", "TurnHandedOverError")
+        await chat.handle.signal(BusyChat.end_slow)
+        assert await slow == "slow"
+        assert (await first).turn == 1
+        assert (await late).turn == 3
+        await chat.close()
+        assert (await chat.handle.result())["turns"] == 3
+        assert await replay_all(env, chat.workflow_id) > 1
 
 
 async def test_without_room_in_any_run_it_ends_with_a_typed_error(

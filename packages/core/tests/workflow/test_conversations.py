@@ -12,6 +12,7 @@ from packages.core.tests.workflow.conversation_scenes import (
     ChatStart,
     Held,
     answer,
+    is_taken,
     replay_all,
     runs_of,
     start_chat,
@@ -232,7 +233,7 @@ async def test_a_slow_handler_of_the_users_delays_the_next_run_and_loses_nothing
         handle = await env.start(BusyChat.run, ChatStart(options="always hands over"))
         chat = ConversationClient(env.client, handle.id)
         slow = asyncio.create_task(chat.handle.execute_update(BusyChat.slow))
-        await until(lambda: _is_taken(chat, "slow"))
+        await until(lambda: is_taken(chat, "slow"))
         assert (await chat.send("one")).text == "one of 1"
         second = asyncio.create_task(chat.send("two"))
         await until(lambda: _queued(chat))
@@ -242,12 +243,6 @@ async def test_a_slow_handler_of_the_users_delays_the_next_run_and_loses_nothing
         await chat.close()
         assert (await chat.handle.result())["turns"] == 2
         assert await replay_all(env, chat.workflow_id) > 1
-
-
-async def _is_taken(chat: ConversationClient, update: str) -> bool:
-    events = (await chat.handle.fetch_history()).events
-    taken = [event.workflow_execution_update_accepted_event_attributes for event in events]
-    return any(each.accepted_request.input.name == update for each in taken)
 
 
 @pytest.mark.slow
