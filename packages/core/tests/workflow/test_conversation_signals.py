@@ -162,7 +162,9 @@ async def test_a_client_runs_its_tool_beside_ten_waiting_messages(agents: Agents
             return use_tool("read_file", {"path": call.prompt}, tool_use_id=f"r{len(call.messages)}")
         return say(call.text)
 
-    async with agents(workflows=[Chat], models={"m": lambda: ScriptedModel(reply)}) as env:
+    model = ScriptedModel(reply)
+    # With the cache: without it, ten turns of queries for calls, answers and states take a minute.
+    async with agents(workflows=[Chat], models={"m": lambda: model}, max_cached_workflows=1000) as env:
         chat = await start_chat(env, maker="reader")
         answers = await fill(chat)
 
