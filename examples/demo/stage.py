@@ -1,292 +1,216 @@
-"""The parts behind the show: server, model, worker processes, and the conversation with the workflow."""
+"""What the show runs on: `strands-temporal dev`, which has the server, the small model and the worker."""
 
 import asyncio
-import contextlib
-import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from strands.models import Model
-from strands.types.content import Messages
-from temporalio.api.enums.v1 import PendingActivityState
-from temporalio.api.workflow.v1 import PendingActivityInfo
-from temporalio.client import Client, WorkflowHandle, WorkflowHistory, WorkflowUpdateFailedError
-from temporalio.service import RPCError
-
-from examples.demo.history import MODEL_ACTIVITIES
 from examples.demo.screen import Screen
-from examples.demo.settings import NotShownError, heartbeat_timeout
-from examples.demo.worker import identity
-from examples.demo.workflow import MODEL, ChatInput, ChatWorkflow
-from examples.support.child import ChildProcess
-from examples.support.llama_server import llama_server
-from examples.support.model_choice import ModelChoice, choose_model
-from strands_temporal import ComposablePlugin, StrandsPlugin
-from strands_temporal.testing import DevServer, assert_replays
-from strands_temporal_streaming import StreamingPlugin
+from examples.support.child import ROOT, START_TIMEOUT, ChildProcess, last_words
+from examples.support.model_choice import MODEL_VARIABLE, ModelChoice
 
-_ANSWER_TIMEOUT = 180.0  # seconds; five attempts of a slow model on a small machine
-_RPC_TIMEOUT = 30.0  # seconds
-_LONGEST_CHAT = timedelta(hours=12)
-_POLL = 0.02  # seconds between two looks at the server
+SCRIPT = Path(sys.executable).with_name("strands-temporal")
+"""The command line, beside the interpreter that runs the demo."""
 
-_SOURCES = {
-    "TEMPORAL_ADDRESS": "the Temporal server that TEMPORAL_ADDRESS names",
-    "environment": "Temporal dev server",
-    "PATH": "Temporal dev server, from the CLI on your PATH",
-    "SDK download": "Temporal dev server, downloaded by the Temporal SDK",
-}
-"""What `DevServer.source` means, for a person."""
+AGENTS = "examples/demo/agents.py"
+
+TASK_QUEUE = "strands-temporal"
+"""The one that `strands-temporal dev` takes by default."""
+
+
+class NotShownError(Exception):
+    """Something that the demo claims did not happen. The message is one line for a person."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The model's answer, and the seconds between the question and its arrival."""
-
-    text: str
-    seconds: float
-
-
 class Worker:
-    """A worker process, killed and replaced during the show.
+    """A worker process. `name` is how the demo calls it."""
 
-    Attributes:
-        name: Its identity in the history.
-    """
+    number: int
+    pid: int
 
-    def __init__(self, process: ChildProcess, label: str) -> None:
-        self.process = process
-        self.name = identity(label, process.pid)
+    @property
+    def name(self) -> str:
+        """Its number and its process id."""
+        return f"worker-{self.number} (pid {self.pid})"
+
+    @classmethod
+    def of(cls, identity: str) -> "Worker":
+        """Return the worker with this identity in a history: `dev-worker-1:4711@host`."""
+        number, _, pid = identity.removeprefix("dev-worker-").partition("@")[0].partition(":")
+        return cls(int(number), int(pid))
 
 
 class Stage:
-    """Server, model and worker of one show. Made by `stage`."""
+    """A running `strands-temporal dev`. Made by `stage`.
+
+    Attributes:
+        model: The model that answers.
+        address: Address of the Temporal server.
+        ui_url: Address of its Web UI, if known.
+        own_server: Whether the server ends with the demo.
+        show_id: Unique, since a server of the user's may hold other shows.
+        task_queue: Task queue of the workers.
+        worker: The worker that was started last.
+    """
 
     def __init__(
-        self, server: DevServer, model: ModelChoice, model_env: dict[str, str], folder: Path
+        self, process: ChildProcess, model: ModelChoice, screen: Screen, show_id: str, task_queue: str
     ) -> None:
-        self.server = server
         self.model = model
-        self.folder = folder
-        self.show_id = uuid4().hex[:8]  # a server of the user's may hold other shows
-        self.task_queue = f"strands-temporal-demo-{self.show_id}"
-        self.heartbeat_timeout = heartbeat_timeout()
-        self._model_env = model_env
-        self._worker: Worker | None = None
-        self._workers_started = 0
-        self._conversation: Conversation | None = None
-        self.plugins = (StrandsPlugin(models={MODEL: _no_model}), StreamingPlugin())
+        self.address = ""
+        self.ui_url: str | None = None
+        self.own_server = keeps_chats()
+        self.show_id = show_id
+        self.task_queue = task_queue
+        self.worker = Worker(0, 0)
+        self._process = process
+        self._screen = screen
 
     @property
-    def worker(self) -> Worker:
-        """The running worker."""
-        if self._worker is None:
-            raise RuntimeError("No worker runs. Call start_worker() first")
-        return self._worker
+    def agent(self) -> str:
+        """Name of the agent for this model."""
+        return agent_for(self.model)
 
-    @property
-    def worker_is_dead(self) -> bool:
-        """Whether the last worker was killed and has no successor yet."""
-        return self.worker.process.ended
+    async def begin(self, first_line: str) -> None:
+        """Wait until the first worker is ready, and show the parts."""
+        async with self._screen.waiting("Starting a Temporal server"):
+            server = await self._event("server", first_line)
+        self.address, self.ui_url = server["address"], server["ui_url"]
+        dev = "Temporal dev server" if self.own_server else "the Temporal server that your environment names"
+        self._screen.fact("server", f"{dev}, at {self.address}")
+        self._screen.fact("model", self.model.label)
+        async with self._screen.waiting("Starting the model and a worker"):
+            await self.next_worker()
+        self._screen.fact("worker", f"{self.worker.name}, a process of its own")
 
-    @property
-    def worker_log(self) -> Path:
-        """The output of all workers."""
-        return self.folder / "workers.log"
+    async def next_worker(self) -> Worker:
+        """Wait for the first worker, or for the successor of the one that died."""
+        ready = await self._event("ready")
+        self.worker = Worker(ready["number"], ready["pid"])
+        return self.worker
 
-    async def start_worker(self) -> Worker:
-        """Start the first worker, or the successor of a killed one."""
-        self._workers_started += 1
-        label = f"worker-{self._workers_started}"
-        process = await ChildProcess.start(
-            "examples.demo.worker",
-            self.server.address,
-            self.task_queue,
-            label,
-            log=self.worker_log,
-            env=self._model_env,
-        )
-        self._worker = Worker(process, label)
-        return self._worker
+    def kill_worker(self) -> None:
+        """End the worker with SIGKILL. `strands-temporal dev` then starts another one."""
+        os.kill(self.worker.pid, signal.SIGKILL)
 
-    async def kill_worker(self) -> None:
-        """End the worker with SIGKILL."""
-        await self.worker.process.kill()
-
-    async def stop_worker(self) -> None:
-        """Shut the worker down gracefully."""
-        if self._worker:
-            await self._worker.process.stop()
-
-    async def start_conversation(self, *, streaming: bool = False) -> "Conversation":
-        """Connect to the server and start the chat. With `streaming`, answers can be read as they arrive."""
-        client = await Client.connect(self.server.address, plugins=self.plugins)
-        handle = await client.start_workflow(
-            ChatWorkflow.run,
-            ChatInput(
-                tools=self.model.calls_tools,
-                streaming=streaming,
-                heartbeat_timeout=self.heartbeat_timeout,
-            ),
-            id=f"chat-{self.show_id}",
-            task_queue=self.task_queue,
-            execution_timeout=_LONGEST_CHAT,
-        )
-        self._conversation = Conversation(client, handle, self.plugins)
-        return self._conversation
-
-    async def leave_nothing_running(self) -> None:
-        """End a chat that nobody ended, because a server of the user's outlives this demo."""
-        if self._conversation:
-            with contextlib.suppress(RPCError):  # the chat has completed, or the server is gone
-                await asyncio.wait_for(self._conversation.handle.terminate("The demo ended"), _RPC_TIMEOUT)
-
-
-class Conversation:
-    """One chat, seen from a client."""
-
-    def __init__(
-        self, client: Client, handle: WorkflowHandle[ChatWorkflow, None], plugins: Sequence[ComposablePlugin]
-    ) -> None:
-        self.client = client
-        self.handle = handle
-        self._plugins = plugins
-
-    def url(self, ui_url: str) -> str:
-        """Return the page of this workflow in the Web UI."""
-        run_id = self.handle.first_execution_run_id
-        return f"{ui_url}/namespaces/{self.client.namespace}/workflows/{self.handle.id}/{run_id}/history"
-
-    async def ask(self, question: str) -> Answer:
-        """Ask and wait for the answer, however many workers that takes.
+    async def command(self, *arguments: str, columns: int = 0) -> str:
+        """Run `strands-temporal` with these arguments, and return what it prints.
 
         Raises:
-            NotShownError: There was no answer, or it was empty.
+            ChildProcessError: The command failed.
         """
-        asked = time.monotonic()
-        update = asyncio.create_task(self.handle.execute_update(ChatWorkflow.turn, question))
-        try:  # not `wait_for`: the SDK turns its cancellation into an error of its own
-            if not (await asyncio.wait([update], timeout=_ANSWER_TIMEOUT))[0]:
-                raise NotShownError(f"No answer to {question!r} within {_ANSWER_TIMEOUT:.0f} s")
-            text = update.result()
-        except WorkflowUpdateFailedError as error:
-            raise NotShownError(f"No answer to {question!r}: {_root_cause(error)}") from error
-        finally:
-            await _end(update)
-        if not text:
-            raise NotShownError(f"The model gave an empty answer to {question!r}")
-        return Answer(text, time.monotonic() - asked)
-
-    @asynccontextmanager
-    async def asking(self, question: str) -> "AsyncGenerator[asyncio.Task[Answer]]":
-        """Ask, and run the block until the answer arrives. The task does not outlive the block."""
-        turn = asyncio.create_task(self.ask(question))
+        process = await asyncio.create_subprocess_exec(
+            *(str(SCRIPT), *arguments, "--address", self.address),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "COLUMNS": str(columns)},
+        )
         try:
-            yield turn
+            out, error = await asyncio.wait_for(process.communicate(), START_TIMEOUT)
         finally:
-            await _end(turn)  # the block has awaited the task if its error matters
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode:
+            raise ChildProcessError(f"strands-temporal {' '.join(arguments)}: {error.decode().strip()}")
+        return out.decode()
 
-    async def pending_model_call(self) -> PendingActivityInfo | None:
-        """Return the model call that a worker is running, if any."""
-        description = await asyncio.wait_for(self.handle.describe(), _RPC_TIMEOUT)
-        for pending in description.raw_description.pending_activities:
-            running = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
-            if running and pending.activity_type.name in MODEL_ACTIVITIES:
-                return pending
-        return None
-
-    async def model_call_running(
-        self, turn: "asyncio.Task[Any]", attempt: int = 1
-    ) -> PendingActivityInfo | None:
-        """Wait until a worker runs the turn's model call, in this attempt or a later one.
-
-        Returns None if the turn ended first.
-        """
-        while not turn.done():
-            pending = await self.pending_model_call()
-            if pending and pending.attempt >= attempt:
-                return pending
-            await asyncio.sleep(_POLL)
-        return None
-
-    async def messages(self) -> Messages:
-        """Return the workflow's conversation so far."""
-        return await asyncio.wait_for(self.handle.query(ChatWorkflow.messages), _RPC_TIMEOUT)
-
-    async def history(self) -> WorkflowHistory:
-        """Return the history so far."""
-        return await asyncio.wait_for(self.handle.fetch_history(), _RPC_TIMEOUT)
-
-    async def history_bytes(self) -> int:
-        """Return the size of the history, as the server counts it."""
-        description = await asyncio.wait_for(self.handle.describe(), _RPC_TIMEOUT)
-        return description.raw_description.workflow_execution_info.history_size_bytes
-
-    async def end(self) -> None:
-        """End the chat, so that its workflow completes."""
-        await self.handle.signal(ChatWorkflow.end_chat)
-        await asyncio.wait_for(self.handle.result(), _ANSWER_TIMEOUT)
-
-    async def replay(self, history: WorkflowHistory) -> None:
-        """Run the workflow's code against its history, without a server and without a model.
+    async def _event(self, wanted: str, line: str = "") -> dict[str, Any]:
+        """Return the next event of this kind that `strands-temporal dev --json` tells.
 
         Raises:
-            NotShownError: The code deviated from the history.
+            ChildProcessError: It has ended, or cannot serve the agents.
+            NotShownError: The event did not come.
         """
-        try:
-            await asyncio.wait_for(
-                assert_replays(history, [ChatWorkflow], plugins=self._plugins), _ANSWER_TIMEOUT
-            )
-        except Exception as error:  # whatever a replay raises is the reason that it failed
-            raise NotShownError(f"The history does not replay: {error}") from error
+        while True:
+            try:
+                line = line or await asyncio.wait_for(self._process.line(), START_TIMEOUT)
+            except asyncio.TimeoutError:
+                raise NotShownError(f"strands-temporal dev did not tell {wanted!r} in time") from None
+            if not line:
+                raise ChildProcessError(f"strands-temporal dev ended: {last_words(self._process.log)}")
+            event: dict[str, Any] = json.loads(line)
+            line = ""
+            if event["event"] == wanted:
+                return event
+            if event["event"] == "note" and "--address" not in event["text"]:  # the demo has no such option
+                self._screen.note(event["text"])
+            elif event["event"] == "failed":
+                raise ChildProcessError(event["text"])
 
 
 @asynccontextmanager
-async def stage(screen: Screen, folder: Path) -> AsyncGenerator[Stage]:
-    """Set everything up, show its parts, and tear it down at the end.
+async def stage(screen: Screen, folder: Path, model: ModelChoice) -> AsyncGenerator[Stage]:
+    """Start everything, show its parts, and end it with the block.
 
     Args:
         screen: Where to show the parts.
-        folder: For the database and the logs.
+        folder: For the log.
+        model: The model that answers.
     """
-    model = choose_model()
-    async with AsyncExitStack() as cleanup:
-        async with screen.waiting("Looking for a Temporal server"):
-            server = await cleanup.enter_async_context(
-                DevServer(ui=True, db_filename=folder / "temporal.db", progress=screen.note)
-            )
-        screen.fact("server", f"{_SOURCES.get(server.source, server.source)}, at {server.address}")
-        screen.fact("model", model.label)
-        model_env: dict[str, str] = {}
-        if model.needs_llama_server:
-            async with screen.waiting("Loading the model"):
-                model_env = await cleanup.enter_async_context(llama_server(folder / "llama.log"))
-        setting = Stage(server, model, model_env, folder)
-        cleanup.push_async_callback(setting.stop_worker)
-        cleanup.push_async_callback(setting.leave_nothing_running)
-        async with screen.waiting("Starting a worker"):
-            worker = await setting.start_worker()
-        screen.fact("worker", f"{worker.name}, a process of its own")
+    show_id = uuid4().hex[:8]
+    task_queue = TASK_QUEUE if keeps_chats() else f"{TASK_QUEUE}-demo-{show_id}"
+    arguments = [*dev_arguments(model), "--json", "--no-reload", "--task-queue", task_queue]
+    process, _ = await asyncio.gather(
+        ChildProcess.start("examples.demo.dev", *arguments, log=folder / "dev.log"),
+        asyncio.to_thread(import_module, "examples.demo.story"),  # meanwhile, since it takes a while
+    )
+    try:
+        setting = Stage(process, model, screen, show_id, task_queue)
+        await setting.begin(process.ready_line)
         yield setting
+    finally:
+        await process.stop()
 
 
-async def _end(task: "asyncio.Task[Any]") -> None:
-    task.cancel()
-    await asyncio.wait([task], timeout=_RPC_TIMEOUT)
-    if task.done() and not task.cancelled():
-        task.exception()  # the show has already seen its error
+def agent_for(model: ModelChoice) -> str:
+    """Return the name of the agent that suits a model."""
+    return "helper" if model.calls_tools else "assistant"
 
 
-def _root_cause(error: BaseException) -> str:
-    while error.__cause__:
-        error = error.__cause__
-    return str(error) or type(error).__name__
+def dev_arguments(model: ModelChoice) -> list[str]:
+    """Return the arguments of `strands-temporal` that serve the agent with this model."""
+    target = f"{AGENTS}:{agent_for(model)}"
+    kept = ["--db-filename", str(_chats())] if keeps_chats() else []
+    return ["dev", target, "--model", "local" if model.needs_llama_server else "auto", *kept]
 
 
-def _no_model() -> Model:
-    raise AssertionError("Only workers call the model: this process never should")
+def keeps_chats() -> bool:
+    """Tell whether the demo starts a server of its own, which keeps the conversations in a file."""
+    from temporalio.envconfig import ClientConfig
+
+    return not ClientConfig.load_client_connect_config().get("target_host")
+
+
+def forget_chats() -> None:
+    """Remove the conversations of an earlier show."""
+    for file in _chats().parent.glob(f"{_chats().name}*"):
+        file.unlink(missing_ok=True)
+
+
+def _chats() -> Path:
+    """Return the file with the conversations of the demo's own server."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    cache = Path(os.environ.get("STRANDS_TEMPORAL_CACHE") or f"{base}/strands-temporal").expanduser()
+    cache.mkdir(parents=True, exist_ok=True)
+    return cache / "demo.db"
+
+
+def typed(*arguments: str) -> str:
+    """Return a `strands-temporal` command as a person types it in the root of the repository."""
+    asked = os.environ.get(MODEL_VARIABLE)
+    variable = (
+        [f"{MODEL_VARIABLE}={asked}"] if asked and arguments[0] == "dev" and "local" not in arguments else []
+    )
+    script = SCRIPT.relative_to(ROOT) if SCRIPT.is_relative_to(ROOT) else SCRIPT
+    return " ".join([*variable, str(script), *arguments]).replace(f"{Path.home()}/", "~/")

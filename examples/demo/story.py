@@ -1,18 +1,18 @@
 """The show: a conversation, a worker killed in the middle of an answer, and the history of both."""
 
 import asyncio
+import getpass
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from strands.types.content import Messages
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import WorkflowHistory
 
-from examples.demo.history import ModelCallRecord, completed_activities, event_counts, model_calls
+from examples.demo.proof import Proof
 from examples.demo.screen import Screen
-from examples.demo.settings import NotShownError
-from examples.demo.stage import Answer, Conversation, Stage, Worker
+from examples.demo.stage import NotShownError, Stage, Worker, dev_arguments, typed
+from examples.demo.talk import Answer, Talk
 
 QUESTIONS = (
     "What is the capital of France?",
@@ -24,6 +24,7 @@ QUESTIONS = (
 TOOL_QUESTION = (
     "How often does the letter r occur in strawberry, and what time is it in Tokyo now? Use your tools."
 )
+APPROVAL_QUESTION = "Delete the thing called 'old-backup', please."
 
 LONG_QUESTIONS = (
     "Write a short story about a lighthouse keeper.",
@@ -61,79 +62,79 @@ async def show(screen: Screen, setting: Stage) -> None:
     Raises:
         NotShownError: Something that should have happened did not.
     """
-    conversation = await setting.start_conversation()
-    link(screen, setting, conversation)
+    async with Talk.begun(setting) as talk:
+        if talk.url:
+            screen.link("watch it live", talk.url)
+        screen.act(2, "A durable conversation")
+        screen.note("The agent lives in a workflow: each turn is an update, each model call an activity.")
+        await converse(screen, setting, talk)
 
-    screen.act(2, "A durable conversation")
-    screen.note("The agent lives in a workflow: each turn is an update, each model call an activity.")
-    await converse(screen, setting, conversation)
+        screen.act(3, "The worker dies in the middle of an answer")
+        screen.note("The workflow's code and the model call run in that process. Nothing warns it.")
+        kill = await kill_and_go_on(screen, setting, talk)
+        if not setting.own_server:
+            await talk.close()
 
-    screen.act(3, "The worker dies in the middle of an answer")
-    screen.note("The workflow's code and the model call run in that process. Nothing warns it.")
-    kill = await kill_and_go_on(screen, setting, conversation)
-    await conversation.end()
-
-    screen.act(4, "What the history proves")
-    await prove_kill(screen, conversation, kill)
-    await prove_replay(screen, conversation)
-    farewell(screen, setting, conversation)
-
-
-def link(screen: Screen, setting: Stage, conversation: Conversation) -> None:
-    """Show where to watch."""
-    if ui := setting.server.ui_url:
-        screen.link("watch it live", conversation.url(ui))
+        screen.act(4, "What the history proves")
+        await prove(screen, setting, talk, kill)
+        screen.act(5, "Go on")
+        farewell(screen, setting, talk)
 
 
-async def converse(screen: Screen, setting: Stage, conversation: Conversation) -> None:
-    """Ask the questions. If the model can be trusted with tools, ask one that needs them."""
+async def converse(screen: Screen, setting: Stage, talk: Talk) -> None:
+    """Ask the questions. If the model can be trusted with tools, ask two that need them."""
     for question in QUESTIONS:
-        await ask(screen, conversation, question)
+        await ask(screen, talk, question)
     if not setting.model.calls_tools:
-        screen.note("(No tool turn: a model of this size cannot be trusted to call tools.)")
+        screen.note("(No tools and no approval: a model of this size cannot be trusted to call tools.)")
         return
-    await ask(screen, conversation, TOOL_QUESTION)
-    worked = _tools_that_worked(await conversation.messages())
-    if missing := {"current_time", "letter_counter"} - worked:
-        raise NotShownError(f"The model answered without a good result of {' and '.join(sorted(missing))}")
-    if not completed_activities((await conversation.history()).events)["current_time"]:
-        raise NotShownError("current_time did not run as an activity")
-    screen.proven("Tools: letter_counter ran in the workflow, current_time ran as an activity.")
+    await ask(screen, talk, TOOL_QUESTION)
+    await ask_and_approve(screen, talk, APPROVAL_QUESTION)
 
 
-def _tools_that_worked(messages: Messages) -> set[str]:
-    blocks = [block for message in messages for block in message["content"]]
-    names = {
-        block["toolUse"]["toolUseId"]: block["toolUse"]["name"] for block in blocks if "toolUse" in block
-    }
-    results = [block["toolResult"] for block in blocks if "toolResult" in block]
-    return {names[result["toolUseId"]] for result in results if result["status"] == "success"}
-
-
-async def ask(screen: Screen, conversation: Conversation, question: str) -> None:
+async def ask(screen: Screen, talk: Talk, question: str) -> None:
     """Ask one question and show the answer when it arrives."""
     screen.question(question)
     async with screen.waiting("thinking"):
-        answer = await conversation.ask(question)
+        answer = await talk.ask(question)
     screen.answer(answer.text, answer.seconds)
 
 
-async def kill_and_go_on(screen: Screen, setting: Stage, conversation: Conversation) -> Kill:
-    """Ask for something long, kill the worker during the model call, start another, and get the answer.
+async def ask_and_approve(screen: Screen, talk: Talk, question: str) -> None:
+    """Ask for something that a person has to approve, and be that person.
+
+    Raises:
+        NotShownError: The agent did not ask.
+    """
+    screen.question(question)
+    asked = time.monotonic()
+    async with talk.asking(question) as turn:
+        async with screen.waiting("thinking"):
+            pending = await talk.question(turn)
+        if pending is None:
+            raise NotShownError(f"The agent asked nobody. It says: {(await turn).text}")
+        screen.moment(time.monotonic() - asked, f"the agent waits for a person: {pending.question}")
+        await talk.approve(pending, by=getpass.getuser())
+        screen.moment(time.monotonic() - asked, "approved, from another process")
+        async with screen.waiting("thinking"):
+            answer = await turn
+    screen.answer(answer.text, answer.seconds)
+
+
+async def kill_and_go_on(screen: Screen, setting: Stage, talk: Talk) -> Kill:
+    """Ask for something long, kill the worker during the model call, and get the answer from the next one.
 
     Raises:
         NotShownError: Every call ended before the kill came.
     """
     for question in LONG_QUESTIONS:
-        before = (await conversation.history()).events
+        before = (await talk.history()).events
         killed = setting.worker
         screen.question(question)
         asked = time.monotonic()
-        async with conversation.asking(question) as turn:
-            interrupted = await kill_during_model_call(screen, setting, conversation, turn, asked)
-            if setting.worker_is_dead:
-                await replace_worker(screen, setting, asked)
-            answer = await follow(screen, setting, conversation, turn, asked)
+        async with talk.asking(question) as turn:
+            interrupted = await kill_during_model_call(screen, setting, talk, turn, asked)
+            answer = await follow(screen, talk, turn, asked)
         screen.answer(answer.text, answer.seconds)
         if interrupted:
             return Kill(before, question, killed, setting.worker)
@@ -144,7 +145,7 @@ async def kill_and_go_on(screen: Screen, setting: Stage, conversation: Conversat
 
 
 async def kill_during_model_call(
-    screen: Screen, setting: Stage, conversation: Conversation, turn: "asyncio.Task[Answer]", asked: float
+    screen: Screen, setting: Stage, talk: Talk, turn: "asyncio.Task[Answer]", asked: float
 ) -> bool:
     """Kill the worker once it runs the turn's model call. Return whether that interrupted the call.
 
@@ -153,94 +154,73 @@ async def kill_during_model_call(
     """
     async with screen.waiting("waiting for the model call to start"):
         try:
-            running = await asyncio.wait_for(conversation.model_call_running(turn), _RUNNING_TIMEOUT)
+            running = await asyncio.wait_for(talk.model_call_running(turn), _RUNNING_TIMEOUT)
         except asyncio.TimeoutError:
             raise NotShownError(f"No worker began the model call within {_RUNNING_TIMEOUT:.0f} s") from None
         await asyncio.wait([turn], timeout=_INTO_THE_CALL)
     if running is None or turn.done():
         return False
-    await setting.kill_worker()
+    setting.kill_worker()
     screen.moment(time.monotonic() - asked, f"SIGKILL: {setting.worker.name} is dead", "bold red")
-    pending = await conversation.pending_model_call()  # still pending at the server: it cannot have ended
+    pending = await talk.pending_model_call()  # still pending at the server: it cannot have ended
+    async with screen.waiting("another worker starts"):
+        worker = await setting.next_worker()
+    screen.moment(time.monotonic() - asked, f"{worker.name} is ready")
     return pending is not None and pending.activity_id == running.activity_id
 
 
-async def replace_worker(screen: Screen, setting: Stage, asked: float) -> None:
-    """Start the next worker."""
-    async with screen.waiting("starting another worker"):
-        worker = await setting.start_worker()
-    screen.moment(time.monotonic() - asked, f"{worker.name} is ready")
-
-
-async def follow(
-    screen: Screen, setting: Stage, conversation: Conversation, turn: "asyncio.Task[Answer]", asked: float
-) -> Answer:
+async def follow(screen: Screen, talk: Talk, turn: "asyncio.Task[Answer]", asked: float) -> Answer:
     """Wait for the answer and say when the server hands the call to the new worker."""
-    seconds = setting.heartbeat_timeout.total_seconds()
-    async with screen.waiting(f"the server waits {seconds:g} s for a heartbeat of the dead worker"):
-        again = await conversation.model_call_running(turn, attempt=2)
+    async with screen.waiting("the server waits for a heartbeat of the dead worker"):
+        again = await talk.model_call_running(turn, attempt=2)
     if again:
-        where = again.last_worker_identity
+        where = Worker.of(again.last_worker_identity).name
         screen.moment(time.monotonic() - asked, f"the same call again, attempt {again.attempt}, on {where}")
     async with screen.waiting("thinking"):
         return await turn
 
 
-async def prove_kill(screen: Screen, conversation: Conversation, kill: Kill) -> None:
-    """Show the model calls and check the show's claims about them.
+async def prove(screen: Screen, setting: Stage, talk: Talk, kill: Kill) -> None:
+    """Show the history as `strands-temporal history` does, and check the show's claims about it.
 
     Raises:
         NotShownError: The history contradicts a claim.
     """
-    events = (await conversation.history()).events
-    calls = await model_calls(events, conversation.client.data_converter)
-    screen.calls(calls)
-    earlier = [call for call in calls if call.event_id <= kill.before[-1].event_id]
-    interrupted = next((call for call in calls if call not in earlier), None)
-    if interrupted is None or interrupted.question != kill.question:
-        raise NotShownError(f"The history holds no completed model call for {kill.question!r}")
-    if list(events[: len(kill.before)]) != list(kill.before):
-        raise NotShownError("The history before the kill is not what it was")
-    if repeated := [call for call in earlier if call.worker == kill.successor.name]:
-        raise NotShownError(f"The model call of event {repeated[0].event_id} was made again")
-    if interrupted.attempt < 2 or interrupted.worker == kill.killed.name:
-        raise NotShownError(
-            f"The killed call is attempt {interrupted.attempt} on {interrupted.worker}: it was not retried"
+    show_history = ("history", talk.id)
+    history = await talk.history()
+    async with screen.waiting("reading and replaying the history"):
+        shown, read, seconds = await asyncio.gather(
+            setting.command(*show_history, columns=screen.console.width - 2),
+            setting.command(*show_history, "--json"),
+            _replayed(talk, history),
         )
-    screen.proven(_sentence(earlier))
-    screen.proven(
-        f"The interrupted one ran as attempt {interrupted.attempt} on {interrupted.worker}; "
-        f"attempt {interrupted.attempt - 1} had ended with {interrupted.failure!r}."
-    )
-
-
-def _sentence(earlier: Sequence[ModelCallRecord]) -> str:
-    by_worker = Counter(call.worker for call in earlier)
-    who = " and ".join(f"{count} by {worker}" for worker, count in by_worker.items())
-    if len(by_worker) == 1:
-        who = f"all by {earlier[0].worker}"
-    return f"{len(earlier)} model calls were completed before the kill, {who}: none was made again."
-
-
-async def prove_replay(screen: Screen, conversation: Conversation) -> None:
-    """Count the events and replay them."""
-    history = await conversation.history()
-    size = await conversation.history_bytes()
-    counts = event_counts(history.events)
-    screen.console.print()
-    screen.say(f"[bold]{len(history.events)}[/] events, [bold]{size:,}[/] bytes:")
-    screen.counts(counts)
-    started = time.monotonic()
-    async with screen.waiting("replaying"):
-        await conversation.replay(history)
-    seconds = time.monotonic() - started
+    screen.command(typed(*show_history), shown)
+    proof = Proof(read, history.events)
+    if list(history.events[: len(kill.before)]) != list(kill.before):
+        raise NotShownError("The history before the kill is not what it was")
+    for claim in proof.of_the_kill(kill.before[-1].event_id, kill.question, kill.killed, kill.successor):
+        screen.proven(claim)
+    if setting.model.calls_tools:
+        screen.proven(proof.of_the_tools("letter_counter", "current_time", "delete_thing"))
     screen.proven(f"Replayed all {len(history.events)} events in {seconds:.1f} s without calling the model.")
 
 
-def farewell(screen: Screen, setting: Stage, conversation: Conversation) -> None:
-    """Say how to look at the history later."""
-    screen.console.print()
-    if ui := setting.server.ui_url:
-        screen.link("Web UI", conversation.url(ui))
-    if setting.server.pid is not None:
-        screen.say("[dim]That page ends with the demo. While you chat it stays:[/] [bold]make demo CHAT=1[/]")
+async def _replayed(talk: Talk, history: WorkflowHistory) -> float:
+    started = time.monotonic()
+    await talk.replay(history)
+    return time.monotonic() - started
+
+
+def farewell(screen: Screen, setting: Stage, talk: Talk) -> None:
+    """Say how to go on with the same conversation."""
+    if setting.own_server:
+        screen.note(
+            "Server, model and worker end now, and the conversation stays in a file. Start all of it again:"
+        )
+        screen.command(typed(*dev_arguments(setting.model)))
+        screen.note("and go on where it ended, in another terminal:")
+        screen.command(typed("chat", "--workflow-id", talk.id))
+    else:
+        screen.note("The server keeps the history for a while:")
+        screen.command(typed("history", talk.id))
+    screen.say("[dim]Type in a chat of your own, and kill its worker:[/] [bold]make demo CHAT=1[/]")

@@ -82,6 +82,12 @@ class ChildProcess:
             raise
         return child
 
+    async def line(self) -> str:
+        """Return the next line that a child without `announce` writes; an empty text when it has ended."""
+        if self._process.stdout is None:
+            return ""
+        return (await self._process.stdout.readline()).decode()
+
     async def kill(self) -> None:
         """End it with SIGKILL, by its own process id, and wait until it is gone."""
         if self._process.returncode is None:

@@ -9,12 +9,12 @@ not a real model.
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
-
-from strands.models import Model
+from typing import TYPE_CHECKING, Any, cast
 
 from examples.support.llama_server import KEY_VARIABLE, MODEL_ID, URL_VARIABLE
-from strands_temporal._commands._local_model import model_at
+
+if TYPE_CHECKING:  # takes a second to import, and the demo has something to show before that
+    from strands.models import Model
 
 MODEL_VARIABLE = "STRANDS_TEMPORAL_MODEL"
 LOCAL = "local"
@@ -41,7 +41,7 @@ class ModelChoice:
     """
 
     label: str
-    factory: Callable[[], Model]
+    factory: "Callable[[], Model]"
     calls_tools: bool
     needs_llama_server: bool = False
     scripted: bool = False
@@ -112,7 +112,7 @@ def _aws_profile() -> str | None:
 
 
 def _anthropic(model_id: str) -> ModelChoice:
-    def factory() -> Model:
+    def factory() -> "Model":
         from strands.models.anthropic import AnthropicModel
 
         return AnthropicModel(client_args={"max_retries": 0}, model_id=model_id, max_tokens=_MAX_TOKENS)
@@ -121,7 +121,7 @@ def _anthropic(model_id: str) -> ModelChoice:
 
 
 def _openai(model_id: str) -> ModelChoice:
-    def factory() -> Model:
+    def factory() -> "Model":
         from strands.models.openai import OpenAIModel
 
         return OpenAIModel(client_args={"max_retries": 0}, model_id=model_id)
@@ -130,7 +130,7 @@ def _openai(model_id: str) -> ModelChoice:
 
 
 def _bedrock(model_id: str | None, credentials: str) -> ModelChoice:
-    def factory() -> Model:
+    def factory() -> "Model":
         from botocore.config import Config
         from strands.models.bedrock import BedrockModel
 
@@ -144,7 +144,7 @@ def _bedrock(model_id: str | None, credentials: str) -> ModelChoice:
 
 
 def _ollama(model_id: str, host: str) -> ModelChoice:
-    def factory() -> Model:
+    def factory() -> "Model":
         from strands.models.ollama import OllamaModel
 
         return OllamaModel(host, model_id=model_id)  # its SDK does not retry
@@ -153,7 +153,9 @@ def _ollama(model_id: str, host: str) -> ModelChoice:
 
 
 def _local(reason: str) -> ModelChoice:
-    def factory() -> Model:
+    def factory() -> "Model":
+        from strands_temporal._commands._local_model import model_at
+
         return model_at(os.environ[URL_VARIABLE], os.environ[KEY_VARIABLE])
 
     label = f"{MODEL_ID}, a small real model on this machine ({reason})"
@@ -161,7 +163,7 @@ def _local(reason: str) -> ModelChoice:
 
 
 def _scripted() -> ModelChoice:
-    def factory() -> Model:
+    def factory() -> "Model":
         from examples.support.scripted import scripted_model
 
         return scripted_model()

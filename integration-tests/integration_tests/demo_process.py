@@ -3,19 +3,21 @@
 import asyncio
 import contextlib
 import os
-import pty
 import re
+import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+import pexpect
 import pytest
 
-_ROOT = Path(__file__).resolve().parents[2]
+from integration_tests.terminals import ROOT, WAIT
+
 _MARKER = "STRANDS_TEMPORAL_TEST_DEMO"  # every process of one demo has it in its environment
 _ANSI = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|\][^\x1b]*\x1b\\)")
 
@@ -28,21 +30,85 @@ DEMO_MARKS = [
 ]
 
 
-class Demo:
-    """A running demo."""
+class Place:
+    """Where a demo runs: its environment, a folder for what it writes, and its processes.
 
-    def __init__(self, process: asyncio.subprocess.Process, marker: str, keyboard: int, folder: str) -> None:
-        self.process = process
-        self.folder = Path(folder)
+    Attributes:
+        env: The environment.
+        folder: For what it writes, besides the conversations that it keeps in `kept`.
+        kept: The user's cache folder.
+    """
+
+    def __init__(self, folder: Path, **variables: str) -> None:
+        self._marker = str(uuid4())
+        self.folder, self.kept = folder / "t", folder / "c"
+        for made in (self.folder, self.kept, folder / "r"):
+            made.mkdir(mode=0o700)
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("TEMPORAL_")}
+        self.env = {
+            **inherited,
+            "STRANDS_TEMPORAL_MODEL": "local",
+            "COLUMNS": "100",
+            "TMPDIR": str(self.folder),
+            "XDG_CACHE_HOME": str(self.kept),
+            "XDG_RUNTIME_DIR": str(folder / "r"),  # short: a socket's path has some hundred characters
+            _MARKER: self._marker,
+            **variables,
+        }
+        self.env.pop("STRANDS_TEMPORAL_CACHE", None)
+
+    def processes(self) -> list[int]:
+        """Return the demo's process and all of its descendants."""
+        found: list[int] = []
+        for environ in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):  # the process has ended in the meantime
+                if f"{_MARKER}={self._marker}".encode() in environ.read_bytes().split(b"\0"):
+                    found.append(int(environ.parent.name))
+        return found
+
+    async def assert_nothing_left(self, within: float = 0) -> None:
+        """Assert that no process is left, nor a file of the show's."""
+        deadline = time.monotonic() + within
+        while self.processes() and time.monotonic() < deadline:  # noqa: ASYNC110  # nothing signals their end
+            await asyncio.sleep(0.1)
+        assert self.processes() == []
+
+    def spawn(self, program: str, *arguments: str, timeout: float = WAIT) -> "pexpect.spawn[str]":
+        """Run a program in a terminal."""
+        return pexpect.spawn(
+            program,
+            list(arguments),
+            cwd=str(ROOT),
+            env=self.env,  # pyright: ignore[reportArgumentType]  # typeshed wants os.environ's own class
+            encoding="utf-8",
+            timeout=timeout,
+            echo=False,
+            dimensions=(40, 100),
+        )
+
+
+class Demo(Place):
+    """A running show."""
+
+    def __init__(self, folder: Path, **variables: str) -> None:
+        super().__init__(folder, **variables)
+        self.process: asyncio.subprocess.Process | None = None
         self.output = ""
-        self._marker = marker
-        self._keyboard = keyboard
 
-    def type(self, line: str) -> None:
-        os.write(self._keyboard, line.encode())
+    async def start(self) -> asyncio.subprocess.Process:
+        self.process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "examples.demo"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            cwd=ROOT,
+            env=self.env,
+        )
+        return self.process
 
     async def read(self, until: str | None = None) -> str:
         """Read until the output matches a pattern, or to the output's end. Return everything read so far."""
+        assert self.process
         assert self.process.stdout
         while until is None or not re.search(until, self.output):
             try:
@@ -56,57 +122,29 @@ class Demo:
         return self.output
 
     async def exit_code(self) -> int:
+        assert self.process
         return await asyncio.wait_for(self.process.wait(), 30)
-
-    def processes(self) -> list[int]:
-        """Return the demo's process and all of its descendants."""
-        found: list[int] = []
-        for environ in Path("/proc").glob("[0-9]*/environ"):
-            with contextlib.suppress(OSError):  # the process has ended in the meantime
-                if f"{_MARKER}={self._marker}".encode() in environ.read_bytes().split(b"\0"):
-                    found.append(int(environ.parent.name))
-        return found
-
-    async def assert_nothing_left(self, within: float = 0) -> None:
-        deadline = time.monotonic() + within
-        while self.processes() and time.monotonic() < deadline:  # noqa: ASYNC110  # nothing signals their end
-            await asyncio.sleep(0.1)
-        assert self.processes() == []
 
 
 @asynccontextmanager
-async def running_demo(*, keyboard: str, **env: str) -> AsyncGenerator[Demo]:
-    """Run the demo with `keyboard` "none", "pipe" or "terminal". With the last two the test can type."""
-    marker = str(uuid4())
-    inherited = {name: value for name, value in os.environ.items() if name != "TEMPORAL_ADDRESS"}
-    if keyboard == "terminal":
-        ours, theirs = pty.openpty()
-    elif keyboard == "pipe":
-        theirs, ours = os.pipe()
-    else:
-        theirs, ours = os.open(os.devnull, os.O_RDONLY), os.open(os.devnull, os.O_WRONLY)
-    with tempfile.TemporaryDirectory() as folder:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "examples.demo"),
-            stdin=theirs,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            cwd=_ROOT,
-            env={
-                **inherited,
-                "STRANDS_TEMPORAL_MODEL": "local",
-                "COLUMNS": "100",
-                "TMPDIR": folder,
-                _MARKER: marker,
-                **env,
-            },
-        )
-        os.close(theirs)
-        demo = Demo(process, marker, ours, folder)
+async def running_demo(**env: str) -> AsyncGenerator[Demo]:
+    """Run the show."""
+    with place() as folder:
+        demo = Demo(folder, **env)
+        process = await demo.start()
         try:
             yield demo
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-            os.close(ours)
+
+
+@contextmanager
+def place() -> Generator[Path]:
+    """Yield a folder with a short name."""
+    folder = Path(tempfile.mkdtemp(prefix="std-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,144 +1,144 @@
 """`make demo`, as a person and as CI see it. Everything is real: server, workers, a small local model."""
 
 import re
+import shlex
 import signal
-import urllib.request
+import sys
 
+import pexpect
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from integration_tests.demo_process import DEMO_MARKS, running_demo
+from integration_tests.demo_process import DEMO_MARKS, Place, place, running_demo
 from strands_temporal.testing import DevServer
 
 pytestmark = DEMO_MARKS
 
 
 @pytest.mark.slow  # `make test` runs `make demo`, which checks what it shows
-async def test_the_demo_shows_what_it_promises_and_leaves_nothing_behind() -> None:
-    async with running_demo(keyboard="none") as demo:
+async def test_the_demo_shows_what_it_promises_and_its_conversation_goes_on_where_it_says() -> None:
+    async with running_demo() as demo:
         seen = await demo.read()
         assert await demo.exit_code() == 0, seen
         await demo.assert_nothing_left()
-        assert list(demo.folder.iterdir()) == []
+        assert [
+            path.name for path in demo.folder.iterdir() if not path.name.startswith("strands-temporal-")
+        ] == []
+        assert {path.name for path in demo.kept.rglob("*") if path.is_file()} == {"demo.db"}
+        go_on(demo, seen)
+        await demo.assert_nothing_left(within=10)
     assert "SmolLM2-135M-Instruct, a small real model on this machine" in seen
     assert re.search(r"agent ▸ .*Paris.* \d\.\d s", seen)
     assert re.search(r"agent ▸ .*Rome.* \d\.\d s", seen)
-    assert "No tool turn" in seen
+    assert "No tools and no approval" in seen
     [(first, first_pid)] = re.findall(r"SIGKILL: (worker-\d+) \(pid (\d+)\) is dead", seen)[-1:]
     [(second, second_pid)] = re.findall(r"ran as attempt 2 on (worker-\d+) \(pid (\d+)\)", seen)
     assert int(second.removeprefix("worker-")) == int(first.removeprefix("worker-")) + 1
     assert first_pid != second_pid
     assert "had ended with 'activity Heartbeat timeout'" in " ".join(seen.split())
     assert "3 model calls were completed before the kill, all by worker-1" in seen
-    assert re.search(r"[\d,]+ bytes:", seen)
+    assert re.search(
+        r"\$ .*strands-temporal history assistant-\w+\n +assistant-\w+  StrandsAgentWorkflow", seen
+    )
+    assert re.search(r"turn 2.*: What is the capital of Italy\?\n.*model demo .*Rome", seen)
+    assert re.search(r"model demo .*\(attempt 2\)", seen)
     assert re.search(r"Replayed all \d+ events in .* without calling the model", seen)
     assert re.search(
-        r"Web UI http://127\.0\.0\.1:\d+/namespaces/default/workflows/chat-\w+/[\w-]+/history", seen
+        r"watch it live http://127\.0\.0\.1:\d+/namespaces/default/workflows/assistant-\w+\n", seen
     )
     assert "make demo CHAT=1" in seen
 
 
-@pytest.mark.slow
-async def test_a_person_types_in_a_terminal() -> None:
-    async with running_demo(keyboard="terminal", CHAT="1", TERM="xterm") as demo:
-        seen = await demo.read("you ▸ ")
-        [page] = re.findall(r"watch it live (\S+)", seen)
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with direct.open(page, timeout=30) as response:
-            assert response.status == 200
-        demo.type("What is the capital of France?\n")
-        await demo.read("Paris")
-        demo.type("/kill Write a short story about a lighthouse keeper.\n")
-        await demo.read("attempt 2, on worker-2|interrupted nothing")
-        await demo.read(r"(?s)agent ▸.*agent ▸.*you ▸")
-        demo.type("/quit\n")
-        seen = await demo.read()
-        assert await demo.exit_code() == 0, seen
-        await demo.assert_nothing_left()
-    assert "SIGKILL: worker-1" in seen
-    assert re.search(r"\d  Write a short story about a … +worker-2 \(pid \d+\) +2 ", seen)
-    assert "Replayed all" in seen
+def go_on(demo: Place, seen: str) -> None:
+    """Type the commands that the demo shows at its end, and go on with the conversation."""
+    commands = [shlex.split(line) for line in re.findall(r"(?m)^ +\$ (\S*strands-temporal .+)", seen)]
+    dev, chat = [words for words in commands if words[1] in ("dev", "chat")]
+    serving = demo.spawn(*dev)
+    serving.expect(r"Worker 1 ")
+    chatting = demo.spawn(*chat)
+    chatting.expect("you>")
+    chatting.sendline("/history")
+    chatting.expect("you: What is the capital of Italy")
+    chatting.expect("you>")
+    chatting.sendline("What is the capital of France?")
+    chatting.expect("Paris")
+    chatting.expect("you>")
+    chatting.sendline("/close")
+    chatting.expect("has ended")
+    chatting.expect(pexpect.EOF)
+    serving.sendintr()
+    serving.expect(pexpect.EOF)
 
 
 @pytest.mark.slow
-async def test_lines_typed_ahead_wait_for_their_turn() -> None:
-    async with running_demo(keyboard="pipe", CHAT="1") as demo:
-        demo.type(
-            "What is the capital of France?\nWhat is the capital of Italy?\n/nonsense\n/history\n/quit\n"
-        )
-        seen = await demo.read()
-        assert await demo.exit_code() == 0, seen
-        await demo.assert_nothing_left()
-    assert seen.index("Paris") < seen.index("you ▸ What is the capital of Italy?") < seen.index("Rome")
-    assert seen.count("/kill QUESTION") == 2  # at the start, and in reply to nonsense
-    assert (
-        len(re.findall(r"\d  What is the capital of Italy\? +worker-1", seen)) == 2
-    )  # /history, and the end
+async def test_a_person_types_kills_the_worker_and_approves() -> None:
+    with place() as folder:
+        demo = Place(folder, STRANDS_TEMPORAL_MODEL="scripted", CHAT="1")
+        chat = demo.spawn(sys.executable, "-m", "examples.demo")
+        chat.expect("You type. /kill-worker kills the process")
+        chat.expect("you>")
+        chat.sendline("What is the capital of France?")
+        chat.expect(r"helper>.*\[scripted\] The capital of France is Paris\.")
+        chat.expect("you>")
+        chat.sendline("Write a short story about an old clock.")
+        chat.expect("It began on")  # the answer is seen while it arrives
+        chat.sendline("/kill-worker")
+        chat.expect("SIGKILL: worker process")
+        chat.expect("the call is made again")
+        chat.expect("It began on(.|\n)*That is all")
+        chat.expect("you>")
+        chat.sendline("Delete the thing called 'old-backup', please.")
+        chat.expect(r'delete_thing \{"name": "old-backup"\}')
+        chat.expect("Allow it")
+        chat.sendline("y")
+        chat.expect(r"\[scripted\] deleted old-backup")
+        chat.expect("you>")
+        assert len(demo.processes()) >= 3
+        chat.sendline("/quit")
+        chat.expect(pexpect.EOF)
+        chat.close()
+        assert chat.exitstatus == 0
+        await demo.assert_nothing_left(within=10)
 
 
-async def test_ctrl_c_ends_everything_and_the_chat_too(server: DevServer) -> None:
-    ui = {"TEMPORAL_ADDRESS": server.address, "TEMPORAL_UI_ADDRESS": "http://ui.example"}
-    async with running_demo(keyboard="pipe", CHAT="1", **ui) as demo:
-        [chat] = re.findall(r"http://ui.example/\S+/(chat-\w+)/", await demo.read("you ▸ "))
+async def test_ctrl_c_ends_everything_and_the_conversation_too(server: DevServer) -> None:
+    variables = {
+        "TEMPORAL_ADDRESS": server.address,
+        "TEMPORAL_UI_ADDRESS": "http://ui.example",
+        "STRANDS_TEMPORAL_MODEL": "scripted",
+    }
+    async with running_demo(**variables) as demo:
+        seen = await demo.read("watch it live .*\n")
+        [chat] = re.findall(r"http://ui.example/\S+/(helper-\w+)", seen)
+        assert demo.process
         demo.process.send_signal(signal.SIGINT)
         seen = await demo.read()
         assert await demo.exit_code() == 130, seen
         await demo.assert_nothing_left()
+        assert list(demo.kept.rglob("demo.db*")) == []
+    assert "Ended. Nothing of it runs any more." in seen
     assert "Traceback" not in seen
     client = await Client.connect(server.address)
     assert (await client.get_workflow_handle(chat).describe()).status == WorkflowExecutionStatus.TERMINATED
 
 
 @pytest.mark.slow
-async def test_a_typed_chat_streams_and_its_history_is_whole(server: DevServer) -> None:
-    ui = {"TEMPORAL_ADDRESS": server.address, "TEMPORAL_UI_ADDRESS": "http://ui.example"}
-    async with running_demo(keyboard="pipe", CHAT="1", **ui) as demo:
-        [chat] = re.findall(r"http://ui.example/\S+/(chat-\w+)/", await demo.read("you ▸ "))
-        demo.type("Write a short story about an old clock.\n/quit\n")
-        seen = await demo.read()
-        assert await demo.exit_code() == 0, seen
-        await demo.assert_nothing_left()
-    handle = (await Client.connect(server.address)).get_workflow_handle(chat)
-    assert (await handle.describe()).status == WorkflowExecutionStatus.COMPLETED
-    events = (await handle.fetch_history()).events
-    activities = [
-        event.activity_task_scheduled_event_attributes.activity_type.name
-        for event in events
-        if event.HasField("activity_task_scheduled_event_attributes")
-    ]
-    signals = [
-        event.workflow_execution_signaled_event_attributes.signal_name
-        for event in events
-        if event.HasField("workflow_execution_signaled_event_attributes")
-    ]
-    assert activities == ["invoke_model_streaming"]
-    assert signals.count("__temporal_workflow_stream_publish") >= 3, "the answer came in one piece"
-    assert "not all of it arrived" not in seen
-    assert seen.count("agent ▸") == 1
-
-
-@pytest.mark.slow
 async def test_a_killed_demo_takes_its_processes_with_it() -> None:
-    async with running_demo(keyboard="pipe", CHAT="1") as demo:
-        await demo.read("you ▸ ")
-        assert len(demo.processes()) >= 4  # demo, server, model, worker
+    async with running_demo() as demo:
+        await demo.read("watch it live")
+        assert len(demo.processes()) >= 5  # demo, dev, server, model, worker
+        assert demo.process
         demo.process.kill()
         await demo.exit_code()
         await demo.assert_nothing_left(within=20)
 
 
-@pytest.mark.sample(1)
-@pytest.mark.parametrize(
-    ("name", "value", "said"),
-    [
-        ("TEMPORAL_ADDRESS", "127.0.0.1:1", "TEMPORAL_ADDRESS='127.0.0.1:1' cannot be used"),
-        ("HEARTBEAT_TIMEOUT", "soon", "HEARTBEAT_TIMEOUT='soon' is not a number of seconds from 1 to 60"),
-    ],
-)
-async def test_a_failure_is_one_line_and_exit_code_1(name: str, value: str, said: str) -> None:
-    async with running_demo(keyboard="none", **{name: value}) as demo:
+@pytest.mark.slow
+async def test_a_failure_is_one_line_and_exit_code_1() -> None:
+    async with running_demo(TEMPORAL_ADDRESS="127.0.0.1:1") as demo:
         seen = await demo.read()
         assert await demo.exit_code() == 1
         await demo.assert_nothing_left()
-    assert f"The demo did not do what it promises. {said}" in " ".join(seen.split())
+    assert "The demo did not do what it promises." in seen
+    assert "Cannot connect to Temporal at 127.0.0.1:1" in " ".join(seen.split())
     assert "Traceback" not in seen

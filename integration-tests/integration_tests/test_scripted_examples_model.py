@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
+from examples.demo.agents import letter_counter
 from examples.demo.story import LONG_QUESTIONS, QUESTIONS, TOOL_QUESTION
-from examples.demo.workflow import letter_counter
 from examples.support.scripted import MARK, scripted_model
 from strands import Agent, tool
 
