@@ -5,7 +5,7 @@ from temporalio.worker import Worker
 
 from examples.support.programs import ADDRESS, run_worker
 from examples.support.serving import chosen_model
-from examples.tool_interrupt.workflow import MODEL, TASK_QUEUE, ToolInterruptWorkflow
+from examples.tool_interrupt.agent import CLEANER, MODEL, TASK_QUEUE
 from strands_temporal import StrandsPlugin
 from strands_temporal_hitl import HITLPlugin
 
@@ -13,9 +13,9 @@ from strands_temporal_hitl import HITLPlugin
 async def main() -> None:
     """Run until interrupted."""
     async with chosen_model(must_call_tools=True) as choice:
-        plugins = [StrandsPlugin(models={MODEL: choice.factory}), HITLPlugin()]
+        plugins = [StrandsPlugin(models={MODEL: choice.factory}, agents={"cleaner": CLEANER}), HITLPlugin()]
         client = await Client.connect(ADDRESS, plugins=plugins)
-        worker = Worker(client, task_queue=TASK_QUEUE, workflows=[ToolInterruptWorkflow])
+        worker = Worker(client, task_queue=TASK_QUEUE)
         print(f"Worker started, with {choice.label}. Ctrl+C to exit.", flush=True)
         await worker.run()
 

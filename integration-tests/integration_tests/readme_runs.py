@@ -73,7 +73,7 @@ async def typed_as_shown(client: Terminal, lines: Sequence[str]) -> str:
 def assert_as_shown(seen: str, lines: Sequence[str]) -> None:
     """Assert that a terminal shows what the README shows, but for what differs from run to run."""
     noted = [line for line in seen.splitlines() if line and not line.startswith("(No worker is there")]
-    assert [_alike(line) for line in noted] == [_alike(line) for line in lines]
+    assert [_alike(line) for line in noted] == [_alike(line) for line in lines], seen
 
 
 def _alike(line: str) -> str:

@@ -87,7 +87,10 @@ def test_issue_forms_are_whole(form: Path) -> None:
 
 
 def test_the_guides_sections_lead_to_every_example() -> None:
-    folders = {folder.parent.name for folder in (ROOT / "examples").glob("*/workflow.py")}
+    examples = ROOT / "examples"
+    folders = {
+        file.parent.name for name in ("workflow", "agent", "agents") for file in examples.glob(f"*/{name}.py")
+    }
     assert set(re.findall(r"\.\./examples/(\w+)\)", (ROOT / "docs" / "guide.md").read_text())) == folders
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import Agents
-from examples.continue_as_new.workflow import Chat, ChatWorkflow
+from examples.continue_as_new.workflow import ChatWorkflow
 from examples.hello_world.workflow import HelloWorldWorkflow
 from examples.hooks.workflow import HooksWorkflow, record_tool_call
 from examples.models.workflow import CHOSEN, SMALL, ModelsWorkflow
@@ -26,6 +26,7 @@ from temporalio.client import Client, WorkflowContinuedAsNewError
 from integration_tests.openai_stand_in import Deltas, openai_provider
 from integration_tests.readme_runs import SCRIPTED, SECTION
 from integration_tests.terminals import ROOT, WAIT, example_worker, terminal
+from strands_temporal import ConversationClient, ConversationStart
 from strands_temporal.testing import DevServer, Reply, ScriptedModel, say, use_tool
 
 pytestmark = pytest.mark.server
@@ -113,17 +114,18 @@ async def test_the_workflow_replays(
 async def test_the_chat_replays_in_both_runs(agents: Agents) -> None:
     models = {CHOSEN: lambda: ScriptedModel(say("Hello"))}
     async with agents(workflows=[ChatWorkflow], models=models) as env:
-        chat = await env.start(ChatWorkflow.run, Chat())
-        assert await chat.execute_update(ChatWorkflow.turn, "Hi", id="turn-1") == "Hello"
-        first_run = env.client.get_workflow_handle(chat.id, run_id=chat.first_execution_run_id)
-        await chat.signal(ChatWorkflow.move_on)
+        handle = await env.start(ChatWorkflow.run, ConversationStart())
+        chat = ConversationClient(env.client, handle.id)
+        answer = await chat.send("Hi", id="turn-1")
+        first_run = env.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
+        await handle.signal(ChatWorkflow.move_on)
         with pytest.raises(WorkflowContinuedAsNewError):
             await first_run.result(follow_runs=False)
         await env.assert_replays(first_run)
-        assert await chat.execute_update(ChatWorkflow.turn, "Hi", id="turn-1") == "Hello"
-        await chat.signal(ChatWorkflow.end)
-        await chat.result()
-        await env.assert_replays(chat)
+        assert (await chat.send("Hi", id="turn-1"), answer.text) == (answer, "Hello")
+        await chat.close()
+        assert (await handle.result()).turns == 1
+        await env.assert_replays(chat.handle)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +142,7 @@ def test_the_readme_begins_with_five_lines_and_its_commands_exist(readme: Path) 
 
 
 def test_the_table_names_every_example() -> None:
-    folders = {folder.parent.name for folder in EXAMPLES.glob("*/worker.py")}
+    folders = {folder.parent.name for folder in EXAMPLES.glob("*/worker.py")} | {"demo"}
     assert set(re.findall(r"^\| \[(\w+)\]", (EXAMPLES / "README.md").read_text(), re.MULTILINE)) == folders
 
 
