@@ -117,7 +117,7 @@ class StrandsPlugin(ComposablePlugin):
         self._agents = named_agents(agents)
         self._tools = HostedTools(tools)
         self._sandboxes = HostedSandboxes(sandboxes, sandbox_secrets)
-        self._a2a = A2AAgents(a2a_agents)
+        self._a2a = A2AAgents(a2a_agents, refuse_a2a_agents)
         self._queues = QueueWatch()
         self._transcripts = KeptTranscripts(_checked_bytes(max_cached_transcript_bytes))
         self._storages = Storages(storages, self._transcripts.queries)

@@ -8,7 +8,6 @@ from strands.agent.base import AgentBase
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from .._upstream.a2a import refuse_a2a_agents
 from .._wire.a2a import A2A_ACTIVITY, A2A_FACTORY_FAILED, A2A_VERSION, A2AAnswer, A2ACall
 from .._wire.model_call import RESULT_TOO_LARGE
 from .._wire.values import decode, encode_any
@@ -25,13 +24,15 @@ class A2AAgents:
 
     Args:
         agents: Factories of Strands' `A2AAgent` by name. None means no agents.
+        made: Called after a factory has made an agent: it may be the first to import Strands' class.
 
     Raises:
         TypeError: If `agents` is not a mapping, a name is not a string, or a factory cannot be called.
         ValueError: If a name is empty.
     """
 
-    def __init__(self, agents: Mapping[str, A2AAgentFactory] | None) -> None:
+    def __init__(self, agents: Mapping[str, A2AAgentFactory] | None, made: Callable[[], None]) -> None:
+        self._made = made
         given: Any = agents
         for name, factory in given.items() if isinstance(given, Mapping) else ():
             if isinstance(factory, AgentBase) and not isinstance(factory, type):  # it can be called
@@ -68,7 +69,7 @@ class A2AAgents:
         call = A2ACall.from_wire(sent)
         with operation("A call of an A2A agent", call.version, A2A_VERSION):
             agent: Any = await self._agents.get_async(call.agent)
-            refuse_a2a_agents()  # a factory may be the first to import Strands' class
+            self._made()
             if isinstance(agent, Agent):
                 raise ApplicationError(
                     f"StrandsPlugin(a2a_agents=...): {call.agent!r} is a strands.Agent, whose conversation "
