@@ -11,6 +11,7 @@ from temporalio.client import ClientConfig, Plugin
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter, DefaultPayloadConverter
 from temporalio.worker import ReplayerConfig, Worker, WorkerConfig
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from ._composable import ComposablePlugin, TConfig
 from ._interceptor import StrandsInterceptor
@@ -21,6 +22,7 @@ from ._upstream.failure_converter import with_typed_errors
 from ._upstream.harness import HARNESS
 from ._upstream.install import adapt_strands
 from ._upstream.late_imports import prepare_late_imports
+from ._upstream.maker_imports import checking_makers
 from ._upstream.misplaced import StrandsError
 from ._wire.extras import load_extra
 from ._wire.model_call import DEFAULT_MODEL
@@ -177,11 +179,17 @@ class StrandsPlugin(ComposablePlugin):
         return self._mcp.configure_replayer(config) if self._mcp else config
 
     def _add_workflows(self, config: TConfig) -> TConfig:
-        """Add the workflows for agents by name, if there are agents and the workflows are not there yet."""
+        """Add the workflows for agents by name, if there are agents and the workflows are not there yet.
+
+        The Worker or Replayer then imports the functions that make the agents in its sandbox.
+        """
         if self._agents:
             present = list(config.get("workflows") or ())
             added = [each for each in (AgentWorkflow, AgentListWorkflow) if each not in present]
             config["workflows"] = present + added
+            makers = {name: agent.make_agent for name, agent in self._agents.items()}
+            runner = config.get("workflow_runner") or SandboxedWorkflowRunner()
+            config["workflow_runner"] = checking_makers(runner, AgentWorkflow, makers)
         return config
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:

@@ -62,6 +62,27 @@ def load_errors_explained(workflow_module: str) -> Generator[None]:
         raise explained from error
 
 
+def maker_error(agent: str, module: str, error: Exception) -> UnloadableModuleError:
+    """Return the error for an agent by name whose function cannot be imported in the sandbox.
+
+    Args:
+        agent: Name of the agent.
+        module: Module of the function that makes it.
+        error: What the import raised.
+    """
+    explained = _explained(module, error)
+    if explained is not None:
+        return UnloadableModuleError(f"Agent {agent!r}: {explained}", name=explained.name)
+    where = next((f" ({each.file})" for each in reversed(_loading(error))), "")
+    text = (
+        f"Agent {agent!r} cannot be made: {module} does not load in the workflow sandbox, where each "
+        f"workflow imports it again. {type(error).__name__}: {error}{where}. Mend that file and restart the "
+        "worker. If the file loads outside of the sandbox, import what fails with `with "
+        "workflow.unsafe.imports_passed_through(): import ...`"
+    )
+    return UnloadableModuleError(text, name=module)
+
+
 def _explained(workflow_module: str, error: Exception) -> UnloadableModuleError | None:
     """Return the error that names module and remedy; None if the user's own package is at fault."""
     if workflow_module == "__main__":

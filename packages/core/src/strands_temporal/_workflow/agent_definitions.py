@@ -9,9 +9,12 @@ from typing_extensions import Unpack, override
 
 from .._errors import AgentTypeError, UnknownAgentError, did_you_mean
 from .._upstream.sandbox import import_again
+from .._upstream.unloadable import maker_error
 from .._wire.conversations import AgentDescription
+from .._wire.extras import check_extra
 from .conversation_input import input_schema
 from .conversation_options import ConversationOptions, settings_of
+from .conversation_parts import APPROVALS
 from .made_agents import MakeAgent, check_maker
 
 EXTERN_FUNCTION = "__strands_temporal_agents"
@@ -30,6 +33,7 @@ class AgentDefinition:
     Raises:
         TypeError: If `make_agent` is no function, `description` no text, or an option has a wrong type.
         ValueError: If `make_agent` cannot be imported by its name, or an option has a wrong value.
+        MissingExtraError: If there is a function for `approvals`, and strands-temporal-hitl is not installed.
     """
 
     def __init__(
@@ -43,7 +47,8 @@ class AgentDefinition:
         _check_importable(make_agent)
         if description is not None and not isinstance(cast("object", description), str):
             raise AgentTypeError(f"AgentDefinition: description={description!r} is not text")
-        settings_of("AgentDefinition", options)
+        if callable(settings_of("AgentDefinition", options).approvals):
+            check_extra(APPROVALS, "AgentDefinition(approvals=...)")
         self.make_agent = make_agent
         self.description = description
         self.options = options
@@ -60,9 +65,20 @@ class AgentDefinition:
     def __repr__(self) -> str:
         return f"AgentDefinition({self.make_agent.__qualname__})"
 
-    def maker(self) -> MakeAgent:
-        """Return the function that makes the agent, for the workflow that calls this."""
-        return cast("MakeAgent", import_again(self.make_agent))
+    def maker(self, agent: str) -> MakeAgent:
+        """Return the function that makes the agent, for the workflow that calls this.
+
+        Args:
+            agent: The agent's name, for the error.
+
+        Raises:
+            UnloadableModuleError: If its module does not load. It did when the worker started, so a file has
+                changed since. The workflow's task fails, and the workflow waits for another worker.
+        """
+        try:
+            return cast("MakeAgent", import_again(self.make_agent))
+        except Exception as error:
+            raise maker_error(agent, self.make_agent.__module__, error) from error
 
     def describe(self, name: str, client_tools: Iterable[str] = ()) -> AgentDescription:
         """Return what clients see of the agent."""

@@ -33,7 +33,7 @@ class AgentWorkflow:
     @workflow.init
     def __init__(self, start: ConversationStart) -> None:
         definition = agent_named(start.agent)
-        self._chat = Conversation(start, definition.maker(), **definition.options)
+        self._chat = Conversation(start, definition.maker(str(start.agent)), **definition.options)
         self._own = start.agent
         add_query(AGENTS, self._descriptions, "The agents that can be started by name, as JSON. No arguments")
 
@@ -64,7 +64,7 @@ class AgentListWorkflow:
 def _client_tools(name: str, definition: AgentDefinition) -> list[str]:
     """Return the names of an agent's client tools. An agent that needs arguments is not asked for them."""
     try:
-        return client_tool_names(make_agent_of(name, definition.maker(), {}))
+        return client_tool_names(make_agent_of(name, definition.maker(name), {}))
     except Exception as error:  # noqa: BLE001  # the user's function; the list is for all agents
         log_line("the client tools of an agent are not known", agent=name, error=str(error))
         return []

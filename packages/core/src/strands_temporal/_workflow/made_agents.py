@@ -6,8 +6,10 @@ from typing import Any
 
 from strands import Agent
 from temporalio.exceptions import TemporalError
+from temporalio.worker.workflow_sandbox import RestrictedWorkflowAccessError
 
-from .._errors import AgentTypeError
+from .._errors import AgentTypeError, AgentValueError
+from .._wire.failure_sizes import text_of
 from .agent import TemporalAgent
 from .failures import construction_error
 
@@ -24,12 +26,17 @@ def make_agent_of(owner: str, make_agent: MakeAgent, arguments: Mapping[str, Any
 
     Raises:
         AgentTypeError: If it is no function, does not take the arguments, or returns no agent.
-        AgentValueError: What it raised itself, as an error that ends the workflow.
+        AgentValueError: What it raised itself, or that it does I/O, as an error that ends the workflow.
     """
     check_maker(owner, make_agent)
     _check_arguments(owner, make_agent, arguments)
     try:
         agent: Any = make_agent(**arguments)
+    except RestrictedWorkflowAccessError as error:
+        raise AgentValueError(
+            f"{owner}: {_name(make_agent)} does what the workflow sandbox refuses: {text_of(error)} It "
+            "runs in the workflow: do I/O in an activity, or in a factory of StrandsPlugin"
+        ) from error
     except TemporalError:
         raise
     except Exception as error:
