@@ -1,6 +1,7 @@
 """`ApprovalsClient`, the search attribute and the plugin, on a real server."""
 
 import asyncio
+import uuid
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -174,6 +175,14 @@ async def test_a_cancelled_wait_is_no_longer_listed(environments: Opened, client
         (record,) = await approver.records(handle.id)
         assert (record.outcome, record.by, record.response) == ("withdrawn", "", None)
         await env.assert_replays(handle)
+
+
+async def test_a_cancelled_caller_gets_its_cancellation(client: Client) -> None:
+    id_ = f"silent-{uuid.uuid4()}"
+    handle = await client.start_workflow("Silent", id=id_, task_queue=id_)  # no worker polls the queue
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(ApprovalsClient(client).approve(id_, "a question", by=BY), 0.2)
+    await handle.terminate()
 
 
 async def test_a_mark_from_an_earlier_run_is_taken_away(environments: Opened, client: Client) -> None:

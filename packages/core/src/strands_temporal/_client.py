@@ -15,12 +15,20 @@ from temporalio.client import (
     WorkflowFailureError,
     WorkflowHandle,
     WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
     WorkflowUpdateStage,
 )
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
-from ._client_errors import ENDED_BEFORE_ANSWER, is_handed_over, own_error, raise_from, type_of
+from ._client_errors import (
+    ENDED_BEFORE_ANSWER,
+    is_handed_over,
+    own_error,
+    raise_from,
+    raise_if_cancelled,
+    type_of,
+)
 from ._client_sending import NO_ROOM, sendable, signal_and_wait
 from ._errors import AgentValueError, ConversationClosedError
 from ._wire.conversations import (
@@ -121,6 +129,11 @@ class ConversationClient:
         except WorkflowUpdateFailedError as error:
             if not is_handed_over(error):
                 raise_from(chat._own(error), error)
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            with contextlib.suppress(asyncio.CancelledError, RPCError):  # as below
+                await operation.workflow_handle()
+            raise_if_cancelled(error)
+            raise
         except RPCError as error:
             with contextlib.suppress(RPCError):  # else asyncio logs that nobody asked for the same error
                 await operation.workflow_handle()
@@ -271,6 +284,9 @@ class ConversationClient:
                     await asyncio.sleep(pause)
                     continue
                 raise_from(self._own(error), error)
+            except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+                raise_if_cancelled(error)
+                raise
             except RPCError as error:
                 raise_from(await self._why_closed(error), error)
 

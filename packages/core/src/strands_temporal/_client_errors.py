@@ -1,5 +1,6 @@
 """The errors of a conversation, in the failures that its client gets."""
 
+import asyncio
 from typing import NoReturn
 
 from temporalio.client import WorkflowUpdateFailedError
@@ -53,6 +54,19 @@ def type_of(error: WorkflowUpdateFailedError) -> str | None:
 def is_handed_over(error: WorkflowUpdateFailedError) -> bool:
     """Tell whether the next run of the workflow will answer the update."""
     return type_of(error) == TurnHandedOverError.failure_type
+
+
+def raise_if_cancelled(error: BaseException) -> None:
+    """Raise the cancellation of the caller's task, if that is why an update has no answer.
+
+    temporalio (1.35) raises the same `WorkflowUpdateRPCTimeoutOrCancelledError`, an ordinary exception, for a
+    time-out and for a cancelled task. `asyncio.timeout` and a cancelled `TaskGroup` need the cancellation.
+
+    Raises:
+        CancelledError: The task was cancelled.
+    """
+    if isinstance(error.__cause__, asyncio.CancelledError):
+        raise error.__cause__ from None
 
 
 def raise_from(error: Exception, caught: Exception) -> NoReturn:

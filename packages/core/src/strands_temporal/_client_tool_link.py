@@ -16,12 +16,17 @@ from typing import Any, TypeVar
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import QueryRejectCondition, WorkflowExecutionStatus
 from temporalio.api.query.v1 import WorkflowQuery
-from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest, QueryWorkflowRequest
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionRequest,
+    DescribeWorkflowExecutionResponse,
+    QueryWorkflowRequest,
+)
 from temporalio.client import Client, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.converter import WorkflowSerializationContext
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
+from ._client_errors import raise_if_cancelled
 from ._errors import ClientToolsUnreachableError
 from ._wire.client_tools import ANSWER_QUERY, CALLS_QUERY, SIGNAL, ClientCall
 from ._wire.sizes import LARGEST_PAYLOAD, update_size
@@ -102,18 +107,12 @@ class Link:
         """
 
         async def look() -> list[ClientCall]:
-            execution = WorkflowExecution(workflow_id=self._handle.id)
-            request = DescribeWorkflowExecutionRequest(namespace=self._client.namespace, execution=execution)
-            described = await self._client.workflow_service.describe_workflow_execution(
-                request, timeout=_DESCRIBE_TIMEOUT
-            )
+            described = await self._described()
             info = described.workflow_execution_info
-            _check_open(info.status)
             seen, before = (info.execution.run_id, info.history_length), self._looked_at
             self._looked_at = seen
             if seen != self._seen:
-                if described.HasField("pending_workflow_task") and described.pending_workflow_task.ByteSize():
-                    raise _transient("no worker has finished its workflow task")
+                _check_rest(described)
                 if seen != before:  # it is at work: look again
                     raise _transient("it is at work")
                 listed = await self._query(CALLS_QUERY, [], list[dict[str, Any]])
@@ -121,6 +120,25 @@ class Link:
             return self._calls
 
         return await self._ask(look)
+
+    async def whole(self, call: ClientCall) -> ClientCall | None:
+        """Return a call with its arguments; None if it is not open any more. Queries for those that were cut.
+
+        Raises:
+            ClientToolsUnreachableError: If the workflow cannot be asked.
+        """
+        if not call.cut:
+            return call
+
+        async def fetch() -> ClientCall | None:
+            _check_rest(await self._described())
+            listed = await self._query(CALLS_QUERY, [call.id], list[dict[str, Any]])
+            found = next((ClientCall.from_wire(one) for one in listed if one.get("id") == call.id), None)
+            if found is not None and found.cut:
+                raise _transient("its worker has a release that lists large calls after the others")
+            return found
+
+        return await self._ask(fetch)
 
     async def send(self, update: str, message: dict[str, Any]) -> dict[str, Any]:
         """Send a message until the workflow has taken or refused it. It counts once.
@@ -146,8 +164,7 @@ class Link:
                 kind = cause.type if isinstance(cause, ApplicationError) else None
                 raise RefusedError(str(getattr(cause, "message", cause)), kind or "") from error
             except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-                if isinstance(error.__cause__, asyncio.CancelledError):  # this task was cancelled
-                    raise error.__cause__ from None
+                raise_if_cancelled(error)
                 raise _transient("the update had no answer in time") from error
             except RPCError as error:
                 if _is_too_large(error):
@@ -212,6 +229,16 @@ class Link:
 
         return await self._patiently(ask)
 
+    async def _described(self) -> DescribeWorkflowExecutionResponse:
+        """Return what the server knows of the workflow, which is open."""
+        execution = WorkflowExecution(workflow_id=self._handle.id)
+        request = DescribeWorkflowExecutionRequest(namespace=self._client.namespace, execution=execution)
+        described = await self._client.workflow_service.describe_workflow_execution(
+            request, timeout=_DESCRIBE_TIMEOUT
+        )
+        _check_open(described.workflow_execution_info.status)
+        return described
+
     async def _query(self, query: str, args: Sequence[Any], type_: type[T]) -> T:
         client = self._client
         context = WorkflowSerializationContext(namespace=client.namespace, workflow_id=self._handle.id)
@@ -261,6 +288,11 @@ def _check_open(status: WorkflowExecutionStatus.ValueType) -> None:
         raise _transient("it is paused, or between two runs")
     if status != WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING:
         raise WorkflowEndedError(WorkflowExecutionStatus.Name(status))
+
+
+def _check_rest(described: DescribeWorkflowExecutionResponse) -> None:
+    if described.HasField("pending_workflow_task") and described.pending_workflow_task.ByteSize():
+        raise _transient("no worker has finished its workflow task")
 
 
 _GOES_ON = (

@@ -133,7 +133,7 @@ class ClientTools:
                 if call.tool not in self._left:
                     logger.info("tool=<%s>, known=<%s> | left to others", call.tool, sorted(self._functions))
                 self._left.add(call.tool)
-            elif call.id not in self._running and not call.cut and self._is_free(call):
+            elif call.id not in self._running and self._is_free(call):
                 running = self._running[call.id] = _Running(call)
                 running.task = asyncio.create_task(self._run(running))
                 begun = True
@@ -174,7 +174,10 @@ class ClientTools:
         running.phase = "function"
         renewing = asyncio.create_task(self._renew(call))
         try:
-            update, message = await self._functions[call.tool].outcome(call.arguments)
+            whole = await self._link.whole(call)
+            if whole is None:  # it has ended meanwhile
+                return
+            update, message = await self._functions[call.tool].outcome(whole.arguments)
         except asyncio.CancelledError:
             if running.is_stopped:
                 raise

@@ -116,6 +116,29 @@ async def test_a_deadline_gives_the_model_an_error(agents: Agents) -> None:
     assert result["exceptions"] == ["ClientToolError: No client ran the call in time"]
 
 
+async def test_a_large_call_keeps_no_other_call_waiting(agents: Agents) -> None:
+    sizes = {"read-1": 900_000, "read-2": 600_000, "read-3": 5}
+    ran: list[int] = []
+
+    def reads(path: str, lines: int) -> str:
+        ran.append(len(path))
+        return str(len(path))
+
+    calls = [("read_file", {"path": "x" * size}, id_) for id_, size in sizes.items()]
+    async with environment(agents, use_tools(calls), echo) as env:
+        handle = await env.start(ClientWorkflow.run, ClientTask())
+        listed = await open_calls(handle, 3)
+        assert [call["cut"] for call in listed] == [True, False, False]
+        assert [len((call["arguments"] or {}).get("path", "")) for call in listed] == [0, 600_000, 5]
+        (whole,) = await handle.query("client_tool_calls", listed[0]["id"])
+        assert (whole["cut"], len(whole["arguments"]["path"])) == (False, 900_000)
+        assert await handle.query("client_tool_calls", "no such call") == []
+        async with serving(env.client, handle, {"read_file": reads}):
+            result = await ended(env, handle)
+    assert sorted(ran) == sorted(sizes.values())
+    assert sorted(map(int, result["text"].split())) == sorted(sizes.values())
+
+
 @pytest.mark.slow
 async def test_a_deadline_does_not_move_with_continue_as_new(agents: Agents) -> None:
     async with environment(agents, use_tool("read_file", {"path": "a"}), echo) as env:

@@ -68,6 +68,8 @@ class DecisionSender:
             kind = cause.type if isinstance(cause, ApplicationError) else None
             raise ApprovalRefusedError(str(getattr(cause, "message", cause)), kind or "") from error
         except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            if isinstance(error.__cause__, asyncio.CancelledError):  # temporalio 1.35 hides it
+                raise error.__cause__ from None
             raise ApprovalsUnreachableError(
                 f"{self._queries.silence(handle.id)}. The decision may still arrive: look at the records"
             ) from error

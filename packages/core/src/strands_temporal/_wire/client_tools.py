@@ -24,7 +24,8 @@ CLAIM_UPDATE = "client_tool_claim"
 seconds give the call back. Returns `id`, `by` and `until`."""
 
 CALLS_QUERY = "client_tool_calls"
-"""Query for the open calls, each a `ClientCall` as a JSON object, oldest first."""
+"""Query for the open calls, each a `ClientCall` as a JSON object, oldest first. With the id of a call: that
+call alone and whole; an empty list if it is not open."""
 
 SIGNAL = "client_tool_by_signal"
 """Signal for a run that has no room for another update: `{"update": name, "value": ..., "request": id}`."""
@@ -55,7 +56,8 @@ class ClientCall:
         output_schema: JSON schema of the result; None if any JSON value will do.
         claimed_by: The client that runs the call now.
         claimed_until: When another client may take the call.
-        cut: Whether arguments and schema were left out, because the calls before it fill the query's answer.
+        cut: Whether arguments and schema were left out, because smaller calls fill the query's answer. The
+            query with the call's id has them.
     """
 
     id: str

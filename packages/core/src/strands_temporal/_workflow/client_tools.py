@@ -33,6 +33,10 @@ from .current_details import describe_query, set_details_line
 _PAGE = 1_000_000
 """Bytes of arguments and schemas in one answer to `CALLS_QUERY`. Answers above 2 MiB fail."""
 
+_ABOUT_CALLS = (
+    "The calls that wait for a client to run them. With the id of a call: that call alone, never cut"
+)
+
 _KEPT = 100
 """How many of the latest messages that came by signal are remembered."""
 
@@ -81,7 +85,7 @@ class ClientCalls:
         workflow.set_signal_handler(SIGNAL, self._by_signal)
         workflow.set_query_handler(CALLS_QUERY, self._calls_query)
         workflow.set_query_handler(ANSWER_QUERY, self._answer_query)
-        describe_query(CALLS_QUERY, "The calls that wait for a client to run them. No arguments")
+        describe_query(CALLS_QUERY, _ABOUT_CALLS)
         describe_query(ANSWER_QUERY, _FOR_CLIENTS)
         set_details_line("client calls", self._details)
 
@@ -265,16 +269,22 @@ class ClientCalls:
             return {"answer": answered[request]}
         return self._signalled.get(request, {}) if isinstance(request, str) else {}
 
-    def _calls_query(self, *_: Any) -> list[dict[str, Any]]:
-        shown: list[dict[str, Any]] = []
+    def _calls_query(self, id_: Any = None, *_: Any) -> list[dict[str, Any]]:
+        """Return the open calls, or one of them. If not all fit, large ones are cut and small ones whole."""
+        if isinstance(id_, str):
+            return [asdict(call) for call in self.pending if call.id == id_]
+        sizes = {call.id: json_size([call.arguments, call.output_schema]) for call in self.pending}
+        whole: set[str] = set()
         room = _PAGE
-        for call in self.pending:
-            size = json_size([call.arguments, call.output_schema])
-            # At least one has its arguments, also if another client runs it.
-            cut = bool(shown) and size > room
-            room -= 0 if cut else size
-            shown.append(asdict(replace(call, arguments=None, output_schema=None, cut=True) if cut else call))
-        return shown
+        for call_id in sorted(sizes, key=lambda each: sizes[each]):
+            room -= sizes[call_id]
+            if room < 0 and whole:  # one is whole in any case, for clients that fetch none
+                break
+            whole.add(call_id)
+        return [
+            asdict(call if call.id in whole else replace(call, arguments=None, output_schema=None, cut=True))
+            for call in self.pending
+        ]
 
     def _details(self) -> str | None:
         tools = [call.tool[:64] for call in self.pending]
