@@ -9,6 +9,7 @@ from typing import Any
 
 from .._wire.conversations import TurnResult
 from ._output import plain, say, say_json
+from ._texts import brief, cut
 
 _CATCH_UP = 1.5
 """Seconds to wait for the end of the streamed text after the answer has come."""
@@ -238,20 +239,12 @@ def shown_message(message: dict[str, Any]) -> list[str]:
             who = "you" if message.get("role") == "user" else "agent"
             lines.append(f"{who}: {block['text']}")
         elif "toolUse" in block:
-            lines.append(f"  calls {block['toolUse'].get('name')} {_short(block['toolUse'].get('input'))}")
+            lines.append(
+                f"  calls {block['toolUse'].get('name')} {cut(brief(block['toolUse'].get('input')))}"
+            )
         elif "toolResult" in block:
             result = block["toolResult"]
-            lines.append(f"  {result.get('status')}: {_short(result.get('content'))}")
+            lines.append(f"  {result.get('status')}: {cut(brief(result.get('content')))}")
         else:
             lines.append(f"  ({', '.join(block)})")
     return lines
-
-
-def _short(value: Any) -> str:
-    import json
-
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
-
-
-_LONGEST = 300  # characters of a tool's arguments or result

@@ -13,10 +13,7 @@ from ._chat import Chat
 from ._chat_screen import Screen
 from ._control import RunningDev
 from ._pollers import has_poller
-from ._settings import CommandError, Settings
-
-TASK_QUEUE = "strands-temporal"
-"""Task queue of `dev`'s worker, unless another one is named."""
+from ._settings import TASK_QUEUE, CommandError, Settings
 
 
 async def chat_here(common: Settings, dev: RunningDev) -> int:

@@ -12,11 +12,11 @@ from temporalio.api.workflowservice.v1 import (
     GetSystemInfoRequest,
 )
 from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from .._wire.sizes import LARGEST_PAYLOAD
 from .._worker.worker_report import installed_versions
-from ._history_text import size_text
+from ._texts import size_text
 
 Level = Literal["ok", "note", "problem"]
 
@@ -51,6 +51,27 @@ class Finding:
     facts: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
+def not_told(subject: str, what: str, error: RPCError) -> Finding:
+    """Return the finding for a question that the server does not answer.
+
+    Args:
+        subject: What is checked.
+        what: What stays unknown: "the plugins of the workers".
+        error: The server's answer.
+    """
+    if error.status is RPCStatusCode.UNIMPLEMENTED:
+        text, todo = (
+            f"this server cannot tell {what}",
+            f"Look on another way, or upgrade the server to see {what}",
+        )
+    elif error.status in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED):
+        text = f"the server does not tell this client {what} ({error.message})"
+        todo = "Run this command with credentials that may read the namespace"
+    else:
+        text, todo = f"the server did not tell {what} ({error.message})", "Run this command again"
+    return Finding("note", subject, text, todo, {"rpc_status": error.status.name})
+
+
 def installation() -> Finding:
     """Return the versions that this command has."""
     versions = installed_versions()
@@ -68,9 +89,12 @@ async def describe_namespace(client: Client) -> DescribeNamespaceResponse:
     return await client.workflow_service.describe_namespace(request, retry=True)
 
 
-async def check_server(client: Client, namespace: DescribeNamespaceResponse) -> Sequence[Finding]:
+async def check_server(client: Client, namespace: DescribeNamespaceResponse | None) -> Sequence[Finding]:
     """Check the server's version, and tell its limits."""
-    info = await client.workflow_service.get_system_info(GetSystemInfoRequest(), retry=True)
+    try:
+        info = await client.workflow_service.get_system_info(GetSystemInfoRequest(), retry=True)
+    except RPCError as error:
+        return [not_told("server", "its version", error), *_limits(namespace)]
     address = client.service_client.config.target_host
     version = info.server_version or "of an unknown version"
     facts: dict[str, Any] = {
@@ -91,15 +115,18 @@ async def check_server(client: Client, namespace: DescribeNamespaceResponse) -> 
         )
     else:
         found = Finding("ok", "server", text, facts=facts)
-    return [found, _limits(namespace)]
+    return [found, *_limits(namespace)]
 
 
-def payload_limit(namespace: DescribeNamespaceResponse) -> int:
+def payload_limit(namespace: DescribeNamespaceResponse | None) -> int:
     """Return how many bytes one value may have: as the server says, else Temporal's default."""
-    return namespace.namespace_info.limits.blob_size_limit_error or 2 * 1024 * 1024
+    told = namespace.namespace_info.limits.blob_size_limit_error if namespace else 0
+    return told or 2 * 1024 * 1024
 
 
-def _limits(namespace: DescribeNamespaceResponse) -> Finding:
+def _limits(namespace: DescribeNamespaceResponse | None) -> Sequence[Finding]:
+    if namespace is None:
+        return []
     limit = payload_limit(namespace)
     told = (
         ""
@@ -117,23 +144,22 @@ def _limits(namespace: DescribeNamespaceResponse) -> Finding:
             f"Model calls and tools are checked against {size_text(LARGEST_PAYLOAD)}. Raise "
             "limit.blobSize.error to 2 MiB, or keep values small (docs/sizes.md)"
         )
-        return Finding("problem", "limits", text, todo, facts)
-    return Finding("ok", "limits", text, facts=facts)
+        return [Finding("problem", "limits", text, todo, facts)]
+    return [Finding("ok", "limits", text, facts=facts)]
 
 
-async def check_search_attributes(client: Client, *, needed: bool) -> Finding:
+async def check_search_attributes(client: Client, *, needed: bool | None) -> Finding:
     """Check that the search attribute for approvals is there.
 
     Args:
         client: The client.
-        needed: Whether a worker has `HITLPlugin`.
+        needed: Whether a worker has `HITLPlugin`; None if that is not known.
     """
     request = ListSearchAttributesRequest(namespace=client.namespace)
     try:
         answer = await client.operator_service.list_search_attributes(request, retry=True)
     except RPCError as error:
-        text = f"cannot be listed here ({error.message}), so it is not known whether {APPROVALS} is there"
-        return Finding("note", "search attributes", text)
+        return not_told("search attributes", f"whether {APPROVALS} is there", error)
     kind = answer.custom_attributes.get(APPROVALS)
     facts = {"custom": sorted(answer.custom_attributes)}
     create = (
@@ -145,6 +171,11 @@ async def check_search_attributes(client: Client, *, needed: bool) -> Finding:
         return Finding(
             "problem", "search attributes", text, f"Run `{create}`, then restart the workers", facts
         )
+    if kind is None and needed is None:
+        text = (
+            f"{APPROVALS} is not there. Workers with HITLPlugin need it, and plugins of workers are not known"
+        )
+        return Finding("note", "search attributes", text, f"If one has it, run `{create}`", facts)
     if kind is None:
         return Finding(
             "ok", "search attributes", f"{APPROVALS} is not there; no worker needs it", facts=facts

@@ -8,10 +8,10 @@ from temporalio.client import Client, WorkflowExecution, WorkflowExecutionDescri
 from temporalio.service import RPCError, RPCStatusCode
 
 from ._chains import Run
-from ._checks import GIVE_CONVERTER, Finding
-from ._history_text import size_text
+from ._checks import GIVE_CONVERTER, Finding, not_told
 from ._payloads import PayloadReader
 from ._run_events import RunEvents
+from ._texts import query_string, size_text
 
 WARN_BYTES, MOST_BYTES = 10 * 1024 * 1024, 50 * 1024 * 1024
 WARN_EVENTS, MOST_EVENTS = 10_240, 51_200
@@ -27,8 +27,7 @@ async def running(client: Client, task_queues: Sequence[str], limit: int) -> lis
     """Return the latest running workflows of these task queues; of all, if there is none."""
     query = "ExecutionStatus = 'Running'"
     if task_queues:
-        names = ", ".join("'" + name.replace("'", "''") + "'" for name in task_queues)
-        query += f" AND TaskQueue IN ({names})"
+        query += f" AND TaskQueue IN ({', '.join(map(query_string, task_queues))})"
     return [workflow async for workflow in client.list_workflows(query, limit=limit)]
 
 
@@ -44,15 +43,16 @@ async def check_chats(
         value_limit: How many bytes one value may have.
     """
     at_once = asyncio.Semaphore(_AT_ONCE)
-    described = [
-        each for each in await asyncio.gather(*(_describe(client, w, at_once) for w in workflows)) if each
-    ]
+    answers = await asyncio.gather(*(_describe(client, w, at_once) for w in workflows))
+    described = [each for each in answers if isinstance(each, WorkflowExecutionDescription)]
+    refused = [each for each in answers if isinstance(each, Finding)]
     if not described:
-        return [Finding("ok", "conversations", "none runs")]
+        return refused[:_SHOWN] or [Finding("ok", "conversations", "none runs")]
     described.sort(key=_bytes, reverse=True)
     more = f" (the latest {limit}; --limit looks at more)" if len(workflows) >= limit else ""
     found = [
-        Finding("ok", "conversations", f"{len(described)} running{more}", facts={"running": len(described)})
+        Finding("ok", "conversations", f"{len(described)} running{more}", facts={"running": len(described)}),
+        *refused[:_SHOWN],
     ]
     found += map(history_size, described[:_SHOWN])
     for each in described:
@@ -65,14 +65,14 @@ async def check_chats(
 
 async def _describe(
     client: Client, workflow: WorkflowExecution, at_once: asyncio.Semaphore
-) -> WorkflowExecutionDescription | None:
+) -> WorkflowExecutionDescription | Finding | None:
     async with at_once:
         try:
             return await client.get_workflow_handle(workflow.id, run_id=workflow.run_id).describe()
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None
-            raise
+            return not_told(f"workflow {workflow.id}", "what it does", error)
 
 
 def _bytes(description: WorkflowExecutionDescription) -> int:
@@ -133,9 +133,7 @@ async def _values(
     try:
         events = [event async for event in handle.fetch_history_events()]
     except RPCError as error:
-        return [
-            Finding("note", f"values of {description.id}", f"its history cannot be read: {error.message}")
-        ]
+        return [not_told(f"values of {description.id}", "its history", error)]
     read = RunEvents(Run(description.run_id, events), reader, client.data_converter)
     await read.read()
     sizes = [(size, event.id, event.name) for event in read for size in event.sizes.values()]

@@ -23,12 +23,16 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from .._wire.worker_report import REPORT_ACTIVITY, WorkerReport
-from ._checks import GIVE_CONVERTER, Finding, versions_text
+from ._checks import GIVE_CONVERTER, Finding, not_told, versions_text
 from ._pollers import RECENT
+from ._texts import query_string
 
 _PLUGIN = "strands_temporal.StrandsPlugin"
 _LONG_WAIT = timedelta(seconds=30)  # of the oldest task in a backlog
 _ENDED = (WorkerStatus.WORKER_STATUS_SHUTTING_DOWN, WorkerStatus.WORKER_STATUS_SHUTDOWN)
+_LOOK_AT_WORKERS = (
+    "Look at the workers' own logs and code for plugins and versions, or upgrade the server (docs/workers.md)"
+)
 _PROBES = 3  # for each worker; the server chooses which worker answers
 _PROBE = {"text": "grüße", "number": 1.5, "list": [True, None]}
 """What a worker decodes and returns: shows that the converters and codecs of both sides agree."""
@@ -42,6 +46,7 @@ class QueueFacts:
         name: The task queue.
         workflow_pollers: Identities that poll for workflow tasks.
         activity_pollers: Identities that poll for activities.
+        is_hidden: Whether the server did not tell who polls.
         listed: Workers as the server lists them by their heartbeats.
         reports: What workers told about themselves, by identity and process.
     """
@@ -49,6 +54,7 @@ class QueueFacts:
     name: str
     workflow_pollers: set[str] = field(default_factory=set[str])
     activity_pollers: set[str] = field(default_factory=set[str])
+    is_hidden: bool = False
     listed: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     reports: dict[tuple[str, int], WorkerReport] = field(default_factory=dict[tuple[str, int], WorkerReport])
 
@@ -60,19 +66,30 @@ class QueueFacts:
 
 
 async def check_queue(
-    client: Client, name: str, namespace: NamespaceInfo
+    client: Client, name: str, namespace: NamespaceInfo | None
 ) -> tuple[QueueFacts, list[Finding]]:
-    """Check the workers of a task queue."""
+    """Check the workers of a task queue.
+
+    Args:
+        client: The client.
+        name: The task queue.
+        namespace: What the server tells of the namespace; None if it does not. It is then asked all the same.
+    """
     queue = QueueFacts(name)
     found: list[Finding] = []
     for kind, identities, what in (
         (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, queue.workflow_pollers, "workflows"),
         (TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY, queue.activity_pollers, "activities"),
     ):
-        described = await _describe(client, name, kind)
+        try:
+            described = await _describe(client, name, kind)
+        except RPCError as error:
+            queue.is_hidden = True
+            found.append(not_told(f"task queue {name}", f"who polls for {what}", error))
+            continue
         identities.update(poller.identity for poller in described.pollers if _is_recent(poller))
         found += _polling(name, described, identities, what)
-    if queue.workflow_pollers | queue.activity_pollers:
+    if queue.workflow_pollers or queue.activity_pollers or queue.is_hidden:
         found += [await _listed(client, queue, namespace), *await _asked(client, queue, namespace)]
     return queue, found
 
@@ -92,11 +109,14 @@ def _polling(
     name: str, described: DescribeTaskQueueResponse, identities: set[str], what: str
 ) -> list[Finding]:
     subject = f"task queue {name}"
-    waiting = described.stats.approximate_backlog_count
+    has_stats = described.HasField("stats")
+    waiting = described.stats.approximate_backlog_count if has_stats else None
     age = described.stats.approximate_backlog_age.ToTimedelta()
     facts = {"task_queue": name, "for": what, "pollers": sorted(identities), "backlog": waiting}
     if not identities:
-        text = f"nobody polls for {what}; {waiting} wait"
+        text = (
+            f"nobody polls for {what}; {waiting if has_stats else 'the server does not tell how many'} wait"
+        )
         todo = f'Start a worker with task_queue="{name}" in this namespace'
         return [Finding("problem", subject, text, todo, facts)]
     found = [
@@ -111,25 +131,25 @@ def _polling(
     return found
 
 
-async def _listed(client: Client, queue: QueueFacts, namespace: NamespaceInfo) -> Finding:
+async def _listed(client: Client, queue: QueueFacts, namespace: NamespaceInfo | None) -> Finding:
     """Tell what the server knows of the workers from their heartbeats."""
     subject = f"workers of {queue.name}"
-    if not namespace.capabilities.worker_heartbeats:
-        return Finding("note", subject, "this server keeps no worker heartbeats, so it does not list plugins")
+    if namespace and not namespace.capabilities.worker_heartbeats:
+        text = "this server cannot tell their plugins: it keeps no worker heartbeats"
+        return Finding("note", subject, text, _LOOK_AT_WORKERS)
     request = ListWorkersRequest(
-        namespace=client.namespace, query=f"TaskQueue = '{queue.name}'", page_size=100
+        namespace=client.namespace, query=f"TaskQueue = {query_string(queue.name)}", page_size=100
     )
     try:
         answer = await client.workflow_service.list_workers(request, retry=True)
     except RPCError as error:
-        return Finding("note", subject, f"the server does not list them ({error.message})")
+        return not_told(subject, "their plugins", error)
     workers: list[Any] = [*answer.workers] or [info.worker_heartbeat for info in answer.workers_info]
     queue.listed += [_worker(worker) for worker in workers if worker.status not in _ENDED]
     facts = {"task_queue": queue.name, "workers": queue.listed}
     if not queue.listed:
-        return Finding(
-            "note", subject, "none has sent a heartbeat yet, so their plugins are not known", facts=facts
-        )
+        text = "none has sent a heartbeat yet, so their plugins are not known"
+        return Finding("note", subject, text, "Each sends one a minute: run this command again", facts)
     lacking = [worker for worker in queue.listed if _PLUGIN not in worker["plugins"]]
     text = "; ".join(
         f"{worker['identity']}: {', '.join(worker['plugins']) or 'no plugin'}" for worker in queue.listed
@@ -167,15 +187,15 @@ def _worker(worker: Any) -> dict[str, Any]:
     }
 
 
-async def _asked(client: Client, queue: QueueFacts, namespace: NamespaceInfo) -> list[Finding]:
+async def _asked(client: Client, queue: QueueFacts, namespace: NamespaceInfo | None) -> list[Finding]:
     """Ask workers for their versions by standalone activities, which also shows whether converters agree."""
     subject = f"versions on {queue.name}"
-    if not namespace.capabilities.standalone_activities:
+    if namespace and not namespace.capabilities.standalone_activities:
         text = (
-            "not known: this server has no standalone activities, by which workers tell their versions and "
-            "decode a test value"
+            "this server cannot tell them: it has no standalone activities, by which workers tell their "
+            "versions and decode a test value"
         )
-        return [Finding("note", subject, text)]
+        return [Finding("note", subject, text, _LOOK_AT_WORKERS)]
     wanted = max(1, len(queue.activity_pollers))
     for _ in range(_PROBES * wanted):
         if len(queue.reports) >= wanted:
@@ -184,8 +204,11 @@ async def _asked(client: Client, queue: QueueFacts, namespace: NamespaceInfo) ->
             report = await _report(client, queue.name)
         except ActivityFailureError as error:
             return [_refused(queue, subject, error)]
-        except (RPCError, asyncio.TimeoutError) as error:
-            return [Finding("note", subject, f"no worker told its versions: {error or type(error).__name__}")]
+        except RPCError as error:
+            return [not_told(subject, "the workers' versions", error)]
+        except asyncio.TimeoutError:
+            text = "no worker told its versions in 15 s"
+            return [Finding("note", subject, text, "Run this command again when the workers have room")]
         except Exception as error:  # noqa: BLE001  # this command's converter may raise anything
             text = f"this command cannot read a worker's answer: {error}"
             return [Finding("problem", f"converters on {queue.name}", text, GIVE_CONVERTER)]
@@ -266,6 +289,9 @@ def _versions(queue: QueueFacts, subject: str, wanted: int) -> Finding:
     return Finding("ok", subject, text, facts=dict(facts))
 
 
-def has_hitl(queues: Sequence[QueueFacts]) -> bool:
-    """Tell whether a worker has `HITLPlugin`."""
-    return any("HITLPlugin" in name for queue in queues for name in queue.plugins)
+def has_hitl(queues: Sequence[QueueFacts]) -> bool | None:
+    """Tell whether a worker has `HITLPlugin`; None if that is not known."""
+    if any("HITLPlugin" in name for queue in queues for name in queue.plugins):
+        return True
+    polled = [each for each in queues if each.workflow_pollers or each.activity_pollers or each.is_hidden]
+    return False if all(queue.listed or queue.reports for queue in polled) else None

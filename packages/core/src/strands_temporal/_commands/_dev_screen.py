@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ._output import say, say_json
+from ._settings import TASK_QUEUE
 
 
 class DevScreen:
@@ -37,7 +38,7 @@ class DevScreen:
             f"Worker {said['number']}   {serves or 'nothing of its own'} (task queue {task_queue})",
         ]
         if said["number"] == 1:
-            queue = "" if task_queue == "strands-temporal" else f" --task-queue {task_queue}"
+            queue = "" if task_queue == TASK_QUEUE else f" --task-queue {task_queue}"
             lines += [f"Chat       strands-temporal chat {name}{queue}" for name in said["agents"]]
             lines.append("Ctrl+C ends everything.")
         else:

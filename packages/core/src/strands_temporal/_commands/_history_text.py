@@ -1,10 +1,10 @@
 """The lines of `strands-temporal history` for a person."""
 
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
 from typing import Any, cast
+
+from ._texts import brief, count_text, cut, one_line, seconds_text, size_text, time_text
 
 _WIDEST = 160  # columns
 _KIND = 26  # columns of "model claude", "tool find_order"
@@ -24,20 +24,20 @@ def history_lines(shown: Mapping[str, Any], *, full: bool) -> Iterator[str]:
     totals = shown["totals"]
     yield f"{shown['workflow_id']}  {shown['workflow_type']}  {shown['status']}"
     yield (
-        f"  on {shown['task_queue']}: {_count(totals['runs'], 'run')}, {_count(totals['events'], 'event')}, "
-        f"{size_text(totals['bytes'])}"
+        f"  on {shown['task_queue']}: {count_text(totals['runs'], 'run')}, "
+        f"{count_text(totals['events'], 'event')}, {size_text(totals['bytes'])}"
     )
     yield (
-        f"  {_count(totals['turns'], 'turn')}, {_count(totals['model_calls'], 'model call')} "
+        f"  {count_text(totals['turns'], 'turn')}, {count_text(totals['model_calls'], 'model call')} "
         f"({seconds_text(totals['model_seconds'])}, {totals['input_tokens']:,} tokens in, "
-        f"{totals['output_tokens']:,} out), {_count(totals['tool_calls'], 'tool call')} "
-        f"({seconds_text(totals['tool_seconds'])}), {_count(totals['failed_attempts'], 'failed attempt')}"
+        f"{totals['output_tokens']:,} out), {count_text(totals['tool_calls'], 'tool call')} "
+        f"({seconds_text(totals['tool_seconds'])}), {count_text(totals['failed_attempts'], 'failed attempt')}"
     )
     if "missing" in shown:
         yield f"  Not shown: {shown['missing']}"
     for fault in shown["unreadable"]:
         yield (
-            f"  Cannot be read: {_count(fault['values'], 'value')} of encoding {fault['encoding']!r} "
+            f"  Cannot be read: {count_text(fault['values'], 'value')} of encoding {fault['encoding']!r} "
             f"({fault['error']}). Give the workers' converter with --data-converter, or their codec with "
             "--codec-endpoint"
         )
@@ -51,14 +51,14 @@ def history_lines(shown: Mapping[str, Any], *, full: bool) -> Iterator[str]:
 def _run_lines(run: Mapping[str, Any], title: str, width: int | None) -> Iterator[str]:
     yield (
         f"{title}  {run['run_id']}  {time_text(run['started'])}, {seconds_text(run['seconds'])}, "
-        f"{_count(run['events'], 'event')}, {size_text(run['bytes'])}, {run['status']}"
+        f"{count_text(run['events'], 'event')}, {size_text(run['bytes'])}, {run['status']}"
     )
     agents = {step["agent_number"] for step in run["steps"] if step["kind"] == "turn"}
     for step in run["steps"]:
         if step["kind"] == "turn":
-            yield _cut(f"  {_turn(step, named=len(agents) > 1)}", width)
+            yield cut(f"  {_turn(step, named=len(agents) > 1)}", width)
         elif step["kind"] != "start" and (width is None or not _is_plumbing(step)):
-            yield _cut(f"    {time_text(step['at'], date=False)}  {_step_text(step, width)}", width)
+            yield cut(f"    {time_text(step['at'], date=False)}  {_step_text(step, width)}", width)
 
 
 def _is_plumbing(step: Step) -> bool:
@@ -75,7 +75,7 @@ def _turn(step: Step, *, named: bool) -> str:
         fetched = "the prompt is too large for history: the worker asked the workflow for it"
         return f"turn {step['turn']}{of}  ({fetched})"
     return (
-        f"turn {step['turn']}{of}: {_line(step['prompt'])}"
+        f"turn {step['turn']}{of}: {one_line(step['prompt'])}"
         if step.get("prompt")
         else f"turn {step['turn']}{of}"
     )
@@ -90,14 +90,14 @@ def _step_text(step: Step, width: int | None) -> str:
         f"{size_text(step['result_bytes'])} out" if step.get("result_bytes", 0) > _LARGE else None,
     ]
     note = ", ".join(filter(None, notes))
-    return f"{what:<{_KIND}} {took:>8}  {f'({note}) ' if note else ''}{_line(text)}".rstrip()
+    return f"{what:<{_KIND}} {took:>8}  {f'({note}) ' if note else ''}{one_line(text)}".rstrip()
 
 
 def _model(step: Step) -> tuple[str, str]:
     what = f"model {step.get('model', '')}"
     if text := _trouble(step):
         return what, text
-    calls = ", ".join(f"{call['tool']} {_brief(call['arguments'])}" for call in step["tool_calls"])
+    calls = ", ".join(f"{call['tool']} {brief(call['arguments'])}" for call in step["tool_calls"])
     said = " ".join(filter(None, [step["text"].strip(), f"[calls {calls}]" if calls else ""]))
     kinds = "".join(f"[{kind}] " for kind in step.get("other_content", ()))
     tokens = f"{step.get('input_tokens') or 0} in, {step.get('output_tokens') or 0} out"
@@ -107,7 +107,7 @@ def _model(step: Step) -> tuple[str, str]:
 
 def _tool(step: Step) -> tuple[str, str]:
     what = f"tool {step['tool']}"
-    given = f"{_brief(step['arguments'])} " if step.get("arguments") else ""
+    given = f"{brief(step['arguments'])} " if step.get("arguments") else ""
     if "question" in step:
         return what, f"{given}asks {step['question']['name']}: {_plain(step['question']['reason'])}"
     if text := _trouble(step):
@@ -201,9 +201,9 @@ def _now_lines(shown: Mapping[str, Any]) -> Iterator[str]:
         )
     if questions := shown.get("open_questions"):
         yield ""
-        yield f"{_count(len(questions), 'question')} waiting for people:"
+        yield f"{count_text(len(questions), 'question')} waiting for people:"
         for question in questions:
-            call = f"{question.get('tool') or question.get('name')} {_brief(question.get('arguments'))}"
+            call = f"{question.get('tool') or question.get('name')} {brief(question.get('arguments'))}"
             asked = question.get("question")
             yield f"  {question['id']}  {call}" + (f"  {_plain(asked)}" if asked else "")
     if problem := shown.get("open_questions_problem"):
@@ -227,43 +227,4 @@ def _block(block: Any) -> str:
 
 
 def _plain(value: object) -> str:
-    return value if isinstance(value, str) else _brief(value)
-
-
-def _brief(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _cut(line: str, width: int | None) -> str:
-    return line if width is None or len(line) <= width else f"{line[: width - 1]}…"
-
-
-def time_text(text: str, *, date: bool = True) -> str:
-    """Return a time as a person reads it: "2026-11-30 04:24:12 UTC", or "04:24:12"."""
-    return f"{datetime.fromisoformat(text):{'%Y-%m-%d ' if date else ''}%H:%M:%S}{' UTC' if date else ''}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def seconds_text(seconds: float) -> str:
-    """Return a duration as a person reads it: "0.24 s", "4 min 05 s", "3 h 20 min"."""
-    if seconds < 60:
-        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours < 48 else f"{hours // 24} days {hours % 24} h"
-
-
-def size_text(size: int) -> str:
-    """Return a number of bytes as a person reads it: "812 B", "45.2 KiB", "3.1 MiB"."""
-    if size < 1024:
-        return f"{size} B"
-    return f"{size / 1024:.1f} KiB" if size < 1024 * 1024 else f"{size / 1024 / 1024:.1f} MiB"
+    return value if isinstance(value, str) else brief(value)

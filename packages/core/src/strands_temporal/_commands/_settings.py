@@ -16,6 +16,9 @@ from ._control import RunningDev, running_devs
 DEFAULT_ADDRESS = "localhost:7233"
 """Where Temporal's own tools look for a server."""
 
+TASK_QUEUE = "strands-temporal"
+"""Task queue of `dev`'s worker, unless another one is named."""
+
 
 class CommandError(Exception):
     """A command was refused or failed. The text says why and what to do; the exit code is 1."""

@@ -4,10 +4,10 @@ import asyncio
 
 from temporalio.client import Client, WorkflowExecutionDescription
 
+from ._texts import cut, one_line
+
 _TASK_ATTEMPTS = 3
 """Attempts of a workflow task before it is trouble: a worker that was killed costs one or two."""
-
-_LONGEST = 300  # characters of a failure's message
 
 
 async def trouble_of(client: Client, workflow_id: str, timeout: float) -> str | None:
@@ -24,10 +24,9 @@ async def trouble_of(client: Client, workflow_id: str, timeout: float) -> str | 
 def _of_activities(described: WorkflowExecutionDescription) -> str | None:
     for pending in described.raw_description.pending_activities:
         if pending.attempt > 1 and pending.HasField("last_failure"):
-            message = pending.last_failure.message.strip().replace("\n", " ")
             return (
                 f"{pending.activity_type.name} failed and is tried again (attempt {pending.attempt}): "
-                f"{message[:_LONGEST]}"
+                f"{cut(one_line(pending.last_failure.message))}"
             )
     return None
 

@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 
 from ._app import run_async, settings
-from ._chat_start import TASK_QUEUE, chat_here
+from ._chat_start import chat_here
 from ._dev_models import AUTO, CHOICES
 from ._dev_parent import DevOptions, DevParent
 from ._dev_screen import DevScreen
 from ._dev_services import Ports
 from ._dev_target import TargetError, parse_target
 from ._dev_watch import Watch
-from ._settings import Settings
+from ._settings import TASK_QUEUE, Settings
 
 
 def dev(

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from temporalio.api.workflowservice.v1 import DescribeNamespaceResponse
 from temporalio.client import WorkflowExecution
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -16,15 +17,16 @@ from ._checks import (
     check_server,
     describe_namespace,
     installation,
+    not_told,
     payload_limit,
 )
 from ._checks_chats import check_chats, running
 from ._checks_workers import QueueFacts, check_queue, has_hitl
 from ._output import say, say_json
-from ._settings import CommandError, Settings
+from ._settings import TASK_QUEUE, CommandError, Settings
+from ._texts import count_text
 
 _MARKS = {"ok": "ok  ", "note": "?   ", "problem": "!   "}
-_DEFAULT_QUEUE = "strands-temporal"
 _MOST_QUEUES = 5
 
 
@@ -60,6 +62,8 @@ def doctor(
 
 async def _examine(options: Settings, task_queues: Sequence[str], limit: int) -> list[Finding]:
     client = await options.connect()
+    findings = [installation()]
+    namespace: DescribeNamespaceResponse | None = None
     try:
         namespace = await describe_namespace(client)
     except RPCError as error:
@@ -68,21 +72,27 @@ async def _examine(options: Settings, task_queues: Sequence[str], limit: int) ->
                 f"The server has no namespace {client.namespace!r}. Choose one with --namespace, or create "
                 f"it: temporal operator namespace create --namespace {client.namespace}"
             ) from error
-        raise
-    findings = [installation(), *await check_server(client, namespace)]
-    workflows = await running(client, task_queues, limit)
+        findings.append(not_told("namespace", "its limits", error))
+    findings += await check_server(client, namespace)
+    workflows: list[WorkflowExecution] | None = None
+    try:
+        workflows = await running(client, task_queues, limit)
+    except RPCError as error:
+        findings.append(not_told("conversations", "which workflows run", error))
     queues: list[QueueFacts] = []
-    for name in task_queues or _queues_of(workflows):
-        queue, found = await check_queue(client, name, namespace.namespace_info)
+    for name in task_queues or _queues_of(workflows or ()):
+        queue, found = await check_queue(client, name, namespace.namespace_info if namespace else None)
         queues.append(queue)
         findings += found
     findings.append(await check_search_attributes(client, needed=has_hitl(queues)))
-    return findings + await check_chats(client, workflows, limit, payload_limit(namespace))
+    if workflows is not None:
+        findings += await check_chats(client, workflows, limit, payload_limit(namespace))
+    return findings
 
 
 def _queues_of(workflows: Sequence[WorkflowExecution]) -> list[str]:
     counted = Counter(workflow.task_queue for workflow in workflows)
-    return [name for name, _ in counted.most_common(_MOST_QUEUES)] or [_DEFAULT_QUEUE]
+    return [name for name, _ in counted.most_common(_MOST_QUEUES)] or [TASK_QUEUE]
 
 
 def _say(findings: Sequence[Finding], problems: int) -> None:
@@ -92,4 +102,4 @@ def _say(findings: Sequence[Finding], problems: int) -> None:
             say(f"    -> {finding.todo}")
     say("" if problems else "No problem was found.")
     if problems:
-        say(f"{problems} problem{'' if problems == 1 else 's'}, marked with !")
+        say(f"{count_text(problems, 'problem')}, marked with !")

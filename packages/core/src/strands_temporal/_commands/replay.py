@@ -14,10 +14,10 @@ from .._errors import did_you_mean
 from ._app import run_async, settings
 from ._dev_target import Found, TargetError, load, parse_target
 from ._dev_worker import plugins_of
-from ._history_text import time_text
 from ._output import say, say_json
 from ._replays import HistoryCheck, workflow_type_of
 from ._settings import CommandError, Settings
+from ._texts import query_string, time_text
 
 _LIMIT = 20
 
@@ -96,11 +96,7 @@ async def _replayed(
 def _of_types(types: Sequence[str]) -> str:
     if not types:
         raise CommandError("Give a --query: the workflow of this module has no type of its own")
-    return f"WorkflowType IN ({', '.join(map(_quoted, types))})"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    return f"WorkflowType IN ({', '.join(map(query_string, types))})"
 
 
 async def _latest(client: Client, query: str, limit: int) -> AsyncIterator[WorkflowHistory]:
