@@ -1,6 +1,7 @@
 """The script `strands-temporal` as real processes in real terminals."""
 
 import contextlib
+import io
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from typing import Any
 
 import pexpect
 import psutil
+import pytest
 
 SCRIPT = Path(sys.executable).with_name("strands-temporal")
 """The installed script."""
@@ -157,6 +159,26 @@ def piped(folder: Folder, *arguments: str, typed: str) -> tuple[int, str, str]:
         check=False,
     )
     return done.returncode, done.stdout, done.stderr
+
+
+def called(folder: Folder, *arguments: str, typed: str = "") -> tuple[int, str, str]:
+    """Run the command line as `piped` does, in this process: a new one takes two seconds of imports."""
+    from strands_temporal._commands._app import run
+
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        for name in set(os.environ) - set(folder.env):
+            patched.delenv(name)
+        for name, value in folder.env.items():
+            patched.setenv(name, value)
+        patched.chdir(folder.path)
+        patched.setattr(sys, "stdin", io.StringIO(typed))
+        code = run(arguments)
+    return code, out.getvalue(), err.getvalue()
 
 
 def within(seconds: float, condition: Callable[[], bool]) -> bool:

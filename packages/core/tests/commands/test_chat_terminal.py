@@ -7,7 +7,7 @@ from pathlib import Path
 import pexpect
 import psutil
 import pytest
-from packages.core.tests.command_processes import Dev, Folder, dev_running, piped, user_folder
+from packages.core.tests.command_processes import Dev, Folder, called, dev_running, user_folder
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -215,11 +215,11 @@ def test_a_workflow_of_ones_own_and_its_end(folder: Folder) -> None:
     with dev_running(folder, "support.py:Support", "--model", "scripted") as dev:
         ready = dev.event("ready")
         assert (ready["workflows"], ready["agents"]) == (["Support"], [])
-        code, out, err = piped(folder, "chat", "--workflow", "Support", typed="one\ntwo\nthree\n")
+        code, out, err = called(folder, "chat", "--workflow", "Support", typed="one\ntwo\nthree\n")
         assert (code, out) == (1, "You said: one\nYou said: two\n")
         assert "The conversation has ended" in err
         assert "Not sent: three" in err or "did not answer this" in err
-        code, out, err = piped(folder, "chat", typed="")
+        code, out, err = called(folder, "chat", typed="")
         assert (code, out) == (1, "")
         assert "has no agents" in err
 
@@ -227,15 +227,15 @@ def test_a_workflow_of_ones_own_and_its_end(folder: Folder) -> None:
 def test_a_conversation_that_has_ended(folder: Folder, dev: Dev) -> None:
     del dev
     chat = ("chat", "--workflow-id", "mine")
-    code, out, err = piped(folder, "chat", "desk", "--workflow-id", "mine", typed="What colour?\n/close\n")
+    code, out, err = called(folder, "chat", "desk", "--workflow-id", "mine", typed="What colour?\n/close\n")
     assert (code, "has ended (closed)" in err) == (0, True)
-    code, out, err = piped(folder, *chat, typed="")
+    code, out, err = called(folder, *chat, typed="")
     assert (code, out) == (1, "")
     assert "The conversation 'mine' has ended (completed). `strands-temporal history mine` shows it" in err
-    code, out, err = piped(folder, *chat, "desk", typed="/quit\n")
+    code, out, err = called(folder, *chat, "desk", typed="/quit\n")
     assert code == 0
     assert "It is new and empty: the one before under this id has ended (completed)" in err
-    code, out, err = piped(folder, "chat", "--workflow-id", "never", typed="")
+    code, out, err = called(folder, "chat", "--workflow-id", "never", typed="")
     assert "No conversation 'never' runs" in err
 
 
@@ -254,11 +254,11 @@ def test_a_server_that_goes_away_is_told_in_one_line(folder: Folder, dev: Dev) -
 
 def test_without_a_person_a_question_stays_open(folder: Folder, dev: Dev) -> None:
     del dev
-    code, out, err = piped(folder, "chat", "desk", typed="please delete it\n")
+    code, out, err = called(folder, "chat", "desk", typed="please delete it\n")
     assert (code, out) == (1, "")
     assert "waits for a person, and the input has ended" in err
     workflow_id = err.split("--workflow-id ")[1].split()[0]
-    code, out, err = piped(
+    code, out, err = called(
         folder, "chat", "--workflow-id", workflow_id, typed="/history\nwhy\nn too dangerous\n"
     )
     assert "The agent wants to call delete_file" in err

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from conftest import Agents
 from integration_tests.docs_code import own_server
-from packages.core.tests.commands.commanding import Done, address_of, command, script
+from packages.core.tests.commands.commanding import Done, address_of, command
 from packages.core.tests.commands.desk import Desk, activities, answer
 from packages.core.tests.commands.secret_codec import CONVERTER, converter
 from temporalio.api.workflow.v1 import PendingWorkflowTaskInfo
@@ -50,7 +50,7 @@ async def test_a_queue_with_workers_and_a_chat(agents: Agents, client: Client) -
     async with agents(workflows=[Desk], activities=activities, models=models()) as env:
         handle = await env.start(Desk.run)
         await handle.execute_update("ask", "find A-7")
-        done = await script(client, "doctor", "--task-queue", env.task_queue, "--json")
+        done = await command(client, "doctor", "--task-queue", env.task_queue, "--json")
         found = findings(done)
         (server,) = found["server"]
         assert server["facts"]["address"] == client.service_client.config.target_host

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import Agents
-from packages.core.tests.commands.commanding import command, script
+from packages.core.tests.commands.commanding import command
 from packages.core.tests.commands.desk import Desk, activities, answer
 from packages.core.tests.commands.secret_codec import CONVERTER, converter
 from temporalio.client import Client
@@ -58,7 +58,7 @@ async def test_a_person_reads_what_an_agent_did_over_all_runs(agents: Agents, cl
         assert await handle.result() == "closed"
 
     assert "  running\n" in waiting.out
-    done = await script(client, "history", handle.id, "--json")
+    done = await command(client, "history", handle.id, "--json")
     assert (done.code, done.err) == (0, "")
     shown = json.loads(done.out)
     assert (shown["workflow_type"], shown["status"], shown["unreadable"]) == ("Desk", "completed", [])

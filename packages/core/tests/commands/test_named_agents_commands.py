@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import Agents
 from packages.core.tests.commands import shop
-from packages.core.tests.commands.commanding import command
+from packages.core.tests.commands.commanding import command, script
 from temporalio.client import Client
 
 from strands_temporal import AgentDefinition, ConversationClient, StrandsPlugin
@@ -69,3 +69,24 @@ async def test_a_turn_that_is_handed_over_counts_once(agents: Agents, client: Cl
     assert "  turn 1 of support: red blue green white\n" in told
     assert "  turn 1 of support goes on\n" in told
     assert "  turn 2 of support: black\n" in told
+
+
+async def test_the_installed_script_prints_json_and_nothing_else(agents: Agents, client: Client) -> None:
+    """The other tests run the commands in their own process."""
+    models = {"m": lambda: ScriptedModel(shop.answer)}
+    plugins = [StrandsPlugin(models=models, agents={"support": shop.support})]
+    async with agents(workflows=[], activities=[shop.find_lamp], plugins=plugins) as env:
+        chat = await ConversationClient.start(
+            env.client, "support", id=f"chat-{uuid.uuid4()}", task_queue=env.task_queue
+        )
+        await chat.send("red")
+        query = f"WorkflowId = '{chat.workflow_id}'"
+        for arguments in (
+            ("history", chat.workflow_id),
+            ("doctor", "--task-queue", env.task_queue),
+            ("replay", str(shop.__file__), "--query", query),
+        ):
+            done = await script(client, *arguments, "--json")
+            assert (done.code, done.err) == (0, ""), done.out
+            assert isinstance(json.loads(done.out), dict)
+        await chat.close()

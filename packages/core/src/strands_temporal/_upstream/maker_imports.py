@@ -1,8 +1,8 @@
 """Checks when a worker starts that its workflows can import the functions that make agents.
 
 Temporal loads each workflow's file in the sandbox when a Worker is built or a Replayer replays, and refuses
-one that does not load. It knows nothing of the functions in `StrandsPlugin(agents=...)`, which a workflow imports when
-it begins. Without this check such a workflow's task would fail again and again.
+one that does not load. It knows nothing of the functions in `StrandsPlugin(agents=...)`, which a workflow
+imports when it begins. Without this check such a workflow's task would fail again and again.
 """
 
 import copy
