@@ -7,14 +7,36 @@ import socket
 from collections.abc import Generator
 from pathlib import Path
 
+import pexpect
 import psutil
 import pytest
-from packages.core.tests.command_processes import HELLO, Folder, called, dev_running, user_folder
+from packages.core.tests.command_processes import HELLO, Folder, called, dev_running, user_folder, within
+from temporalio.client import Client
 
 from strands_temporal.testing import DevServer
 
 # Quick beside them: test_readme_programs.py, where a newcomer uses both commands.
 pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+
+BLOCKS = """
+import time
+
+from temporalio import activity, workflow
+
+
+@activity.defn
+def blocks() -> None:
+    print("blocking", flush=True)
+    time.sleep(60)
+
+
+@workflow.defn
+class Waits:
+    @workflow.run
+    async def run(self) -> None:
+        await workflow.execute_activity(blocks, start_to_close_timeout=timedelta(seconds=90))
+"""
 
 
 @pytest.fixture
@@ -76,8 +98,25 @@ def test_a_module_with_an_error_waits_for_a_change_and_a_dying_one_is_tried_ever
         assert "def half(:" in failed
         folder.write("hello.py", HELLO + "\nimport os\nos._exit(9)\n")
         assert [dev.event("died")["code"] for _ in range(4)] == [9, 9, 9, 9]
-        folder.write("hello.py", HELLO)
-        assert dev.event("ready")["agents"] == ["hello"]
+        folder.write("hello.py", HELLO + BLOCKS)
+        ready = dev.event("ready")
+        assert (ready["agents"], ready["activities"]) == (["hello"], ["blocks"])
+
+
+async def test_a_second_ctrl_c_kills_a_worker_that_is_at_work(folder: Folder) -> None:
+    folder.write("hello.py", HELLO + BLOCKS)
+    with dev_running(folder, "hello.py", "--model", "scripted") as dev:
+        client = await Client.connect(dev.event("server")["address"])
+        pid = dev.event("ready")["pid"]
+        await client.start_workflow("Waits", id="waits", task_queue="strands-temporal")
+        dev.process.expect("blocking")
+        dev.process.kill(signal.SIGINT)
+        dev.event("ending")  # the worker would end after some seconds
+        dev.process.kill(signal.SIGINT)
+        assert within(2, lambda: not psutil.pid_exists(pid))
+        dev.process.expect(pexpect.EOF)
+        dev.process.close()
+        assert dev.process.exitstatus == 0
 
 
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGHUP])

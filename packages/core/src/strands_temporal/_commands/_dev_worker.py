@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from importlib.metadata import entry_points
@@ -28,12 +29,19 @@ from ._dev_models import NoModelError, from_environment, stand_in
 from ._dev_target import Found, TargetError, load, parse_target, users_files, users_traceback
 from ._output import SafeStream
 from ._settings import CommandError, Settings
+from ._task_threads import TaskThreads
 
 GRACE = timedelta(seconds=3)
 """How long calls in flight may go on when the worker is replaced. The parent kills it after five seconds."""
 
-STICKY = timedelta(seconds=2)
+STICKY = timedelta(seconds=1)
 """How soon another worker gets the workflow tasks of a killed one."""
+
+_ACTIVITIES = 100  # at once, which is temporalio's default
+
+LONGEST_REST = 1.0
+"""Seconds for which a worker that is to be replaced waits for a pause between workflow tasks. With `GRACE` it
+is less than the five seconds after which it is killed."""
 
 _NO_ARGUMENTS = ("streaming", "hitl")
 """Extras whose plugins need no arguments, so that they are there if they are installed."""
@@ -102,6 +110,7 @@ def _loaded(order: Order) -> tuple[Found, str]:
 
 async def _serve(order: Order, found: Found, label: str) -> None:
     plugins = plugins_of(found)
+    threads = TaskThreads()
     client = await Settings(**order.settings).connect(plugins=plugins)
     worker = Worker(
         client,
@@ -111,6 +120,10 @@ async def _serve(order: Order, found: Found, label: str) -> None:
         identity=f"dev-worker-{order.number}:{os.getpid()}@{socket.gethostname()}",
         graceful_shutdown_timeout=GRACE,
         sticky_queue_schedule_to_start_timeout=STICKY,
+        workflow_task_executor=threads,
+        activity_executor=ThreadPoolExecutor(
+            _ACTIVITIES, thread_name_prefix="activity"
+        ),  # for plain functions
     )
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -125,6 +138,7 @@ async def _serve(order: Order, found: Found, label: str) -> None:
             model=label,
         )
         await stop.wait()
+        await threads.rest(LONGEST_REST)
 
 
 def plugins_of(found: Found) -> list[Any]:

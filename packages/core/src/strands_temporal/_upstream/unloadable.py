@@ -73,12 +73,19 @@ def maker_error(agent: str, module: str, error: Exception) -> UnloadableModuleEr
     explained = _explained(module, error)
     if explained is not None:
         return UnloadableModuleError(f"Agent {agent!r}: {explained}", name=explained.name)
-    where = next((f" ({each.file})" for each in reversed(_loading(error))), "")
+    loading = _loading(error)
+    where = f" ({loading[-1].file})" if loading else ""
+    is_script = module == "__main__"
+    shown = "the script that was run" if is_script else module
+    advice = (
+        'Start the program in it under `if __name__ == "__main__":`'
+        if is_script
+        else "Mend that file and restart the worker. If the file loads outside of the sandbox, import what "
+        "fails with `with workflow.unsafe.imports_passed_through(): import ...`"
+    )
     text = (
-        f"Agent {agent!r} cannot be made: {module} does not load in the workflow sandbox, where each "
-        f"workflow imports it again. {type(error).__name__}: {error}{where}. Mend that file and restart the "
-        "worker. If the file loads outside of the sandbox, import what fails with `with "
-        "workflow.unsafe.imports_passed_through(): import ...`"
+        f"Agent {agent!r} cannot be made: {shown} does not load in the workflow sandbox, where each workflow "
+        f"imports it again. {type(error).__name__}: {error}{where}. {advice}"
     )
     return UnloadableModuleError(text, name=module)
 
