@@ -161,13 +161,32 @@ def piped(folder: Folder, *arguments: str, typed: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+@contextmanager
+def _keyboard(typed: str) -> Generator[None]:
+    """Let descriptor 0 of this process have a text."""
+    with tempfile.TemporaryFile() as file:
+        file.write(typed.encode())
+        file.seek(0)
+        before = os.dup(0)
+        os.dup2(file.fileno(), 0)
+        try:
+            yield
+        finally:
+            os.dup2(before, 0)
+            os.close(before)
+
+
 def called(folder: Folder, *arguments: str, typed: str = "") -> tuple[int, str, str]:
-    """Run the command line as `piped` does, in this process: a new one takes two seconds of imports."""
+    """Run the command line as `piped` does, in this process: a new one takes two seconds of imports.
+
+    Not in a coroutine: the command runs an event loop of its own. `dev` needs real output for its worker.
+    """
     from strands_temporal._commands._app import run
 
     out, err = io.StringIO(), io.StringIO()
     with (
         pytest.MonkeyPatch.context() as patched,
+        _keyboard(typed),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
@@ -176,7 +195,6 @@ def called(folder: Folder, *arguments: str, typed: str = "") -> tuple[int, str, 
         for name, value in folder.env.items():
             patched.setenv(name, value)
         patched.chdir(folder.path)
-        patched.setattr(sys, "stdin", io.StringIO(typed))
         code = run(arguments)
     return code, out.getvalue(), err.getvalue()
 

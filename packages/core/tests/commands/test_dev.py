@@ -10,7 +10,15 @@ from pathlib import Path
 import pexpect
 import psutil
 import pytest
-from packages.core.tests.command_processes import HELLO, Folder, called, dev_running, user_folder, within
+from packages.core.tests.command_processes import (
+    HELLO,
+    Folder,
+    called,
+    dev_running,
+    piped,
+    user_folder,
+    within,
+)
 from temporalio.client import Client
 
 from strands_temporal.testing import DevServer
@@ -156,7 +164,7 @@ async def test_it_uses_a_server_that_runs(folder: Folder, server: DevServer) -> 
         assert dev.event("server")["address"] == server.address
         dev.event("ready")
         assert len(dev.commands) == 2
-        code, out, err = called(folder, "chat", "hello", typed="Hi")
+        code, out, err = piped(folder, "chat", "hello", typed="Hi")
         assert (code, out.strip()) == (0, "You said: Hi"), err
 
 
@@ -184,7 +192,7 @@ def test_the_small_local_model_answers(folder: Folder) -> None:
 
 def test_without_a_model_it_says_what_to_set(folder: Folder) -> None:
     folder.env |= {"AWS_SHARED_CREDENTIALS_FILE": str(folder.path / "none")}
-    code, _, err = called(folder, "dev", "hello.py", typed="")
+    code, _, err = piped(folder, "dev", "hello.py", typed="")
     assert code == 1
     assert "ANTHROPIC_API_KEY" in err
     assert "--model scripted" in err
