@@ -98,6 +98,7 @@ def test_what_an_agent_prints_may_have_colours_and_nothing_else(capsys: pytest.C
     assert SafeStream(sys.stdout).encoding == sys.stdout.encoding
 
 
+@pytest.mark.slow  # a process of its own
 def test_without_its_extra_one_sentence_names_it(tmp_path: Path) -> None:
     (tmp_path / "typer.py").write_text("raise ModuleNotFoundError('no', name='typer')")
     code = "import sys; from strands_temporal._commands.__main__ import main; main()"

@@ -69,8 +69,20 @@ UNKNOWN = {
 """The calls of `doctor`, and what is not known without each."""
 
 
+@pytest.mark.sample(1)
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (RPCStatusCode.UNIMPLEMENTED, "this server cannot tell {}"),
+        (RPCStatusCode.PERMISSION_DENIED, "the server does not tell this client {} (not for you)"),
+    ],
+)
 async def test_each_call_may_be_refused(
-    client: Client, worker_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    client: Client,
+    worker_options: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    status: RPCStatusCode,
+    says: str,
 ) -> None:
     queue = f"refused-{uuid.uuid4()}"
     plugins = [StrandsPlugin(models={"claude": lambda: ScriptedModel(answer)})]
@@ -79,21 +91,17 @@ async def test_each_call_may_be_refused(
     ):
         handle = await client.start_workflow(Desk.run, id=f"refused-{uuid.uuid4()}", task_queue=queue)
         await handle.execute_update("ask", "hello")
-        for status, says in (
-            (RPCStatusCode.UNIMPLEMENTED, "this server cannot tell {}"),
-            (RPCStatusCode.PERMISSION_DENIED, "the server does not tell this client {} (not for you)"),
-        ):
-            for call, (subject, unknown) in UNKNOWN.items():
-                with monkeypatch.context() as patched:
-                    refusing(patched, call, status)
-                    done = await command(client, "doctor", "--task-queue", queue, "--json")
-                about = subject.format(queue=queue, workflow=handle.id)
-                [found] = [
-                    each
-                    for each in findings(done)
-                    if each["subject"] == about and each["text"] == says.format(unknown)
-                ]
-                assert (found["level"], bool(found["todo"])) == ("note", True)
+        for call, (subject, unknown) in UNKNOWN.items():
+            with monkeypatch.context() as patched:
+                refusing(patched, call, status)
+                done = await command(client, "doctor", "--task-queue", queue, "--json")
+            about = subject.format(queue=queue, workflow=handle.id)
+            [found] = [
+                each
+                for each in findings(done)
+                if each["subject"] == about and each["text"] == says.format(unknown)
+            ]
+            assert (found["level"], bool(found["todo"])) == ("note", True)
         await handle.terminate()
 
 
