@@ -13,7 +13,7 @@ from temporalio.worker import Replayer
 from strands_temporal import StrandsPlugin
 from strands_temporal_hitl import HITLPlugin
 
-RECORDED = sorted(HISTORIES.glob("*.json"))
+RECORDED = sorted(set(HISTORIES.glob("*.json")) - set(HISTORIES.glob("*-conversation-*.json")))
 
 
 class Outcome(worker.Interceptor):

@@ -16,6 +16,7 @@ from ._wire.chat_screen import ChatPart, ChatScreen
 from ._wire.failures import error_leaves, from_tool_activity_error
 from ._wire.values import decode, encode, utf8_text
 from ._wire.versions import check_wire_version
+from ._worker.client_settings import client_settings
 from ._worker.cut_short import is_cut_short
 from ._worker.factories import NamedFactories
 from ._worker.heartbeat import heartbeating
@@ -70,6 +71,7 @@ __all__ = [
     "check_wire_version",
     "chosen_data_converter",
     "client_calls",
+    "client_settings",
     "decode",
     "describe_query",
     "encode",

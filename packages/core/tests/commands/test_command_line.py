@@ -52,6 +52,18 @@ def test_no_server_names_what_to_start(capsys: pytest.CaptureFixture[str]) -> No
     assert "strands-temporal dev" in capsys.readouterr().err
 
 
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CI writes these for the secrets that it does not have."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:7233")
+    for name in ("TEMPORAL_API_KEY", "TEMPORAL_NAMESPACE", "TEMPORAL_TLS_CLIENT_CERT_PATH"):
+        monkeypatch.setenv(name, "")
+    config = Settings().connect_config()
+    assert (config["target_host"], config["namespace"]) == ("127.0.0.1:7233", "default")
+    assert not config.get("tls")
+    monkeypatch.setenv("TEMPORAL_API_KEY", "key")
+    assert Settings().connect_config()["tls"] is True
+
+
 def test_a_command_of_another_package_gets_the_common_options(monkeypatch: pytest.MonkeyPatch) -> None:
     group, seen = typer.Typer(), list[Settings]()
 

@@ -179,6 +179,7 @@ def test_the_public_names() -> None:
                 "check_wire_version",
                 "chosen_data_converter",
                 "client_calls",
+                "client_settings",
                 "decode",
                 "describe_query",
                 "encode",

@@ -4,24 +4,25 @@ Workers are processes, and kill themselves at named points. What models and tool
 """
 
 import asyncio
+import copy
 import hashlib
 import json
 import os
-import signal
+import pickle
 import sys
 import threading
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from packages.core.tests.worker.killed_processes import die_once, note, settle
 from packages.core.tests.workflow.cancel_scenes import TOLD_FAST
 from packages.core.tests.workflow.hand_over_scenes import bare
 from strands import Agent, tool
 from strands.agent.conversation_manager import NullConversationManager, SlidingWindowConversationManager
 from strands.models import Model
+from strands.telemetry import tracer
 from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -30,30 +31,6 @@ from strands_temporal import AgentCarry, StrandsPlugin, TemporalAgent
 from strands_temporal.activity import ToolContext
 from strands_temporal.testing import say, use_tools
 from strands_temporal.workflow import TurnHandOver, activity_as_tool
-
-_here: Path | None = None
-"""The folder of this process's worker; None in the test's own process."""
-
-
-def die_once(point: str) -> None:
-    """Kill this worker, if the test wants that at this point and it did not happen yet."""
-    if _here is None or not (wish := _here / "die" / point.replace(" ", "-")).exists():
-        return
-    wish.unlink()
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def note(name: str, *values: Any) -> None:
-    """Add a line to a file of the test's folder, in one write."""
-    if _here is not None:
-        with (_here / name).open("ab", buffering=0) as file:
-            file.write((json.dumps(values) + "\n").encode())
-
-
-def noted(folder: Path, name: str) -> list[list[Any]]:
-    """Return the lines of a file of the test's folder."""
-    file = folder / name
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
 @dataclass
@@ -64,13 +41,14 @@ class Long:
         steps: Model calls that ask for tools.
         together: Tool calls in each.
         events: Events of history after which the turn goes on in the next run.
-        window: Whether the agent has Strands' default conversation manager.
+        window: "default": Strands' default conversation manager, which shortens the conversation at the end
+            of a turn. "per turn": it does so before each model call. "none".
     """
 
     steps: int
     together: int
     events: int
-    window: bool = True
+    window: str = "default"
     carry: AgentCarry | None = None
     turn: dict[str, Any] = field(default_factory=dict[str, Any])
     runs: int = 1
@@ -93,7 +71,7 @@ class LongModel(Model):
         yield
 
     async def stream(self, messages: Any, *args: Any, **kwargs: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        number = sum(message["role"] == "assistant" for message in messages)
+        number = self._step_after(messages[-1])
         die_once(f"model {number}")
         last = json.dumps([bare(message) for message in messages[-3:]], sort_keys=True)
         note("asked", number, len(messages), hashlib.sha256(last.encode()).hexdigest()[:16])
@@ -106,6 +84,12 @@ class LongModel(Model):
         )
         for event in reply.events:
             yield event
+
+    def _step_after(self, message: Any) -> int:
+        """Return the number of the next step. The window may have moved: only the last message is sure."""
+        uses = [block["toolResult"]["toolUseId"] for block in message["content"] if "toolResult" in block]
+        last = max((int(use.removeprefix("t-w")) for use in uses), default=-1)
+        return (last + 1) // self._long.together
 
 
 @activity.defn(name="look_up")
@@ -124,7 +108,9 @@ async def plain_look_up(word: str) -> str:
 
 
 def manager(long: Long) -> Any:
-    return SlidingWindowConversationManager() if long.window else NullConversationManager()
+    if long.window == "none":
+        return NullConversationManager()
+    return SlidingWindowConversationManager(per_turn=long.window == "per turn")
 
 
 @workflow.defn
@@ -155,6 +141,7 @@ class LongWorkflow:
 def seen_of(agent: Agent, result: Any) -> dict[str, Any]:
     """Return what can be seen of the agent after its turn. The messages may be larger than a result."""
     metrics = agent.event_loop_metrics
+    parts = metrics.agent_invocations
     messages = json.dumps([bare(message) for message in agent.messages])
     return {
         "messages": hashlib.sha256(messages.encode()).hexdigest(),
@@ -162,28 +149,56 @@ def seen_of(agent: Agent, result: Any) -> dict[str, Any]:
         "removed": agent.conversation_manager.removed_message_count,
         "text": str(result).strip(),
         "stop_reason": result.stop_reason,
-        "usage": dict(metrics.agent_invocations[-1].usage),
+        "usage": {name: sum(part.usage.get(name, 0) for part in parts) for name in parts[-1].usage},
         "all usage": dict(metrics.accumulated_usage),
-        "cycles": [metrics.cycle_count, len(metrics.agent_invocations[-1].cycles)],
+        "cycles": [metrics.cycle_count, sum(len(part.cycles) for part in parts)],
         "calls": metrics.tool_metrics["look_up"].call_count,
     }
 
 
-def plain(folder: Path, long: Long) -> None:
+def copy_and_trace_cheaply() -> None:
+    """Lower the cost of what Strands does with the whole conversation at each step, in this process.
+
+    It copies the conversation three times for each model call, and writes it as JSON for a span that nobody
+    reads (1.62: event_loop.py, telemetry/tracer.py). A turn of 3,000 steps would take half an hour for that.
+    """
+    deep = copy.deepcopy
+
+    def deepcopy(value: Any, memo: Any = None) -> Any:
+        is_conversation = isinstance(value, list) and len(cast("list[Any]", value)) > 10
+        return pickle.loads(pickle.dumps(value)) if is_conversation else deep(value, memo)  # noqa: S301
+
+    copy.deepcopy = deepcopy
+    tracer.serialize = lambda obj: ""
+
+
+def plain(folder: Path, long: Long, part: int | None = None) -> None:
     """Run the turn in a plain agent, and write what is seen of it to a file. Run this in its own process.
 
-    Strands calls itself for each step, so the process gets a deep stack.
+    Strands calls itself for each step, so the process gets a deep stack, and each event passes all steps
+    before it: thousands of steps would take hours. `part` ends an invocation after so many steps by Strands'
+    own `limits`, and `invoke_async(None)` goes on. Not for a conversation manager that acts at the end of an
+    invocation.
+
+    Args:
+        folder: The test's folder. It is made.
+        long: The turn.
+        part: Steps of one invocation; None for all.
     """
-    global _here
-    _here = folder
     folder.mkdir()
+    settle(folder)
 
     async def run() -> None:
         agent = Agent(
             LongModel(long), tools=[plain_look_up], conversation_manager=manager(long), callback_handler=None
         )
-        note("seen", seen_of(agent, await agent.invoke_async("go")))
+        limits: Any = None if part is None else {"turns": part}
+        result = await agent.invoke_async("go", limits=limits)
+        while result.stop_reason == "limit_turns":
+            result = await agent.invoke_async(None, limits=limits)
+        note("seen", seen_of(agent, result))
 
+    copy_and_trace_cheaply()
     sys.setrecursionlimit(100_000)
     threading.stack_size(1 << 30)
     thread = threading.Thread(target=lambda: asyncio.run(run()))
@@ -193,8 +208,7 @@ def plain(folder: Path, long: Long) -> None:
 
 async def work(address: str, queue: str, folder: Path, long: Long) -> None:
     """Run a worker until its process ends."""
-    global _here
-    _here = folder
+    settle(folder)
     client = await Client.connect(address)
     worker = Worker(
         client,
@@ -208,36 +222,3 @@ async def work(address: str, queue: str, folder: Path, long: Long) -> None:
     async with worker:
         note("began", os.getpid())
         await asyncio.Event().wait()
-
-
-async def start(call: str) -> asyncio.subprocess.Process:
-    """Start a process that calls a function of this module."""
-    code = f"import asyncio; from pathlib import Path, PosixPath; from {__name__} import *; {call}"
-    return await asyncio.create_subprocess_exec(sys.executable, "-c", code, cwd=Path.cwd())
-
-
-@asynccontextmanager
-async def workers(
-    address: str, queue: str, folder: Path, long: Long, dies_at: list[str]
-) -> AsyncGenerator[None]:
-    """Keep one worker running: another one starts when it ends."""
-    (folder / "die").mkdir()
-    for point in dies_at:
-        (folder / "die" / point.replace(" ", "-")).touch()
-
-    async def keep() -> None:
-        while True:
-            process = await start(f"asyncio.run(work({address!r}, {queue!r}, {folder!r}, {long!r}))")
-            try:
-                await process.wait()
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                    await process.wait()
-
-    task = asyncio.create_task(keep())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

@@ -5,13 +5,11 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 from temporalio.client import Client
-from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 
-from strands_temporal.extension import chosen_data_converter
+from strands_temporal.extension import chosen_data_converter, client_settings
 
 from ._client import ApprovalsClient
 from ._errors import ApprovalsError
@@ -118,7 +116,7 @@ def _typed(options: argparse.Namespace) -> Typed:
 
 
 async def _connect(options: argparse.Namespace) -> Client:
-    config: dict[str, Any] = {**ClientConfig.load_client_connect_config()}
+    config = client_settings()
     config["target_host"] = options.address or config.get("target_host") or "localhost:7233"
     if options.namespace:
         config["namespace"] = options.namespace

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from temporalio.client import Client, Plugin
-from temporalio.envconfig import ClientConfig
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError
 
+from .._worker.client_settings import client_settings
 from .._worker.remote_codec import chosen_data_converter
 from ._control import RunningDev, running_devs
 
@@ -52,7 +52,7 @@ class Settings:
     @property
     def given_address(self) -> str | None:
         """The server's address from the option, the environment or Temporal's configuration file."""
-        return self.address or ClientConfig.load_client_connect_config().get("target_host")
+        return self.address or client_settings().get("target_host")
 
     @property
     def running_dev(self) -> RunningDev | None:
@@ -88,7 +88,7 @@ class Settings:
         Raises:
             CommandError: If an option is malformed.
         """
-        config: dict[str, Any] = {**ClientConfig.load_client_connect_config()}
+        config = client_settings()
         given, dev = self.address or config.get("target_host"), self.running_dev
         config["target_host"] = given or (dev.address if dev else DEFAULT_ADDRESS)
         config["namespace"] = (
