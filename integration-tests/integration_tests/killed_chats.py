@@ -189,7 +189,8 @@ def plain(folder: Path, talk: Talk) -> None:
             result = await agent.invoke_async(prompt)
             while result.interrupts:
                 (asked,) = result.interrupts
-                answer: Any = responses([asked.id], talk.allowed_at(number_in(asked.reason)))
+                allowed: Any = talk.allowed_at(number_in(asked.reason))
+                answer: Any = responses([asked.id], allowed)
                 result = await agent.invoke_async(answer)
             texts.append(str(result).strip())
         note("seen", seen_of(agent.messages, texts, agent.event_loop_metrics.accumulated_usage))

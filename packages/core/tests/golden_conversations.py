@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -234,9 +235,9 @@ def _read(path: str) -> str:
     return f"the {path}"
 
 
-async def by_name(chat: ConversationClient) -> None:
+async def by_name(client: Client, chat: ConversationClient) -> None:
     """Run the agent's client tools, until it has had its turns."""
-    tools = ClientTools(chat.handle._client, chat.workflow_id, {"read_file": _read}, name="golden")
+    tools = ClientTools(client, chat.workflow_id, {"read_file": _read}, name="golden")
     serving = asyncio.create_task(tools.serve())
     assert (await chat.first_answer()).turn == 1
     assert (await chat.send("hello", id="m2")).turn == 2
@@ -305,7 +306,11 @@ async def record() -> None:
             task_queue="golden",
         ) as env,
     ):
-        for kind, act in {**CHATS, "by-name": by_name}.items():
+        acts: dict[str, Callable[[ConversationClient], Awaitable[None]]] = {
+            **CHATS,
+            "by-name": partial(by_name, env.client),
+        }
+        for kind, act in acts.items():
             await record_chat(env, kind, act)
 
 

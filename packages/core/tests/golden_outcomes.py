@@ -135,14 +135,12 @@ def assert_has(now: Any, then: Any, *, where: str = "") -> None:
         assert isinstance(now, dict), f"{where}: {now!r} is no dict"
         for key, value in cast("dict[str, Any]", then).items():
             assert key in now, f"{where}.{key} is missing"
-            assert_has(cast("Any", now)[key], value, where=f"{where}.{key}")
+            assert_has(now[key], value, where=f"{where}.{key}")
     elif isinstance(then, list):
-        recorded_list, found = cast("list[Any]", then), cast("Any", now)
-        assert isinstance(found, list), f"{where}: {found!r} is no list"
-        assert len(cast("list[Any]", found)) == len(recorded_list), (
-            f"{where}: {found!r}, not {recorded_list!r}"
-        )
-        for at, value in enumerate(recorded_list):
-            assert_has(found[at], value, where=f"{where}[{at}]")
+        assert isinstance(now, list), f"{where}: {now!r} is no list"
+        before, after = cast("list[Any]", then), cast("list[Any]", now)
+        assert len(after) == len(before), f"{where}: {after!r}, not {before!r}"
+        for at, (new, old) in enumerate(zip(after, before, strict=True)):
+            assert_has(new, old, where=f"{where}[{at}]")
     else:
         assert now == then, f"{where}: {now!r}, not {then!r}"

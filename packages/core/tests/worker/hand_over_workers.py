@@ -165,11 +165,14 @@ def copy_and_trace_cheaply() -> None:
     deep = copy.deepcopy
 
     def deepcopy(value: Any, memo: Any = None) -> Any:
-        is_conversation = isinstance(value, list) and len(cast("list[Any]", value)) > 10
-        return pickle.loads(pickle.dumps(value)) if is_conversation else deep(value, memo)  # noqa: S301
+        return pickle.loads(pickle.dumps(value)) if _is_long(value) else deep(value, memo)  # noqa: S301
 
     copy.deepcopy = deepcopy
     tracer.serialize = lambda obj: ""
+
+
+def _is_long(value: object) -> bool:
+    return isinstance(value, list) and len(cast("list[Any]", value)) > 10
 
 
 def plain(folder: Path, long: Long, part: int | None = None) -> None:
