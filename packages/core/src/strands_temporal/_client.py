@@ -23,6 +23,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from ._client_errors import (
     ENDED_BEFORE_ANSWER,
+    UNPROCESSED,
     is_handed_over,
     own_error,
     raise_from,
@@ -48,6 +49,9 @@ from ._wire.conversations import (
 from ._wire.values import decode, encode_any
 
 T = TypeVar("T")
+
+_MOST_UNPROCESSED = 20
+"""How often to send an update again that no worker has looked at."""
 
 _LONGEST_PAUSE = 0.5  # seconds between two questions to a run that is about to continue as new
 
@@ -272,11 +276,16 @@ class ConversationClient:
     async def _answer(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask each next run of the workflow, until one answers."""
         pause = 0.0
+        unprocessed = 0
         while True:
             began = time.monotonic()
             try:
                 return await ask()
             except WorkflowUpdateFailedError as error:  # a try for each run of the workflow
+                if type_of(error) == UNPROCESSED and unprocessed < _MOST_UNPROCESSED:
+                    unprocessed += 1
+                    await asyncio.sleep(_LONGEST_PAUSE)
+                    continue
                 if is_handed_over(error) or (type_of(error) == ENDED_BEFORE_ANSWER and await self._runs()):
                     # A run that waits for the user's own handlers refuses at once, until it continues as new.
                     refused_at_once = time.monotonic() - began < _LONGEST_PAUSE

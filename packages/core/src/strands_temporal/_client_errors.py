@@ -38,6 +38,10 @@ CONVERSATION_ERRORS = {
 ENDED_BEFORE_ANSWER = "AcceptedUpdateCompletedWorkflow"
 """Type of the failure of an update whose run ended before the update did (a server's name)."""
 
+UNPROCESSED = "UnprocessedUpdate"
+"""Type of the failure of an update that a worker did not look at, because it ended meanwhile (a server's
+name). Nothing has happened, and the same update may be sent again."""
+
 
 def own_error(cause: BaseException | None) -> Exception | None:
     """Return an error of a conversation as its own class; None for any other."""
