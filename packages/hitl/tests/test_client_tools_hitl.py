@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import Agents
+from conftest import Agents, at_rest
 from packages.hitl.tests.approvals_support import BY, approver_for, pick_color, until
 from packages.hitl.tests.carried_support import next_run
 from strands.multiagent import GraphBuilder
@@ -141,6 +141,7 @@ async def opened(handle: Any) -> list[dict[str, Any]]:
     """Return the open client calls, when there are any."""
 
     async def ask() -> list[dict[str, Any]]:
+        await at_rest(handle)  # a query in the midst of a workflow task may show another time
         return await handle.query("client_tool_calls")
 
     return await until(ask, bool)
