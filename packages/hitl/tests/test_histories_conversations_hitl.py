@@ -19,7 +19,7 @@ async def test_a_released_chat_with_approvals_replays_to_its_answers(path: Path)
 
 
 def test_the_histories_have_questions_that_went_from_run_to_run() -> None:
-    assert len(RECORDED) == 7
+    assert len(RECORDED) >= 7
     assert all(path.stat().st_size < 100_000 for path in RECORDED)
     runs = [answers_in(recorded(path)) for path in RECORDED if "carried" in path.stem]
     assert [run.get("m1") == "TurnHandedOverError" for run in runs[:2]] == [True, False]

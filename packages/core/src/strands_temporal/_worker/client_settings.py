@@ -5,8 +5,6 @@ from typing import Any
 
 from temporalio.envconfig import ClientConfig
 
-_PREFIX = "TEMPORAL_"
-
 
 def client_settings() -> dict[str, Any]:
     """Return the arguments for `Client.connect` from the environment and Temporal's configuration file.
@@ -14,5 +12,7 @@ def client_settings() -> dict[str, Any]:
     An empty variable counts as one that is not set. A CI writes those for secrets that it does not have, and
     temporalio 1.35 would turn TLS on for an empty TEMPORAL_API_KEY.
     """
-    variables = {name: value for name, value in os.environ.items() if value or not name.startswith(_PREFIX)}
+    variables = {
+        name: value for name, value in os.environ.items() if value or not name.startswith("TEMPORAL_")
+    }
     return {**ClientConfig.load_client_connect_config(override_env_vars=variables)}
