@@ -340,12 +340,12 @@ class Rot(PayloadCodec):
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         return [
-            Payload(metadata={"encoding": b"rot"}, data=base64.b85encode(payload.SerializeToString()))
+            Payload(metadata={"encoding": b"rot"}, data=base64.b64encode(payload.SerializeToString()))
             for payload in payloads
         ]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        return [Payload.FromString(base64.b85decode(payload.data)) for payload in payloads]
+        return [Payload.FromString(base64.b64decode(payload.data)) for payload in payloads]
 
 
 async def test_what_is_streamed_is_encrypted_as_everything_else(
