@@ -12,6 +12,7 @@ from strands_temporal_streaming import (
     AttemptFailed,
     AttemptRestarted,
     CallStarted,
+    ControlEvent,
     MessageEnd,
     OutputLost,
     StreamGap,
@@ -21,7 +22,6 @@ from strands_temporal_streaming import (
 from strands_temporal_streaming._calls import Calls
 from strands_temporal_streaming._control import to_control
 from strands_temporal_streaming._log import Item
-from strands_temporal_streaming._types import ControlEvent
 
 CONVERTER = DefaultPayloadConverter()
 FIRST, SECOND, THIRD = (f"2026-01-01T00:00:0{second}.000000+00:00" for second in (1, 2, 3))

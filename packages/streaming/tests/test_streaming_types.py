@@ -1,5 +1,6 @@
 """The types that cross the stream, without a server."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -11,25 +12,50 @@ from temporalio.converter import DefaultPayloadConverter
 
 from strands_temporal.activity import ModelCallInterceptor
 from strands_temporal_streaming import (
+    EVENT_TYPES,
+    AgentEnded,
+    AgentStarted,
     AttemptFailed,
     AttemptRestarted,
     CallStarted,
+    ControlEvent,
+    Decision,
+    End,
+    Failed,
+    HandedOver,
     MessageEnd,
+    ModelCallEnded,
+    ModelCallFailed,
+    ModelCallStarted,
+    NodeEnded,
+    NodeStarted,
     OutputLost,
     PendingInterrupt,
+    QuestionAsked,
+    QuestionDecided,
     ReasoningDelta,
+    RunningAgent,
+    RunningCall,
     SandboxOutput,
+    Snapshot,
+    StateChanged,
+    StreamGap,
     StreamingPlugin,
     TextDelta,
     TextRedacted,
     ToolCall,
+    ToolCallDelta,
+    ToolProgress,
     ToolResult,
+    ToolStarted,
     TurnEnd,
+    TurnStarted,
+    from_json,
+    to_json,
 )
 from strands_temporal_streaming._calls import from_model
 from strands_temporal_streaming._control import from_control, to_control
 from strands_temporal_streaming._plain import plain_event
-from strands_temporal_streaming._types import ControlEvent
 from strands_temporal_streaming._workflow import _json  # pyright: ignore[reportPrivateUsage]  # white box
 
 EVERY_CONTROL_EVENT: list[ControlEvent] = [
@@ -46,6 +72,24 @@ EVERY_CONTROL_EVENT: list[ControlEvent] = [
     ),
     TurnEnd("interrupt", (PendingInterrupt("i", "approval", {"why": 1}),), "helper"),
     TurnEnd(None),
+    TurnEnd("end_turn", usage={"totalTokens": 3}, result="Tea.", structured_output={"a": [1]}, turn=2),
+    TurnEnd(None, error="ValueError: bad"),
+    TurnStarted(prompt=[{"text": "hi"}], agent="helper", path=("node:a", "helper"), turn=1),
+    ModelCallStarted(call="c", model="claude"),
+    ModelCallEnded(call="c", stop_reason="end_turn", usage={"inputTokens": 1}, metrics={"latencyMs": 2.5}),
+    ModelCallFailed(call="c", error="ValueError", message="bad"),
+    ToolStarted(name="search", tool_use_id="t-1"),
+    ToolProgress(name="search", tool_use_id="t-1", data={"done": 0.5}),
+    Decision(kind="hook", name="BeforeToolCall", tool_use_id="t-1", outcome="cancelled", reason="no"),
+    QuestionAsked(id="i", name="approval", reason={"why": 1}, tool_use_id="t-1"),
+    QuestionDecided(id="i", name="approval", outcome="approved", by="ann", answer="y"),
+    AgentStarted(path=("helper",), tool_use_id="t-1"),
+    AgentEnded(path=("helper",), tool_use_id="t-1", stop_reason="end_turn"),
+    NodeStarted(node="a", path=("node:a",)),
+    NodeEnded(node="a", path=("node:a",), status="completed", execution_time_ms=5),
+    HandedOver(run_id="r-1", new_run_id="r-2"),
+    StateChanged(changes={"a": [1]}, removed=("b",)),
+    Failed(error="ValueError", message="bad"),
 ]
 
 
@@ -56,6 +100,29 @@ EVERY_CONTROL_EVENT: list[ControlEvent] = [
 def test_control_events_cross_with_any_converter(event: ControlEvent, converter: Any) -> None:
     message = converter.from_payload(converter.to_payloads([to_control(event)])[0])
     assert from_control(message, 7) == replace(event, offset=7)
+
+
+def test_each_event_is_a_json_object_and_comes_back() -> None:
+    snapshot = Snapshot(
+        offset=7,
+        status="running",
+        messages=({"role": "user", "content": [{"text": "hi"}]},),
+        agents=(RunningAgent(agent="b", path=("b",)),),
+        questions=(QuestionAsked(id="i", path=("b",)),),
+        tool_calls=(ToolCall("search", "t-1", {"q": 1}, "helper"),),
+        calls=(RunningCall(call="c", path=("b",), text="so far"),),
+    )
+    texts = [
+        TextDelta("a", "c", 1),
+        ToolCallDelta(text="{", call="c"),
+        StreamGap(1, 2),
+        End("FAILED"),
+        snapshot,
+    ]
+    for event in [*EVERY_CONTROL_EVENT, *texts]:
+        assert from_json(json.loads(json.dumps(to_json(event)))) == event
+    assert EVENT_TYPES["Snapshot"] is Snapshot
+    assert from_json({"type": "OfTomorrow"}) is None
 
 
 def test_every_control_event_is_tried() -> None:

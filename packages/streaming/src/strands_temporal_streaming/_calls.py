@@ -8,9 +8,9 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadConverter
 
 from ._control import CALL_METADATA, STARTED_METADATA, control_topic, from_control
+from ._life_types import AgentEvent
 from ._log import Item
 from ._types import (
-    AgentEvent,
     AttemptFailed,
     AttemptRestarted,
     CallStarted,

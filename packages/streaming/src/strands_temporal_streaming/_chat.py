@@ -9,8 +9,8 @@ from temporalio.contrib.workflow_streams import WorkflowStreamClient
 from strands_temporal.extension import ChatScreen
 
 from ._client import AgentStream
+from ._life_types import AgentEvent
 from ._types import (
-    AgentEvent,
     AttemptFailed,
     AttemptRestarted,
     MessageEnd,

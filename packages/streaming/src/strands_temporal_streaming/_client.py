@@ -6,10 +6,11 @@ from datetime import timedelta
 from temporalio.client import Client
 
 from ._calls import Calls
+from ._life_types import AgentEvent
 from ._log import Run
 from ._reader import StreamReader
 from ._sharing import shared_log
-from ._types import DEFAULT_TOPIC, AgentEvent, End
+from ._types import DEFAULT_TOPIC, End
 
 
 class AgentStream:

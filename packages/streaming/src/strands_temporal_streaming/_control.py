@@ -2,26 +2,15 @@
 
 The user's topic carries only Strands' own `StreamEvent`s. The metadata of an event's payload names its model
 call; a reader of plain events does not see it. Everything else goes to a second topic,
-`control_topic(topic)`, as JSON objects `{"type": <class name>, <its fields>}` of the events in `_types.py`.
-Fields are only added, with defaults. Readers skip types and fields that they do not know.
+`control_topic(topic)`, as the JSON objects of `_json.py`, without their offsets: the stream has those.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, fields
-from typing import Any, cast
+from dataclasses import replace
+from functools import cache
+from typing import Any, cast, get_args
 
-from ._types import (
-    AttemptFailed,
-    AttemptRestarted,
-    CallStarted,
-    ControlEvent,
-    OutputLost,
-    PendingInterrupt,
-    SandboxOutput,
-    ToolCall,
-    ToolResult,
-    TurnEnd,
-)
+from ._json import from_json, to_json
+from ._life_types import ControlEvent
 
 CALL_METADATA = "strands-call"
 """Payload metadata of each event of a model: `<call>/<attempt>`."""
@@ -35,41 +24,24 @@ def control_topic(topic: str) -> str:
     return f"{topic}.control"
 
 
-_CONTROL: dict[str, type[ControlEvent]] = {
-    cls.__name__: cls
-    for cls in (
-        CallStarted,
-        AttemptFailed,
-        AttemptRestarted,
-        OutputLost,
-        ToolCall,
-        ToolResult,
-        SandboxOutput,
-        TurnEnd,
-    )
-}
+_CONTROL = get_args(ControlEvent)
 
 
 def to_control(event: ControlEvent) -> dict[str, Any]:
-    """Return the JSON object for `event` on the control topic."""
-    values = asdict(event)
-    del values["offset"]  # the stream has it
-    return {"type": type(event).__name__, **values}
+    """Return the JSON object for `event` on the control topic, without its default values."""
+    values, usual = to_json(replace(event, offset=-1, seq=-1)), _usual(type(event))
+    # The stream has the offset.
+    return {name: value for name, value in values.items() if name == "type" or value != usual[name]}
+
+
+@cache
+def _usual(cls: type[ControlEvent]) -> dict[str, Any]:
+    return to_json(cls())
 
 
 def from_control(message: object, offset: int) -> ControlEvent | None:
     """Decode an event of the control topic. Return None if this release does not know its type."""
-    if not isinstance(message, Mapping):
+    event = from_json(message)
+    if not isinstance(event, _CONTROL):
         return None
-    values = dict(cast("Mapping[str, Any]", message))
-    cls = _CONTROL.get(str(values.get("type")))
-    if cls is None:
-        return None
-    if cls is TurnEnd:
-        values["interrupts"] = tuple(_known(PendingInterrupt, one) for one in values.get("interrupts") or ())
-    return cast("ControlEvent", _known(cls, {**values, "offset": offset}))
-
-
-def _known(cls: type[Any], values: Mapping[str, Any]) -> Any:
-    names = {field.name for field in fields(cls)}
-    return cls(**{name: value for name, value in values.items() if name in names})
+    return replace(cast("ControlEvent", event), offset=offset, seq=offset)

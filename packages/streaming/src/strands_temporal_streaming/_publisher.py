@@ -21,8 +21,9 @@ from typing_extensions import Self
 from strands_temporal.extension import is_cut_short, utf8_text
 
 from ._control import CALL_METADATA, STARTED_METADATA, control_topic, to_control
+from ._life_types import ControlEvent
 from ._plain import plain_event
-from ._types import AttemptFailed, AttemptRestarted, CallStarted, ControlEvent, OutputLost, SandboxOutput
+from ._types import AttemptFailed, AttemptRestarted, CallStarted, OutputLost, SandboxOutput
 
 MAX_EVENT_BYTES = 1024 * 1024  # 1.4 MB in base64; Temporal refuses a payload above 2 MB
 MAX_BATCH_BYTES = 320 * 1024  # in base64 less than the 512 KiB at which Temporal warns

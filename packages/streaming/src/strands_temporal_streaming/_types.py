@@ -1,7 +1,21 @@
-"""The events that a subscriber gets, and the part of them that goes to the control topic."""
+"""The events of a model's output, of tools and of turns' ends. The others are in `_life_types.py`.
 
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+Each event is a frozen dataclass with these fields besides its own:
+
+    agent    name of the agent that the event is about
+    path     where that agent is: () is the outermost agent or team itself. Each step is the name of a
+             sub-agent or `node:<id>` (a node of a graph or swarm), from the outside to the inside
+    turn     number of the turn of the outermost agent in this conversation, from 1, over continue-as-new
+    seq      number of the event in the order of the log that it is from; today the same as `offset`
+    offset   offset in the stream. Pass `offset + 1` as `from_offset` to continue after the event
+    time     when it happened, ISO 8601 in UTC: workflow time; for pieces that stream, the worker's time
+
+`agent`, `path`, `turn` and `time` come from `StreamHooks` in the workflow. They are empty without, and in
+events that workers of older releases published. `seq` and `time` do not count when events are compared.
+"""
+
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any
 
 MIDDLEWARE_KEY = "strands_temporal_streaming"
 """Key of the middleware. It tells core that the plugin is there."""
@@ -10,8 +24,32 @@ DEFAULT_TOPIC = "events"
 """Default topic of readers and hooks. The guide uses it too."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """The fields that say where in a conversation an event belongs. See the head of this module."""
+
+    path: tuple[str, ...] = ()
+    turn: int = 0
+    seq: int = field(default=-1, compare=False)
+    time: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacedWithAgent(Placed):
+    """The same fields with the agent's name, for events that do not have it as a positional field."""
+
+    agent: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LifeEvent(PlacedWithAgent):
+    """All common fields. The base of the events of later releases, whose own fields are keywords as well."""
+
+    offset: int = -1
+
+
 @dataclass(frozen=True)
-class TextDelta:
+class TextDelta(PlacedWithAgent):
     """A piece of the model's text."""
 
     text: str = ""
@@ -20,7 +58,7 @@ class TextDelta:
 
 
 @dataclass(frozen=True)
-class ReasoningDelta:
+class ReasoningDelta(PlacedWithAgent):
     """A piece of the model's reasoning."""
 
     text: str = ""
@@ -29,7 +67,7 @@ class ReasoningDelta:
 
 
 @dataclass(frozen=True)
-class TextRedacted:
+class TextRedacted(PlacedWithAgent):
     """A guardrail replaced the whole text of the call with `text`."""
 
     text: str = ""
@@ -38,7 +76,7 @@ class TextRedacted:
 
 
 @dataclass(frozen=True)
-class MessageEnd:
+class MessageEnd(PlacedWithAgent):
     """The model ended its message. With the stop reason `tool_use`, tools run and another call follows."""
 
     stop_reason: str = ""
@@ -47,7 +85,7 @@ class MessageEnd:
 
 
 @dataclass(frozen=True)
-class CallStarted:
+class CallStarted(PlacedWithAgent):
     """A model call began on a worker.
 
     Attributes:
@@ -66,7 +104,7 @@ class CallStarted:
 
 
 @dataclass(frozen=True)
-class AttemptFailed:
+class AttemptFailed(PlacedWithAgent):
     """An attempt of a call failed. Discard the call's text. Another attempt may follow.
 
     `error` is the name of the exception's class. A killed worker cannot send this event: a reader only gets
@@ -81,7 +119,7 @@ class AttemptFailed:
 
 
 @dataclass(frozen=True)
-class AttemptRestarted:
+class AttemptRestarted(PlacedWithAgent):
     """Temporal is retrying a call. Discard its text so far; the stream repeats it from the start.
 
     Attributes:
@@ -104,7 +142,7 @@ class AttemptRestarted:
 
 
 @dataclass(frozen=True)
-class OutputLost:
+class OutputLost(PlacedWithAgent):
     """This reader did not get all events of the call, so its text is not the whole answer. The agent's is.
 
     `events` is the number of events that were too large for the stream. If it is 0, a part of the call is in
@@ -119,7 +157,7 @@ class OutputLost:
 
 
 @dataclass(frozen=True)
-class StreamGap:
+class StreamGap(PlacedWithAgent):
     """The stream no longer has its items from `start` to before `stop`: the workflow has truncated it.
 
     `OutputLost` follows for each call that this reader missed a part of. It follows at once for a call that
@@ -133,7 +171,7 @@ class StreamGap:
 
 
 @dataclass(frozen=True)
-class ToolCall:
+class ToolCall(Placed):
     """The agent is about to call a tool. Needs `StreamHooks` in the workflow.
 
     Attributes:
@@ -154,7 +192,7 @@ class ToolCall:
 
 
 @dataclass(frozen=True)
-class ToolResult:
+class ToolResult(Placed):
     """A tool ended. Needs `StreamHooks` in the workflow.
 
     Attributes:
@@ -162,9 +200,15 @@ class ToolResult:
         tool_use_id: Id of the call.
         status: `success` or `error`.
         text: The result that the model gets, as text.
-        truncated: Whether `text` is only the beginning.
+        truncated: Whether `text` or `content` is only the beginning.
         agent: Name of the agent.
         offset: Offset of this item in the workflow's stream.
+        content: The result's content blocks in JSON values, without the bytes of images and documents. If
+            they are too large, the beginning of their JSON text.
+        size: Bytes of the whole result as JSON.
+        reference: Where the whole result is, if it was cut: `<index>/<tool_use_id>`, with the index of the
+            message in the agent's conversation that will have it. None if nothing was cut. `messages` of a
+            `Conversation` reads it.
     """
 
     name: str = ""
@@ -174,10 +218,14 @@ class ToolResult:
     truncated: bool = False
     agent: str = ""
     offset: int = -1
+    _: KW_ONLY
+    content: Any = None
+    size: int = 0
+    reference: str | None = None
 
 
 @dataclass(frozen=True)
-class SandboxOutput:
+class SandboxOutput(PlacedWithAgent):
     """A piece of the output of a command in a sandbox, while the command runs.
 
     Attributes:
@@ -215,7 +263,7 @@ class PendingInterrupt:
 
 
 @dataclass(frozen=True)
-class TurnEnd:
+class TurnEnd(Placed):
     """A turn of the agent ended. Needs `StreamHooks` in the workflow.
 
     Attributes:
@@ -223,16 +271,28 @@ class TurnEnd:
         interrupts: The interrupts that the agent waits for, with the stop reason `interrupt`.
         agent: Name of the agent.
         offset: Offset of this item in the workflow's stream.
+        result: The text of the last message; its beginning if it is long (`truncated`).
+        structured_output: The structured output in JSON values; the beginning of its JSON text if it is long
+            (`truncated`). None without one.
+        usage: Tokens of this turn, with Strands' names: `inputTokens`, `outputTokens`, `totalTokens`.
+        truncated: Whether `result`, `structured_output` or `error` is only the beginning.
+        error: Class and message of the error, if the turn failed.
     """
 
     stop_reason: str | None = None
     interrupts: tuple[PendingInterrupt, ...] = ()
     agent: str = ""
     offset: int = -1
+    _: KW_ONLY
+    result: str = ""
+    structured_output: Any = None
+    usage: dict[str, int] = field(default_factory=dict[str, int])
+    truncated: bool = False
+    error: str | None = None
 
 
 @dataclass(frozen=True)
-class End:
+class End(PlacedWithAgent):
     """The workflow ended. `status` is Temporal's name for its status: `COMPLETED`, `FAILED`, `TERMINATED`.
 
     `status` is empty if the server no longer knows it, because another workflow runs under the same id.
@@ -240,34 +300,3 @@ class End:
 
     status: str = ""
     offset: int = -1
-
-
-AgentEvent: TypeAlias = (
-    TextDelta
-    | ReasoningDelta
-    | TextRedacted
-    | MessageEnd
-    | CallStarted
-    | AttemptFailed
-    | AttemptRestarted
-    | OutputLost
-    | StreamGap
-    | ToolCall
-    | ToolResult
-    | SandboxOutput
-    | TurnEnd
-    | End
-)
-"""An event that an `AgentStream` yields. A `match` statement over it can be checked for completeness."""
-
-ControlEvent: TypeAlias = (
-    CallStarted
-    | AttemptFailed
-    | AttemptRestarted
-    | OutputLost
-    | ToolCall
-    | ToolResult
-    | SandboxOutput
-    | TurnEnd
-)
-"""An event on the control topic."""

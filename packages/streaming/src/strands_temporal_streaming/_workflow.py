@@ -18,7 +18,8 @@ from strands_temporal import TemporalModel
 from strands_temporal.extension import utf8_text
 
 from ._control import control_topic, to_control
-from ._types import DEFAULT_TOPIC, ControlEvent, PendingInterrupt, ToolCall, ToolResult, TurnEnd
+from ._life_types import ControlEvent
+from ._types import DEFAULT_TOPIC, PendingInterrupt, ToolCall, ToolResult, TurnEnd
 
 RESULT_CHARACTERS = 2000
 """Characters of a tool's result that subscribers get. Temporal's own reader gets the text as an update's

@@ -1,0 +1,64 @@
+"""Events as JSON objects `{"type": <class name>, <its fields>}`, as all transports carry them.
+
+Fields are only added, with defaults. Readers skip types and fields that they do not know.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from types import MappingProxyType
+from typing import Any, cast, get_args
+
+from ._life_types import AgentEvent, QuestionAsked, RunningAgent, RunningCall
+from ._types import PendingInterrupt, ToolCall
+
+EVENT_TYPES: Mapping[str, type[AgentEvent]] = MappingProxyType(
+    {cls.__name__: cls for cls in get_args(AgentEvent)}
+)
+"""The classes of all events, by name."""
+
+_ITEMS: dict[str, type[Any]] = {
+    "interrupts": PendingInterrupt,
+    "agents": RunningAgent,
+    "questions": QuestionAsked,
+    "tool_calls": ToolCall,
+    "calls": RunningCall,
+}
+"""Fields that are tuples of dataclasses."""
+
+_TUPLES = frozenset({"path", "removed", "messages"})
+
+
+def to_json(event: AgentEvent) -> dict[str, Any]:
+    """Return the JSON object for an event. `from_json` decodes it."""
+    return {"type": type(event).__name__, **_fields(event)}
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """Return a dataclass's fields. What is not a dataclass in them is JSON already, so nothing is copied."""
+    return {field.name: _json_value(getattr(value, field.name)) for field in fields(value)}
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_json_value(one) for one in cast("tuple[Any, ...]", value)]
+    return _fields(value) if is_dataclass(value) else value
+
+
+def from_json(message: object) -> AgentEvent | None:
+    """Return the event of a JSON object; None if it is none, or of a type that this release does not know."""
+    if not isinstance(message, Mapping):
+        return None
+    values = cast("Mapping[str, Any]", message)
+    cls = EVENT_TYPES.get(str(values.get("type")))
+    return None if cls is None else _decoded(cls, values)
+
+
+def _decoded(cls: type[Any], values: Mapping[str, Any]) -> Any:
+    names = {field.name for field in fields(cls)}
+    return cls(**{name: _value(name, value) for name, value in values.items() if name in names})
+
+
+def _value(name: str, value: Any) -> Any:
+    if (cls := _ITEMS.get(name)) is not None:
+        return tuple(_decoded(cls, one) for one in value or ())
+    return tuple(value or ()) if name in _TUPLES else value

@@ -1,0 +1,333 @@
+"""The events of an agent's life: what the workflow knows. All of them travel on the control topic."""
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from ._types import (
+    AttemptFailed,
+    AttemptRestarted,
+    CallStarted,
+    End,
+    LifeEvent,
+    MessageEnd,
+    OutputLost,
+    ReasoningDelta,
+    SandboxOutput,
+    StreamGap,
+    TextDelta,
+    TextRedacted,
+    ToolCall,
+    ToolResult,
+    TurnEnd,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnStarted(LifeEvent):
+    """A turn of the outermost agent or team began. `TurnEnd` ends it.
+
+    `prompt` is the text or the content blocks, without the bytes of images and documents; None if the turn
+    goes on with the messages that the agent has. If `truncated`, it is the beginning of the text or the JSON.
+    """
+
+    prompt: Any = None
+    truncated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCallStarted(LifeEvent):
+    """An agent is about to call its model. Its `CallStarted` and pieces follow, from a worker.
+
+    Attributes:
+        call: Identity of the call, the same as in the pieces and for all attempts.
+        model: Name of the model; None is the plugin's default.
+    """
+
+    call: str = ""
+    model: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCallEnded(LifeEvent):
+    """The agent has the model's whole message.
+
+    Attributes:
+        call: Identity of the call.
+        stop_reason: Strands' stop reason.
+        usage: Tokens, with Strands' names: `inputTokens`, `outputTokens`, `totalTokens`.
+        metrics: `latencyMs` and `timeToFirstByteMs`, as far as the provider gives them.
+        message_id: Id of the message, if it has one.
+    """
+
+    call: str = ""
+    stop_reason: str = ""
+    usage: dict[str, int] = field(default_factory=dict[str, int])
+    metrics: dict[str, float] = field(default_factory=dict[str, float])
+    message_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCallFailed(LifeEvent):
+    """A model call failed for good. `error` is the class, `message` the beginning of its text."""
+
+    call: str = ""
+    error: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolCallDelta(LifeEvent):
+    """A piece of the arguments of a tool call, while the model writes them.
+
+    The texts of a `tool_use_id` in a `call` together are the arguments' JSON. The first piece may be empty:
+    it says that the model begins the tool call. `ToolCall` has the complete arguments.
+    """
+
+    tool_use_id: str = ""
+    name: str = ""
+    text: str = ""
+    call: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolStarted(LifeEvent):
+    """A tool begins to run. `ToolCall` says that the model asked for it."""
+
+    name: str = ""
+    tool_use_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolProgress(LifeEvent):
+    """A value that a tool yields before its result. If `truncated`, `data` is the beginning of its JSON."""
+
+    name: str = ""
+    tool_use_id: str = ""
+    data: Any = None
+    truncated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision(LifeEvent):
+    """A hook or an intervention changed what the agent was about to do.
+
+    Attributes:
+        kind: `hook` or `intervention`.
+        name: Name of the hook's event, or of the intervention handler.
+        tool_use_id: The tool call that it is about; None for a model call or a turn.
+        outcome: `cancelled`, `retried`, `interrupted`, `changed` or `allowed`.
+        reason: What was given as the reason; its beginning if it is long.
+    """
+
+    kind: str = ""
+    name: str = ""
+    tool_use_id: str | None = None
+    outcome: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionAsked(LifeEvent):
+    """The agent waits for an answer to an interrupt.
+
+    Attributes:
+        id: Id of the interrupt.
+        name: Its name.
+        reason: Its reason in JSON values; if `truncated`, the beginning of its JSON text.
+        truncated: Whether `reason` is only the beginning.
+        tool_use_id: The tool call that it is about; None if it is about none.
+        deadline: Until when an answer is waited for, ISO 8601 in UTC; None without a deadline.
+    """
+
+    id: str = ""
+    name: str = ""
+    reason: Any = None
+    truncated: bool = False
+    tool_use_id: str | None = None
+    deadline: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionDecided(LifeEvent):
+    """A question has its answer.
+
+    Attributes:
+        id: Id of the interrupt.
+        name: Its name.
+        outcome: How it was decided: `approved`, `rejected`, `answered`, `expired` and so on; empty if the
+            answer came without a decision (an `interruptResponse` in a prompt).
+        by: Who decided; empty if unknown.
+        at: When, ISO 8601 in UTC; empty if unknown.
+        answer: The answer in JSON values; if `truncated`, the beginning of its JSON text.
+        truncated: Whether `answer` is only the beginning.
+    """
+
+    id: str = ""
+    name: str = ""
+    outcome: str = ""
+    by: str = ""
+    at: str = ""
+    answer: Any = None
+    truncated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentStarted(LifeEvent):
+    """A sub-agent began to run. `path` says which, `tool_use_id` which call of the outer agent runs it."""
+
+    tool_use_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentEnded(LifeEvent):
+    """A sub-agent ended. `error` has the class and message if it failed; `stop_reason` is None then."""
+
+    tool_use_id: str | None = None
+    stop_reason: str | None = None
+    usage: dict[str, int] = field(default_factory=dict[str, int])
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeStarted(LifeEvent):
+    """A node of a graph or swarm began. The last step of `path` is `node:<node>`."""
+
+    node: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeEnded(LifeEvent):
+    """A node of a graph or swarm ended. `status` is Strands': `completed`, `failed`, `interrupted`."""
+
+    node: str = ""
+    status: str = ""
+    error: str | None = None
+    execution_time_ms: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandedOver(LifeEvent):
+    """The workflow continued as new. The new run publishes it first.
+
+    `run_id` is the id of the old run, `new_run_id` the id of the new one.
+    """
+
+    run_id: str = ""
+    new_run_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateChanged(LifeEvent):
+    """Keys of `agent.state` changed. Needs `StreamHooks(state=True)`.
+
+    `changes` has the new values, `removed` the keys that are gone. If `truncated`, values that are too large
+    are missing: their keys have the beginning of the value's JSON text.
+    """
+
+    changes: dict[str, Any] = field(default_factory=dict[str, Any])
+    removed: tuple[str, ...] = ()
+    truncated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed(LifeEvent):
+    """An error ended the turn. `error` is the class, `message` the beginning of its text."""
+
+    error: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningAgent:
+    """An agent that runs now, in a `Snapshot`."""
+
+    agent: str = ""
+    path: tuple[str, ...] = ()
+    tool_use_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningCall:
+    """A model call that runs now, in a `Snapshot`, with the output of its newest attempt so far.
+
+    If `truncated`, `text` and `reasoning` are only the ends: the stream no longer has the rest.
+    """
+
+    call: str = ""
+    agent: str = ""
+    path: tuple[str, ...] = ()
+    model: str | None = None
+    text: str = ""
+    reasoning: str = ""
+    truncated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot(LifeEvent):
+    """The present state. A reader gets it first if it asks (`snapshot=True`), and after a `StreamGap`.
+
+    All events before `offset + 1` are in it; the next event is the one at `offset + 1`.
+
+    Attributes:
+        status: `idle` between two turns, `running`, or `waiting` for answers to `questions`.
+        messages: The last messages of the outermost agent, in JSON values, without bytes.
+        first_message: Index of the first one of them in the conversation.
+        agents: The sub-agents and nodes that run now.
+        questions: The questions that wait for an answer.
+        tool_calls: The tool calls that have no result yet.
+        calls: The model calls that run now.
+        usage: Tokens of the conversation so far, with Strands' names.
+        truncated: Whether a message is missing because it is too large.
+    """
+
+    status: str = "idle"
+    messages: tuple[Any, ...] = ()
+    first_message: int = 0
+    agents: tuple[RunningAgent, ...] = ()
+    questions: tuple[QuestionAsked, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    calls: tuple[RunningCall, ...] = ()
+    usage: dict[str, int] = field(default_factory=dict[str, int])
+    truncated: bool = False
+
+
+ControlEvent: TypeAlias = (
+    CallStarted
+    | AttemptFailed
+    | AttemptRestarted
+    | OutputLost
+    | ToolCall
+    | ToolResult
+    | SandboxOutput
+    | TurnEnd
+    | TurnStarted
+    | ModelCallStarted
+    | ModelCallEnded
+    | ModelCallFailed
+    | ToolStarted
+    | ToolProgress
+    | Decision
+    | QuestionAsked
+    | QuestionDecided
+    | AgentStarted
+    | AgentEnded
+    | NodeStarted
+    | NodeEnded
+    | HandedOver
+    | StateChanged
+    | Failed
+)
+"""An event on the control topic."""
+
+AgentEvent: TypeAlias = (
+    ControlEvent
+    | TextDelta
+    | ReasoningDelta
+    | TextRedacted
+    | ToolCallDelta
+    | MessageEnd
+    | StreamGap
+    | Snapshot
+    | End
+)
+"""An event that an `AgentStream` yields. A `match` statement over it can be checked for completeness."""
