@@ -37,6 +37,7 @@ def test_public_names() -> None:
         "StateChanged",
         "StreamGap",
         "StreamHooks",
+        "StreamLimit",
         "StreamingPlugin",
         "TextDelta",
         "TextRedacted",

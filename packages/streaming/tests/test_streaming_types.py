@@ -55,8 +55,8 @@ from strands_temporal_streaming import (
 )
 from strands_temporal_streaming._calls import from_model
 from strands_temporal_streaming._control import from_control, to_control
+from strands_temporal_streaming._cut import as_json
 from strands_temporal_streaming._plain import plain_event
-from strands_temporal_streaming._workflow import _json  # pyright: ignore[reportPrivateUsage]  # white box
 
 EVERY_CONTROL_EVENT: list[ControlEvent] = [
     CallStarted("c", "claude", "1"),
@@ -198,11 +198,11 @@ def test_everything_can_be_shown_in_json_and_is_cut() -> None:
 
     loop: list[Any] = []
     loop.append(loop)
-    assert _json({"a": [1, None, "Grüße 👋"]}, 100) == ({"a": [1, None, "Grüße 👋"]}, False)
-    assert _json({"path": Path("a")}, 100) == ({"path": "a"}, False)
-    assert _json({(1, 2): 3, "b": 4}, 100) == ({"b": 4}, False)
-    assert _json("\ud83d", 100) == ("?", False)
-    assert _json(loop, 100) == ("<list>", False)
-    assert _json(Unspeakable(), 100) == ("<Unspeakable>", False)
-    assert _json(["x" * 10], 12) == ('["xxxxxxxxxx', True)
-    assert _json(["x" * 10], 14) == (["x" * 10], False)
+    assert as_json({"a": [1, None, "Grüße 👋"]}, 100) == ({"a": [1, None, "Grüße 👋"]}, False)
+    assert as_json({"path": Path("a")}, 100) == ({"path": "a"}, False)
+    assert as_json({(1, 2): 3, "b": 4}, 100) == ({"b": 4}, False)
+    assert as_json("\ud83d", 100) == ("?", False)
+    assert as_json(loop, 100) == ("<list>", False)
+    assert as_json(Unspeakable(), 100) == ("<Unspeakable>", False)
+    assert as_json(["x" * 10], 12) == ('["xxxxxxxxxx', True)
+    assert as_json(["x" * 10], 14) == (["x" * 10], False)

@@ -37,6 +37,15 @@ from ._workflow.decided_calls import CHANGED_AND_REFUSED, CHANGED_CALL, DecidedC
 from ._workflow.log_lines import log_line
 from ._workflow.options import HEARTBEATING_TOOL_DEFAULTS, TOOL_DEFAULTS, merge_options
 from ._workflow.remote_tools import RemoteTool, RemoteTools
+from ._workflow.run_notes import (
+    ModelCallNote,
+    QuestionNote,
+    RunNote,
+    are_questions_told,
+    listen_to_notes,
+    tell_note,
+    tells_questions_of,
+)
 from ._workflow.team_carry import team_waits_with
 
 __all__ = [
@@ -57,16 +66,20 @@ __all__ = [
     "DetailsLine",
     "ModelCallInterceptor",
     "ModelCallMiddleware",
+    "ModelCallNote",
     "ModelRequest",
     "ModelStream",
     "NamedFactories",
     "PausedCalls",
+    "QuestionNote",
     "RemoteCodec",
     "RemoteTool",
     "RemoteTools",
+    "RunNote",
     "SharedLifetime",
     "SubAgentQuestion",
     "activity_name",
+    "are_questions_told",
     "check_result",
     "check_wire_version",
     "chosen_data_converter",
@@ -82,6 +95,7 @@ __all__ = [
     "heartbeating",
     "is_client_call",
     "is_cut_short",
+    "listen_to_notes",
     "log_line",
     "merge_options",
     "note_attempt",
@@ -91,7 +105,9 @@ __all__ = [
     "run_local",
     "set_details_line",
     "team_waits_with",
+    "tell_note",
     "tell_sub_agent",
+    "tells_questions_of",
     "tool_call_summary",
     "utf8_text",
     "waiting_interrupts",

@@ -126,6 +126,7 @@ FULL_CALL = ModelCall(
     facts=True,
     own_structured_output=True,
     held=[3, "0123456789abcdef"],
+    call_id="19a2b3c4d5e-2.7",
 )
 FULL_RESULT = ModelResult(
     events=encode(merge_deltas(say("hello").events)),
@@ -175,6 +176,7 @@ async def test_the_layout_on_the_wire(converter: DataConverter) -> None:
     # A change here affects existing histories: add fields with defaults, never change a field.
     assert await as_json(converter, FULL_CALL) == snapshot(
         {
+            "call_id": "19a2b3c4d5e-2.7",
             "config": {"temperature": 0.5},
             "dynamic_trailing_blocks": 1,
             "facts": True,

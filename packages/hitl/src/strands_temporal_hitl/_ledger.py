@@ -13,6 +13,7 @@ from typing import Any
 from strands.interrupt import Interrupt
 from temporalio.exceptions import ApplicationError
 
+from ._notes import tell_asked, tell_decided
 from ._shown import digest_of, digest_of_calls
 from ._state import EarlyDecision, Granted, LedgerState, Pause, Question
 from ._turn import Asked
@@ -216,6 +217,7 @@ class Ledger:
         places = [list(place) for place in asked.places]
         question = Question(interrupt.id, pending, asked.tool_use_id, places)
         self._open[pending.id] = question
+        tell_asked(question)
         return question
 
     def _check_absent(self, decision: Decision) -> None:
@@ -258,6 +260,7 @@ class Ledger:
         del self._open[question.pending.id]
         self._answers[record.id] = record
         self.records.append(record)
+        tell_decided(question, record)
         return record
 
 

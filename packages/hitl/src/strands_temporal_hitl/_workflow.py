@@ -14,7 +14,7 @@ from strands.types.multiagent import MultiAgentInput
 from temporalio import workflow
 
 from strands_temporal import AgentCarry, AgentValueError
-from strands_temporal.extension import client_calls
+from strands_temporal.extension import client_calls, tells_questions_of
 from strands_temporal.workflow import DeduplicatedUpdates, TeamCarry
 
 from ._agents import Invoked, id_of, interrupt_ids, invoke, paused_result, waiting_calls
@@ -164,6 +164,7 @@ class Approvals:
         pause, calls = self._carried_pause(agent, prompt)
         turn = Turn(pause.granted if pause else [])
         self._watches.stand_all(agent, turn)
+        tells_questions_of(agent)
         stop = stop_of(agent, kwargs.get("cancel_signal"))
         invoked = None
         if pause is not None or calls:

@@ -38,6 +38,7 @@ from ._life_types import (
     ToolStarted,
     TurnStarted,
 )
+from ._limits import StreamLimit
 from ._plugin import StreamingPlugin
 from ._types import (
     AttemptFailed,
@@ -90,6 +91,7 @@ __all__ = [
     "StateChanged",
     "StreamGap",
     "StreamHooks",
+    "StreamLimit",
     "StreamingPlugin",
     "TextDelta",
     "TextRedacted",

@@ -30,7 +30,8 @@ class StreamingMiddleware:
             async for event in next(request):
                 yield event
             return
-        async with AttemptPublisher(topic, request.model_name, request.streaming_batch_interval) as publisher:
+        interval = request.streaming_batch_interval
+        async with AttemptPublisher(topic, request.model_name, interval, request.call) as publisher:
             async for event in next(request):
                 publisher.publish(event)
                 yield event

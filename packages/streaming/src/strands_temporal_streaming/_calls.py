@@ -1,14 +1,18 @@
 """Converts the items of a stream to events of model calls. Only a call's newest attempt counts."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadConverter
 
-from ._control import CALL_METADATA, STARTED_METADATA, control_topic, from_control
-from ._life_types import AgentEvent
+from ._control import CALL_METADATA, STARTED_METADATA, TIME_METADATA, control_topic, from_control
+from ._life_types import (
+    AgentEvent,
+    ModelCallStarted,
+    ToolCallDelta,
+)
 from ._log import Item
 from ._types import (
     AttemptFailed,
@@ -21,6 +25,8 @@ from ._types import (
     TextDelta,
     TextRedacted,
 )
+
+_KEPT = 1000  # calls whose places are remembered: pieces of a call may come a little after its end
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,8 @@ class Calls:
         self._unfinished: set[str] = set()
         self._is_after_gap = False
         self._accounted: set[str] = set()  # calls that began after the last gap, or whose loss is reported
+        self._places: dict[str, dict[str, Any]] = {}
+        self._tools: dict[str, dict[Any, tuple[str, str]]] = {}
 
     def gap(self, start: int, stop: int) -> Iterator[AgentEvent]:
         """Yield the events for a gap: the items from `start` to before `stop` are missing."""
@@ -72,6 +80,28 @@ class Calls:
 
     def events(self, item: Item) -> Iterator[AgentEvent]:
         """Yield the events of an item; none if it has a different topic or its attempt was given up."""
+        for event in self._events(item):
+            yield self._placed(event, item)
+
+    def learn(self, places: Mapping[str, tuple[str, tuple[str, ...], int]]) -> None:
+        """Learn the places of calls whose begin is not read."""
+        for call, place in places.items():
+            self._remember(call, *place)
+
+    def _placed(self, event: AgentEvent, item: Item) -> AgentEvent:
+        """Return the event with the place of its call, as the workflow published it."""
+        if isinstance(event, ModelCallStarted):
+            self._remember(event.call, event.agent, event.path, event.turn)
+        place = {} if event.agent else self._places.get(getattr(event, "call", ""), {})
+        sent_at = event.time or item.payload.metadata.get(TIME_METADATA, b"").decode()
+        return replace(event, seq=item.offset, time=sent_at, **place)
+
+    def _remember(self, call: str, agent: str, path: tuple[str, ...], turn: int) -> None:
+        self._places[call] = {"agent": agent, "path": path, "turn": turn}
+        if len(self._places) > _KEPT:
+            del self._places[next(iter(self._places))]
+
+    def _events(self, item: Item) -> Iterator[AgentEvent]:
         if item.topic == self._topic:
             yield from self._from_model(item)
         elif item.topic == control_topic(self._topic):
@@ -93,7 +123,7 @@ class Calls:
         value: Any = self._converter.from_payload(item.payload)
         if isinstance(value, dict) and "messageStart" in value:
             self._accounted.add(call)
-        event = from_model(value, call, item.offset)
+        event = from_model(value, call, item.offset) or self._from_tool_use(value, call, item.offset)
         if event is None:
             return
         if self._is_after_gap and call not in self._accounted:
@@ -101,9 +131,24 @@ class Calls:
             self._accounted.add(call)
         if isinstance(event, MessageEnd):
             self._unfinished.discard(call)
-        elif isinstance(event, (TextDelta, ReasoningDelta)):
+            self._tools.pop(call, None)
+        elif isinstance(event, (TextDelta, ReasoningDelta, ToolCallDelta)):
             self._unfinished.add(call)
         yield event
+
+    def _from_tool_use(self, event: Any, call: str, offset: int) -> ToolCallDelta | None:
+        """Return the event for a piece of a tool call's arguments; None if its begin was not read."""
+        blocks = self._tools.setdefault(call, {})
+        start = _mapping(event, "contentBlockStart")
+        if (use := _mapping(start, "start", "toolUse")) and (id_ := _at(use, "toolUseId")):
+            blocks[start.get("contentBlockIndex")] = id_, _at(use, "name")
+            return ToolCallDelta(tool_use_id=id_, name=_at(use, "name"), call=call, offset=offset)
+        delta = _mapping(event, "contentBlockDelta")
+        text = _at(delta, "delta", "toolUse", "input")
+        id_, name = blocks.get(delta.get("contentBlockIndex"), ("", ""))
+        if not (text and id_):
+            return None
+        return ToolCallDelta(tool_use_id=id_, name=name, text=text, call=call, offset=offset)
 
     def _from_start(self, event: CallStarted) -> Iterator[AgentEvent]:
         attempt = _Attempt(1, event.started_at)
@@ -136,6 +181,7 @@ class Calls:
 
     def _begin(self, call: str, attempt: _Attempt) -> None:
         self._newest[call] = attempt
+        self._tools.pop(call, None)
         self._unfinished.add(call)
         self._accounted.add(call)
 
@@ -173,6 +219,13 @@ def from_model(event: Any, call: str, offset: int) -> AgentEvent | None:
     if text := _at(event, "redactContent", "redactAssistantContentMessage"):
         return TextRedacted(text, call, offset)
     return None
+
+
+def _mapping(value: Any, *path: str) -> dict[str, Any]:
+    """Return the dict at `path` in nested dicts, or an empty one if there is none."""
+    for key in path:
+        value = cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _at(value: Any, *path: str) -> str:

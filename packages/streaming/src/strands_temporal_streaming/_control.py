@@ -18,6 +18,9 @@ CALL_METADATA = "strands-call"
 STARTED_METADATA = "strands-attempt-started"
 """Payload metadata with the attempt's start time, as `started_at` of the events."""
 
+TIME_METADATA = "strands-time"
+"""Payload metadata with the worker's time of the batch, ISO 8601 in UTC."""
+
 
 def control_topic(topic: str) -> str:
     """Return the second topic for `topic`, which carries all events besides the model's own stream."""

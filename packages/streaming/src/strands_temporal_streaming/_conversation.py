@@ -12,19 +12,21 @@ from typing_extensions import override
 from strands_temporal import AgentCarry
 from strands_temporal.extension import ConversationPart
 
+from ._life import life
+from ._limits import PUBLISH_SIGNAL
 from ._workflow import StreamHooks
 
 KEPT_BYTES = 128 * 1024
 """Bytes of the stream that the next run gets. Readers that are further behind get a `StreamGap`."""
 
-_PUBLISH_SIGNAL = "__temporal_workflow_stream_publish"
-"""The signal by which a workflow's stream is known (temporalio 1.35)."""
+_LIFE = "life"
+"""Key of what the next run must know of the conversation, beside the fields of the stream's state."""
 
 _STATE = TypeAdapter(WorkflowStreamState)
 
 
 class StreamPart(ConversationPart):
-    """Makes the workflow's stream, and publishes the agent's tool calls and ends of turns to it.
+    """Makes the workflow's stream, and publishes the agent's life to it.
 
     If the workflow made a `WorkflowStream` before, that one stays, and this part does nothing.
 
@@ -37,10 +39,12 @@ class StreamPart(ConversationPart):
     def __init__(self, agent: Agent, carried: Any = None, make: Callable[[Any], Any] | None = None) -> None:
         super().__init__(agent, carried, make)
         self._stream: WorkflowStream | None = None
-        if workflow.get_signal_handler(_PUBLISH_SIGNAL) is not None:
+        if workflow.get_signal_handler(PUBLISH_SIGNAL) is not None:
             return
         self._stream = WorkflowStream(None if carried is None else _STATE.validate_python(carried))
+        life().restore((carried or {}).get(_LIFE))
         agent.hooks.add_hook(StreamHooks(self._stream))
+        life().shows(agent)
 
     @override
     def detach(self) -> None:
@@ -63,4 +67,4 @@ class StreamPart(ConversationPart):
         dropped = len(state.log) - kept
         state.base_offset += dropped
         del state.log[:dropped]
-        return _STATE.dump_python(state, mode="json")
+        return {**_STATE.dump_python(state, mode="json"), _LIFE: life().carry()}

@@ -5,11 +5,13 @@ process has ended. The server allows ten in one run. Readers that use them up bl
 which are updates too. The query used here is one of those that `WorkflowStream` registers and documents.
 """
 
+import asyncio
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
+from typing import Any, TypeVar
 
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
 from temporalio.api.enums.v1 import ContinueAsNewInitiator, QueryRejectCondition
@@ -25,6 +27,8 @@ from temporalio.converter import WorkflowSerializationContext
 from temporalio.service import RPCError, RPCStatusCode
 
 from strands_temporal.extension import OPEN_STATUSES, workflow_status_name
+
+from ._snapshot import SNAPSHOT_QUERY, Present, present_from
 
 _POLL_QUERY = "__temporal_workflow_stream_poll"
 _DESCRIBE_TIMEOUT = timedelta(seconds=10)
@@ -53,6 +57,11 @@ _FRESH_START_INITIATORS = frozenset(
         ContinueAsNewInitiator.CONTINUE_AS_NEW_INITIATOR_CRON_SCHEDULE,
     }
 )
+
+
+T = TypeVar("T")
+
+_SNAPSHOT_ATTEMPTS = 12  # in about ten seconds
 
 
 class NoAnswerError(Exception):
@@ -193,12 +202,36 @@ class StreamLog:
         start = items[0].offset if items else result.next_offset
         return Page(offset, start, result.next_offset, items, not result.more_ready)
 
+    async def present(self, run_id: str) -> Present | None:
+        """Return the present state of a run. None if its workflow does not tell it.
+
+        Raises:
+            RPCError: If the server does not know the run.
+            ValueError: If the client cannot decode the answer.
+        """
+        for attempt in range(_SNAPSHOT_ATTEMPTS):
+            try:
+                answer = await self._query(run_id, SNAPSHOT_QUERY)
+            except NoAnswerError:
+                await asyncio.sleep(min(1.0, 0.05 * 2**attempt))
+                continue
+            except ValueError:  # the workflow has no such query
+                return None
+            if not answer.HasField("query_rejected"):
+                return present_from(await self._decoded(answer, dict[str, Any]))
+            await asyncio.sleep(1.0)  # paused
+        return None
+
     async def _poll(self, run_id: str, offset: int) -> PollResult:
-        answer = await self._query(run_id, offset)
+        # Ask for all topics: only then does the first item tell where the stream begins.
+        answer = await self._query(run_id, _POLL_QUERY, PollInput(from_offset=offset))
         if answer.HasField("query_rejected"):  # the server refuses queries of a paused workflow
             raise NoAnswerError(f"Workflow {self._workflow_id!r} is paused")
+        return await self._decoded(answer, PollResult)
+
+    async def _decoded(self, answer: QueryWorkflowResponse, type_: type[T]) -> T:
         try:
-            (result,) = await self._converter.decode(answer.query_result.payloads, [PollResult])
+            (result,) = await self._converter.decode(answer.query_result.payloads, [type_])
         except Exception as error:  # a user's converter or codec may raise anything
             raise ValueError(
                 f"The stream of workflow {self._workflow_id!r} cannot be decoded ({type(error).__name__}: "
@@ -206,13 +239,12 @@ class StreamLog:
             ) from error
         return result
 
-    async def _query(self, run_id: str, offset: int) -> QueryWorkflowResponse:
-        # Ask for all topics: only then does the first item tell where the stream begins.
-        arguments = await self._converter.encode([PollInput(from_offset=offset)])
+    async def _query(self, run_id: str, query: str, *args: Any) -> QueryWorkflowResponse:
+        arguments = await self._converter.encode(args)
         request = QueryWorkflowRequest(
             namespace=self._client.namespace,
             execution=WorkflowExecution(workflow_id=self._workflow_id, run_id=run_id),
-            query=WorkflowQuery(query_type=_POLL_QUERY, query_args=Payloads(payloads=arguments)),
+            query=WorkflowQuery(query_type=query, query_args=Payloads(payloads=arguments)),
             query_reject_condition=QueryRejectCondition.QUERY_REJECT_CONDITION_NONE,
         )
         try:
@@ -226,7 +258,7 @@ class StreamLog:
                 raise NoAnswerError from error
             if error.status != RPCStatusCode.INVALID_ARGUMENT:
                 raise
-            if _POLL_QUERY not in error.message:  # for example, the workers cannot replay the workflow
+            if query not in error.message:  # for example, the workers cannot replay the workflow
                 raise NoAnswerError from error
             raise ValueError(
                 f"Workflow {self._workflow_id!r} has no stream to read ({error.message}). Write "

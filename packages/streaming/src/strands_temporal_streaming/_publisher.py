@@ -58,15 +58,17 @@ class AttemptPublisher:
         topic: Topic of the workflow's stream.
         model: Name of the model, for the control topic.
         interval: Time between two batches.
+        call: Identity of the call, if the workflow gave one.
     """
 
-    def __init__(self, topic: str, model: str | None, interval: timedelta) -> None:
+    def __init__(self, topic: str, model: str | None, interval: timedelta, call: str = "") -> None:
         self._info = activity.info()
         self._topic = topic
         self._model = model
         self._interval = interval.total_seconds()
-        # Activity ids count from 1 in each run. The random end of the run id distinguishes the runs.
-        self._call = f"{(self._info.workflow_run_id or '')[-8:]}-{self._info.activity_id}"
+        # Without an identity from the workflow: activity ids count from 1 in each run, and the random end of
+        # the run id distinguishes the runs.
+        self._call = call or f"{(self._info.workflow_run_id or '')[-8:]}-{self._info.activity_id}"
         # Identifies and orders attempts. Attempt numbers do not: a reset of the activity starts them at 1
         # again.
         self._started_at = self._info.started_time.astimezone(timezone.utc).isoformat(timespec="microseconds")

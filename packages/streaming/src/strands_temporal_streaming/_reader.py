@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from array import array
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
@@ -51,7 +51,7 @@ class StreamReader:
         self._go_to(0)
         self._is_over = False
 
-    async def pages(self, offset: int) -> AsyncIterator[Page]:
+    async def pages(self, offset: int) -> AsyncGenerator[Page]:
         """Yield the stream from `offset` on, until the workflow has ended.
 
         Raises:

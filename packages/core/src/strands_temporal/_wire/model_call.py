@@ -149,6 +149,7 @@ class ModelCall:
         own_structured_output: Whether to call the model's own `structured_output`, which returns an object.
         held: None if `invocation_state`, `model_state` and `config` are sent. If they are too large, the
             workflow holds them, and this is the number and the digest with which the worker asks for them.
+        call_id: Identity of the call in the stream, if the call has a topic. The same for all its attempts.
     """
 
     model: str | None
@@ -164,6 +165,7 @@ class ModelCall:
     facts: bool = False
     own_structured_output: bool = False
     held: list[Any] | None = None
+    call_id: str | None = None
 
     def to_wire(self) -> dict[str, Any]:
         """Return the dict to send to the worker."""

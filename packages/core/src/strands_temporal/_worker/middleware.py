@@ -41,6 +41,8 @@ class ModelRequest:
         streaming_topic: Topic of the workflow's stream that gets the output as it arrives, if any.
         streaming_batch_interval: Time between two batches to that topic.
         structured_output_model: Class that the answer must fit, if the agent asks for one.
+        call: Identity of the call, the same for all its attempts and in `ModelCallNote.call` in the workflow;
+            empty without a topic, and in calls of workflows of older releases.
     """
 
     model_name: str | None
@@ -57,6 +59,7 @@ class ModelRequest:
     streaming_topic: str | None = None
     streaming_batch_interval: timedelta = timedelta()
     structured_output_model: type[BaseModel] | None = None
+    call: str = ""
 
 
 ModelStream = Callable[[ModelRequest], AsyncIterator[StreamEvent]]

@@ -271,6 +271,7 @@ def _request(
         streaming_topic=call.streaming_topic,
         streaming_batch_interval=timedelta(milliseconds=call.streaming_batch_ms),
         structured_output_model=output_model,
+        call=call.call_id or "",
     )
 
 

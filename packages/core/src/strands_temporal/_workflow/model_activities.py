@@ -39,6 +39,7 @@ from .gate import check_call
 from .model_calls import call_model
 from .model_state import DescribedModel
 from .options import ActivityOptions
+from .run_notes import noted_call
 from .summaries import summary_of
 from .transcripts import SentTranscripts
 
@@ -170,6 +171,7 @@ class ModelActivities(DescribedModel):
             config=encode(state.overrides) if state.overrides else None,
             facts=state.needs_facts,
             version=WIRE_VERSION,
+            call_id=_call_id(transcript) if topic else None,
             **fields,
         )
 
@@ -197,11 +199,26 @@ class ModelActivities(DescribedModel):
     async def _ask(self, call: ModelCall, agent: Agent | None, cancel_signal: Event | None) -> ModelResult:
         activity = STREAMING_MODEL_ACTIVITY if self.streaming_topic else MODEL_ACTIVITY
         options = self._with_summary(model_call_summary(agent, self.name))
-        with self._crossing(call) as wire, model_call(agent, self.name) as view:
+        id_ = call.call_id or _call_id(call.transcript)
+        with (
+            self._crossing(call) as wire,
+            model_call(agent, self.name) as view,
+            noted_call(id_, agent, self.name) as note,
+        ):
             # No result type: a pydantic adapter for it would cost each workflow time and 7 KB.
             answer = await call_model(activity, [wire], options, cancel_signal=cancel_signal)
             result = ModelResult.from_wire(answer)
             view.answered(result)
+            note.answered(result.events)
         if result.facts is not None:
             self._learn(call, result.facts)
         return result
+
+
+def _call_id(transcript: Transcript) -> str:
+    """Return an identity for a call that is unique in the workflow, over all its runs and after a reset.
+
+    The time distinguishes runs. A run id would not do: after a reset, a replay has another one.
+    """
+    milliseconds = workflow.time_ns() // 1_000_000
+    return f"{milliseconds:x}-{transcript.agent}.{transcript.call}"
