@@ -149,8 +149,7 @@ async def test_a_long_chat_keeps_its_workflow_small_over_its_runs(agents: Agents
         events: list[AgentEvent] = []
 
         async def read() -> None:
-            async for event in AgentStream(env.client, handle.id, snapshot=True):
-                events.append(event)
+            events.extend([event async for event in AgentStream(env.client, handle.id, snapshot=True)])
 
         reading = asyncio.create_task(read())
         runs = list[str]()
@@ -171,5 +170,7 @@ async def test_a_long_chat_keeps_its_workflow_small_over_its_runs(agents: Agents
     assert max(inputs) < 1.1 * inputs[-3] < 300_000, inputs
     assert isinstance(late, Snapshot)
     assert (late.turn, late.status, late.usage["totalTokens"]) == (TURNS, "idle", TURNS * 15)
-    assert [event.turn for event in of(TurnStarted, events)] == list(range(1, TURNS + 1))
+    begun = [event.turn for event in of(TurnStarted, events)]
+    assert begun == list(range(TURNS + 1 - len(begun), TURNS + 1))
+    assert len(begun) >= TURNS - 2  # all since the snapshot
     assert [event.run_id for event in of(HandedOver, events)] == runs[:-1]
