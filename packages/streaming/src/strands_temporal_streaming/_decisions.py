@@ -76,7 +76,8 @@ class DecisionHooks:
         id_ = event.tool_use.get("toolUseId") if hasattr(event, "tool_use") else None
         decided = False
         following = [*(values for _, values in seen[1:]), _values(event)]
-        for (kind, before), after in zip(seen, following, strict=True):
+        # Nothing is seen of an event in whose midst the hooks were added.
+        for (kind, before), after in zip(seen, following, strict=False):
             outcome, reason = _outcome(before, after)
             if outcome:
                 decided = True
