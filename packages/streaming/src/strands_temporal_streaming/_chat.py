@@ -56,7 +56,14 @@ class ChatStreamPart:
 
 
 def _show(screen: ChatScreen, event: AgentEvent) -> None:
+    indent = "  " * (len(event.path) + 1)
     match event:
+        case ToolCall(name=name, input=given):
+            screen.note(f"{indent}{name} {_short(given)}")
+        case ToolResult(name=name, status=status, text=text):
+            screen.note(f"{indent}{name}: {status}: {_short(text)}")
+        case _ if event.path:  # sub-agents speak to the agent, not to the person
+            pass
         case TextDelta(text=text):
             screen.text(text)
         case TextRedacted(text=text):
@@ -68,10 +75,6 @@ def _show(screen: ChatScreen, event: AgentEvent) -> None:
             screen.turn_end()
         case AttemptFailed() | AttemptRestarted():
             screen.restart()
-        case ToolCall(name=name, input=given):
-            screen.note(f"  {name} {_short(given)}")
-        case ToolResult(name=name, status=status, text=text):
-            screen.note(f"  {name}: {status}: {_short(text)}")
         case _:
             pass
 
