@@ -18,9 +18,13 @@ def test_there_are_histories() -> None:
     assert all(path.stat().st_size < 100_000 for path in RECORDED)
 
 
+def recorded(path: Path) -> WorkflowHistory:
+    return WorkflowHistory.from_json("golden", path.read_text())
+
+
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
 async def test_a_released_history_replays(path: Path) -> None:
-    history = WorkflowHistory.from_json("golden", path.read_text())
+    history = recorded(path)
     await Replayer(workflows=[GoldenStream], plugins=[StrandsPlugin(), StreamingPlugin()]).replay_workflow(
         history
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ from strands_temporal_streaming import (
 
 pytestmark = pytest.mark.server
 
-TURNS = 60
+TURNS = 40
 
 LIMIT = StreamLimit(events=60, bytes=30_000)
 
@@ -125,7 +126,7 @@ def make_agent() -> TemporalAgent:
 
 def history_is_long() -> bool:
     """Stand in for the server's suggestion to continue as new."""
-    return workflow.info().get_current_history_length() > 80
+    return workflow.info().get_current_history_length() > 60
 
 
 @workflow.defn
@@ -144,7 +145,7 @@ async def test_a_long_chat_keeps_its_workflow_small_over_its_runs(agents: Agents
     model = ScriptedModel(*[lambda call: say(f"answer to {call.prompt} " * 40, chunk=40)] * TURNS)
     inputs: list[int] = []
     async with agents(workflows=[LongChat], models={"live": lambda: model}) as env:
-        handle = await env.start(LongChat.run, ConversationStart())
+        handle = await env.start(LongChat.run, ConversationStart(), execution_timeout=timedelta(minutes=5))
         chat = ConversationClient(env.client, handle.id)
         events: list[AgentEvent] = []
 
@@ -171,6 +172,9 @@ async def test_a_long_chat_keeps_its_workflow_small_over_its_runs(agents: Agents
     assert isinstance(late, Snapshot)
     assert (late.turn, late.status, late.usage["totalTokens"]) == (TURNS, "idle", TURNS * 15)
     begun = [event.turn for event in of(TurnStarted, events)]
-    assert begun == list(range(TURNS + 1 - len(begun), TURNS + 1))
-    assert len(begun) >= TURNS - 2  # all since the snapshot
-    assert [event.run_id for event in of(HandedOver, events)] == runs[:-1]
+    # In order, each once, and none is missing without a word: a busy machine may let the reader fall behind.
+    assert begun == sorted(set(begun))
+    if not of(StreamGap, events):
+        assert begun == list(range(TURNS + 1 - len(begun), TURNS + 1))
+        assert len(begun) >= TURNS - 2  # all since the snapshot
+        assert [event.run_id for event in of(HandedOver, events)] == runs[:-1]
