@@ -202,9 +202,8 @@ async def test_the_whole_life_of_an_agent_in_the_order_of_the_run(agents: Agents
     turns = [event for event in events if isinstance(event, TurnEnd)]
     assert [turn.usage["totalTokens"] for turn in turns] == [30, 90, 30]
     assert turns[-1].structured_output == {"city": "Bern"}
-    question, decided = (
-        next(e for e in events if isinstance(e, t)) for t in (QuestionAsked, QuestionDecided)
-    )
+    (question,) = (event for event in events if isinstance(event, QuestionAsked))
+    (decided,) = (event for event in events if isinstance(event, QuestionDecided))
     assert (question.reason, decided.id, decided.answer) == ({"why": "it costs"}, question.id, "yes")
     assert isinstance(snapshot, Snapshot)
     assert isinstance(end, End)

@@ -13,7 +13,7 @@ from temporalio import workflow
 from temporalio.contrib.workflow_streams import WorkflowStream
 
 from strands_temporal import ConversationClient, ConversationEnd, ConversationStart, TemporalAgent
-from strands_temporal.testing import ScriptedModel, say
+from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say
 from strands_temporal.workflow import Conversation
 from strands_temporal_streaming import (
     AgentEvent,
@@ -129,6 +129,11 @@ def history_is_long() -> bool:
     return workflow.info().get_current_history_length() > 60
 
 
+def long_answer(call: ScriptedCall) -> Reply:
+    """Answer in many pieces."""
+    return say(f"answer to {call.prompt} " * 40, chunk=40)
+
+
 @workflow.defn
 class LongChat:
     @workflow.init
@@ -142,7 +147,7 @@ class LongChat:
 
 @pytest.mark.slow
 async def test_a_long_chat_keeps_its_workflow_small_over_its_runs(agents: Agents) -> None:
-    model = ScriptedModel(*[lambda call: say(f"answer to {call.prompt} " * 40, chunk=40)] * TURNS)
+    model = ScriptedModel(*[long_answer] * TURNS)
     inputs: list[int] = []
     async with agents(workflows=[LongChat], models={"live": lambda: model}) as env:
         handle = await env.start(LongChat.run, ConversationStart(), execution_timeout=timedelta(minutes=5))

@@ -275,7 +275,7 @@ async def test_who_stops_in_the_middle_of_an_item_gets_the_rest_of_it(agents: Ag
                 break
         seen += await read_all(late)
         await env.assert_replays(handle)
-    place = {"agent": mark.agent, "turn": 1, "path": mark.path}
+    place: dict[str, Any] = {"agent": mark.agent, "turn": 1, "path": mark.path}
     restarted = AttemptRestarted(mark.call, 2, offset=text.offset, started_at=mark.started_at, **place)
     assert seen[seen.index(text) - 1] == restarted
 

@@ -114,7 +114,9 @@ def note(word: str) -> str:
 class Guard(InterventionHandler):
     """Denies what is secret."""
 
-    name = "guard"
+    @property
+    def name(self) -> str:
+        return "guard"
 
     def before_tool_call(self, event: BeforeToolCallEvent, **kwargs: Any) -> Any:
         if event.tool_use["input"]["word"] == "secret":

@@ -25,6 +25,7 @@ from ._worker.middleware import ModelCallInterceptor, ModelCallMiddleware, Model
 from ._worker.paused_workflows import OPEN_STATUSES, workflow_status_name
 from ._worker.remote_codec import CodecEndpointError, RemoteCodec, chosen_data_converter
 from ._worker.results import check_result
+from ._worker.tool_calls import ToolProgress
 from ._workflow.activities import execute_activity
 from ._workflow.agent_watch import note_attempt, tool_call_summary
 from ._workflow.asked_calls import SubAgentQuestion
@@ -33,6 +34,7 @@ from ._workflow.client_call_waits import PausedCalls, is_client_call, waiting_in
 from ._workflow.client_tools import ClientCalls, client_calls
 from ._workflow.conversation_parts import ConversationPart
 from ._workflow.current_details import DetailsLine, describe_query, set_details_line
+from ._workflow.current_tool import TOOL_PROGRESS
 from ._workflow.decided_calls import CHANGED_AND_REFUSED, CHANGED_CALL, DecidedCall, tell_sub_agent
 from ._workflow.log_lines import log_line
 from ._workflow.options import HEARTBEATING_TOOL_DEFAULTS, TOOL_DEFAULTS, merge_options
@@ -55,6 +57,7 @@ __all__ = [
     "HEARTBEATING_TOOL_DEFAULTS",
     "OPEN_STATUSES",
     "TOOL_DEFAULTS",
+    "TOOL_PROGRESS",
     "CarryFormat",
     "ChatPart",
     "ChatScreen",
@@ -78,6 +81,7 @@ __all__ = [
     "RunNote",
     "SharedLifetime",
     "SubAgentQuestion",
+    "ToolProgress",
     "activity_name",
     "are_questions_told",
     "check_result",

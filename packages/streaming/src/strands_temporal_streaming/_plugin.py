@@ -3,10 +3,17 @@
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
+from typing import Any
 
-from strands_temporal.extension import ComposablePlugin, ModelCallInterceptor, ModelCallMiddleware
+from strands_temporal.extension import (
+    ComposablePlugin,
+    ModelCallInterceptor,
+    ModelCallMiddleware,
+    ToolProgress,
+)
 
 from ._activities import StreamingMiddleware, sandbox_output
+from ._progress import tool_progress
 
 
 class StreamingPlugin(ComposablePlugin):
@@ -29,6 +36,15 @@ class StreamingPlugin(ComposablePlugin):
     def model_call_middleware() -> ModelCallMiddleware:
         """Return the middleware that publishes a model call's events, for a worker without this plugin."""
         return StreamingMiddleware()
+
+    @staticmethod
+    def tool_progress(about: Any) -> AbstractAsyncContextManager[Callable[[ToolProgress], None]]:
+        """Return the publisher of the progress of a tool, for the activity that runs it.
+
+        Args:
+            about: What the tool's workflow gave: topic, agent, path and turn.
+        """
+        return tool_progress(about)
 
     @staticmethod
     def sandbox_output(

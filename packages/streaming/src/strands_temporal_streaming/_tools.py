@@ -7,7 +7,7 @@ from strands import Agent
 from strands.middleware import ExecuteToolContext
 from temporalio import workflow
 
-from strands_temporal.extension import run_local
+from strands_temporal.extension import TOOL_PROGRESS, run_local
 
 from ._cut import as_json, is_json
 from ._life import Life
@@ -52,10 +52,13 @@ async def _run_tool(context: ExecuteToolContext, next_fn: Any, follow: Follow) -
     name, id_ = str(use["name"]), str(use.get("toolUseId"))
     current.publish(ToolStarted(name=name, tool_use_id=id_), run.place, agent.name)
     inner: Place | None = run.place.of_tool(id_)
+    place = run.place
+    about = {"topic": place.topic, "agent": agent.name, "path": place.path, "turn": current.state.turn}
     iterator = aiter(next_fn(context))
     while True:
-        outer = HERE.get()
+        outer, told = HERE.get(), TOOL_PROGRESS.get()
         HERE.set(inner)
+        TOOL_PROGRESS.set(about)
         try:
             event = await anext(iterator)
         except StopAsyncIteration:
@@ -63,6 +66,7 @@ async def _run_tool(context: ExecuteToolContext, next_fn: Any, follow: Follow) -
         finally:
             inner = HERE.get()
             HERE.set(outer)
+            TOOL_PROGRESS.set(told)
         progress = _progress(event)
         # Sub-agents publish their own events, and the tool yields those as well.
         if progress is not None and not current.has_agents_in(run.place, id_):

@@ -21,6 +21,11 @@ HELD_HEADER = "strands-temporal-held"
 the digest by which the worker asks for that part."""
 
 
+PROGRESS_HEADER = "strands-temporal-progress"
+"""Header of a tool call's activity if readers of the workflow's stream should get the tool's progress: a JSON
+value of the streaming package."""
+
+
 TOOL_HEARTBEAT_TIMEOUT = timedelta(seconds=15)
 """Heartbeat timeout of a tool's or a hook's activity if the user set none. The worker heartbeats
 automatically. A cancellation arrives with the response to a heartbeat, and the SDK sends heartbeats at

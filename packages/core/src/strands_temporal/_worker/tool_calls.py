@@ -11,18 +11,21 @@ import contextlib
 import contextvars
 import logging
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from temporalio import activity, worker
+from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadConverter
 from typing_extensions import override
 
+from .._errors import MissingExtraError
+from .._wire.extras import load_extra
 from .._wire.tool_arguments import given_arguments
-from .._wire.tool_call import HOOK_HEADER, TOOL_HEADER, TOOL_HEARTBEAT_TIMEOUT
+from .._wire.tool_call import HOOK_HEADER, PROGRESS_HEADER, TOOL_HEADER, TOOL_HEARTBEAT_TIMEOUT
 from .._wire.tool_context import ToolContext
 from .._wire.tool_failures import tool_failure
 from .._wire.values import encode
@@ -127,16 +130,34 @@ class ToolCallsInterceptor(worker.ActivityInboundInterceptor):
         input.args = given_arguments(input.fn, input.args)
         context = begin_call(input.args, WorkerToolCall(key, self._heartbeats if here else None), tool_use)
         with self._heartbeats.beating(), whole_or_again():
-            try:
-                await complete_context(context, input.headers, self._queries)
-                remember_state(context)
-                value = await self.next.execute_activity(input)
-                return await outcome_of(value, _with_attempt(changed_state(context)))
-            except Exception as error:
-                failure = tool_failure(error)
-                if failure is None:
-                    raise
-                raise failure.with_traceback(error.__traceback__) from error.__cause__
+            async with _streamed(input.headers.get(PROGRESS_HEADER)):
+                try:
+                    await complete_context(context, input.headers, self._queries)
+                    remember_state(context)
+                    value = await self.next.execute_activity(input)
+                    return await outcome_of(value, _with_attempt(changed_state(context)))
+                except Exception as error:
+                    failure = tool_failure(error)
+                    if failure is None:
+                        raise
+                    raise failure.with_traceback(error.__traceback__) from error.__cause__
+
+
+@contextlib.asynccontextmanager
+async def _streamed(header: Payload | None) -> AsyncGenerator[None]:
+    """Publish the progress of the block to the workflow's stream, if the workflow asked for it."""
+    if header is None:
+        yield
+        return
+    try:
+        plugin = load_extra("streaming", "the progress of a tool")
+    except MissingExtraError as error:  # the tool works without it
+        logger.warning("%s", error)
+        yield
+        return
+    async with plugin.tool_progress(PayloadConverter.default.from_payload(header)) as sink:
+        with forward_progress(sink):
+            yield
 
 
 def _with_attempt(state: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -24,6 +24,10 @@ class CurrentTool:
     cancel_signal: threading.Event
 
 
+TOOL_PROGRESS: ContextVar[Any] = ContextVar("strands_temporal_tool_progress", default=None)
+"""JSON value for the streaming package on the worker, which then publishes the progress of the tool that this
+task calls. None publishes nothing."""
+
 _current: ContextVar[CurrentTool | None] = ContextVar("strands_temporal_current_tool", default=None)
 
 

@@ -6,11 +6,14 @@ from typing import Any
 
 from strands import ToolContext
 from strands.interrupt import InterruptException
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import PayloadConverter
 
-from .._wire.tool_call import ToolOutcome
+from .._wire.tool_call import PROGRESS_HEADER, ToolOutcome
 from .._wire.tool_failures import from_tool_failure
 from .activities import execute_activity
 from .agent_watch import note_attempt, tool_call_summary
+from .current_tool import TOOL_PROGRESS
 from .held_context import ContextPayload, held_context
 from .idempotency import idempotency_key, tool_header
 from .options import ActivityOptions
@@ -57,7 +60,7 @@ async def call_tool_activity(
                     restore=from_tool_failure,
                     cancel_signal=context.cancel_signal,
                     tool_header=header,
-                    headers=headers,
+                    headers={**headers, **_progress_header()},
                 )
             except InterruptException as error:  # noqa: PERF203  # a try for each question
                 payload["answers"] = resolve_interrupt(context, error, payload["answers"])
@@ -66,6 +69,11 @@ async def call_tool_activity(
                 if outcome is not None:
                     note_attempt(context.agent, context.tool_use["toolUseId"], outcome.attempt)
                 return value
+
+
+def _progress_header() -> dict[str, Payload]:
+    about = TOOL_PROGRESS.get()
+    return {} if about is None else {PROGRESS_HEADER: PayloadConverter.default.to_payload(about)}
 
 
 def _crossing(
