@@ -67,4 +67,5 @@ class StreamPart(ConversationPart):
         dropped = len(state.log) - kept
         state.base_offset += dropped
         del state.log[:dropped]
-        return {**_STATE.dump_python(state, mode="json"), _LIFE: life().carry()}
+        carried = _STATE.dump_python(state, mode="json")
+        return carried if life().is_former else {**carried, _LIFE: life().carry()}

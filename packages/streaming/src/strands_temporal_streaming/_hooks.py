@@ -131,7 +131,7 @@ class LifeHooks(HookProvider):
         content, cut = None, len(text) > RESULT_CHARACTERS
         if len(result["content"]) != 1 or "text" not in result["content"][0]:
             content, is_large = as_json(result["content"])
-            cut = cut or is_large
+            cut = cut or (is_large and not current.is_former)
         # The message with the results follows when all tools of the step have ended.
         reference = f"{len(event.agent.messages)}/{use['toolUseId']}" if cut else None
         ended = ToolResult(

@@ -48,7 +48,12 @@ items."""
 _CARRIED_CHARACTERS = 32 * 1024
 """Most characters of the open questions in a carry."""
 
-_FORMERLY = (ToolCall, ToolResult, TurnEnd)
+_FORMERLY: dict[type[ControlEvent], tuple[str, ...]] = {
+    ToolCall: ("name", "tool_use_id", "input", "agent", "truncated"),
+    ToolResult: ("name", "tool_use_id", "status", "text", "truncated", "agent"),
+    TurnEnd: ("stop_reason", "interrupts", "agent"),
+}
+"""The events and their fields without `LIFE_PATCH`, in the order of their JSON."""
 
 
 @dataclass
@@ -179,10 +184,14 @@ class Life:
         """
         if self._stream is None or self._log is None or not workflow.in_workflow():
             return
-        if self.is_former and not isinstance(event, _FORMERLY):
-            return
         self.topic = place.topic
         named: Any = {} if agent is None else {"agent": agent}
+        if self.is_former:
+            if (names := _FORMERLY.get(type(event))) is not None:
+                values = to_json(replace(event, **named))
+                former = {"type": values["type"], **{name: values[name] for name in names}}
+                self._stream.topic(control_topic(place.topic)).publish(former)
+            return
         event = replace(
             event,
             path=place.path,
