@@ -31,7 +31,7 @@ from strands_temporal_streaming import (
     TurnStarted,
 )
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 TURNS = 40
 
@@ -145,7 +145,6 @@ class LongChat:
         return await self.chat.run()
 
 
-@pytest.mark.slow
 async def test_a_long_chat_keeps_its_workflow_small_over_its_runs(agents: Agents) -> None:
     model = ScriptedModel(*[long_answer] * TURNS)
     inputs: list[int] = []
