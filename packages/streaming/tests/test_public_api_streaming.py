@@ -30,6 +30,8 @@ def test_public_names() -> None:
         "QuestionAsked",
         "QuestionDecided",
         "ReasoningDelta",
+        "RequestEnded",
+        "RequestStarted",
         "RunningAgent",
         "RunningCall",
         "SandboxOutput",

@@ -34,6 +34,8 @@ from strands_temporal_streaming import (
     QuestionAsked,
     QuestionDecided,
     ReasoningDelta,
+    RequestEnded,
+    RequestStarted,
     RunningAgent,
     RunningCall,
     SandboxOutput,
@@ -59,6 +61,8 @@ from strands_temporal_streaming._cut import as_json
 from strands_temporal_streaming._plain import plain_event
 
 EVERY_CONTROL_EVENT: list[ControlEvent] = [
+    RequestStarted(agent="helper", turn=2, request="r-1", message="Hello", index=4, state={"a": [1]}),
+    RequestEnded(agent="helper", turn=2, request="r-1", stop_reason="end_turn", usage={"input_tokens": 3}),
     CallStarted("c", "claude", "1"),
     AttemptFailed("c", 1, "ConnectionError"),
     AttemptRestarted("c", 2, None, "1"),

@@ -16,6 +16,7 @@ from ._wire.chat_screen import ChatPart, ChatScreen
 from ._wire.failures import error_leaves, from_tool_activity_error
 from ._wire.values import decode, encode, utf8_text
 from ._wire.versions import check_wire_version
+from ._wire.web_parts import WebAnswerRefusedError, WebPart, WebQuestion
 from ._worker.client_settings import client_settings
 from ._worker.cut_short import is_cut_short
 from ._worker.factories import NamedFactories
@@ -82,6 +83,9 @@ __all__ = [
     "SharedLifetime",
     "SubAgentQuestion",
     "ToolProgress",
+    "WebAnswerRefusedError",
+    "WebPart",
+    "WebQuestion",
     "activity_name",
     "are_questions_told",
     "check_result",

@@ -40,6 +40,7 @@ from ._life_types import (
 )
 from ._limits import StreamLimit
 from ._plugin import StreamingPlugin
+from ._request_types import RequestEnded, RequestStarted
 from ._types import (
     AttemptFailed,
     AttemptRestarted,
@@ -84,6 +85,8 @@ __all__ = [
     "QuestionAsked",
     "QuestionDecided",
     "ReasoningDelta",
+    "RequestEnded",
+    "RequestStarted",
     "RunningAgent",
     "RunningCall",
     "SandboxOutput",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from ._request_types import RequestEnded, RequestStarted
 from ._types import (
     AttemptFailed,
     AttemptRestarted,
@@ -316,6 +317,8 @@ ControlEvent: TypeAlias = (
     | HandedOver
     | StateChanged
     | Failed
+    | RequestStarted
+    | RequestEnded
 )
 """An event on the control topic."""
 

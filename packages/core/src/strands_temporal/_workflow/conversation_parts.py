@@ -4,7 +4,7 @@ A package declares a `ConversationPart` in the entry point group `strands_tempor
 plugin loads these classes when it configures a worker, because workflow code cannot look for packages.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, ClassVar
@@ -17,6 +17,7 @@ from temporalio.exceptions import TemporalError
 from .._wire.conversations import ConversationStatus
 from .._wire.extras import check_extra
 from .carry import AgentCarry
+from .conversation_turns import Answer, Sent, Turns
 from .failures import construction_error
 
 GROUP = "strands_temporal.conversation_parts"
@@ -53,6 +54,26 @@ class ConversationPart:
             **kwargs: As for `agent.invoke_async`, in each call of it.
         """
         raise NotImplementedError(f"{type(self).__name__}.run")
+
+    def turn_started(self, request: str, turn: int, message: Any) -> None:
+        """Take note that a message begins its turn, or that the turn that runs takes it along ("steer").
+
+        It is called once for each message, in the run of the workflow in which the message's turn begins.
+
+        Args:
+            request: Id of the message's request; empty if it has none.
+            turn: Number of the turn.
+            message: The message as it was sent, in JSON values.
+        """
+
+    def turn_ended(self, turn: int, answers: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take note that a turn has ended.
+
+        Args:
+            turn: Number of the turn.
+            answers: The answer to each of its messages, by the id of the request: `{"result": ...}` with the
+                fields of a `TurnResult`, or `{"error": {"type", "message"}}`.
+        """
 
     def status(self) -> ConversationStatus | None:
         """Return what the conversation waits for because of this part, or None."""
@@ -125,6 +146,19 @@ class ConversationParts:
     def runner(self) -> ConversationPart | None:
         """The part that runs the agent, if there is one."""
         return next((part for part in self._parts.values() if part.runs_agent), None)
+
+    def turn_started(self, sent: Sent, turn: int) -> None:
+        """Tell the parts that a message begins its turn, or joins the one that runs."""
+        for part in self._parts.values():
+            part.turn_started(sent.id, turn, sent.message)
+
+    def end_turn(self, turns: Turns, answer: Callable[[Sent], Answer]) -> None:
+        """End the turn that runs, and tell the parts the answers to its messages."""
+        messages = [*([turns.running] if turns.running else ()), *turns.joined]
+        turns.end(answer)
+        answers = {sent.id: sent.answer.to_json() for sent in messages if sent.answer is not None}
+        for part in self._parts.values():
+            part.turn_ended(turns.turn, answers)
 
     def status(self) -> ConversationStatus | None:
         """Return what the conversation waits for, or None."""

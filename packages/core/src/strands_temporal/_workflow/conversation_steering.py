@@ -7,6 +7,7 @@ from strands.hooks import AfterToolsEvent, MessageAddedEvent
 from strands.types.content import Message
 
 from .conversation_inbox import Inbox
+from .conversation_parts import ConversationParts
 from .conversation_turns import Sent
 from .hand_over import TurnHandOver
 
@@ -21,10 +22,14 @@ class Steering:
         agent: The conversation's agent.
         inbox: The conversation's inbox.
         hand_over: The agent's hand-over.
+        parts: The conversation's parts of other packages, which are told of the messages.
     """
 
-    def __init__(self, agent: Agent, inbox: Inbox, hand_over: TurnHandOver) -> None:
+    def __init__(
+        self, agent: Agent, inbox: Inbox, hand_over: TurnHandOver, parts: ConversationParts
+    ) -> None:
         self._inbox = inbox
+        self._parts = parts
         self._hand_over = hand_over
         self._written: tuple[Message, list[Sent]] | None = None
         # After the user's hooks, which may end the turn, and before the hand-over's, which may stop it here:
@@ -47,6 +52,8 @@ class Steering:
         _, given = self._written
         self._written = None
         self._inbox.turns.join(given)
+        for sent in given:
+            self._parts.turn_started(sent, self._inbox.turns.turn)
 
     def _is_at_limit(self, agent: Agent) -> bool:
         """Tell whether Strands ends the turn here, because of `limits` (1.62: event_loop.py:70)."""

@@ -61,7 +61,7 @@ class TurnRunner:
         self.resumes = inbox.turns.running is not None
         self.usage_before: dict[str, Any] = {}
         self.idle_since: float = workflow.time()
-        Steering(agent, inbox, hand_over)
+        Steering(agent, inbox, hand_over, parts)
         agent.hooks.add_callback(BeforeModelCallEvent, self._note_work)
         agent.hooks.add_callback(AfterToolCallEvent, self._note_work)
 
@@ -72,6 +72,7 @@ class TurnRunner:
         resumes, self.resumes = self.resumes, False
         if not resumes:
             self.usage_before = total_usage()
+            self._parts.turn_started(sent, turns.turn)
         try:
             prompt = None if resumes else inbox.reader.prompt_of(sent.message)
             result = await self._hand_over.run(self._invoke, prompt)
@@ -83,9 +84,9 @@ class TurnRunner:
             mark_left_agent(error)
             self._hand_over.give_up()  # else the next message would go on with this turn
             failure = Answer(error=error)
-            turns.end(lambda _: failure)
+            self._parts.end_turn(turns, lambda _: failure)
         else:
-            turns.end(lambda each: Answer(replace(turn_result, steered=each is not sent)))
+            self._parts.end_turn(turns, lambda each: Answer(replace(turn_result, steered=each is not sent)))
         inbox.work += 1
         inbox.cancel = CancelSignal()
         self._signals.end_turn()

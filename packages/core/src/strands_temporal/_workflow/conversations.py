@@ -258,7 +258,7 @@ class Conversation:
     async def _finish(self, error: Exception) -> None:
         """End the conversation. Messages that wait get an error."""
         self._inbox.ended = True
-        self._turns.end(lambda _: Answer(error=error))
+        self._parts.end_turn(self._turns, lambda _: Answer(error=error))
         self._turns.refuse_waiting(error)
         self._signals.end_turn()
         self._parts.detach()

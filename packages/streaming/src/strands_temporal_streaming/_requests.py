@@ -1,0 +1,123 @@
+"""The requests of a conversation in its stream: where the events of each begin, and how each ended."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from strands import Agent
+from temporalio import workflow
+from temporalio.contrib.workflow_streams import WorkflowStream
+
+from strands_temporal import TemporalModel
+from strands_temporal.extension import describe_query, utf8_text
+
+from ._control import control_topic, to_control
+from ._request_types import REQUESTS_QUERY, RequestEnded, RequestStarted, StreamRequest, StreamRequests
+from ._types import DEFAULT_TOPIC
+
+KEPT_REQUESTS = 100
+"""How many of the latest requests can be found in the stream."""
+
+MESSAGE_CHARACTERS = 16_000
+"""Characters of JSON of a message that readers get."""
+
+STATE_CHARACTERS = 64_000
+"""Characters of JSON of an agent's state that readers get. A larger state is left out."""
+
+ERROR_CHARACTERS = 2_000
+
+_OFFSET_QUERY = "__temporal_workflow_stream_offset"
+"""The query by which a `WorkflowStream` tells its length (temporalio 1.35)."""
+
+_ABOUT = "Where the events of the latest requests begin in the stream, as JSON. No arguments"
+
+
+class RequestLog:
+    """Publishes the starts and ends of a conversation's requests, and remembers where they are.
+
+    Args:
+        stream: The conversation's stream.
+        agent: Its agent.
+        carried: What `carry` returned in the previous run.
+    """
+
+    def __init__(self, stream: WorkflowStream, agent: Agent, carried: list[dict[str, Any]]) -> None:
+        self._stream = stream
+        self._agent = agent
+        self._requests = [StreamRequest(**one) for one in carried]
+        workflow.set_query_handler(REQUESTS_QUERY, self._requests_now)
+        describe_query(REQUESTS_QUERY, _ABOUT)
+
+    def started(self, request: str, turn: int, message: Any) -> None:
+        """Publish that a request has begun its turn."""
+        shown, cut = _bounded(message, MESSAGE_CHARACTERS)
+        self._requests.append(StreamRequest(request, turn, self._offset()))
+        del self._requests[:-KEPT_REQUESTS]
+        state = self._state()
+        self._publish(
+            RequestStarted(
+                agent=self._agent.name,
+                turn=turn,
+                time=workflow.now().isoformat(),
+                request=request,
+                message=shown,
+                index=len(self._agent.messages),
+                state=state,
+                truncated=cut,
+            )
+        )
+
+    def ended(self, turn: int, answers: Mapping[str, Mapping[str, Any]]) -> None:
+        """Publish the answers to the requests of a turn."""
+        place: dict[str, Any] = {
+            "agent": self._agent.name,
+            "turn": turn,
+            "time": workflow.now().isoformat(),
+        }
+        for request, answer in answers.items():
+            if "error" in answer:
+                error = answer["error"]
+                text = str(error["message"])[:ERROR_CHARACTERS]
+                ended = RequestEnded(error_type=str(error["type"]), error=text)
+            else:
+                result = answer["result"]
+                output, cut = _bounded(result["structured_output"], STATE_CHARACTERS)
+                output = None if cut else output
+                usage = dict(result["usage"])
+                ended = RequestEnded(stop_reason=result["stop_reason"], structured_output=output, usage=usage)
+            self._publish(replace(ended, request=request, state=self._state(), **place))
+        self._requests = [replace(one, ended=True) if one.turn == turn else one for one in self._requests]
+
+    def carry(self) -> list[dict[str, Any]]:
+        """Return the requests for the next run, as JSON values."""
+        return [asdict(one) for one in self._requests]
+
+    def _requests_now(self) -> dict[str, Any]:
+        return asdict(StreamRequests(self._offset(), self._topic(), self._requests))
+
+    def _offset(self) -> int:
+        handler = workflow.get_query_handler(_OFFSET_QUERY)
+        return int(handler()) if handler is not None else 0
+
+    def _state(self) -> dict[str, Any] | None:
+        state, cut = _bounded(self._agent.state.get(), STATE_CHARACTERS)
+        return None if cut else state
+
+    def _topic(self) -> str:
+        model = self._agent.model
+        topic = model.streaming_topic if isinstance(model, TemporalModel) else None
+        return topic or DEFAULT_TOPIC
+
+    def _publish(self, event: RequestStarted | RequestEnded) -> None:
+        self._stream.topic(control_topic(self._topic())).publish(to_control(event))
+
+
+def _bounded(value: Any, characters: int) -> tuple[Any, bool]:
+    """Return `value`, and False; if its JSON is too long, the beginning of that, and True."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str, skipkeys=True)
+    except (TypeError, ValueError, RecursionError):  # the user's own objects: an error would harm the agent
+        text = json.dumps(f"<{type(value).__name__}>")
+    text = utf8_text(text, "replace")
+    return (text[:characters], True) if len(text) > characters else (json.loads(text), False)
