@@ -35,6 +35,7 @@ class WebQuestion:
         text: What a person reads; None if there is only the reason.
         deadline: When the question is rejected automatically (ISO 8601); None if never.
         details: More about it, as JSON values: the tool, its arguments, their digest, the agent.
+        response_schema: JSON schema of the usual answer; None if any value will do.
     """
 
     id: str
@@ -43,6 +44,7 @@ class WebQuestion:
     text: str | None = None
     deadline: str | None = None
     details: dict[str, Any] | None = None
+    response_schema: dict[str, Any] | None = None
 
 
 class WebPart(Protocol):

@@ -1,0 +1,92 @@
+"""The agents of the tests of the web app, and the script of their model. Workflow code imports this module."""
+
+import json
+from typing import Any
+
+from strands import ToolContext, tool
+from strands.vended_interventions.hitl import HumanInTheLoop
+
+from strands_temporal import TemporalAgent
+from strands_temporal.testing import Reply, ScriptedCall, say, use_tool
+from strands_temporal.workflow import client_tool
+
+AGENTS = ("plain", "keeper", "asker", "pauser", "painter")
+
+
+@tool
+def look_up(word: str) -> str:
+    """Look a word up."""
+    return f"about {word}"
+
+
+@tool
+def broken(word: str) -> str:
+    """Fail."""
+    raise ValueError(f"no {word}")
+
+
+@tool(context=True)
+def note(tool_context: ToolContext, key: str) -> str:
+    """Note something in the agent's state."""
+    tool_context.agent.state.set(key, True)
+    return "noted"
+
+
+@tool(context=True)
+def ask(tool_context: ToolContext, q: str) -> str:
+    """Ask a person."""
+    return f"got {tool_context.interrupt('why', reason={'q': q})}"
+
+
+@client_tool
+def set_title(title: str) -> str:
+    """Set the title of the page."""
+
+
+def plain() -> TemporalAgent:
+    """Make an agent with tools."""
+    return TemporalAgent("m", streaming_topic="events", tools=[look_up, broken, note], callback_handler=None)
+
+
+def keeper() -> TemporalAgent:
+    """Make an agent whose tool calls people decide."""
+    interventions = [HumanInTheLoop(allowed_tools=[])]
+    return TemporalAgent("m", streaming_topic="events", tools=[look_up], interventions=interventions)
+
+
+def asker() -> TemporalAgent:
+    """Make an agent whose tool asks."""
+    return TemporalAgent("m", streaming_topic="events", tools=[ask], callback_handler=None)
+
+
+def painter() -> TemporalAgent:
+    """Make an agent with a tool of the front end."""
+    return TemporalAgent("m", streaming_topic="events", tools=[set_title, look_up], callback_handler=None)
+
+
+def steps(call: ScriptedCall) -> Reply:
+    """Do what the person's words say: `tool NAME {...}`, `fail`, `think`, or say them again."""
+    if call.tool_results:
+        return say(f"done: {call.text}", chunk=8)
+    command, _, rest = call.prompt.partition(" ")
+    if command == "tool":
+        name, _, arguments = rest.partition(" ")
+        id_ = f"{name}-{len(call.messages)}"
+        return use_tool(name, json.loads(arguments), tool_use_id=id_, text="Let me see.")
+    if command == "fail":
+        return Reply(error=ValueError(rest))
+    if command == "think":
+        return thought(rest)
+    return say(f"You said {call.prompt}", chunk=8)
+
+
+def thought(text: str) -> Reply:
+    """Think before an answer."""
+    first, *rest = say(text, chunk=8).events
+    block: list[Any] = [
+        {"contentBlockStart": {"start": {}}},
+        {"contentBlockDelta": {"delta": {"reasoningContent": {"text": "hmm"}}}},
+        {"contentBlockDelta": {"delta": {"reasoningContent": {"signature": "sig"}}}},
+        {"contentBlockStop": {}},
+    ]
+    return Reply((first, *block, *rest))
