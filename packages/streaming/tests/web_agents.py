@@ -1,9 +1,10 @@
-"""The agents of the tests of the web app, and the script of their model. Workflow code imports this module."""
+"""The agents of the web app's tests, and the script of their model. Workflow code imports this module."""
 
 import json
 from typing import Any
 
 from strands import ToolContext, tool
+from strands.interventions import InterventionHandler
 from strands.vended_interventions.hitl import HumanInTheLoop
 
 from strands_temporal import TemporalAgent
@@ -41,6 +42,7 @@ def ask(tool_context: ToolContext, q: str) -> str:
 @client_tool
 def set_title(title: str) -> str:
     """Set the title of the page."""
+    raise NotImplementedError
 
 
 def plain() -> TemporalAgent:
@@ -50,7 +52,7 @@ def plain() -> TemporalAgent:
 
 def keeper() -> TemporalAgent:
     """Make an agent whose tool calls people decide."""
-    interventions = [HumanInTheLoop(allowed_tools=[])]
+    interventions: list[InterventionHandler] = [HumanInTheLoop(allowed_tools=[])]
     return TemporalAgent("m", streaming_topic="events", tools=[look_up], interventions=interventions)
 
 

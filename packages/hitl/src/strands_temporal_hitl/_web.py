@@ -23,7 +23,7 @@ _SCHEMA: dict[str, Any] = {
 """What a person answers to a question about a tool call."""
 
 _ABOUT_CALLS = ("v1:before_tool_call:", "v1:before_tools:")
-"""How Strands' ids of questions begin that are asked before a tool runs. A tool's own question may want any value."""
+"""How ids begin of questions that are asked before a tool runs. A tool's own question may want any value."""
 
 _DETAILS = ("tool", "arguments", "digest", "agent", "outer", "calls")
 

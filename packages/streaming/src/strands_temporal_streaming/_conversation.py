@@ -46,7 +46,7 @@ class StreamPart(ConversationPart):
         self._requests: RequestLog | None = None
         if workflow.get_signal_handler(PUBLISH_SIGNAL) is not None:
             return
-        requests = carried.pop(_REQUESTS, []) if isinstance(carried, dict) else []
+        requests = [] if carried is None else list[Any](carried.pop(_REQUESTS, ()))
         self._stream = WorkflowStream(None if carried is None else _STATE.validate_python(carried))
         life().restore((carried or {}).get(_LIFE))
         agent.hooks.add_hook(StreamHooks(self._stream))

@@ -97,8 +97,8 @@ class RequestLog:
         return asdict(StreamRequests(self._offset(), self._topic(), self._requests))
 
     def _offset(self) -> int:
-        handler = workflow.get_query_handler(_OFFSET_QUERY)
-        return int(handler()) if handler is not None else 0
+        handler: Any = workflow.get_query_handler(_OFFSET_QUERY)
+        return int(handler())
 
     def _state(self) -> dict[str, Any] | None:
         state, cut = _bounded(self._agent.state.get(), STATE_CHARACTERS)

@@ -30,7 +30,7 @@ def agent_app(
     """Return an ASGI app with which front ends talk to agents of `StrandsPlugin(agents=...)`.
 
     A thread is a conversation: its id is the workflow's. A run is a message: its id is the update's, so a
-    request that is sent again joins the run. The app keeps nothing: it may be restarted, and there may be many.
+    request that is sent again joins the run. The app keeps nothing: it may be restarted, or run many times.
 
     Args:
         client: A client with the data converter of the agents' workers.

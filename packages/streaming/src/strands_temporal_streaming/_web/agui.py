@@ -180,11 +180,13 @@ class TurnMapper:
         self.paused_with = tuple(asked)
         self.is_running = False
         questions = [one for one in asked if not is_client_call(one)]
-        outcome: Any = (
-            RunFinishedInterruptOutcome(interrupts=[self._interrupt(one) for one in questions])
-            if questions
-            else RunFinishedSuccessOutcome(pending_tool_call_ids=self._said.tools.unanswered() or None)
-        )
+        outcome: Any
+        if questions:
+            outcome = RunFinishedInterruptOutcome(interrupts=[self._interrupt(one) for one in questions])
+        else:
+            calls = [self._said.tools.shown_id(_tool_use_of(one.id)) for one in asked]
+            pending = [id_ for id_ in calls if id_ is not None]
+            outcome = RunFinishedSuccessOutcome(pending_tool_call_ids=pending or None)
         yield self._finished(outcome)
 
     def snapshot(self, messages: Sequence[Message]) -> MessagesSnapshotEvent:

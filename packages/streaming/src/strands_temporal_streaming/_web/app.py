@@ -3,7 +3,7 @@
 import ipaddress
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 from urllib.parse import urlsplit
@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 Authorize: TypeAlias = Callable[[Request, str, str | None], bool | str | Awaitable[bool | str]]
 """Tells whether a request may use an agent, and a thread of it if there is one. It returns the name of the
 person, which decisions record, or True or False."""
+
+_Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _MOST_LISTED = 100
@@ -78,15 +80,16 @@ class App:
 
     def starlette(self) -> Starlette:
         """Return the ASGI app."""
-        routes = [
-            Route("/agents", self._list_agents),
-            Route("/agents/{agent}", self._describe_agent),
-            Route("/agents/{agent}", self._run, methods=["POST"]),
-            Route("/threads", self._list_threads),
-            Route("/threads/{thread:path}/events", self._events),
-            Route("/threads/{thread:path}/cancel", self._cancel, methods=["POST"]),
-            Route("/threads/{thread:path}", self._describe_thread),
+        endpoints: list[tuple[str, str, _Endpoint]] = [
+            ("GET", "/agents", self._list_agents),
+            ("GET", "/agents/{agent}", self._describe_agent),
+            ("POST", "/agents/{agent}", self._run),
+            ("GET", "/threads", self._list_threads),
+            ("GET", "/threads/{thread:path}/events", self._events),
+            ("POST", "/threads/{thread:path}/cancel", self._cancel),
+            ("GET", "/threads/{thread:path}", self._describe_thread),
         ]
+        routes = [Route(path, self._guarded(answer), methods=[method]) for method, path, answer in endpoints]
         cors = Middleware(
             CORSMiddleware,
             allow_origins=sorted(self._origins),
@@ -107,12 +110,12 @@ class App:
 
     async def _list_agents(self, request: Request) -> Response:
         described = await self._threads.descriptions()
-        shown: list[dict[str, Any]] = []
-        for name in self._agents:
-            if name in described and await self._may(request, name, None):
-                shown.append({"name": name, **capabilities(described[name], people=self._answers.has_parts)})
-        if not shown:
-            await self._check(request, next(iter(self._agents)), None)  # says why
+        people = self._answers.has_parts
+        shown = [
+            {"name": name, **capabilities(described[name], people=people)}
+            for name in self._agents
+            if name in described and await self._may(request, name, None)
+        ]
         return JSONResponse({"agents": shown})
 
     async def _describe_agent(self, request: Request) -> Response:
@@ -127,7 +130,6 @@ class App:
         name = request.path_params["agent"]
         if name not in self._agents:
             raise WebError(f"There is no agent {name!r}", NOT_FOUND, 404)
-        self._check_origin(request)
         body = await self._body(request)
         described = (await self._threads.descriptions()).get(name)
         asked = read_input(body, described.client_tools if described else ())
@@ -144,9 +146,6 @@ class App:
         limit = request.query_params.get("limit", str(_MOST_LISTED))
         if not (limit.isascii() and limit.isdigit() and 0 < int(limit[:9]) <= _MOST_LISTED):
             raise WebError(f"limit: {limit[:20]!r} is not a number from 1 to {_MOST_LISTED}", BAD_REQUEST)
-        if self._authorize is None:
-            self._check_local(request)
-        self._check_origin(request)
         threads = await self._threads.listed(int(limit), agent)
         shown = [one for one in threads if await self._may(request, one.agent, one.id)]
         return JSONResponse({"threads": [{"threadId": one.id, "agent": one.agent} for one in shown]})
@@ -185,6 +184,17 @@ class App:
 
     # --- Who may do what
 
+    def _guarded(self, answer: _Endpoint) -> _Endpoint:
+        """Return an endpoint that first looks where a request comes from."""
+
+        async def endpoint(request: Request) -> Response:
+            self._check_origin(request)
+            if self._authorize is None:
+                self._check_local(request)
+            return await answer(request)
+
+        return endpoint
+
     async def _agent(self, request: Request) -> str:
         name = request.path_params["agent"]
         if name not in self._agents:
@@ -194,13 +204,10 @@ class App:
 
     async def _thread(self, request: Request) -> tuple[Thread, str]:
         """Return the thread of a request, and who asks. Whoever may not see it is told that there is none."""
-        if self._authorize is None:
-            self._check_local(request)
         id_ = request.path_params["thread"]
         check_id("thread", id_)
         found = await self._threads.find(id_)
         if found is not None:
-            self._check_origin(request)
             by = await self._person(request, found.agent, found.id)
             if by is not None:
                 return found, by
@@ -215,9 +222,6 @@ class App:
         Raises:
             WebError: If they may not.
         """
-        self._check_origin(request)
-        if self._authorize is None:
-            self._check_local(request)
         by = await self._person(request, agent, thread)
         if by is None:
             raise WebError("This is not allowed", NOT_ALLOWED, 403)
@@ -225,7 +229,6 @@ class App:
 
     async def _person(self, request: Request, agent: str, thread: str | None) -> str | None:
         if self._authorize is None:
-            self._check_local(request)
             return "local"
         answer: Any = self._authorize(request, agent, thread)
         if isinstance(answer, Awaitable):
@@ -271,7 +274,7 @@ class App:
                 raise WebError(f"The body has more than {self._limits.body:,} bytes", TOO_LARGE, 413)
         return bytes(body)
 
-    def _stream(self, events: AsyncIterator[Sent]) -> Response:
+    def _stream(self, events: AsyncGenerator[Sent, None]) -> Response:
         if self._readers >= self._limits.readers:
             raise WebError("Too many readers. Try again later", UNREACHABLE, 503)
         limits = self._limits
@@ -279,14 +282,14 @@ class App:
             self._counted(events), keep_alive=limits.keep_alive, write_timeout=limits.write_timeout
         )
 
-    async def _counted(self, events: AsyncIterator[Sent]) -> AsyncIterator[Sent]:
+    async def _counted(self, events: AsyncGenerator[Sent, None]) -> AsyncGenerator[Sent, None]:
         self._readers += 1
         try:
             async for sent in events:
                 yield sent
         finally:
             self._readers -= 1
-            await events.aclose()  # type: ignore[attr-defined]
+            await events.aclose()
 
 
 def _is_loopback(host: str) -> bool:

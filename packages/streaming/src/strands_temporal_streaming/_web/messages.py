@@ -112,14 +112,14 @@ def history_of(messages: Iterable[Mapping[str, Any]]) -> list[Message]:
 
 def sent_message(message: Any, id_: str) -> list[Message]:
     """Return the message that began a turn, as the stream tells it: text or content blocks."""
-    blocks = [{"text": message}] if isinstance(message, str) else message
-    if not isinstance(blocks, list):
-        blocks = [{"text": json.dumps(blocks, ensure_ascii=False)}]
-    return _shown({"role": "user", "content": cast("list[Any]", decode(blocks))}, id_)
+    text = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)
+    blocks = cast("list[Any]", decode(message)) if isinstance(message, list) else [{"text": text}]
+    return _shown({"role": "user", "content": blocks}, id_)
 
 
 def _shown(message: Mapping[str, Any], id_: str) -> list[Message]:
-    blocks = [block for block in message.get("content", ()) if isinstance(block, Mapping)]
+    content = cast("Sequence[Any]", message.get("content", ()))
+    blocks = [cast("Mapping[str, Any]", block) for block in content if isinstance(block, Mapping)]
     results = [block["toolResult"] for block in blocks if "toolResult" in block]
     shown: list[Message] = [_result(result) for result in results]
     if message.get("role") == "assistant":

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from ag_ui.core import (
@@ -39,6 +39,9 @@ logger = logging.getLogger(__name__)
 _GRACE = 10.0
 """Seconds to wait for the end of a turn in the stream, after its answer has come by the update."""
 
+_ARRIVAL = 30.0
+"""Seconds for which a message is sent on after its reader has gone."""
+
 _RECENT_TURNS = 5
 """How many turns back an answer may belong to, when it is sent again."""
 
@@ -56,8 +59,9 @@ class Runs:
         self._client = client
         self._threads = threads
         self._answers = answers
+        self._left: set[asyncio.Future[Any]] = set()
 
-    async def run(self, request: RunRequest, by: str) -> AsyncIterator[Sent]:
+    async def run(self, request: RunRequest, by: str) -> AsyncGenerator[Sent, None]:
         """Yield the events of a run. The thread must be open.
 
         Args:
@@ -96,7 +100,7 @@ class Runs:
         found: StreamRequests,
         known: StreamRequest | None,
         mapper: TurnMapper,
-    ) -> AsyncIterator[Sent]:
+    ) -> AsyncGenerator[Sent, None]:
         """Send a message and show its turn. If the message was sent before, show that turn."""
         if known is None:
             state = await self._threads.state(request.thread)
@@ -131,20 +135,30 @@ class Runs:
                 if not mapper.is_running:
                     return
         finally:
-            if sending is not None:
+            if sending is not None and numbered is None and not sending.done():
+                self._let_go(sending)  # the reader has gone, but its message is to arrive
+            elif sending is not None:
                 sending.cancel()
                 await asyncio.gather(sending, return_exceptions=True)
 
+    def _let_go(self, sending: "asyncio.Future[TurnResult]") -> None:
+        """Let a message arrive whose reader has gone. The turn needs nobody who waits for it."""
+        task = asyncio.ensure_future(asyncio.wait([sending], timeout=_ARRIVAL))
+        self._left.add(task)
+        task.add_done_callback(self._left.discard)
+        task.add_done_callback(lambda _: sending.cancel())
+        sending.add_done_callback(lambda done: done.cancelled() or done.exception())
+
     async def _events(
         self, thread: str, topic: str, start: int, sending: "asyncio.Future[TurnResult] | None"
-    ) -> AsyncIterator[AgentEvent]:
-        """Yield a thread's events until its workflow ends, or until the update has ended and the stream is silent.
+    ) -> AsyncGenerator[AgentEvent, None]:
+        """Yield events until the workflow ends, or until the update has ended and the stream is silent.
 
         Raises:
             WebError: If the message is refused.
         """
         begun = False
-        stream = aiter(AgentStream(self._client, thread, topic=topic, from_offset=start))
+        stream = self._stream(thread, topic, start)
         coming: asyncio.Future[AgentEvent] | None = None
         try:
             while True:
@@ -168,7 +182,11 @@ class Runs:
             if coming is not None:
                 coming.cancel()
                 await asyncio.gather(coming, return_exceptions=True)
-            await stream.aclose()  # type: ignore[attr-defined]
+            await stream.aclose()
+
+    async def _stream(self, thread: str, topic: str, start: int) -> AsyncGenerator[AgentEvent, None]:
+        async for event in AgentStream(self._client, thread, topic=topic, from_offset=start):
+            yield event
 
     async def _history(self, request: RunRequest, started: RequestStarted) -> Sequence[Message]:
         """Return the messages at the start of a run: the front end's own list, if it has the whole thread.
@@ -198,7 +216,9 @@ class Runs:
 
     # --- Answers
 
-    async def _answer(self, request: RunRequest, found: StreamRequests, by: str) -> AsyncIterator[Sent]:
+    async def _answer(
+        self, request: RunRequest, found: StreamRequests, by: str
+    ) -> AsyncGenerator[Sent, None]:
         """Send answers to what the thread waits for, and show how its turn goes on."""
         paused = await self._paused(request, found)
         if paused is None:
@@ -251,7 +271,7 @@ class Runs:
 
     # --- A thread
 
-    async def events(self, thread: str, after: Position | None) -> AsyncIterator[Sent]:
+    async def events(self, thread: str, after: Position | None) -> AsyncGenerator[Sent, None]:
         """Yield a thread's events: from its latest turn on, or after a position. Ends with the thread.
 
         Args:
@@ -289,7 +309,7 @@ class Runs:
                 skip = None
                 yield await self._complete(thread, sent)
 
-    async def _rejoined(self, thread: str, kept_from: int) -> AsyncIterator[Sent]:
+    async def _rejoined(self, thread: str, kept_from: int) -> AsyncGenerator[Sent, None]:
         """Show a thread again, after a part of its stream was cut away."""
         found = await self._threads.requests(thread)
         last = found.requests[-1] if found.requests else None

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
@@ -83,7 +83,9 @@ class SSEResponse(Response):
         write_timeout: Seconds in which the reader must take what is sent. A reader that does not is dropped.
     """
 
-    def __init__(self, events: AsyncIterator[Sent], *, keep_alive: float, write_timeout: float) -> None:
+    def __init__(
+        self, events: AsyncGenerator[Sent, None], *, keep_alive: float, write_timeout: float
+    ) -> None:
         super().__init__()
         self._events = events
         self._keep_alive = keep_alive
@@ -107,10 +109,10 @@ class SSEResponse(Response):
 
     async def _send_all(self, send: Send) -> None:
         await self._write(send, {"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        coming: asyncio.Task[Sent] | None = None
+        coming: asyncio.Future[Sent] | None = None
         try:
             while True:
-                coming = coming or asyncio.create_task(anext(self._events))  # type: ignore[arg-type]
+                coming = coming or asyncio.ensure_future(anext(self._events))
                 done, _ = await asyncio.wait([coming], timeout=self._keep_alive)
                 if not done:
                     await self._body(send, b": keep-alive\n\n")
@@ -127,7 +129,7 @@ class SSEResponse(Response):
                 coming.cancel()
                 await asyncio.gather(coming, return_exceptions=True)
             with contextlib.suppress(Exception):
-                await self._events.aclose()  # type: ignore[attr-defined]
+                await self._events.aclose()
 
     async def _body(self, send: Send, data: bytes) -> None:
         await self._write(send, {"type": "http.response.body", "body": data, "more_body": True})

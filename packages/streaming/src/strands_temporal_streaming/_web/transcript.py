@@ -78,7 +78,6 @@ class ToolCalls:
         self.texts: dict[str, str] = {}
         self.functions: dict[str, FunctionCall] = {}
         self._shown: dict[str, str] = {}
-        self._answered: set[str] = set()
 
     def begin(self, tool_use_id: str) -> str:
         """Begin a call, and return the id that the reader sees."""
@@ -94,17 +93,9 @@ class ToolCalls:
         """Return the id that the reader sees; None if there is no such call."""
         return self._shown.get(tool_use_id or "")
 
-    def answer(self, id_: str) -> None:
-        """Take note that a call has its result."""
-        self._answered.add(id_)
-
     def forget(self, ids: Sequence[str]) -> None:
         """Forget calls that do not count."""
         self._shown = {use: id_ for use, id_ in self._shown.items() if id_ not in ids}
-
-    def unanswered(self) -> list[str]:
-        """Return the calls without a result, in their order."""
-        return [id_ for id_ in self.texts if id_ in self._shown.values() and id_ not in self._answered]
 
 
 class Transcript:
@@ -271,7 +262,6 @@ class Transcript:
         if id_ is None:  # its call lies in a gap of the stream
             yield from self.tool_call(ToolCall(event.name, event.tool_use_id, {}, path=event.path))
             id_ = cast("str", self.tools.shown_id(event.tool_use_id))
-        self.tools.answer(id_)
         sub = self._subagents.run_id(event.path)
         about: dict[str, Any] = {"status": event.status} if event.status != "success" else {}
         if event.truncated:
