@@ -27,7 +27,7 @@ from .._request_types import RequestEnded, RequestStarted, StreamRequest, Stream
 from .._types import StreamGap
 from .agui import TurnMapper
 from .answers import Answers
-from .errors import NOTHING_WAITS, STREAM_GAP, THREAD_WAITS, WebError
+from .errors import NOTHING_WAITS, STREAM_GAP, THREAD_WAITS, UNREACHABLE, WebError
 from .inputs import RunRequest
 from .messages import history_of, sent_message
 from .sse import Position, Sent
@@ -69,7 +69,7 @@ class Runs:
             by: Who asks.
         """
         mapper = TurnMapper(request.thread, request.run)
-        yield Sent(mapper.begin(request.run))
+        told = False
         try:
             found = await self._threads.requests(request.thread)
             known = next((one for one in found.requests if one.request == request.run), None)
@@ -80,16 +80,20 @@ class Runs:
                 steps = self._answer(request, found, by)
             async with contextlib.aclosing(steps):
                 async for sent in steps:
+                    told = True
                     yield await self._complete(request.thread, sent)
+            return
         except (WebError, WebAnswerRefusedError) as error:
             code = error.code if isinstance(error, WebError) else error.kind
-            yield Sent(RunErrorEvent(message=str(error), code=code))
+            failed = RunErrorEvent(message=str(error), code=code)
         except RPCError as error:
-            told = unreachable(request.thread, error)
-            yield Sent(RunErrorEvent(message=told.message, code=told.code))
+            failed = RunErrorEvent(message=str(unreachable(request.thread, error)), code=UNREACHABLE)
         except Exception:  # a reader must not wait for ever
             logger.exception("thread=<%s>, run=<%s> | the run cannot be shown", request.thread, request.run)
-            yield Sent(RunErrorEvent(message="The server cannot show the run", code="INTERNAL"))
+            failed = RunErrorEvent(message="The server cannot show the run", code="INTERNAL")
+        if not told:
+            yield Sent(mapper.begin(request.run))
+        yield Sent(failed)
 
     # --- A message
 
@@ -115,6 +119,7 @@ class Runs:
         sending = asyncio.ensure_future(chat.send(prompt, id=request.run)) if prompt else None
         numbered: Numbered | None = None
         try:
+            yield Sent(mapper.begin(request.run))  # from here on the message arrives, even if the reader goes
             async for event in self._events(request.thread, found.topic, start, sending):
                 if isinstance(event, RequestStarted) and event.request == request.run:
                     mapper.set_history(await self._history(request, event))
@@ -227,7 +232,6 @@ class Runs:
         if paused.ended:  # nothing in the workflow answers interrupts: the next turn does
             prompt = self._answers.as_message(request, mapper.paused_with)
             following = TurnMapper(request.thread, request.run, before=mapper)
-            following.begin(request.run)
             steps = self._message(request, prompt, found, None, following)
             async with contextlib.aclosing(steps):
                 async for sent in steps:
@@ -235,7 +239,7 @@ class Runs:
             return
         waiting = await self._answers.send(request, mapper.paused_with, by)
         mapper.names[mapper.pauses] = request.run
-        for event in list(mapper.go_on(request.run))[1:]:
+        for event in mapper.go_on(request.run):
             yield Sent(event)
         if waiting:
             for event in mapper.pause(waiting):
