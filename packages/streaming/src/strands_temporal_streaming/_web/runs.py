@@ -82,7 +82,7 @@ class Runs:
                 async for sent in steps:
                     told = True
                     yield await self._complete(request.thread, sent)
-            return
+            return  # noqa: TRY300  # what follows is for errors
         except (WebError, WebAnswerRefusedError) as error:
             code = error.code if isinstance(error, WebError) else error.kind
             failed = RunErrorEvent(message=str(error), code=code)
