@@ -21,6 +21,7 @@ EXTRAS = {
     "streaming": ["strands_temporal_streaming"],
     "otel": ["strands_temporal_otel"],
     "hitl": ["strands_temporal_hitl"],
+    "web": ["strands_temporal_streaming"],
     "cli": [],
     "all": [
         "strands_temporal_mcp",

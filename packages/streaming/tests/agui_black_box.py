@@ -1,6 +1,6 @@
 """Runs scripted agents with ag-ui-strands, in an environment of its own. It imports nothing of this project.
 
-Reads a scenario from standard input: `{"script": [events of each model call], "runs": [RunAgentInput]}`, where
+Reads a scenario from standard input: `{"script": [events of each model call], "runs": [RunAgentInput]}`.
 `resume` may be `{"payload": ...}`, for the interrupt of the run before. Prints each run's events.
 """
 

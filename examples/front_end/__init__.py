@@ -1,0 +1,1 @@
+"""A chat page in front of a durable agent, over AG-UI."""

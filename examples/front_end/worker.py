@@ -1,0 +1,22 @@
+"""The worker of this example. Start it first; Ctrl+C ends it."""
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from examples.front_end.agent import MODEL, TASK_QUEUE, host
+from examples.support.programs import ADDRESS, run_worker
+from examples.support.serving import chosen_model
+from strands_temporal import StrandsPlugin
+
+
+async def main() -> None:
+    """Run until interrupted."""
+    async with chosen_model() as choice:
+        plugin = StrandsPlugin(models={MODEL: choice.factory}, agents={"host": host})
+        client = await Client.connect(ADDRESS, plugins=[plugin])
+        print(f"Worker started, with {choice.label}. Ctrl+C to exit.", flush=True)
+        await Worker(client, task_queue=TASK_QUEUE).run()
+
+
+if __name__ == "__main__":
+    run_worker(main())
