@@ -169,6 +169,7 @@ class App:
         last = request.headers.get("last-event-id") or request.query_params.get("lastEventId")
         after = Position.parse(last) if last else None
         thread, _ = await self._thread(request)
+        await self._threads.requests(thread.id)  # else an error now, and not an empty stream
         return self._stream(self._runs.events(thread.id, after))
 
     async def _cancel(self, request: Request) -> Response:

@@ -276,6 +276,15 @@ class Runs:
     # --- A thread
 
     async def events(self, thread: str, after: Position | None) -> AsyncGenerator[Sent, None]:
+        """Yield a thread's events, as `_events_after`. If it cannot be asked, end: the reader comes back."""
+        try:
+            async with contextlib.aclosing(self._events_after(thread, after)) as events:
+                async for sent in events:
+                    yield sent
+        except (WebError, RPCError) as error:
+            logger.warning("thread=<%s>, error=<%s> | a reader's stream ends", thread, error)
+
+    async def _events_after(self, thread: str, after: Position | None) -> AsyncGenerator[Sent, None]:
         """Yield a thread's events: from its latest turn on, or after a position. Ends with the thread.
 
         Args:
@@ -329,7 +338,7 @@ class Runs:
                     yield await self._complete(thread, Sent(one))
                 if mapper.is_over:
                     break
-        async with contextlib.aclosing(self.events(thread, None)) as rest:
+        async with contextlib.aclosing(self._events_after(thread, None)) as rest:
             async for sent in rest:
                 yield sent
 

@@ -1,7 +1,8 @@
 """The threads of the app: conversations with the app's agents."""
 
+import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -25,7 +26,16 @@ WORKFLOW_TYPE = "StrandsAgentWorkflow"
 AGENT_MEMO = "strands_temporal_agent"
 """Memo of the threads that the app starts: the agent's name."""
 
-_QUERY_TIMEOUT = timedelta(seconds=10)
+_QUERY_TIMEOUT = timedelta(seconds=5)
+_PATIENCE = 20.0  # seconds for which a worker may not answer
+_PAUSE = 0.2
+_TRANSIENT = (
+    RPCStatusCode.CANCELLED,  # the SDK's own time-out
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.FAILED_PRECONDITION,
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.UNAVAILABLE,
+)
 _DESCRIBE_TIMEOUT = timedelta(seconds=10)
 _DESCRIPTIONS_SECONDS = 60.0
 _KNOWN_THREADS = 10_000
@@ -59,6 +69,7 @@ class Threads:
         self._client = client
         self._agents = agents
         self._task_queue = task_queue
+        self._asking: dict[tuple[Any, ...], asyncio.Future[Any]] = {}
         self._known: dict[str, str] = {}  # agents of chains of runs
         self._described: tuple[float, dict[str, AgentDescription]] = (0.0, {})
 
@@ -165,10 +176,14 @@ class Threads:
         Raises:
             WebError: If it cannot be asked.
         """
-        try:
-            return await self.chat(thread).messages(start)
-        except (RPCError, WorkflowQueryFailedError) as error:
-            raise unreachable(thread, error) from error
+
+        async def ask() -> list[dict[str, Any]]:
+            try:
+                return await self.chat(thread).messages(start)
+            except (RPCError, WorkflowQueryFailedError) as error:
+                raise unreachable(thread, error) from error
+
+        return await self._together(("messages", start, thread), ask)
 
     async def listed(self, limit: int, agent: str | None) -> Sequence[Thread]:
         """Return the threads that run, the latest first."""
@@ -202,18 +217,41 @@ class Threads:
         return start.agent or ""
 
     async def _query(self, thread: str, name: str, type_: type[Any]) -> Any:
-        handle = self._client.get_workflow_handle(thread)
-        try:
-            return await handle.query(name, result_type=type_, rpc_timeout=_QUERY_TIMEOUT)
-        except WorkflowQueryFailedError as error:
-            raise WebError(
-                f"The thread {thread!r} does not answer {name!r}: {error.message}. Install "
-                "strands-temporal-streaming on the worker, in this release",
-                NO_STREAM,
-                503,
-            ) from error
-        except RPCError as error:
-            raise unreachable(thread, error) from error
+        """Ask a thread. Readers who ask at once get one answer. A worker that restarts is waited for."""
+
+        async def ask() -> Any:
+            handle = self._client.get_workflow_handle(thread)
+            until = time.monotonic() + _PATIENCE
+            while True:
+                try:
+                    return await handle.query(name, result_type=type_, rpc_timeout=_QUERY_TIMEOUT)
+                except WorkflowQueryFailedError as error:
+                    raise WebError(
+                        f"The thread {thread!r} does not answer {name!r}: {error.message}. Install "
+                        "strands-temporal-streaming on the worker, in this release",
+                        NO_STREAM,
+                        503,
+                    ) from error
+                except RPCError as error:
+                    if error.status not in _TRANSIENT or time.monotonic() > until:
+                        raise unreachable(thread, error) from error
+                await asyncio.sleep(_PAUSE)
+
+        return await self._together(("query", name, thread), ask)
+
+    async def _together(self, key: tuple[Any, ...], ask: Callable[[], Awaitable[Any]]) -> Any:
+        """Return an answer, for which those who ask for the same while it is on its way ask once."""
+        asking = self._asking.get(key)
+        if asking is None:
+            asking = self._asking[key] = asyncio.ensure_future(ask())
+            asking.add_done_callback(lambda done: self._asking.pop(key, None) and _look_at(done))
+        return await asyncio.shield(asking)
+
+
+def _look_at(done: "asyncio.Future[Any]") -> None:
+    """Look at an error, which nobody may have waited for until the end."""
+    if not done.cancelled():
+        done.exception()
 
 
 def unreachable(thread: str, error: Exception) -> WebError:
