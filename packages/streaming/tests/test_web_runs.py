@@ -156,3 +156,21 @@ async def test_tools_of_the_front_end(agents: Agents) -> None:
         second = await app.run("painter", None, thread=thread, messages=[failed])
         assert "no window" in text_of(second)
         await app.replays()
+
+
+@pytest.mark.slow
+async def test_a_sub_agent(agents: Agents) -> None:
+    async with web(agents) as app:
+        words = 'tool helper {"input": "tool look_up {\\"word\\": \\"tea\\"}"}'
+        events = await app.run("boss", words)
+        (begun,) = [event for event in events if event["type"] == "SUBAGENT_STARTED"]
+        assert (begun["name"], begun["parentToolCallId"]) == ("helper", "helper-1")
+        inner = [event for event in events if event.get("subagentRunId") == begun["subagentRunId"]]
+        assert text_of(inner) == "Let me see.done: about tea"
+        assert [event["toolCallName"] for event in inner if event["type"] == "TOOL_CALL_START"] == ["look_up"]
+        assert inner[-1]["type"] == "SUBAGENT_FINISHED"
+        outer = [event for event in events if "subagentRunId" not in event]
+        assert text_of(outer).strip() == "Let me see.done: done: about tea"
+        assert events[-1]["usage"][0]["totalTokens"] == 90
+        assert_conforms(events)
+        await app.replays()

@@ -11,7 +11,7 @@ from strands_temporal import TemporalAgent
 from strands_temporal.testing import Reply, ScriptedCall, say, use_tool
 from strands_temporal.workflow import client_tool
 
-AGENTS = ("plain", "keeper", "asker", "pauser", "painter")
+AGENTS = ("plain", "keeper", "asker", "pauser", "painter", "boss")
 
 
 @tool
@@ -64,6 +64,19 @@ def asker() -> TemporalAgent:
 def painter() -> TemporalAgent:
     """Make an agent with a tool of the front end."""
     return TemporalAgent("m", streaming_topic="events", tools=[set_title, look_up], callback_handler=None)
+
+
+def boss() -> TemporalAgent:
+    """Make an agent with a sub-agent."""
+    helper = TemporalAgent(
+        "m",
+        name="helper",
+        description="Helps.",
+        streaming_topic="events",
+        tools=[look_up],
+        callback_handler=None,
+    )
+    return TemporalAgent("m", streaming_topic="events", tools=[helper.as_tool()], callback_handler=None)
 
 
 def steps(call: ScriptedCall) -> Reply:

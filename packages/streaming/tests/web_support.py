@@ -14,7 +14,7 @@ import uvicorn
 from conftest import Agents
 from integration_tests import real_parts
 from packages.streaming.tests.streaming_support import WAIT
-from packages.streaming.tests.web_agents import AGENTS, asker, keeper, painter, plain, steps
+from packages.streaming.tests.web_agents import AGENTS, asker, boss, keeper, painter, plain, steps
 
 from strands_temporal import AgentDefinition, StrandsPlugin
 from strands_temporal.testing import AgentEnvironment, ScriptedModel
@@ -98,6 +98,7 @@ async def web(
             "asker": asker,
             "pauser": AgentDefinition(asker, approvals=False),
             "painter": painter,
+            "boss": boss,
         },
     )
     async with AsyncExitStack() as stack:
