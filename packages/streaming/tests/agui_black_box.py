@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false, reportIncompatibleMethodOverride=false, reportUnknownArgumentType=false
 """Runs scripted agents with ag-ui-strands, in an environment of its own. It imports nothing of this project.
 
 Reads a scenario from standard input: `{"script": [events of each model call], "runs": [RunAgentInput]}`.
