@@ -25,9 +25,7 @@ class Steering:
         parts: The conversation's parts of other packages, which are told of the messages.
     """
 
-    def __init__(
-        self, agent: Agent, inbox: Inbox, hand_over: TurnHandOver, parts: ConversationParts
-    ) -> None:
+    def __init__(self, agent: Agent, inbox: Inbox, hand_over: TurnHandOver, parts: ConversationParts) -> None:
         self._inbox = inbox
         self._parts = parts
         self._hand_over = hand_over
