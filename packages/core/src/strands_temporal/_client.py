@@ -2,36 +2,26 @@
 
 import asyncio
 import contextlib
-import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
-    WorkflowExecutionStatus,
-    WorkflowFailureError,
     WorkflowHandle,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
     WorkflowUpdateStage,
 )
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
-from ._client_errors import (
-    ENDED_BEFORE_ANSWER,
-    UNPROCESSED,
-    is_handed_over,
-    own_error,
-    raise_from,
-    raise_if_cancelled,
-    type_of,
-)
-from ._client_sending import NO_ROOM, sendable, signal_and_wait
-from ._errors import AgentValueError, ConversationClosedError
+from ._client_errors import is_handed_over, raise_from, raise_if_cancelled
+from ._client_requests import Requests
+from ._client_sending import sendable
+from ._errors import AgentValueError
 from ._wire.conversations import (
     AGENT_LIST_WORKFLOW,
     AGENT_WORKFLOW,
@@ -39,7 +29,6 @@ from ._wire.conversations import (
     CLOSE,
     MESSAGES,
     SEND,
-    STATE,
     AgentDescription,
     ConversationStart,
     ConversationState,
@@ -47,13 +36,6 @@ from ._wire.conversations import (
     TurnResult,
 )
 from ._wire.values import decode, encode_any
-
-T = TypeVar("T")
-
-_MOST_UNPROCESSED = 20
-"""How often to send an update again that no worker has looked at."""
-
-_LONGEST_PAUSE = 0.5  # seconds between two questions to a run that is about to continue as new
 
 
 class ConversationClient:
@@ -75,6 +57,7 @@ class ConversationClient:
     def __init__(self, client: Client, workflow_id: str) -> None:
         self._client = client
         self._workflow_id = workflow_id
+        self._requests = Requests(client, workflow_id)
         self._first: tuple[str, Any] | None = None
 
     @classmethod
@@ -132,7 +115,7 @@ class ConversationClient:
             )
         except WorkflowUpdateFailedError as error:
             if not is_handed_over(error):
-                raise_from(chat._own(error), error)
+                raise_from(chat._requests.own(error), error)
         except WorkflowUpdateRPCTimeoutOrCancelledError as error:
             with contextlib.suppress(asyncio.CancelledError, RPCError):  # as below
                 await operation.workflow_handle()
@@ -141,7 +124,7 @@ class ConversationClient:
         except RPCError as error:
             with contextlib.suppress(RPCError):  # else asyncio logs that nobody asked for the same error
                 await operation.workflow_handle()
-            raise_from(await chat._why_closed(error), error)
+            raise_from(await chat._requests.why_closed(error), error)
         chat._first = request, first_message
         return chat
 
@@ -168,7 +151,7 @@ class ConversationClient:
     @property
     def handle(self) -> "WorkflowHandle[Any, Any]":
         """The workflow's handle, without a run: it follows continue-as-new."""
-        return self._client.get_workflow_handle(self._workflow_id)
+        return self._requests.handle
 
     async def send(self, message: Any, *, id: str | None = None) -> TurnResult:
         """Send a message, and wait for the end of its turn.
@@ -194,7 +177,7 @@ class ConversationClient:
         request = id or str(uuid.uuid4())
         sent = await sendable(self._client, message)
         update = self.handle.execute_update
-        return await self._answer(lambda: update(SEND, sent, id=request, result_type=TurnResult))
+        return await self._requests.answer(lambda: update(SEND, sent, id=request, result_type=TurnResult))
 
     async def first_answer(self) -> TurnResult:
         """Wait for the answer to the first message of `start`.
@@ -226,7 +209,7 @@ class ConversationClient:
         Raises:
             ConversationClosedError: If the conversation has ended.
         """
-        return await self._update_or_signal(CANCEL_TURN, bool, lambda outcome, _: outcome != "idle")
+        return await self._requests.update_or_signal(CANCEL_TURN, bool, lambda outcome, _: outcome != "idle")
 
     async def close(self) -> ConversationState:
         """End the conversation after the turns of the messages that were sent before. Does not wait for that.
@@ -237,11 +220,11 @@ class ConversationClient:
         Raises:
             ConversationClosedError: If the conversation has ended.
         """
-        return await self._update_or_signal(CLOSE, ConversationState, lambda _, state: state)
+        return await self._requests.update_or_signal(CLOSE, ConversationState, lambda _, state: state)
 
     async def state(self) -> ConversationState:
         """Return what the conversation does now. Works for an ended one too, while a worker is there."""
-        return await self.handle.query(STATE, result_type=ConversationState)
+        return await self._requests.state()
 
     async def messages(self, start: int = 0) -> list[dict[str, Any]]:
         """Return the messages as Strands has them, from the index `start` on. Reads all pages.
@@ -256,71 +239,3 @@ class ConversationClient:
             messages += cast("list[dict[str, Any]]", decode(page.messages))
             following = page.next
         return messages
-
-    async def _update_or_signal(
-        self, name: str, result_type: type[T], answer: Callable[[str, ConversationState], T]
-    ) -> T:
-        """Send an update. If the run has no room for it, signal and return `answer(outcome, state)`."""
-        request = str(uuid.uuid4())
-
-        async def ask() -> T:
-            try:
-                return await self.handle.execute_update(name, id=request, result_type=result_type)
-            except RPCError as error:
-                if error.status not in NO_ROOM:
-                    raise
-                return answer(*await signal_and_wait(self.handle, name, request, self.state, error))
-
-        return await self._answer(ask)
-
-    async def _answer(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask each next run of the workflow, until one answers."""
-        pause = 0.0
-        unprocessed = 0
-        while True:
-            began = time.monotonic()
-            try:
-                return await ask()
-            except WorkflowUpdateFailedError as error:  # a try for each run of the workflow
-                if type_of(error) == UNPROCESSED and unprocessed < _MOST_UNPROCESSED:
-                    unprocessed += 1
-                    await asyncio.sleep(_LONGEST_PAUSE)
-                    continue
-                if is_handed_over(error) or (type_of(error) == ENDED_BEFORE_ANSWER and await self._runs()):
-                    # A run that waits for the user's own handlers refuses at once, until it continues as new.
-                    refused_at_once = time.monotonic() - began < _LONGEST_PAUSE
-                    pause = min(max(2 * pause, 0.01), _LONGEST_PAUSE) if refused_at_once else 0.0
-                    await asyncio.sleep(pause)
-                    continue
-                raise_from(self._own(error), error)
-            except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-                raise_if_cancelled(error)
-                raise
-            except RPCError as error:
-                raise_from(await self._why_closed(error), error)
-
-    def _own(self, error: WorkflowUpdateFailedError) -> Exception:
-        """Return an error of a conversation as its own class, and any other as it is."""
-        if type_of(error) == ENDED_BEFORE_ANSWER:
-            return ConversationClosedError(f"The conversation {self._workflow_id!r} ended before it answered")
-        return own_error(error.cause) or error
-
-    async def _runs(self) -> bool:
-        return (await self.handle.describe()).status == WorkflowExecutionStatus.RUNNING
-
-    async def _why_closed(self, error: RPCError) -> Exception:
-        """Return the error for a workflow that takes no update: what ended it, or that it has ended."""
-        if error.status != RPCStatusCode.NOT_FOUND:
-            return error
-        try:
-            status = (await self.handle.describe()).status
-        except RPCError:
-            return error  # there is no such workflow
-        if status == WorkflowExecutionStatus.FAILED:
-            try:
-                await self.handle.result()
-            except WorkflowFailureError as failure:
-                if (own := own_error(failure.cause)) is not None:
-                    return own
-        name = status.name.lower() if status else "unknown"
-        return ConversationClosedError(f"The conversation {self._workflow_id!r} has ended ({name})")

@@ -10,30 +10,21 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from strands.interrupt import Interrupt
-from temporalio.exceptions import ApplicationError
 
 from .._wire.client_tools import (
     ALREADY_ENDED,
     CLAIMED,
     DOES_NOT_FIT,
-    MALFORMED,
     PAST_DEADLINE,
     UNKNOWN_CALL,
     ClientCall,
 )
 from .._wire.values import known_fields
+from .client_call_messages import claim_of, quoted, refusal, refused_of, result_of
 from .json_schemas import JsonSchema
 
 _ENDED_KEPT = 200
 """How many ended calls are remembered, to say what became of them."""
-
-_LONGEST_CLAIM = timedelta(hours=1)
-_INFINITY = float("inf")
-
-_LONGEST_NAME = 1_000
-"""Most characters of a client's name: records keep it, and go into the next run."""
-
-_LONGEST_QUOTE = 200
 
 _FATES = {
     "result": "already has a result",
@@ -149,24 +140,18 @@ class CallBook:
         Raises:
             ApplicationError: If it may not.
         """
-        given = _object(message, "id", "by")
-        seconds = given.get("seconds")
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < _INFINITY:
-            raise refusal(MALFORMED, f"A claim needs 'seconds', a number from 0 on, not {_quoted(seconds)}")
-        entry = self._open_entry(given["id"], now)
+        id_, by, _ = claim_of(message)
+        entry = self._open_entry(id_, now)
         call = entry.call
-        if call.claimed_by not in (None, given["by"]) and now < datetime.fromisoformat(
-            str(call.claimed_until)
-        ):
+        if call.claimed_by not in (None, by) and now < datetime.fromisoformat(str(call.claimed_until)):
             raise refusal(CLAIMED, f"{call.claimed_by!r} runs the call until {call.claimed_until}")
         return entry
 
     def claim(self, message: Any, now: datetime) -> dict[str, Any]:
         """Let a client run a call for some time. It may be claimed again before that is over."""
         entry = self.check_claim(message, now)
-        # An integer may be too large for a float.
-        seconds = float(min(message["seconds"], _LONGEST_CLAIM.total_seconds()))
-        by = str(message["by"]) if seconds else None
+        _, client, seconds = claim_of(message)
+        by = client if seconds else None
         until = (now + timedelta(seconds=seconds)).isoformat() if seconds else None
         entry.call = replace(entry.call, claimed_by=by, claimed_until=until)
         return {"id": entry.call.id, "by": by, "until": until}
@@ -182,11 +167,7 @@ class CallBook:
         Raises:
             ApplicationError: If the message is malformed, the call is not open, or the result does not fit.
         """
-        given = _object(message, "id")
-        if ("result" in given) == ("error" in given):
-            raise refusal(MALFORMED, "Send either 'result', a JSON value, or 'error', a text")
-        if "error" in given and not isinstance(given["error"], str):
-            raise refusal(MALFORMED, f"'error' is a text, not {_quoted(given['error'])}")
+        given = result_of(message)
         entry = self._open_entry(given["id"], now)
         schema: dict[str, Any] | None = entry.call.output_schema if fits and "result" in given else None
         if schema is not None and (why := JsonSchema(schema).misfit(given["result"])):
@@ -205,10 +186,7 @@ class CallBook:
         Raises:
             ApplicationError: If the message is malformed, or the call is not open.
         """
-        given = _object(message, "id")
-        if not isinstance(given.get("reason", ""), str):
-            raise refusal(MALFORMED, f"'reason' is a text, not {_quoted(given['reason'])}")
-        return self._open_entry(given["id"], now)
+        return self._open_entry(refused_of(message)["id"], now)
 
     def take_refusal(self, message: Any, now: datetime) -> dict[str, Any]:
         """Decline a call: the model reads the reason."""
@@ -256,7 +234,7 @@ class CallBook:
             return entry
         ended = self._ended.get(id_)
         if ended is None:
-            text = f"No client call {_quoted(id_)} waits. The query client_tool_calls lists them"
+            text = f"No client call {quoted(id_)} waits. The query client_tool_calls lists them"
             raise refusal(UNKNOWN_CALL, text)
         kind = PAST_DEADLINE if ended["outcome"] == "expired" else ALREADY_ENDED
         raise refusal(kind, f"The call {id_!r} {_FATES.get(ended['outcome'], 'has ended')} ({ended['at']})")
@@ -276,32 +254,6 @@ class CallBook:
         for oldest in list(self._ended)[:-_ENDED_KEPT]:
             del self._ended[oldest]
         return record
-
-
-def refusal(kind: str, message: str) -> ApplicationError:
-    """Return the error with which a client's message is refused."""
-    return ApplicationError(message, type=kind, non_retryable=True)
-
-
-def _object(message: Any, *texts: str) -> dict[str, Any]:
-    if not isinstance(message, dict):
-        raise refusal(MALFORMED, f"{_quoted(message)} is not an object with {', '.join(map(repr, texts))}")
-    given = cast("dict[str, Any]", message)
-    for name in texts:
-        if not isinstance(given.get(name), str) or not given[name]:
-            raise refusal(MALFORMED, f"{name!r} is a text, not {_quoted(given.get(name))}")
-    by = given.get("by")
-    if isinstance(by, str) and len(by) > _LONGEST_NAME:
-        raise refusal(
-            MALFORMED, f"'by' has {len(by):,} characters. A client's name has {_LONGEST_NAME} at most"
-        )
-    return given
-
-
-def _quoted(value: Any) -> str:
-    """Return a value of a message as a refusal shows it. One that is too large fails the workflow task."""
-    text = repr(value)
-    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}..."
 
 
 def _asked(interrupt: Interrupt) -> Mapping[str, Any]:

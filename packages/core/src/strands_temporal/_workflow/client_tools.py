@@ -9,24 +9,14 @@ from strands.agent.agent_result import AgentResult
 from strands.interrupt import Interrupt
 from strands.types.agent import AgentInput
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
 
 from .._errors import AgentTypeError, AgentValueError
 from .._upstream.private_api import end_waiting
 from .._upstream.run_local import run_local
-from .._wire.client_tools import (
-    ANSWER_QUERY,
-    CALLS_QUERY,
-    CLAIM_UPDATE,
-    REFUSED_UPDATE,
-    RESULT_UPDATE,
-    SIGNAL,
-    ClientCall,
-)
-from .._wire.failure_sizes import text_of
+from .._wire.client_tools import CALLS_QUERY, ClientCall
 from .._wire.values import json_size
-from .answered_updates import DeduplicatedUpdates
-from .client_call_book import CallBook, refusal
+from .client_call_book import CallBook
+from .client_call_inbox import CallInbox
 from .client_call_waits import PausedCalls, is_client_call, waiting_interrupts
 from .current_details import describe_query, set_details_line
 
@@ -36,14 +26,6 @@ _PAGE = 1_000_000
 _ABOUT_CALLS = (
     "The calls that wait for a client to run them. With the id of a call: that call alone, never cut"
 )
-
-_KEPT = 100
-"""How many of the latest messages that came by signal are remembered."""
-
-_TAKEN = "strands-temporal-client-message"
-"""Prefix of patch ids, one per signal, so that a replay takes the same messages as the first run."""
-
-_FOR_CLIENTS = "For clients of this workflow's client tools: ClientTools in strands_temporal"
 
 
 class ClientCalls:
@@ -76,17 +58,11 @@ class ClientCalls:
             )
         of_run.calls = self
         self._book = CallBook()
-        self._updates = DeduplicatedUpdates()
-        self._signalled: dict[str, dict[str, Any]] = {}
-        self._came = 0
+        self._inbox = CallInbox(self._book)
         self.take_over(carried)
-        for name in (RESULT_UPDATE, REFUSED_UPDATE, CLAIM_UPDATE):
-            workflow.set_update_handler(name, self._handler(name), validator=self._validator(name))
-        workflow.set_signal_handler(SIGNAL, self._by_signal)
+        self._inbox.open()
         workflow.set_query_handler(CALLS_QUERY, self._calls_query)
-        workflow.set_query_handler(ANSWER_QUERY, self._answer_query)
         describe_query(CALLS_QUERY, _ABOUT_CALLS)
-        describe_query(ANSWER_QUERY, _FOR_CLIENTS)
         set_details_line("client calls", self._details)
 
     @property
@@ -100,8 +76,7 @@ class ClientCalls:
         It holds the open calls with their deadlines, results that no agent got yet, and the answers to recent
         updates.
         """
-        answered = self._updates.carry()
-        return {**self._book.carried(), "answered": answered, "signalled": dict(self._signalled)}
+        return {**self._book.carried(), **self._inbox.carried()}
 
     def take_over(self, carried: Mapping[str, Any] | None) -> None:
         """Take over what `carry()` returned in the previous run. The same value may be given twice."""
@@ -110,8 +85,7 @@ class ClientCalls:
         if not isinstance(cast("Any", carried), Mapping):
             raise AgentTypeError(f"ClientCalls: {carried!r} is not a value of calls.carry()")
         self._book.take_over(carried)
-        self._updates = DeduplicatedUpdates({**carried.get("answered", {}), **self._updates.carry()})
-        self._signalled = {**carried.get("signalled", {}), **self._signalled}
+        self._inbox.take_over(carried)
 
     async def run(
         self,
@@ -196,78 +170,6 @@ class ClientCalls:
     def has_released(self, agent_id: str) -> bool:
         """Tell whether calls of this agent wait that a `wait` gave up, in this run or an earlier one."""
         return self._book.has_released(agent_id)
-
-    # --- Messages of clients
-
-    def _check(self, name: str, message: Any, *, fits: bool = True) -> None:
-        now = workflow.now()
-        if name == CLAIM_UPDATE:
-            self._book.check_claim(message, now)
-        elif name == REFUSED_UPDATE:
-            self._book.check_refusal(message, now)
-        else:
-            self._book.check_result(message, now, fits=fits)
-
-    def _take(self, name: str, message: Any) -> dict[str, Any]:
-        now = workflow.now()
-        if name == CLAIM_UPDATE:
-            return self._book.claim(message, now)
-        take = self._book.take_refusal if name == REFUSED_UPDATE else self._book.take_result
-        return take(message, now)
-
-    def _validator(self, name: str) -> Callable[[Any], None]:
-        def validate(message: Any) -> None:
-            info = workflow.current_update_info()
-            request = info.id if info else ""
-            if request not in self._updates.carry() and "answer" not in self._signalled.get(request, {}):
-                self._check(name, message)
-
-        return validate
-
-    def _handler(self, name: str) -> Callable[[Any], Any]:
-        async def handle(message: Any) -> dict[str, Any]:
-            async def take() -> dict[str, Any]:
-                info = workflow.current_update_info()
-                came = (
-                    self._signalled.get(info.id, {}) if info else {}
-                )  # the same message came by signal before
-                return came["answer"] if "answer" in came else self._take(name, message)
-
-            return await self._updates.run_once(take)
-
-        return handle
-
-    def _by_signal(self, *given: Any) -> None:
-        """Take a message for which the run had no room as an update. It raises nothing."""
-        envelope = cast("Mapping[str, Any]", given[0]) if given and isinstance(given[0], Mapping) else {}
-        request, name = envelope.get("request"), envelope.get("update")
-        if not isinstance(request, str) or request in self._signalled or request in self._updates.carry():
-            return
-        self._came += 1
-        marker = f"{_TAKEN}-{self._came}"
-        seen = workflow.unsafe.is_replaying() and workflow.patched(marker)
-        try:
-            if name not in (RESULT_UPDATE, REFUSED_UPDATE, CLAIM_UPDATE):
-                raise refusal(
-                    "MalformedClientMessage", f"{str(cast('Any', name))[:100]!r} is no update of client tools"
-                )
-            self._check(str(name), envelope.get("value"), fits=not seen)
-        except ApplicationError as error:
-            answer = {"refused": error.message, "type": error.type or ""}
-        except Exception as error:  # noqa: BLE001  # a schema that cannot be applied; as an update it is refused
-            answer = {"refused": text_of(error), "type": type(error).__name__}
-        else:
-            if not workflow.patched(marker):
-                return
-            answer = {"answer": self._take(str(name), envelope.get("value"))}
-        self._signalled[request] = answer
-        for oldest in list(self._signalled)[:-_KEPT]:
-            del self._signalled[oldest]
-
-    def _answer_query(self, request: Any = None, *_: Any) -> dict[str, Any]:
-        if request in (answered := self._updates.carry()):
-            return {"answer": answered[request]}
-        return self._signalled.get(request, {}) if isinstance(request, str) else {}
 
     def _calls_query(self, id_: Any = None, *_: Any) -> list[dict[str, Any]]:
         """Return the open calls, or one of them. If not all fit, large ones are cut and small ones whole."""
