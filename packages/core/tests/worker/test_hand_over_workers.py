@@ -25,10 +25,10 @@ MODULE = hand_over_workers.__name__
 
 
 async def in_plain_strands(
-    folder: Path, long: Long, part: int | None = None
+    folder: Path, long: Long, part: int | None = None, *, as_it_is: bool = False
 ) -> tuple[dict[str, Any], list[Any]]:
     """Return what is seen of the turn in a plain agent, in its own process, and what its model was asked."""
-    await run(MODULE, f"plain({folder!r}, {long!r}, {part})", 3000)
+    await run(MODULE, f"plain({folder!r}, {long!r}, {part}, as_it_is={as_it_is})", 3000)
     ((seen,),) = noted(folder, "seen")
     return seen, noted(folder, "asked")
 
@@ -112,8 +112,8 @@ async def test_a_turn_of_very_many_tool_calls(
 
 
 @pytest.mark.parametrize("window", ["per turn", "none"])
-async def test_a_plain_agents_turn_in_parts_is_that_of_one_call(tmp_path: Path, window: str) -> None:
+async def test_a_plain_agents_turn_in_cheap_parts_is_that_of_one_call(tmp_path: Path, window: str) -> None:
     """What the longest turns are compared with."""
     long = Long(steps=120, together=1, events=0, window=window)
-    whole = await in_plain_strands(tmp_path / "whole", long)
+    whole = await in_plain_strands(tmp_path / "whole", long, as_it_is=True)
     assert await in_plain_strands(tmp_path / "parts", long, 50) == whole
