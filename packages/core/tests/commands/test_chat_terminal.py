@@ -181,11 +181,32 @@ def test_one_terminal_for_all(folder: Folder) -> None:
     chat.sendline("y")
     chat.expect("Done: ")
     chat.expect("you>")
+    chat.sendline("/help")
+    chat.expect("/quit +leave, and end the server and the conversation")
     chat.sendline("/quit")
+    chat.expect("The server ends now, and the conversation with it")
     chat.expect(pexpect.EOF)
     chat.close()
     assert chat.exitstatus == 0
     assert not psutil.wait_procs(children, timeout=10)[1]
+
+
+def test_a_file_keeps_the_conversation_of_one_terminal(folder: Folder) -> None:
+    """The commands that `/quit` shows go on with it."""
+    chat = folder.spawn("dev", "agents.py", "--chat", "--db-filename", "chats.db")
+    chat.expect("you>")
+    chat.sendline("What colour?")
+    chat.expect("It is ")
+    chat.expect("you>")
+    chat.sendline("/quit")
+    chat.expect(r"It goes on with: strands-temporal (.+), and in another terminal: strands-temporal (.+)\x1b")
+    server, again = chat.match.groups() if isinstance(chat.match, re.Match) else ("", "")
+    chat.expect(pexpect.EOF)
+    with dev_running(folder, *server.split()[1:]) as dev:
+        dev.event("ready")
+        code, out, err = called(folder, *again.split(), typed="/history\n/close\n")
+        assert (code, out) == (0, "")
+        assert "you: What colour?" in err
 
 
 WORKFLOW = """

@@ -16,6 +16,7 @@ from .._errors import ConversationClosedError, ConversationError, did_you_mean
 from .._wire.chat_screen import CHAT_PARTS, ChatPart
 from ._chat_screen import Lines, Screen, shown_message
 from ._control import RunningDev, ask
+from ._leaving import Leaving
 from ._pollers import has_poller
 from ._troubles import trouble_of
 
@@ -28,7 +29,7 @@ HELP = """\
 /history       the messages so far
 /kill-worker   kill the worker of `strands-temporal dev`: another one goes on
 /close         end the conversation
-/quit          leave; the conversation goes on (Ctrl+D does the same)"""
+/quit          {leaving} (Ctrl+D does the same)"""
 
 
 class Chat:
@@ -40,6 +41,7 @@ class Chat:
         task_queue: Its task queue, to see whether a worker polls it.
         screen: Where it is shown.
         dev: The `strands-temporal dev` that runs the worker, if one does on this machine.
+        leaving: What becomes of the conversation when the person leaves.
         timeout: Seconds that the workflow may take to answer a query.
     """
 
@@ -50,6 +52,7 @@ class Chat:
         task_queue: str,
         screen: Screen,
         dev: RunningDev | None,
+        leaving: Leaving,
         timeout: float,
     ) -> None:
         self._client = client
@@ -57,6 +60,7 @@ class Chat:
         self._task_queue = task_queue
         self._screen = screen
         self._dev = dev
+        self._about_leaving = leaving
         self._timeout = timeout
         self._conversation = ConversationClient(client, workflow_id)
         self._turns: set[asyncio.Task[None]] = set()
@@ -221,10 +225,6 @@ class Chat:
             self._leaving = 0
         self._wake.set()
 
-    async def _until_ended(self) -> None:
-        if self._end:
-            await asyncio.wait({self._end}, timeout=self._timeout)
-
     def _interrupted(self) -> None:
         """Ctrl+C stops the turn that runs; without one, or again, it leaves."""
         is_cancelling = self._cancelling is not None and not self._cancelling.done()
@@ -265,7 +265,8 @@ class Chat:
 
     async def _close(self) -> None:
         await self._conversation.close()
-        await self._until_ended()
+        if self._end:
+            await asyncio.wait({self._end}, timeout=self._timeout)
         if self._leaving is None:
             self._leaving = 0
             self._screen.note("The conversation ends after the turns that were sent before.")
@@ -276,11 +277,11 @@ class Chat:
         if self._screen.is_new and not self._sent:
             await self._guarded(self._conversation.close())  # nobody would look for an empty conversation
         else:
-            self._screen.note(f"It goes on: strands-temporal chat --workflow-id {self._id}")
+            self._screen.note(self._about_leaving.note_for(self._id))
         self._wake.set()
 
     async def _help(self) -> None:
-        for line in HELP.splitlines():
+        for line in HELP.format(leaving=self._about_leaving.help).splitlines():
             self._screen.note(line)
 
 

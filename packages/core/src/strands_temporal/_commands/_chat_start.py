@@ -12,14 +12,17 @@ from .._wire.conversations import ConversationStart
 from ._chat import Chat
 from ._chat_screen import Screen
 from ._control import RunningDev
+from ._leaving import Leaving, leaving_a_chat
 from ._pollers import has_poller
 from ._settings import TASK_QUEUE, CommandError, Settings
 
 
-async def chat_here(common: Settings, dev: RunningDev) -> int:
+async def chat_here(leaving: Leaving, common: Settings, dev: RunningDev) -> int:
     """Chat with the agent of a `strands-temporal dev` in its own terminal. Return the exit code."""
     here = replace(common, address=dev.address, namespace=dev.namespace)
-    return await begin(here, dev, agent=None, workflow=None, workflow_id=None, task_queue=None)
+    return await begin(
+        here, dev, agent=None, workflow=None, workflow_id=None, task_queue=None, leaving=leaving
+    )
 
 
 async def begin(
@@ -30,8 +33,11 @@ async def begin(
     workflow: str | None,
     workflow_id: str | None,
     task_queue: str | None,
+    leaving: Leaving | None = None,
 ) -> int:
     """Start or find a conversation, chat, and return the exit code. The arguments are those of `chat`.
+
+    `leaving` says what becomes of the conversation when the person leaves; by default it goes on.
 
     Raises:
         CommandError: There is no such agent or conversation, or no worker.
@@ -57,7 +63,8 @@ async def begin(
     if status is not None and running is None:
         screen.note(f"It is new and empty: the one before under this id has ended ({status}).")
     here = dev if dev and dev.task_queue == queue else None
-    return await Chat(client, workflow_id, queue, screen, here, common.timeout).run()
+    leaving = leaving or leaving_a_chat(common)
+    return await Chat(client, workflow_id, queue, screen, here, leaving, common.timeout).run()
 
 
 async def _queue_of(client: Client, workflow_id: str) -> tuple[str | None, str | None]:

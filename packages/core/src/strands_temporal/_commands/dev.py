@@ -1,5 +1,6 @@
 """`strands-temporal dev`: a dev server and a worker for the user's file, reloaded on change."""
 
+import functools
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from ._dev_screen import DevScreen
 from ._dev_services import Ports
 from ._dev_target import TargetError, parse_target
 from ._dev_watch import Watch
+from ._leaving import leaving_dev
 from ._settings import TASK_QUEUE, Settings
 
 
@@ -73,4 +75,6 @@ def dev(
 async def _run(
     options: DevOptions, common: Settings, watched: Watch, screen: DevScreen, *, chat: bool
 ) -> int:
-    return await DevParent(options, common, watched, screen, chat_here if chat else None).run()
+    leaving = leaving_dev(common, options.target, options.ports.db_filename)
+    chatting = functools.partial(chat_here, leaving) if chat else None
+    return await DevParent(options, common, watched, screen, chatting).run()
