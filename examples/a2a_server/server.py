@@ -9,11 +9,11 @@ from a2a.server.tasks import InMemoryTaskStore, TaskUpdater
 from a2a.types import AgentCapabilities, AgentCard, AgentSkill, Part, TextPart
 from a2a.utils import new_task
 from starlette.applications import Starlette
-from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateFailedError
-from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.client import Client, WorkflowUpdateFailedError
 
-from examples.a2a_server.conversation import TASK_QUEUE, Conversation, ConversationWorkflow
+from examples.a2a_server.conversation import AGENT, TASK_QUEUE
 from examples.support.programs import ADDRESS, run_worker
+from strands_temporal import ConversationClient, ConversationError
 
 PORT = 9009
 
@@ -41,37 +41,32 @@ class DurableExecutor(AgentExecutor):
             await event_queue.enqueue_event(task)
         updater = TaskUpdater(event_queue, task.id, task.context_id)
         await updater.start_work()
-        start = WithStartWorkflowOperation(
-            ConversationWorkflow.run,
-            Conversation(),
-            id=workflow_id(task.context_id),
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            task_queue=self._task_queue,
+        chat = await ConversationClient.start(
+            self._client, AGENT, id=workflow_id(task.context_id), task_queue=self._task_queue
         )
+        text = context.get_user_input()
+        answers = [
+            {"interruptResponse": {"interruptId": question["id"], "response": text}}
+            for question in (await chat.state()).questions
+        ]
         try:
-            answer = await self._client.execute_update_with_start_workflow(
-                ConversationWorkflow.message,
-                context.get_user_input(),
-                id=message.message_id,
-                start_workflow_operation=start,
-            )
-        except WorkflowUpdateFailedError as error:
-            await updater.failed(updater.new_agent_message([_text(str(error.cause))]))
+            result = await chat.send(answers or text, id=message.message_id)
+        except (ConversationError, WorkflowUpdateFailedError) as error:
+            failure = error.cause if isinstance(error, WorkflowUpdateFailedError) else error
+            await updater.failed(updater.new_agent_message([_text(str(failure))]))
             return
-        if answer.asks:
-            await updater.requires_input(updater.new_agent_message([_text(answer.text)]), final=True)
+        if result.interrupts:
+            asked = " ".join(str(question["reason"]) for question in result.interrupts)
+            await updater.requires_input(updater.new_agent_message([_text(asked)]), final=True)
             return
-        await updater.add_artifact([_text(answer.text)], name="answer", last_chunk=True)
+        await updater.add_artifact([_text(result.text)], name="answer", last_chunk=True)
         await updater.complete()
 
     async def cancel(self, context: RequestContext, event_queue: EventQueue) -> None:
         """Stop what the agent does."""
         if context.task_id is None or context.context_id is None:
             raise ValueError("A request without a task")
-        handle = self._client.get_workflow_handle_for(
-            ConversationWorkflow.run, workflow_id(context.context_id)
-        )
-        await handle.signal(ConversationWorkflow.stop)
+        await ConversationClient(self._client, workflow_id(context.context_id)).cancel_turn()
         await TaskUpdater(event_queue, context.task_id, context.context_id).cancel()
 
 

@@ -3,7 +3,7 @@
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from examples.a2a_server.conversation import MODEL, TASK_QUEUE, ConversationWorkflow, book_room
+from examples.a2a_server.conversation import AGENTS, MODEL, TASK_QUEUE, book_room
 from examples.support.programs import ADDRESS, run_worker
 from examples.support.serving import chosen_model
 from strands_temporal import StrandsPlugin
@@ -12,11 +12,9 @@ from strands_temporal import StrandsPlugin
 async def main() -> None:
     """Run until interrupted."""
     async with chosen_model() as choice:
-        plugin = StrandsPlugin(models={MODEL: choice.factory})
+        plugin = StrandsPlugin(models={MODEL: choice.factory}, agents=AGENTS)
         client = await Client.connect(ADDRESS, plugins=[plugin])
-        worker = Worker(
-            client, task_queue=TASK_QUEUE, workflows=[ConversationWorkflow], activities=[book_room]
-        )
+        worker = Worker(client, task_queue=TASK_QUEUE, activities=[book_room])
         print(f"Worker started, with {choice.label}. Ctrl+C to exit.", flush=True)
         await worker.run()
 

@@ -13,11 +13,12 @@ import uvicorn
 from a2a.client import A2ACardResolver, ClientConfig, ClientFactory
 from a2a.types import Message, Part, Role, TextPart
 from conftest import Agents
-from examples.a2a_server.conversation import MODEL, ConversationWorkflow, book_room
+from examples.a2a_server.conversation import AGENTS, MODEL, book_room
 from examples.a2a_server.server import DurableExecutor, application, workflow_id
 from strands.agent.a2a_agent import A2AAgent
 from temporalio.client import Client
 
+from strands_temporal import StrandsPlugin
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool
 
 pytestmark = pytest.mark.server
@@ -74,9 +75,9 @@ def said(task: Any) -> str:
 async def test_a_conversation_outlives_its_server_and_its_worker(agents: Agents, client: Client) -> None:
     queue = f"a2a-{uuid.uuid4()}"
     options: dict[str, Any] = {
-        "workflows": [ConversationWorkflow],
+        "workflows": [],
         "activities": [book_room],
-        "models": {MODEL: lambda: ScriptedModel(clerk)},
+        "plugins": [StrandsPlugin(models={MODEL: lambda: ScriptedModel(clerk)}, agents=AGENTS)],
         "task_queue": queue,
     }
     async with agents(**options) as env, serving(client, queue) as url:

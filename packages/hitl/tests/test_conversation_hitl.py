@@ -115,10 +115,13 @@ async def test_a_deadline_of_ones_own_and_a_chat_without_approvals(agents: Agent
         paused = await alone.send("/srv/b")
         assert paused.stop_reason == "interrupt"
         assert [each["name"] for each in paused.interrupts] == ["approval"]
+        (question,) = (await alone.state()).questions
+        assert [question] == paused.interrupts
         answered = await alone.send(
-            [{"interruptResponse": {"interruptId": paused.interrupts[0]["id"], "response": True}}]
+            [{"interruptResponse": {"interruptId": question["id"], "response": True}}]
         )
         assert answered.text == "done: deleted /srv/b"
+        assert (await alone.state()).questions == []
         await alone.close()
         await alone.handle.result()
         await replay(env, handle, other)

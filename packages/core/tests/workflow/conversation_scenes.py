@@ -71,6 +71,17 @@ def make_agent(name: str = "chat") -> TemporalAgent:
     return TemporalAgent("m", name=name, tools=[look_up], callback_handler=None, heartbeat_timeout=soon)
 
 
+@tool(context=True)
+def confirm(text: str, tool_context: ToolContext) -> str:
+    """Ask the person."""
+    return f"the person said {tool_context.interrupt('confirm', reason={'text': text})}"
+
+
+def make_asker() -> TemporalAgent:
+    """Make an agent that asks people, and has a tool of a client."""
+    return TemporalAgent("m", tools=[confirm, client_tool(read_file)], callback_handler=None)
+
+
 def make_caller() -> TemporalAgent:
     """Make an agent with a sub-agent."""
     inner = TemporalAgent("m", name="researcher", callback_handler=None)
@@ -98,6 +109,7 @@ OPTIONS: dict[str, ConversationOptions] = {
     "typed": {"input_model": Order},
     "soon idle": {"idle_timeout": timedelta(seconds=1)},
     "one step": {"limits": {"turns": 1}},
+    "nobody answers": {"approvals": False, "hand_over_when": history_is_long},
 }
 
 
@@ -144,6 +156,7 @@ class Chat:
             "structured": make_structured,
             "hoarder": make_hoarder,
             "reader": make_reader,
+            "asker": make_asker,
         }
         maker = makers.get(start.maker, make_agent)
         self.chat = Conversation(start, maker, **OPTIONS[start.options])

@@ -116,6 +116,9 @@ class ConversationState:
             "cancelled", or "idle" if no turn ran. A message that was not taken is "dropped", with a
             `reason`.
         dropped: How many messages that came as signals were dropped.
+        questions: The questions with which the last turn paused, if nothing in the workflow answers them:
+            each with `id`, `name` and `reason`. The next message answers them. A reason that is too large for
+            the state is a sentence with its size, and the question then has `cut`.
     """
 
     status: str
@@ -129,6 +132,7 @@ class ConversationState:
     queued_bytes: int = 0
     signals: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     dropped: int = 0
+    questions: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
 
 @dataclass(frozen=True)

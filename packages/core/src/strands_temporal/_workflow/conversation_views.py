@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, cast
 
+from strands import Agent
 from strands.agent.agent_result import AgentResult
+from strands.interrupt import Interrupt
 from temporalio import workflow
 
 from .._errors import AgentValueError
@@ -12,6 +14,7 @@ from .._upstream.run_local import run_local
 from .._wire.conversations import ConversationStatus, MessagesPage, TurnResult
 from .._wire.values import encode, encode_any, json_size
 from .agent_views import AgentViews
+from .client_call_waits import is_client_call, waiting_interrupts
 from .current_details import describe_query
 from .usage import WorkflowUsage
 
@@ -20,6 +23,12 @@ PAGE_MESSAGES = 50
 
 PAGE_BYTES = 400_000
 """Bytes of JSON of a page. Temporal warns of query results above 512 KiB, and refuses them above 2 MiB."""
+
+REASON_BYTES = 8_000
+"""Bytes of JSON that the reason of one question may have in the state, which clients ask for often."""
+
+QUESTIONS_BYTES = 64_000
+"""Bytes of JSON that all reasons may have there together."""
 
 
 def add_query(name: str, handler: Callable[..., Any], description: str) -> None:
@@ -109,14 +118,33 @@ def turn_result_of(result: AgentResult, turn: int, usage_before: Mapping[str, An
     """
     paused = result.stop_reason == "interrupt"
     output = result.structured_output
-    interrupts = (result.interrupts or ()) if paused else ()
+    asked = (result.interrupts or ()) if paused else ()
     return TurnResult(
         turn=turn,
         text="" if paused else str(result).strip(),
         stop_reason=str(result.stop_reason),
         structured_output=None if output is None else encode(output.model_dump(mode="json")),
         usage={name: count - usage_before.get(name, 0) for name, count in total_usage().items()},
-        interrupts=[
-            {"id": each.id, "name": each.name, "reason": encode_any(each.reason)} for each in interrupts
-        ],
+        interrupts=[_question(each) for each in asked if not is_client_call(each)],
     )
+
+
+def open_questions(agent: Agent) -> list[dict[str, Any]]:
+    """Return the interrupts with which an agent waits, of a size for the state. No calls of client tools."""
+    room = QUESTIONS_BYTES
+    shown: list[dict[str, Any]] = []
+    for interrupt in waiting_interrupts(agent):
+        if is_client_call(interrupt):
+            continue
+        question = _question(interrupt)
+        size = json_size(question["reason"])
+        if size > min(room, REASON_BYTES):
+            question = {**question, "reason": f"(a reason of {size:,} bytes, too large to show)", "cut": True}
+        else:
+            room -= size
+        shown.append(question)
+    return shown
+
+
+def _question(interrupt: Interrupt) -> dict[str, Any]:
+    return {"id": interrupt.id, "name": interrupt.name, "reason": encode_any(interrupt.reason)}

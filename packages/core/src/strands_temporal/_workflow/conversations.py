@@ -32,7 +32,14 @@ from .conversation_parts import ConversationParts
 from .conversation_signals import Signals
 from .conversation_turn import TurnRunner
 from .conversation_turns import Answer, Turns
-from .conversation_views import add_query, agents_at_work, messages_page, total_usage, work_status
+from .conversation_views import (
+    add_query,
+    agents_at_work,
+    messages_page,
+    open_questions,
+    total_usage,
+    work_status,
+)
 from .hand_over import TurnHandOver
 from .made_agents import MakeAgent, make_agent_of
 from .turn_cut import history_is_nearly_full
@@ -135,6 +142,7 @@ class Conversation:
             reason=self._inbox.reason,
             signals=self._signals.shown(),
             dropped=self._signals.dropped,
+            questions=self._questions(),
         )
 
     async def run(self) -> ConversationEnd:
@@ -266,6 +274,11 @@ class Conversation:
 
     def _messages(self, start: Any = 0, limit: Any = None) -> MessagesPage:
         return messages_page(self._agent.messages, start, limit)
+
+    def _questions(self) -> list[dict[str, Any]]:
+        """Return the questions that the next message answers."""
+        is_open = self._turns.running is None and self._inbox.reason is None and not self._inbox.ended
+        return open_questions(self._agent) if is_open and self._parts.runner is None else []
 
     def _status(self) -> ConversationStatus:
         if self._inbox.ended:
