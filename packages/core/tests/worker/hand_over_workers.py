@@ -166,10 +166,10 @@ def copy_and_trace_cheaply() -> None:
     deep = copy.deepcopy
 
     def deepcopy(value: Any, memo: Any = None) -> Any:
-        length = len(cast("list[Any]", value)) if isinstance(value, list) else 0
-        if length > 100:
-            return [*value[:-_LATEST], *deep(value[-_LATEST:], memo)]
-        return pickle.loads(pickle.dumps(value)) if length > _LATEST else deep(value, memo)  # noqa: S301
+        many = cast("list[Any]", value) if isinstance(value, list) else []
+        if len(many) > 100:
+            return [*many[:-_LATEST], *deep(many[-_LATEST:], memo)]
+        return pickle.loads(pickle.dumps(many)) if len(many) > _LATEST else deep(value, memo)  # noqa: S301
 
     copy.deepcopy = deepcopy
     tracer.serialize = lambda obj: ""
