@@ -164,12 +164,13 @@ def copy_and_trace_cheaply() -> None:
     Here the copy of a very long conversation shares its older messages, which nothing changes any more.
     """
     deep = copy.deepcopy
+    whole: Any = deep
 
     def deepcopy(value: Any, memo: Any = None) -> Any:
         many = cast("list[Any]", value) if isinstance(value, list) else []
         if len(many) > 100:
             return [*many[:-_LATEST], *deep(many[-_LATEST:], memo)]
-        return pickle.loads(pickle.dumps(many)) if len(many) > _LATEST else deep(value, memo)  # noqa: S301
+        return pickle.loads(pickle.dumps(many)) if len(many) > _LATEST else whole(value, memo)  # noqa: S301
 
     copy.deepcopy = deepcopy
     tracer.serialize = lambda obj: ""
