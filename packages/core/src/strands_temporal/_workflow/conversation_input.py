@@ -71,7 +71,7 @@ class PromptReader:
         except (AgentTypeError, AgentValueError):
             raise
         except Exception as error:  # damaged bytes, or whatever the user's input_model raises
-            raise AgentValueError(f"send: the message cannot be read: {_cut(text_of(error))}") from error
+            raise AgentValueError(f"send: the message cannot be read: {cut(text_of(error))}") from error
 
     def blocks_of(self, message: Any) -> list[Any]:
         """Return a message as content blocks. See `prompt_of`."""
@@ -102,7 +102,7 @@ class PromptReader:
                 return model.model_validate(data).model_dump_json(by_alias=True)
             except ValidationError as error:
                 raise AgentValueError(
-                    f"send: the data does not fit {model.__name__}: {_cut(str(error))}"
+                    f"send: the data does not fit {model.__name__}: {cut(str(error))}"
                 ) from None
         if self._schema is not None and (why := self._schema.misfit(data)):
             raise AgentValueError(f"send: the data does not fit the input_model: {why}")
@@ -132,9 +132,9 @@ def _checked_block(block: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
-    return _cut(repr(value), 120)
+    return cut(repr(value), 120)
 
 
-def _cut(text: str, most: int = 2_000) -> str:
+def cut(text: str, most: int = 2_000) -> str:
     """Return a text that may quote the message, cut: a refusal that is too large fails the workflow task."""
     return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -14,6 +14,7 @@ from .._errors import AgentTypeError, AgentValueError, ConversationBusyError
 from .._wire.conversations import CANCEL_TURN, CLOSE, SEND, SIGNAL_ID
 from .._wire.values import utf8_text
 from .conversation_inbox import Inbox
+from .conversation_input import cut
 from .conversation_turns import Sent
 from .failures import as_workflow_failure
 
@@ -109,7 +110,7 @@ class Signals:
             self._inbox.take(sent)
             return
         self.dropped += 1
-        reason = _cut(utf8_text(refusal.message), _LONGEST_REASON)
+        reason = cut(utf8_text(refusal.message), _LONGEST_REASON)
         self._note(SEND, id_, "dropped", reason=f"{refusal.type}: {reason}")
         workflow.logger.warning(
             "reason=<%s> | the conversation dropped a message that came as a signal", reason
@@ -139,7 +140,7 @@ class Signals:
         return bool(id_) and any(each["signal"] == signal and each["id"] == id_ for each in self._outcomes)
 
     def _note(self, signal: str, id_: str, outcome: str, **more: str) -> None:
-        known = _cut(utf8_text(id_), LONGEST_ID)
+        known = cut(utf8_text(id_), LONGEST_ID)
         self._outcomes.append({"signal": signal, "id": known, "outcome": outcome, **more})
         del self._outcomes[:-KEPT_OUTCOMES]
 
@@ -148,8 +149,4 @@ def _id_of(given: tuple[Any, ...]) -> str:
     """Return the id in a signal's argument; "" if there is none."""
     value = given[0] if given else None
     id_ = cast("Mapping[str, Any]", value).get(SIGNAL_ID) if isinstance(value, Mapping) else value
-    return _cut(utf8_text(id_), LONGEST_ID) if isinstance(id_, str) else ""
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 3]}..."
+    return cut(utf8_text(id_), LONGEST_ID) if isinstance(id_, str) else ""
