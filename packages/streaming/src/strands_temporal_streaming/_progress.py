@@ -17,6 +17,7 @@ from strands_temporal.extension import ToolProgress as Reported
 from ._control import control_topic, to_control
 from ._cut import as_json
 from ._life_types import ToolProgress
+from ._publisher import connect_to_stream
 
 _INTERVAL = 0.1  # seconds between two batches
 _PATIENCE = timedelta(seconds=2)
@@ -49,7 +50,7 @@ class _Sender:
     def send(self, progress: Reported) -> None:
         """Queue a value. It is sent in the background."""
         if self._stream is None:
-            self._stream = _connect()
+            self._stream = connect_to_stream()
         data, cut = as_json(progress.value)
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         event = ToolProgress(
@@ -84,10 +85,3 @@ class _Sender:
             await asyncio.wait_for(stream.flush(), _PATIENCE.total_seconds())
         except Exception as error:  # noqa: BLE001  # see the head of this module
             activity.logger.warning("topic=<%s> | progress was not streamed: %s", self._topic, error)
-
-
-def _connect() -> WorkflowStreamClient:
-    info, client = activity.info(), activity.client()
-    # Pinned to the run: a late attempt must not publish to the next run of the same workflow id.
-    handle = client.get_workflow_handle(info.workflow_id or "", run_id=info.workflow_run_id)
-    return WorkflowStreamClient(handle, client=client)

@@ -49,6 +49,14 @@ FATAL_STATUSES = frozenset(
 )
 
 
+def connect_to_stream() -> WorkflowStreamClient:
+    """Return a client of the stream of the workflow whose activity this is."""
+    info, client = activity.info(), activity.client()
+    # Pinned to the run: a late attempt must not publish to the next run of the same workflow id.
+    handle = client.get_workflow_handle(info.workflow_id or "", run_id=info.workflow_run_id)
+    return WorkflowStreamClient(handle, client=client)
+
+
 class AttemptPublisher:
     """Sends the events of this activity's attempt, in order: the first content at once, then in batches.
 
@@ -84,7 +92,7 @@ class AttemptPublisher:
         self._closing = False
         self._gave_up = False
         self._lost = 0
-        self._stream = self._connect()
+        self._stream = connect_to_stream()
         self._sender: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -211,12 +219,6 @@ class AttemptPublisher:
             return FINISH_PATIENCE.total_seconds()
         left = self._info.started_time + timeout - datetime.now(timezone.utc)
         return max(0.0, min(FINISH_PATIENCE, left / 2).total_seconds())
-
-    def _connect(self) -> WorkflowStreamClient:
-        client = activity.client()
-        # Pinned to the run: a late attempt must not publish to the next run of the same workflow id.
-        handle = client.get_workflow_handle(self._info.workflow_id or "", run_id=self._info.workflow_run_id)
-        return WorkflowStreamClient(handle, client=client)
 
     def _report(self) -> None:
         if not self._lost:
