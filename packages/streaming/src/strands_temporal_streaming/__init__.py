@@ -13,13 +13,13 @@ Strands `StreamEvent`s, or `async for event in AgentStream(client, workflow_id)`
 
 from ._client import AgentStream
 from ._control import control_topic
+from ._decision_types import Decision, QuestionAsked, QuestionDecided
 from ._json import EVENT_TYPES, from_json, to_json
 from ._life_types import (
     AgentEnded,
     AgentEvent,
     AgentStarted,
     ControlEvent,
-    Decision,
     Failed,
     HandedOver,
     ModelCallEnded,
@@ -27,11 +27,6 @@ from ._life_types import (
     ModelCallStarted,
     NodeEnded,
     NodeStarted,
-    QuestionAsked,
-    QuestionDecided,
-    RunningAgent,
-    RunningCall,
-    Snapshot,
     StateChanged,
     ToolCallDelta,
     ToolProgress,
@@ -41,6 +36,7 @@ from ._life_types import (
 from ._limits import StreamLimit
 from ._plugin import StreamingPlugin
 from ._request_types import RequestEnded, RequestStarted
+from ._snapshot_types import RunningAgent, RunningCall, Snapshot
 from ._types import (
     AttemptFailed,
     AttemptRestarted,

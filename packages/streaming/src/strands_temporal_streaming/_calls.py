@@ -8,11 +8,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadConverter
 
 from ._control import CALL_METADATA, STARTED_METADATA, TIME_METADATA, control_topic, from_control
-from ._life_types import (
-    AgentEvent,
-    ModelCallStarted,
-    ToolCallDelta,
-)
+from ._life_types import AgentEvent, ModelCallStarted, ToolCallDelta
 from ._log import Item
 from ._types import (
     AttemptFailed,

@@ -18,8 +18,8 @@ from temporalio import workflow
 from strands_temporal.extension import run_local
 
 from ._cut import dumped, short
+from ._decision_types import Decision
 from ._life import Life
-from ._life_types import Decision
 
 _FIRST, _LAST = float("-inf"), float("inf")
 _AFTER_CORE = HookOrder.SDK_FIRST + 0.5

@@ -8,7 +8,9 @@ from dataclasses import fields, is_dataclass
 from types import MappingProxyType
 from typing import Any, cast, get_args
 
-from ._life_types import AgentEvent, QuestionAsked, RunningAgent, RunningCall
+from ._decision_types import QuestionAsked
+from ._life_types import AgentEvent
+from ._snapshot_types import RunningAgent, RunningCall
 from ._types import PendingInterrupt, ToolCall
 
 EVENT_TYPES: Mapping[str, type[AgentEvent]] = MappingProxyType(

@@ -24,16 +24,9 @@ from strands_temporal.workflow import AgentCancelledError
 
 from ._control import control_topic, from_control, to_control
 from ._cut import as_json, counts, dumped, error_text
+from ._decision_types import QuestionAsked, QuestionDecided
 from ._json import from_json, to_json
-from ._life_types import (
-    ControlEvent,
-    HandedOver,
-    ModelCallEnded,
-    ModelCallFailed,
-    ModelCallStarted,
-    QuestionAsked,
-    QuestionDecided,
-)
+from ._life_types import ControlEvent, HandedOver, ModelCallEnded, ModelCallFailed, ModelCallStarted
 from ._limits import BoundedLog, StreamLimit
 from ._places import HERE, Place
 from ._snapshot import SNAPSHOT_QUERY, snapshot_of

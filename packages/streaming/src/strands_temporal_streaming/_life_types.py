@@ -1,9 +1,11 @@
-"""The events of an agent's life: what the workflow knows. All of them travel on the control topic."""
+"""The events of turns, calls, tools, agents and nodes, from the workflow, and the unions of all events."""
 
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from ._decision_types import Decision, QuestionAsked, QuestionDecided
 from ._request_types import RequestEnded, RequestStarted
+from ._snapshot_types import Snapshot
 from ._types import (
     AttemptFailed,
     AttemptRestarted,
@@ -109,70 +111,6 @@ class ToolProgress(LifeEvent):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decision(LifeEvent):
-    """A hook or an intervention changed what the agent was about to do.
-
-    Attributes:
-        kind: `hook` or `intervention`.
-        name: Name of the hook's event, or of the intervention handler.
-        tool_use_id: The tool call that it is about; None for a model call or a turn.
-        outcome: `cancelled`, `retried`, `interrupted`, `changed` or `allowed`.
-        reason: What was given as the reason; its beginning if it is long.
-    """
-
-    kind: str = ""
-    name: str = ""
-    tool_use_id: str | None = None
-    outcome: str = ""
-    reason: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class QuestionAsked(LifeEvent):
-    """The agent waits for an answer to an interrupt.
-
-    Attributes:
-        id: Id of the interrupt.
-        name: Its name.
-        reason: Its reason in JSON values; if `truncated`, the beginning of its JSON text.
-        truncated: Whether `reason` is only the beginning.
-        tool_use_id: The tool call that it is about; None if it is about none.
-        deadline: Until when an answer is waited for, ISO 8601 in UTC; None without a deadline.
-    """
-
-    id: str = ""
-    name: str = ""
-    reason: Any = None
-    truncated: bool = False
-    tool_use_id: str | None = None
-    deadline: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class QuestionDecided(LifeEvent):
-    """A question has its answer.
-
-    Attributes:
-        id: Id of the interrupt.
-        name: Its name.
-        outcome: How it was decided: `approved`, `rejected`, `answered`, `expired` and so on; empty if the
-            answer came without a decision (an `interruptResponse` in a prompt).
-        by: Who decided; empty if unknown.
-        at: When, ISO 8601 in UTC; empty if unknown.
-        answer: The answer in JSON values; if `truncated`, the beginning of its JSON text.
-        truncated: Whether `answer` is only the beginning.
-    """
-
-    id: str = ""
-    name: str = ""
-    outcome: str = ""
-    by: str = ""
-    at: str = ""
-    answer: Any = None
-    truncated: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
 class AgentStarted(LifeEvent):
     """A sub-agent began to run. `path` says which, `tool_use_id` which call of the outer agent runs it."""
 
@@ -236,60 +174,6 @@ class Failed(LifeEvent):
 
     error: str = ""
     message: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunningAgent:
-    """An agent that runs now, in a `Snapshot`."""
-
-    agent: str = ""
-    path: tuple[str, ...] = ()
-    tool_use_id: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunningCall:
-    """A model call that runs now, in a `Snapshot`, with the output of its newest attempt so far.
-
-    If `truncated`, `text` and `reasoning` are only the ends: the stream no longer has the rest.
-    """
-
-    call: str = ""
-    agent: str = ""
-    path: tuple[str, ...] = ()
-    model: str | None = None
-    text: str = ""
-    reasoning: str = ""
-    truncated: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Snapshot(LifeEvent):
-    """The present state. A reader gets it first if it asks (`snapshot=True`), and after a `StreamGap`.
-
-    All events before `offset + 1` are in it; the next event is the one at `offset + 1`.
-
-    Attributes:
-        status: `idle` between two turns, `running`, or `waiting` for answers to `questions`.
-        messages: The last messages of the outermost agent, in JSON values, without bytes.
-        first_message: Index of the first one of them in the conversation.
-        agents: The sub-agents and nodes that run now.
-        questions: The questions that wait for an answer.
-        tool_calls: The tool calls that have no result yet.
-        calls: The model calls that run now.
-        usage: Tokens of the conversation so far, with Strands' names.
-        truncated: Whether a message is missing because it is too large.
-    """
-
-    status: str = "idle"
-    messages: tuple[Any, ...] = ()
-    first_message: int = 0
-    agents: tuple[RunningAgent, ...] = ()
-    questions: tuple[QuestionAsked, ...] = ()
-    tool_calls: tuple[ToolCall, ...] = ()
-    calls: tuple[RunningCall, ...] = ()
-    usage: dict[str, int] = field(default_factory=dict[str, int])
-    truncated: bool = False
 
 
 ControlEvent: TypeAlias = (

@@ -11,8 +11,8 @@ from temporalio.api.common.v1 import Payload
 from ._control import CALL_METADATA, STARTED_METADATA
 from ._cut import as_json
 from ._json import from_json, to_json
-from ._life_types import RunningCall, Snapshot
 from ._limits import BoundedLog
+from ._snapshot_types import RunningCall, Snapshot
 from ._state import LiveState
 
 SNAPSHOT_QUERY = "strands_temporal_stream_snapshot"

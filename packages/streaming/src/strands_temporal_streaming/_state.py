@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from ._decision_types import QuestionAsked, QuestionDecided
 from ._life_types import (
     AgentEnded,
     AgentStarted,
@@ -12,12 +13,9 @@ from ._life_types import (
     ModelCallStarted,
     NodeEnded,
     NodeStarted,
-    QuestionAsked,
-    QuestionDecided,
-    RunningAgent,
-    RunningCall,
     TurnStarted,
 )
+from ._snapshot_types import RunningAgent, RunningCall
 from ._types import ToolCall, ToolResult, TurnEnd
 
 _PLACES = 50

@@ -17,8 +17,9 @@ from temporalio import workflow
 from strands_temporal.extension import run_local
 
 from ._cut import error_text, short
+from ._decision_types import Decision
 from ._life import Life
-from ._life_types import Decision, NodeEnded, NodeStarted, TurnStarted
+from ._life_types import NodeEnded, NodeStarted, TurnStarted
 from ._places import HERE, NODE, Place
 from ._turns import publish_failure
 from ._types import TurnEnd

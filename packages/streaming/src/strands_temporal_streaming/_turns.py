@@ -11,16 +11,9 @@ from strands.interrupt import Interrupt
 from strands_temporal.extension import are_questions_told, is_client_call, utf8_text
 
 from ._cut import INPUT_CHARACTERS, as_json, counts, error_text
+from ._decision_types import Decision, QuestionAsked, QuestionDecided
 from ._life import Life
-from ._life_types import (
-    AgentEnded,
-    AgentStarted,
-    Decision,
-    Failed,
-    QuestionAsked,
-    QuestionDecided,
-    TurnStarted,
-)
+from ._life_types import AgentEnded, AgentStarted, Failed, TurnStarted
 from ._places import Place
 from ._types import PendingInterrupt, TurnEnd
 

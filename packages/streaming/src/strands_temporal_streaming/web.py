@@ -13,7 +13,8 @@ from temporalio.client import Client
 
 from strands_temporal import AgentTypeError, AgentValueError
 
-from ._web.app import App, Authorize, WebLimits
+from ._web.access import Authorize
+from ._web.app import App, WebLimits
 
 __all__ = ["Authorize", "WebLimits", "agent_app"]
 

@@ -8,38 +8,31 @@ the answer is the next run. See docs/front-ends.md for the table.
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from ag_ui.core import (
     BaseEvent,
     CustomEvent,
-    Interrupt,
     Message,
     MessagesSnapshotEvent,
     RunErrorEvent,
     RunFinishedCancelledOutcome,
     RunFinishedEvent,
-    RunFinishedInterruptOutcome,
     RunFinishedSuccessOutcome,
     RunStartedEvent,
-    StateDeltaEvent,
     StateSnapshotEvent,
-    StepFinishedEvent,
-    StepStartedEvent,
 )
 
+from .._decision_types import Decision, QuestionAsked, QuestionDecided
 from .._json import to_json
 from .._life_types import (
     AgentEnded,
     AgentEvent,
     AgentStarted,
-    Decision,
     ModelCallEnded,
     ModelCallStarted,
     NodeEnded,
     NodeStarted,
-    QuestionAsked,
-    QuestionDecided,
     StateChanged,
     ToolCallDelta,
     ToolProgress,
@@ -64,14 +57,14 @@ from .._types import (
     ToolResult,
     TurnEnd,
 )
+from .agent_state import AgentState
+from .interrupts import Questions
+from .steps import Steps
 from .subagents import Subagents
 from .transcript import ToolCalls, Transcript
 from .usage import RunUsage
 
 PROTOCOL = "1.0"
-
-CLIENT_TOOL = "strands-temporal-client-tool"
-"""Name of the interrupt with which a client tool's call waits (`is_client_call` in core)."""
 
 _CUSTOM = (SandboxOutput, ToolProgress, Decision, QuestionDecided, OutputLost, StreamGap)
 """Events that AG-UI has no event for. They go out as `CUSTOM`, named `strands_temporal.<class>`."""
@@ -88,11 +81,6 @@ _GOES_ON = (
     NodeStarted,
 )
 """Events that show that a turn goes on after a pause."""
-
-
-def is_client_call(interrupt: PendingInterrupt) -> bool:
-    """Tell whether an interrupt is a client tool's call, not a question."""
-    return interrupt.name.partition(" ")[0] == CLIENT_TOOL
 
 
 class TurnMapper:
@@ -127,12 +115,12 @@ class TurnMapper:
         self.names: dict[int, str] = {}
         self.paused_with: tuple[PendingInterrupt, ...] = ()
         self._thread, self._request = thread, request
-        self._steps: list[str] = []
+        self._steps = Steps()
         self._subagents = Subagents()
         self._said = Transcript(history, self._subagents, before.tools if before else None)
         self._usage = RunUsage()
-        self._asked: dict[str, QuestionAsked] = {}
-        self._state: dict[str, Any] | None = None
+        self._questions = Questions()
+        self._state = AgentState()
 
     def events(self, event: AgentEvent) -> Iterator[BaseEvent]:
         """Yield the AG-UI events of an event."""
@@ -172,22 +160,14 @@ class TurnMapper:
     def go_on(self, run: str) -> Iterator[BaseEvent]:
         """Begin the run that follows a pause."""
         yield self.begin(run)
-        yield StateSnapshotEvent(snapshot=self._state or {})
+        yield self._state.snapshot()
 
     def pause(self, asked: Sequence[PendingInterrupt]) -> Iterator[BaseEvent]:
         """End the run because the turn waits for people or clients."""
         yield from self._close_all(suspended=True)
         self.paused_with = tuple(asked)
         self.is_running = False
-        questions = [one for one in asked if not is_client_call(one)]
-        outcome: Any
-        if questions:
-            outcome = RunFinishedInterruptOutcome(interrupts=[self._interrupt(one) for one in questions])
-        else:
-            calls = [self._said.tools.shown_id(_tool_use_of(one.id)) for one in asked]
-            pending = [id_ for id_ in calls if id_ is not None]
-            outcome = RunFinishedSuccessOutcome(pending_tool_call_ids=pending or None)
-        yield self._finished(outcome)
+        yield self._finished(self._questions.outcome(asked, self._said.tools))
 
     def snapshot(self, messages: Sequence[Message]) -> MessagesSnapshotEvent:
         """Replace all messages: for a reader that missed a part of the stream."""
@@ -240,16 +220,15 @@ class TurnMapper:
             case AgentEnded():
                 yield from self._subagents.ended(event.path, event.stop_reason, event.error)
             case NodeStarted():
-                self._steps.append("/".join(event.path) or event.node)
-                yield StepStartedEvent(step_name=self._steps[-1])
+                yield from self._steps.started(event)
             case NodeEnded():
-                yield from self._step_ended("/".join(event.path) or event.node)
+                yield from self._steps.ended(event)
             case StateChanged():
-                yield from self._state_changed(event)
+                yield from self._state.changed(event)
             case ModelCallEnded():
                 self._usage.add(self._said.call(event.call).model, event.usage)
             case QuestionAsked():
-                self._asked[event.id] = event
+                self._questions.asked(event)
             case TurnEnd(stop_reason="interrupt", path=()):
                 yield from self.pause(event.interrupts)
                 self.pauses += 1
@@ -268,23 +247,10 @@ class TurnMapper:
     # --- Runs
 
     def _start(self, event: RequestStarted) -> Iterator[BaseEvent]:
-        self._state = event.state
         if not self.is_running:  # else the one who asked was told at once
             yield self.begin(self._request)
-        yield StateSnapshotEvent(snapshot=event.state or {})
+        yield self._state.begin(event.state)
         yield self._said.snapshot()
-
-    def _interrupt(self, one: PendingInterrupt) -> Interrupt:
-        asked = self._asked.get(one.id)
-        tool_use_id = (asked.tool_use_id if asked else None) or _tool_use_of(one.id)
-        return Interrupt(
-            id=one.id,
-            reason=one.name,
-            message=one.reason if isinstance(one.reason, str) else None,
-            tool_call_id=self._said.tools.shown_id(tool_use_id),
-            expires_at=asked.deadline if asked else None,
-            metadata={"reason": one.reason},
-        )
 
     def _finish(self, event: RequestEnded) -> Iterator[BaseEvent]:
         if self.is_running and not self.pauses:  # else the tokens are those of several runs
@@ -321,38 +287,9 @@ class TurnMapper:
     def _close_all(self, *, suspended: bool = False) -> Iterator[BaseEvent]:
         """Close everything that is open: a run must not end otherwise."""
         yield from self._said.close()
-        while self._steps:
-            yield from self._step_ended(self._steps[-1])
+        yield from self._steps.close()
         yield from self._subagents.close(suspended=suspended)
-
-    def _step_ended(self, name: str) -> Iterator[BaseEvent]:
-        if name in self._steps:
-            self._steps.remove(name)
-            yield StepFinishedEvent(step_name=name)
-
-    def _state_changed(self, event: StateChanged) -> Iterator[BaseEvent]:
-        if event.path or event.truncated or self._state is None:
-            return  # the snapshot at the end of the run has it
-        changes = [
-            {"op": "add", "path": _pointer(key), "value": value} for key, value in event.changes.items()
-        ]
-        removed = [key for key in event.removed if key in self._state]
-        changes += [{"op": "remove", "path": _pointer(key)} for key in removed]
-        self._state = {k: v for k, v in {**self._state, **event.changes}.items() if k not in removed}
-        if changes:
-            yield StateDeltaEvent(delta=cast("Any", changes))
 
 
 def _milliseconds(time: str) -> int | None:
     return round(datetime.fromisoformat(time).timestamp() * 1000) if time else None
-
-
-def _pointer(key: str) -> str:
-    """Return the JSON pointer of a key of an object."""
-    return "/" + key.replace("~", "~0").replace("/", "~1")
-
-
-def _tool_use_of(interrupt_id: str) -> str | None:
-    """Return the tool call in an id of Strands, such as `v1:tool_call:<tool use id>:<uuid>`."""
-    parts = interrupt_id.split(":", 2)
-    return parts[2].rpartition(":")[0] or None if len(parts) == 3 and parts[0] == "v1" else None

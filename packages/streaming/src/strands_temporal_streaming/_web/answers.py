@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
-from ag_ui.core import Interrupt, ResumeEntry, ToolMessage
+from ag_ui.core import (
+    Interrupt,
+    ResumeEntry,
+    RunFinishedEvent,
+    RunFinishedInterruptOutcome,
+    ToolMessage,
+)
 from temporalio.client import Client, WorkflowQueryFailedError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
@@ -14,10 +20,11 @@ from temporalio.service import RPCError
 from strands_temporal.extension import WebAnswerRefusedError, WebPart, WebQuestion
 
 from .._types import PendingInterrupt
-from .agui import is_client_call
 from .errors import NOTHING_WAITS, WebError
 from .inputs import RunRequest
+from .interrupts import is_client_call
 from .messages import tool_value
+from .sse import Sent
 from .threads import unreachable
 from .turns import asks
 
@@ -117,6 +124,13 @@ class Answers:
             logger.warning("thread=<%s>, error=<%s> | the questions are shown without details", thread, error)
             return list(interrupts)
         return [_described(one, questions) for one in interrupts]
+
+    async def completed(self, thread: str, sent: Sent) -> Sent:
+        """Return an event; one that ends a run with questions, with what the parts know of them."""
+        event = sent.event
+        if isinstance(event, RunFinishedEvent) and isinstance(event.outcome, RunFinishedInterruptOutcome):
+            event.outcome.interrupts = await self.described(thread, event.outcome.interrupts)
+        return sent
 
     async def _decide(
         self,

@@ -1,18 +1,13 @@
-"""The ASGI app: routes, who may do what, and limits."""
+"""The ASGI app: routes, endpoints, and what a request may cost."""
 
-import ipaddress
-import json
-import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
-from urllib.parse import urlsplit
+from typing import Any, TypeAlias
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from temporalio.client import Client
@@ -20,23 +15,19 @@ from temporalio.service import RPCError
 
 from strands_temporal import ConversationError
 
+from .access import Access, Authorize
 from .answers import Answers, load_parts
 from .capabilities import capabilities
-from .errors import BAD_REQUEST, NOT_ALLOWED, NOT_FOUND, TOO_LARGE, UNREACHABLE, WebError
+from .error_responses import error_handlers
+from .errors import BAD_REQUEST, NOT_FOUND, TOO_LARGE, UNREACHABLE, WebError
 from .inputs import check_id, read_input
 from .runs import Runs
 from .sse import Position, Sent, SSEResponse
+from .thread_events import ThreadEvents
 from .threads import Thread, Threads
-
-logger = logging.getLogger(__name__)
-
-Authorize: TypeAlias = Callable[[Request, str, str | None], bool | str | Awaitable[bool | str]]
-"""Tells whether a request may use an agent, and a thread of it if there is one. It returns the name of the
-person, which decisions record, or True or False."""
 
 _Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
-_LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 _MOST_LISTED = 100
 
 
@@ -70,12 +61,12 @@ class App:
         limits: WebLimits,
     ) -> None:
         self._agents = agents
-        self._authorize = authorize
-        self._origins = frozenset(origins)
+        self._access = Access(authorize, origins)
         self._limits = limits
         self._threads = Threads(client, agents, task_queue)
         self._answers = Answers(client, load_parts(client))
         self._runs = Runs(client, self._threads, self._answers)
+        self._thread_events = ThreadEvents(client, self._threads, self._answers)
         self._readers = 0
 
     def starlette(self) -> Starlette:
@@ -92,18 +83,14 @@ class App:
         routes = [Route(path, self._guarded(answer), methods=[method]) for method, path, answer in endpoints]
         cors = Middleware(
             CORSMiddleware,
-            allow_origins=sorted(self._origins),
+            allow_origins=sorted(self._access.origins),
             allow_methods=["GET", "POST"],
             allow_headers=["authorization", "content-type", "last-event-id"],
         )
-        handlers: dict[Any, Any] = {
-            WebError: _web_error,
-            HTTPException: _http_error,
-            ClientDisconnect: _http_error,
-            Exception: _server_error,
-        }
         return Starlette(
-            routes=routes, middleware=[cors] if self._origins else [], exception_handlers=handlers
+            routes=routes,
+            middleware=[cors] if self._access.origins else [],
+            exception_handlers=error_handlers(),
         )
 
     # --- Agents
@@ -114,7 +101,7 @@ class App:
         shown = [
             {"name": name, **capabilities(described[name], people=people)}
             for name in self._agents
-            if name in described and await self._may(request, name, None)
+            if name in described and await self._access.may(request, name, None)
         ]
         return JSONResponse({"agents": shown})
 
@@ -133,7 +120,7 @@ class App:
         body = await self._body(request)
         described = (await self._threads.descriptions()).get(name)
         asked = read_input(body, described.client_tools if described else ())
-        by = await self._check(request, name, asked.thread)
+        by = await self._access.check(request, name, asked.thread)
         await self._threads.open(asked.thread, name)
         return self._stream(self._runs.run(asked, by))
 
@@ -147,7 +134,7 @@ class App:
         if not (limit.isascii() and limit.isdigit() and 0 < int(limit[:9]) <= _MOST_LISTED):
             raise WebError(f"limit: {limit[:20]!r} is not a number from 1 to {_MOST_LISTED}", BAD_REQUEST)
         threads = await self._threads.listed(int(limit), agent)
-        shown = [one for one in threads if await self._may(request, one.agent, one.id)]
+        shown = [one for one in threads if await self._access.may(request, one.agent, one.id)]
         return JSONResponse({"threads": [{"threadId": one.id, "agent": one.agent} for one in shown]})
 
     async def _describe_thread(self, request: Request) -> Response:
@@ -170,7 +157,7 @@ class App:
         after = Position.parse(last) if last else None
         thread, _ = await self._thread(request)
         await self._threads.requests(thread.id)  # else an error now, and not an empty stream
-        return self._stream(self._runs.events(thread.id, after))
+        return self._stream(self._thread_events.after(thread.id, after))
 
     async def _cancel(self, request: Request) -> Response:
         """Stop the turn that runs."""
@@ -183,15 +170,13 @@ class App:
             raise WebError(str(error), UNREACHABLE, 503) from error
         return JSONResponse({"cancelled": cancelled})
 
-    # --- Who may do what
+    # --- Who asks, and about what
 
     def _guarded(self, answer: _Endpoint) -> _Endpoint:
         """Return an endpoint that first looks where a request comes from."""
 
         async def endpoint(request: Request) -> Response:
-            self._check_origin(request)
-            if self._authorize is None:
-                self._check_local(request)
+            self._access.check_source(request)
             return await answer(request)
 
         return endpoint
@@ -200,7 +185,7 @@ class App:
         name = request.path_params["agent"]
         if name not in self._agents:
             raise WebError(f"There is no agent {name!r}", NOT_FOUND, 404)
-        await self._check(request, name, None)
+        await self._access.check(request, name, None)
         return name
 
     async def _thread(self, request: Request) -> tuple[Thread, str]:
@@ -209,58 +194,10 @@ class App:
         check_id("thread", id_)
         found = await self._threads.find(id_)
         if found is not None:
-            by = await self._person(request, found.agent, found.id)
+            by = await self._access.person(request, found.agent, found.id)
             if by is not None:
                 return found, by
         raise WebError(f"There is no thread {id_!r}", NOT_FOUND, 404)
-
-    async def _may(self, request: Request, agent: str, thread: str | None) -> bool:
-        return await self._person(request, agent, thread) is not None
-
-    async def _check(self, request: Request, agent: str, thread: str | None) -> str:
-        """Return who asks.
-
-        Raises:
-            WebError: If they may not.
-        """
-        by = await self._person(request, agent, thread)
-        if by is None:
-            raise WebError("This is not allowed", NOT_ALLOWED, 403)
-        return by
-
-    async def _person(self, request: Request, agent: str, thread: str | None) -> str | None:
-        if self._authorize is None:
-            return "local"
-        answer: Any = self._authorize(request, agent, thread)
-        if isinstance(answer, Awaitable):
-            answer = await cast("Awaitable[Any]", answer)
-        if isinstance(answer, str) and answer:
-            return answer
-        return "web" if answer is True else None
-
-    def _check_local(self, request: Request) -> None:
-        """Refuse what does not come from this machine: without `authorize` nobody is asked who they are.
-
-        A page of another site could reach this server through the person's browser, so the host must be a
-        local name as well. What a proxy passes on comes from elsewhere.
-        """
-        client = request.client.host if request.client else ""
-        host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
-        passed_on = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "x-real-ip"))
-        if not _is_loopback(client) or host not in _LOCAL_HOSTS or passed_on:
-            raise WebError(
-                "This server answers only this machine. Give agent_app(authorize=...) to open it",
-                NOT_ALLOWED,
-                403,
-            )
-
-    def _check_origin(self, request: Request) -> None:
-        """Refuse requests of pages of other sites, which a browser sends with the person's cookies."""
-        origin = request.headers.get("origin")
-        if origin is None or origin in self._origins:
-            return
-        if urlsplit(origin).netloc != request.headers.get("host", ""):
-            raise WebError(f"Pages of {origin[:100]!r} may not use this server", NOT_ALLOWED, 403)
 
     # --- Bodies and streams
 
@@ -291,39 +228,3 @@ class App:
         finally:
             self._readers -= 1
             await events.aclose()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _error(message: str, code: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    event = {"type": "RUN_ERROR", "message": message, "code": code}
-    return Response(
-        json.dumps(event),
-        status,
-        {"x-content-type-options": "nosniff", **(headers or {})},
-        "application/json",
-    )
-
-
-async def _web_error(request: Request, error: Exception) -> Response:
-    del request
-    told = cast("WebError", error)
-    return _error(told.message, told.code, told.status)
-
-
-async def _http_error(request: Request, error: Exception) -> Response:
-    del request
-    if not isinstance(error, HTTPException):
-        return _error("The client has gone", BAD_REQUEST, 400)
-    code = {401: NOT_ALLOWED, 403: NOT_ALLOWED, 404: NOT_FOUND}.get(error.status_code, BAD_REQUEST)
-    return _error(str(error.detail), code, error.status_code, error.headers)
-
-
-async def _server_error(request: Request, error: Exception) -> Response:
-    logger.error("path=<%s> | the request failed", request.url.path, exc_info=error)
-    return _error("The server failed", "INTERNAL", 500)

@@ -1,0 +1,117 @@
+"""A thread's events for whoever reads it: the latest turn, and then what happens; or all after a position."""
+
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Sequence
+
+from ag_ui.core import Message, RunErrorEvent
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from .._client import AgentStream
+from .._request_types import RequestStarted
+from .._types import StreamGap
+from .agui import TurnMapper
+from .answers import Answers
+from .errors import STREAM_GAP, WebError
+from .messages import history_of, sent_message
+from .sse import Position, Sent
+from .threads import Threads
+from .turns import Numbered, is_start
+
+logger = logging.getLogger(__name__)
+
+
+class ThreadEvents:
+    """Shows threads to readers, who may come back.
+
+    Args:
+        client: The Temporal client.
+        threads: The app's threads.
+        answers: Knows what people are asked.
+    """
+
+    def __init__(self, client: Client, threads: Threads, answers: Answers) -> None:
+        self._client = client
+        self._threads = threads
+        self._answers = answers
+
+    async def after(self, thread: str, after: Position | None) -> AsyncGenerator[Sent, None]:
+        """Yield a thread's events after a position; None is the latest turn's beginning. End with the thread.
+
+        If the thread cannot be asked, they end as well: the reader comes back.
+        """
+        try:
+            async with contextlib.aclosing(self._events_after(thread, after)) as events:
+                async for sent in events:
+                    yield sent
+        except (WebError, RPCError) as error:
+            logger.warning("thread=<%s>, error=<%s> | a reader's stream ends", thread, error)
+
+    async def _events_after(self, thread: str, after: Position | None) -> AsyncGenerator[Sent, None]:
+        """Yield a thread's events: from its latest turn on, or after a position. Ends with the thread.
+
+        Args:
+            thread: The thread.
+            after: The last event that the reader has.
+        """
+        found = await self._threads.requests(thread)
+        last = found.requests[-1] if found.requests else None
+        start = after.start if after else last.offset if last else found.offset
+        numbered: Numbered | None = None
+        turn, skip = 0, after
+        stream = AgentStream(self._client, thread, topic=found.topic, from_offset=start)
+        async for event in stream:
+            if isinstance(event, StreamGap):
+                is_running = skip.is_running if skip else numbered is not None and numbered.mapper.is_running
+                if is_running:
+                    text = "A part of the run is no longer kept. The present state follows"
+                    yield Sent(RunErrorEvent(message=text, code=STREAM_GAP))
+                async with contextlib.aclosing(self._rejoined(thread, event.stop)) as rest:
+                    async for sent in rest:
+                        yield sent
+                return
+            if isinstance(event, RequestStarted) and is_start(event, numbered and numbered.mapper, turn):
+                before = numbered.mapper if numbered else None
+                mapper = TurnMapper(thread, event.request, await self._shown(thread, event, before), before)
+                if after is not None and event.offset == after.start:
+                    mapper.names[after.pauses] = after.run
+                numbered, turn = Numbered(mapper, event.offset), event.turn
+            if numbered is None:
+                continue
+            for sent in numbered.sent(event):
+                place = sent.position
+                if skip and place and (place.offset, place.number) <= (skip.offset, skip.number):
+                    continue
+                skip = None
+                yield await self._answers.completed(thread, sent)
+
+    async def _rejoined(self, thread: str, kept_from: int) -> AsyncGenerator[Sent, None]:
+        """Show a thread again, after a part of its stream was cut away."""
+        found = await self._threads.requests(thread)
+        last = found.requests[-1] if found.requests else None
+        if last is not None and last.offset < kept_from and not last.ended:
+            # The turn is longer than what the stream keeps: show it from here on.
+            mapper = TurnMapper(thread, last.request)
+            yield Sent(mapper.begin(last.request))
+            yield Sent(mapper.snapshot(history_of(await self._threads.messages(thread))))
+            mapper.miss()
+            stream = AgentStream(self._client, thread, topic=found.topic, from_offset=found.offset)
+            async for event in stream:
+                for one in mapper.events(event):
+                    yield await self._answers.completed(thread, Sent(one))
+                if mapper.is_over:
+                    break
+        async with contextlib.aclosing(self._events_after(thread, None)) as rest:
+            async for sent in rest:
+                yield sent
+
+    async def _shown(
+        self, thread: str, started: RequestStarted, before: TurnMapper | None
+    ) -> Sequence[Message]:
+        """Return the messages at the start of a turn, with the one that began it."""
+        own = sent_message(started.message, f"{started.request}:message")
+        if before is not None:
+            return [*before.messages, *own]
+        earlier = (await self._threads.messages(thread))[: started.index] if started.index else []
+        return [*history_of(earlier), *own]
