@@ -18,7 +18,8 @@ from rich.console import Console
 from benchmarks import report
 from benchmarks.black_box import black_box_python
 from benchmarks.lab import Lab, Sizes
-from benchmarks.rows import ROWS, Rows
+from benchmarks.row import Rows
+from benchmarks.rows import ROWS
 from strands_temporal.testing import DevServer
 
 

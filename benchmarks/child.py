@@ -11,7 +11,7 @@ import json
 import sys
 from importlib import import_module
 
-from benchmarks import measures
+from benchmarks import measures, streams
 from benchmarks.load import Load
 
 
@@ -21,7 +21,10 @@ async def main() -> None:
     given = json.loads(arguments)
     load = Load(**given.pop("load", {}))
     bench = measures.Bench(import_module(f"benchmarks.subjects.{subject}"), load, address)
-    print(json.dumps(await getattr(measures, measure)(bench, **given)), flush=True)
+    print(
+        json.dumps(await (getattr(measures, measure, None) or getattr(streams, measure))(bench, **given)),
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,12 +78,22 @@ class Lab:
         return self._done[key]
 
     async def run(self, subject: str, measure: str, load: Load, **arguments: Any) -> dict[str, Any]:
-        """Run one measure of `measures.py`. A failure becomes a result with "error"."""
+        """Run one measure of `measures.py` or `streams.py`. A failure becomes a result with "error".
+
+        Args:
+            subject: The subject whose environment is used.
+            measure: Name of the measure.
+            load: The conversation.
+            arguments: The measure's own; `_as` is another module of `subjects`, `_on` folders with other
+                sources of our packages.
+        """
+        module, sources = arguments.pop("_as", subject), arguments.pop("_on", [])
         given = {"load": asdict(load), **arguments}
-        child = ("-m", "benchmarks.child", subject, measure, self.address, json.dumps(given))
+        child = ("-m", "benchmarks.child", module, measure, self.address, json.dumps(given))
         started = time.monotonic()
-        result = await self._child(subject, *child)
-        self.say(f"{time.monotonic() - started:6.1f} s  {subject}: {measure} of {_brief(load)}")
+        result = await self._child(subject, *child, sources=sources)
+        what = arguments or _brief(load)
+        self.say(f"{time.monotonic() - started:6.1f} s  {subject}: {measure} of {what}")
         return result
 
     async def import_ms(self, subject: str) -> dict[str, Any]:
@@ -104,8 +114,9 @@ class Lab:
         )
         return await self._child(subject, "-c", code)
 
-    async def _child(self, subject: str, *arguments: str) -> dict[str, Any]:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OTEL_SDK_DISABLED": "true"}
+    async def _child(self, subject: str, *arguments: str, sources: Sequence[str] = ()) -> dict[str, Any]:
+        path = os.pathsep.join([str(ROOT), *sources])
+        environment = {**os.environ, "PYTHONPATH": path, "OTEL_SDK_DISABLED": "true"}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         process = await asyncio.create_subprocess_exec(
             self.pythons[subject],

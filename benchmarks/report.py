@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.plot import plot
-from benchmarks.rows import Row, Rows
+from benchmarks.row import Row, Rows
 
 FOLDER = Path(__file__).parent
 SUBJECTS = {"black_box": "black box", "ours": "ours", "floor": "floor"}

@@ -1,7 +1,8 @@
 """Shared by the tests of this package: a model that the test controls, and readers."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from copy import deepcopy
 from datetime import timedelta
 from typing import Any, cast
 
@@ -72,6 +73,19 @@ def plain_text(events: list[StreamEvent]) -> str:
     return "".join(delta.get("text", "") for delta in deltas)
 
 
+def merged(events: Iterable[StreamEvent]) -> list[StreamEvent]:
+    """Return the events with adjacent texts as one, as a worker sends them when they come fast."""
+    result: list[Any] = []
+    for event in events:
+        text = event.get("contentBlockDelta", {}).get("delta", {}).get("text")
+        last = result[-1].get("contentBlockDelta", {}).get("delta", {}) if result else {}
+        if text is not None and "text" in last:
+            last["text"] += text
+        else:
+            result.append(deepcopy(event))
+    return result
+
+
 async def read_all(stream: AgentStream) -> list[AgentEvent]:
     async def collect() -> list[AgentEvent]:
         return [event async for event in stream]
@@ -105,7 +119,7 @@ class Dreamer:
     async def _read(self, stream: AgentStream) -> None:
         async for event in stream:
             self.events.append(event)
-            if isinstance(event, TextDelta) and event.text == self._until:
+            if isinstance(event, TextDelta) and self._until in event.text:
                 self._dreams.set()
                 await self._woken.wait()
 

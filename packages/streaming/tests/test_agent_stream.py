@@ -192,8 +192,8 @@ async def test_a_turn_with_a_tool(agents: Agents) -> None:
     )
     async with agents(workflows=[AgentWorkflow], models={"live": lambda: model}) as env:
         handle = await env.start(AgentWorkflow.run, "How many?")
-        events = await read_all(AgentStream(env.client, handle.id))
         assert await handle.result() == "There are 3.\n"
+        events = await read_all(AgentStream(env.client, handle.id))
         await env.assert_replays(handle)
     assert bare(events) == [
         CallStarted(model="live", offset=0),
@@ -202,8 +202,7 @@ async def test_a_turn_with_a_tool(agents: Agents) -> None:
         ToolCall("letter_counter", "letter_counter-1", {"word": "strawberry", "letter": "r"}, "helper", 0),
         ToolResult("letter_counter", "letter_counter-1", "success", "3", agent="helper", offset=0),
         CallStarted(model="live", offset=0),
-        TextDelta("There ", offset=0),
-        TextDelta("are 3.", offset=0),
+        TextDelta("There are 3.", offset=0),
         MessageEnd("end_turn", offset=0),
         TurnEnd("end_turn", agent="helper", offset=0, error=""),
         End("COMPLETED", offset=0),
@@ -234,15 +233,15 @@ async def test_a_failed_attempt_is_marked_and_the_rest_equals_the_answer(agents:
     model = LiveModel(play("Once ", "upon ", "a ", ConnectionError("cut")), play("The ", "end", "."))
     async with agents(workflows=[AgentWorkflow], models={"live": lambda: model}) as env:
         handle = await env.start(AgentWorkflow.run, "Tell me.")
-        events = await read_all(AgentStream(env.client, handle.id))
         assert await handle.result() == "The end.\n"
+        events = await read_all(AgentStream(env.client, handle.id))
         await env.assert_replays(handle)
         assert bare(events) == [
             CallStarted(model="live", offset=0),
-            *(TextDelta(text, offset=0) for text in ("Once ", "upon ", "a ")),
+            TextDelta("Once upon a ", offset=0),
             AttemptFailed(attempt=1, error="ConnectionError", offset=0),
             AttemptRestarted(attempt=2, model="live", offset=0),
-            *(TextDelta(text, offset=0) for text in ("The ", "end", ".")),
+            TextDelta("The end.", offset=0),
             MessageEnd("end_turn", offset=0),
             TurnEnd("end_turn", agent="helper", offset=0, error=""),
             End("COMPLETED", offset=0),
@@ -364,7 +363,7 @@ async def test_a_cancelled_call_gives_out_what_it_had_said(agents: Agents) -> No
         events: list[AgentEvent] = []
         async for event in AgentStream(env.client, handle.id):
             events.append(event)
-            if isinstance(event, TextDelta) and event.text == "first ":
+            if isinstance(event, TextDelta) and event.text.startswith("first "):
                 await handle.cancel()
         with pytest.raises(WorkflowFailureError):
             await asyncio.wait_for(handle.result(), WAIT)

@@ -71,18 +71,18 @@ async def test_a_hole_in_the_middle_of_a_call_is_told(agents: Agents) -> None:
         await reader.dreams()
         stop = (await first_text(AgentStream(env.client, handle.id))).offset + 1
         asleep.set()
-        await reached(handle, env.client, stop + 2)
-        await handle.execute_update(ForgettingWorkflow.truncate, stop + 2)
+        await reached(handle, env.client, stop + 1)
+        await handle.execute_update(ForgettingWorkflow.truncate, stop + 1)
         truncated.set()
         assert await asyncio.wait_for(handle.result(), WAIT) == "end"
         events = await reader.wakes()
         await env.assert_replays(handle)
     first, second = (event for event in events if isinstance(event, CallStarted))
-    gap = StreamGap(stop, stop + 2, stop + 1)
+    gap = StreamGap(stop, stop + 1, stop)
     assert gap in events
     told = of_call(events, first.call)
     assert [event.text for event in told if isinstance(event, TextDelta)] == ["one ", "four "]
-    lost = OutputLost(first.call, 1, 0, stop + 1, first.started_at)
+    lost = OutputLost(first.call, 1, 0, stop, first.started_at)
     assert told[-3:] == [lost, told[-2], told[-1]]
     assert isinstance(told[-1], MessageEnd)
     assert not [event for event in of_call(events, second.call) if isinstance(event, OutputLost)]

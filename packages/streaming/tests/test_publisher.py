@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,6 @@ from strands_temporal import StrandsPlugin, TemporalAgent
 from strands_temporal.testing import DevServer, Reply, ScriptedModel, assert_replays, say
 from strands_temporal_streaming import (
     AgentStream,
-    AttemptFailed,
     AttemptRestarted,
     CallStarted,
     MessageEnd,
@@ -173,7 +173,7 @@ async def test_a_killed_workers_text_is_told_anew(
         async def read() -> None:
             async for event in AgentStream(client, handle.id):
                 events.append(event)
-                if isinstance(event, TextDelta) and event.text == "upon ":
+                if isinstance(event, TextDelta) and "upon " in event.text:
                     said.set()
 
         reader = asyncio.create_task(read())
@@ -191,10 +191,10 @@ async def test_a_killed_workers_text_is_told_anew(
         if worker.returncode is None:
             worker.kill()
             await worker.wait()
-    kinds = [type(event) for event in events]
-    assert kinds[:5] == [CallStarted, TextDelta, TextDelta, AttemptRestarted, TextDelta]
-    assert AttemptFailed not in kinds  # the killed worker could not report it
-    after = events[kinds.index(AttemptRestarted) :]
+    kinds = [kind for kind, _ in groupby([type(event).__name__ for event in events])]
+    assert kinds[:4] == ["CallStarted", "TextDelta", "AttemptRestarted", "TextDelta"]
+    assert "AttemptFailed" not in kinds  # the killed worker could not report it
+    after = events[[type(event) for event in events].index(AttemptRestarted) :]
     assert "".join(event.text for event in after if isinstance(event, TextDelta)) == "The end."
 
 

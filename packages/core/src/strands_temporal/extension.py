@@ -13,6 +13,7 @@ from ._upstream.private_api import activity_name, end_waiting, note_mcp_errors, 
 from ._upstream.run_local import run_local
 from ._wire.carry import CARRY_LIMIT, CarryFormat
 from ._wire.chat_screen import ChatPart, ChatScreen
+from ._wire.dev_services import DevService
 from ._wire.failures import error_leaves, from_tool_activity_error
 from ._wire.values import decode, encode, utf8_text
 from ._wire.versions import check_wire_version
@@ -68,6 +69,7 @@ __all__ = [
     "ConversationPart",
     "DecidedCall",
     "DetailsLine",
+    "DevService",
     "ModelCallInterceptor",
     "ModelCallMiddleware",
     "ModelCallNote",

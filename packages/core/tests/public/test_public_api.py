@@ -164,6 +164,7 @@ def test_the_public_names() -> None:
                 "ConversationPart",
                 "DecidedCall",
                 "DetailsLine",
+                "DevService",
                 "ModelCallInterceptor",
                 "ModelCallMiddleware",
                 "ModelCallNote",

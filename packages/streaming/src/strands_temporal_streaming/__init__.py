@@ -37,6 +37,7 @@ from ._limits import StreamLimit
 from ._plugin import StreamingPlugin
 from ._request_types import RequestEnded, RequestStarted
 from ._snapshot_types import RunningAgent, RunningCall, Snapshot
+from ._transport import StreamTransport, WorkflowStreamTransport
 from ._types import (
     AttemptFailed,
     AttemptRestarted,
@@ -91,6 +92,7 @@ __all__ = [
     "StreamGap",
     "StreamHooks",
     "StreamLimit",
+    "StreamTransport",
     "StreamingPlugin",
     "TextDelta",
     "TextRedacted",
@@ -101,6 +103,7 @@ __all__ = [
     "ToolStarted",
     "TurnEnd",
     "TurnStarted",
+    "WorkflowStreamTransport",
     "control_topic",
     "from_json",
     "to_json",

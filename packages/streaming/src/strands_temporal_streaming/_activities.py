@@ -9,6 +9,7 @@ from strands.types.streaming import StreamEvent
 from strands_temporal.extension import ModelRequest, ModelStream
 
 from ._publisher import AttemptPublisher, SandboxPublisher
+from ._transport import StreamTransport
 from ._types import MIDDLEWARE_KEY
 
 
@@ -23,6 +24,10 @@ class StreamingMiddleware:
     key = MIDDLEWARE_KEY
     rank = 100
 
+    def __init__(self, transport: StreamTransport | None = None, latency: timedelta | None = None) -> None:
+        self._transport = transport
+        self._latency = latency
+
     async def __call__(self, request: ModelRequest, next: ModelStream) -> AsyncIterator[StreamEvent]:
         """Yield and publish the events of `next(request)`. Everything is sent before the iteration ends."""
         topic = request.streaming_topic
@@ -31,7 +36,10 @@ class StreamingMiddleware:
                 yield event
             return
         interval = request.streaming_batch_interval
-        async with AttemptPublisher(topic, request.model_name, interval, request.call) as publisher:
+        publisher = AttemptPublisher(
+            topic, request.model_name, interval, request.call, self._transport, self._latency
+        )
+        async with publisher:
             async for event in next(request):
                 publisher.publish(event)
                 yield event

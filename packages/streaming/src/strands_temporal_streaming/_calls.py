@@ -10,6 +10,8 @@ from temporalio.converter import PayloadConverter
 from ._control import CALL_METADATA, STARTED_METADATA, TIME_METADATA, control_topic, from_control
 from ._life_types import AgentEvent, ModelCallStarted, ToolCallDelta
 from ._log import Item
+from ._pieces import AT_METADATA, MOST_AHEAD, ahead, characters_ahead, piece_of
+from ._tails import Tail
 from ._types import (
     AttemptFailed,
     AttemptRestarted,
@@ -63,6 +65,48 @@ class Calls:
         self._accounted: set[str] = set()  # calls that began after the last gap, or whose loss is reported
         self._places: dict[str, dict[str, Any]] = {}
         self._tools: dict[str, dict[Any, tuple[str, str]]] = {}
+        self._told: dict[str, int] = {}  # characters of each unfinished call that were read
+        self._logged: dict[str, int] = {}  # and those of them that the log had
+        self._ahead = ""  # the call of which more was read than the log had
+        self._resumed = 0
+
+    def resume(self, extra: int) -> None:
+        """Continue where another reader was: with a part of a call that the log did not have then."""
+        self._resumed = extra
+
+    @property
+    def extra(self) -> int:
+        """What was read beyond the log, for the reader's position."""
+        if self._resumed:
+            return self._resumed
+        return ahead(self._ahead, self._told[self._ahead] - self._logged[self._ahead]) if self._ahead else 0
+
+    def tail(self, tail: Tail) -> Iterator[AgentEvent]:
+        """Yield the event for what is new in a tail, if it continues what was read."""
+        known, told = self._newest.get(tail.call), self._told.get(tail.call)
+        if (
+            tail.topic != self._topic
+            or told is None
+            or known != _Attempt(tail.attempt, tail.started_at)
+            or self._ahead not in ("", tail.call)
+            or self._resumed
+            or (piece := piece_of(tail.event)) is None
+        ):
+            return
+        stop = tail.at + len(piece.text)
+        if not tail.at <= told < stop or stop - self._logged[tail.call] > MOST_AHEAD:
+            return
+        value = piece.event(piece.text[told - tail.at :])
+        event = from_model(value, tail.call, -1) or self._from_tool_use(value, tail.call, -1)
+        if event is not None:
+            self._ahead, self._told[tail.call] = tail.call, stop
+            yield self._placed(event, Item(-1, tail.topic, Payload()))
+
+    def jump(self) -> None:
+        """Go on behind a snapshot: what was read beyond the log before is in it."""
+        self._told.clear()
+        self._logged.clear()
+        self._ahead, self._resumed = "", 0
 
     def gap(self, start: int, stop: int) -> Iterator[AgentEvent]:
         """Yield the events for a gap: the items from `start` to before `stop` are missing."""
@@ -111,6 +155,13 @@ class Calls:
             elif event is not None:
                 yield event
 
+    def time_of(self, item: Item) -> str | None:
+        """Return when the workflow published an item; "" if it is not the workflow's, None if not known."""
+        if item.topic != control_topic(self._topic) or CALL_METADATA in item.payload.metadata:
+            return ""
+        value: Any = self._converter.from_payload(item.payload)
+        return _at(value, "time") or None
+
     def _from_model(self, item: Item) -> Iterator[AgentEvent]:
         call, attempt = _identity(item.payload)
         if self._is_given_up(call, attempt):
@@ -119,6 +170,7 @@ class Calls:
         value: Any = self._converter.from_payload(item.payload)
         if isinstance(value, dict) and "messageStart" in value:
             self._accounted.add(call)
+        value = self._unread(call, item.payload, value)
         event = from_model(value, call, item.offset) or self._from_tool_use(value, call, item.offset)
         if event is None:
             return
@@ -128,6 +180,7 @@ class Calls:
         if isinstance(event, MessageEnd):
             self._unfinished.discard(call)
             self._tools.pop(call, None)
+            self._forget(call)
         elif isinstance(event, (TextDelta, ReasoningDelta, ToolCallDelta)):
             self._unfinished.add(call)
         yield event
@@ -145,6 +198,33 @@ class Calls:
         if not (text and id_):
             return None
         return ToolCallDelta(tool_use_id=id_, name=name, text=text, call=call, offset=offset)
+
+    def _unread(self, call: str, payload: Payload, value: Any) -> Any:
+        """Return the model's event without the characters that were read already; None if all were."""
+        piece, at = piece_of(value), payload.metadata.get(AT_METADATA)
+        if piece is None or at is None:
+            return value
+        start, stop = int(at), int(at) + len(piece.text)
+        if start < self._logged.get(call, 0):  # an item that is read again, for the rest of its events
+            return value
+        told = self._told.get(call, start)
+        if (more := characters_ahead(self._resumed, call)) is not None:
+            told, self._resumed, self._ahead = start + more, 0, call
+        self._told[call], self._logged[call] = max(told, stop), stop
+        if self._ahead == call and told <= stop:
+            self._ahead = ""
+        if told <= start:
+            return value
+        return piece.event(piece.text[told - start :]) if told < stop else None
+
+    def _forget(self, call: str) -> None:
+        """Forget what was read of a call that has ended, or begins again."""
+        self._told.pop(call, None)
+        self._logged.pop(call, None)
+        if self._ahead == call:
+            self._ahead = ""
+        if characters_ahead(self._resumed, call) is not None:
+            self._resumed = 0
 
     def _from_start(self, event: CallStarted) -> Iterator[AgentEvent]:
         attempt = _Attempt(1, event.started_at)
@@ -173,6 +253,7 @@ class Calls:
         yield from self._restarts(event.call, attempt, event.offset)
         if isinstance(event, AttemptFailed):
             self._unfinished.discard(event.call)
+            self._forget(event.call)
         yield event
 
     def _begin(self, call: str, attempt: _Attempt) -> None:
@@ -180,6 +261,8 @@ class Calls:
         self._tools.pop(call, None)
         self._unfinished.add(call)
         self._accounted.add(call)
+        self._forget(call)
+        self._told[call] = self._logged[call] = 0
 
     def _is_given_up(self, call: str, attempt: _Attempt) -> bool:
         """Tell whether the call has a newer attempt. An attempt that was given up may still publish."""
@@ -192,6 +275,7 @@ class Calls:
             yield AttemptRestarted(call, attempt.number, offset=offset, started_at=attempt.started_at)
             self._newest[call] = attempt
             self._accounted.discard(call)
+            self._forget(call)
 
 
 def _incomplete(call: str, attempt: _Attempt, offset: int) -> OutputLost:

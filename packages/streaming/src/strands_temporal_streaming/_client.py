@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import timedelta
 from itertools import chain
 
@@ -9,10 +10,21 @@ from temporalio.client import Client
 
 from ._calls import Calls
 from ._life_types import AgentEvent
-from ._log import Page, Run
+from ._log import Item, Page, Run
+from ._merging import MergedReader
+from ._pieces import Position
 from ._reader import StreamReader
 from ._sharing import SharedLog, shared_log
 from ._snapshot import Present
+from ._transport import (
+    Piece,
+    PieceGap,
+    PieceReader,
+    StreamTransport,
+    WorkflowStreamTransport,
+    check_transport,
+    default_transport,
+)
 from ._types import DEFAULT_TOPIC, End, StreamGap
 
 _THE_END = 2**53
@@ -45,14 +57,17 @@ class AgentStream:
             it. With a `from_offset` the reader begins there, without a snapshot. A reader that finds a gap
             gets a snapshot after the `StreamGap`, and goes on after the snapshot. Without `snapshot` it gets
             one too, but all events that the stream still has follow. Needs `StreamHooks` in the workflow.
-        poll_cooldown: Shortest time between two polls while there is output. Without output the reader polls
-            less often, but at least twice a second.
+        poll_cooldown: Shortest time between two polls while there is output; by default 50 ms, or less if the
+            workers' `latency` asks for it. Without output the reader polls less often, but at least twice a
+            second.
         patience: How long to retry while the server is unreachable, before the error is raised. For a
             workflow that has ended, also how long to retry while no worker answers. While a workflow runs,
             the reader waits for its workers without limit.
+        transport: The transport of the workers' `StreamingPlugin`; None for the workflow's own log.
 
     Raises:
         RPCError: If the workflow is not known, or an outage lasted longer than `patience`.
+        TypeError: If `transport` is none.
         ValueError: If the workflow has no `WorkflowStream`, or the client cannot decode the stream.
     """
 
@@ -64,19 +79,28 @@ class AgentStream:
         topic: str = DEFAULT_TOPIC,
         from_offset: int | None = None,
         snapshot: bool = False,
-        poll_cooldown: timedelta = timedelta(milliseconds=50),
+        poll_cooldown: timedelta | None = None,
         patience: timedelta = timedelta(seconds=60),
+        transport: StreamTransport | None = None,
     ) -> None:
+        check_transport("AgentStream", transport)
         self._client = client
         self._workflow_id = workflow_id
         self._offset = from_offset or 0
         self._snapshot = snapshot
         self._begins = True
         self._begins_with_snapshot = snapshot and from_offset is None
-        self._poll_cooldown = poll_cooldown.total_seconds()
+        self._poll_cooldown = None if poll_cooldown is None else poll_cooldown.total_seconds()
         self._patience = patience.total_seconds()
         self._calls = Calls(topic, client.data_converter.payload_converter)
         self._run: Run | None = None
+        self._transport = transport or default_transport()
+        self._told_before = (
+            0,
+            frozenset[str](),
+        )  # what a snapshot covers: pieces up to here, but of these calls
+        if isinstance(self._transport, WorkflowStreamTransport):
+            self._calls.resume(Position.of(self._offset).extra)
 
     @property
     def offset(self) -> int:
@@ -87,22 +111,78 @@ class AgentStream:
         """Yield the events until the workflow ends."""
         log = shared_log(self._client, self._workflow_id)
         while True:
-            reader = StreamReader(log, self._poll_cooldown, self._patience, self._run)
-            start = _THE_END if self._begins_with_snapshot else self._offset
+            pieces = self._transport.reader(self._client, self._workflow_id)
+            reader = StreamReader(
+                log, self._poll_cooldown, self._patience, self._run, has_pieces=pieces is None
+            )
+            position, merged = Position.of(self._offset), None
+            if self._begins_with_snapshot:
+                steps = reader.pages(_THE_END)
+            elif pieces is None:
+                steps = reader.pages(position.log)
+            else:
+                merged = MergedReader(reader, pieces, position.extra, self._calls.time_of)
+                steps = merged.steps(position.log)
             jumps = False
-            async with aclosing(reader.pages(start)) as pages:
-                async for page in pages:
+            async with aclosing(steps):
+                async for step in steps:
                     self._run = reader.run
-                    present = await self._present(log, page)
-                    jumps = self._jumps(page, present)
+                    present = None
+                    if merged is not None and self._begins and position.number:
+                        await self._learn(log)  # a piece may come before the first page
+                    if isinstance(step, Page):
+                        present = await self._present(log, step)
+                        jumps = self._jumps(step, present)
                     self._begins_with_snapshot = False
-                    for event in self._jump(page, present) if jumps else self._events(page, present):
-                        yield event
-                    if jumps:
+                    if jumps and isinstance(step, Page):
+                        await self._skip(pieces, present)
+                        for event in self._jump(step, present):
+                            yield event
                         break
+                    for event in self._read(step, present, merged):
+                        yield event
             if not jumps:
                 break
         yield End(reader.status, self._offset)
+
+    def _read(
+        self, step: Page | Piece | PieceGap, present: Present | None, merged: MergedReader | None
+    ) -> Iterator[AgentEvent]:
+        """Yield the events of a step, and note the position after each."""
+        position = Position.of(self._offset)
+        for after, events in self._events(step, present, position.log):
+            before: AgentEvent | None = None
+            for event in events:
+                if before is not None:  # who stops here gets the whole step again
+                    yield replace(before, offset=self._offset - 1) if position.extra else before
+                before = event
+            # A reader that stops before this line gets the rest of the step when it continues.
+            position = Position(after, self._calls.extra if merged is None else merged.seq)
+            self._offset = position.number
+            if before is not None:
+                yield replace(before, offset=self._offset - 1) if position.extra else before
+
+    def _events(
+        self, step: Page | Piece | PieceGap, present: Present | None, offset: int
+    ) -> Iterator[tuple[int, Iterable[AgentEvent]]]:
+        """Yield the events of a step in parts, each with the log's offset after it."""
+        if isinstance(step, Piece):
+            seq, running = self._told_before
+            if step.seq > seq or step.call in running:
+                yield offset, self._calls.events(Item(offset - 1, step.topic, step.payload))
+        elif isinstance(step, PieceGap):
+            start, stop = (Position(offset, seq).number for seq in (step.start, step.stop))
+            yield offset, self._calls.gap(start, stop)
+        else:
+            if step.start > step.asked:
+                shown = () if present is None else (present.snapshot,)
+                yield step.start, chain(self._calls.gap(step.asked, step.start), shown)
+            for item in step.items:
+                yield item.offset + 1, self._calls.events(item)
+            stop = max(step.asked, step.stop)
+            yield stop, ()
+            for tail in step.tails:
+                yield stop, self._calls.tail(tail)
 
     async def _present(self, log: SharedLog, page: Page) -> Present | None:
         """Return the present state, if it is needed: at the begin, and after a gap."""
@@ -114,10 +194,23 @@ class AgentStream:
             self._calls.learn(present.places)
         return present
 
+    async def _learn(self, log: SharedLog) -> None:
+        """Learn the places of the calls that run now."""
+        self._begins = False
+        present = await log.present((await log.latest()).id)
+        if present is not None:
+            self._calls.learn(present.places)
+
     def _jumps(self, page: Page, present: Present | None) -> bool:
         """Tell whether to go on behind a snapshot."""
         is_lost = page.start > page.asked
         return self._begins_with_snapshot or (self._snapshot and is_lost and present is not None)
+
+    async def _skip(self, pieces: PieceReader | None, present: Present | None) -> None:
+        """Skip the pieces of another transport that a snapshot covers: those of calls that have ended."""
+        if pieces is not None and present is not None:
+            last = await pieces.last_seq()
+            self._told_before = (last or 0, frozenset(one.call for one in present.snapshot.calls))
 
     def _jump(self, page: Page, present: Present | None) -> Iterator[AgentEvent]:
         """Yield a snapshot, after the gap if there is one, and go on behind it."""
@@ -126,25 +219,7 @@ class AgentStream:
         snapshot = present.snapshot
         if page.start > page.asked:
             yield StreamGap(page.asked, snapshot.offset + 1, snapshot.offset, seq=snapshot.offset)
-        self._offset = snapshot.offset + 1
-        yield snapshot
-
-    def _events(self, page: Page, present: Present | None) -> Iterator[AgentEvent]:
-        """Yield the events of a page, after the gap before it if there is one."""
-        gap: Iterable[AgentEvent] = ()
-        if page.start > page.asked:
-            gap = chain(
-                self._calls.gap(page.asked, page.start), () if present is None else (present.snapshot,)
-            )
-        steps = [(page.start, gap), *((item.offset + 1, self._calls.events(item)) for item in page.items)]
-        for after, step in steps:
-            before: AgentEvent | None = None
-            for event in step:
-                if before is not None:
-                    yield before
-                before = event
-            # A reader that stops before this line gets the rest of the step when it continues.
-            self._offset = max(page.asked, after)
-            if before is not None:
-                yield before
-        self._offset = max(page.asked, page.stop)
+        seq, running = self._told_before
+        self._calls.jump()
+        self._offset = Position(snapshot.offset + 1, seq + 1 if seq and not running else 0).number
+        yield replace(snapshot, offset=self._offset - 1)

@@ -29,6 +29,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from strands_temporal.extension import OPEN_STATUSES, workflow_status_name
 
 from ._snapshot import SNAPSHOT_QUERY, Present, present_from
+from ._tails import MODEL_ACTIVITIES, Tail, TailReader
 
 _POLL_QUERY = "__temporal_workflow_stream_poll"
 _DESCRIBE_TIMEOUT = timedelta(seconds=10)
@@ -78,6 +79,8 @@ class Run:
         status: Temporal's name of the status: `RUNNING`, `PAUSED`, `COMPLETED`.
         events: Length of the history. While it stays the same, the stream has nothing new.
         is_at_work: Whether a workflow task is under way, or waits for a worker.
+        heartbeats: Details of the heartbeats of its model calls, as bytes.
+        is_calling: Whether a model call runs.
     """
 
     id: str
@@ -85,6 +88,8 @@ class Run:
     status: str
     events: int
     is_at_work: bool
+    heartbeats: tuple[bytes, ...] = ()
+    is_calling: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -124,6 +129,8 @@ class Page:
         stop: Offset after its last item.
         items: Everything between the two, of all topics.
         is_last: Whether the stream has no more items yet.
+        tails: What the running model calls have written since their last items.
+        polled: Number of the poll that it answers (see `StreamReader.poke`).
     """
 
     asked: int
@@ -131,6 +138,8 @@ class Page:
     stop: int
     items: Sequence[Item]
     is_last: bool
+    tails: Sequence[Tail] = ()
+    polled: int = 0
 
 
 class StreamLog:
@@ -147,6 +156,11 @@ class StreamLog:
         context = WorkflowSerializationContext(namespace=client.namespace, workflow_id=workflow_id)
         self._converter = client.data_converter.with_context(context)
         self._query_timeout = _QUERY_TIMEOUT
+        self._tails = TailReader(client, workflow_id)
+
+    async def tails(self, run: Run) -> Sequence[Tail]:
+        """Return what the run's model calls have written since their last items."""
+        return await self._tails.tails(run.heartbeats)
 
     async def describe(self, run_id: str = "") -> Run:
         """Return a run, by default the latest. No worker is needed.
@@ -165,12 +179,19 @@ class StreamLog:
         )
         info = answer.workflow_execution_info
         status = workflow_status_name(info.status)
+        calls = [one for one in answer.pending_activities if one.activity_type.name in MODEL_ACTIVITIES]
         return Run(
             info.execution.run_id,
             info.first_run_id,
             status,
             info.history_length,
             answer.HasField("pending_workflow_task"),
+            tuple(
+                payload.SerializeToString(deterministic=True)
+                for one in calls
+                for payload in one.heartbeat_details.payloads
+            ),
+            bool(calls),
         )
 
     async def origin(self, run_id: str) -> Origin:

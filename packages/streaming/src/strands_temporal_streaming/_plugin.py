@@ -14,6 +14,7 @@ from strands_temporal.extension import (
 
 from ._activities import StreamingMiddleware, sandbox_output
 from ._progress import tool_progress
+from ._transport import SHORTEST_LATENCY, StreamTransport, check_transport
 
 
 class StreamingPlugin(ComposablePlugin):
@@ -23,12 +24,30 @@ class StreamingPlugin(ComposablePlugin):
     both. Agents choose with `TemporalAgent(streaming_topic=...)`. A worker that has only `StrandsPlugin` uses
     this package automatically when a call carries a topic. With this plugin a missing package is noticed when
     the worker starts.
+
+    Args:
+        transport: What carries the pieces of the output to the readers; None for the workflow's own log. With
+            another transport, give it to each `AgentStream` too.
+        latency: How soon an `AgentStream` gets what the model writes, in the median; by default 100 ms. A
+            shorter time costs more heartbeats, and no more history.
+
+    Raises:
+        ValueError: `latency` is shorter than 10 ms.
+        TypeError: An argument is of another type.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, transport: StreamTransport | None = None, latency: timedelta | None = None) -> None:
+        check_transport("StreamingPlugin", transport)
+        if latency is not None and not isinstance(latency, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(
+                f"StreamingPlugin: latency={latency!r} is not a timedelta. Write timedelta(milliseconds=40)"
+            )
+        if latency is not None and latency < SHORTEST_LATENCY:
+            raise ValueError(f"StreamingPlugin: latency={latency!r} is shorter than 10 milliseconds")
+        self.transport = transport
         super().__init__(
             "strands_temporal_streaming.StreamingPlugin",
-            interceptors=[ModelCallInterceptor(self.model_call_middleware())],
+            interceptors=[ModelCallInterceptor(StreamingMiddleware(transport, latency))],
             passthrough_modules=("strands_temporal_streaming",),
         )
 

@@ -17,7 +17,7 @@ from strands_temporal.extension import ToolProgress as Reported
 from ._control import control_topic, to_control
 from ._cut import as_json
 from ._life_types import ToolProgress
-from ._publisher import connect_to_stream
+from ._transport import connect_to_stream
 
 _INTERVAL = 0.1  # seconds between two batches
 _PATIENCE = timedelta(seconds=2)
@@ -50,7 +50,7 @@ class _Sender:
     def send(self, progress: Reported) -> None:
         """Queue a value. It is sent in the background."""
         if self._stream is None:
-            self._stream = connect_to_stream()
+            self._stream = connect_to_stream(activity.client(), activity.info())
         data, cut = as_json(progress.value)
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         event = ToolProgress(

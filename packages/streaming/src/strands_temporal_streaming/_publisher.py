@@ -7,54 +7,34 @@ the model goes on. Events that cannot be sent are logged and counted; the agent 
 import asyncio
 import contextlib
 import time
-from collections import deque
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from types import TracebackType
 
 from strands.types.streaming import StreamEvent
 from temporalio import activity
 from temporalio.api.common.v1 import Payload
-from temporalio.contrib.workflow_streams import WorkflowStreamClient
-from temporalio.service import RPCError, RPCStatusCode
 from typing_extensions import Self
 
 from strands_temporal.extension import is_cut_short, utf8_text
 
 from ._control import CALL_METADATA, STARTED_METADATA, control_topic, to_control
 from ._life_types import ControlEvent
+from ._outgoing import MAX_EVENT_BYTES, Outgoing, TooLargeError
 from ._plain import plain_event
+from ._tails import LONGEST_TAIL, Tail
+from ._transport import FINISH_PATIENCE, RefusedError, StreamTransport, default_transport
 from ._types import AttemptFailed, AttemptRestarted, CallStarted, OutputLost, SandboxOutput
 
-MAX_EVENT_BYTES = 1024 * 1024  # 1.4 MB in base64; Temporal refuses a payload above 2 MB
-MAX_BATCH_BYTES = 320 * 1024  # in base64 less than the 512 KiB at which Temporal warns
-
-FINISH_PATIENCE = timedelta(seconds=10)
-"""How long a complete answer waits until the server has accepted the rest of its stream."""
+__all__ = ["MAX_EVENT_BYTES", "AttemptPublisher", "SandboxPublisher"]
 
 CANCEL_PATIENCE = timedelta(seconds=2)
 """How long a cancelled call waits until the server has accepted its output so far."""
 
 _RETRY_DELAY = 0.5  # seconds; the SDK has already retried with its own backoff
 
-# A retry would get the same error: the workflow is closed, or the server's limit of signals is reached.
-FATAL_STATUSES = frozenset(
-    {
-        RPCStatusCode.FAILED_PRECONDITION,
-        RPCStatusCode.INVALID_ARGUMENT,
-        RPCStatusCode.NOT_FOUND,
-        RPCStatusCode.PERMISSION_DENIED,
-        RPCStatusCode.UNAUTHENTICATED,
-        RPCStatusCode.UNIMPLEMENTED,
-    }
-)
-
-
-def connect_to_stream() -> WorkflowStreamClient:
-    """Return a client of the stream of the workflow whose activity this is."""
-    info, client = activity.info(), activity.client()
-    # Pinned to the run: a late attempt must not publish to the next run of the same workflow id.
-    handle = client.get_workflow_handle(info.workflow_id or "", run_id=info.workflow_run_id)
-    return WorkflowStreamClient(handle, client=client)
+_PAUSE_PER_SEND = 3
+"""A pause is at least this many times as long as the sending before it took, for a server that is slow."""
 
 
 class AttemptPublisher:
@@ -65,15 +45,26 @@ class AttemptPublisher:
     Args:
         topic: Topic of the workflow's stream.
         model: Name of the model, for the control topic.
-        interval: Time between two batches.
+        interval: `streaming_batch_interval` of the agent.
         call: Identity of the call, if the workflow gave one.
+        transport: What carries the events; None for the workflow's own log.
+        latency: `latency` of the plugin.
     """
 
-    def __init__(self, topic: str, model: str | None, interval: timedelta, call: str = "") -> None:
+    _has_tails = True
+
+    def __init__(
+        self,
+        topic: str,
+        model: str | None,
+        interval: timedelta,
+        call: str = "",
+        transport: StreamTransport | None = None,
+        latency: timedelta | None = None,
+    ) -> None:
         self._info = activity.info()
         self._topic = topic
         self._model = model
-        self._interval = interval.total_seconds()
         # Without an identity from the workflow: activity ids count from 1 in each run, and the random end of
         # the run id distinguishes the runs.
         self._call = call or f"{(self._info.workflow_run_id or '')[-8:]}-{self._info.activity_id}"
@@ -84,19 +75,25 @@ class AttemptPublisher:
             CALL_METADATA: f"{self._call}/{self._info.attempt}".encode(),
             STARTED_METADATA: self._started_at.encode(),
         }
-        self._queue: deque[tuple[str, Payload]] = deque()
+        self._outgoing = Outgoing(activity.payload_converter(), topic, self._metadata)
         self._in_flight = 0  # events of the batch that is being sent
         self._filled = asyncio.Event()
         self._urgent = asyncio.Event()
+        self._grown = asyncio.Event()
         self._said_something = False
         self._closing = False
         self._gave_up = False
         self._lost = 0
-        self._stream = connect_to_stream()
+        self._outlet = (transport or default_transport()).outlet(
+            activity.client(), self._info, interval, latency
+        )
         self._sender: asyncio.Task[None] | None = None
+        self._teller: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         self._sender = asyncio.create_task(self._send_until_closed())
+        if self._has_tails and self._outlet.every is not None:
+            self._teller = asyncio.create_task(self._tell_tails())
         self._announce()
         return self
 
@@ -108,6 +105,8 @@ class AttemptPublisher:
             self._put_control(
                 CallStarted(self._call, self._model, info.activity_id, started_at=self._started_at)
             )
+            if self._outlet.is_cheap:
+                self._filled.set()
         else:  # at once: readers still show the previous attempt's text
             self._put_control(
                 AttemptRestarted(
@@ -124,10 +123,13 @@ class AttemptPublisher:
         self._closing = True
         self._filled.set()
         self._urgent.set()
+        if self._teller is not None:
+            self._teller.cancel()
         cancelled = error is not None and not isinstance(error, Exception)
-        await self._wait_for_sender(CANCEL_PATIENCE.total_seconds() if cancelled else self._patience())
-        self._lost += len(self._queue) + self._in_flight
-        self._report()
+        patience = CANCEL_PATIENCE.total_seconds() if cancelled else self._patience()
+        await self._wait_for_sender(min(patience, self._outlet.patience))
+        self._lost += len(self._outgoing) + self._in_flight
+        await self._report()
 
     def _announce_failure(self, error: str) -> None:
         """Publish that the attempt failed. `error` is the name of the exception's class."""
@@ -139,26 +141,29 @@ class AttemptPublisher:
             self._lost += 1
             return
         try:
-            payload = activity.payload_converter().to_payloads([plain_event(event)])[0]
+            self._outgoing.add(plain_event(event))
+        except TooLargeError:
+            self._lost += 1
+            self._put_control(OutputLost(self._call, self._info.attempt, 1, started_at=self._started_at))
+            return
         except Exception as error:  # noqa: BLE001 - no event may fail the call here; core judges it
             activity.logger.warning("call=<%s> | event cannot be streamed: %s", self._call, error)
             self._lost += 1
             return
-        if payload.ByteSize() > MAX_EVENT_BYTES:
-            self._lost += 1
-            self._put_control(OutputLost(self._call, self._info.attempt, 1, started_at=self._started_at))
-            return
-        payload.metadata.update(self._metadata)
-        self._queue.append((self._topic, payload))
         if "contentBlockDelta" in event and not self._said_something:
             self._said_something = True
             self._urgent.set()
         if self._said_something:  # events before the first content are not urgent
             self._filled.set()
+            self._grown.set()
 
     def _put_control(self, event: ControlEvent) -> None:
+        self._outgoing.add_payload(control_topic(self._topic), self._control(event))
+
+    def _control(self, event: ControlEvent) -> Payload:
         payload = activity.payload_converter().to_payloads([to_control(event)])[0]
-        self._queue.append((control_topic(self._topic), payload))
+        payload.metadata.update(self._metadata)
+        return payload
 
     async def _wait_for_sender(self, seconds: float) -> None:
         if self._sender is None:
@@ -176,41 +181,61 @@ class AttemptPublisher:
             self._urgent.clear()
             sent_at = time.monotonic()
             await self._send()
-            pause = self._interval - (time.monotonic() - sent_at)
-            if pause > 0 and not self._closing:
+            taken = time.monotonic() - sent_at
+            pause = max(self._outlet.interval - taken, _PAUSE_PER_SEND * taken)
+            if not self._closing:
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._urgent.wait(), pause)
         await self._send()
 
     async def _send(self) -> None:
-        while self._queue and not self._gave_up:
-            for topic, payload in self._next_batch():
-                self._stream.topic(topic).publish(payload)
-            await self._confirm()
+        """Send what waits now. What comes meanwhile waits for the next batch."""
+        waiting = len(self._outgoing)
+        while waiting > 0 and not self._gave_up:
+            batch = self._outgoing.take()
+            waiting -= batch.events + batch.lost
+            self._in_flight, self._lost = batch.events, self._lost + batch.lost
+            await self._confirm(batch.items)
 
-    def _next_batch(self) -> list[tuple[str, Payload]]:
-        batch: list[tuple[str, Payload]] = []
-        size = 0
-        while self._queue and (not batch or size + self._queue[0][1].ByteSize() <= MAX_BATCH_BYTES):
-            batch.append(self._queue.popleft())
-            size += batch[-1][1].ByteSize()
-        self._in_flight = len(batch)
-        return batch
-
-    async def _confirm(self) -> None:
-        """Wait until the server has accepted the published events, or until a retry cannot help."""
+    async def _confirm(self, items: Sequence[tuple[str, Payload]]) -> None:
+        """Wait until the items are accepted, or until a retry cannot help."""
         while self._in_flight:
             try:
-                # Sends a batch under the same number until it is accepted, so the workflow counts it once.
-                await self._stream.flush()
-            except Exception as error:  # noqa: BLE001 - see the head of this module
-                if isinstance(error, RPCError) and error.status not in FATAL_STATUSES:
-                    await asyncio.sleep(_RETRY_DELAY)
-                    continue
+                await self._outlet.send(items)
+            except RefusedError as error:
                 self._gave_up = True
-                activity.logger.warning("call=<%s> | the stream takes nothing more: %s", self._call, error)
+                activity.logger.warning(
+                    "call=<%s> | the stream takes nothing more: %s", self._call, error.__cause__
+                )
                 return
+            except Exception:  # noqa: BLE001 - see the head of this module
+                await asyncio.sleep(_RETRY_DELAY)
+                continue
             self._in_flight = 0
+
+    async def _tell_tails(self) -> None:
+        """Show the newest characters between two batches."""
+        while (every := self._outlet.every) is not None and not self._gave_up:
+            await self._grown.wait()
+            self._grown.clear()
+            told_at = time.monotonic()
+            waiting = self._outgoing.tail()
+            if waiting is not None and len(waiting[1].text) <= LONGEST_TAIL:
+                at, piece = waiting
+                milliseconds = int(1000 * every)
+                tail = Tail(
+                    self._topic,
+                    self._call,
+                    self._info.attempt,
+                    self._started_at,
+                    at,
+                    piece.event(),
+                    milliseconds,
+                )
+                with contextlib.suppress(Exception):  # the next batch has the same characters
+                    await self._outlet.tell(tail)
+            taken = time.monotonic() - told_at
+            await asyncio.sleep(max(every - taken, _PAUSE_PER_SEND * taken))
 
     def _patience(self) -> float:
         """Return the seconds to wait at the end, so few that the call does not time out and run again."""
@@ -220,9 +245,12 @@ class AttemptPublisher:
         left = self._info.started_time + timeout - datetime.now(timezone.utc)
         return max(0.0, min(FINISH_PATIENCE, left / 2).total_seconds())
 
-    def _report(self) -> None:
+    async def _report(self) -> None:
         if not self._lost:
             return
+        lost = OutputLost(self._call, self._info.attempt, self._lost, started_at=self._started_at)
+        with contextlib.suppress(Exception):  # logged below
+            await self._outlet.lost((control_topic(self._topic), self._control(lost)))
         activity.logger.warning(
             "call=<%s>, attempt=<%d>, events=<%d> | not streamed; the answer itself is complete",
             self._call,
@@ -243,10 +271,23 @@ class SandboxPublisher(AttemptPublisher):
         sandbox: Name of the sandbox.
         tool: Name of the tool that runs the command.
         tool_use_id: Id of the tool's call.
+        transport: As for `AttemptPublisher`.
+        latency: As for `AttemptPublisher`.
     """
 
-    def __init__(self, topic: str, interval: timedelta, sandbox: str, tool: str, tool_use_id: str) -> None:
-        super().__init__(topic, None, interval)
+    _has_tails = False  # the tool may have its own heartbeats
+
+    def __init__(
+        self,
+        topic: str,
+        interval: timedelta,
+        sandbox: str,
+        tool: str,
+        tool_use_id: str,
+        transport: StreamTransport | None = None,
+        latency: timedelta | None = None,
+    ) -> None:
+        super().__init__(topic, None, interval, transport=transport, latency=latency)
         self._sandbox, self._tool, self._tool_use_id = sandbox, tool, tool_use_id
 
     def output(self, stream: str, text: str) -> None:

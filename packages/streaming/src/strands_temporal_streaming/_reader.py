@@ -1,10 +1,12 @@
 """Follows a workflow's stream to its end. Decides when to poll, retries outages, and finds the next run."""
 
 import asyncio
+import contextlib
 import random
 import time
 from array import array
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -12,6 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from ._log import TRANSIENT_CODES, Item, NoAnswerError, Origin, Page, Run
 from ._sharing import SharedLog
+from ._tails import Tail
 
 T = TypeVar("T")
 
@@ -19,6 +22,12 @@ _FIRST_RETRY, _LONGEST_RETRY = 0.05, 1.0  # seconds
 
 _LONGEST_PAUSE = 0.5
 """Seconds between two polls of a workflow that has had no output for a long time."""
+
+_COOLDOWN, _SHORTEST_COOLDOWN = 0.05, 0.01
+"""Seconds between two polls while there is output, if the reader does not choose."""
+
+_THINKING = 10.0
+"""Seconds of a model call without output in which a reader keeps polling as often as during output."""
 
 _PAUSE_PER_SILENCE = 0.1
 _LONGEST_DEFERRAL = 0.3  # seconds
@@ -31,10 +40,11 @@ class StreamReader:
 
     Args:
         log: The stream.
-        cooldown: Shortest time between two polls, in seconds.
+        cooldown: Shortest time between two polls, in seconds; None for one that suits the worker's pace.
         patience: Seconds to keep retrying while the server is unreachable. Once the workflow has ended, the
             same limit applies while no worker answers.
         run: The run that was read before, if any.
+        has_pieces: Whether what a model call writes is in the log. Else the log has news less often.
 
     Attributes:
         run: The run that is read; None before the first poll.
@@ -42,14 +52,30 @@ class StreamReader:
             knows it.
     """
 
-    def __init__(self, log: SharedLog, cooldown: float, patience: float, run: Run | None = None) -> None:
+    def __init__(
+        self,
+        log: SharedLog,
+        cooldown: float | None,
+        patience: float,
+        run: Run | None = None,
+        *,
+        has_pieces: bool = True,
+    ) -> None:
         self.run = run
         self.status = ""
         self._log = log
         self._cooldown = cooldown
+        self._has_pieces = has_pieces
         self._server, self._workers = _Outage(patience), _Outage(patience)
         self._go_to(0)
         self._is_over = False
+        self._pokes, self._poked = 0, asyncio.Event()
+
+    def poke(self) -> int:
+        """Poll at once, and yield a page even if it is empty. Return the poll's number: `Page.polled`."""
+        self._pokes += 1
+        self._poked.set()
+        return self._pokes
 
     async def pages(self, offset: int) -> AsyncGenerator[Page]:
         """Yield the stream from `offset` on, until the workflow has ended.
@@ -60,8 +86,13 @@ class StreamReader:
         """
         self._go_to(offset)
         pace, seen = _Pace(self._cooldown), (-1, "")
+        heartbeats: tuple[bytes, ...] = ()
+        polled = 0
         while True:
-            latest = await self._latest(pace.begin())
+            asked = self._pokes
+            self._poked.clear()
+            max_age = pace.begin(is_asked=asked != polled)
+            latest = await self._latest(max_age if asked == polled else 0.0)
             run = self.run = self.run if self.run and self.run.id != latest.id else latest
             page = None
             if run.id != latest.id or not run.is_open:
@@ -71,13 +102,24 @@ class StreamReader:
                     return
             elif not run.is_paused and seen != (run.events, run.id) and pace.allows(run):
                 page = await self._page(run)
-            pace.end()
+            tails: Sequence[Tail] = ()
+            if run.heartbeats != heartbeats and run.id == latest.id:
+                heartbeats = run.heartbeats
+                tails = await self._log.tails(run)
+                pace.hears(tails)
+            pace.end(is_calling=run.is_calling and self._has_pieces)
             if page is not None:
-                yield page
+                yield replace(page, polled=asked)
                 if not page.is_last:
                     continue
-                seen = (run.events, run.id)
-            await asyncio.sleep(pace.pause)
+                seen, polled = (run.events, run.id), asked
+            elif polled != asked and seen == (run.events, run.id):
+                polled = asked
+                yield Page(self._offset, self._offset, self._offset, (), True, polled=asked)
+            if tails:
+                yield Page(self._offset, self._offset, self._offset, (), True, tails)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._poked.wait(), pace.pause)
 
     async def _finish(self, run: Run, latest: Run) -> AsyncIterator[Page]:
         """Yield the rest of a run that has ended. Then switch to the next run, or record the end."""
@@ -257,15 +299,18 @@ class _Pace:
     that many readers do not overload the server and the workers.
     """
 
-    def __init__(self, cooldown: float) -> None:
-        self._cooldown = cooldown
+    def __init__(self, cooldown: float | None) -> None:
+        self._chosen = cooldown
+        self._cooldown = _COOLDOWN if cooldown is None else cooldown
         self._began_at = self._heard_at = time.monotonic()
         self._deferred_at: float | None = None
         self.pause = 0.0  # the first poll uses no cached answer
 
-    def begin(self) -> float:
-        """Begin a poll. Return how many seconds old its answer may be."""
+    def begin(self, *, is_asked: bool) -> float:
+        """Begin a poll, which a piece of a call may have asked for. Return how old its answer may be."""
         self._began_at = time.monotonic()
+        if is_asked:
+            self._heard_at = self._began_at
         return self.pause
 
     def allows(self, run: Run) -> bool:
@@ -282,8 +327,23 @@ class _Pace:
             self._deferred_at = self._heard_at
         return self._heard_at - self._deferred_at > _LONGEST_DEFERRAL
 
-    def end(self) -> None:
+    def hears(self, tails: Sequence[Tail]) -> None:
+        """Record new tails. They tell how soon the next ones come."""
+        self._heard_at = time.monotonic()
+        if tails and self._chosen is None:
+            soonest = min(tail.every for tail in tails) / 1000
+            self._cooldown = min(_COOLDOWN, max(soonest / 2, _SHORTEST_COOLDOWN))
+
+    def end(self, *, is_calling: bool) -> None:
         """End a poll, and choose the next pause."""
         now = time.monotonic()
-        wanted = max(_PAUSE_PER_SILENCE * (now - self._heard_at), now - self._began_at)
-        self.pause = max(self._cooldown, min(wanted, _LONGEST_PAUSE))
+        silence = now - self._heard_at
+        wanted = _PAUSE_PER_SILENCE * silence
+        if is_calling and silence < _THINKING:
+            wanted = min(wanted, _COOLDOWN / 2)  # the first words may come at any moment
+        if self._deferred_at is not None:  # the workflow task ends soon
+            wanted = _SHORTEST_COOLDOWN
+        soonest = self._cooldown
+        if self._chosen is None and (is_calling or self._deferred_at is not None):
+            soonest = min(wanted, self._cooldown)
+        self.pause = max(soonest, min(max(wanted, now - self._began_at), _LONGEST_PAUSE))

@@ -1,5 +1,6 @@
 """How a chat begins: with a new conversation, or with one that runs."""
 
+import os
 import uuid
 from dataclasses import replace
 
@@ -42,6 +43,8 @@ async def begin(
     Raises:
         CommandError: There is no such agent or conversation, or no worker.
     """
+    if dev is not None:
+        os.environ.update(dev.env)
     client = await common.connect()
     queue = task_queue or (dev.task_queue if dev else TASK_QUEUE)
     running, status = await _queue_of(client, workflow_id) if workflow_id else (None, None)

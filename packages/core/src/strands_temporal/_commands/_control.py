@@ -34,6 +34,7 @@ class RunningDev:
         ui_url: The Web UI of its server, or None.
         agents: Names of its agents.
         socket: Path of the socket on which it listens.
+        env: Variables by which its worker finds the services beside it.
     """
 
     pid: int
@@ -43,6 +44,7 @@ class RunningDev:
     socket: str
     ui_url: str | None = None
     agents: list[str] = field(default_factory=list[str])
+    env: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def runtime_folder() -> Path:

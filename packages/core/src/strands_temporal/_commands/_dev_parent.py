@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from ..testing._supervisor import Supervised
 from ._control import Control, RunningDev
+from ._dev_extra import ExtraService
 from ._dev_models import LOCAL
 from ._dev_screen import DevScreen
 from ._dev_services import LocalModel, Ports, Server, temporal_server
@@ -43,6 +44,7 @@ class DevOptions:
         model: `--model`.
         ports: Where the server goes.
         reload: Whether a change of a file replaces the worker.
+        nats: Whether a NATS server runs beside the worker.
     """
 
     target: str
@@ -50,6 +52,7 @@ class DevOptions:
     model: str
     ports: Ports
     reload: bool = True
+    nats: bool = False
 
 
 class DevParent:
@@ -83,6 +86,7 @@ class DevParent:
         self._worker_said: dict[str, Any] = {}
         self._model_said: dict[str, Any] = {}
         self._model: LocalModel | None = None
+        self._nats: ExtraService | None = None
         self._output: IO[Any] = sys.stderr
         self._chat = chat
         self._chatting: asyncio.Task[int] | None = None
@@ -127,6 +131,11 @@ class DevParent:
             self._model = await stack.enter_async_context(
                 LocalModel(control.socket, lambda: self._model_said)
             )
+        if self._options.nats:
+            self._nats = await stack.enter_async_context(
+                ExtraService("nats", "strands-temporal-streaming[nats]")
+            )
+            self._screen.note(f"NATS {self._nats.url}: what agents stream goes over it")
         if self._options.reload:
             await stack.enter_async_context(self._watch)
         if self._chat:
@@ -164,6 +173,7 @@ class DevParent:
         settings = asdict(self._settings)
         order = Order(self._number, options.target, options.task_queue, options.model, control, settings)
         env = {**os.environ, "PYTHONUNBUFFERED": "1", **(self._model.env if self._model else {})}
+        env.update(self._nats.env if self._nats else {})
         command = [sys.executable, "-m", "strands_temporal._commands._dev_worker", order.to_json()]
         # Blocks for some 50 ms. In a thread, a cancelled start would lose the process.
         self._worker = Supervised(command, env=env, output=self._output)
@@ -204,6 +214,7 @@ class DevParent:
             control.socket,
             server.ui_url,
             said["agents"],
+            self._nats.env if self._nats else {},
         )
         control.publish(running)
         self._screen.ready(
@@ -243,6 +254,8 @@ class DevParent:
         server.check()
         if self._model:
             self._model.check()
+        if self._nats:
+            self._nats.check()
 
     async def _end_worker(self) -> None:
         worker = self._worker

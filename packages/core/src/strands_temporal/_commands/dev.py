@@ -49,6 +49,10 @@ def dev(
         int | None,
         typer.Option(metavar="PORT", min=1, max=65535, help="The Web UI's port; 8233 if it is free."),
     ] = None,
+    nats: Annotated[
+        bool,
+        typer.Option("--nats", help="Start a NATS server too. What agents stream then goes over it."),
+    ] = False,
     db_filename: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Keep the workflows here, for the next start.")
     ] = None,
@@ -66,7 +70,7 @@ def dev(
     common = settings(ctx)
     if chat and common.json:
         raise typer.BadParameter("--chat is for a person, and --json for a program. Give one of them")
-    options = DevOptions(target, task_queue, model, Ports(port, ui_port, db_filename), reload)
+    options = DevOptions(target, task_queue, model, Ports(port, ui_port, db_filename), reload, nats)
     watched = Watch(parsed.folder, watch or [])
     code = run_async(_run(options, common, watched, DevScreen(json=common.json), chat=chat))
     raise typer.Exit(code)

@@ -1,0 +1,55 @@
+"""A real NATS server with JetStream, for tests to kill and to start again."""
+
+import asyncio
+import shutil
+import socket
+import sys
+from pathlib import Path
+
+from packages.streaming.tests.streaming_support import WAIT
+
+
+class NATSServer:
+    """A NATS server on a free port of 127.0.0.1, with its files in `folder`. An async context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self.url = f"nats://127.0.0.1:{self.port}"
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def __aenter__(self) -> "NATSServer":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.kill()
+
+    async def start(self) -> None:
+        program = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or "nats-server"
+        self._process = await asyncio.create_subprocess_exec(
+            program,
+            *("-js", "-a", "127.0.0.1", "-p", str(self.port), "-sd", str(self._folder)),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        await asyncio.wait_for(self._listens(), WAIT)
+
+    async def kill(self) -> None:
+        """End it at once, as a crash does."""
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            process.kill()
+            await process.wait()
+
+    async def _listens(self) -> None:
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            except OSError:
+                await asyncio.sleep(0.05)
+                continue
+            writer.close()
+            return
