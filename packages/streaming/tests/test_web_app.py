@@ -186,5 +186,5 @@ async def test_silence_is_kept_alive_and_a_reader_that_leaves_ends_it() -> None:
 
 
 def test_a_position_is_text_and_comes_back() -> None:
-    position = Position(1, 22, 3, 0, "run/1 ü.x", is_running=True)
+    position = Position(1, 22, 3, 0, "run/1 ü.x", is_running=True, beside=4)
     assert Position.parse(str(position)) == position

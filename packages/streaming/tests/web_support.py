@@ -3,7 +3,7 @@
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -138,3 +138,18 @@ def kinds(events: list[dict[str, Any]]) -> list[str]:
 def text_of(events: list[dict[str, Any]]) -> str:
     """Return the text of the messages."""
     return "".join(event["delta"] for event in events if event["type"] == "TEXT_MESSAGE_CONTENT")
+
+
+def joined(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return events with adjacent pieces of a text as one: how a text is cut depends on when it was read."""
+    found: list[dict[str, Any]] = []
+    for event in events:
+        one = (
+            {key: value for key, value in event.items() if key != "timestamp"} if "delta" in event else event
+        )
+        last = found[-1] if found else {}
+        if isinstance(one.get("delta"), str) and {**one, "delta": ""} == {**last, "delta": ""}:
+            found[-1] = {**last, "delta": last["delta"] + one["delta"]}
+        else:
+            found.append(one)
+    return found

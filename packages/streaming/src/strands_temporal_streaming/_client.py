@@ -169,7 +169,7 @@ class AgentStream:
         if isinstance(step, Piece):
             seq, running = self._told_before
             if step.seq > seq or step.call in running:
-                yield offset, self._calls.events(Item(offset - 1, step.topic, step.payload))
+                yield offset, self._calls.events(Item(-1, step.topic, step.payload))
         elif isinstance(step, PieceGap):
             start, stop = (Position(offset, seq).number for seq in (step.start, step.stop))
             yield offset, self._calls.gap(start, stop)

@@ -13,6 +13,7 @@ from temporalio.client import Client
 
 from strands_temporal import AgentTypeError, AgentValueError
 
+from ._transport import StreamTransport, check_transport
 from ._web.access import Authorize
 from ._web.app import App, WebLimits
 
@@ -27,6 +28,7 @@ def agent_app(
     authorize: Authorize | None = None,
     allowed_origins: Sequence[str] = (),
     limits: WebLimits = WebLimits(),  # noqa: B008  # frozen
+    transport: StreamTransport | None = None,
 ) -> Starlette:
     """Return an ASGI app with which front ends talk to agents of `StrandsPlugin(agents=...)`.
 
@@ -43,6 +45,7 @@ def agent_app(
             if they may, and False if not. Without it the app answers only requests from this machine.
         allowed_origins: Origins of other sites whose pages may use the app (CORS). By default none.
         limits: What a request may cost.
+        transport: The transport of the workers' `StreamingPlugin`; None for the workflow's own log.
 
     Raises:
         AgentValueError: If there are no agents, or an origin is `*`.
@@ -58,5 +61,6 @@ def agent_app(
         raise AgentValueError(
             f"agent_app: allowed_origins={allowed_origins!r}. Name each origin: ['https://app.example']"
         )
+    check_transport("agent_app", transport)
     arguments = agents if isinstance(agents, Mapping) else {name: dict[str, Any]() for name in agents}
-    return App(client, arguments, task_queue, authorize, allowed_origins, limits).starlette()
+    return App(client, arguments, task_queue, authorize, allowed_origins, limits, transport).starlette()

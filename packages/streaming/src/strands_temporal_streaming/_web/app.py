@@ -15,6 +15,7 @@ from temporalio.service import RPCError
 
 from strands_temporal import ConversationError
 
+from .._transport import StreamTransport
 from .access import Access, Authorize
 from .answers import Answers, load_parts
 from .capabilities import capabilities
@@ -23,6 +24,7 @@ from .errors import BAD_REQUEST, NOT_FOUND, TOO_LARGE, UNREACHABLE, WebError
 from .inputs import check_id, read_input
 from .runs import Runs
 from .sse import Position, Sent, SSEResponse
+from .streams import Streams
 from .thread_events import ThreadEvents
 from .threads import Thread, Threads
 
@@ -59,14 +61,16 @@ class App:
         authorize: Authorize | None,
         origins: Sequence[str],
         limits: WebLimits,
+        transport: StreamTransport | None,
     ) -> None:
         self._agents = agents
         self._access = Access(authorize, origins)
         self._limits = limits
         self._threads = Threads(client, agents, task_queue)
         self._answers = Answers(client, load_parts(client))
-        self._runs = Runs(client, self._threads, self._answers)
-        self._thread_events = ThreadEvents(client, self._threads, self._answers)
+        streams = Streams(client, transport)
+        self._runs = Runs(streams, self._threads, self._answers)
+        self._thread_events = ThreadEvents(streams, self._threads, self._answers)
         self._readers = 0
 
     def starlette(self) -> Starlette:

@@ -11,12 +11,10 @@ from ag_ui.core import (
     RunErrorEvent,
     ToolCallResultEvent,
 )
-from temporalio.client import Client
 from temporalio.service import RPCError
 
 from strands_temporal.extension import WebAnswerRefusedError
 
-from .._client import AgentStream
 from .._request_types import RequestEnded, RequestStarted, StreamRequest, StreamRequests
 from .._types import StreamGap
 from .agui import TurnMapper
@@ -26,6 +24,7 @@ from .inputs import RunRequest
 from .messages import history_of
 from .sending import Sending
 from .sse import Sent
+from .streams import Streams
 from .threads import Threads, unreachable
 from .turns import Numbered, PausedTurn, turn_events
 
@@ -39,13 +38,13 @@ class Runs:
     """Runs front ends' requests.
 
     Args:
-        client: The Temporal client.
+        streams: Opens the threads' streams.
         threads: The app's threads.
         answers: Takes people's answers and the results of front-end tools.
     """
 
-    def __init__(self, client: Client, threads: Threads, answers: Answers) -> None:
-        self._client = client
+    def __init__(self, streams: Streams, threads: Threads, answers: Answers) -> None:
+        self._streams = streams
         self._threads = threads
         self._answers = answers
 
@@ -105,7 +104,7 @@ class Runs:
         start = known.offset if known else found.offset
         chat = self._threads.chat(request.thread)
         sending = Sending(request.thread, chat, prompt, request.run)
-        stream = AgentStream(self._client, request.thread, topic=found.topic, from_offset=start)
+        stream = self._streams.open(request.thread, found.topic, start)
         numbered: Numbered | None = None
         try:
             yield Sent(mapper.begin(request.run))  # from here on the message arrives, even if the reader goes
@@ -113,7 +112,7 @@ class Runs:
                 async for event in events:
                     if isinstance(event, RequestStarted) and event.request == request.run:
                         mapper.set_history(await self._history(request, event))
-                        numbered = Numbered(mapper, event.offset, given=1)
+                        numbered = Numbered(mapper, event.offset, first=1)
                     if numbered is None:
                         if isinstance(event, RequestEnded) and event.request == request.run:
                             # Its beginning is no longer in the stream.
@@ -184,10 +183,9 @@ class Runs:
             for event in mapper.pause(waiting):
                 yield Sent(event)
             return
-        numbered = Numbered(mapper, paused.start, given=2)
+        numbered = Numbered(mapper, paused.start, first=2)
         own = {message.tool_call_id for message in request.answers}
-        stream = AgentStream(self._client, request.thread, topic=found.topic, from_offset=paused.offset)
-        async for event in stream:
+        async for event in self._streams.open(request.thread, found.topic, paused.offset):
             for sent in numbered.sent(event):
                 # The front end has the results that it sent.
                 if not (isinstance(sent.event, ToolCallResultEvent) and sent.event.tool_call_id in own):
@@ -202,7 +200,8 @@ class Runs:
         turns = {entry.turn: entry for entry in reversed(found.requests)}
         for entry in list(turns.values())[:_RECENT_TURNS]:
             paused = PausedTurn(request.thread, entry)
-            if paused.feed(await turn_events(self._client, request.thread, found, entry), asked):
+            stream = self._streams.open(request.thread, found.topic, entry.offset)
+            if paused.feed(await turn_events(stream, found, entry), asked):
                 return paused
         return None
 

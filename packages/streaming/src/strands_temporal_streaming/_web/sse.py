@@ -34,6 +34,8 @@ class Position:
         pauses: How often the turn had paused before.
         run: Id of the run.
         is_running: Whether that run goes on after the event.
+        beside: Characters of the event if it did not come from the workflow's log (1 if it has no text);
+            else 0.
     """
 
     start: int
@@ -42,9 +44,10 @@ class Position:
     pauses: int
     run: str
     is_running: bool
+    beside: int = 0
 
     def __str__(self) -> str:
-        numbers = (self.start, self.offset, self.number, self.pauses, int(self.is_running))
+        numbers = (self.start, self.offset, self.number, self.pauses, int(self.is_running), self.beside)
         return ".".join([*map(str, numbers), quote(self.run, safe="")])
 
     @classmethod
@@ -54,11 +57,11 @@ class Position:
         Raises:
             WebError: If it is none.
         """
-        parts = text.split(".", 5)
-        if len(parts) != 6 or not all(p.isascii() and p.isdigit() and len(p) < 16 for p in parts[:5]):
+        parts = text.split(".", 6)
+        if len(parts) != 7 or not all(p.isascii() and p.isdigit() and len(p) < 20 for p in parts[:6]):
             refuse(f"Last-Event-ID: {text[:50]!r} is not the id of an event of this server")
-        start, offset, number, pauses, running = map(int, parts[:5])
-        return cls(start, offset, number, pauses, unquote(parts[5]), bool(running))
+        start, offset, number, pauses, running, beside = map(int, parts[:6])
+        return cls(start, offset, number, pauses, unquote(parts[6]), bool(running), beside)
 
 
 @dataclass(frozen=True)

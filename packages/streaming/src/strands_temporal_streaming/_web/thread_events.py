@@ -5,19 +5,20 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 
 from ag_ui.core import Message, RunErrorEvent
-from temporalio.client import Client
 from temporalio.service import RPCError
 
-from .._client import AgentStream
+from .._pieces import Position as StreamPosition
 from .._request_types import RequestStarted
 from .._types import StreamGap
 from .agui import TurnMapper
 from .answers import Answers
 from .errors import STREAM_GAP, WebError
+from .given import Given
 from .messages import history_of, sent_message
 from .sse import Position, Sent
+from .streams import Streams
 from .threads import Threads
-from .turns import Numbered, is_start
+from .turns import Numbered, is_start, log_offset
 
 logger = logging.getLogger(__name__)
 
@@ -26,13 +27,13 @@ class ThreadEvents:
     """Shows threads to readers, who may come back.
 
     Args:
-        client: The Temporal client.
+        streams: Opens their streams.
         threads: The app's threads.
         answers: Knows what people are asked.
     """
 
-    def __init__(self, client: Client, threads: Threads, answers: Answers) -> None:
-        self._client = client
+    def __init__(self, streams: Streams, threads: Threads, answers: Answers) -> None:
+        self._streams = streams
         self._threads = threads
         self._answers = answers
 
@@ -59,12 +60,11 @@ class ThreadEvents:
         last = found.requests[-1] if found.requests else None
         start = after.start if after else last.offset if last else found.offset
         numbered: Numbered | None = None
-        turn, skip = 0, after
-        stream = AgentStream(self._client, thread, topic=found.topic, from_offset=start)
-        async for event in stream:
+        turn, shown = 0, None if after is None else after.is_running
+        given = Given(after, is_merged=self._streams.is_merged)
+        async for event in self._streams.open(thread, found.topic, start):
             if isinstance(event, StreamGap):
-                is_running = skip.is_running if skip else numbered is not None and numbered.mapper.is_running
-                if is_running:
+                if shown if shown is not None else numbered is not None and numbered.mapper.is_running:
                     text = "A part of the run is no longer kept. The present state follows"
                     yield Sent(RunErrorEvent(message=text, code=STREAM_GAP))
                 async with contextlib.aclosing(self._rejoined(thread, event.stop)) as rest:
@@ -74,30 +74,26 @@ class ThreadEvents:
             if isinstance(event, RequestStarted) and is_start(event, numbered and numbered.mapper, turn):
                 before = numbered.mapper if numbered else None
                 mapper = TurnMapper(thread, event.request, await self._shown(thread, event, before), before)
-                if after is not None and event.offset == after.start:
+                if after is not None and log_offset(event.offset) == log_offset(after.start):
                     mapper.names[after.pauses] = after.run
-                numbered, turn = Numbered(mapper, event.offset), event.turn
+                numbered, turn = Numbered(mapper, event.offset, given=given), event.turn
             if numbered is None:
                 continue
             for sent in numbered.sent(event):
-                place = sent.position
-                if skip and place and (place.offset, place.number) <= (skip.offset, skip.number):
-                    continue
-                skip = None
+                shown = None
                 yield await self._answers.completed(thread, sent)
 
     async def _rejoined(self, thread: str, kept_from: int) -> AsyncGenerator[Sent, None]:
         """Show a thread again, after a part of its stream was cut away."""
         found = await self._threads.requests(thread)
         last = found.requests[-1] if found.requests else None
-        if last is not None and last.offset < kept_from and not last.ended:
+        if last is not None and last.offset < StreamPosition.of(kept_from).log and not last.ended:
             # The turn is longer than what the stream keeps: show it from here on.
             mapper = TurnMapper(thread, last.request)
             yield Sent(mapper.begin(last.request))
             yield Sent(mapper.snapshot(history_of(await self._threads.messages(thread))))
             mapper.miss()
-            stream = AgentStream(self._client, thread, topic=found.topic, from_offset=found.offset)
-            async for event in stream:
+            async for event in self._streams.open(thread, found.topic, found.offset):
                 for one in mapper.events(event):
                     yield await self._answers.completed(thread, Sent(one))
                 if mapper.is_over:
