@@ -9,7 +9,7 @@ import pytest
 from conftest import Agents
 from packages.streaming.tests.streaming_support import WAIT, LiveModel, bounded, play, texts
 from temporalio import workflow
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.workflow_streams import WorkflowStream
 from temporalio.worker import Worker
 
@@ -121,6 +121,42 @@ async def test_a_short_latency_costs_no_more_history(client: Client, worker_opti
             assert len(signals) <= (signals[-1] - signals[0]).total_seconds() / 0.25 + 3
             assert len([one for one in events if isinstance(one, TextDelta)]) > len(signals)  # tails too
         await assert_replays(handle, [TailWorkflow])
+
+
+@pytest.mark.slow
+async def test_fewer_batches_while_nobody_reads(client: Client, worker_options: dict[str, Any]) -> None:
+    """A reader that comes in the midst gets all, and from then on soon."""
+    reading, signals = asyncio.Event(), dict[str, int]()
+
+    async def pause() -> None:
+        await asyncio.sleep(0.02)
+
+    async def a_reader_comes() -> None:
+        signals["alone"] = await signals_of(handle)
+        reading.set()
+
+    words = [f"{number} " for number in range(300)]
+    parts: list[Any] = [part for word in words[:150] for part in (word, pause)]
+    parts += [a_reader_comes, *(part for word in words[150:] for part in (word, pause))]
+    queue = f"tails-{uuid.uuid4()}"
+    plugin = StrandsPlugin(models={"live": lambda: LiveModel(play(*parts))})
+    connected = Client(client.service_client, plugins=[plugin])
+    async with Worker(connected, task_queue=queue, workflows=[TailWorkflow], **worker_options):
+        handle = await client.start_workflow(TailWorkflow.run, 100, id=queue, task_queue=queue)
+        await bounded(reading)
+        events = await read_all(AgentStream(client, handle.id))
+        assert texts(events) == ["".join(words).strip()]
+        read = await signals_of(handle) - signals["alone"]
+    assert len([one for one in events if isinstance(one, TextDelta)]) > read / 2
+    if worker_options.get("max_cached_workflows") == 0:
+        return  # then the worker knows of no readers
+    assert 2 * signals["alone"] <= read, (signals, read)
+    await assert_replays(handle, [TailWorkflow])
+
+
+async def signals_of(handle: WorkflowHandle[Any, Any]) -> int:
+    events = (await handle.fetch_history()).events
+    return sum(event.HasField("workflow_execution_signaled_event_attributes") for event in events)
 
 
 def test_latency_is_checked() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import pytest
 from ag_ui.core import (
@@ -14,6 +15,7 @@ from ag_ui.core import (
 
 from strands_temporal_streaming import (
     AgentEvent,
+    AttemptRestarted,
     MessageEnd,
     ModelCallStarted,
     RequestStarted,
@@ -26,6 +28,9 @@ from strands_temporal_streaming._web.agui import TurnMapper
 from strands_temporal_streaming._web.given import Given
 from strands_temporal_streaming._web.sse import Position, Sent
 from strands_temporal_streaming._web.turns import Numbered
+
+Cuts: TypeAlias = Sequence[Sequence[int]]
+"""For each text, the places at which it is cut."""
 
 TEXTS = ["The answer ", "to your question ", "is 42."]
 
@@ -57,7 +62,7 @@ def whole() -> list[AgentEvent]:
     return [in_log(event, 7 + i) for i, event in enumerate(all_)]
 
 
-def with_tails(cuts: Sequence[Sequence[int]]) -> list[AgentEvent]:
+def with_tails(cuts: Cuts) -> list[AgentEvent]:
     """The turn as a reader gets it that is ahead of the log: each text cut at these places."""
     events: list[AgentEvent] = []
     for event, places in zip(whole(), [(), (), *cuts, ()], strict=True):
@@ -98,24 +103,25 @@ def shown(events: Sequence[AgentEvent], after: Position | None, *, is_merged: bo
         yield from numbered.sent(event)
 
 
-def outline(events: Sequence[BaseEvent]) -> tuple[str, int, int, int]:
+def outline(events: Sequence[BaseEvent]) -> tuple[str | int, ...]:
     text = "".join(one.delta for one in events if isinstance(one, TextMessageContentEvent))
     kinds = (RunStartedEvent, TextMessageStartEvent, TextMessageEndEvent)
     return (text, *(sum(isinstance(one, kind) for one in events) for kind in kinds))
 
 
-CUTS = [[(), (), ()], [(4,), (3, 9), (6,)], [(1, 2, 3, 11), (), (2, 5)], [(11,), (17,), (1,)]]
+CUTS: list[Cuts] = [[(), (), ()], [(4,), (3, 9), (6,)], [(1, 2, 3, 11), (), (2, 5)], [(11,), (17,), (1,)]]
 
 
 @pytest.mark.parametrize("first", CUTS)
 @pytest.mark.parametrize("second", [CUTS[0], [(), (7,), (2,)]])
 @pytest.mark.parametrize("third", CUTS[:1])
-def test_who_was_ahead_of_the_log_goes_on_exactly(first, second, third):
+def test_who_was_ahead_of_the_log_goes_on_exactly(first: Cuts, second: Cuts, third: Cuts) -> None:
     expected = ("".join(TEXTS), 1, 1, 1)
     sent = list(shown(with_tails(first), None))
     assert outline([one.event for one in sent]) == expected
     for i, one in enumerate(sent):
         read = [x.event for x in sent[: i + 1]]
+        assert one.position
         kept = second if StreamPosition.of(one.position.offset + 1).log <= 9 else CUTS[0]
         again = list(shown(with_tails(kept), Position.parse(str(one.position))))
         assert outline([*read, *(x.event for x in again)]) == expected, one
@@ -126,7 +132,7 @@ def test_who_was_ahead_of_the_log_goes_on_exactly(first, second, third):
 
 
 @pytest.mark.parametrize("log_until", [0, 1, 2, 3])
-def test_the_log_has_grown_only_a_little_meanwhile(log_until):
+def test_the_log_has_grown_only_a_little_meanwhile(log_until: int) -> None:
     """The second reader is ahead of the log too, at another place."""
     cuts = [(4,), (3, 9), (6,)]
     sent = list(shown(with_tails(cuts), None))
@@ -140,9 +146,7 @@ def test_the_log_has_grown_only_a_little_meanwhile(log_until):
         assert outline(both) == expected, one
 
 
-def test_a_text_that_was_read_ahead_and_begins_again_is_not_cut():
-    from strands_temporal_streaming import AttemptRestarted
-
+def test_a_text_that_was_read_ahead_and_begins_again_is_not_cut() -> None:
     sent = list(shown(with_tails([(4,), (), ()])[:3], None))  # "The " of the first attempt
     position = sent[-1].position
     restart = in_log(AttemptRestarted("c", 2), 9)
@@ -152,7 +156,7 @@ def test_a_text_that_was_read_ahead_and_begins_again_is_not_cut():
 
 
 @pytest.mark.parametrize("second", ["LLPPPL", "LLPLPP", "LLLPPP"])
-def test_two_sources_in_any_order(second):
+def test_two_sources_in_any_order(second: str) -> None:
     sent = list(shown(merged("LLPPLP"), None, is_merged=True))
     text = "".join(TEXTS)
     for i, one in enumerate(sent):

@@ -15,6 +15,7 @@ from ._wire.carry import CARRY_LIMIT, CarryFormat
 from ._wire.chat_screen import ChatPart, ChatScreen
 from ._wire.dev_services import DevService
 from ._wire.failures import error_leaves, from_tool_activity_error
+from ._wire.run_reads import RunReads, reads_of_run
 from ._wire.values import decode, encode, utf8_text
 from ._wire.versions import check_wire_version
 from ._wire.web_parts import WebAnswerRefusedError, WebPart, WebQuestion
@@ -82,6 +83,7 @@ __all__ = [
     "RemoteTool",
     "RemoteTools",
     "RunNote",
+    "RunReads",
     "SharedLifetime",
     "SubAgentQuestion",
     "ToolProgress",
@@ -112,6 +114,7 @@ __all__ = [
     "note_mcp_errors",
     "observe_agents",
     "paused_team_result",
+    "reads_of_run",
     "run_local",
     "set_details_line",
     "team_waits_with",

@@ -32,6 +32,9 @@ from ._snapshot import SNAPSHOT_QUERY, Present, present_from
 from ._tails import MODEL_ACTIVITIES, Tail, TailReader
 
 _POLL_QUERY = "__temporal_workflow_stream_poll"
+READS = (_POLL_QUERY, SNAPSHOT_QUERY)
+"""Queries and updates by which a stream is read: `AgentStream`'s, and those of temporalio's own reader."""
+
 _DESCRIBE_TIMEOUT = timedelta(seconds=10)
 _QUERY_TIMEOUT = timedelta(seconds=3)  # a query to a worker that is ending is lost, and repeated
 _LONGEST_QUERY_TIMEOUT = timedelta(seconds=60)

@@ -22,6 +22,7 @@ from ._control import CALL_METADATA, STARTED_METADATA, control_topic, to_control
 from ._life_types import ControlEvent
 from ._outgoing import MAX_EVENT_BYTES, Outgoing, TooLargeError
 from ._plain import plain_event
+from ._readers import Readers
 from ._tails import LONGEST_TAIL, Tail
 from ._transport import FINISH_PATIENCE, RefusedError, StreamTransport, default_transport
 from ._types import AttemptFailed, AttemptRestarted, CallStarted, OutputLost, SandboxOutput
@@ -87,6 +88,7 @@ class AttemptPublisher:
         self._outlet = (transport or default_transport()).outlet(
             activity.client(), self._info, interval, latency
         )
+        self._readers = Readers(self._info.workflow_run_id or "")
         self._sender: asyncio.Task[None] | None = None
         self._teller: asyncio.Task[None] | None = None
 
@@ -179,6 +181,7 @@ class AttemptPublisher:
             await self._filled.wait()
             self._filled.clear()
             self._urgent.clear()
+            self._readers.expect()
             sent_at = time.monotonic()
             await self._send()
             taken = time.monotonic() - sent_at
@@ -186,6 +189,9 @@ class AttemptPublisher:
             if not self._closing:
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(self._urgent.wait(), pause)
+            if not (self._urgent.is_set() or self._closing):
+                rest = self._outlet.unread_interval - (time.monotonic() - sent_at)
+                await self._readers.wait(rest, self._urgent)
         await self._send()
 
     async def _send(self) -> None:
@@ -220,7 +226,7 @@ class AttemptPublisher:
             self._grown.clear()
             told_at = time.monotonic()
             waiting = self._outgoing.tail()
-            if waiting is not None and len(waiting[1].text) <= LONGEST_TAIL:
+            if waiting is not None and self._readers.have_read() and len(waiting[1].text) <= LONGEST_TAIL:
                 at, piece = waiting
                 milliseconds = int(1000 * every)
                 tail = Tail(

@@ -36,6 +36,12 @@ NATS_VARIABLE = "STRANDS_TEMPORAL_NATS"
 BATCHES_PER_LATENCY = 2.5
 """While the pace is left to this package, the log gets a batch after this many default intervals."""
 
+_TAIL = LATENCY
+"""Time between two tails. On Temporal Cloud each is an action, so it is as long as the latency allows."""
+
+_UNREAD_BATCHES = 4
+"""While nobody has read the last batch, the next one waits for this many intervals."""
+
 # A retry would get the same error: the workflow is closed, or the server's limit of signals is reached.
 FATAL_STATUSES = frozenset(
     {
@@ -66,6 +72,11 @@ class StreamOutlet(Protocol):
     @property
     def interval(self) -> float:
         """Seconds between two batches."""
+        ...
+
+    @property
+    def unread_interval(self) -> float:
+        """Seconds between two batches while nobody has read the last one, as far as this process knows."""
         ...
 
     @property
@@ -221,10 +232,11 @@ class _LogOutlet:
         self._stream = connect_to_stream(client, info)
         self._teller = TailTeller(client, info)
         self._unsent: Sequence[tuple[str, Payload]] | None = None
-        self.every: float | None = (latency or LATENCY).total_seconds() / 2
+        self.every: float | None = (2 * _TAIL if latency is None else latency).total_seconds() / 2
         self.interval = interval.total_seconds()
         if latency is not None or interval == LATENCY:  # nobody chose another interval
             self.interval = max(LATENCY.total_seconds(), self.every) * BATCHES_PER_LATENCY
+        self.unread_interval = _UNREAD_BATCHES * self.interval
         if self.interval < 2 * self.every:
             self.every = None  # the batches come as soon
 

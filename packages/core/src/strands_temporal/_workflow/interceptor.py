@@ -12,6 +12,7 @@ from .._upstream.misplaced import misplaced_error
 from .._upstream.run_local import run_local
 from .._wire.failure_sizes import is_sendable, shortened
 from .._wire.failures import cause_of
+from .._wire.run_reads import RunReads, reads_of_this_run
 from .._wire.sizes import WireFormat
 from .current_details import METADATA_QUERY, complete_metadata
 from .failures import as_workflow_failure, left_agent, unwrapped
@@ -29,6 +30,7 @@ class AgentRunsInterceptor(worker.WorkflowInboundInterceptor):
 
     def init(self, outbound: worker.WorkflowOutboundInterceptor) -> None:
         super().init(Outbound(outbound))
+        self._reads: RunReads | None = None
 
     async def execute_workflow(self, input: worker.ExecuteWorkflowInput) -> Any:
         self._prepare()
@@ -51,6 +53,8 @@ class AgentRunsInterceptor(worker.WorkflowInboundInterceptor):
 
     async def handle_update_handler(self, input: worker.HandleUpdateInput) -> Any:
         self._prepare()
+        if not workflow.unsafe.is_replaying():
+            self._noted(input.update)
         try:
             result = await self.next.handle_update_handler(input)
             check_awaited(result, f"The update {input.update!r}")
@@ -62,12 +66,19 @@ class AgentRunsInterceptor(worker.WorkflowInboundInterceptor):
             raise
 
     async def handle_query(self, input: worker.HandleQueryInput) -> Any:
+        self._noted(input.query)
         result = await self.next.handle_query(input)
         if input.query == METADATA_QUERY and isinstance(result, WorkflowMetadata):
             complete_metadata(result)
         return result
 
+    def _noted(self, name: str) -> None:
+        """Count a query or an update, for the activities of this run."""
+        self._reads = self._reads or reads_of_this_run()
+        self._reads.note(name)
+
     def _prepare(self) -> None:
+        self._reads = self._reads or reads_of_this_run()
         adapt_loop()
         gate = run_local(Gate)
         gate.wire, gate.prepared = self.wire_format, True

@@ -32,6 +32,7 @@ class NATSOutlet:
     """
 
     every: float | None = None
+    unread_interval = 0.0
     is_cheap = True
 
     def __init__(
