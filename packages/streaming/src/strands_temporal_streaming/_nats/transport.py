@@ -59,7 +59,7 @@ class NATSTransport:
             raise ValueError(
                 f"NATSTransport: max_bytes={max_bytes!r} and replicas={replicas!r} must be 1 or more"
             )
-        self.servers = tuple(addresses)
+        self.servers: tuple[str, ...] = tuple(addresses)
         settings = StreamSettings(max_age.total_seconds(), max_bytes, replicas, memory)
         self._connections = Connections(self.servers, dict(options or {}), settings)
 
