@@ -15,6 +15,8 @@ from temporalio.service import RPCError
 
 from strands_temporal.extension import WebAnswerRefusedError
 
+from .._life_types import AgentEvent
+from .._pieces import Position as StreamPosition
 from .._request_types import RequestEnded, RequestStarted, StreamRequest, StreamRequests
 from .._types import StreamGap
 from .agui import TurnMapper
@@ -106,6 +108,7 @@ class Runs:
         sending = Sending(request.thread, chat, prompt, request.run)
         stream = self._streams.open(request.thread, found.topic, start)
         numbered: Numbered | None = None
+        is_cut = False
         try:
             yield Sent(mapper.begin(request.run))  # from here on the message arrives, even if the reader goes
             async with contextlib.aclosing(sending.events(stream)) as events:
@@ -113,13 +116,18 @@ class Runs:
                     if isinstance(event, RequestStarted) and event.request == request.run:
                         mapper.set_history(await self._history(request, event))
                         numbered = Numbered(mapper, event.offset, first=1)
+                    if numbered is None and not is_cut:
+                        is_end = isinstance(event, RequestEnded) and event.request == request.run
+                        is_cut = is_end or await self._is_cut(request, event)
+                        if not is_cut:
+                            continue
+                        mapper.set_history(await self._whole_history(request.thread))
+                        yield Sent(mapper.snapshot(mapper.messages))
+                        mapper.miss()
                     if numbered is None:
-                        if isinstance(event, RequestEnded) and event.request == request.run:
-                            # Its beginning is no longer in the stream.
-                            mapper.set_history(await self._whole_history(request.thread))
-                            yield Sent(mapper.snapshot(mapper.messages))
-                            for one in mapper.events(event):
-                                yield Sent(one)
+                        for one in mapper.events(event):
+                            yield Sent(one)
+                        if mapper.is_over:
                             return
                         continue
                     for sent in numbered.sent(event):
@@ -153,6 +161,14 @@ class Runs:
             if message.role == "user"
         ]
         return [*history_of(earlier), *copies]
+
+    async def _is_cut(self, request: RunRequest, event: AgentEvent) -> bool:
+        """Tell whether the run's beginning is in a part that the stream no longer keeps."""
+        if not isinstance(event, StreamGap):
+            return False
+        found = await self._threads.requests(request.thread)
+        own = next((one for one in found.requests if one.request == request.run), None)
+        return own is not None and own.offset < StreamPosition.of(event.stop).log
 
     async def _whole_history(self, thread: str) -> list[Message]:
         return history_of(await self._threads.messages(thread))
