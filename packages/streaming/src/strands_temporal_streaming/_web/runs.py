@@ -109,15 +109,19 @@ class Runs:
         stream = self._streams.open(request.thread, found.topic, start)
         numbered: Numbered | None = None
         is_cut = False
+
+        async def has_begun() -> bool:
+            return await self._entry(request) is not None
+
         try:
             yield Sent(mapper.begin(request.run))  # from here on the message arrives, even if the reader goes
-            async with contextlib.aclosing(sending.events(stream)) as events:
+            async with contextlib.aclosing(sending.events(stream, has_begun)) as events:
                 async for event in events:
                     if isinstance(event, RequestStarted) and event.request == request.run:
                         mapper.set_history(await self._history(request, event))
                         numbered = Numbered(mapper, event.offset, first=1)
                     if numbered is None and not is_cut:
-                        is_end = isinstance(event, RequestEnded) and event.request == request.run
+                        is_end = isinstance(event, RequestEnded) and event.request in (request.run, "")
                         is_cut = is_end or await self._is_cut(request, event)
                         if not is_cut:
                             continue
@@ -166,9 +170,13 @@ class Runs:
         """Tell whether the run's beginning is in a part that the stream no longer keeps."""
         if not isinstance(event, StreamGap):
             return False
-        found = await self._threads.requests(request.thread)
-        own = next((one for one in found.requests if one.request == request.run), None)
+        own = await self._entry(request)
         return own is not None and own.offset < StreamPosition.of(event.stop).log
+
+    async def _entry(self, request: RunRequest) -> StreamRequest | None:
+        """Return what the thread knows of the run; None if it has not begun."""
+        found = await self._threads.requests(request.thread)
+        return next((one for one in found.requests if one.request == request.run), None)
 
     async def _whole_history(self, thread: str) -> list[Message]:
         return history_of(await self._threads.messages(thread))

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, cast
 
 from temporalio.client import WorkflowUpdateFailedError
@@ -41,8 +41,14 @@ class Sending:
         self._thread = thread
         self._answer = asyncio.ensure_future(chat.send(prompt, id=run)) if prompt else None
 
-    async def events(self, stream: AgentStream) -> AsyncGenerator[AgentEvent, None]:
+    async def events(
+        self, stream: AgentStream, has_begun: Callable[[], Awaitable[bool]]
+    ) -> AsyncGenerator[AgentEvent, None]:
         """Yield a stream's events until the workflow ends, or the answer is there and the stream is silent.
+
+        Args:
+            stream: The thread's stream.
+            has_begun: Asks the thread whether the message's turn has begun.
 
         Raises:
             WebError: If the message is refused.
@@ -67,7 +73,9 @@ class Sending:
                         yield _ended(answer)
                         return
                     elif answer is not None and answer.exception() is not None and not begun:
-                        _raise_refusal(self._thread, answer.exception())
+                        begun = await has_begun()  # then its turn failed, and the stream will tell it
+                        if not begun:
+                            _raise_refusal(self._thread, answer.exception())
             finally:
                 if coming is not None:
                     coming.cancel()
