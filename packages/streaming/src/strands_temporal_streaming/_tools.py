@@ -1,5 +1,6 @@
 """Publishes that tools begin to run, and the values that they yield on the way."""
 
+import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, cast
 
@@ -56,17 +57,17 @@ async def _run_tool(context: ExecuteToolContext, next_fn: Any, follow: Follow) -
     about = {"topic": place.topic, "agent": agent.name, "path": place.path, "turn": current.state.turn}
     iterator = aiter(next_fn(context))
     while True:
-        outer, told = HERE.get(), TOOL_PROGRESS.get()
-        HERE.set(inner)
-        TOOL_PROGRESS.set(about)
+        here, told = HERE.set(inner), TOOL_PROGRESS.set(about)
         try:
             event = await anext(iterator)
         except StopAsyncIteration:
             return
         finally:
             inner = HERE.get()
-            HERE.set(outer)
-            TOOL_PROGRESS.set(told)
+            # A tool of an evicted run is closed when Python collects it, perhaps in another run's context.
+            with contextlib.suppress(ValueError):
+                HERE.reset(here)
+                TOOL_PROGRESS.reset(told)
         progress = _progress(event)
         # Sub-agents publish their own events, and the tool yields those as well.
         if progress is not None and not current.has_agents_in(run.place, id_):
