@@ -4,10 +4,13 @@ Each release replays the histories of all earlier releases (`histories/`), inclu
 longer produce. To record the histories of this release, under names of their own:
 
     uv run python -m packages.hitl.tests.golden_hitl
+
+Names of ways after it record those alone.
 """
 
 import asyncio
 import json
+import sys
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -135,6 +138,13 @@ async def approve_one(client: Client, handle: Any) -> None:
     await approver_for(client).reject(handle.id, second, by=BY, reason="too much")
 
 
+async def edit_one(client: Client, handle: Any) -> None:
+    """Approve the small refund, and make the large one smaller."""
+    small, large = sorted(await waiting(client, handle), key=lambda p: p.arguments["amount"])
+    await approver_for(client).approve(handle.id, small, by=BY)
+    await approver_for(client).edit(handle.id, large, {"amount": 7}, by=BY, reason="too much")
+
+
 async def stop_and_approve(client: Client, handle: Any) -> None:
     """Stop the agent while people are asked, and approve nevertheless."""
     await waiting(client, handle)
@@ -167,18 +177,20 @@ WAYS: dict[str, Act] = {
     "a question of all": approve_all,
     "an early yes to a clerk": early(_BELOW, digest_of("clerk", {"input": "go"})),
     "an early yes of all": early(_OF_ALL, None),
+    "an edit": edit_one,
 }
 
 
-async def record() -> None:
-    """Write a history of each way, as this release records it."""
+async def record(*ways: str) -> None:
+    """Write a history of each way, or of some, as this release records it."""
     HISTORIES.mkdir(exist_ok=True)
     plugins = [StrandsPlugin(models={"m": lambda: ScriptedModel(answer)}), HITLPlugin()]
     async with (
         DevServer() as server,
         agent_environment(server.address, workflows=[GoldenApprovals], plugins=plugins) as env,
     ):
-        for way, act in WAYS.items():
+        for way in ways or WAYS:
+            act = WAYS[way]
             handle = await env.start(GoldenApprovals.run, way)
             await act(env.client, handle)
             await asyncio.wait_for(handle.result(), 60)
@@ -188,4 +200,4 @@ async def record() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(record())
+    asyncio.run(record(*sys.argv[1:]))

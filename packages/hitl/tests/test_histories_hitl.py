@@ -40,7 +40,7 @@ def recorded(path: Path) -> WorkflowHistory:
 
 
 def test_there_are_histories() -> None:
-    assert len(RECORDED) == 8
+    assert len(RECORDED) == 9
     assert all(path.stat().st_size < 100_000 for path in RECORDED)
 
 

@@ -48,7 +48,10 @@ def kind(ledger: Ledger, value: Any, now: datetime = NOW) -> tuple[str | None, s
         (None, "not None"),
         ([1], "a decision is an object"),
         ({}, "id=None is not valid text"),
-        (decision(verdict="aprove"), "verdict='aprove' is not one of ['approve', 'reject', 'respond']"),
+        (
+            decision(verdict="aprove"),
+            "verdict='aprove' is not one of ['approve', 'reject', 'edit', 'respond']",
+        ),
         (decision(by=""), "by is empty"),
         (decision(by=7), "by=7 is not valid text"),
         (decision(reason=["x"]), "reason=['x'] is not valid text"),

@@ -35,7 +35,7 @@ from strands_temporal_hitl import (
     Decision,
     HITLPlugin,
     PendingApproval,
-    _ledger,
+    _allowed,
 )
 from strands_temporal_hitl._types import DECIDE_SIGNAL
 
@@ -134,7 +134,7 @@ async def test_a_decision_gets_through_beside_ten_turns_that_wait_for_it(
         assert (record.outcome, record.by, record.id) == ("approved", BY, chat.pending.id)
         assert await chat.approver.records(chat.handle.id) == [record]
         answers = await chat.end()
-        monkeypatch.setattr(_ledger, "_digest_matches", never)  # as if another release computed other digests
+        monkeypatch.setattr(_allowed, "digest_matches", never)  # as if another release computed other digests
         await chat.env.assert_replays(chat.handle)
     assert answers[0] == "removed /x"
     assert len(answers) == FULL

@@ -103,6 +103,8 @@ async def test_a_notice_is_posted_and_signed_as_standard_webhooks_are() -> None:
                     "agent": None,
                     "outer": [],
                     "calls": [],
+                    "allowed_decisions": ["approve", "reject", "respond"],
+                    "input_schema": None,
                 }
             ],
         }

@@ -39,6 +39,7 @@ from ._workflow.conversation_parts import ConversationPart
 from ._workflow.current_details import DetailsLine, describe_query, set_details_line
 from ._workflow.current_tool import TOOL_PROGRESS
 from ._workflow.decided_calls import CHANGED_AND_REFUSED, CHANGED_CALL, DecidedCall, tell_sub_agent
+from ._workflow.edited_calls import Edit, EditedCalls, arguments_misfit, schema_of
 from ._workflow.log_lines import log_line
 from ._workflow.options import HEARTBEATING_TOOL_DEFAULTS, TOOL_DEFAULTS, merge_options
 from ._workflow.remote_tools import RemoteTool, RemoteTools
@@ -71,6 +72,8 @@ __all__ = [
     "DecidedCall",
     "DetailsLine",
     "DevService",
+    "Edit",
+    "EditedCalls",
     "ModelCallInterceptor",
     "ModelCallMiddleware",
     "ModelCallNote",
@@ -92,6 +95,7 @@ __all__ = [
     "WebQuestion",
     "activity_name",
     "are_questions_told",
+    "arguments_misfit",
     "check_result",
     "check_wire_version",
     "chosen_data_converter",
@@ -116,6 +120,7 @@ __all__ = [
     "paused_team_result",
     "reads_of_run",
     "run_local",
+    "schema_of",
     "set_details_line",
     "team_waits_with",
     "tell_note",

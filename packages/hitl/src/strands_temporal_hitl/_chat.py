@@ -10,9 +10,9 @@ from temporalio.client import Client
 from strands_temporal.extension import ChatScreen
 
 from ._client import ApprovalsClient
-from ._errors import ApprovalsError
-from ._terminal import typed_value
-from ._types import PendingApproval
+from ._errors import ApprovalRefusedError, ApprovalsError
+from ._terminal import typed_arguments, typed_value
+from ._types import INVALID_ARGUMENTS, NOT_ALLOWED, PendingApproval
 
 _AGAIN = 0.5
 """Seconds until a question that still waits is looked for again."""
@@ -43,7 +43,7 @@ class ChatApprovalsPart:
 
     async def _decide(self, screen: ChatScreen, pending: PendingApproval) -> None:
         """Ask one question until it has an answer or is no longer asked here."""
-        prompt = "Your answer:" if pending.digest is None else "Allow it? [y, n, n REASON, or = VALUE]"
+        prompt = _prompt(pending)
         while (answer := await screen.ask(_lines(pending), prompt)) is not None:
             if await self._send(screen, pending, answer.strip()):
                 return
@@ -53,14 +53,24 @@ class ChatApprovalsPart:
         by = getpass.getuser()
         verdict, _, rest = answer.partition(" ")
         is_value = answer.startswith("=") or (pending.digest is None and answer != "")
+        is_edit = not is_value and verdict.lower() in ("e", "edit")
         try:
             value = typed_value(answer.removeprefix("=").strip()) if is_value else None
+            arguments = typed_arguments(rest) if is_edit else {}
         except ValueError as error:  # it looks like JSON but is not
             screen.note(str(error))
             return False
         reason = rest.strip() or None
         if is_value:  # for a question that is not about a call, whatever was typed
             await self._approvals.respond(self._workflow_id, pending, value, by=by)
+        elif is_edit:
+            try:
+                await self._approvals.edit(self._workflow_id, pending, arguments, by=by)
+            except ApprovalRefusedError as error:  # the person may mend them
+                if error.kind not in (INVALID_ARGUMENTS, NOT_ALLOWED):
+                    raise
+                screen.note(str(error))
+                return False
         elif verdict.lower() in ("y", "yes"):
             await self._approvals.approve(self._workflow_id, pending, by=by, reason=reason)
         elif verdict.lower() in ("n", "no"):
@@ -68,6 +78,22 @@ class ChatApprovalsPart:
         else:
             return False
         return True
+
+
+def _prompt(pending: PendingApproval) -> str:
+    if pending.digest is None:
+        return "Your answer:"
+    ways = [_WAYS[each] for each in pending.allowed_decisions if each in _WAYS]
+    return f"Allow it? [{', '.join(ways)}]"
+
+
+_WAYS = {
+    "approve": "y",
+    "reject": "n, n REASON",
+    "edit": 'e {"name": value, ...}',
+    "respond": "or = VALUE",
+}
+"""What to type for each kind of decision."""
 
 
 def _lines(pending: PendingApproval) -> list[str]:

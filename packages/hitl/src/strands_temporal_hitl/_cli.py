@@ -1,4 +1,4 @@
-"""Approvals in a terminal: list, show, approve, reject, respond."""
+"""Approvals in a terminal: list, show, approve, reject, edit, respond."""
 
 import argparse
 import asyncio
@@ -13,18 +13,29 @@ from strands_temporal.extension import chosen_data_converter, client_settings
 
 from ._client import ApprovalsClient
 from ._errors import ApprovalsError
-from ._terminal import CommandError, Typed, decide, list_questions, plain, show_workflow, typed_value
+from ._terminal import (
+    CommandError,
+    Typed,
+    decide,
+    list_questions,
+    plain,
+    show_workflow,
+    typed_arguments,
+    typed_value,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Return its exit code: 0 done, 1 refused or not reached, 2 wrong usage."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.command == "respond":
-        try:
+    try:
+        if options.command == "respond":
             options.value = options.value if options.text else typed_value(options.value)
-        except ValueError as error:
-            parser.error(f"respond: {error}")
+        elif options.command == "edit":
+            options.value = typed_arguments(options.value)
+    except ValueError as error:
+        parser.error(plain(f"{options.command}: {error}"))
     try:
         asyncio.run(_run(options))
     except (ApprovalsError, CommandError, RPCError) as error:
@@ -68,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     for verdict, text in (
         ("approve", "let it happen"),
         ("reject", "do not let it happen"),
+        ("edit", "let it happen with other arguments"),
         ("respond", "answer with a value"),
     ):
         _add_verdict(commands.add_parser(verdict, help=text), verdict)
@@ -81,6 +93,8 @@ def _add_verdict(command: argparse.ArgumentParser, verdict: str) -> None:
         command.add_argument(
             "--text", action="store_true", help="take VALUE as text, even if it looks like JSON"
         )
+    if verdict == "edit":
+        command.add_argument("value", metavar="ARGUMENTS", help="all arguments of the call, as a JSON object")
     command.add_argument(
         "approval",
         nargs="?",
@@ -88,7 +102,7 @@ def _add_verdict(command: argparse.ArgumentParser, verdict: str) -> None:
         help="id of the question, or a unique part of it; not needed if only one waits",
     )
     command.add_argument("--by", help="who decides (default: your user name)")
-    command.add_argument("--reason", help="why; the model also reads the reason of a rejection")
+    command.add_argument("--reason", help="why; the model also reads the reason of a rejection or an edit")
     if verdict != "reject":
         command.add_argument("--yes", action="store_true", help="do not ask for confirmation")
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -165,6 +165,42 @@ class ApprovalsClient:
             workflow_id,
             Decision(_id(approval), "reject", by, reason, digest=_digest(approval), early=early),
         )
+
+    async def edit(
+        self,
+        workflow_id: str,
+        approval: PendingApproval,
+        arguments: Mapping[str, Any],
+        *,
+        by: str,
+        reason: str | None = None,
+        early: bool = False,
+    ) -> ApprovalRecord:
+        """Change the arguments of the call that waits, and let it run with those. Otherwise like `approve`.
+
+        The record has the arguments that were asked about and the edited ones. The model reads in the call's
+        result which arguments ran, and the reason. Arguments equal to those that were asked about approve.
+
+        Args:
+            workflow_id: The workflow.
+            approval: The question that the person saw, with the digest of the call.
+            arguments: All arguments of the call, by name, of at most 250,000 bytes of JSON. They must fit
+                `approval.input_schema`. A name that it does not list is refused, unless the call had it.
+            by: Who decides.
+            reason: Why. The model reads it.
+            early: Whether to keep the decision if the workflow has not asked yet. The arguments are checked
+                when it asks.
+
+        Raises:
+            ApprovalRefusedError: If the workflow refuses the decision. `kind` is "InvalidArguments" if the
+                arguments do not fit the tool, "NotAllowed" if this question takes no edit.
+            ApprovalsEndedError: If the workflow has ended.
+            ApprovalsUnreachableError: If the workflow does not answer.
+        """
+        decision = Decision(
+            approval.id, "edit", by, reason, digest=approval.digest, early=early, arguments=dict(arguments)
+        )
+        return await self.decide(workflow_id, decision)
 
     async def respond(
         self,

@@ -14,7 +14,16 @@ from temporalio.service import RPCError
 
 from ._client import ApprovalsClient
 from ._errors import ApprovalsError
-from ._terminal import CommandError, Typed, decide, list_questions, plain, show_workflow, typed_value
+from ._terminal import (
+    CommandError,
+    Typed,
+    decide,
+    list_questions,
+    plain,
+    show_workflow,
+    typed_arguments,
+    typed_value,
+)
 from ._types import Verdict
 
 app = typer.Typer(no_args_is_help=True, help="Show and decide the questions that agents ask people.")
@@ -30,7 +39,8 @@ _Approval = Annotated[
 ]
 _By = Annotated[str | None, typer.Option(metavar="BY", help="Who decides; your user name by default.")]
 _Reason = Annotated[
-    str | None, typer.Option(metavar="REASON", help="Why. The model also reads the reason of a rejection.")
+    str | None,
+    typer.Option(metavar="REASON", help="Why. The model also reads the reason of a rejection or an edit."),
 ]
 _Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
@@ -80,6 +90,26 @@ def reject(
 ) -> None:
     """Do not let the call happen. The model reads the reason."""
     _decide(ctx, "reject", workflow_id, approval, by=by, reason=reason)
+
+
+@app.command()
+def edit(
+    ctx: typer.Context,
+    workflow_id: _Workflow,
+    arguments: Annotated[
+        str, typer.Argument(metavar="ARGUMENTS", help="All arguments of the call, as a JSON object.")
+    ],
+    approval: _Approval = None,
+    by: _By = None,
+    reason: _Reason = None,
+    yes: _Yes = False,
+) -> None:
+    """Let the call happen with other arguments."""
+    try:
+        value = typed_arguments(arguments)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="ARGUMENTS") from None
+    _decide(ctx, "edit", workflow_id, approval, value=value, by=by, reason=reason, yes=yes)
 
 
 @app.command()

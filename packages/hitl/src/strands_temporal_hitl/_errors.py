@@ -17,8 +17,8 @@ class ApprovalRefusedError(ApprovalsError):
     """The workflow refused a decision. Nothing changed in the workflow.
 
     Attributes:
-        kind: Why: "UnknownApproval", "AlreadyDecided", "PastDeadline", "MalformedDecision" or
-            "NotWhatWasSeen".
+        kind: Why: "UnknownApproval", "AlreadyDecided", "PastDeadline", "MalformedDecision", "NotWhatWasSeen",
+            "NotAllowed" or "InvalidArguments".
     """
 
     def __init__(self, message: str, kind: str) -> None:

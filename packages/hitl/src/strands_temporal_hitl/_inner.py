@@ -107,7 +107,7 @@ def subject_of(interrupt: Interrupt, waiting: "list[Watch]", heard: Mapping[str,
         if known := asking[0].raised(id_):
             return known
         if id_ in heard:
-            return asking[0].asked_by(heard[id_])
+            return asking[0].asked_before(heard[id_])
     places = [(*watch.place, each) for watch in asking for each in watch.open_calls()]
     calls = [call for watch in asking for call in watch.open_calls().values()]
     agent, outer = asking[0].name, asking[0].outer

@@ -5,7 +5,7 @@ replay.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,14 +13,15 @@ from typing import Any
 from strands.interrupt import Interrupt
 from temporalio.exceptions import ApplicationError
 
+from ._allowed import AllowedDecisions, check_fits, digest_matches, refusal
 from ._notes import tell_asked, tell_decided
+from ._records import about_question, new_record
 from ._shown import digest_of, digest_of_calls
 from ._state import EarlyDecision, Granted, LedgerState, Pause, Question
 from ._turn import Asked
 from ._types import (
     ALREADY_DECIDED,
     MALFORMED_DECISION,
-    NOT_WHAT_WAS_SEEN,
     PAST_DEADLINE,
     UNKNOWN_APPROVAL,
     ApprovalRecord,
@@ -33,8 +34,6 @@ from ._types import (
 NO_DECISION = "Nobody decided in time"
 """Reason of a rejection at the deadline."""
 
-_OUTCOMES: Mapping[str, Outcome] = {"approve": "approved", "reject": "rejected", "respond": "responded"}
-
 
 class Ledger:
     """The questions and decisions of one workflow. Each question is decided once.
@@ -43,10 +42,19 @@ class Ledger:
         approved: The response that Strands gets for an approval.
         rejected: The response that Strands gets for a rejection.
         state: The state from an earlier run, if any.
+        allowed: The kinds of decision that people may make; None allows all.
     """
 
-    def __init__(self, approved: Any, rejected: Any, state: LedgerState | None = None) -> None:
+    def __init__(
+        self,
+        approved: Any,
+        rejected: Any,
+        state: LedgerState | None = None,
+        allowed: AllowedDecisions | None = None,
+    ) -> None:
         self.state = state or LedgerState()
+        self._allowed = allowed or AllowedDecisions(None)
+        self._early_came = 0
         self._approved = approved
         self._rejected = rejected
         self._answers = {r.id: r for r in self.state.records if r.outcome != "refused"}
@@ -75,6 +83,7 @@ class Ledger:
         run_id: str = "",
         granted: Sequence[Granted] = (),
         strict: Callable[[], bool] = lambda: True,
+        refuses: Callable[[int], bool] = lambda _: True,
     ) -> Pause:
         """Open a question for each interrupt. Decide the questions for which an early decision has come.
 
@@ -87,13 +96,17 @@ class Ledger:
             granted: The calls that people allowed earlier in this turn.
             strict: Called if an early decision does not match the call that is shown now, but matches the
                 call as earlier releases showed it. Returns True to refuse such a decision.
+            refuses: Called if an early decision is of a kind that the question does not take, or an edit that
+                does not fit the tool: with the number of early decisions so far. Returns False if this
+                replays a run in which the decision was taken.
         """
         until = None if deadline is None else (now + deadline).isoformat()
         asked = [self._question(i, about, now.isoformat(), until) for i, about in interrupts]
         for question, (_, about) in zip(asked, interrupts, strict=True):
             early = self.state.early.pop(question.pending.id, None)
             if early is not None:
-                self._apply_early(early, question, about.former_digest, strict)
+                self._early_came += 1
+                self._apply_early(early, question, about.former_digest, strict, refuses)
         ids = ":".join([run_id, *(question.pending.id for question in asked)])
         notice_id = hashlib.sha256(ids.encode()).hexdigest()[:32]
         pause = Pause(agent_id, asked, notice_id, granted=list(granted))
@@ -127,8 +140,8 @@ class Ledger:
         Args:
             value: The decision.
             now: The time.
-            seen: Whether this replays a decision that was accepted. Its digest was checked then, and is not
-                checked again.
+            seen: Whether this replays a decision that was accepted. Its digest, its kind and its arguments
+                were checked then, and are not checked again.
 
         Raises:
             ApplicationError: If the decision cannot be taken. The type says why; the message explains it.
@@ -136,20 +149,16 @@ class Ledger:
         try:
             decision = Decision.from_wire(value)
         except (TypeError, ValueError) as error:
-            raise _refusal(MALFORMED_DECISION, f"Malformed decision: {error}") from None
+            raise refusal(MALFORMED_DECISION, f"Malformed decision: {error}") from None
         question = self._open.get(decision.id)
         if question is None:
             self._check_absent(decision)
         elif question.deadline is not None and now >= question.deadline:
-            raise _refusal(
+            raise refusal(
                 PAST_DEADLINE, f"The deadline of {decision.id!r} passed at {question.pending.deadline}"
             )
-        elif not (seen or _digest_matches(decision, question.pending.digest)):
-            raise _refusal(
-                NOT_WHAT_WAS_SEEN,
-                f"The decision on {decision.id!r} is for different arguments from those shown now (digest "
-                f"{decision.digest}, not {question.pending.digest}). Look at the question again, then decide",
-            )
+        elif not seen:
+            check_fits(decision, question)
         return decision
 
     def decide(
@@ -167,13 +176,14 @@ class Ledger:
             ApplicationError: If `check` refuses the decision.
         """
         decision = self.check(value, now, seen=seen)
-        record = replace(self._record_for(decision), at=now.isoformat(), update_id=update_id)
+        record = new_record(decision, self._approved, self._rejected)
+        record = replace(record, at=now.isoformat(), update_id=update_id)
         question = self._open.get(decision.id)
         if question is None:
             record = replace(record, early=True)
             self.state.early[decision.id] = EarlyDecision(decision, record)
             return record
-        return self._write(question, _about(question, record))
+        return self._write(question, about_question(question, record))
 
     def record_of(self, update_id: str) -> ApprovalRecord | None:
         """Return the record of the decision that came by update or signal under this id."""
@@ -188,7 +198,15 @@ class Ledger:
                 record = ApprovalRecord(
                     question.pending.id, "", outcome, reason=reason, at=now.isoformat(), response=response
                 )
-                self._write(question, _about(question, record))
+                self._write(question, about_question(question, record))
+
+    def misfits(self, edited: Granted, why: str, now: datetime) -> None:
+        """Record that the arguments of an edit no longer fitted the tool, so that its call did not run."""
+        answer = self._answers.get(edited.question)
+        known = [record.id for record in self.records if record.outcome == "refused"]
+        if answer is not None and answer.id not in known:
+            at = now.isoformat()
+            self.records.append(replace(answer, outcome="refused", reason=why, at=at, response=None))
 
     def is_open(self, pause: Pause) -> bool:
         """Tell whether any question of a pause is still open."""
@@ -201,6 +219,11 @@ class Ledger:
     def _question(self, interrupt: Interrupt, asked: Asked, asked_at: str, deadline: str | None) -> Question:
         call = asked.call
         digest = digest_of(call.tool, call.arguments) if call else None
+        tools = [each.tool for each in asked.calls] or ([call.tool] if call else [])
+        allowed = self._allowed.of(
+            tools, is_editable=bool(asked.schema and call and isinstance(call.arguments, dict))
+        )
+        schema = asked.schema if "edit" in allowed else None
         pending = PendingApproval(
             id=_unused(as_json(interrupt.id), lambda id_: id_ in self._open or id_ in self._answers),
             name=as_json(interrupt.name),
@@ -213,9 +236,11 @@ class Ledger:
             agent=as_json(asked.agent) if asked.agent else None,
             outer=asked.outer,
             calls=asked.calls,
+            allowed_decisions=allowed,
+            input_schema=schema,
         )
         places = [list(place) for place in asked.places]
-        question = Question(interrupt.id, pending, asked.tool_use_id, places)
+        question = Question(interrupt.id, pending, asked.tool_use_id, places, schema)
         self._open[pending.id] = question
         tell_asked(question)
         return question
@@ -224,37 +249,38 @@ class Ledger:
         early = self.state.early.get(decision.id)
         taken = early.record if early else self._answers.get(decision.id)
         if taken is not None and taken.outcome == "expired":
-            raise _refusal(PAST_DEADLINE, f"The deadline of {decision.id!r} passed at {taken.at}")
+            raise refusal(PAST_DEADLINE, f"The deadline of {decision.id!r} passed at {taken.at}")
         if taken is not None:
             by = f" by {taken.by}" if taken.by else ""
-            raise _refusal(ALREADY_DECIDED, f"{decision.id!r} is already {taken.outcome}{by}, at {taken.at}")
+            raise refusal(ALREADY_DECIDED, f"{decision.id!r} is already {taken.outcome}{by}, at {taken.at}")
         if not decision.early:
-            raise _refusal(
+            raise refusal(
                 UNKNOWN_APPROVAL,
                 f"No question with the id {decision.id!r} waits. Pending: {list(self._open)}. A decision "
                 "before its question needs early=True",
             )
 
     def _apply_early(
-        self, early: EarlyDecision, question: Question, former_digest: str | None, strict: Callable[[], bool]
+        self,
+        early: EarlyDecision,
+        question: Question,
+        former_digest: str | None,
+        strict: Callable[[], bool],
+        refuses: Callable[[int], bool],
     ) -> None:
-        record = _about(question, early.record)
+        record = about_question(question, early.record)
         reason = _misfit(early.decision, question.pending.digest)
-        if reason and (_misfit(early.decision, former_digest) or strict()):
-            self.records.append(replace(record, outcome="refused", reason=reason, response=None))
+        is_refused = reason is not None and (_misfit(early.decision, former_digest) is not None or strict())
+        if reason is None:
+            try:
+                check_fits(early.decision, question)
+            except ApplicationError as error:
+                reason, is_refused = error.message, refuses(self._early_came)
+        if is_refused:
+            refused = replace(record, outcome="refused", reason=reason, response=None)
+            self.records.append(refused)
         else:
             self._write(question, record)
-
-    def _record_for(self, decision: Decision) -> ApprovalRecord:
-        responses = {"approve": self._approved, "reject": self._rejected, "respond": decision.response}
-        return ApprovalRecord(
-            decision.id,
-            "",
-            _OUTCOMES[decision.verdict],
-            by=decision.by,
-            reason=decision.reason,
-            response=responses[decision.verdict],
-        )
 
     def _write(self, question: Question, record: ApprovalRecord) -> ApprovalRecord:
         del self._open[question.pending.id]
@@ -264,25 +290,9 @@ class Ledger:
         return record
 
 
-def _about(question: Question, record: ApprovalRecord) -> ApprovalRecord:
-    pending = question.pending
-    return replace(
-        record,
-        name=pending.name,
-        asked_at=pending.asked_at,
-        tool=pending.tool,
-        digest=pending.digest,
-        agent=pending.agent,
-    )
-
-
-def _digest_matches(decision: Decision, digest: str | None) -> bool:
-    return decision.digest is None or decision.digest == digest
-
-
 def _misfit(decision: Decision, digest: str | None) -> str | None:
     """Return why an early decision does not count for a call with this digest; None if it does."""
-    if not _digest_matches(decision, digest):
+    if not digest_matches(decision, digest):
         return "Given for different arguments from those in the question"
     # Such a decision would let a tool run with whatever arguments the model chooses.
     if decision.digest is None and digest is not None and decision.verdict != "reject":
@@ -296,12 +306,3 @@ def _unused(id_: str, used: Callable[[str], bool]) -> str:
         number += 1
         candidate = f"{id_}#{number}"
     return candidate
-
-
-_LONGEST_REFUSAL = 10_000
-"""Most characters of a refusal, which may quote the decision. A larger one fails the workflow task."""
-
-
-def _refusal(kind: str, message: str) -> ApplicationError:
-    text = message if len(message) <= _LONGEST_REFUSAL else f"{message[:_LONGEST_REFUSAL]}..."
-    return ApplicationError(text, type=kind, non_retryable=True)

@@ -60,7 +60,8 @@ class Listener:
         watch = self._turn.watches.get(self._place)
         former = digest_of(as_json(use["name"]), as_json(use["input"]))
         for interrupt in raised["interrupts"]:
-            asked = (watch.raised(interrupt.id) or watch.asked_by(use)) if watch else Asked()
+            # An interrupt that the call did not raise is a hook's: it is asked before the call runs.
+            asked = (watch.raised(interrupt.id) or watch.asked_before(use)) if watch else Asked()
             self._asked[interrupt.id] = replace(asked, former_digest=former)
 
     def _node(self, node_id: str) -> "Listener":

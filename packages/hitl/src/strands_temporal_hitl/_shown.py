@@ -30,14 +30,15 @@ def shown(pending: list[PendingApproval]) -> list[PendingApproval]:
     """
     if len(json.dumps([asdict(each) for each in pending])) <= _SHOWN:
         return pending
-    share = _SHOWN // (2 * sum(1 + len(each.outer) + len(each.calls) for each in pending))
+    share = _SHOWN // (3 * sum(1 + len(each.outer) + len(each.calls) for each in pending))
     return [
         replace(
             each,
-            question=_beginning(each.question, share),
-            arguments=_beginning(each.arguments, share),
+            question=beginning(each.question, share),
+            arguments=beginning(each.arguments, share),
             outer=_beginnings(each.outer, share),
             calls=_beginnings(each.calls, share),
+            input_schema=None if len(json.dumps(each.input_schema)) > share else each.input_schema,
         )
         for each in pending
     ]
@@ -65,14 +66,15 @@ def _size(record: ApprovalRecord) -> int:
 
 
 def _shortened(record: ApprovalRecord) -> ApprovalRecord:
-    reason, response = (_beginning(value, _SHOWN) for value in (record.reason, record.response))
+    reason, response = (beginning(value, _SHOWN) for value in (record.reason, record.response))
     return replace(record, reason=reason, response=response)
 
 
 def _beginnings(calls: list[ShownCall], size: int) -> list[ShownCall]:
-    return [replace(call, arguments=_beginning(call.arguments, size)) for call in calls]
+    return [replace(call, arguments=beginning(call.arguments, size)) for call in calls]
 
 
-def _beginning(value: Any, size: int) -> Any:
+def beginning(value: Any, size: int) -> Any:
+    """Return a JSON value, or if it is longer than `size` characters, its beginning as text."""
     text = value if isinstance(value, str) else json.dumps(value)
     return value if len(text) <= size else f"{text[:size]}... (the beginning of {len(text):,} characters)"

@@ -20,12 +20,18 @@ class Granted:
         tool: Name of the tool that the person saw.
         arguments: The arguments that the person saw.
         written: The person's answer, if it was a value. The call's arguments may be changed to this value.
+        edited: The arguments that a person wrote, which the call gets before all hooks. None if nobody did.
+        edited_why: Why the person changed the arguments.
+        question: Id of the question whose decision edited the call.
     """
 
     place: list[str]
     tool: str
     arguments: Any = None
     written: Any = None
+    edited: dict[str, Any] | None = None
+    edited_why: str = ""
+    question: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,12 +43,14 @@ class Question:
         pending: The question as an approver sees it.
         tool_use_id: Id of the tool call that waits, if any.
         places: Paths to the calls that the question is about: the pending call, or `pending.calls`.
+        schema: JSON schema of the call's arguments, if people may edit them.
     """
 
     interrupt_id: str
     pending: PendingApproval
     tool_use_id: str | None = None
     places: list[list[str]] = field(default_factory=list[list[str]])
+    schema: dict[str, Any] | None = None
 
     @property
     def deadline(self) -> datetime | None:
@@ -95,8 +103,10 @@ class LedgerState:
         records: The audit trail, in the order of the decisions.
         pauses: The pauses whose agents are still waiting for their answers, oldest first.
         early: Decisions that arrived before their questions, by id.
+        granted: The calls that people allowed in turns that wait for clients alone, by the agents' ids.
     """
 
     records: list[ApprovalRecord] = field(default_factory=list[ApprovalRecord])
     pauses: list[Pause] = field(default_factory=list[Pause])
     early: dict[str, EarlyDecision] = field(default_factory=dict[str, EarlyDecision])
+    granted: dict[str, list[Granted]] = field(default_factory=dict[str, list[Granted]])

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from ._client import ApprovalsClient
 from ._types import ApprovalRecord, PendingApproval, Verdict
@@ -30,7 +30,7 @@ class Typed:
         verdict: What is decided.
         workflow: The workflow's id.
         approval: The question's id or a part of it; None if only one waits.
-        value: With "respond": the value.
+        value: With "respond": the value; with "edit": the arguments.
         by: Who decides; None is the user of this process.
         reason: Why.
         yes: Whether to decide without asking for confirmation.
@@ -82,12 +82,14 @@ async def decide(approvals: ApprovalsClient, typed: Typed, *, as_json: bool = Fa
     """
     pending = _chosen(await approvals.pending(typed.workflow), typed)
     if typed.verdict != "reject" and typed.approval is None and not typed.yes:
-        await _confirm(pending, typed.verdict, file=sys.stderr if as_json else sys.stdout)
+        await _confirm(pending, typed, file=sys.stderr if as_json else sys.stdout)
     by = typed.by or getpass.getuser()
     if typed.verdict == "approve":
         record = await approvals.approve(typed.workflow, pending, by=by, reason=typed.reason)
     elif typed.verdict == "reject":
         record = await approvals.reject(typed.workflow, pending, by=by, reason=typed.reason)
+    elif typed.verdict == "edit":
+        record = await approvals.edit(typed.workflow, pending, typed.value, by=by, reason=typed.reason)
     else:
         record = await approvals.respond(typed.workflow, pending, typed.value, by=by, reason=typed.reason)
     if as_json:
@@ -96,13 +98,15 @@ async def decide(approvals: ApprovalsClient, typed: Typed, *, as_json: bool = Fa
         _say(f"{_sentence(record)}: {_call(pending)}")
 
 
-async def _confirm(pending: PendingApproval, verdict: str, *, file: TextIO) -> None:
+async def _confirm(pending: PendingApproval, typed: Typed, *, file: TextIO) -> None:
     """Show the question and ask for confirmation.
 
     Called if the person named no question: the open one may differ from the one that the person has seen.
     """
     _say_pending(pending, file)
-    file.write(f"{verdict.capitalize()}? [y/N] ")
+    if typed.verdict == "edit":
+        _say(f"    edited: {pending.tool} {_json(typed.value)}", file)
+    file.write(f"{typed.verdict.capitalize()}? [y/N] ")
     file.flush()
     answer = await asyncio.to_thread(sys.stdin.readline)
     if answer.strip().lower() not in ("y", "yes"):
@@ -144,6 +148,28 @@ def typed_value(text: str) -> Any:
     return value
 
 
+def typed_arguments(text: str) -> dict[str, Any]:
+    """Return the arguments that were typed: a JSON object.
+
+    Raises:
+        ValueError: If the text is no JSON object.
+    """
+    try:
+        value = json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{text} is not a JSON object ({error})") from None
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value)
+    raise ValueError(f'{text} is not a JSON object. Give all arguments: {{"name": value, ...}}')
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(found := dict(pairs)) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(n for n in names if names.count(n) > 1)!r} is there twice")
+    return found
+
+
 _LIKE_JSON = re.compile(
     r"""
     ^[\[{"'] | [\]}"']$  # begins or ends like an object, a list or a string
@@ -172,6 +198,10 @@ def _say_pending(pending: PendingApproval, file: TextIO | None = None) -> None:
             _say(f"    {line}", file)
     until = f", rejected automatically at {_time(pending.deadline)}" if pending.deadline else ""
     _say(f"    asked at {_time(pending.asked_at)}{until}", file)
+    if allowed := pending.allowed_decisions:
+        _say(f"    allowed: {', '.join(allowed)}", file)
+    if "edit" in allowed and pending.input_schema is not None:
+        _say(f"    arguments: {_json(pending.input_schema.get('properties', {}))}", file)
 
 
 def _call(pending: PendingApproval) -> str:
@@ -181,6 +211,8 @@ def _call(pending: PendingApproval) -> str:
 def _sentence(record: ApprovalRecord) -> str:
     by = f" by {record.by}" if record.by else ""
     value = f" with {_json(record.response)}" if record.outcome == "responded" else ""
+    if record.outcome == "edited":
+        value = f" from {_json(record.asked_arguments)} to {_json(record.edited_arguments)}"
     reason = f" ({record.reason})" if record.reason else ""
     return f"{record.outcome}{value}{by} at {_time(record.at)}{reason}"
 

@@ -30,6 +30,8 @@ class Asked:
         tool_use_id: Id of the call.
         former_digest: The digest to which earlier releases bound a decision: the digest of the agent's own
             call, as the model made it.
+        schema: JSON schema of the call's arguments, if people may edit them: the question is asked before the
+            call runs.
     """
 
     agent: str = ""
@@ -39,6 +41,7 @@ class Asked:
     places: list[Place] = field(default_factory=list[Place])
     tool_use_id: str | None = None
     former_digest: str | None = None
+    schema: dict[str, Any] | None = None
 
 
 class Turn:
@@ -72,12 +75,25 @@ class Turn:
             return
         calls = pending.calls or [ShownCall(pending.tool or "", pending.arguments)]
         for place, call in zip(question.places, calls, strict=False):  # some questions are about no call
-            self._granted[tuple(place)] = Granted(place, call.tool, call.arguments, written)
+            before = self._granted.get(tuple(place))
+            granted = Granted(place, call.tool, call.arguments, written)
+            if record.edited_arguments is not None:
+                self._granted[tuple(place)] = _edited(granted, record, pending.name, before)
+            elif before and before.edited is not None:
+                edit = before.edited, before.edited_why, before.question
+                self._granted[tuple(place)] = Granted(place, call.tool, call.arguments, written, *edit)
+            else:
+                self._granted[tuple(place)] = granted
+
+    def edit_of(self, place: Place) -> Granted | None:
+        """Return the edit of the call at `place`, if a person changed its arguments."""
+        granted = self._granted.get(place)
+        return granted if granted and granted.edited is not None else None
 
     def exceeded(self, place: Place, call: ShownCall) -> Granted | None:
         """Return the call that a person allowed at `place` if `call` differs from it, else None."""
         granted = self._granted.get(place)
-        allowed = granted is None or _decided(granted).allows(call.tool, call.arguments)
+        allowed = granted is None or decided_call(granted).allows(call.tool, call.arguments)
         return None if allowed else granted
 
     def decided_in_child(self, place: Place, approved: Any) -> list[DecidedCall]:
@@ -91,7 +107,7 @@ class Turn:
         found: dict[Place, DecidedCall] = {}
         for each, granted in self._granted.items():
             if each[: len(at)] == at:
-                found[each] = replace(_decided(granted), approved=approved)
+                found[each] = replace(decided_call(granted), approved=approved)
         for each, reason in self.reasons.items():
             if each[: len(at)] == at:
                 found[each] = replace(found.get(each, DecidedCall(approved=approved)), reason=reason)
@@ -105,5 +121,30 @@ class Turn:
                 del kept[each]
 
 
-def _decided(granted: Granted) -> DecidedCall:
-    return DecidedCall([], granted.tool, granted.arguments, granted.written)
+def decided_call(granted: Granted) -> DecidedCall:
+    """Return an allowed call as core compares it with the call that runs."""
+    return DecidedCall(
+        [],
+        granted.tool,
+        granted.arguments,
+        granted.written,
+        edited=granted.edited,
+        edited_why=granted.edited_why,
+    )
+
+
+def _edited(granted: Granted, record: ApprovalRecord, question: str, before: Granted | None) -> Granted:
+    """Return what a person allows who edits a call.
+
+    If another question about the call allowed other arguments, those stay the ones that are allowed: people
+    are asked about the edited call before it runs. A question about a changed call replaces all earlier ones.
+    """
+    edited = record.edited_arguments or {}
+    allowed = replace(
+        granted, arguments=edited, edited=edited, edited_why=record.reason or "", question=record.id
+    )
+    if before is None or question.startswith(CHANGED_CALL):
+        return allowed
+    if decided_call(before).allows(allowed.tool, edited):
+        return allowed
+    return replace(allowed, tool=before.tool, arguments=before.arguments, written=before.written)

@@ -49,11 +49,14 @@ ALREADY_DECIDED = "AlreadyDecided"
 PAST_DEADLINE = "PastDeadline"
 MALFORMED_DECISION = "MalformedDecision"
 NOT_WHAT_WAS_SEEN = "NotWhatWasSeen"
+NOT_ALLOWED = "NotAllowed"
+INVALID_ARGUMENTS = "InvalidArguments"
 
-Verdict = Literal["approve", "reject", "respond"]
-Outcome = Literal["approved", "rejected", "responded", "expired", "withdrawn", "refused"]
+Verdict = Literal["approve", "reject", "edit", "respond"]
+Outcome = Literal["approved", "rejected", "edited", "responded", "expired", "withdrawn", "refused"]
 
-_VERDICTS = ("approve", "reject", "respond")
+VERDICTS: tuple[Verdict, ...] = ("approve", "reject", "edit", "respond")
+_BEFORE_EDITS = ("approve", "reject", "respond")  # what a release allows that does not tell
 _TEXTS = ("id", "verdict", "by", "reason", "digest")
 _REQUIRED = ("id", "verdict", "by")
 
@@ -93,6 +96,10 @@ class PendingApproval:
         agent: Name of the agent that asks; for a node of a graph or swarm, the node's id.
         outer: The calls of sub-agents that led to this question, outermost first.
         calls: All calls of a message, if one question is asked about all of them (`BeforeToolsEvent`).
+        allowed_decisions: The kinds of decision that the workflow takes: "approve", "reject", "edit" and
+            "respond", or some of them.
+        input_schema: With "edit": the JSON schema of the tool's arguments. None if it is too large to send;
+            the workflow checks an edit nevertheless.
     """
 
     id: str
@@ -106,6 +113,8 @@ class PendingApproval:
     agent: str | None = None
     outer: list[ShownCall] = field(default_factory=list[ShownCall])
     calls: list[ShownCall] = field(default_factory=list[ShownCall])
+    allowed_decisions: list[str] = field(default_factory=lambda: list(_BEFORE_EDITS))
+    input_schema: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -115,9 +124,10 @@ class ApprovalRecord:
     Attributes:
         id: Id of the question, as in `PendingApproval`.
         name: The interrupt's name.
-        outcome: "approved", "rejected" or "responded" by a person; "expired" at the deadline, which counts as
-            a rejection; "withdrawn" when the agent was stopped or cancelled before an answer; "refused" when
-            an early decision did not fit the question, which still waits for another one.
+        outcome: "approved", "rejected", "edited" or "responded" by a person; "expired" at the deadline, which
+            counts as a rejection; "withdrawn" when the agent was stopped or cancelled before an answer;
+            "refused" when an early decision did not fit the question, which still waits for another one, or
+            when edited arguments no longer fitted the tool, whose call then did not run.
         by: Who decided, as stated in the decision; "" if nobody did.
         reason: Why, as stated in the decision.
         at: When the decision arrived.
@@ -128,6 +138,10 @@ class ApprovalRecord:
         early: Whether the decision came before the question.
         update_id: Temporal's id of the update that carried the decision, or the request's id if a signal did.
         agent: Name of the agent that asked; for a node of a graph or swarm, the node's id.
+        asked_arguments: With "edited": the arguments that people were asked about, whose digest is `digest`;
+            if they are longer than 250,000 characters of JSON, their beginning as text.
+        edited_arguments: With "edited": the arguments with which the call runs.
+        edited_digest: With "edited": the digest of the tool and the edited arguments.
     """
 
     id: str
@@ -143,6 +157,9 @@ class ApprovalRecord:
     early: bool = False
     update_id: str | None = None
     agent: str | None = None
+    asked_arguments: Any = None
+    edited_arguments: dict[str, Any] | None = None
+    edited_digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -154,11 +171,12 @@ class Decision:
         verdict: The kind of decision.
         by: Who decides. Temporal does not check it: anyone who may send the update can claim any name, so
             authenticate people first.
-        reason: Why. The model also reads the reason of a rejection.
+        reason: Why. The model also reads the reason of a rejection or an edit.
         response: With "respond": the value that Strands gets, not None.
         digest: Digest of the call that the person saw. If the waiting call has a different digest, the
-            decision is refused.
+            decision is refused. An edit needs it.
         early: Whether to keep the decision if the question was not asked yet.
+        arguments: With "edit": all arguments with which the call runs.
     """
 
     id: str
@@ -168,6 +186,7 @@ class Decision:
     response: Any = None
     digest: str | None = None
     early: bool = False
+    arguments: dict[str, Any] | None = None
 
     def to_wire(self) -> dict[str, Any]:
         """Return the JSON object that the update takes, with only the fields that are set."""
@@ -191,14 +210,15 @@ class Decision:
             raise ValueError(f"unknown field {', '.join(map(repr, unknown))}. Known: {known}")
         for name in _TEXTS:
             _check_text(name, given.get(name))
-        if given["verdict"] not in _VERDICTS:
-            raise ValueError(f"verdict={given['verdict']!r} is not one of {list(_VERDICTS)}")
+        if given["verdict"] not in VERDICTS:
+            raise ValueError(f"verdict={given['verdict']!r} is not one of {list(VERDICTS)}")
         if (given["verdict"] == "respond") != (given.get("response") is not None):
             raise ValueError("a response belongs to the verdict 'respond', and may not be null there")
         if not isinstance(given.get("early", False), bool):
             raise TypeError(f"early={given['early']!r} is not true or false")
         if _wire_fault(given.get("response")):
             raise ValueError("response cannot be kept: it is not JSON, or text in it is not UTF-8")
+        _check_edit(given)
         return cls(**given)
 
 
@@ -265,6 +285,22 @@ def _wire_fault(value: Any) -> bool:
     except (TypeError, ValueError, RecursionError):  # UnicodeEncodeError is a ValueError
         return True
     return False
+
+
+def _check_edit(given: Mapping[str, Any]) -> None:
+    arguments = given.get("arguments")
+    if (given["verdict"] == "edit") != (arguments is not None):
+        raise ValueError("arguments belong to the verdict 'edit', and it needs them")
+    if arguments is None:
+        return
+    if not isinstance(arguments, dict):
+        raise TypeError(
+            f"arguments={arguments!r} is not an object with all arguments of the call, by their names"
+        )
+    if _wire_fault(arguments):
+        raise ValueError("arguments cannot be kept: they are not JSON, or text in them is not UTF-8")
+    if given.get("digest") is None:
+        raise ValueError("an edit needs the digest of the call that the person saw")
 
 
 def _check_text(name: str, value: Any) -> None:

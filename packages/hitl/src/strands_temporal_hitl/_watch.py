@@ -1,6 +1,7 @@
 """Watches the calls of one agent: shows them to people, and checks that the same call runs."""
 
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
 from weakref import ref
@@ -24,17 +25,18 @@ from temporalio import workflow
 from strands_temporal.extension import (
     CHANGED_AND_REFUSED,
     CHANGED_CALL,
-    DecidedCall,
+    Edit,
+    EditedCalls,
     SubAgentQuestion,
     end_waiting,
+    schema_of,
     tell_sub_agent,
 )
 
 from ._inner import RunningCall, inside, subject_of
 from ._listening import Listener
-from ._shown import digest_of
 from ._state import Place
-from ._turn import IN_CHILD, Asked, Turn
+from ._turn import IN_CHILD, Asked, Turn, decided_call
 from ._types import ShownCall, as_json
 
 if TYPE_CHECKING:
@@ -86,6 +88,8 @@ class Watch:
         self._ids: dict[str, str] = {}  # the original ids of calls, by the ids that hooks gave them
         self._begun: dict[int, tuple[str, AgentTool | None, str]] = {}
         self._inner: dict[str, RunningCall] = {}
+        self._tools: dict[str, AgentTool | None] = {}
+        self._edits = EditedCalls()
         agent.hooks.add_callback(BeforeModelCallEvent, self._before_model, order=-inf)
         agent.hooks.add_callback(BeforeToolsEvent, self._before_tools, order=-inf)
         agent.hooks.add_callback(BeforeToolCallEvent, self._before_call, order=-inf)
@@ -109,6 +113,11 @@ class Watch:
         call = self._calls.get(own) or self._shown(use["name"], use["input"], None)
         return Asked(self.name, self.outer, call, places=[(*self.place, own)], tool_use_id=own)
 
+    def asked_before(self, use: ToolUse) -> Asked:
+        """Return the subject of a question that is asked before its call runs: people may edit the call."""
+        schema = schema_of(self._tools.get(self.own_id(use["toolUseId"])))
+        return replace(self.asked_by(use), schema=schema)
+
     def asked(self) -> Asked:
         """Return the subject of a question about a whole message: all open calls of the message."""
         ids = list(self._message)
@@ -129,6 +138,7 @@ class Watch:
     def _before_model(self, event: BeforeModelCallEvent) -> None:
         for kept in (self._calls, self._message, self._ended, self._ids, self._begun, self._inner):
             kept.clear()
+        self._tools.clear()
         self.turn.forget(self.place)
 
     def _before_tools(self, event: BeforeToolsEvent) -> None:
@@ -142,6 +152,9 @@ class Watch:
     def _before_call(self, event: BeforeToolCallEvent) -> None:
         use = event.tool_use
         self._begun[id(event)] = use["toolUseId"], event.selected_tool, use["name"]
+        edited = self.turn.edit_of((*self.place, use["toolUseId"]))
+        edit = Edit(edited.edited, edited.edited_why) if edited and edited.edited is not None else None
+        self._edits.begin(event, edit)
 
     def _about_to_call(self, event: BeforeToolCallEvent) -> None:
         own, selected, name = self._begun.pop(id(event))
@@ -150,10 +163,14 @@ class Watch:
             tool = event.agent.tool_registry.registry.get(use["name"])
         self._ids[use["toolUseId"]] = own
         self._calls[own] = self._shown(tool.tool_name if tool else use["name"], use["input"], tool)
+        self._tools[own] = tool
+        if why := self._edits.check(event, own):
+            self._watches.misfits(self.turn.edit_of((*self.place, own)), why)
 
     def _after_call(self, event: AfterToolCallEvent) -> None:
         own = self.own_id(event.tool_use["toolUseId"])
         self._ended.add(own)
+        self._edits.end(event, own)
         for reason in self._reasons_for(own, bool(getattr(event.selected_tool, "delegate", False))):
             content = event.result["content"]
             if not any(reason in str(block.get("text")) for block in content):
@@ -172,7 +189,7 @@ class Watch:
         use, tool = context.tool_use, context.tool
         own = self.own_id(use["toolUseId"])
         call = self._shown(tool.tool_name if tool else use["name"], use["input"], tool)
-        self._calls[own] = call
+        self._calls[own], self._tools[own] = call, tool
         granted = self.turn.exceeded((*self.place, own), call)
         at = (*self.place, own)
         inner = getattr(tool, "agent", None)
@@ -188,11 +205,12 @@ class Watch:
         self._inner[own] = running
         try:
             if granted is not None and workflow.patched(self.patch):
-                before = DecidedCall([], granted.tool, granted.arguments)
+                before = decided_call(granted)
                 why = before.why_again(call.tool, call.arguments)
-                name = f"{CHANGED_CALL} {digest_of(call.tool, call.arguments)}"
-                answer = context.interrupt(name, reason=why).response
-                if answer != self._watches.approved and not default_evaluate(answer):
+                answer = context.interrupt(before.name_again(call.tool, call.arguments), reason=why).response
+                is_yes = answer == self._watches.approved or default_evaluate(answer)
+                if granted.edited is not None or not is_yes:
+                    self._edits.forget(own)
                     yield ToolResultEvent(_denied(use))
                     return
             if listener:
@@ -203,7 +221,10 @@ class Watch:
                 self._hear(event, use, listener, running)
                 yield event
         except InterruptException as error:  # for a background task only this tells which call asks
-            self._raised[error.interrupt.id] = self._subject(error.interrupt, use, running)
+            about = self._subject(error.interrupt, use, running)
+            if error.interrupt.name.startswith(CHANGED_CALL):
+                about = self.asked_before(use)
+            self._raised[error.interrupt.id] = about
             raise
 
     def _hear(self, event: Any, use: ToolUse, inner: Listener | None, running: RunningCall) -> None:
@@ -244,7 +265,7 @@ class Watch:
         outer = [*self.outer, self._calls.get(own) or self._shown(use["name"], use["input"], None), *between]
         below = [IN_CHILD, *question.path] if question.path else [f"{_IN_FORMER_CHILD}{question.id}"]
         place = (*self.place, own, *below)
-        return Asked(question.agent, outer, call, places=[place], tool_use_id=own)
+        return Asked(question.agent, outer, call, places=[place], tool_use_id=own, schema=question.schema)
 
     def _reasons_for(self, own: str, delegates: bool) -> list[str]:
         """Remove and return the reasons of rejections for a call, for its agent's model.

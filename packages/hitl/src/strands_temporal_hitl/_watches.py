@@ -1,5 +1,6 @@
 """The watched agents of one workflow, at any depth."""
 
+from collections.abc import Callable
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -10,17 +11,24 @@ from strands_temporal.extension import observe_agents
 
 from ._inner import agent_begins
 from ._listening import node_place
-from ._state import Place
+from ._state import Granted, Place
 from ._turn import Turn
 from ._types import ShownCall
 from ._watch import BINDS_WHAT_RUNS, Watch
 
 
 class Watches:
-    """The watched agents of one workflow."""
+    """The watched agents of one workflow.
 
-    def __init__(self, approved: Any) -> None:
+    Args:
+        approved: The response that means a yes.
+        misfits: Called if a person's edit of a call does not fit the tool when the call is to run: with the
+            edit, and why.
+    """
+
+    def __init__(self, approved: Any, misfits: Callable[[Granted | None, str], None]) -> None:
         self.approved = approved
+        self.misfits = misfits
         self._of: WeakKeyDictionary[Agent, Watch] = WeakKeyDictionary()
         self._observes = False
 

@@ -10,22 +10,15 @@ from strands_temporal.extension import WebAnswerRefusedError, WebQuestion
 
 from ._client import ApprovalsClient
 from ._errors import ApprovalRefusedError, ApprovalsEndedError, ApprovalsError, ApprovalsUnreachableError
-from ._types import Decision, PendingApproval
-
-_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "approved": {"type": "boolean", "description": "Whether the tool may run"},
-        "reason": {"type": "string", "description": "Why. The agent reads the reason of a rejection"},
-    },
-    "required": ["approved"],
-}
-"""What a person answers to a question about a tool call."""
+from ._types import MALFORMED_DECISION, Decision, PendingApproval
 
 _ABOUT_CALLS = ("v1:before_tool_call:", "v1:before_tools:")
 """How ids begin of questions that are asked before a tool runs. A tool's own question may want any value."""
 
-_DETAILS = ("tool", "arguments", "digest", "agent", "outer", "calls")
+_DETAILS = ("tool", "arguments", "digest", "agent", "outer", "calls", "allowed_decisions")
+
+_ANSWER = frozenset({"approved", "reason", "arguments"})
+"""The fields of the usual answer to a question about a tool call."""
 
 
 class WebApprovalsPart:
@@ -62,7 +55,7 @@ class WebApprovalsPart:
             WebAnswerRefusedError: If the thread does not take it.
         """
         digest = (question.details or {}).get("digest")
-        decision = _decision(question.id, value, rejects=rejects, by=by, digest=digest)
+        decision = _decision(question, value, rejects=rejects, by=by, digest=digest)
         try:
             await self._approvals.decide(thread, decision, update_id=request)
         except ApprovalsError as error:
@@ -81,22 +74,63 @@ def _question(pending: PendingApproval) -> WebQuestion:
         text=text,
         deadline=pending.deadline,
         details={name: values[name] for name in _DETAILS if values[name]},
-        response_schema=_SCHEMA if pending.id.startswith(_ABOUT_CALLS) else None,
+        response_schema=_schema(pending) if _is_about_calls(pending) else None,
     )
 
 
-def _decision(id_: str, value: Any, *, rejects: bool, by: str, digest: str | None) -> Decision:
+def _is_about_calls(pending: PendingApproval) -> bool:
+    """Tell whether a question wants a yes or a no. A tool's own question may want any value."""
+    return "edit" in pending.allowed_decisions or pending.id.startswith(_ABOUT_CALLS)
+
+
+def _schema(pending: PendingApproval) -> dict[str, Any]:
+    """Return the JSON schema of the usual answer to a question about a tool call."""
+    allowed = pending.allowed_decisions
+    approved: dict[str, Any] = {"type": "boolean", "description": "Whether the tool may run"}
+    if "reject" not in allowed:
+        approved["const"] = True
+    elif "approve" not in allowed and "edit" not in allowed:
+        approved["const"] = False
+    reason = "Why. The agent reads the reason of a rejection or of other arguments"
+    properties: dict[str, Any] = {"approved": approved, "reason": {"type": "string", "description": reason}}
+    schema: dict[str, Any] = {"type": "object", "properties": properties, "required": ["approved"]}
+    if "edit" in allowed:
+        arguments = dict(pending.input_schema or {"type": "object"})
+        for defined in ("$defs", "definitions"):  # references begin at the root
+            if defined in arguments:
+                schema[defined] = arguments.pop(defined)
+        text = "With approved: all arguments with which the tool runs, if other than the agent's"
+        properties["arguments"] = {"description": text, **arguments}
+    if "edit" in allowed and "approve" not in allowed and "reject" not in allowed:
+        schema["required"] = ["approved", "arguments"]
+    return schema
+
+
+def _decision(question: WebQuestion, value: Any, *, rejects: bool, by: str, digest: str | None) -> Decision:
+    id_ = question.id
     if rejects:
         return Decision(id_, "reject", by, "Cancelled", digest=digest)
     approved, reason = value, None
     if isinstance(value, Mapping):
         given = cast("Mapping[str, Any]", value)
-        if given.keys() <= {"approved", "reason"} and isinstance(given.get("approved"), bool):
+        fields = _ANSWER if question.response_schema else _ANSWER - {"arguments"}
+        if given.keys() <= fields and isinstance(given.get("approved"), bool):
             approved, reason = given["approved"], given.get("reason")
             reason = str(reason) if reason else None
+            if (arguments := given.get("arguments")) is not None:
+                return _edit(id_, approved, arguments, by=by, reason=reason, digest=digest)
     if isinstance(approved, bool):
         return Decision(id_, "approve" if approved else "reject", by, reason, digest=digest)
     return Decision(id_, "respond", by, response=value, digest=digest)
+
+
+def _edit(
+    id_: str, approved: bool, arguments: Any, *, by: str, reason: str | None, digest: str | None
+) -> Decision:
+    if not approved:
+        text = f"The answer to {id_!r} has arguments, but does not approve the call"
+        raise WebAnswerRefusedError(text, MALFORMED_DECISION)
+    return Decision(id_, "edit", by, reason, digest=digest, arguments=arguments)
 
 
 def _refused(error: ApprovalsError) -> WebAnswerRefusedError:

@@ -1,6 +1,6 @@
 """`Approvals`: a workflow's questions to people, and the loop that gives their answers to the agent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Any, overload
 
@@ -18,18 +18,29 @@ from strands_temporal.extension import client_calls, tells_questions_of
 from strands_temporal.workflow import DeduplicatedUpdates, TeamCarry
 
 from ._agents import Invoked, id_of, interrupt_ids, invoke, paused_result, waiting_calls
+from ._allowed import AllowedDecisions
 from ._carry import ApprovalsCarry, pack, unpack
 from ._checks import check_answers, check_condition, check_deadline
 from ._ledger import Ledger
 from ._operators import RECORDS_TAKE_A_NUMBER, OperatorView
 from ._shown import page_of, shown
 from ._signalled import SignalledDecisions
-from ._state import Pause
+from ._state import Granted, Pause
 from ._turn import Turn
-from ._types import DECIDE_UPDATE, PENDING_QUERY, RECORDS_QUERY, ApprovalRecord, PendingApproval
+from ._types import (
+    DECIDE_UPDATE,
+    PENDING_QUERY,
+    RECORDS_QUERY,
+    ApprovalRecord,
+    PendingApproval,
+    Verdict,
+)
 from ._waiting import STOPS_THE_WAIT, WaitingForPeople, stop_of
 from ._watch import BINDS_WHAT_RUNS
 from ._watches import Watches
+
+EARLY_MISFITS = "strands-temporal-hitl-early-misfits"
+"""Prefix of patch ids, one per early decision that its question does not take."""
 
 
 class Approvals:
@@ -55,11 +66,17 @@ class Approvals:
             result.
         carry: The value that `carry()` returned in the previous run (continue-as-new). Questions keep their
             deadlines.
+        allowed_decisions: The kinds of decision that people may make: some of "approve", "reject", "edit" and
+            "respond". Or a mapping from names of tools to kinds, with "*" for the other tools and for
+            questions about no tool. None allows all. An edit is only possible for a call of one tool, before
+            it runs. If nothing is left for a question, people may reject it.
 
     Raises:
-        AgentTypeError: If `deadline` is not a timedelta, or `carry` not an `ApprovalsCarry`.
+        AgentTypeError: If `deadline` is not a timedelta, `carry` not an `ApprovalsCarry`, or
+            `allowed_decisions` not of these types.
         AgentValueError: If `deadline` is not positive, if `approved` or `rejected` cannot be an answer, if
-            `carry` is damaged, or if the workflow has an `Approvals` already.
+            `carry` is damaged, if `allowed_decisions` names an unknown kind, or if the workflow has an
+            `Approvals` already.
     """
 
     def __init__(
@@ -69,9 +86,11 @@ class Approvals:
         approved: Any = True,
         rejected: Any = False,
         carry: ApprovalsCarry | None = None,
+        allowed_decisions: Collection[Verdict] | Mapping[str, Collection[Verdict]] | None = None,
     ) -> None:
         check_deadline(deadline)
         check_answers(approved, rejected)
+        allowed = AllowedDecisions(allowed_decisions)
         if workflow.get_update_handler(DECIDE_UPDATE) is not None:
             raise AgentValueError(
                 "This workflow already has an Approvals, and a second one would take over its update and "
@@ -81,10 +100,10 @@ class Approvals:
         self._rejected = rejected
         carried = unpack(carry)
         client_calls().take_over(carried.client_calls)
-        self._ledger = Ledger(approved, rejected, carried.state)
+        self._ledger = Ledger(approved, rejected, carried.state, allowed)
         self._answered = DeduplicatedUpdates(carried.answered)
         self._signalled = SignalledDecisions(self._ledger)
-        self._watches = Watches(approved)
+        self._watches = Watches(approved, self._misfits)
         workflow.set_update_handler(DECIDE_UPDATE, self._decide, validator=self._check)
         workflow.set_query_handler(PENDING_QUERY, self._pending_query)
         workflow.set_query_handler(RECORDS_QUERY, self._records_query)
@@ -162,7 +181,7 @@ class Approvals:
         stop_waiting_when = kwargs.pop("hand_over_when", stop_waiting_when)  # deprecated: the former name
         check_condition(stop_waiting_when, agent)
         pause, calls = self._carried_pause(agent, prompt)
-        turn = Turn(pause.granted if pause else [])
+        turn = Turn(pause.granted if pause else self._ledger.state.granted.pop(id_of(agent), []))
         self._watches.stand_all(agent, turn)
         tells_questions_of(agent)
         stop = stop_of(agent, kwargs.get("cancel_signal"))
@@ -193,6 +212,8 @@ class Approvals:
             if answers is None:
                 if pause is not None:
                     self._ledger.release(pause)
+                elif turn.granted:
+                    self._ledger.state.granted[id_of(agent)] = turn.granted
                 return invoked.result
             prompt = [*(self._answers(pause, turn) if pause else []), *answers]
             pause, invoked = None, None
@@ -224,7 +245,12 @@ class Approvals:
             run_id=workflow.info().run_id,
             granted=turn.granted,
             strict=lambda: workflow.patched(BINDS_WHAT_RUNS),
+            refuses=lambda number: workflow.patched(f"{EARLY_MISFITS}-{number}"),
         )
+
+    def _misfits(self, edited: Granted | None, why: str) -> None:
+        if edited is not None:
+            self._ledger.misfits(edited, why, workflow.now())
 
     def _end(self, turn: Turn, agent: Agent | MultiAgentBase) -> None:
         """Make the agents of a finished turn stop waiting for people. Strands does not, after a stop."""

@@ -10,13 +10,15 @@ from typing import Any, cast
 
 from strands import Agent
 from strands.hooks import BeforeToolCallEvent
-from strands.interrupt import Interrupt
+from strands.interrupt import Interrupt, InterruptException
 from strands.middleware import ExecuteToolContext, ExecuteToolStage
 from strands.types.tools import AgentTool
 
 from .._upstream.sub_agents import sub_agents
 from .._wire.values import decode, encode_any
-from .decided_calls import as_shown
+from .decided_arguments import as_shown
+from .decided_calls import CHANGED_CALL
+from .edited_calls import schema_of
 
 
 class SubAgentQuestion(Interrupt):
@@ -30,6 +32,8 @@ class SubAgentQuestion(Interrupt):
             `tool` and `arguments`.
         path: Ids of the calls in the child from its agent to the call that asks, and that call's own id.
             Empty if the release that made the question did not tell them.
+        schema: JSON schema of the call's arguments, if people may edit them: the question is asked before the
+            call runs, and the child's release applies edits.
     """
 
     # Not a dataclass: Strands restores a stored interrupt as `Interrupt(**fields)`.
@@ -43,6 +47,8 @@ class SubAgentQuestion(Interrupt):
         ]
         ids = [one.get("id") for one in [*self.outer, call]]
         self.path: list[str] = [str(each) for each in ids] if all(ids) else []
+        schema = call.get("schema")
+        self.schema: dict[str, Any] | None = schema if isinstance(schema, dict) else None
 
 
 class AskedCalls:
@@ -62,6 +68,7 @@ class AskedCalls:
         self._asked: dict[str, dict[str, Any]] = {}
         self._inner: dict[tuple[int, str], Agent] = {}  # agents that tools built: by the call of the tool
         self._watched: set[int] = set()
+        self._running: set[str] = set()  # ids of questions that a call asks while it runs
         self._watch(agent)
 
     def hear(self, event: Mapping[str, Any]) -> None:
@@ -90,8 +97,15 @@ class AskedCalls:
 
         async def note_run(context: ExecuteToolContext, next_fn: Any) -> AsyncGenerator[Any, None]:
             self._note(agent, context.tool_use, context.tool)  # the user's middleware may have changed it
-            async for event in next_fn(context):
-                yield event
+            try:
+                async for event in next_fn(context):
+                    if "tool_interrupt_event" in event:
+                        self._running.update(one.id for one in event["tool_interrupt_event"]["interrupts"])
+                    yield event
+            except InterruptException as error:
+                if not error.interrupt.name.startswith(CHANGED_CALL):
+                    self._running.add(error.interrupt.id)
+                raise
 
         agent.hooks.add_callback(BeforeToolCallEvent, begin, order=-inf)
         agent.hooks.add_callback(BeforeToolCallEvent, note, order=inf)
@@ -101,7 +115,7 @@ class AskedCalls:
 
     def _note(self, agent: Agent, use: Mapping[str, Any], tool: AgentTool | None) -> None:
         name, arguments = tool.tool_name if tool else use["name"], as_shown(use["input"], tool)
-        made = {"toolUseId": use["toolUseId"], "name": name, "input": arguments}
+        made = {"toolUseId": use["toolUseId"], "name": name, "input": arguments, "tool": tool}
         self._made[id(agent), use["toolUseId"]] = agent, made
 
     def _heard(self, event: Mapping[str, Any], agent: Agent) -> dict[str, dict[str, Any]]:
@@ -134,6 +148,7 @@ class AskedCalls:
                 "tool": asked.tool,
                 "arguments": encode_any(asked.arguments),
                 "id": asked.path[-1] if asked.path else "",
+                "schema": asked.schema,
             }
             return {**below, "outer": [call, *outer]}
         # A sub-agent's own caller has put a prefix before the id. Strands shows the events of a delegate as
@@ -144,18 +159,26 @@ class AskedCalls:
         heard = {**self._asked, **below}
         known = [id_ for id_ in heard if asked.id != id_ and asked.id.endswith(f":{id_}")]
         if not known:
-            return {**call, "outer": []}
+            return {**call, "outer": [], "schema": self._schema_for(asked, agent, use)}
         found = heard[max(known, key=len)]
         return found if call in found["outer"] else {**found, "outer": [call, *found["outer"]]}
 
+    def _schema_for(self, asked: Interrupt, agent: Agent, use: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the schema of a call's arguments, if the question is asked before the call runs."""
+        _, made = self._maker_of(agent, use)
+        return None if asked.id in self._running else schema_of(made.get("tool"))
+
     def _made_by(self, agent: Agent, use: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a call as the hooks left it. A delegate may have made it: its events look like `agent`'s."""
-        id_ = use["toolUseId"]
-        maker, made = self._made.get((id(agent), id_), (agent, use))
-        if use["name"] not in agent.tool_registry.registry:
-            others = [
-                (by, of) for (_, each), (by, of) in self._made.items() if each == id_ and by is not agent
-            ]
-            maker, made = others[0] if others else (maker, made)
+        """Return a call as the hooks left it."""
+        maker, made = self._maker_of(agent, use)
         arguments = encode_any(as_shown(made["input"], None) if made is use else made["input"])
         return {"agent": maker.name, "tool": made["name"], "arguments": arguments, "id": made["toolUseId"]}
+
+    def _maker_of(self, agent: Agent, use: Mapping[str, Any]) -> tuple[Agent, Any]:
+        """Return the agent that made a call. It may be a delegate, whose events look like `agent`'s."""
+        id_ = use["toolUseId"]
+        if use["name"] not in agent.tool_registry.registry:
+            for (_, each), (maker, made) in self._made.items():
+                if each == id_ and maker is not agent:
+                    return maker, made
+        return self._made.get((id(agent), id_), (agent, use))

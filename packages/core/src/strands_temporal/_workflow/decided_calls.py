@@ -9,25 +9,23 @@ import hashlib
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from strands import Agent
-from strands.hooks import AfterToolCallEvent, BeforeModelCallEvent
+from strands.hooks import AfterToolCallEvent, BeforeModelCallEvent, BeforeToolCallEvent
 from strands.interventions.actions import default_evaluate
 from strands.middleware import ExecuteToolContext, ExecuteToolStage
 from strands.types.events import ToolResultEvent
-from strands.types.tools import AgentTool
 
 from .._upstream.run_local import run_local
-from .._wire.values import decode, encode_any, known_fields, utf8_text
+from .._wire.values import decode, encode_any, known_fields
+from .decided_arguments import as_shown
+from .edited_calls import Edit, EditedCalls
 
 CHANGED_CALL = "changed call"
 """Prefix of the names of questions about a call that has changed since a person allowed it."""
-
-_BACKGROUND_CHOICE = "_background_execution"
-"""Argument with which a model asks for a background task. Strands removes it before the tool runs (1.62:
-background_tasks/_background_tasks.py:38)."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,8 @@ class DecidedCall:
         written: Their answer, if it was a value. The arguments may be changed to it.
         approved: The response to a question that means a yes.
         reason: Why they rejected the call; empty if they did not.
+        edited: The arguments that they changed the call to; None if they did not.
+        edited_why: Why they changed them.
     """
 
     path: list[str] = field(default_factory=list[str])
@@ -49,6 +49,13 @@ class DecidedCall:
     written: Any = None
     approved: Any = True
     reason: str = ""
+    edited: dict[str, Any] | None = None
+    edited_why: str = ""
+
+    @property
+    def edit(self) -> Edit | None:
+        """The edit of the call, if people changed its arguments."""
+        return None if self.edited is None else Edit(self.edited, self.edited_why)
 
     @classmethod
     def from_wire(cls, value: Mapping[str, Any]) -> "DecidedCall":
@@ -83,6 +90,15 @@ class DecidedCall:
             return all(name in said and _text(said[name]) == _text(new[name]) for name in changed)
         return not isinstance(written, bool) and all(_text(written) == _text(new[n]) for n in changed)
 
+    def name_again(self, tool: str, arguments: Any) -> str:
+        """Return the name of the question about a call that changed since it was allowed.
+
+        A yes to the question makes the call the one that is allowed. A person who edits the call gives the
+        same answer to Strands, so the answer to this name means nothing while there is an edit.
+        """
+        name = f"{CHANGED_CALL} {_digest(tool, arguments)}"
+        return name if self.edited is None else f"{name} {_digest(self.tool or '', self.edited)}"
+
     def why_again(self, tool: str, arguments: Any) -> str:
         """Return the question about a call that changed since it was allowed."""
         return (
@@ -91,7 +107,7 @@ class DecidedCall:
         )
 
 
-_VALUES = ("arguments", "written", "approved")
+_VALUES = ("arguments", "written", "approved", "edited")
 
 CHANGED_AND_REFUSED = "The call changed after it was approved, and was not approved as it is now"
 """The result of a call that people did not allow as it is now."""
@@ -130,12 +146,24 @@ class _Decisions:
 
     def __init__(self, agent: Agent) -> None:
         self.decided: list[DecidedCall] = []
+        self._edits = EditedCalls()
+        self._ids: dict[int, str] = {}  # the ids of calls in their messages, by the hooks' events
         agent.add_middleware(ExecuteToolStage, self._guard)
+        agent.hooks.add_callback(BeforeToolCallEvent, self._before_call, order=-inf)
+        agent.hooks.add_callback(BeforeToolCallEvent, self._about_to_call, order=inf)
         agent.hooks.add_callback(AfterToolCallEvent, self._after_call)
         agent.hooks.add_callback(BeforeModelCallEvent, self._before_model)
 
     def _before_model(self, event: BeforeModelCallEvent) -> None:
         self.decided = []  # the calls of the message have ended
+
+    def _before_call(self, event: BeforeToolCallEvent[Any]) -> None:
+        own = self._ids[id(event)] = event.tool_use["toolUseId"]
+        decided, _ = self._of(own)
+        self._edits.begin(event, next((one.edit for one in decided if one.edit), None))
+
+    def _about_to_call(self, event: BeforeToolCallEvent[Any]) -> None:
+        self._edits.check(event, self._ids.pop(id(event)))
 
     async def _guard(self, context: ExecuteToolContext, next_fn: Any) -> AsyncGenerator[Any, None]:
         use, tool, agent = context.tool_use, context.tool, context.agent
@@ -143,9 +171,10 @@ class _Decisions:
         name, arguments = tool.tool_name if tool else use["name"], as_shown(use["input"], tool)
         for one in own:
             if one.tool is not None and not one.allows(name, arguments):
-                again = f"{CHANGED_CALL} {_digest(name, arguments)}"
+                again = one.name_again(name, arguments)
                 answer = context.interrupt(again, reason=one.why_again(name, arguments)).response
-                if answer != one.approved and not default_evaluate(answer):
+                if one.edit or (answer != one.approved and not default_evaluate(answer)):
+                    self._edits.forget(use["toolUseId"])
                     content: Any = [{"text": CHANGED_AND_REFUSED}]
                     yield ToolResultEvent(
                         {"toolUseId": use["toolUseId"], "status": "error", "content": content}
@@ -161,6 +190,7 @@ class _Decisions:
 
     def _after_call(self, event: AfterToolCallEvent[Any]) -> None:
         own, _ = self._of(event.tool_use["toolUseId"])
+        self._edits.end(event, event.tool_use["toolUseId"])
         for one in own:
             content = event.result["content"]
             if one.reason and not any(one.reason in str(block.get("text")) for block in content):
@@ -175,23 +205,6 @@ class _Decisions:
 
 class _Kept(WeakKeyDictionary[Agent, _Decisions]):
     """The decisions in a run, by agent."""
-
-
-def as_shown(arguments: Any, tool: AgentTool | None) -> Any:
-    """Return a call's arguments as people see them: JSON, without the choice of a background task."""
-    try:
-        value = decode(encode_any(arguments))
-        if isinstance(value, dict) and _BACKGROUND_CHOICE in value and not _declares(tool):
-            value = {k: v for k, v in cast("dict[str, Any]", value).items() if k != _BACKGROUND_CHOICE}
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    except (TypeError, ValueError, RecursionError):  # a hook has put something into them that is not JSON
-        return utf8_text(str(arguments))
-    return value
-
-
-def _declares(tool: AgentTool | None) -> bool:
-    schema: Any = tool.tool_spec["inputSchema"] if tool else {}
-    return _BACKGROUND_CHOICE in schema.get("json", {}).get("properties", {})
 
 
 def _text(value: Any) -> str:
