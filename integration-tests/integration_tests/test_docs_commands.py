@@ -21,7 +21,7 @@ from strands_temporal_hitl import HITLPlugin
 
 pytestmark = pytest.mark.server
 
-VERDICTS = {"approve": "approved", "reject": "rejected", "respond": "responded"}
+VERDICTS = {"approve": "approved", "reject": "rejected", "edit": "edited", "respond": "responded"}
 
 
 def decisions_of(block: Block) -> list[list[str]]:

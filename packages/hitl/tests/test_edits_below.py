@@ -86,7 +86,10 @@ async def test_a_call_that_asks_itself_has_begun_and_takes_no_edit(setting: Any)
             )
             error = await refused(s.approver.edit(handle.id, pending, {"amount": 7}, by=BY))
             assert error.kind == "NotAllowed"
-            assert "Only a call of one tool can be edited, before it runs" in str(error)
+            assert (
+                "An edit is for a call of one tool that has not begun. Allowed: approve, reject, respond"
+                in str(error)
+            )
             await s.approver.approve(handle.id, pending, by=BY)
         assert "refunded 9000" in await s.end(handle)
 

@@ -69,9 +69,7 @@ def check_fits(decision: Decision, question: Question) -> None:
             f"{decision.digest}, not {pending.digest}). Look at the question again, then decide",
         )
     if decision.verdict not in pending.allowed_decisions:
-        why = ""
-        if decision.verdict == "edit" and question.schema is None:
-            why = " Only a call of one tool can be edited, before it runs, by its tool's input schema."
+        why = " An edit is for a call of one tool that has not begun." if decision.verdict == "edit" else ""
         raise refusal(
             NOT_ALLOWED,
             f"The decision {decision.verdict!r} is not allowed for {decision.id!r}.{why} Allowed: "

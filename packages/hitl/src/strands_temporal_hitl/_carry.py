@@ -16,6 +16,10 @@ from ._types import ApprovalRecord
 
 CARRY_VERSION = 1
 
+WITH_EDITS = 2
+"""Version of a carry that holds people's edits. A release that does not apply edits must not go on from it:
+the call that a person changed would run as the model wrote it."""
+
 INPUT_LIMIT = 2_050_000
 """Bytes that the carries of approvals and agents may have together. The server ends a workflow whose input is
 above 2 MiB (2,097,152 bytes). The rest is for the user's own values."""
@@ -41,7 +45,7 @@ class ApprovalsCarry:
 
 _FORMAT = CarryFormat(
     ApprovalsCarry,
-    CARRY_VERSION,
+    WITH_EDITS,
     "Approvals(carry=...)",
     made_by="approvals.carry()",
     package="strands-temporal-hitl",
@@ -84,7 +88,7 @@ def pack(
     room = INPUT_LIMIT - _size(agent_carries)
     if len(data) > room:
         raise CarryTooLargeError(_too_large(state, len(data), room, agent_carries))
-    return ApprovalsCarry(data)
+    return ApprovalsCarry(data, WITH_EDITS if _has_edits(state) else CARRY_VERSION)
 
 
 def unpack(carry: object) -> Carried:
@@ -100,6 +104,15 @@ def unpack(carry: object) -> Carried:
         return _CARRIED.validate_python(_FORMAT.unpack(carry))
     except ValidationError as error:
         raise _FORMAT.damaged(error) from error
+
+
+def _has_edits(state: LedgerState) -> bool:
+    granted = [each for pause in state.pauses for each in pause.granted]
+    granted += [each for kept in state.granted.values() for each in kept]
+    records = [*state.records, *(each.record for each in state.early.values())]
+    return any(each.edited is not None for each in granted) or any(
+        record.edited_arguments is not None for record in records
+    )
 
 
 def _size(agent_carries: Sequence[object]) -> int:

@@ -1,5 +1,7 @@
 """Tells of questions and decisions those who show what a run does, for example its stream."""
 
+from typing import Any
+
 from strands_temporal.extension import QuestionNote, tell_note
 
 from ._state import Question
@@ -28,5 +30,9 @@ def _note(question: Question, record: ApprovalRecord | None = None) -> QuestionN
         outcome=record.outcome if record else None,
         by=record.by if record else "",
         at=record.at if record else "",
-        answer=record.response if record else None,
+        answer=_answer(record) if record else None,
     )
+
+
+def _answer(record: ApprovalRecord) -> Any:
+    return record.response if record.edited_arguments is None else record.edited_arguments

@@ -5,7 +5,7 @@ with the SDK's default one, so an approver's client needs no plugin. Fields are 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, cast
 
@@ -216,8 +216,8 @@ class Decision:
             raise ValueError("a response belongs to the verdict 'respond', and may not be null there")
         if not isinstance(given.get("early", False), bool):
             raise TypeError(f"early={given['early']!r} is not true or false")
-        if _wire_fault(given.get("response")):
-            raise ValueError("response cannot be kept: it is not JSON, or text in it is not UTF-8")
+        if _wire_fault(given.get("response")) or _is_too_deep(given.get("response")):
+            raise ValueError(f"response cannot be kept: {_KEPT}")
         _check_edit(given)
         return cls(**given)
 
@@ -287,6 +287,27 @@ def _wire_fault(value: Any) -> bool:
     return False
 
 
+_DEEPEST = 100
+"""Levels of a value that a person gives. Copies of a deeper one could fail the workflow task."""
+
+_KEPT = f"it must be JSON, with text in UTF-8, nested at most {_DEEPEST} levels deep"
+
+
+def _is_too_deep(value: Any) -> bool:
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST):
+        level = [each for one in level for each in _parts(one)]
+        if not level:
+            return False
+    return True
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value).values()
+    return cast("list[Any]", value) if isinstance(value, list) else ()
+
+
 def _check_edit(given: Mapping[str, Any]) -> None:
     arguments = given.get("arguments")
     if (given["verdict"] == "edit") != (arguments is not None):
@@ -297,10 +318,12 @@ def _check_edit(given: Mapping[str, Any]) -> None:
         raise TypeError(
             f"arguments={arguments!r} is not an object with all arguments of the call, by their names"
         )
-    if _wire_fault(arguments):
-        raise ValueError("arguments cannot be kept: they are not JSON, or text in them is not UTF-8")
+    if _wire_fault(arguments) or _is_too_deep(cast("Any", arguments)):
+        raise ValueError(f"arguments cannot be kept: {_KEPT}")
     if given.get("digest") is None:
-        raise ValueError("an edit needs the digest of the call that the person saw")
+        raise ValueError(
+            "an edit needs the digest of the call that the person saw. A question about no call takes no edit"
+        )
 
 
 def _check_text(name: str, value: Any) -> None:

@@ -5,6 +5,7 @@ policies judge them too. The model's message stays as it is, because providers s
 of the call tells the model what ran.
 """
 
+import copy
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -109,7 +110,7 @@ class _Edits:
 
 def edited_use(use: ToolUse, edit: Edit, tool: AgentTool | None) -> ToolUse:
     """Return a call with its edited arguments. The model's choice of a background task stays."""
-    arguments, asked = dict(edit.arguments), use["input"]
+    arguments, asked = copy.deepcopy(edit.arguments), use["input"]  # hooks and tools may change them in place
     if isinstance(asked, dict) and BACKGROUND_CHOICE in asked and not declares_background_choice(tool):
         arguments[BACKGROUND_CHOICE] = asked[BACKGROUND_CHOICE]
     return {**use, "input": arguments}

@@ -53,7 +53,7 @@ class QuestionNote:
         outcome: None if the question is asked now; else how it was decided.
         by: Who decided.
         at: When it was decided, ISO 8601 in UTC.
-        answer: The interrupt's response.
+        answer: The interrupt's response. If a person edited the call, the arguments.
     """
 
     id: str
