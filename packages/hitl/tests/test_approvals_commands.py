@@ -2,10 +2,19 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 from packages.core.tests.commands.commanding import command
-from packages.hitl.tests.approvals_support import AskingWorkflow, Opened, approver_for, paused, two
+from packages.hitl.tests.approvals_support import (
+    AskingWorkflow,
+    GatedWorkflow,
+    Opened,
+    approver_for,
+    deletes,
+    paused,
+    two,
+)
 from temporalio.client import Client
 
 from strands_temporal_hitl import HITLPlugin
@@ -55,3 +64,37 @@ async def test_a_history_shows_the_open_questions(environments: Opened, client: 
         assert "2 questions waiting for people:" in done.out
         assert 'remove {"path": "/a"}  Remove /a?' in done.out
         await handle.terminate()
+
+
+@pytest.mark.slow
+async def test_a_person_edits_a_call(setting: Any, client: Client) -> None:
+    """What a model or a person wrote changes nothing in the terminal."""
+    bad = "/\x1b[2J\u202e"
+    async with setting(deletes(bad), workflows=[GatedWorkflow]) as s:
+        handle, _ = await s.pause()
+        shown = await command(client, "approvals", "show", handle.id)
+        assert "    allowed: approve, reject, edit, respond\n" in shown.out
+        assert '    arguments: {"path": {' in shown.out
+        for wrong, words in (
+            ('{"path": 7}', "$.path: 7 is not of type 'string'"),
+            ('{"paht": "/tmp"}', "unknown argument 'paht'. Did you mean 'path'?"),
+            ('{"path": "/\\u001b[2J", "x\\u001b": 1}', "unknown argument 'x\\x1b'"),
+        ):
+            refused = await command(client, "approvals", "edit", handle.id, wrong, "--yes")
+            assert (refused.code, refused.out) == (1, "")
+            assert words in refused.err
+        for wrong in ("{", "[1]", '"x"', "null", '{"path": NaN}', '{"path": "/a", "path": "/b"}'):
+            assert (await command(client, "approvals", "edit", handle.id, wrong)).code == 2
+        arguments = json.dumps({"path": "/x\x1b[1m"})
+        done = await command(client, "approvals", "edit", handle.id, arguments, "--by", "ana", "--yes")
+        assert done.code == 0
+        assert done.out.startswith("edited from ")
+        assert ' to {"path": "/x\\u001b[1m"} by ana at ' in done.out
+        result = await s.end(handle)
+        shown = await command(client, "approvals", "show", handle.id)
+        assert "  edited from" in shown.out
+        history = await command(client, "history", handle.id)
+        assert "edited by ana: delete_file" in history.out
+    assert result["text"].startswith("deleted /x\x1b[1m")
+    for each in (shown, done, history):
+        assert not set("\x1b\u202e") & set(each.out + each.err)

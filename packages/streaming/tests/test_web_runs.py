@@ -101,6 +101,15 @@ async def test_people_decide(agents: Agents) -> None:
         about = asked["metadata"]["strands_temporal"]
         assert (about["tool"], about["arguments"]) == ("look_up", {"word": "tea"})
         assert text_of(went_on) == "done: about tea"
+        assert asked["responseSchema"]["properties"]["arguments"]["properties"]["word"] == {
+            "description": "Parameter word",
+            "type": "string",
+        }
+        assert about["allowed_decisions"] == ["approve", "reject", "edit", "respond"]
+        other = {"approved": True, "arguments": {"word": "milk"}, "reason": "no tea today"}
+        _, edited = await answered(app, "keeper", words, other)
+        assert text_of(edited).startswith("done: about milk\nA person changed the arguments of this call to")
+        assert "The reason: no tea today." in text_of(edited)
         _, rejected = await answered(app, "keeper", words, {"approved": False, "reason": "not now"})
         (result,) = [event for event in rejected if event["type"] == "TOOL_CALL_RESULT"]
         assert "not now" in result["content"]
@@ -113,6 +122,28 @@ async def test_people_decide(agents: Agents) -> None:
             app, "pauser", 'tool ask {"q": "go?"}', "yes"
         )  # without strands-temporal-hitl
         assert text_of(told) == "done: got yes"
+        await app.replays()
+
+
+@pytest.mark.slow
+async def test_arguments_that_people_may_not_give_are_refused(agents: Agents) -> None:
+    async with web(agents) as app:
+        thread = new_thread()
+        first = await app.run("keeper", 'tool look_up {"word": "tea"}', thread=thread)
+        (asked,) = first[-1]["outcome"]["interrupts"]
+        for payload, code, words in (
+            ({"approved": True, "arguments": {"wrod": "milk"}}, "InvalidArguments", "Did you mean 'word'?"),
+            ({"approved": True, "arguments": {"word": 7}}, "InvalidArguments", "$.word: 7 is not of type"),
+            ({"approved": True, "arguments": ["milk"]}, "MalformedDecision", "is not an object"),
+            ({"approved": False, "arguments": {"word": "milk"}}, "MalformedDecision", "does not approve"),
+        ):
+            given = {"interruptId": asked["id"], "status": "resolved", "payload": payload}
+            refused = await app.run("keeper", None, thread=thread, messages=[], resume=[given])
+            assert (refused[-1]["type"], refused[-1]["code"]) == ("RUN_ERROR", code)
+            assert words in refused[-1]["message"]
+        given = {"interruptId": asked["id"], "status": "resolved", "payload": True}
+        done = await app.run("keeper", None, thread=thread, messages=[], resume=[given])
+        assert text_of(done) == "done: about tea"
         await app.replays()
 
 
