@@ -18,6 +18,8 @@ from packages.hitl.tests.approvals_support import (
 )
 from packages.hitl.tests.carried_support import LongTask, LongWorkflow, hand_over, next_run
 from packages.hitl.tests.test_client_tools_hitl import ApprovedWorkflow, Task, asked, environment, opened
+from packages.hitl.tests.test_what_runs import ChangingWorkflow, Ways
+from packages.hitl.tests.test_what_runs import transfers as changing
 from packages.hitl.tests.what_runs_support import ask, transfer, with_input
 from strands import tool
 from strands.hooks import BeforeToolCallEvent
@@ -199,6 +201,39 @@ async def test_a_hook_that_changes_what_a_person_wrote_is_asked_about(setting: A
         (again,) = (await s.told.next()).pending
         await s.approver.approve(handle.id, again, by=BY)
         assert (await s.end(handle)).startswith("500 to bob")
+
+
+# Hooks of the others take the answer as a value, or do not ask.
+WAYS = [
+    name for name in vars(Ways) if not name.startswith("_") and "answer" not in name and "asked" not in name
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_however_hooks_and_middleware_change_it_what_runs_was_decided(setting: Any, way: str) -> None:
+    async with setting(changing(), workflows=[ChangingWorkflow]) as s:
+        handle, notice = await s.pause(way, workflow_class=ChangingWorkflow)
+        (pending,) = notice.pending
+        decided: list[Any] = []
+        arguments = {**pending.arguments, "amount": 7}
+        decided.append(arguments)
+        await s.approver.edit(handle.id, pending, arguments, by=BY)
+        ending = asyncio.create_task(handle.result())
+        telling = asyncio.create_task(s.told.next())
+        while await asyncio.wait([ending, telling], return_when=asyncio.FIRST_COMPLETED):
+            if ending.done():
+                break
+            (again,) = telling.result().pending
+            decided.append(again.arguments)
+            await s.approver.approve(handle.id, again, by=BY)
+            telling = asyncio.create_task(s.told.next())
+        telling.cancel()
+        said = await s.end(handle)
+    last = decided[-1]
+    assert said.startswith(f"{last['amount']} to {last.get('to', 'bob')}")
+    assert 'A person changed the arguments of this call to {"amount": 7' in said
+    assert len(decided) <= 2
+    assert ("It ran with" in said) == (last != arguments)
 
 
 # --- After a deploy

@@ -213,6 +213,7 @@ class Watch:
                     self._edits.forget(own)
                     yield ToolResultEvent(_denied(use))
                     return
+            self._edits.runs(own, call.arguments)
             if listener:
                 self._watches.stand(cast("Agent", inner), self.turn, at, [*self.outer, call])
             if decided := self.turn.decided_in_child(at, self._watches.approved):

@@ -180,6 +180,7 @@ class _Decisions:
                         {"toolUseId": use["toolUseId"], "status": "error", "content": content}
                     )
                     return
+        self._edits.runs(use["toolUseId"], arguments)
         inner = getattr(tool, "agent", None)
         if isinstance(inner, Agent) and inner is not agent:
             keep_to(inner, below)

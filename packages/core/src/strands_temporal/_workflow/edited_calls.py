@@ -8,7 +8,7 @@ of the call tells the model what ran.
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from strands.hooks import AfterToolCallEvent, BeforeToolCallEvent
@@ -52,7 +52,7 @@ class EditedCalls:
         self._begun.pop(use["toolUseId"], None)
         if edit is not None:
             event.tool_use = edited_use(use, edit, tool)
-            self._begun[use["toolUseId"]] = _Begun(edit, use, tool)
+            self._begun[use["toolUseId"]] = _Begun(edit, use, tool, edit.arguments)
 
     def check(self, event: BeforeToolCallEvent[Any], tool_use_id: str) -> str | None:
         """Cancel a call whose edited arguments do not fit its tool as it is now, after all other hooks.
@@ -83,11 +83,16 @@ class EditedCalls:
         begun = self._begun.pop(tool_use_id, None)
         if begun is None or event.cancel_message or getattr(event.selected_tool, "delegate", False):
             return
-        event.result = {**event.result, "content": [*event.result["content"], {"text": _note(begun.edit)}]}
+        text = _note(begun.edit)
+        if not _is_same(begun.ran, begun.edit.arguments):
+            text += f" It ran with {_quoted(begun.ran)}."
+        event.result = {**event.result, "content": [*event.result["content"], {"text": text}]}
 
-    def is_begun(self, tool_use_id: str) -> bool:
-        """Tell whether a call has its edited arguments now."""
-        return tool_use_id in self._begun
+    def runs(self, tool_use_id: str, arguments: Any) -> None:
+        """Note the arguments with which a call runs. Hooks may have changed the edited ones since."""
+        begun = self._begun.get(tool_use_id)
+        if begun is not None:
+            self._begun[tool_use_id] = replace(begun, ran=arguments)
 
     def forget(self, tool_use_id: str) -> None:
         """Forget a call that does not run."""
@@ -99,6 +104,7 @@ class _Begun:
     edit: Edit
     use: ToolUse
     tool: AgentTool | None
+    ran: Any
 
 
 class _Edits:
@@ -120,8 +126,8 @@ def schema_of(tool: AgentTool | None) -> dict[str, Any] | None:
     """Return the JSON schema of a tool's arguments; None if it has no valid one."""
     if tool is None:
         return None
-    spec: Any = tool.tool_spec["inputSchema"]
-    schema = spec.get("json") if isinstance(spec, dict) else None
+    spec: Any = tool.tool_spec.get("inputSchema")
+    schema: Any = cast("dict[str, Any]", spec).get("json") if isinstance(spec, dict) else None
     try:
         return json.loads(json.dumps(checked_schema("", schema), allow_nan=False))
     except (ApplicationError, TypeError, ValueError, RecursionError):
@@ -132,7 +138,8 @@ def arguments_misfit(schema: dict[str, Any], arguments: Mapping[str, Any], asked
     """Return why arguments do not fit a tool's schema, and which it knows; None if they fit.
 
     A name that the schema does not list is a misfit too, unless the schema says that others are welcome, or
-    the call that was asked about has it: most tools ignore such an argument, and a person would not know.
+    the call that was asked about has it: most tools ignore such an argument, and a person would not know. An
+    argument that the person left as it was fits, and so does null where it is the default.
 
     Args:
         schema: The tool's schema, as `schema_of` returned it.
@@ -140,12 +147,30 @@ def arguments_misfit(schema: dict[str, Any], arguments: Mapping[str, Any], asked
         asked: The arguments of the call that was asked about.
     """
     try:
-        why = _unknown(schema, schema, arguments, asked, "$") or JsonSchema(schema).misfit(arguments)
+        why = _unknown(schema, schema, arguments, asked, "$")
+        why = why or JsonSchema(schema).misfit(arguments, excused=_excused(schema, arguments, asked))
     except RecursionError:
         why = "they are nested too deeply"
     except Exception as error:  # noqa: BLE001  # the error for a reference into nowhere is not public
         why = f"the tool's input schema cannot be applied ({type(error).__name__}: {error})"
     return f"{why}. The tool's arguments: {_known(schema)}" if why else None
+
+
+def _excused(schema: dict[str, Any], arguments: Mapping[str, Any], asked: Any) -> list[str]:
+    """Return the names of arguments that are as they were, or null where that is the default.
+
+    The schema that Strands makes of a function does not allow null for an optional argument.
+    """
+    before = cast("dict[str, Any]", asked) if isinstance(asked, dict) else {}
+    properties: Any = schema.get("properties")
+    known = cast("dict[str, Any]", properties) if isinstance(properties, dict) else {}
+    defaults = [name for name in known if _resolved(schema, known[name]).get("default", "") is None]
+    same = [name for name in arguments if name in before and _is_same(before[name], arguments[name])]
+    return [*same, *(name for name in defaults if arguments.get(name, "") is None)]
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def _unknown(root: dict[str, Any], schema: Any, value: Any, asked: Any, path: str) -> str | None:
@@ -215,8 +240,12 @@ def _one_known(name: str, schema: dict[str, Any], is_required: bool) -> str:
 
 def _note(edit: Edit) -> str:
     """Return what the model reads of an edit."""
-    text = json.dumps(edit.arguments, ensure_ascii=False)
-    if len(text) > _LONGEST_NOTE:
-        text = f"{text[:_LONGEST_NOTE]}... (the beginning of {len(text):,} characters)"
     why = f" The reason: {edit.reason.rstrip('.')}." if edit.reason else ""
-    return f"A person changed the arguments of this call to {text}.{why}"
+    return f"A person changed the arguments of this call to {_quoted(edit.arguments)}.{why}"
+
+
+def _quoted(arguments: Any) -> str:
+    text = json.dumps(arguments, ensure_ascii=False)
+    if len(text) <= _LONGEST_NOTE:
+        return text
+    return f"{text[:_LONGEST_NOTE]}... (the beginning of {len(text):,} characters)"

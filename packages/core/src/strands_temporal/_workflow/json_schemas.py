@@ -1,6 +1,7 @@
 """JSON schemas of client tools and of a conversation's typed data: checked when given, applied to values."""
 
 import copy
+from collections.abc import Collection
 from typing import Any, cast
 
 from jsonschema import Draft202012Validator
@@ -24,9 +25,16 @@ class JsonSchema:
     def __init__(self, schema: dict[str, Any]) -> None:
         self._validator: Any = validator_for(schema, default=Draft202012Validator)(schema)
 
-    def misfit(self, value: Any) -> str | None:
-        """Return why a JSON value does not fit the schema, and where; None if it does."""
-        error = cast("Any", best_match(self._validator.iter_errors(value)))
+    def misfit(self, value: Any, *, excused: Collection[str] = ()) -> str | None:
+        """Return why a JSON value does not fit the schema, and where; None if it does.
+
+        Args:
+            value: The value.
+            excused: Names of an object whose values are not looked at.
+        """
+        errors = self._validator.iter_errors(value)
+        counted = (one for one in errors if not (one.path and one.path[0] in excused))
+        error = cast("Any", best_match(counted))
         if error is None:
             return None
         text = f"{error.json_path}: {error.message}" if error.path else str(error.message)
@@ -82,6 +90,10 @@ def checked_schema(what: str, schema: Any) -> dict[str, Any]:
     return copied
 
 
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+"""Keys of references. jsonschema (4.26) loads what a reference out of the schema names, in a workflow too."""
+
+
 def _outer_reference(schema: Any) -> str | None:
     """Return a reference out of the schema, if there is one."""
     if isinstance(schema, list):
@@ -89,7 +101,8 @@ def _outer_reference(schema: Any) -> str | None:
     if not isinstance(schema, dict):
         return None
     inner = cast("dict[str, Any]", schema)
-    reference = inner.get("$ref")
-    if isinstance(reference, str) and not reference.startswith("#"):
-        return reference
+    for key in _REFERENCES:
+        reference = inner.get(key)
+        if isinstance(reference, str) and not reference.startswith("#"):
+            return reference
     return next(filter(None, map(_outer_reference, inner.values())), None)
