@@ -238,6 +238,23 @@ async def test_however_hooks_and_middleware_change_it_what_runs_was_decided(sett
     assert ("It ran with" in said) == (last != arguments)
 
 
+async def test_a_huge_edit_is_refused_and_holds_nothing_up(setting: Any) -> None:
+    async with setting(deletes(), workflows=[GatedWorkflow]) as s:
+        handle, notice = await s.pause()
+        (pending,) = notice.pending
+        for path, kind in (("x" * 300_000, "InvalidArguments"), ("\u6f22" * 600_000, "MalformedDecision")):
+            error = await refused(s.approver.edit(handle.id, pending, {"path": path}, by=BY))
+            assert error.kind == kind
+            assert "and may have" in str(error)
+        long = "x" * 240_000
+        await s.approver.edit(handle.id, pending, {"path": long}, by=BY)
+        result = await s.end(handle)
+        (record,) = await s.approver.records(handle.id)
+    assert result["text"].startswith(f"deleted {long}\nA person changed the arguments")
+    assert "(the beginning of 240,012 characters)" in result["text"]
+    assert record.edited_arguments == {"path": long}
+
+
 # --- After a deploy
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import time
 from datetime import timedelta
 from typing import Any
@@ -17,11 +18,23 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from ._errors import ApprovalRefusedError, ApprovalsEndedError, ApprovalsError, ApprovalsUnreachableError
 from ._queries import ApprovalQueries, pause_text
-from ._types import ANSWER_QUERY, DECIDE_SIGNAL, DECIDE_UPDATE, Answer, ApprovalRecord, Decision
+from ._types import (
+    ANSWER_QUERY,
+    DECIDE_SIGNAL,
+    DECIDE_UPDATE,
+    MALFORMED_DECISION,
+    Answer,
+    ApprovalRecord,
+    Decision,
+)
 from ._workflows import workflow_state
 
 _NO_ROOM = (RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.FAILED_PRECONDITION)
 """Codes for a run with ten updates in progress, and for one that has had two thousand."""
+
+LARGEST_DECISION = 2_000_000
+"""Bytes of a decision's JSON. The server (1.32) takes larger updates, but a worker cannot refuse one: its
+workflow task fails as long as the update waits, because the refusal holds the update."""
 
 _PAUSE = 0.1  # seconds between two queries for the answer to a decision
 
@@ -55,6 +68,11 @@ class DecisionSender:
             ApprovalsEndedError: If the workflow has ended.
             ApprovalsUnreachableError: If the workflow does not answer.
         """
+        if (size := len(json.dumps(decision.to_wire(), default=str))) > LARGEST_DECISION:
+            raise ApprovalRefusedError(
+                f"The decision has {size:,} bytes of JSON, and may have {LARGEST_DECISION:,}",
+                MALFORMED_DECISION,
+            )
         try:
             return await handle.execute_update(
                 DECIDE_UPDATE,
