@@ -40,7 +40,9 @@ async def test_a_row_is_measured(lab: Lab, key: str) -> None:
     for row in rows:
         alone = key == "import" or (key == "stream" and row.absolute)
         subjects = {"ours"} if alone else {"ours", "floor"}
-        assert {name for name, figure in row.figures.items() if isinstance(figure, float)} == subjects, row.figures
+        assert {name for name, figure in row.figures.items() if isinstance(figure, float)} == subjects, (
+            row.figures
+        )
         assert row.key == key
         if row.unit == "KB" and key != "memory":  # bytes of history are the same on any machine
             assert row.reached, row
