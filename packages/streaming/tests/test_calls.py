@@ -14,6 +14,7 @@ from strands_temporal_streaming import (
     CallStarted,
     ControlEvent,
     MessageEnd,
+    ModelCallStarted,
     OutputLost,
     StreamGap,
     TextDelta,
@@ -66,6 +67,20 @@ class Told:
 
 def bare(events: list[AgentEvent]) -> list[AgentEvent]:
     return [replace(event, offset=-1) for event in events]
+
+
+# --- Places
+
+
+def test_a_piece_has_the_place_of_its_call_by_its_number_too() -> None:
+    """A query of a run that is not cached may see the call's start with another time, and so another id."""
+    told = Told()
+    path = ("node:r", "node:deep")
+    told.control(ModelCallStarted(call="1a22ca9939c-2.1", agent="deep", path=path, turn=3))
+    (piece,) = told.text("a", 1, call="1a22ca995fc-2.1")
+    assert (piece.agent, piece.path, piece.turn) == ("deep", path, 3)
+    (other,) = told.text("a", 1, call="1a22ca995fc-3.1")
+    assert (other.agent, other.path) == ("", ())
 
 
 # --- The order of attempts

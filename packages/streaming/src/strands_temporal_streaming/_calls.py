@@ -132,13 +132,18 @@ class Calls:
         """Return the event with the place of its call, as the workflow published it."""
         if isinstance(event, ModelCallStarted):
             self._remember(event.call, event.agent, event.path, event.turn)
-        place = {} if event.agent else self._places.get(getattr(event, "call", ""), {})
+        call = getattr(event, "call", "")
+        place = {} if event.agent else self._places.get(call) or self._places.get(_number(call), {})
         sent_at = event.time or item.payload.metadata.get(TIME_METADATA, b"").decode()
         return replace(event, seq=item.offset, time=sent_at, **place)
 
     def _remember(self, call: str, agent: str, path: tuple[str, ...], turn: int) -> None:
-        self._places[call] = {"agent": agent, "path": path, "turn": turn}
-        if len(self._places) > _KEPT:
+        # A worker that does not have the run may have told the start before the run's next task, with a time,
+        # and so an id, that the call did not get in the end. Its number stays the same.
+        for name in (call, _number(call)):
+            self._places.pop(name, None)
+            self._places[name] = {"agent": agent, "path": path, "turn": turn}
+        while len(self._places) > 2 * _KEPT:
             del self._places[next(iter(self._places))]
 
     def _events(self, item: Item) -> Iterator[AgentEvent]:
@@ -276,6 +281,11 @@ class Calls:
             self._newest[call] = attempt
             self._accounted.discard(call)
             self._forget(call)
+
+
+def _number(call: str) -> str:
+    """Return the end of a call's id: the number of its agent, and of the call of that agent."""
+    return f"-{call.rpartition('-')[2]}"
 
 
 def _incomplete(call: str, attempt: _Attempt, offset: int) -> OutputLost:
