@@ -8,7 +8,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadConverter
 
 from ._control import CALL_METADATA, STARTED_METADATA, TIME_METADATA, control_topic, from_control
-from ._life_types import AgentEvent, ModelCallStarted, ToolCallDelta
+from ._life_types import AgentEvent, ControlEvent, ModelCallStarted, ToolCallDelta
 from ._log import Item
 from ._pieces import AT_METADATA, MOST_AHEAD, ahead, characters_ahead, piece_of
 from ._tails import Tail
@@ -159,6 +159,12 @@ class Calls:
                 yield from self._from_attempt(event)
             elif event is not None:
                 yield event
+
+    def of_workflow(self, item: Item) -> ControlEvent | None:
+        """Return the event of an item that the workflow itself published; None if it is none."""
+        if item.topic != control_topic(self._topic) or CALL_METADATA in item.payload.metadata:
+            return None
+        return from_control(self._converter.from_payload(item.payload), item.offset)
 
     def time_of(self, item: Item) -> str | None:
         """Return when the workflow published an item; "" if it is not the workflow's, None if not known."""

@@ -19,7 +19,6 @@ from ._snapshot import Present
 from ._transport import (
     Piece,
     PieceGap,
-    PieceReader,
     StreamTransport,
     WorkflowStreamTransport,
     check_transport,
@@ -95,10 +94,6 @@ class AgentStream:
         self._calls = Calls(topic, client.data_converter.payload_converter)
         self._run: Run | None = None
         self._transport = transport or default_transport()
-        self._told_before = (
-            0,
-            frozenset[str](),
-        )  # what a snapshot covers: pieces up to here, but of these calls
         if isinstance(self._transport, WorkflowStreamTransport):
             self._calls.resume(Position.of(self._offset).extra)
 
@@ -121,7 +116,7 @@ class AgentStream:
             elif pieces is None:
                 steps = reader.pages(position.log)
             else:
-                merged = MergedReader(reader, pieces, position.extra, self._calls.time_of)
+                merged = MergedReader(reader, pieces, position.extra, self._calls, self._now)
                 steps = merged.steps(position.log)
             jumps = False
             async with aclosing(steps):
@@ -129,13 +124,12 @@ class AgentStream:
                     self._run = reader.run
                     present = None
                     if merged is not None and self._begins and position.number:
-                        await self._learn(log)  # a piece may come before the first page
+                        await self._learn()  # a piece may come before the first page
                     if isinstance(step, Page):
                         present = await self._present(log, step)
                         jumps = self._jumps(step, present)
                     self._begins_with_snapshot = False
                     if jumps and isinstance(step, Page):
-                        await self._skip(pieces, present)
                         for event in self._jump(step, present):
                             yield event
                         break
@@ -150,28 +144,31 @@ class AgentStream:
     ) -> Iterator[AgentEvent]:
         """Yield the events of a step, and note the position after each."""
         position = Position.of(self._offset)
-        for after, events in self._events(step, present, position.log):
+        for after, events in self._events(step, present, position.log, merged):
             before: AgentEvent | None = None
             for event in events:
                 if before is not None:  # who stops here gets the whole step again
-                    yield replace(before, offset=self._offset - 1) if position.extra else before
+                    yield replace(before, offset=self._offset - 1) if position.extra or merged else before
                 before = event
             # A reader that stops before this line gets the rest of the step when it continues.
-            position = Position(after, self._calls.extra if merged is None else merged.seq)
+            position = Position(after, self._calls.extra if merged is None else merged.extra)
             self._offset = position.number
             if before is not None:
-                yield replace(before, offset=self._offset - 1) if position.extra else before
+                yield replace(before, offset=self._offset - 1) if position.extra or merged else before
 
     def _events(
-        self, step: Page | Piece | PieceGap, present: Present | None, offset: int
+        self,
+        step: Page | Piece | PieceGap,
+        present: Present | None,
+        offset: int,
+        merged: MergedReader | None,
     ) -> Iterator[tuple[int, Iterable[AgentEvent]]]:
         """Yield the events of a step in parts, each with the log's offset after it."""
         if isinstance(step, Piece):
-            seq, running = self._told_before
-            if step.seq > seq or step.call in running:
-                yield offset, self._calls.events(Item(-1, step.topic, step.payload))
+            yield offset, self._calls.events(Item(-1, step.topic, step.payload))
         elif isinstance(step, PieceGap):
-            start, stop = (Position(offset, seq).number for seq in (step.start, step.stop))
+            extra_of = int if merged is None else merged.extra_of
+            start, stop = (Position(offset, extra_of(seq)).number for seq in (step.start, step.stop))
             yield offset, self._calls.gap(start, stop)
         else:
             if step.start > step.asked:
@@ -194,10 +191,15 @@ class AgentStream:
             self._calls.learn(present.places)
         return present
 
-    async def _learn(self, log: SharedLog) -> None:
+    async def _now(self) -> Present | None:
+        """Return the present state of the latest run."""
+        log = shared_log(self._client, self._workflow_id)
+        return await log.present((await log.latest()).id)
+
+    async def _learn(self) -> None:
         """Learn the places of the calls that run now."""
         self._begins = False
-        present = await log.present((await log.latest()).id)
+        present = await self._now()
         if present is not None:
             self._calls.learn(present.places)
 
@@ -206,12 +208,6 @@ class AgentStream:
         is_lost = page.start > page.asked
         return self._begins_with_snapshot or (self._snapshot and is_lost and present is not None)
 
-    async def _skip(self, pieces: PieceReader | None, present: Present | None) -> None:
-        """Skip the pieces of another transport that a snapshot covers: those of calls that have ended."""
-        if pieces is not None and present is not None:
-            last = await pieces.last_seq()
-            self._told_before = (last or 0, frozenset(one.call for one in present.snapshot.calls))
-
     def _jump(self, page: Page, present: Present | None) -> Iterator[AgentEvent]:
         """Yield a snapshot, after the gap if there is one, and go on behind it."""
         if present is None:  # a worker of an older release, or no `StreamHooks`
@@ -219,7 +215,6 @@ class AgentStream:
         snapshot = present.snapshot
         if page.start > page.asked:
             yield StreamGap(page.asked, snapshot.offset + 1, snapshot.offset, seq=snapshot.offset)
-        seq, running = self._told_before
         self._calls.jump()
-        self._offset = Position(snapshot.offset + 1, seq + 1 if seq and not running else 0).number
+        self._offset = snapshot.offset + 1
         yield replace(snapshot, offset=self._offset - 1)

@@ -9,7 +9,7 @@ import asyncio
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import timedelta, timezone
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -84,6 +84,7 @@ class Run:
         is_at_work: Whether a workflow task is under way, or waits for a worker.
         heartbeats: Details of the heartbeats of its model calls, as bytes.
         is_calling: Whether a model call runs.
+        started_at: When it started, ISO 8601 in UTC.
     """
 
     id: str
@@ -93,6 +94,7 @@ class Run:
     is_at_work: bool
     heartbeats: tuple[bytes, ...] = ()
     is_calling: bool = False
+    started_at: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -195,6 +197,7 @@ class StreamLog:
                 for payload in one.heartbeat_details.payloads
             ),
             bool(calls),
+            info.start_time.ToDatetime(timezone.utc).isoformat(),
         )
 
     async def origin(self, run_id: str) -> Origin:

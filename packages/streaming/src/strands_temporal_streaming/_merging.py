@@ -7,22 +7,26 @@ before the call's pieces. What the workflow says later comes after the pieces th
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
-from ._control import STARTED_METADATA
-from ._log import Item, Page
+from ._beginning import Beginning, beginning, is_after, started
+from ._calls import Calls
+from ._log import Page
 from ._pieces import AT_METADATA
 from ._reader import StreamReader
+from ._snapshot import Present
 from ._transport import Piece, PieceGap, PieceReader
 
-_MOST_WAITING = 256
-"""Pieces that wait for a slow reader. The transport keeps the rest."""
+_MOST_WAITING = 64
+"""Pieces that wait for a slow reader, and as many for the log. The transport keeps the rest."""
 
 _DRAIN_SECONDS = 2.0
-"""How long to wait for pieces that the transport has, before the workflow's next events are told."""
+"""How long to wait for a piece that the transport has, before it is asked whether it is still there."""
+
+_MOST_DRAINS = 10
+"""How often to wait as long, while it answers."""
 
 _LAST_SECONDS = 5.0
 """How long to wait for the transport at the end of the workflow."""
@@ -36,61 +40,101 @@ class MergedReader:
     Args:
         log: Reads the log.
         pieces: Reads the pieces.
-        seq: Sequence number of the next piece; 0 for the first one that is kept.
-        time_of: Returns when the workflow published an item of the log, by the Temporal server's clock; "" if
-            it was not the workflow, and None if that is not known.
+        extra: `extra` of the reader that goes on here; 0 begins at a place of the log (`_beginning.py`).
+        calls: Decodes the items.
+        present: Returns the present state.
     """
 
     def __init__(
-        self, log: StreamReader, pieces: PieceReader, seq: int, time_of: Callable[[Item], str | None]
+        self,
+        log: StreamReader,
+        pieces: PieceReader,
+        extra: int,
+        calls: Calls,
+        present: Callable[[], Awaitable[Present | None]],
     ) -> None:
         self._log = log
         self._pieces = pieces
-        self._next = seq
-        self._time_of = time_of
-        self._held: list[_Held] = []
+        self._calls = calls
+        self._present = present
+        self._next, self._begins = extra >> 1, not extra or bool(extra & 1)
+        self._has_seq = extra > 0
+        self._beginning: Beginning | None = None
+        self._held: deque[_Held] = deque()
         self._begun: set[str] = set()  # calls of which the log was read up to their start
+        self._is_log_read = False
 
     @property
-    def seq(self) -> int:
-        """Sequence number of the first piece that was not yielded."""
-        return self._held[0].piece.seq if self._held else self._next
+    def extra(self) -> int:
+        """Where the reader is in the pieces: what goes into its position, beside the log's offset.
+
+        The sequence number of the first piece that was not yielded, and whether pieces after it belong to
+        calls that ended before the reader began; 0 before the first piece.
+        """
+        return self.extra_of(self._held[0].piece.seq if self._held else self._next) if self._has_seq else 0
+
+    def extra_of(self, seq: int) -> int:
+        """Return `extra` for a sequence number."""
+        return (seq << 1) + (self._beginning is not None)
 
     async def steps(self, offset: int) -> AsyncGenerator[Page | Piece | PieceGap]:
-        """Yield all from `offset` of the log and from the sequence number on, until the workflow ends."""
-        pages = _Pump(self._log.pages(offset), 1)
-        pieces = _Pump(self._pieces.pieces(self._next), _MOST_WAITING)
+        """Yield all from `offset` of the log and from `extra` on, until the workflow ends."""
+        if self._begins:
+            await self._begin(offset)
+        news = asyncio.Event()
+        pages = _Pump(self._log.pages(offset), 1, news)
+        pieces = _Pump(self._pieces.pieces(self._next), _MOST_WAITING, news)
         try:
             while True:
-                await _either(pages, pieces)
-                if pieces.filled.is_set():
+                if pieces.filled.is_set() and len(self._held) < _MOST_WAITING:
                     for step in self._found(await pieces.take()):
                         yield step
-                    continue
-                page = await pages.take()
-                if page is None:
-                    break
-                async for step in self._interleaved(page, pieces):
-                    yield step
+                elif pages.filled.is_set():
+                    page = await pages.take()
+                    if page is None:
+                        break
+                    async for step in self._interleaved(page, pieces):
+                        yield step
+                else:
+                    await (pages.filled.wait() if len(self._held) >= _MOST_WAITING else news.wait())
+                    news.clear()
+            self._is_log_read = True
+            for piece in self._release(None):
+                yield piece
             last = await self._last(pieces)
             while last is not None and self._next <= last and (found := await self._soon(pieces)):
                 for step in self._found(found):
                     yield step
-            for piece in self._release(None):
-                yield piece
         finally:
             await pages.close()
             await pieces.close()
 
+    async def _begin(self, offset: int) -> None:
+        found = await beginning(self._log, self._pieces, self._calls, offset, self._present)
+        self._beginning = found
+        self._begun |= found.begun
+        self._next = self._next or found.seq
+        self._settle()
+
+    def _settle(self) -> None:
+        """Stop choosing behind the last piece of a call that ended before the beginning."""
+        if self._beginning is None or (last := self._beginning.last) is None:
+            return
+        if (self._held[0].piece.seq if self._held else self._next) > last:
+            self._beginning = None
+            self._has_seq = self._next > 0
+
     async def _interleaved(self, page: Page, pieces: "_Pump") -> AsyncGenerator[Page | Piece | PieceGap]:
         """Yield a page in parts, with the pieces that were published before each item."""
+        if self._beginning is not None:
+            self._beginning.read(page, self._calls)
         last = await self._pieces.last_seq() if page.items else None
         rest = page
         for item in page.items:
-            time = self._time_of(item)
+            time = self._calls.time_of(item)
             if last is None or time == "":
                 continue
-            if rest.items[0].offset < item.offset:  # first, so that `seq` is right for each part
+            if rest.items[0].offset < item.offset:  # first, so that `extra` is right for each part
                 done = tuple(one for one in rest.items if one.offset < item.offset)
                 yield replace(rest, items=done, stop=item.offset, is_last=False, tails=())
                 rest = replace(rest, asked=item.offset, start=item.offset, items=rest.items[len(done) :])
@@ -113,49 +157,72 @@ class MergedReader:
                 if isinstance(found, PieceGap):
                     for step in self._found(found):
                         yield step
-                    continue
-                self._hold(found)
-            head = self._held[0].piece
-            if time is not None and _is_after(_started(head), time):
+                else:
+                    self._hold(found)
+                continue
+            if time is not None and is_after(started(self._held[0].piece), time):
                 return
-            self._begun.add(head.call)
-            del self._held[0]
-            yield head
+            for piece in self._pop():
+                yield piece
 
-    def _found(self, found: Piece | PieceGap | None) -> list[Piece | PieceGap]:
-        """Return what was found, or hold it until the log was read up to the start of its call."""
+    def _found(self, found: Piece | PieceGap | None) -> Iterator[Piece | PieceGap]:
+        """Yield what was found, or hold it until the log was read up to the start of its call."""
         if isinstance(found, PieceGap):
-            self._next = max(self._next, found.stop) if found.stop > found.start else 0
-            return [found]
-        if found is None:
-            return []
-        call = found.call
-        if call in self._begun and not any(one.piece.call == call for one in self._held):
-            self._next = found.seq + 1
-            if AT_METADATA not in found.payload.metadata:  # not a text: the message may end with it
-                self._log.poke()
-            return [found]
-        self._hold(found)
-        return []
+            if found.stop > found.start:
+                self._next = max(self._next, found.stop)
+            else:  # all of it is new
+                self._next, self._beginning = 0, None
+            yield found
+        elif found is not None:
+            self._hold(found, polls=not self._is_log_read)
+            if self._is_log_read:
+                yield from self._pop()
+            elif len(self._held) == 1 and found.call in self._begun:
+                if AT_METADATA not in found.payload.metadata:  # not a text: the message may end with it
+                    self._log.poke()
+                yield from self._pop()
 
-    def _hold(self, piece: Piece) -> None:
-        polls = [one.poll for one in self._held if one.piece.call == piece.call]
-        self._held.append(_Held(polls[0] if polls else self._log.poke(), piece))
+    def _hold(self, piece: Piece, *, polls: bool = False) -> None:
+        """Hold a piece, and those after it: a position tells of one sequence number."""
         self._next = piece.seq + 1
+        if self._beginning is not None and self._beginning.has(piece, is_read=False) is False:
+            self._settle()
+            return
+        poll = 0
+        if polls and piece.call not in self._begun:
+            known = (one.poll for one in self._held if one.piece.call == piece.call)
+            poll = next(known, 0) or self._log.poke()
+        self._held.append(_Held(poll, piece))
+
+    def _pop(self) -> Iterator[Piece]:
+        """Yield the first piece that is held, if the reader gets it."""
+        if not self._held:
+            return
+        piece = self._held.popleft().piece  # before it is yielded: `extra` is about the rest
+        self._begun.add(piece.call)
+        is_told = self._beginning is None or self._beginning.has(piece, is_read=True)
+        if is_told:
+            self._has_seq = True
+            if self._beginning is not None and self._beginning.is_whole:
+                self._beginning = None
+        self._settle()
+        if is_told:
+            yield piece
 
     def _release(self, polled: int | None) -> Iterator[Piece]:
         """Yield the held pieces whose call's start is in the log that was read with this poll."""
-        for one in [one for one in self._held if polled is None or one.poll <= polled]:
-            self._begun.add(one.piece.call)
-            self._held.remove(one)  # before it is yielded: `seq` is about the rest
-            yield one.piece
+        while self._held and (polled is None or self._held[0].poll <= polled):
+            yield from self._pop()
 
     async def _soon(self, pieces: "_Pump") -> Piece | PieceGap | None:
-        """Return a piece that the transport has, None if it does not come."""
-        try:
-            return await asyncio.wait_for(pieces.take(), _DRAIN_SECONDS)
-        except asyncio.TimeoutError:
-            return None
+        """Return a piece that the transport has; None if it does not come."""
+        for _ in range(_MOST_DRAINS):
+            with contextlib.suppress(asyncio.TimeoutError):
+                return await asyncio.wait_for(pieces.take(), _DRAIN_SECONDS)
+            last = await self._pieces.last_seq()
+            if last is None or last < self._next:  # it is away, or has dropped the piece
+                return None
+        return None
 
     async def _last(self, pieces: "_Pump") -> int | None:
         """Return the last sequence number, with patience; None if the transport stays away."""
@@ -177,25 +244,14 @@ class _Held:
     piece: Piece
 
 
-def _is_after(one: str, other: str) -> bool:
-    """Compare two times, ISO 8601 in UTC."""
-    try:
-        return datetime.fromisoformat(one) > datetime.fromisoformat(other)
-    except ValueError:  # of another release
-        return False
-
-
-def _started(piece: Piece) -> str:
-    return piece.payload.metadata.get(STARTED_METADATA, b"").decode()
-
-
 class _Pump:
     """Reads from an iterator in the background, at most some values ahead."""
 
-    def __init__(self, source: AsyncIterator[Any], most: int) -> None:
+    def __init__(self, source: AsyncIterator[Any], most: int, news: asyncio.Event) -> None:
         self._values: deque[Any] = deque()
         self._source = source
         self._most = most
+        self._news = news
         self.filled, self._taken = asyncio.Event(), asyncio.Event()
         self._task = asyncio.create_task(self._run())
 
@@ -203,6 +259,7 @@ class _Pump:
         """Add a value at the end."""
         self._values.append(value)
         self.filled.set()
+        self._news.set()
 
     async def take(self) -> Any:
         """Return the next value; None at the end.
@@ -236,15 +293,3 @@ class _Pump:
         except Exception as error:  # noqa: BLE001 - for the reader
             last = error
         self.give(last)
-
-
-async def _either(first: _Pump, second: _Pump) -> None:
-    """Wait until one of the two has a value."""
-    if first.filled.is_set() or second.filled.is_set():
-        return
-    waits = [asyncio.ensure_future(pump.filled.wait()) for pump in (first, second)]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()

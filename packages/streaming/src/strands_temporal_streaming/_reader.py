@@ -77,6 +77,27 @@ class StreamReader:
         self._poked.set()
         return self._pokes
 
+    async def kept(self) -> AsyncGenerator[Page]:
+        """Yield all that the stream has now, from its first item. Raises the errors of `pages`."""
+        run, offset, is_last = self.run or await self._latest(), 0, False
+        while not is_last:
+            page = await self._answer(partial(self._log.next_page, run, offset))
+            if page is not None:
+                yield page
+                offset, is_last = page.stop, page.is_last
+
+    async def begun_at(self) -> str:
+        """Return when the run started to which the first items of the stream belong; "" if not known."""
+        run = self.run or await self._latest()
+        if run.id == run.chain or await self._ask(partial(self._log.origin, run.id)) is Origin.FRESH:
+            return run.started_at
+        try:
+            return (await self._ask(partial(self._log.describe, run.chain))).started_at
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return ""
+
     async def pages(self, offset: int) -> AsyncGenerator[Page]:
         """Yield the stream from `offset` on, until the workflow has ended.
 
@@ -92,7 +113,7 @@ class StreamReader:
             asked = self._pokes
             self._poked.clear()
             max_age = pace.begin(is_asked=asked != polled)
-            latest = await self._latest(max_age if asked == polled else 0.0)
+            latest = await self._latest(max_age, is_asked=asked != polled)
             run = self.run = self.run if self.run and self.run.id != latest.id else latest
             page = None
             if run.id != latest.id or not run.is_open:
@@ -207,8 +228,8 @@ class StreamReader:
         self._workers.ends()
         return answer
 
-    async def _latest(self, max_age: float = 0.0) -> Run:
-        return await self._ask(lambda: self._log.latest(max_age))
+    async def _latest(self, max_age: float = 0.0, *, is_asked: bool = False) -> Run:
+        return await self._ask(lambda: self._log.latest(max_age, is_asked=is_asked))
 
     async def _last_status(self, run: Run) -> str:
         try:

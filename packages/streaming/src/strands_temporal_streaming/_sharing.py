@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Any, TypeVar, cast
+from functools import partial
+from typing import Any, Generic, TypeVar, cast
 from weakref import WeakValueDictionary
 
 from temporalio.client import Client
 
 from ._log import Page, Run, StreamLog
+from ._snapshot import Present
 
 T = TypeVar("T")
 
@@ -26,9 +28,15 @@ class SharedLog(StreamLog):
         self._flights: dict[Hashable, _Flight] = {}
         self._latest: tuple[float, Run] | None = None
         self._pages: dict[tuple[str, int], tuple[int, Page]] = {}
+        self._asked = FreshAnswer(self._describe_latest)
 
-    async def latest(self, max_age: float = 0.0) -> Run:
-        """Return the latest run, described at most `max_age` seconds ago. Raises the errors of `describe`."""
+    async def latest(self, max_age: float = 0.0, *, is_asked: bool = False) -> Run:
+        """Return the latest run, described at most `max_age` seconds ago. Raises the errors of `describe`.
+
+        If `is_asked`, it is described after this call.
+        """
+        if is_asked:
+            return await self._asked.get()
         if self._latest is not None and time.monotonic() - self._latest[0] <= max_age:
             return self._latest[1]
         return await self._once("latest", self._describe_latest)
@@ -43,6 +51,10 @@ class SharedLog(StreamLog):
         if page is not None and events >= run.events:
             return page
         return await self._once((*key, run.events), lambda: self._keep_page(run, offset))
+
+    async def present(self, run_id: str) -> Present | None:
+        """See base class."""
+        return await self._once(("present", run_id), partial(super().present, run_id))
 
     async def _describe_latest(self) -> Run:
         asked_at = time.monotonic()
@@ -83,6 +95,10 @@ class _Flight:
         """Whether no further caller can share this request."""
         return self._task.done() or self._is_given_up
 
+    async def end(self) -> None:
+        """Wait until the request is over. Do not keep it going."""
+        await asyncio.wait([self._task])
+
     async def answer(self) -> Any:
         """Return the answer, or raise the request's error."""
         self._waiting += 1
@@ -93,6 +109,34 @@ class _Flight:
             if not self._waiting:  # has no effect on a task that is done
                 self._is_given_up = True
                 self._task.cancel()
+
+
+class FreshAnswer(Generic[T]):
+    """An answer that many may ask for. Each gets one that was asked for after it came.
+
+    Args:
+        ask: Asks.
+    """
+
+    def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
+        self._ask = ask
+        self._now: _Flight | None = None
+        self._next: _Flight | None = None
+
+    async def get(self) -> T:
+        """Return the answer. Raises what `ask` raises."""
+        if self._now is None or self._now.is_over:
+            flight = self._now = _Flight(self._ask)
+        elif self._next is None or self._next.is_over:
+            flight = self._next = _Flight(partial(self._after, self._now))
+        else:
+            flight = self._next
+        return cast("T", await flight.answer())
+
+    async def _after(self, now: "_Flight") -> T:
+        await now.end()
+        self._now, self._next = self._next, None
+        return await self._ask()
 
 
 _logs: WeakValueDictionary[Hashable, SharedLog] = WeakValueDictionary()

@@ -8,7 +8,7 @@ each transport.
 import dataclasses
 import os
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Protocol, runtime_checkable
 
@@ -157,6 +157,10 @@ class PieceReader(Protocol):
 
     async def last_seq(self) -> int | None:
         """Return the last sequence number of the workflow; None if the transport does not answer."""
+        ...
+
+    async def seq_at(self, time: datetime) -> int | None:
+        """Return the sequence number of the first item since `time`; None if there is no answer."""
         ...
 
 

@@ -3,19 +3,31 @@
 import asyncio
 import base64
 import contextlib
+import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from .stream import StreamSettings, prepare
 
 if TYPE_CHECKING:
     from nats.aio.client import Client as NATSClient
     from nats.js import JetStreamContext
 
+logger = logging.getLogger("strands_temporal_streaming.nats")
+
 RETRY_SECONDS = 0.25
 TIMEOUT = 2.0
 """Seconds for one request."""
+
+PATIENCE = 10.0
+"""Seconds from the begin of an outage in which a complete answer waits for NATS."""
+
+_LEAST_PATIENCE = 0.5
+_FIRST_PATIENCE = 3.0
 
 
 class AwayError(Exception):
@@ -33,21 +45,14 @@ def names(namespace: str, workflow_id: str) -> tuple[str, str, str]:
     return f"strands-temporal-{token(namespace)}", f"{prefix}.>", f"{prefix}.{token(workflow_id)}"
 
 
-@dataclass(frozen=True)
-class StreamSettings:
-    """The JetStream stream of a namespace, for the first one who needs it.
+def shown(servers: Sequence[str]) -> list[str]:
+    """Return the addresses without users and passwords."""
+    return [one.replace(f"{user}@", "") if (user := _user(one)) else one for one in servers]
 
-    Attributes:
-        max_age: Seconds after which a message is dropped.
-        max_bytes: Size from which the oldest messages are dropped.
-        replicas: Copies in a cluster.
-        memory: Whether it is kept in memory.
-    """
 
-    max_age: float
-    max_bytes: int
-    replicas: int
-    memory: bool
+def _user(address: str) -> str:
+    place = urlsplit(address if "://" in address else f"nats://{address}").netloc
+    return place.rpartition("@")[0]
 
 
 @dataclass
@@ -56,16 +61,24 @@ class Connection:
 
     Attributes:
         epoch: Number of times that it was established.
+        listeners: Called when it is established again.
+        shared: What the readers of this connection share.
     """
 
     servers: Sequence[str]
     options: Mapping[str, Any]
     settings: StreamSettings
     epoch: int = 0
+    listeners: set[Callable[[], None]] = field(default_factory=set[Callable[[], None]])
+    shared: WeakValueDictionary[Any, Any] = field(default_factory=WeakValueDictionary)
     _client: "NATSClient | None" = None
     _began: float | None = None
+    _down_since: float | None = None
     _opening: "asyncio.Task[NATSClient] | None" = None
     _streams: set[str] = field(default_factory=set[str])
+    _told: set[str] = field(default_factory=set[str])
+    _trouble: str = ""
+    _up: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def is_up(self) -> bool:
@@ -73,20 +86,73 @@ class Connection:
         return self._client is not None and self._client.is_connected
 
     @property
-    def is_new(self) -> bool:
-        """Whether it is being established for the first time, for a few seconds at most."""
-        return self.epoch == 0 and (self._began is None or time.monotonic() - self._began < 2 * TIMEOUT)
+    def patience(self) -> float:
+        """Seconds that a complete answer waits for the rest of its stream.
+
+        So an outage holds up answers for 10 seconds at most from its begin: a server that restarts is back by
+        then. Then, and where NATS cannot be used as it is, it is half a second.
+        """
+        if self._trouble:
+            return _LEAST_PATIENCE
+        if self.is_up:
+            return PATIENCE
+        if self.epoch == 0:
+            waited = 0.0 if self._began is None else time.monotonic() - self._began
+            return max(_FIRST_PATIENCE - waited, _LEAST_PATIENCE)
+        down = 0.0 if self._down_since is None else time.monotonic() - self._down_since
+        return max(PATIENCE - down, _LEAST_PATIENCE)
+
+    @property
+    def max_payload(self) -> int:
+        """Most bytes of a message, with its headers."""
+        return 1024 * 1024 if self._client is None else self._client.max_payload
+
+    async def client(self) -> "NATSClient":
+        """Return the client of nats-py.
+
+        Raises:
+            AwayError: NATS does not answer.
+        """
+        if self._client is not None and self._client.is_closed:  # the user's options let it give up
+            self._client, self._opening = None, None
+            self._up.clear()
+        if self._client is None:
+            self._began = self._began or time.monotonic()
+            if self._opening is None or self._opening.done():
+                self._opening = asyncio.ensure_future(self._open())
+            done, _ = await asyncio.wait([self._opening], timeout=TIMEOUT)
+            if not done:
+                self._warn(f"no NATS server of {shown(self.servers)} answers")
+                raise AwayError(f"no NATS server of {shown(self.servers)} answers")
+            try:
+                self._client = self._opening.result()
+            except Exception as error:
+                self._warn(f"no connection to NATS: {error}")
+                raise AwayError(f"no connection to NATS ({shown(self.servers)}): {error}") from error
+        if not self._client.is_connected:
+            self._up.clear()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._up.wait(), TIMEOUT)
+        if not self._client.is_connected:
+            self._warn(f"the connection to NATS ({shown(self.servers)}) is down")
+            raise AwayError(f"the connection to NATS ({shown(self.servers)}) is down")
+        return self._client
 
     async def jetstream(self, stream: str, subjects: str) -> "JetStreamContext":
         """Return JetStream, after the stream is there.
 
         Raises:
-            AwayError: NATS does not answer.
+            AwayError: NATS does not answer, or cannot be used as it is.
         """
-        client = await self._connected()
+        client = await self.client()
         context = client.jetstream(timeout=TIMEOUT)
         if stream not in self._streams:
-            await self._make(context, stream, subjects)
+            notes, trouble = await prepare(context, stream, subjects, self.settings)
+            self._trouble = trouble
+            for note in (*notes, trouble):
+                self._warn(note)
+            if trouble:
+                raise AwayError(trouble)
             self._streams.add(stream)
         return context
 
@@ -103,66 +169,68 @@ class Connection:
         if self._client is not None:
             await self._client.close()
         self._client = self._opening = None
+        self._streams.clear()
+        self._up.clear()
 
-    async def _connected(self) -> "NATSClient":
-        if self._client is None:
-            self._began = self._began or time.monotonic()
-            if self._opening is None or self._opening.done():
-                self._opening = asyncio.ensure_future(self._open())
-            done, _ = await asyncio.wait([self._opening], timeout=TIMEOUT)
-            if not done:
-                raise AwayError(f"no NATS server of {list(self.servers)} answers")
-            self._client = self._opening.result()
-        if not self._client.is_connected:
-            raise AwayError(f"the connection to NATS ({list(self.servers)}) is down")
-        return self._client
+    def _warn(self, text: str) -> None:
+        """Log a warning, once until the connection is established the next time."""
+        if text and text not in self._told:
+            self._told.add(text)
+            logger.warning(
+                "servers=<%s> | %s; agents go on, what they write is not streamed",
+                ", ".join(shown(self.servers)),
+                text,
+            )
 
     async def _open(self) -> "NATSClient":
         import nats
 
-        async def reconnected() -> None:
-            self.epoch += 1
-            self._streams.clear()
+        given = dict(self.options)
 
-        async def ignore(_: Exception) -> None:
-            """NATS is away: whoever needs it gets an `AwayError`."""
+        async def disconnected() -> None:
+            self._down_since = self._down_since or time.monotonic()
+            self._up.clear()
+            await _call(given.get("disconnected_cb"))
+
+        async def reconnected() -> None:
+            self._established()
+            await _call(given.get("reconnected_cb"))
+
+        async def failed(error: Exception) -> None:
+            """Whoever needs NATS gets an `AwayError`. What is not an outage is said."""
+            if not isinstance(error, OSError | asyncio.TimeoutError) and str(error).startswith("nats:"):
+                self._warn(str(error))
+            await _call(given.get("error_cb"), error)
 
         options: dict[str, Any] = {
-            "servers": list(self.servers),
             "max_reconnect_attempts": -1,
             "reconnect_time_wait": RETRY_SECONDS,
             "connect_timeout": TIMEOUT,
             "ping_interval": 10,
             "name": "strands-temporal",
+            **given,
+            "servers": list(self.servers),
+            "disconnected_cb": disconnected,
             "reconnected_cb": reconnected,
-            "error_cb": ignore,
+            "error_cb": failed,
         }
-        client = await nats.connect(**{**options, **self.options})
-        self.epoch += 1
+        client = await nats.connect(**options)
+        self._established()
         return client
 
-    async def _make(self, context: "JetStreamContext", stream: str, subjects: str) -> None:
-        from nats.js.api import DiscardPolicy, StorageType, StreamConfig
-        from nats.js.errors import BadRequestError, NotFoundError
+    def _established(self) -> None:
+        self.epoch += 1
+        self._down_since, self._trouble = None, ""
+        self._streams.clear()
+        self._told.clear()
+        self._up.set()
+        for listener in tuple(self.listeners):
+            listener()
 
-        with contextlib.suppress(NotFoundError):
-            await context.stream_info(stream)
-            return
-        with contextlib.suppress(BadRequestError):  # another process makes it at this moment
-            await context.add_stream(
-                StreamConfig(
-                    name=stream,
-                    description="What durable Strands agents stream",
-                    subjects=[subjects],
-                    max_age=self.settings.max_age,
-                    max_bytes=self.settings.max_bytes,
-                    discard=DiscardPolicy.OLD,
-                    num_replicas=self.settings.replicas,
-                    storage=StorageType.MEMORY if self.settings.memory else StorageType.FILE,
-                    allow_direct=True,
-                )
-            )
-        await context.stream_info(stream)
+
+async def _call(callback: Any, *args: Any) -> None:
+    if callback is not None:
+        await callback(*args)
 
 
 class Connections:

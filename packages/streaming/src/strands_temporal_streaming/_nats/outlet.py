@@ -10,8 +10,10 @@ from temporalio.client import Client
 from temporalio.common import RawValue
 from temporalio.converter import WorkflowSerializationContext
 
+from .._control import CALL_METADATA, STARTED_METADATA, control_topic, to_control
 from .._tails import Tail
 from .._transport import connect_to_stream
+from .._types import OutputLost
 from .connection import Connection, names
 
 TOPIC_METADATA = "strands-topic"
@@ -19,6 +21,7 @@ TOPIC_METADATA = "strands-topic"
 
 INTERVAL = 0.005  # seconds between two batches
 _LOG_PATIENCE = 2.0  # seconds for a note in the workflow's log
+_HEADER_BYTES = 1024  # of a message, at most
 
 
 class NATSOutlet:
@@ -55,16 +58,14 @@ class NATSOutlet:
     @property
     def patience(self) -> float:
         """Seconds that a complete answer waits for the rest of its stream."""
-        if self._connection.is_up:
-            return 10.0
-        return 3.0 if self._connection.is_new else 0.5
+        return self._connection.patience
 
     async def send(self, batch: Sequence[tuple[str, Payload]]) -> None:
         """See `StreamOutlet`."""
-        if self._unsent is not batch:
-            self._encoded = [await self._encode(topic, payload) for topic, payload in batch]
-            self._unsent = batch
         context = await self._connection.jetstream(self._stream, self._subjects)
+        if self._unsent is not batch:
+            self._encoded = [await self._fitting(topic, payload) for topic, payload in batch]
+            self._unsent = batch
         try:
             while self._encoded:
                 # With its id, an item that is sent again is stored once.
@@ -84,6 +85,27 @@ class NATSOutlet:
         log = connect_to_stream(self._client, self._info)
         log.topic(note[0]).publish(note[1])
         await asyncio.wait_for(log.flush(), _LOG_PATIENCE)
+
+    async def _fitting(self, topic: str, payload: Payload) -> bytes:
+        """Return an item as a message, or a note in its place if NATS does not take it."""
+        encoded = await self._encode(topic, payload)
+        most = self._connection.max_payload - _HEADER_BYTES
+        if len(encoded) <= most:
+            return encoded
+        call, _, attempt = payload.metadata.get(CALL_METADATA, b"").decode().rpartition("/")
+        started_at = payload.metadata.get(STARTED_METADATA, b"").decode()
+        activity.logger.warning(
+            "call=<%s>, bytes=<%d>, max_payload=<%d> | too large for a message of NATS, not streamed",
+            call,
+            len(encoded),
+            self._connection.max_payload,
+        )
+        lost = OutputLost(call, int(attempt or 0), 1, started_at=started_at)
+        note = activity.payload_converter().to_payloads([to_control(lost)])[0]
+        for key in (CALL_METADATA, STARTED_METADATA):
+            note.metadata[key] = payload.metadata[key]
+        topic = topic if topic.endswith(control_topic("")) else control_topic(topic)
+        return await self._encode(topic, note)
 
     async def _encode(self, topic: str, payload: Payload) -> bytes:
         named = Payload()

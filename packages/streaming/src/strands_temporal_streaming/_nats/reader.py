@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+import json
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from temporalio.api.common.v1 import Payload
@@ -10,6 +13,7 @@ from temporalio.client import Client
 from temporalio.common import RawValue
 from temporalio.converter import WorkflowSerializationContext
 
+from .._sharing import FreshAnswer
 from .._transport import Piece, PieceGap
 from .connection import RETRY_SECONDS, Connection, names
 from .outlet import TOPIC_METADATA
@@ -17,9 +21,15 @@ from .outlet import TOPIC_METADATA
 if TYPE_CHECKING:
     from nats.js import JetStreamContext
 
-_LOOK = 1.0  # seconds without a message, after which the connection is looked at
-_CHECK = 5.0  # seconds without a message, after which the server is asked for its last one
+_BATCH = 64  # messages that wait in a reader's process, at most
+_HEARTBEAT = 5.0  # seconds without a message after which the server says that the consumer is there
+_EXPIRES = 60.0  # seconds of a request for messages
 _KEPT = 30.0  # seconds that the server keeps a consumer whose reader is gone
+_DECODED = 256  # messages that are kept decoded for the other readers of the workflow
+_ROOM = 64 * 1024  # bytes of a message besides its payload
+_NANO = 1_000_000_000
+_GOES_ON = ("404", "408", "409")
+"""Statuses after which the reader asks for more: no messages, time is up, more bytes than asked for."""
 
 
 class NATSReader:
@@ -33,14 +43,18 @@ class NATSReader:
 
     def __init__(self, connection: Connection, client: Client, workflow_id: str) -> None:
         self._connection = connection
-        self._workflow_id = workflow_id
         self._stream, self._subjects, self._subject = names(client.namespace, workflow_id)
-        context = WorkflowSerializationContext(namespace=client.namespace, workflow_id=workflow_id)
-        self._converter = client.data_converter.with_context(context)
+        key = (id(client), self._subject)
+        self._shared = connection.shared.get(key) or _Shared(client, workflow_id, self._last_seq)
+        connection.shared[key] = self._shared
         self._next = 0
+        self._created: datetime | None = None
 
     async def last_seq(self) -> int | None:
         """See `PieceReader`."""
+        return await self._shared.last_seq.get()
+
+    async def _last_seq(self) -> int | None:
         from nats.js.errors import NotFoundError
 
         try:
@@ -51,10 +65,25 @@ class NATSReader:
         except Exception:  # noqa: BLE001 - any error of the connection
             return None
 
+    async def seq_at(self, time: datetime) -> int | None:
+        """See `PieceReader`."""
+        from nats.js.api import ConsumerConfig, DeliverPolicy
+
+        config: dict[str, Any] = {"deliver_policy": DeliverPolicy.BY_START_TIME, "opt_start_time": time}
+        try:
+            context = await self._jetstream()
+            found = await context.add_consumer(self._stream, ConsumerConfig(**self._consumer(), **config))
+            with contextlib.suppress(Exception):
+                await context.delete_consumer(self._stream, found.name)
+        except Exception:  # noqa: BLE001 - any error of the connection
+            return None
+        return found.delivered.stream_seq + 1 if found.delivered else None
+
     async def pieces(self, from_seq: int) -> AsyncIterator[Piece | PieceGap]:
         """See `PieceReader`."""
         self._next = from_seq
         while True:
+            before = self._next
             try:
                 context = await self._jetstream()
                 if (gap := await self._gap(context)) is not None:
@@ -62,16 +91,19 @@ class NATSReader:
                 async with contextlib.aclosing(self._from(context)) as found:
                     async for piece in found:
                         yield piece
-            except (ValueError, asyncio.CancelledError):  # noqa: PERF203
+            except (ValueError, asyncio.CancelledError):
                 raise
-            except Exception:  # noqa: BLE001 - NATS is away, or restarts
+            except Exception:  # noqa: BLE001, S110 - NATS is away, or restarts
+                pass
+            if before == self._next:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _gap(self, context: "JetStreamContext") -> PieceGap | None:
         """Return what the stream has dropped, or lost with its storage, since the reader was last here."""
-        state = (await context.stream_info(self._stream)).state
-        start = self._next
-        if start and state.last_seq + 1 < start:  # it was made anew
+        info = await context.stream_info(self._stream)
+        start, state = self._next, info.state
+        created, self._created = self._created, info.created
+        if start and (state.last_seq + 1 < start or created not in (None, info.created)):  # it was made anew
             self._next = 1
             return PieceGap(start, start)
         if start and state.first_seq > start:
@@ -80,51 +112,104 @@ class NATSReader:
         return None
 
     async def _from(self, context: "JetStreamContext") -> AsyncGenerator[Piece]:
-        """Yield the items from `self._next` on, until the connection was established again."""
-        from nats.errors import TimeoutError as NoMessageError
+        """Yield the items from `self._next` on, until the connection was established again.
 
-        epoch, expected, quiet = self._connection.epoch, 1, 0.0
-        subscription = await context.subscribe(
-            self._subject, stream=self._stream, config=self._consumer(), manual_ack=True
-        )
+        It asks for a few messages at a time. So what a slow reader has not read stays in NATS.
+        """
+        from nats.js.api import ConsumerConfig, DeliverPolicy
+
+        start: dict[str, Any] = {"deliver_policy": DeliverPolicy.ALL}
+        if self._next:
+            start = {"deliver_policy": DeliverPolicy.BY_START_SEQUENCE, "opt_start_seq": self._next}
+        epoch = self._connection.epoch
+        client = await self._connection.client()
+        inbox, messages = client.new_inbox(), asyncio.Queue[Any]()
+
+        async def arrived(message: Any) -> None:
+            messages.put_nowait(message)
+
+        def wake() -> None:
+            messages.put_nowait(None)
+
+        subscription = await client.subscribe(inbox, cb=arrived)
+        self._connection.listeners.add(wake)
+        consumer = ""
         try:
-            while epoch == self._connection.epoch:
-                try:
-                    message: Any = await subscription.next_msg(timeout=_LOOK)
-                except NoMessageError:
-                    quiet += _LOOK
-                    if quiet < _CHECK:
-                        continue
-                    quiet = 0.0
-                    last = await self.last_seq()
-                    if last is None or last < self._next:
-                        continue
-                    return  # the server has more than it delivers
-                quiet = 0.0
+            config = ConsumerConfig(**self._consumer(), **start)
+            consumer = (await context.add_consumer(self._stream, config)).name
+            subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{consumer}"
+            request = {
+                "batch": _BATCH,
+                "max_bytes": self._connection.max_payload + _ROOM,
+                "expires": int(_EXPIRES * _NANO),
+                "idle_heartbeat": int(_HEARTBEAT * _NANO),
+            }
+            expected, asked = 1, 0
+            while True:
+                if asked == 0:
+                    await client.publish(subject, json.dumps(request).encode(), reply=inbox)
+                    asked = _BATCH
+                message = await asyncio.wait_for(messages.get(), 2 * _HEARTBEAT)
+                if message is None or epoch != self._connection.epoch:
+                    return
+                if (status := (message.headers or {}).get("Status")) is not None:
+                    if status in _GOES_ON:
+                        asked = 0
+                    elif status != "100":  # not a heartbeat: the consumer is gone
+                        return
+                    continue
+                asked -= 1
                 sequence = message.metadata.sequence
-                if sequence.consumer != expected:  # nats-py dropped messages
+                if sequence.consumer != expected:  # a message is missing
                     return
                 expected += 1
-                yield await self._piece(sequence.stream, message.data)
+                yield await self._shared.piece(sequence.stream, message.data)
                 self._next = sequence.stream + 1
         finally:
+            self._connection.listeners.discard(wake)
             with contextlib.suppress(Exception):
                 await subscription.unsubscribe()
+                if consumer and self._connection.is_up:
+                    await context.delete_consumer(self._stream, consumer)
 
-    def _consumer(self) -> Any:
-        from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+    def _consumer(self) -> dict[str, Any]:
+        from nats.js.api import AckPolicy
 
-        return ConsumerConfig(
-            deliver_policy=DeliverPolicy.BY_START_SEQUENCE if self._next else DeliverPolicy.ALL,
-            opt_start_seq=self._next or None,
-            ack_policy=AckPolicy.NONE,
-            max_deliver=1,
-            mem_storage=True,
-            num_replicas=1,
-            inactive_threshold=_KEPT,
-        )
+        return {
+            "filter_subject": self._subject,
+            "ack_policy": AckPolicy.NONE,
+            "max_deliver": 1,
+            "mem_storage": True,
+            "num_replicas": 1,
+            "inactive_threshold": _KEPT,
+        }
 
-    async def _piece(self, seq: int, data: bytes) -> Piece:
+    async def _jetstream(self) -> "JetStreamContext":
+        return await self._connection.jetstream(self._stream, self._subjects)
+
+
+class _Shared:
+    """What the readers of a workflow with one client share: decoded messages, and the last number.
+
+    Args:
+        client: The readers' client.
+        workflow_id: Id of the workflow.
+        last: Asks NATS for the last number.
+    """
+
+    def __init__(self, client: Client, workflow_id: str, last: Callable[[], Awaitable[int | None]]) -> None:
+        self.client = client  # its id is a part of the key, as long as this is in use
+        self.last_seq = FreshAnswer(last)
+        context = WorkflowSerializationContext(namespace=client.namespace, workflow_id=workflow_id)
+        self._workflow_id = workflow_id
+        self._converter = client.data_converter.with_context(context)
+        self._decoded: OrderedDict[int, tuple[bytes, Piece]] = OrderedDict()
+
+    async def piece(self, seq: int, data: bytes) -> Piece:
+        """Return a message as a piece."""
+        known = self._decoded.get(seq)
+        if known is not None and known[0] == data:
+            return known[1]
         try:
             (value,) = await self._converter.decode([Payload.FromString(data)], [RawValue])
             payload = value.payload
@@ -135,7 +220,8 @@ class NATSReader:
                 f"({type(error).__name__}: {error}). Give the client the data converter, with its "
                 "codec, of the workflow's workers"
             ) from error
-        return Piece(seq, topic, payload)
-
-    async def _jetstream(self) -> "JetStreamContext":
-        return await self._connection.jetstream(self._stream, self._subjects)
+        piece = Piece(seq, topic, payload)
+        self._decoded[seq] = data, piece
+        if len(self._decoded) > _DECODED:
+            self._decoded.popitem(last=False)
+        return piece

@@ -9,9 +9,10 @@ from temporalio import activity
 from temporalio.client import Client
 
 from .._transport import PieceReader, StreamOutlet
-from .connection import Connections, StreamSettings
+from .connection import Connections, shown
 from .outlet import NATSOutlet
 from .reader import NATSReader
+from .stream import MAX_AGE, MAX_BYTES, StreamSettings
 
 
 class NATSTransport:
@@ -38,8 +39,8 @@ class NATSTransport:
         self,
         servers: str | Sequence[str],
         *,
-        max_age: timedelta = timedelta(hours=24),
-        max_bytes: int = 1024**3,
+        max_age: timedelta = timedelta(seconds=MAX_AGE),
+        max_bytes: int = MAX_BYTES,
         replicas: int = 1,
         memory: bool = False,
         options: Mapping[str, Any] | None = None,
@@ -78,4 +79,4 @@ class NATSTransport:
         await self._connections.here().close()
 
     def __repr__(self) -> str:
-        return f"NATSTransport({list(self.servers)!r})"
+        return f"NATSTransport({shown(self.servers)!r})"
