@@ -10,10 +10,17 @@ from packages.streaming.tests.streaming_support import WAIT
 
 
 class NATSServer:
-    """A NATS server on a free port of 127.0.0.1, with its files in `folder`. An async context manager."""
+    """A NATS server on a free port of 127.0.0.1, with its files in `folder`. An async context manager.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    Args:
+        folder: Folder for its files.
+        options: More arguments of the program.
+        jetstream: Whether it has JetStream.
+    """
+
+    def __init__(self, folder: Path, *options: str, jetstream: bool = True) -> None:
+        self._folder = folder / "nats"
+        self._options = (*(("-js", "-sd", str(self._folder)) if jetstream else ()), *options)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
@@ -31,7 +38,7 @@ class NATSServer:
         program = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or "nats-server"
         self._process = await asyncio.create_subprocess_exec(
             program,
-            *("-js", "-a", "127.0.0.1", "-p", str(self.port), "-sd", str(self._folder)),
+            *("-a", "127.0.0.1", "-p", str(self.port), *self._options),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )
@@ -43,6 +50,10 @@ class NATSServer:
         if process is not None and process.returncode is None:
             process.kill()
             await process.wait()
+
+    def lose_files(self) -> None:
+        """Remove what it has stored, while it is down."""
+        shutil.rmtree(self._folder)
 
     async def _listens(self) -> None:
         while True:

@@ -3,8 +3,8 @@
 import asyncio
 import sys
 
+from packages.streaming.tests.nats_support import NATSWorkflow
 from packages.streaming.tests.streaming_support import LiveModel, play
-from packages.streaming.tests.test_nats import NATSWorkflow
 from temporalio.client import Client
 from temporalio.worker import Worker
 

@@ -1,0 +1,124 @@
+"""Shared by the tests of NATS: workflows, a worker with a server, and looks at events."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from packages.streaming.tests.nats_server import NATSServer
+from strands import Agent
+from temporalio import workflow
+from temporalio.client import Client, WorkflowHandle
+from temporalio.contrib.workflow_streams import WorkflowStream
+from temporalio.worker import Worker
+
+from strands_temporal import StrandsPlugin, TemporalAgent
+from strands_temporal.testing import ScriptedModel, assert_replays
+from strands_temporal_streaming import AgentEvent, AgentStream, End, StreamHooks, StreamingPlugin
+from strands_temporal_streaming._pieces import Position
+from strands_temporal_streaming.nats import NATSTransport
+
+
+def _agent(stream: WorkflowStream, model: str = "live", name: str = "helper") -> Agent:
+    return TemporalAgent(
+        model,
+        name=name,
+        streaming_topic="events",
+        heartbeat_timeout=timedelta(seconds=2),
+        hooks=[StreamHooks(stream)],
+        callback_handler=None,
+    )
+
+
+@workflow.defn
+class NATSWorkflow:
+    """Some turns of one agent."""
+
+    def __init__(self) -> None:
+        self.stream = WorkflowStream()
+
+    @workflow.run
+    async def run(self, turns: int = 1) -> str:
+        agent = self.agent = _agent(self.stream)  # kept after the run, for snapshots
+        text = ""
+        for number in range(turns):
+            text = str(await agent.invoke_async(f"turn {number}")).strip()
+        return text
+
+
+@workflow.defn
+class PairWorkflow:
+    """A turn of `left`, and while that of `right` runs. Models of these names."""
+
+    def __init__(self) -> None:
+        self.stream = WorkflowStream()
+
+    @workflow.run
+    async def run(self, turns: int = 1) -> str:
+        left, right = (_agent(self.stream, name, name) for name in ("left", "right"))
+        long = asyncio.ensure_future(right.invoke_async("long"))
+        for number in range(turns):
+            await left.invoke_async(f"turn {number}")
+        return str(await long).strip()
+
+
+WORKFLOWS: list[type] = [NATSWorkflow, PairWorkflow]
+
+
+@asynccontextmanager
+async def running(
+    client: Client,
+    nats: NATSServer,
+    model: ScriptedModel | Mapping[str, ScriptedModel],
+    options: Mapping[str, Any],
+    turns: int = 1,
+    transport: NATSTransport | None = None,
+    workflow_id: str | None = None,
+    run: Any = NATSWorkflow.run,
+) -> AsyncGenerator[tuple["WorkflowHandle[Any, str]", NATSTransport]]:
+    """Run a worker and a workflow; yield it with a transport for readers. Replay it at the end."""
+    sends, reads = transport or NATSTransport(nats.url), transport or NATSTransport([nats.url])
+    models = {"live": model} if isinstance(model, ScriptedModel) else model
+    factories = {name: (lambda one=one: one) for name, one in models.items()}
+    plugins = [StrandsPlugin(models=factories), StreamingPlugin(transport=sends)]
+    connected = Client(client.service_client, plugins=plugins, data_converter=client.data_converter)
+    queue = f"nats-{uuid.uuid4()}"
+    try:
+        async with Worker(connected, task_queue=queue, workflows=WORKFLOWS, **options):
+            id_ = workflow_id or queue
+            yield await client.start_workflow(run, turns, id=id_, task_queue=queue), reads
+    finally:
+        await sends.close()
+        await reads.close()
+    await assert_replays(client.get_workflow_handle(workflow_id or queue), WORKFLOWS)
+
+
+def of(kind: type[Any], events: list[AgentEvent]) -> list[Any]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def bare(events: list[Any]) -> list[Any]:
+    """Return the events without what depends on where their reader began: places and offsets of pieces."""
+    return [replace(event, agent="", path=(), turn=0, offset=event.seq) for event in events]
+
+
+def log_offset(event: AgentEvent) -> int:
+    """Return the offset in the workflow's log behind an event."""
+    return Position.of(event.offset + 1).log
+
+
+async def hops(
+    client: Client, workflow_id: str, transport: NATSTransport, offset: int = 0
+) -> list[AgentEvent]:
+    """Read each event with a reader of its own, which goes on where the one before stopped."""
+    events: list[AgentEvent] = []
+    while True:
+        async for event in AgentStream(client, workflow_id, transport=transport, from_offset=offset):
+            events.append(event)
+            if isinstance(event, End):
+                return events
+            offset = event.offset + 1
+            break
