@@ -163,31 +163,63 @@ async def test_a_killed_workers_text_is_told_anew(
     assert "".join(event.text for event in of(TextDelta, events[events.index(again) :])) == "The end."
 
 
-async def test_twenty_readers_and_ten_megabytes(
+async def test_nats_killed_for_good_in_mid_answer(
+    client: Client, worker_options: dict[str, Any], nats_server: NATSServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard = asyncio.Event()
+
+    async def pause() -> None:
+        await asyncio.sleep(0.2)
+
+    rest = [part for number in range(20) for part in (f"{number} ", pause)]
+    model = LiveModel(play("before ", lambda: bounded(heard), *rest), play("next"))
+    with caplog.at_level(logging.WARNING):
+        async with running(client, nats_server, model, worker_options, turns=2) as (handle, transport):
+            events: list[AgentEvent] = []
+
+            async def read() -> None:
+                async for event in AgentStream(client, handle.id, transport=transport):
+                    events.append(event)
+                    if isinstance(event, TextDelta) and not heard.is_set():
+                        await nats_server.kill()
+                        heard.set()
+
+            await asyncio.wait_for(read(), 2 * WAIT)
+            assert await handle.result() == "next"
+    assert texts(events) == ["before"]
+    assert [lost.events > 0 for lost in of(OutputLost, events) if lost.events] == [True, True]
+    assert of(StreamGap, events)
+    assert [type(event) for event in events if isinstance(event, (TurnEnd, End))] == [TurnEnd, TurnEnd, End]
+    warnings = [one for one in caplog.records if one.name == "strands_temporal_streaming.nats"]
+    assert 1 <= len(warnings) <= 2  # once for the worker's connection, once for the reader's
+
+
+async def test_nats_back_without_its_files_is_told(
     client: Client, worker_options: dict[str, Any], nats_server: NATSServer
 ) -> None:
-    chunk = "0123456789abcdef" * 256  # 4 KB
-    attached = asyncio.Event()
-    model = LiveModel(play("go ", lambda: bounded(attached), *[chunk] * 2500))
-    sizes: list[int] = []
-    started: set[int] = set()
-
-    async def read(number: int, workflow_id: str, transport: NATSTransport) -> None:
-        size = 0
-        async for event in AgentStream(client, workflow_id, transport=transport):
-            if isinstance(event, TextDelta):
-                size += len(event.text)
-                started.add(number)
-                if len(started) == 20:
-                    attached.set()
-            assert not isinstance(event, (OutputLost, StreamGap))
-            if isinstance(event, End):
-                assert event.status == "FAILED"  # the answer is too large to store: ModelResultTooLarge
-        sizes.append(size)
-
+    heard = asyncio.Event()
+    model = LiveModel(play("a ", lambda: asyncio.sleep(0.1), "b ", lambda: bounded(heard), "c ", "d "))
     async with running(client, nats_server, model, worker_options) as (handle, transport):
-        readers = [read(number, handle.id, transport) for number in range(20)]
-        await asyncio.wait_for(asyncio.gather(*readers), 4 * WAIT)
-        assert sizes == [3 + 2500 * len(chunk)] * 20
-        history = await handle.fetch_history()
-        assert len(history.events) <= 13  # two for a patch
+        events: list[AgentEvent] = []
+
+        async def read() -> None:
+            async for event in AgentStream(client, handle.id, transport=transport):
+                events.append(event)
+                if isinstance(event, TextDelta) and event.text.endswith("b "):
+                    await nats_server.kill()
+                    nats_server.lose_files()
+                    await nats_server.start()
+                    heard.set()
+
+        await asyncio.wait_for(read(), WAIT)
+        assert await handle.result() == "a b c d"
+        assert texts(events) == ["a b c d"]
+        (gap,) = of(StreamGap, events)
+        assert isinstance(events[events.index(gap) + 1], OutputLost)
+        # Who comes now gets what is still there, and is told.
+        late = await read_all(AgentStream(client, handle.id, transport=transport))
+        assert texts(late) == ["c d"]
+        at = of(TextDelta, events)[0].offset + 1
+        resumed = await read_all(AgentStream(client, handle.id, transport=transport, from_offset=at))
+        assert of(StreamGap, resumed)
+        assert texts(resumed) == ["c d"]

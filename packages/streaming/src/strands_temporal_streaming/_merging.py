@@ -101,8 +101,11 @@ class MergedReader:
             self._is_log_read = True
             for piece in self._release(None):
                 yield piece
-            last = await self._last(pieces)
-            while last is not None and self._next <= last and (found := await self._soon(pieces)):
+            last = await self._last()
+            if last is None:
+                yield PieceGap(self._next, self._next)
+                return
+            while self._next <= last and (found := await self._soon(pieces)):
                 for step in self._found(found):
                     yield step
         finally:
@@ -224,15 +227,12 @@ class MergedReader:
                 return None
         return None
 
-    async def _last(self, pieces: "_Pump") -> int | None:
+    async def _last(self) -> int | None:
         """Return the last sequence number, with patience; None if the transport stays away."""
         loop = asyncio.get_running_loop()
         until = loop.time() + _LAST_SECONDS
         while (last := await self._pieces.last_seq()) is None and loop.time() < until:  # noqa: ASYNC110
             await asyncio.sleep(_RETRY)
-        if last is None:
-            pieces.give(PieceGap(self._next, self._next))
-            return self._next
         return last
 
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -50,16 +51,17 @@ class Outgoing:
             Exception: The converter does not take it.
         """
         piece = piece_of(event)
-        if piece is None or len(piece.text) > _MERGED_CHARACTERS:
+        if piece is None:
             payload = self._converter.to_payloads([event])[0]
             if payload.ByteSize() > MAX_EVENT_BYTES:
                 raise TooLargeError
             payload.metadata.update(self._metadata)
-            if piece is not None:
-                payload.metadata[AT_METADATA] = str(self._at).encode()
-                self._at += len(piece.text)
             self._queue.append(_Waiting(self._topic, payload=payload))
             return
+        for start in range(0, len(piece.text), _MERGED_CHARACTERS):
+            self._add(replace(piece, text=piece.text[start : start + _MERGED_CHARACTERS]))
+
+    def _add(self, piece: Piece) -> None:
         last = self._queue[-1] if self._queue else None
         if last is None or not last.takes(piece):
             last = _Waiting(self._topic, piece=piece, at=self._at)

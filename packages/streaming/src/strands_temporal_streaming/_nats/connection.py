@@ -107,6 +107,11 @@ class Connection:
         """Most bytes of a message, with its headers."""
         return 1024 * 1024 if self._client is None else self._client.max_payload
 
+    def _grace(self, since: float | None) -> float:
+        """Return the seconds to wait for the connection: less and less, so that an outage is no hold-up."""
+        past = 0.0 if since is None else time.monotonic() - since
+        return max(0.0, min(TIMEOUT, 2 * TIMEOUT - past))
+
     async def client(self) -> "NATSClient":
         """Return the client of nats-py.
 
@@ -120,7 +125,7 @@ class Connection:
             self._began = self._began or time.monotonic()
             if self._opening is None or self._opening.done():
                 self._opening = asyncio.ensure_future(self._open())
-            done, _ = await asyncio.wait([self._opening], timeout=TIMEOUT)
+            done, _ = await asyncio.wait([self._opening], timeout=self._grace(self._began))
             if not done:
                 self._warn(f"no NATS server of {shown(self.servers)} answers")
                 raise AwayError(f"no NATS server of {shown(self.servers)} answers")
@@ -132,7 +137,7 @@ class Connection:
         if not self._client.is_connected:
             self._up.clear()
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._up.wait(), TIMEOUT)
+                await asyncio.wait_for(self._up.wait(), self._grace(self._down_since))
         if not self._client.is_connected:
             self._warn(f"the connection to NATS ({shown(self.servers)}) is down")
             raise AwayError(f"the connection to NATS ({shown(self.servers)}) is down")
@@ -149,8 +154,9 @@ class Connection:
         if stream not in self._streams:
             notes, trouble = await prepare(context, stream, subjects, self.settings)
             self._trouble = trouble
-            for note in (*notes, trouble):
-                self._warn(note)
+            for note in notes:
+                self._warn(note, "")
+            self._warn(trouble)
             if trouble:
                 raise AwayError(trouble)
             self._streams.add(stream)
@@ -172,14 +178,15 @@ class Connection:
         self._streams.clear()
         self._up.clear()
 
-    def _warn(self, text: str) -> None:
+    def _warn(self, text: str, effect: str = "; agents go on, what they write is not streamed") -> None:
         """Log a warning, once until the connection is established the next time."""
         if text and text not in self._told:
             self._told.add(text)
             logger.warning(
-                "servers=<%s> | %s; agents go on, what they write is not streamed",
+                "servers=<%s> | %s%s",
                 ", ".join(shown(self.servers)),
                 text,
+                effect,
             )
 
     async def _open(self) -> "NATSClient":
