@@ -13,6 +13,7 @@ from strands import Agent
 from temporalio import workflow
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.workflow_streams import WorkflowStream
+from temporalio.plugin import SimplePlugin
 from temporalio.worker import Worker
 
 from strands_temporal import StrandsPlugin, TemporalAgent
@@ -93,7 +94,8 @@ async def running(
     finally:
         await sends.close()
         await reads.close()
-    await assert_replays(client.get_workflow_handle(workflow_id or queue), WORKFLOWS)
+    replaying = [StrandsPlugin(), SimplePlugin("codec", data_converter=client.data_converter)]
+    await assert_replays(client.get_workflow_handle(workflow_id or queue), WORKFLOWS, plugins=replaying)
 
 
 def of(kind: type[Any], events: list[AgentEvent]) -> list[Any]:

@@ -219,7 +219,7 @@ async def test_nats_back_without_its_files_is_told(
         # Who comes now gets what is still there, and is told.
         late = await read_all(AgentStream(client, handle.id, transport=transport))
         assert texts(late) == ["c d"]
-        at = of(TextDelta, events)[0].offset + 1
+        at = of(TextDelta, events[: events.index(gap)])[-1].offset + 1
         resumed = await read_all(AgentStream(client, handle.id, transport=transport, from_offset=at))
         assert of(StreamGap, resumed)
         assert texts(resumed) == ["c d"]

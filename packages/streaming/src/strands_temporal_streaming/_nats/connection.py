@@ -29,6 +29,9 @@ PATIENCE = 10.0
 _LEAST_PATIENCE = 0.5
 _FIRST_PATIENCE = 3.0
 
+_REFUSALS = ("violation", "authoriz", "authentic", "credential", "expired", "revoked")
+"""Words in errors that are no outage."""
+
 
 class AwayError(Exception):
     """NATS does not answer."""
@@ -123,14 +126,17 @@ class Connection:
             self._up.clear()
         if self._client is None:
             self._began = self._began or time.monotonic()
-            if self._opening is None or self._opening.done():
+            if self._opening is None:
                 self._opening = asyncio.ensure_future(self._open())
-            done, _ = await asyncio.wait([self._opening], timeout=self._grace(self._began))
-            if not done:
+            opening = self._opening
+            await asyncio.wait([opening], timeout=self._grace(self._began))
+            if not opening.done():
                 self._warn(f"no NATS server of {shown(self.servers)} answers")
                 raise AwayError(f"no NATS server of {shown(self.servers)} answers")
+            if self._opening is opening:
+                self._opening = None
             try:
-                self._client = self._opening.result()
+                self._client = opening.result()
             except Exception as error:
                 self._warn(f"no connection to NATS: {error}")
                 raise AwayError(f"no connection to NATS ({shown(self.servers)}): {error}") from error
@@ -204,9 +210,9 @@ class Connection:
             await _call(given.get("reconnected_cb"))
 
         async def failed(error: Exception) -> None:
-            """Whoever needs NATS gets an `AwayError`. What is not an outage is said."""
-            if not isinstance(error, OSError | asyncio.TimeoutError) and str(error).startswith("nats:"):
-                self._warn(str(error))
+            """Whoever needs NATS gets an `AwayError`. A refusal is said at once."""
+            if any(word in str(error).lower() for word in _REFUSALS):
+                self._warn(f"NATS refuses: {error}")
             await _call(given.get("error_cb"), error)
 
         options: dict[str, Any] = {
