@@ -41,7 +41,7 @@ async def stream(lab: Lab) -> Rows:
         for _ in range(lab.sizes.rounds):
             for name, (subject, sources, given) in runs.items():
                 found[name].append(await lab.run("ours", "stream", Load(), _as=subject, _on=sources, **given))
-        crowd = {"count": lab.sizes.agents, "gap": 0.1, "chunks": 100}
+        crowd = {"count": lab.sizes.agents, "gap": 0.1, "chunks": 50}
         if nats is not None:
             for name, more in (("crowd", {}), ("crowd_nats", {"nats": nats})):
                 found[name] = [

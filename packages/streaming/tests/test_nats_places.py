@@ -128,7 +128,7 @@ async def test_it_reads_from_nats_only_what_is_near_the_place(
         assert await reader.seq_at(datetime.now(timezone.utc)) > last
         assert await reader.seq_at(datetime.now(timezone.utc) - timedelta(hours=1)) == 1
         seen: list[int] = []
-        shared = type(reader._shared)  # pyright: ignore[reportPrivateUsage]
+        shared: Any = type(reader._shared)  # pyright: ignore[reportPrivateUsage]
         read = shared.piece
 
         async def piece(self: Any, seq: int, data: bytes) -> Any:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from nats.js.api import RetentionPolicy, StreamConfig
 from packages.streaming.tests.nats_server import NATSServer
 from packages.streaming.tests.nats_support import of, running
 from packages.streaming.tests.streaming_support import WAIT, LiveModel, play, read_all, texts
+from strands.types.streaming import StreamEvent
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 from temporalio.converter import DataConverter, PayloadCodec
@@ -47,7 +48,8 @@ async def stream_of(client: Client, server: NATSServer, **settings: Any) -> Asyn
     """Make the stream of the namespace as an operator would."""
     stream, subjects, _ = names(client.namespace, "any")
     connection = await nats.connect(server.url)
-    await connection.jetstream().add_stream(StreamConfig(name=stream, **{"subjects": [subjects], **settings}))
+    given: dict[str, Any] = {"subjects": [subjects], **settings}
+    await connection.jetstream().add_stream(StreamConfig(name=stream, **given))
     await connection.close()
     yield
 
@@ -163,7 +165,7 @@ async def test_what_is_too_large_for_a_message_is_told_and_the_rest_comes(
     config.write_text("max_payload: 100000\n")
     big: Any = {"redactContent": {"redactAssistantContentMessage": "r" * 200_000}}
 
-    async def events_of() -> Any:
+    async def events_of() -> AsyncIterator[StreamEvent]:
         async for event in play("x" * 300_000, "end ")():
             yield event
             if event.get("contentBlockDelta", {}).get("delta", {}).get("text") == "end ":

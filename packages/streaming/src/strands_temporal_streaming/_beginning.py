@@ -123,8 +123,11 @@ async def beginning(
     since = since or (first_time if first else await log.begun_at())
     begun = frozenset(running)
     times = [_time(one) for one in (since, *running.values())]
-    seq = await pieces.seq_at(min(one for one in times if one) - CLOCKS) if all(times) else 0
-    return Beginning(told, left_out, begun, since, seq or 0, await pieces.last_seq(), first == offset == 0)
+    is_whole = first == offset == 0
+    seq = 0
+    if all(times) and not is_whole:
+        seq = await pieces.seq_at(min(one for one in times if one) - CLOCKS) or 0
+    return Beginning(told, left_out, begun, since, seq, await pieces.last_seq(), is_whole)
 
 
 def started(piece: Piece) -> str:

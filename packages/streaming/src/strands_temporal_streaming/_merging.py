@@ -33,6 +33,9 @@ _LAST_SECONDS = 5.0
 
 _RETRY = 0.25
 
+_LAST_EVENTS = (b"messageStop", b"metadata", b"AttemptFailed")
+"""Marks of the last items of an attempt, in the JSON of Strands' events and of ours."""
+
 
 class MergedReader:
     """Yields pages of the log and pieces.
@@ -181,8 +184,10 @@ class MergedReader:
             if self._is_log_read:
                 yield from self._pop()
             elif len(self._held) == 1 and found.call in self._begun:
-                if AT_METADATA not in found.payload.metadata:  # not a text: the message may end with it
-                    self._log.poke()
+                if AT_METADATA not in found.payload.metadata and any(
+                    mark in found.payload.data for mark in _LAST_EVENTS
+                ):
+                    self._log.poke()  # the workflow's next events come now
                 yield from self._pop()
 
     def _hold(self, piece: Piece, *, polls: bool = False) -> None:

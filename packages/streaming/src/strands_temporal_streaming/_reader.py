@@ -29,7 +29,7 @@ _COOLDOWN, _SHORTEST_COOLDOWN = 0.05, 0.01
 _THINKING = 10.0
 """Seconds of a model call without output in which a reader keeps polling as often as during output."""
 
-_PAUSE_PER_SILENCE = 0.1
+_PAUSE_PER_SILENCE, _PAUSE_WHILE_WOKEN = 0.1, 1.0
 _LONGEST_DEFERRAL = 0.3  # seconds
 
 
@@ -128,7 +128,7 @@ class StreamReader:
                 heartbeats = run.heartbeats
                 tails = await self._log.tails(run)
                 pace.hears(tails)
-            pace.end(is_calling=run.is_calling and self._has_pieces)
+            pace.end(is_calling=run.is_calling, is_woken=not self._has_pieces)
             if page is not None:
                 yield replace(page, polled=asked)
                 if not page.is_last:
@@ -355,11 +355,17 @@ class _Pace:
             soonest = min(tail.every for tail in tails) / 1000
             self._cooldown = min(_COOLDOWN, max(soonest / 2, _SHORTEST_COOLDOWN))
 
-    def end(self, *, is_calling: bool) -> None:
-        """End a poll, and choose the next pause."""
+    def end(self, *, is_calling: bool, is_woken: bool) -> None:
+        """End a poll, and choose the next pause.
+
+        Args:
+            is_calling: Whether a model call runs.
+            is_woken: Whether its end, and each new call, wakes the reader (`poke`).
+        """
         now = time.monotonic()
         silence = now - self._heard_at
-        wanted = _PAUSE_PER_SILENCE * silence
+        wanted = (_PAUSE_WHILE_WOKEN if is_calling and is_woken else _PAUSE_PER_SILENCE) * silence
+        is_calling = is_calling and not is_woken
         if is_calling and silence < _THINKING:
             wanted = min(wanted, _COOLDOWN / 2)  # the first words may come at any moment
         if self._deferred_at is not None:  # the workflow task ends soon

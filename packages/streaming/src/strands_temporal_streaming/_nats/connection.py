@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from .stream import StreamSettings, prepare
 
@@ -66,6 +66,7 @@ class Connection:
         epoch: Number of times that it was established.
         listeners: Called when it is established again.
         shared: What the readers of this connection share.
+        outlets: The attempts that send now.
     """
 
     servers: Sequence[str]
@@ -74,6 +75,7 @@ class Connection:
     epoch: int = 0
     listeners: set[Callable[[], None]] = field(default_factory=set[Callable[[], None]])
     shared: WeakValueDictionary[Any, Any] = field(default_factory=WeakValueDictionary)
+    outlets: "WeakSet[Any]" = field(default_factory=WeakSet)
     _client: "NATSClient | None" = None
     _began: float | None = None
     _down_since: float | None = None

@@ -20,6 +20,8 @@ TOPIC_METADATA = "strands-topic"
 """Metadata of a payload: the item's topic."""
 
 INTERVAL = 0.005  # seconds between two batches
+_PER_ANSWER = 0.001  # seconds for each answer that streams in this process: it sends 1,000 batches a second
+_LONGEST_INTERVAL = 0.2
 _LOG_PATIENCE = 2.0  # seconds for a note in the workflow's log
 _HEADER_BYTES = 1024  # of a message, at most
 
@@ -42,8 +44,9 @@ class NATSOutlet:
         self, connection: Connection, client: Client, info: activity.Info, latency: timedelta | None
     ) -> None:
         workflow_id = info.workflow_id or ""
-        self.interval = INTERVAL if latency is None else max(INTERVAL, latency.total_seconds() / 2)
+        self._least = INTERVAL if latency is None else max(INTERVAL, latency.total_seconds() / 2)
         self._connection = connection
+        connection.outlets.add(self)
         self._client = client
         self._info = info
         self._stream, self._subjects, self._subject = names(client.namespace, workflow_id)
@@ -54,6 +57,11 @@ class NATSOutlet:
         self._number = 0
         self._unsent: Sequence[tuple[str, Payload]] = ()
         self._encoded: list[bytes] = []
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two batches. The more answers stream at once, the more of a text goes at a time."""
+        return max(self._least, min(_PER_ANSWER * len(self._connection.outlets), _LONGEST_INTERVAL))
 
     @property
     def patience(self) -> float:
