@@ -6,7 +6,7 @@ Each event is a frozen dataclass with these fields besides its own:
     path     where that agent is: () is the outermost agent or team itself. Each step is the name of a
              sub-agent or `node:<id>` (a node of a graph or swarm), from the outside to the inside
     turn     number of the turn of the outermost agent in this conversation, from 1, over continue-as-new
-    seq      number of the event in the order of the log that it is from; today the same as `offset`
+    seq      number of the event in the workflow's log; -1 for what is not there, such as pieces over NATS
     offset   offset in the stream. Pass `offset + 1` as `from_offset` to continue after the event
     time     when it happened, ISO 8601 in UTC: workflow time; for pieces that stream, the worker's time
 
