@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sys
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from itertools import groupby
@@ -22,6 +22,7 @@ from packages.streaming.tests.streaming_support import (
     read_all,
     read_plain,
 )
+from strands.types.streaming import StreamEvent
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.client import (
@@ -202,16 +203,25 @@ async def test_an_event_too_large_is_counted_and_the_rest_goes_on(
     client: Client, worker_options: dict[str, Any]
 ) -> None:
     huge = "x" * (1024 * 1024)
-    model = LiveModel(play("before ", huge, " after"))
-    async with running(client, model, worker_options) as handle:
-        assert await handle.result() == f"before {huge} after\n"
+    signature: Any = {"contentBlockDelta": {"delta": {"reasoningContent": {"signature": huge}}}}
+
+    async def events_of() -> AsyncIterator[StreamEvent]:
+        async for event in play("before ", " after")():
+            if event.get("contentBlockDelta", {}).get("delta", {}).get("text") == " after":
+                yield signature
+            yield event
+
+    async with running(client, LiveModel(events_of), worker_options) as handle:
+        assert await handle.result() == "before  after\n"
         events = await read_all(AgentStream(client, handle.id))
     started = events[0]
     assert isinstance(started, CallStarted)
-    assert [event for event in events if isinstance(event, (TextDelta, OutputLost))] == [
-        TextDelta("before ", started.call, events[1].offset),
-        OutputLost(started.call, 1, 1, events[2].offset, started.started_at),
-        TextDelta(" after", started.call, events[3].offset),
+    told = [event for event in events if isinstance(event, (TextDelta, OutputLost))]
+    lost = next(event for event in told if isinstance(event, OutputLost))
+    assert lost == OutputLost(started.call, 1, 1, lost.offset, started.started_at)
+    assert [event for event in told if event is not lost] == [
+        TextDelta("before ", started.call, lost.offset - 1),
+        TextDelta(" after", started.call, lost.offset + 1),
     ]
 
 

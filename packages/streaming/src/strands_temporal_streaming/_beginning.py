@@ -92,7 +92,7 @@ async def beginning(
     running: dict[str, str] = {}  # calls that run at the place, and when they started
     told, left_out = set[str](), set[str]()
     since, first_time, first = "", "", None
-    async for page in log.kept():
+    async for page in log.kept(offset):
         if first is None and (first := page.start) > 0:
             now = await present()
         for item in page.items:

@@ -55,8 +55,8 @@ class AgentStream:
         snapshot: Whether to begin with a `Snapshot` of the present state, and to go on with the events after
             it. With a `from_offset` the reader begins there, without a snapshot. A reader that finds a gap
             gets a snapshot after the `StreamGap`, and goes on after the snapshot. Without `snapshot` it gets
-            one too, but all events that the stream still has follow. Needs `StreamHooks` in the workflow. Over
-            NATS the snapshot has no text of running calls: all their pieces follow.
+            one too, but all events that the stream still has follow. Needs `StreamHooks` in the workflow.
+            Over NATS the snapshot has no text of running calls: all their pieces follow.
         poll_cooldown: Shortest time between two polls while there is output; by default 50 ms, or less if the
             workers' `latency` asks for it. Without output the reader polls less often, but at least twice a
             second.

@@ -26,6 +26,9 @@ _LONGEST_PAUSE = 0.5
 _COOLDOWN, _SHORTEST_COOLDOWN = 0.05, 0.01
 """Seconds between two polls while there is output, if the reader does not choose."""
 
+_LOOKS_BACK = 5
+"""How often to look for items that the stream may never have had."""
+
 _THINKING = 10.0
 """Seconds of a model call without output in which a reader keeps polling as often as during output."""
 
@@ -77,14 +80,27 @@ class StreamReader:
         self._poked.set()
         return self._pokes
 
-    async def kept(self) -> AsyncGenerator[Page]:
-        """Yield all that the stream has now, from its first item. Raises the errors of `pages`."""
-        run, offset, is_last = self.run or await self._latest(), 0, False
-        while not is_last:
-            page = await self._answer(partial(self._log.next_page, run, offset))
-            if page is not None:
-                yield page
-                offset, is_last = page.stop, page.is_last
+    async def kept(self, stop: int) -> AsyncGenerator[Page]:
+        """Yield all that the stream has now, from its first item, up to `stop` at least.
+
+        Raises the errors of `pages`.
+        """
+        latest = await self._latest(is_asked=True)
+        run = self.run if self.run and self.run.id != latest.id else latest
+        offset, tries = 0, 0
+        while True:
+            # A page that was fetched before may be older than the state by which the reader knows `stop`.
+            ask = partial(self._log.page, run.id) if tries else partial(self._log.next_page, run)
+            page = await self._answer(partial(ask, offset))
+            if page is None:
+                continue
+            yield page
+            offset = max(offset, page.stop)
+            if page.is_last and (offset >= stop or tries == _LOOKS_BACK):
+                return
+            if page.is_last:
+                tries += 1
+                await asyncio.sleep(_COOLDOWN)
 
     async def begun_at(self) -> str:
         """Return when the run started to which the first items of the stream belong; "" if not known."""
