@@ -13,6 +13,7 @@ from strands_temporal_streaming._control import to_control
 from strands_temporal_streaming._life_types import ControlEvent, ModelCallEnded, ModelCallStarted
 from strands_temporal_streaming._log import Item, Page
 from strands_temporal_streaming._merging import MergedReader
+from strands_temporal_streaming._pieces import extra_of, seq_of
 from strands_temporal_streaming._transport import Piece
 
 CONVERTER = DefaultPayloadConverter()
@@ -83,14 +84,16 @@ async def test_pieces_keep_their_order_so_that_a_position_is_exact() -> None:
     """A piece of a known call waits behind one of a call whose start is not read yet."""
     log, pieces = FakeLog(), FakePieces()
     early, late = "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:09+00:00"
-    merged: Any = MergedReader(log, pieces, 2, Calls("events", CONVERTER), nothing)  # type: ignore[arg-type]
+    merged: Any = MergedReader(
+        log, pieces, extra_of(1, is_choosing=False), Calls("events", CONVERTER), nothing
+    )  # type: ignore[arg-type]
     steps = merged.steps(0)
     seen: list[tuple[str, int]] = []
 
     async def read() -> None:
         async for step in steps:
             if isinstance(step, Piece):
-                assert merged.extra == (step.seq + 1) << 1
+                assert seq_of(merged.extra) == step.seq + 1
                 seen.append((step.call, step.seq))
             else:
                 seen.extend((type(item).__name__, item.offset) for item in step.items)

@@ -23,7 +23,7 @@ from strands_temporal_streaming import (
     ToolStarted,
 )
 from strands_temporal_streaming._pieces import Position as StreamPosition
-from strands_temporal_streaming._pieces import ahead
+from strands_temporal_streaming._pieces import ahead, extra_of
 from strands_temporal_streaming._web.agui import TurnMapper
 from strands_temporal_streaming._web.given import Given
 from strands_temporal_streaming._web.sse import Position, Sent
@@ -77,7 +77,7 @@ def with_tails(cuts: Cuts) -> list[AgentEvent]:
     return events
 
 
-def merged(order: str) -> list[AgentEvent]:
+def merged(order: str, *, is_choosing: bool = False) -> list[AgentEvent]:
     """The turn over another transport, with the log's events and the pieces in this order."""
     log = [
         RequestStarted(request="r", turn=1),
@@ -89,10 +89,11 @@ def merged(order: str) -> list[AgentEvent]:
     for kind in order:
         if kind == "L":
             at += 1
-            event = replace(next(logged), offset=StreamPosition(at, seq).number - 1, seq=at - 1)
+            extra = extra_of(seq, is_choosing=is_choosing)
+            event = replace(next(logged), offset=StreamPosition(at, extra).number - 1, seq=at - 1)
         else:
             seq += 1
-            event = beside(next(pieces), at, seq)
+            event = beside(next(pieces), at, extra_of(seq, is_choosing=is_choosing))
         events.append(event)
     return events
 
@@ -156,10 +157,11 @@ def test_a_text_that_was_read_ahead_and_begins_again_is_not_cut() -> None:
 
 
 @pytest.mark.parametrize("second", ["LLPPPL", "LLPLPP", "LLLPPP"])
-def test_two_sources_in_any_order(second: str) -> None:
-    sent = list(shown(merged("LLPPLP"), None, is_merged=True))
+@pytest.mark.parametrize("choosing", [(False, False), (True, False), (False, True)])
+def test_two_sources_in_any_order(second: str, choosing: tuple[bool, bool]) -> None:
+    sent = list(shown(merged("LLPPLP", is_choosing=choosing[0]), None, is_merged=True))
     text = "".join(TEXTS)
     for i, one in enumerate(sent):
-        again = shown(merged(second), one.position, is_merged=True)
+        again = shown(merged(second, is_choosing=choosing[1]), one.position, is_merged=True)
         both = [*(x.event for x in sent[: i + 1]), *(x.event for x in again)]
         assert outline(both)[:2] == (text, 1), one

@@ -14,7 +14,7 @@ from typing import Any
 from ._beginning import Beginning, beginning, is_after, started
 from ._calls import Calls
 from ._log import Page
-from ._pieces import AT_METADATA
+from ._pieces import AT_METADATA, extra_of, seq_of
 from ._reader import StreamReader
 from ._snapshot import Present
 from ._transport import Piece, PieceGap, PieceReader
@@ -60,7 +60,8 @@ class MergedReader:
         self._pieces = pieces
         self._calls = calls
         self._present = present
-        self._next, self._begins = extra >> 1, not extra or bool(extra & 1)
+        self._next = seq_of(extra)
+        self._begins = not extra or extra == extra_of(self._next, is_choosing=True)
         self._has_seq = extra > 0
         self._beginning: Beginning | None = None
         self._held: deque[_Held] = deque()
@@ -78,7 +79,7 @@ class MergedReader:
 
     def extra_of(self, seq: int) -> int:
         """Return `extra` for a sequence number."""
-        return (seq << 1) + (self._beginning is not None)
+        return extra_of(seq, is_choosing=self._beginning is not None)
 
     async def steps(self, offset: int) -> AsyncGenerator[Page | Piece | PieceGap]:
         """Yield all from `offset` of the log and from `extra` on, until the workflow ends."""

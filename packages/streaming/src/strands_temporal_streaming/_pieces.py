@@ -79,7 +79,7 @@ class Position:
 
     Attributes:
         log: Offset of the next item of the workflow's log.
-        extra: What `ahead` returns, or the next sequence number of another transport.
+        extra: What `ahead` returns, or `extra_of` with another transport.
     """
 
     log: int
@@ -94,6 +94,21 @@ class Position:
     def of(cls, number: int) -> "Position":
         """Return the position of a number."""
         return cls(number & ((1 << _LOG_BITS) - 1), number >> _LOG_BITS)
+
+
+def extra_of(seq: int, *, is_choosing: bool) -> int:
+    """Return the `extra` of a reader of another transport.
+
+    Args:
+        seq: The next sequence number.
+        is_choosing: Whether pieces from there on may belong to calls that ended before the reader began.
+    """
+    return (seq << 1) + is_choosing
+
+
+def seq_of(extra: int) -> int:
+    """Return the sequence number of `extra_of`."""
+    return extra >> 1
 
 
 def ahead(call: str, characters: int) -> int:

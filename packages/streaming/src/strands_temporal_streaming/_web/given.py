@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from .._life_types import AgentEvent, ToolCallDelta
 from .._pieces import Position as StreamPosition
-from .._pieces import characters_ahead
+from .._pieces import characters_ahead, seq_of
 from .._types import AttemptFailed, AttemptRestarted, ReasoningDelta, TextDelta
 from .sse import Position
 
@@ -70,7 +70,8 @@ class Given:
     def _given_of_two(self, after: Position, event: AgentEvent, here: StreamPosition) -> int:
         """Return how many of the event's AG-UI events a reader has who reads two sources."""
         is_of_log = event.seq >= 0
-        mine, its = (here.log, self._there.log) if is_of_log else (here.extra, self._there.extra)
+        there = self._there
+        mine, its = (here.log, there.log) if is_of_log else (seq_of(here.extra), seq_of(there.extra))
         if mine == its and is_of_log == (after.beside == 0):
             return after.number
         return ALL if mine <= its else 0
