@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import DefaultPayloadConverter
@@ -84,9 +84,8 @@ async def test_pieces_keep_their_order_so_that_a_position_is_exact() -> None:
     """A piece of a known call waits behind one of a call whose start is not read yet."""
     log, pieces = FakeLog(), FakePieces()
     early, late = "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:09+00:00"
-    merged: Any = MergedReader(
-        log, pieces, extra_of(1, is_choosing=False), Calls("events", CONVERTER), nothing
-    )  # type: ignore[arg-type]
+    beginning = extra_of(1, is_choosing=False)
+    merged: Any = MergedReader(cast("Any", log), pieces, beginning, Calls("events", CONVERTER), nothing)
     steps = merged.steps(0)
     seen: list[tuple[str, int]] = []
 
