@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import Agents
-from packages.streaming.tests.streaming_support import WAIT, Dreamer, LiveModel, play, texts, words
+from packages.streaming.tests.streaming_support import WAIT, Dreamer, LiveModel, bounded, play, texts, words
 from temporalio import workflow
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import ResetReapplyType
@@ -32,6 +32,7 @@ class Turns:
     now: list[int]
     later: list[int]
     forgetful: bool = False
+    keeps: int | None = None
     stream: WorkflowStreamState | None = None
 
 
@@ -55,6 +56,9 @@ class TurnsWorkflow:
         if turns.later:
             await self.go_on.wait()
             state = None if turns.forgetful else self.stream.get_state()
+            if state is not None and turns.keeps is not None:
+                cut = len(state.log) - turns.keeps
+                state.base_offset, state.log = state.base_offset + cut, state.log[cut:]
             workflow.continue_as_new(Turns(turns.later, [], stream=state))
         return text
 
@@ -142,4 +146,21 @@ async def test_the_end_of_a_run_and_all_of_the_next_are_told(agents: Agents, for
         events = await reader.wakes()
         await env.assert_replays(env.client.get_workflow_handle(handle.id))
     assert texts(events) == ["short", "a long, long answer", "the end"]
+    assert not [event for event in events if isinstance(event, StreamGap)]
+
+
+async def test_what_the_next_run_no_longer_keeps_is_read_from_the_last(agents: Agents) -> None:
+    """A hand-over keeps the end of the log. A reader that is behind reads the rest of the run that ended."""
+    asleep = asyncio.Event()
+    model = LiveModel(play("one ", lambda: bounded(asleep), "two "), words("the second"), words("the end"))
+    async with agents(workflows=[TurnsWorkflow], models={"live": lambda: model}) as env:
+        handle = await env.start(TurnsWorkflow.run, Turns([1, 2], [3], keeps=2))
+        reader = Dreamer(env.client, handle.id, "one ")
+        await reader.dreams()
+        asleep.set()
+        await handle.signal(TurnsWorkflow.proceed)
+        assert await asyncio.wait_for(handle.result(), WAIT) == "the end"
+        events = await reader.wakes()
+        await env.assert_replays(env.client.get_workflow_handle(handle.id))
+    assert texts(events) == ["one two", "the second", "the end"]
     assert not [event for event in events if isinstance(event, StreamGap)]

@@ -181,7 +181,9 @@ class StreamReader:
             agreed = await self._agreed(latest, self._offset - 1)
             if agreed is None:
                 return
-            if agreed == self._offset:  # the latest run has the stream's state, with the unread items
+            if agreed == self._offset:  # the latest run has the stream's state
+                async for page in self._cut_before(run, latest):
+                    yield page
                 self.run = latest
                 return
         async for page in self._rest(run):
@@ -206,6 +208,13 @@ class StreamReader:
             if page.is_last or page.stop >= self._offset:
                 return min(page.stop, self._offset)
             offset = page.stop
+
+    async def _cut_before(self, run: Run, latest: Run) -> AsyncIterator[Page]:
+        """Yield what is unread of a run, and no longer kept by the latest one, which took its stream over."""
+        first = await self._answer(partial(self._log.page, latest.id, self._offset))
+        if first is not None and first.start > self._offset:
+            async for page in self._rest(run):
+                yield page
 
     async def _rest(self, run: Run) -> AsyncIterator[Page]:
         """Yield the unread items of a run that has ended, if the server still keeps the run."""
