@@ -1,4 +1,4 @@
-"""The code of docs/teams.md: the stream of a sub-agent in a child workflow, read under the child's id."""
+"""The code of docs/teams.md: the stream of a sub-agent in a child workflow, found by the caller's."""
 
 import asyncio
 from pathlib import Path
@@ -9,7 +9,7 @@ from conftest import Agents
 from integration_tests.docs_code import module_of
 from strands_temporal import StrandsPlugin
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool
-from strands_temporal_streaming import StreamingPlugin
+from strands_temporal_streaming import AgentStarted, AgentStream, StreamingPlugin
 
 
 def script(call: ScriptedCall) -> Reply:
@@ -32,4 +32,6 @@ async def test_the_stream_of_a_child_is_read_under_its_id(
         assert (await handle.result()).strip() == "the writer read: facts about tea"
         assert (await asyncio.wait_for(reading, 20)).strip() == "facts about tea"
         await env.assert_replays(handle)
-        await env.assert_replays(env.client.get_workflow_handle(f"{handle.id}-research"))
+        events = [event async for event in AgentStream(env.client, handle.id)]
+        (child,) = [event.workflow_id for event in events if isinstance(event, AgentStarted)]
+        await env.assert_replays(env.client.get_workflow_handle(child))

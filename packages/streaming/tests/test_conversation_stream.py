@@ -7,11 +7,21 @@ from conftest import Agents
 from packages.streaming.tests.streaming_support import WAIT, read_all
 from strands import tool
 from temporalio import workflow
+from temporalio.client import WorkflowFailureError
 
 from strands_temporal import ConversationClient, ConversationEnd, ConversationStart, TemporalAgent
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool
 from strands_temporal.workflow import Conversation
-from strands_temporal_streaming import AgentStream, End, TextDelta, ToolCall, ToolResult, TurnEnd
+from strands_temporal_streaming import (
+    AgentStream,
+    End,
+    HandedOver,
+    StreamHooks,
+    TextDelta,
+    ToolCall,
+    ToolResult,
+    TurnEnd,
+)
 
 pytestmark = pytest.mark.server
 
@@ -65,6 +75,28 @@ async def test_a_reader_gets_the_events_of_all_runs(agents: Agents) -> None:
         assert [e.text for e in events if isinstance(e, ToolResult)] == ["about tea", "about rum"]
         assert [e.stop_reason for e in events if isinstance(e, TurnEnd)] == ["end_turn"] * 2
         assert isinstance(events[-1], End)
+        handed = [event for event in events if isinstance(event, HandedOver)]
+        assert handed[0].run_id == handle.first_execution_run_id
+        assert [one.new_run_id for one in handed[:-1]] == [one.run_id for one in handed[1:]]
+        assert handed[-1].new_run_id == (await chat.handle.describe()).run_id
         assert (await chat.handle.describe()).run_id != handle.first_execution_run_id
         await env.assert_replays(handle)
         await env.assert_replays(chat.handle)
+
+
+@workflow.defn
+class WithoutStream:
+    @workflow.run
+    async def run(self) -> str:
+        agent = TemporalAgent("m", name="clerk", hooks=[StreamHooks()], callback_handler=None)
+        return str(await agent.invoke_async("hello"))
+
+
+@pytest.mark.slow
+async def test_hooks_without_a_stream_are_refused_outside_of_a_conversation(agents: Agents) -> None:
+    async with agents(workflows=[WithoutStream], models={"m": lambda: ScriptedModel(reply)}) as env:
+        handle = await env.start(WithoutStream.run)
+        with pytest.raises(WorkflowFailureError) as failed:
+            await asyncio.wait_for(handle.result(), WAIT)
+        await env.assert_replays(handle)
+    assert "StreamHooks() of 'clerk' has no stream" in str(failed.value.cause)

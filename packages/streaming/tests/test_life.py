@@ -141,7 +141,7 @@ LIFE = [
     "1 QuestionAsked approval s1",
     "1 QuestionDecided approval answered",
     "1 TurnStarted",
-    "1 Decision BeforeToolCallEvent s1 allowed",
+    "1 Decision approval s1 allowed",
     *SEARCH,
     "1 Decision AfterToolCallEvent s1 retried",
     *SEARCH,

@@ -5,13 +5,16 @@ from typing import Any
 
 from strands import ToolContext, tool
 from strands.interventions import InterventionHandler
+from strands.multiagent import GraphBuilder
 from strands.vended_interventions.hitl import HumanInTheLoop
+from temporalio import workflow
 
 from strands_temporal import TemporalAgent
-from strands_temporal.testing import Reply, ScriptedCall, say, use_tool
-from strands_temporal.workflow import client_tool
+from strands_temporal.testing import Reply, ScriptedCall, say, use_tool, use_tools
+from strands_temporal.workflow import SubAgentResult, SubAgentTask, child_workflow, client_tool
+from strands_temporal_streaming import StreamHooks
 
-AGENTS = ("plain", "keeper", "asker", "pauser", "painter", "boss")
+AGENTS = ("plain", "keeper", "asker", "pauser", "painter", "boss", "noter", "crew", "host")
 
 
 @tool
@@ -79,6 +82,50 @@ def boss() -> TemporalAgent:
     return TemporalAgent("m", streaming_topic="events", tools=[helper.as_tool()], callback_handler=None)
 
 
+def noter() -> TemporalAgent:
+    """Make an agent whose changes of state are events."""
+    hooks: list[Any] = [StreamHooks(state=True)]
+    return TemporalAgent("m", streaming_topic="events", tools=[note, forget], hooks=hooks)
+
+
+@tool(context=True)
+def forget(tool_context: ToolContext, key: str) -> str:
+    """Remove something from the agent's state."""
+    tool_context.agent.state.delete(key)
+    return "forgotten"
+
+
+@tool
+async def ask_crew(task: str) -> str:
+    """Have a graph of two agents do a task."""
+    builder = GraphBuilder().set_max_node_executions(5)
+    first, second = (TemporalAgent("m", name=name, streaming_topic="events") for name in ("finder", "writer"))
+    builder.add_edge(builder.add_node(first, "find"), builder.add_node(second, "write"))
+    builder.set_entry_point("find")
+    builder.set_hook_providers([StreamHooks()])
+    result = await builder.build().invoke_async(task)
+    return str(result.results["write"].result)
+
+
+def crew() -> TemporalAgent:
+    """Make an agent with a graph in a tool."""
+    return TemporalAgent("m", streaming_topic="events", tools=[ask_crew])
+
+
+@workflow.defn(name="clerk")
+class ClerkWorkflow:
+    """Ask the clerk."""
+
+    @workflow.run
+    async def run(self, task: SubAgentTask) -> SubAgentResult:
+        return await task.run(TemporalAgent("m", name="clerk", carry=task.carry, callback_handler=None))
+
+
+def host() -> TemporalAgent:
+    """Make an agent with a sub-agent in a child workflow."""
+    return TemporalAgent("m", streaming_topic="events", tools=[child_workflow(ClerkWorkflow)])
+
+
 def steps(call: ScriptedCall) -> Reply:
     """Do what the person's words say: `tool NAME {...}`, `fail`, `think`, or say them again."""
     if call.tool_results:
@@ -88,6 +135,9 @@ def steps(call: ScriptedCall) -> Reply:
         name, _, arguments = rest.partition(" ")
         id_ = f"{name}-{len(call.messages)}"
         return use_tool(name, json.loads(arguments), tool_use_id=id_, text="Let me see.")
+    if command == "tools":
+        name, _, arguments = rest.partition(" ")
+        return use_tools([(name, json.loads(arguments), f"{name}-{i}") for i in range(2)])
     if command == "fail":
         return Reply(error=ValueError(rest))
     if command == "think":

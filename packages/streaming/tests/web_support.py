@@ -13,8 +13,9 @@ import pytest
 import uvicorn
 from conftest import Agents
 from integration_tests import real_parts
+from packages.streaming.tests import web_agents
 from packages.streaming.tests.streaming_support import WAIT
-from packages.streaming.tests.web_agents import AGENTS, asker, boss, keeper, painter, plain, steps
+from packages.streaming.tests.web_agents import AGENTS, ClerkWorkflow, asker, steps
 
 from strands_temporal import AgentDefinition, StrandsPlugin
 from strands_temporal.testing import AgentEnvironment, ScriptedModel
@@ -93,16 +94,12 @@ async def web(
     plugin = StrandsPlugin(
         models={"m": model},
         agents={
-            "plain": plain,
-            "keeper": keeper,
-            "asker": asker,
+            **{name: getattr(web_agents, name) for name in AGENTS if name != "pauser"},
             "pauser": AgentDefinition(asker, approvals=False),
-            "painter": painter,
-            "boss": boss,
         },
     )
     async with AsyncExitStack() as stack:
-        env = await stack.enter_async_context(agents(workflows=[], plugins=[plugin]))
+        env = await stack.enter_async_context(agents(workflows=[ClerkWorkflow], plugins=[plugin]))
         app = agent_app(env.client, AGENTS, task_queue=env.task_queue, **options)
         url, server = await stack.enter_async_context(serving(app))
         http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=WAIT))

@@ -44,6 +44,8 @@ from ._workflow.log_lines import log_line
 from ._workflow.options import HEARTBEATING_TOOL_DEFAULTS, TOOL_DEFAULTS, merge_options
 from ._workflow.remote_tools import RemoteTool, RemoteTools
 from ._workflow.run_notes import (
+    ChildAgentNote,
+    InterventionNote,
     ModelCallNote,
     QuestionNote,
     RunNote,
@@ -65,6 +67,7 @@ __all__ = [
     "CarryFormat",
     "ChatPart",
     "ChatScreen",
+    "ChildAgentNote",
     "ClientCalls",
     "CodecEndpointError",
     "ComposablePlugin",
@@ -74,6 +77,7 @@ __all__ = [
     "DevService",
     "Edit",
     "EditedCalls",
+    "InterventionNote",
     "ModelCallInterceptor",
     "ModelCallMiddleware",
     "ModelCallNote",

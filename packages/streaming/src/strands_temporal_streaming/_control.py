@@ -12,6 +12,8 @@ from typing import Any, cast, get_args
 from ._json import from_json, to_json
 from ._life_types import ControlEvent
 
+_SUFFIX = ".control"
+
 CALL_METADATA = "strands-call"
 """Payload metadata of each event of a model: `<call>/<attempt>`."""
 
@@ -24,7 +26,12 @@ TIME_METADATA = "strands-time"
 
 def control_topic(topic: str) -> str:
     """Return the second topic for `topic`, which carries all events besides the model's own stream."""
-    return f"{topic}.control"
+    return f"{topic}{_SUFFIX}"
+
+
+def is_control_topic(topic: str) -> bool:
+    """Tell whether a topic is the second topic of another one."""
+    return topic.endswith(_SUFFIX)
 
 
 _CONTROL = get_args(ControlEvent)

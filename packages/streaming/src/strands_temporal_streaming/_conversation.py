@@ -86,6 +86,8 @@ class StreamPart(ConversationPart):
         dropped = len(state.log) - kept
         state.base_offset += dropped
         del state.log[:dropped]
+        for one in life().publishers & state.publishers.keys():
+            del state.publishers[one]
         carried: dict[str, Any] = _STATE.dump_python(state, mode="json")
         if life().is_former:
             return carried

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel
 from strands.types.tools import ToolResult as StrandsToolResult
 
 from strands_temporal.extension import utf8_text
@@ -30,7 +31,12 @@ def as_json(value: Any, characters: int = INPUT_CHARACTERS) -> tuple[Any, bool]:
     text = dumped(value)
     if len(text) > characters:
         return text[:characters], True
-    return json.loads(text), False
+    return json.loads(text, parse_constant=_no_number), False
+
+
+def model_as_json(model: BaseModel | None) -> tuple[Any, bool]:
+    """Return the values of a pydantic model as `as_json` does."""
+    return (None, False) if model is None else as_json(model.model_dump(mode="json"))
 
 
 def dumped(value: Any) -> str:
@@ -77,6 +83,11 @@ def counts(values: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in values.items()
         if isinstance(value, (int, float)) and not isinstance(value, bool)
     }
+
+
+def _no_number(name: str) -> None:
+    """Read NaN and the infinities as null. Python writes them, but JSON has none."""
+    del name
 
 
 def _plain(value: Any) -> str | None:

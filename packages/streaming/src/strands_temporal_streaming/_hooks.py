@@ -24,7 +24,9 @@ from strands_temporal import TemporalModel
 from strands_temporal.extension import observe_agents, run_local
 
 from ._cut import RESULT_CHARACTERS, as_json, dumped, result_text
+from ._deciding import Deciding
 from ._decisions import DecisionHooks
+from ._interventions import refused_decision
 from ._life import AgentRun, Life, life
 from ._life_types import StateChanged
 from ._places import HERE, Place
@@ -79,13 +81,12 @@ class LifeHooks(HookProvider):
         registry.add_callback(BeforeModelCallEvent, _in_life(self._looks_at_state), order=_LAST)
         registry.add_callback(AfterToolCallEvent, _in_life(self._tool_ended), order=_LAST)
         registry.add_callback(AfterInvocationEvent, _in_life(self._ends), order=_LAST)
-        DecisionHooks().register_hooks(registry)
+        DecisionHooks.register_hooks(registry)
         register_team_hooks(registry, self._place_of_team)
 
     def _initialized(self, event: AgentInitializedEvent) -> None:
         if workflow.in_workflow() and self._is_outermost:
             life().shows(event.agent)
-        _add_middleware(event.agent)
 
     def _begins(self, current: Life, event: BeforeInvocationEvent) -> None:
         agent = event.agent
@@ -127,6 +128,9 @@ class LifeHooks(HookProvider):
         if run is None or event.retry:
             return
         result, use = event.result, event.tool_use
+        if (refused := refused_decision(result)) is not None:
+            run_local(Deciding).asking.pop(use["toolUseId"], None)
+            current.publish(refused, run.place, event.agent.name)
         text, whole = result_text(result), dumped(result["content"])
         content, cut = None, len(text) > RESULT_CHARACTERS
         if len(result["content"]) != 1 or "text" not in result["content"][0]:
@@ -219,6 +223,7 @@ def _follow(agent: Agent) -> None:
 
 
 def _add_middleware(agent: Agent) -> None:
+    """Add the middleware once, when an agent begins: what people's approvals add before is outside of it."""
     if agent not in _with_middleware:
         _with_middleware.add(agent)
         agent.add_middleware(ExecuteToolStage, run_tool(_follow))

@@ -1,6 +1,5 @@
 """Publishes what a workflow's run knows of its agents, in the order of the run. One object for each run."""
 
-import asyncio
 import base64
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -12,23 +11,14 @@ from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.workflow_streams import WorkflowStream
 
-from strands_temporal.extension import (
-    ModelCallNote,
-    QuestionNote,
-    RunNote,
-    describe_query,
-    listen_to_notes,
-    run_local,
-)
-from strands_temporal.workflow import AgentCancelledError
+from strands_temporal.extension import describe_query, run_local
 
-from ._control import control_topic, from_control, to_control
-from ._cut import as_json, counts, dumped, error_text
-from ._decision_types import QuestionAsked, QuestionDecided
-from ._json import from_json, to_json
-from ._life_types import ControlEvent, HandedOver, ModelCallEnded, ModelCallFailed, ModelCallStarted
+from ._control import control_topic, from_control, is_control_topic, to_control
+from ._deciding import Deciding
+from ._json import to_json
+from ._life_types import ControlEvent, HandedOver
 from ._limits import BoundedLog, StreamLimit
-from ._places import HERE, Place
+from ._places import Place
 from ._snapshot import SNAPSHOT_QUERY, snapshot_of
 from ._state import LiveState
 from ._types import ToolCall, ToolResult, TurnEnd
@@ -37,9 +27,6 @@ LIFE_PATCH = "strands-temporal-streaming-life"
 """Patch id. In histories without it, the stream has only tool calls, their results and the ends of turns, and
 drops nothing. A reader that polls by update is answered when an item comes, so a replay must have the same
 items."""
-
-_CARRIED_CHARACTERS = 32 * 1024
-"""Most characters of the open questions in a carry."""
 
 _FORMERLY: dict[type[ControlEvent], tuple[str, ...]] = {
     ToolCall: ("name", "tool_use_id", "input", "agent", "truncated"),
@@ -68,6 +55,21 @@ class AgentRun:
     state: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
+@dataclass
+class TeamRun:
+    """A graph or a swarm that runs.
+
+    Attributes:
+        place: Its place.
+        before: The place of the task before.
+        is_told: Whether its begin has been published, as far as it is.
+    """
+
+    place: Place
+    before: Place | None
+    is_told: bool
+
+
 class Life:
     """The events of one run. `run_local(Life)` returns the run's object.
 
@@ -77,9 +79,9 @@ class Life:
         topic: The topic of the last event.
         is_former: Whether the run's history is of an older release (`LIFE_PATCH`).
         follows: Whether agents inside others are followed.
-        interrupted: Ids of the tool calls that a hook stopped with a question.
         cancelled: The agents whose turn a hook cancelled, and why.
-        teams: The graphs and swarms that run: their places, and the place of the task before.
+        teams: The graphs and swarms that run.
+        limits: The limits of the run's `StreamHooks`. The first one counts.
     """
 
     def __init__(self) -> None:
@@ -88,9 +90,9 @@ class Life:
         self.topic: str | None = None
         self.is_former = False
         self.follows = False
-        self.interrupted: set[str] = set()
         self.cancelled: WeakKeyDictionary[Agent, str] = WeakKeyDictionary()
-        self.teams: WeakKeyDictionary[MultiAgentBase, tuple[Place, Place | None]] = WeakKeyDictionary()
+        self.teams: WeakKeyDictionary[MultiAgentBase, TeamRun] = WeakKeyDictionary()
+        self.limits: list[StreamLimit | None] = []
         self._log: BoundedLog | None = None
         self._stream: WorkflowStream | None = None
         self._agent: ref[Agent] | None = None
@@ -102,62 +104,54 @@ class Life:
         """Whether the run has a stream."""
         return self._stream is not None
 
-    def attach(self, stream: WorkflowStream, limit: StreamLimit | None) -> None:
-        """Publish to a stream from now on. Later calls in the run do nothing."""
+    def attach(self, stream: WorkflowStream) -> bool:
+        """Publish to a stream from now on. Later calls in the run do nothing.
+
+        Returns:
+            Whether all events begin with this call.
+        """
         if self._stream is not None:
-            return
+            return False
         self.is_former = not workflow.patched(LIFE_PATCH)
-        self._stream, self._log = stream, BoundedLog(stream, None if self.is_former else limit)
+        limit = None if self.is_former else self.limits[0]
+        self._stream, self._log = stream, BoundedLog(stream, limit, follows=not self.is_former)
         if self.is_former:
-            return
-        topic = self._take_over(self._log)
-        self._restore()
+            return False
+        topic = self._take_over(self._log) or self._carried.get("topic")
+        if self._carried:  # the log may have lost events
+            self.state.restore(self._carried)
+            run_local(Deciding).restore(self._carried.get("asking"))
+        if not self.state.is_open:
+            self._log.turn_start = self._log.stop
         if workflow.get_query_handler(SNAPSHOT_QUERY) is None:
             workflow.set_query_handler(SNAPSHOT_QUERY, self._snapshot)
             describe_query(SNAPSHOT_QUERY, "For readers of the stream: the present state of the agents")
-        listen_to_notes(self._noted)
-        if topic is not None and workflow.info().continued_run_id:
-            self.publish(HandedOver(run_id=workflow.info().continued_run_id or ""), Place(topic))
+        info = workflow.info()
+        if topic is not None and info.continued_run_id:
+            self.publish(HandedOver(run_id=info.continued_run_id, new_run_id=info.run_id), Place(topic))
+        return True
 
     def _take_over(self, log: BoundedLog) -> str | None:
         """Learn the state from the log of the previous run. Return the topic of the log's last event."""
         topic, converter = None, workflow.payload_converter()
         for item in log.items(0):
-            name, dot, kind = item.topic.rpartition(".")
-            if control_topic(name) != f"{name}{dot}{kind}":
+            if not is_control_topic(item.topic):
                 continue
             payload = Payload.FromString(base64.b64decode(item.data))
             event = from_control(converter.from_payload(payload), item.offset)
             if event is not None:
-                topic = name
+                topic = item.topic.rpartition(".")[0]
                 self.state.apply(event, item.offset)
         return topic
 
-    def _restore(self) -> None:
-        """Correct the state by what the previous run carried: its log may have lost events."""
-        state, carried = self.state, self._carried
-        if not carried:
-            return
-        state.turn = max(state.turn, int(carried.get("turn", 0)))
-        state.usage = dict(carried.get("usage", {}))
-        state.is_open, state.waits = bool(carried.get("is_open")), bool(carried.get("waits"))
-        for each in carried.get("questions", ()):
-            question = from_json(each)
-            if isinstance(question, QuestionAsked):
-                state.questions.setdefault(question.id, question)
+    @property
+    def publishers(self) -> set[str]:
+        """Ids of the publishers of this run's activities, as far as they are known."""
+        return self._log.publishers if self._log else set()
 
     def carry(self) -> dict[str, Any]:
         """Return JSON values of what the log may no longer tell in the next run."""
-        state = self.state
-        questions = [to_json(each) for each in state.questions.values()]
-        is_small = len(dumped(questions)) <= _CARRIED_CHARACTERS
-        return {
-            "turn": state.turn,
-            "usage": state.usage,
-            "is_open": state.is_open,
-            "waits": state.waits,
-            "questions": questions if is_small else [],
-        }
+        return {**self.state.carry(), "asking": run_local(Deciding).carry(), "topic": self.topic}
 
     def restore(self, carried: Any) -> None:
         """Take over what `carry` returned in the previous run. Call it before `attach`."""
@@ -221,63 +215,15 @@ class Life:
         self.runs[agent] = run
         self._paths[agent.name] = run.place.path
 
-    def _noted(self, note: RunNote) -> None:
-        if isinstance(note, QuestionNote):
-            self._question(note)
-            return
-        run = None if note.agent is None else self.runs.get(note.agent)
-        place = run.place if run else HERE.get()
-        if place is not None:
-            self.publish(_of_call(note), place, note.agent.name if note.agent else "")
-
-    def _question(self, note: QuestionNote) -> None:
-        if self.topic is None:
-            return
-        place = Place(self.topic, self._paths.get(note.agent, ()))
-        if note.outcome is None:
-            reason, cut = as_json(note.reason)
-            event: ControlEvent = QuestionAsked(
-                id=note.id,
-                name=note.name,
-                reason=reason,
-                truncated=cut,
-                tool_use_id=note.tool_use_id,
-                deadline=note.deadline,
-            )
-        else:
-            answer, cut = as_json(note.answer)
-            event = QuestionDecided(
-                id=note.id,
-                name=note.name,
-                outcome=note.outcome,
-                by=note.by,
-                at=note.at,
-                answer=answer,
-                truncated=cut,
-            )
-        self.publish(event, place, note.agent)
+    def path_of(self, agent: str) -> tuple[str, ...]:
+        """Return the path of the agent that last ran under a name."""
+        return self._paths.get(agent, ())
 
     def _snapshot(self, *_: Any) -> dict[str, Any]:
         agent = self._agent() if self._agent else None
         messages: list[Any] = agent.messages if agent else []
         assert self._log is not None  # noqa: S101  # the query is registered after it
         return snapshot_of(self.state, self._log, messages, agent.name if agent else "", self.topic)
-
-
-def _of_call(note: ModelCallNote) -> ControlEvent:
-    if isinstance(note.error, (AgentCancelledError, asyncio.CancelledError)):
-        return ModelCallEnded(call=note.call, stop_reason="cancelled")
-    if note.error is not None:
-        name, message = error_text(note.error)
-        return ModelCallFailed(call=note.call, error=name, message=message)
-    if note.stop_reason is None:
-        return ModelCallStarted(call=note.call, model=note.model)
-    return ModelCallEnded(
-        call=note.call,
-        stop_reason=note.stop_reason,
-        usage=counts(note.usage),
-        metrics=counts(note.metrics),
-    )
 
 
 def life() -> Life:

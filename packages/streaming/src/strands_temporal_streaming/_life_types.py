@@ -112,19 +112,39 @@ class ToolProgress(LifeEvent):
 
 @dataclass(frozen=True, kw_only=True)
 class AgentStarted(LifeEvent):
-    """A sub-agent began to run. `path` says which, `tool_use_id` which call of the outer agent runs it."""
+    """A sub-agent began to run. `path` says which.
+
+    Attributes:
+        tool_use_id: The call of the outer agent that runs it.
+        workflow_id: Id of the child workflow that it runs in; empty if it runs in the same workflow. What it
+            does is in the child's own stream: `AgentStream(client, event.workflow_id)`.
+        run_id: Id of the child's run.
+    """
 
     tool_use_id: str | None = None
+    workflow_id: str = ""
+    run_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AgentEnded(LifeEvent):
-    """A sub-agent ended. `error` has the class and message if it failed; `stop_reason` is None then."""
+    """A sub-agent ended.
+
+    Attributes:
+        tool_use_id: The call of the outer agent that ran it.
+        stop_reason: Strands' stop reason; None if it failed.
+        usage: Tokens of its own model calls, with Strands' names.
+        error: Class and message of the error, if it failed.
+        workflow_id: As in `AgentStarted`.
+        run_id: As in `AgentStarted`.
+    """
 
     tool_use_id: str | None = None
     stop_reason: str | None = None
     usage: dict[str, int] = field(default_factory=dict[str, int])
     error: str | None = None
+    workflow_id: str = ""
+    run_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

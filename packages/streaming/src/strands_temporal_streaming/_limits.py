@@ -8,6 +8,8 @@ from typing import Any, cast
 from temporalio import workflow
 from temporalio.contrib.workflow_streams import PollInput, PollResult, PublishInput, WorkflowStream
 
+from ._control import is_control_topic
+
 PUBLISH_SIGNAL = "__temporal_workflow_stream_publish"
 """The signal by which a workflow's stream is known (temporalio 1.35)."""
 
@@ -42,21 +44,28 @@ class BoundedLog:
     Args:
         stream: The stream.
         limit: How much to keep; None keeps everything.
+        follows: Whether to look at each batch that comes.
+
+    Attributes:
+        turn_start: Offset at which the running turn began.
+        publishers: Ids of the publishers of activities of this run. An activity publishes to the run that
+            scheduled it, and to no other, so the next run need not know them.
     """
 
-    def __init__(self, stream: WorkflowStream, limit: StreamLimit | None) -> None:
+    def __init__(self, stream: WorkflowStream, limit: StreamLimit | None, *, follows: bool = True) -> None:
         self._stream = stream
         self._limit = limit
         self._sizes: deque[int] = deque()
         self._bytes = 0
         self._counted = 0  # offset of the first item that is not counted
         self.turn_start = 0
+        self.publishers: set[str] = set()
         self._receive: Callable[[PublishInput], Any] = cast(
             "Any", workflow.get_signal_handler(PUBLISH_SIGNAL)
         )
         self._poll: Callable[[PollInput], PollResult] = cast("Any", workflow.get_query_handler(_POLL_QUERY))
         self._stop: Callable[[], int] = cast("Any", workflow.get_query_handler(_OFFSET_QUERY))
-        if limit is not None:
+        if follows:
             workflow.set_signal_handler(PUBLISH_SIGNAL, self._received)
 
     @property
@@ -92,5 +101,7 @@ class BoundedLog:
 
     def _received(self, batch: PublishInput) -> None:
         """Handle the signal with a worker's batch."""
+        if batch.items and is_control_topic(batch.items[0].topic):
+            self.publishers.add(batch.publisher_id)
         self._receive(batch)
         self.trim()

@@ -1,6 +1,5 @@
 """The requests of a conversation in its stream: where the events of each begin, and how each ended."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
@@ -10,9 +9,11 @@ from temporalio import workflow
 from temporalio.contrib.workflow_streams import WorkflowStream
 
 from strands_temporal import TemporalModel
-from strands_temporal.extension import describe_query, utf8_text
+from strands_temporal.extension import describe_query
 
 from ._control import control_topic, to_control
+from ._cut import as_json
+from ._life import life
 from ._request_types import REQUESTS_QUERY, RequestEnded, RequestStarted, StreamRequest, StreamRequests
 from ._types import DEFAULT_TOPIC
 
@@ -51,7 +52,7 @@ class RequestLog:
 
     def started(self, request: str, turn: int, message: Any) -> None:
         """Publish that a request has begun its turn."""
-        shown, cut = _bounded(message, MESSAGE_CHARACTERS)
+        shown, cut = as_json(message, MESSAGE_CHARACTERS)
         self._requests.append(StreamRequest(request, turn, self._offset()))
         del self._requests[:-KEPT_REQUESTS]
         state = self._state()
@@ -82,7 +83,7 @@ class RequestLog:
                 ended = RequestEnded(error_type=str(error["type"]), error=text)
             else:
                 result = answer["result"]
-                output, cut = _bounded(result["structured_output"], STATE_CHARACTERS)
+                output, cut = as_json(result["structured_output"], STATE_CHARACTERS)
                 output = None if cut else output
                 usage = dict(result["usage"])
                 ended = RequestEnded(stop_reason=result["stop_reason"], structured_output=output, usage=usage)
@@ -101,7 +102,7 @@ class RequestLog:
         return int(handler())
 
     def _state(self) -> dict[str, Any] | None:
-        state, cut = _bounded(self._agent.state.get(), STATE_CHARACTERS)
+        state, cut = as_json(self._agent.state.get(), STATE_CHARACTERS)
         return None if cut else state
 
     def _topic(self) -> str:
@@ -110,14 +111,5 @@ class RequestLog:
         return topic or DEFAULT_TOPIC
 
     def _publish(self, event: RequestStarted | RequestEnded) -> None:
+        life().state.apply(event, self._offset())
         self._stream.topic(control_topic(self._topic())).publish(to_control(event))
-
-
-def _bounded(value: Any, characters: int) -> tuple[Any, bool]:
-    """Return `value`, and False; if its JSON is too long, the beginning of that, and True."""
-    try:
-        text = json.dumps(value, ensure_ascii=False, default=str, skipkeys=True)
-    except (TypeError, ValueError, RecursionError):  # the user's own objects: an error would harm the agent
-        text = json.dumps(f"<{type(value).__name__}>")
-    text = utf8_text(text, "replace")
-    return (text[:characters], True) if len(text) > characters else (json.loads(text), False)

@@ -9,11 +9,12 @@ from ._types import LifeEvent, ToolCall
 
 @dataclass(frozen=True, kw_only=True)
 class RunningAgent:
-    """An agent that runs now, in a `Snapshot`."""
+    """An agent that runs now, in a `Snapshot`. The fields are those of its `AgentStarted`."""
 
     agent: str = ""
     path: tuple[str, ...] = ()
     tool_use_id: str | None = None
+    workflow_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,12 @@
 """The state of a conversation as its events tell it: what runs, what waits. Runs in the workflow."""
 
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ._cut import as_json
 from ._decision_types import QuestionAsked, QuestionDecided
+from ._json import from_json, to_json
 from ._life_types import (
     AgentEnded,
     AgentStarted,
@@ -15,10 +18,14 @@ from ._life_types import (
     NodeStarted,
     TurnStarted,
 )
+from ._request_types import RequestEnded
 from ._snapshot_types import RunningAgent, RunningCall
 from ._types import ToolCall, ToolResult, TurnEnd
 
 _PLACES = 50
+
+_CARRIED_CHARACTERS = 32 * 1024
+"""Most characters of the open questions in a carry, and of the open tool calls."""
 
 
 @dataclass
@@ -56,6 +63,33 @@ class LiveState:
             return "waiting"
         return "running" if self.is_open and not self.waits else "idle"
 
+    def carry(self) -> dict[str, Any]:
+        """Return JSON values of what the log of the next run may no longer tell."""
+        return {
+            "turn": self.turn,
+            "usage": self.usage,
+            "turn_usage": self.turn_usage,
+            "is_open": self.is_open,
+            "waits": self.waits,
+            "questions": _carried(self.questions.values(), "reason"),
+            "tools": _carried(self.tools.values(), "input"),
+        }
+
+    def restore(self, carried: Mapping[str, Any]) -> None:
+        """Correct the state by what `carry` returned in the previous run."""
+        self.turn = max(self.turn, int(carried.get("turn", 0)))
+        self.usage = dict(carried.get("usage", {}))
+        self.turn_usage = dict(carried.get("turn_usage", {}))
+        self.is_open, self.waits = bool(carried.get("is_open")), bool(carried.get("waits"))
+        for each in (*carried.get("questions", ()), *carried.get("tools", ())):
+            match from_json(each):
+                case QuestionAsked() as question:
+                    self.questions.setdefault(question.id, question)
+                case ToolCall() as call:
+                    self.tools.setdefault(call.tool_use_id, call)
+                case _:
+                    pass
+
     def apply(self, event: ControlEvent, offset: int) -> None:
         """Take an event in."""
         match event:
@@ -65,6 +99,9 @@ class LiveState:
                 self.turn, self.is_open, self.waits = max(self.turn, event.turn), True, False
             case TurnEnd():
                 self._end_turn(event)
+            case RequestEnded(stop_reason=reason) if reason != "interrupt" and self.waits:
+                # Somebody stopped the turn while it waited: no agent ran that could end it.
+                self._close_turn()
             case ModelCallStarted():
                 call = RunningCall(call=event.call, agent=event.agent, path=event.path, model=event.model)
                 self.calls[event.call] = (call, offset)
@@ -73,9 +110,7 @@ class LiveState:
                     del self.places[next(iter(self.places))]
             case ModelCallEnded():
                 self.calls.pop(event.call, None)
-                for name, count in event.usage.items():
-                    self.usage[name] = self.usage.get(name, 0) + count
-                    self.turn_usage[name] = self.turn_usage.get(name, 0) + count
+                self._count(event.usage)
             case ModelCallFailed():
                 self.calls.pop(event.call, None)
             case ToolCall():
@@ -88,19 +123,40 @@ class LiveState:
                 self.questions.pop(event.id, None)
             case AgentStarted() | NodeStarted():
                 at = getattr(event, "tool_use_id", None)
-                running = RunningAgent(agent=event.agent, path=event.path, tool_use_id=at)
+                child = getattr(event, "workflow_id", "")
+                running = RunningAgent(agent=event.agent, path=event.path, tool_use_id=at, workflow_id=child)
                 self.agents[event.path, at] = running
             case AgentEnded() | NodeEnded():
+                if isinstance(event, AgentEnded) and event.workflow_id:
+                    self._count(event.usage)  # its model calls are in its own stream
                 self.agents.pop((event.path, getattr(event, "tool_use_id", None)), None)
             case _:
                 pass
 
+    def _count(self, usage: Mapping[str, int]) -> None:
+        for name, count in usage.items():
+            self.usage[name] = self.usage.get(name, 0) + count
+            self.turn_usage[name] = self.turn_usage.get(name, 0) + count
+
     def _end_turn(self, event: TurnEnd) -> None:
         self.turn = max(self.turn, event.turn)
-        self.waits = event.stop_reason == "interrupt"
-        self.is_open = self.waits
+        self.waits = self.is_open = event.stop_reason == "interrupt"
         self.agents.clear()
         self.calls.clear()
         if not self.waits:
-            self.tools.clear()
-            self.questions.clear()
+            self._close_turn()
+
+    def _close_turn(self) -> None:
+        self.waits = self.is_open = False
+        self.tools.clear()
+        self.questions.clear()
+
+
+def _carried(events: Collection[Any], large: str) -> list[Any]:
+    """Return events as JSON values. Their field that may be large is cut so that all fit."""
+    room = _CARRIED_CHARACTERS // max(1, len(events))
+    carried: list[Any] = []
+    for event in events:
+        value, is_cut = as_json(getattr(event, large), room)
+        carried.append(to_json(replace(event, **{large: value, "truncated": event.truncated or is_cut})))
+    return carried

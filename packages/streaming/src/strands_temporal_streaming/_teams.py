@@ -18,13 +18,16 @@ from strands_temporal.extension import run_local
 
 from ._cut import error_text, short
 from ._decision_types import Decision
-from ._life import Life
-from ._life_types import NodeEnded, NodeStarted, TurnStarted
+from ._life import Life, TeamRun
+from ._life_types import NodeEnded, NodeStarted
 from ._places import HERE, NODE, Place
-from ._turns import publish_failure
-from ._types import TurnEnd
+from ._team_turns import status_text, team_status, team_turn_ended, team_turn_started
+from ._turns import executor_name
 
 _LAST = float("inf")
+
+_UNFINISHED = frozenset({"pending", "dispatched", "executing"})
+"""Strands' statuses of a node that has not ended."""
 
 
 class _Team:
@@ -38,48 +41,45 @@ class _Team:
         self._place_now = place
 
     def begins(self, event: BeforeMultiAgentInvocationEvent) -> None:
-        """Publish that the team begins a turn, if it is the outermost."""
+        """Take note that the team begins. Strands sets its task after this event."""
         current = _current()
         if current is None or (place := self._place_now()) is None:
             return
         before = HERE.get()
-        current.teams[event.source] = (place, before)
+        current.teams[event.source] = TeamRun(place, before, is_told=before is not None)
         HERE.set(place)
-        if before is None:
-            current.begin_turn(goes_on=current.state.waits)
-            current.publish(TurnStarted(), place, _name_of(event.source))
 
     def ends(self, event: AfterMultiAgentInvocationEvent) -> None:
         """Publish that the team ended its turn, if it is the outermost."""
         current = _current()
-        team = current.teams.pop(event.source, None) if current else None
-        if current is None or team is None:
+        run = current.teams.get(event.source) if current else None
+        if current is None or run is None:
             return
-        place, before = team
-        HERE.set(before)
+        _tell_turn(current, event.source, run)
+        del current.teams[event.source]
+        place = run.place
+        HERE.set(run.before)
+        pauses = team_status(cast("Any", event.source).state) == "interrupted"
         for running in list(current.state.agents.values()):
             path = running.path
-            if path[:-1] == place.path and path[-1].startswith(NODE):  # Strands calls no hook for its pause
-                ended = NodeEnded(node=path[-1][len(NODE) :], status="interrupted")
+            # Strands calls no hook for a node that pauses, or that another node's failure ends.
+            if path[:-1] == place.path and path[-1].startswith(NODE):
+                status = "interrupted" if pauses else "failed"
+                ended = NodeEnded(node=path[-1][len(NODE) :], status=status)
                 current.publish(ended, place.of_node(ended.node), running.agent)
-        if before is None:
-            name = _name_of(event.source)
-            state = cast("Any", event.source).state
-            status = _status(getattr(state, "status", None) or getattr(state, "completion_status", None))
-            error = publish_failure(current, place, name)
-            reason = {"completed": "end_turn", "interrupted": "interrupt"}.get(status)
-            usage = dict(current.state.turn_usage)
-            current.publish(TurnEnd(reason, usage=usage, error=error), place, name)
+        if run.before is None:
+            team_turn_ended(current, event.source, place)
 
     def node_begins(self, event: BeforeNodeCallEvent) -> None:
         """Publish that a node begins."""
         current = _current()
-        if current is None or event.source not in current.teams:
+        if current is None or (run := current.teams.get(event.source)) is None:
             return
-        place = current.teams[event.source][0].of_node(event.node_id)
+        _tell_turn(current, event.source, run)
+        place = run.place.of_node(event.node_id)
         HERE.set(place)
         executor = cast("Any", event.source).nodes[event.node_id].executor
-        name = _name_of(executor)
+        name = executor_name(executor)
         if event.cancel_node:
             reason = short(event.cancel_node) if isinstance(event.cancel_node, str) else ""
             decision = Decision(kind="hook", name=type(event).__name__, outcome="cancelled", reason=reason)
@@ -93,17 +93,18 @@ class _Team:
         current = _current()
         if current is None or event.source not in current.teams:
             return
-        team = current.teams[event.source][0]
+        team = current.teams[event.source].place
         source = cast("Any", event.source)
         node, result = source.nodes[event.node_id], source.state.results.get(event.node_id)
         failure = getattr(result, "result", None)
+        status = status_text(getattr(result, "status", None) or getattr(node, "execution_status", None))
         ended = NodeEnded(
             node=event.node_id,
-            status=_status(getattr(result, "status", None) or getattr(node, "execution_status", None)),
+            status="failed" if status in _UNFINISHED else status,  # another node's failure ended it
             error=": ".join(error_text(failure)) if isinstance(failure, Exception) else None,
             execution_time_ms=int(getattr(result, "execution_time", 0) or 0),
         )
-        current.publish(ended, team.of_node(event.node_id), _name_of(node.executor))
+        current.publish(ended, team.of_node(event.node_id), executor_name(node.executor))
         HERE.set(team)
 
 
@@ -133,9 +134,7 @@ def _current() -> Life | None:
     return current if current.is_attached and not current.is_former else None
 
 
-def _name_of(executor: object) -> str:
-    return str(getattr(executor, "name", None) or getattr(executor, "id", ""))
-
-
-def _status(value: Any) -> str:
-    return str(getattr(value, "value", value) or "")
+def _tell_turn(current: Life, team: MultiAgentBase, run: TeamRun) -> None:
+    if not run.is_told:
+        run.is_told = True
+        team_turn_started(current, team, run.place)

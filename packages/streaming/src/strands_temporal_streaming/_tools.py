@@ -11,6 +11,7 @@ from temporalio import workflow
 from strands_temporal.extension import TOOL_PROGRESS, run_local
 
 from ._cut import as_json, is_json
+from ._decisions import publish_allowed
 from ._life import Life
 from ._life_types import ToolProgress, ToolStarted
 from ._places import HERE, Place
@@ -51,6 +52,7 @@ async def _run_tool(context: ExecuteToolContext, next_fn: Any, follow: Follow) -
     if isinstance(inner_agent := getattr(context.tool, "agent", None), Agent) and not current.is_former:
         follow(inner_agent)
     name, id_ = str(use["name"]), str(use.get("toolUseId"))
+    publish_allowed(current, agent, id_, run.place)
     current.publish(ToolStarted(name=name, tool_use_id=id_), run.place, agent.name)
     inner: Place | None = run.place.of_tool(id_)
     place = run.place

@@ -1,13 +1,20 @@
 """The workflow's side: publishes what the run knows of its agents, besides the model's own stream."""
 
-from strands.hooks import HookRegistry
+from functools import partial
+
+from strands.hooks import BeforeInvocationEvent, BeforeMultiAgentInvocationEvent, HookRegistry
 from temporalio import workflow
 from temporalio.contrib.workflow_streams import WorkflowStream
 from typing_extensions import override
 
+from strands_temporal import AgentValueError
+from strands_temporal.extension import listen_to_notes
+
 from ._hooks import LifeHooks
 from ._life import life
 from ._limits import StreamLimit
+from ._notes import publish_note
+from ._turns import executor_name
 
 
 class StreamHooks(LifeHooks):
@@ -25,7 +32,8 @@ class StreamHooks(LifeHooks):
     It also bounds the stream, and answers the query for a `Snapshot`.
 
     Args:
-        stream: The workflow's stream.
+        stream: The workflow's stream. None is the stream of the agent's `Conversation`, which exists without
+            these hooks: they choose `state` and `limit`.
         topic: The topic of the `AgentStream`. If None, the agent's own `streaming_topic`; `events` if the
             agent does not have one.
         state: Whether to publish changes of `agent.state` (`StateChanged`).
@@ -35,7 +43,7 @@ class StreamHooks(LifeHooks):
 
     def __init__(
         self,
-        stream: WorkflowStream,
+        stream: WorkflowStream | None = None,
         topic: str | None = None,
         *,
         state: bool = False,
@@ -45,12 +53,35 @@ class StreamHooks(LifeHooks):
         self._stream = stream
         self._limit = limit
         if workflow.in_workflow():
-            life().attach(stream, limit)
+            self._attach()
 
     @override
     def register_hooks(self, registry: HookRegistry, **kwargs: object) -> None:
         """See base class."""
         if workflow.in_workflow():
-            life().attach(self._stream, self._limit)
+            self._attach()
             self.follow_all()
+        if self._stream is None:
+            registry.add_callback([BeforeInvocationEvent, BeforeMultiAgentInvocationEvent], _check_stream)
         super().register_hooks(registry, **kwargs)
+
+    def _attach(self) -> None:
+        current = life()
+        current.limits.append(self._limit)
+        if self._stream is not None and current.attach(self._stream):
+            listen_to_notes(partial(publish_note, current))
+
+
+def _check_stream(event: BeforeInvocationEvent | BeforeMultiAgentInvocationEvent) -> None:
+    """Refuse an agent whose hooks have no stream to publish to.
+
+    Raises:
+        AgentValueError: If the workflow has no stream.
+    """
+    if workflow.in_workflow() and not life().is_attached:
+        executor = event.agent if isinstance(event, BeforeInvocationEvent) else event.source
+        raise AgentValueError(
+            f"StreamHooks() of {executor_name(executor)!r} has no stream. Without one it is for the agent of "
+            "a Conversation. Elsewhere, write self.stream = WorkflowStream() in the workflow's __init__, and "
+            "StreamHooks(self.stream)"
+        )

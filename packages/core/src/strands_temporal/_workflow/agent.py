@@ -37,6 +37,7 @@ from .cancels import note_cancel
 from .carry import AgentCarry, pack, unpack
 from .conversation_managers import check_conversation_manager, check_strategies
 from .failures import construction_error, mark_left_agent
+from .interventions import told_of
 from .model import TemporalModel, as_durable_model
 from .sandboxes import stream_sandbox
 from .tool_caller import AsyncToolCaller, check_agent_in_workflow
@@ -81,6 +82,8 @@ class TemporalAgent(Agent):
         agent_options["sandbox"] = checked_sandbox(agent_options.get("sandbox"))
         stream_sandbox(agent_options["sandbox"], agent_options["model"])
         agent_options["hooks"] = [*hooks, *(h for h in agent_options.get("hooks") or () if h not in hooks)]
+        if interventions := agent_options.get("interventions"):
+            agent_options["interventions"] = told_of(interventions)
         agent_options["retry_strategy"] = None
         agent_options.setdefault("callback_handler", default_callback_handler())
         carry = agent_options.pop("carry", None)

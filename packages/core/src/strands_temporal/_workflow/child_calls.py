@@ -2,12 +2,13 @@
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from strands import ToolContext
 from temporalio import workflow
 from temporalio.exceptions import ChildWorkflowError
+from temporalio.workflow import ChildWorkflowHandle
 
 from .._errors import AgentCancelledError
 from .._upstream.run_local import run_local
@@ -28,6 +29,8 @@ async def run_child(
     options: ChildWorkflowOptions,
     context: "ToolContext[Any]",
     given: Mapping[str, Any],
+    *,
+    started: Callable[[ChildWorkflowHandle[Any, Any]], None] | None = None,
 ) -> Any:
     """Run the child workflow that answers a tool call, and return its result as JSON values.
 
@@ -37,6 +40,7 @@ async def run_child(
         options: Checked options of the child.
         context: The call, as Strands gives it to a tool.
         given: The tool's validated arguments, which are part of the child's id.
+        started: Is called when the child has started.
 
     Raises:
         PayloadTooLargeError: If the input is too large for Temporal. Nothing is started.
@@ -64,6 +68,8 @@ async def run_child(
     by_signal = await wait_or_cancel(starting, signal)
     try:
         handle = starting.result()
+        if started is not None:
+            started(handle)
         by_signal = await wait_or_cancel(handle, signal) or by_signal
         return handle.result()
     except (ChildWorkflowError, asyncio.CancelledError) as error:

@@ -1,6 +1,7 @@
-"""Notes of model calls and of questions, for plugins that show what a run does. Nobody listens by default.
+"""Notes of what a run does, for plugins that show it. Nobody listens by default.
 
-Core tells of model calls. A plugin that asks people tells of its questions. A note schedules nothing.
+Core tells of model calls, of sub-agents in child workflows and of interventions. A plugin that asks people
+tells of its questions. A note schedules nothing.
 """
 
 import asyncio
@@ -11,6 +12,8 @@ from typing import Any, TypeAlias, cast
 from weakref import WeakSet
 
 from strands import Agent
+from strands.interventions import InterventionAction, InterventionHandler
+from strands.interventions.actions import LifecycleEvent
 from temporalio import workflow
 
 from .._upstream.run_local import run_local
@@ -68,7 +71,49 @@ class QuestionNote:
     answer: Any = None
 
 
-RunNote: TypeAlias = ModelCallNote | QuestionNote
+@dataclass(frozen=True)
+class ChildAgentNote:
+    """A sub-agent in a child workflow has begun, or its child has ended.
+
+    Attributes:
+        agent: The agent that calls it.
+        name: Name of the tool.
+        tool_use_id: The call.
+        workflow_id: Id of the child.
+        run_id: Id of the child's run.
+        stop_reason: Strands' stop reason, once the child has returned it; `interrupt` if the sub-agent asks.
+        usage: Strands' `Usage` of the sub-agent's turn, once it is known.
+        error: The error, if the child failed.
+    """
+
+    agent: Agent
+    name: str
+    tool_use_id: str
+    workflow_id: str
+    run_id: str
+    stop_reason: str | None = None
+    usage: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True)
+class InterventionNote:
+    """An intervention handler of a `TemporalAgent` has decided. Strands has not acted on it yet.
+
+    Attributes:
+        handler: The handler.
+        event: The event that it decided about.
+        action: Its decision; None if it raised an error.
+        error: The error: an `InterruptException` if it asks a person itself.
+    """
+
+    handler: InterventionHandler
+    event: LifecycleEvent
+    action: InterventionAction | None = None
+    error: Exception | None = None
+
+
+RunNote: TypeAlias = ModelCallNote | QuestionNote | ChildAgentNote | InterventionNote
 
 
 class _Listeners:

@@ -39,6 +39,7 @@ class SubAgentResult:
         carry: The sub-agent, if it asks, or if its caller keeps its conversation.
         origin: If it asks: the child that began the turn, for the idempotency keys of its tool calls.
         version: Layout of this value.
+        usage: Strands' `Usage` of the sub-agent's own model calls in this turn.
     """
 
     stop_reason: str = "end_turn"
@@ -48,6 +49,7 @@ class SubAgentResult:
     carry: AgentCarry | None = None
     origin: list[str] = field(default_factory=list[str])
     version: int = SUB_AGENT_VERSION
+    usage: dict[str, int] = field(default_factory=dict[str, int])
 
     @classmethod
     def of(
@@ -83,6 +85,7 @@ class SubAgentResult:
             interrupts=asked if asks else [],
             carry=pack(agent) if keep or asks else None,
             origin=run_local(Origin).of_calls() if asks else [],
+            usage=_usage_of(result),
         )
 
     @classmethod
@@ -176,6 +179,12 @@ class SubAgentTask:
             raise AgentValueError(f"SubAgentTask.run: {agent.name!r} did not produce a result")
         ended = SubAgentResult.of(agent, result, keep=self.keep, cancelled=cancelled, delegate=self.delegate)
         return replace(ended, interrupts=calls.named(ended.interrupts))
+
+
+def _usage_of(result: AgentResult) -> dict[str, int]:
+    latest = result.metrics.latest_agent_invocation
+    counts: dict[str, Any] = dict(latest.usage) if latest else {}
+    return {name: count for name, count in counts.items() if type(count) is int}
 
 
 def _raised(prefix: str, asked: dict[str, Any]) -> Interrupt:

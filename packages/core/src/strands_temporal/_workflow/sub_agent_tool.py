@@ -1,5 +1,6 @@
 """The tool that `child_workflow` returns for a sub-agent. The sub-agent runs in a child workflow."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -15,6 +16,7 @@ from temporalio.exceptions import (
     FailureError,
     WorkflowAlreadyStartedError,
 )
+from temporalio.workflow import ChildWorkflowHandle
 from typing_extensions import override
 
 from .._errors import AgentCancelledError, AgentTypeError
@@ -28,6 +30,7 @@ from .carry import ChildMemories
 from .child_calls import run_child
 from .child_options import ChildWorkflowOptions
 from .decided_calls import told
+from .run_notes import ChildAgentNote, tell_note
 from .sub_agent import SubAgentResult, SubAgentTask
 from .tool_context import context_of_call
 
@@ -131,10 +134,13 @@ class SubAgentTool(AgentTool):
         task = replace(task, keep=self._remembers, delegate=isinstance(self, DelegateTool))
         busy.add(self)
         try:
-            value = await run_child(self._type, [task], self._options, context, arguments)
+            with _ToldChild(context, self._name) as told_child:
+                value = await run_child(
+                    self._type, [task], self._options, context, arguments, started=told_child.started
+                )
+                told_child.ended = ended = SubAgentResult.from_value(value)
         finally:
             busy.discard(self)
-        ended = SubAgentResult.from_value(value)
         if ended is None:  # the workflow did not return a `SubAgentResult`
             return SubAgentResult(
                 content=[{"text": value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}]
@@ -153,6 +159,50 @@ class DelegatedSubAgentTool(SubAgentTool, DelegateTool):
         """The same spec as that of `agent.as_tool(delegate=True)`."""
         spec = super().tool_spec
         return {**spec, "description": spec["description"] + DELEGATE_DESCRIPTION}
+
+
+class _ToldChild:
+    """Tells plugins of a sub-agent's child workflow: when it has started, and when the block ends.
+
+    Args:
+        context: The call.
+        name: The tool's name.
+
+    Attributes:
+        ended: What the child returned; None if that is no `SubAgentResult`.
+    """
+
+    def __init__(self, context: "ToolContext[Any]", name: str) -> None:
+        self.ended: SubAgentResult | None = None
+        self._call = context.agent, name, context.tool_use["toolUseId"]
+        self._note: ChildAgentNote | None = None
+
+    def __enter__(self) -> "_ToldChild":
+        return self
+
+    def started(self, child: ChildWorkflowHandle[Any, Any]) -> None:
+        """Tell that the child has started."""
+        agent, name, id_ = self._call
+        self._note = ChildAgentNote(
+            cast("Agent", agent), name, id_, child.id, child.first_execution_run_id or ""
+        )
+        tell_note(self._note)
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if self._note is None:
+            return
+        ended = self.ended or SubAgentResult()
+        if error is None:
+            reason = "cancelled" if ended.cancelled else ended.stop_reason
+            tell_note(replace(self._note, stop_reason=reason, usage=ended.usage))
+        elif isinstance(error, (AgentCancelledError, asyncio.CancelledError)) or (
+            isinstance(error, ChildWorkflowError) and isinstance(error.cause, CancelledError)
+        ):
+            tell_note(replace(self._note, stop_reason="cancelled"))
+        elif isinstance(error, ChildWorkflowError):
+            tell_note(replace(self._note, error=from_tool_activity_error(cast("Any", error))))
+        else:
+            tell_note(replace(self._note, error=error))
 
 
 class _Busy(set[AgentTool]):

@@ -216,9 +216,9 @@ class TurnMapper:
             case ToolResult():
                 yield from self._said.tool_result(event)
             case AgentStarted():
-                yield from self._subagents.started(event.path, event.agent, event.tool_use_id)
+                yield from self._subagents.started(event)
             case AgentEnded():
-                yield from self._subagents.ended(event.path, event.stop_reason, event.error)
+                yield from self._subagents.ended(event)
             case NodeStarted():
                 yield from self._steps.started(event)
             case NodeEnded():
