@@ -55,9 +55,9 @@ from strands_temporal_streaming import (
     from_json,
     to_json,
 )
-from strands_temporal_streaming._calls import from_model
 from strands_temporal_streaming._control import from_control, to_control
 from strands_temporal_streaming._cut import as_json
+from strands_temporal_streaming._model_events import from_model
 from strands_temporal_streaming._plain import plain_event
 
 EVERY_CONTROL_EVENT: list[ControlEvent] = [

@@ -8,7 +8,8 @@ from strands.types.streaming import StreamEvent
 
 from strands_temporal.extension import ModelRequest, ModelStream
 
-from ._publisher import AttemptPublisher, SandboxPublisher
+from ._publisher import AttemptPublisher
+from ._sandbox_publisher import SandboxPublisher
 from ._transport import StreamTransport
 from ._types import MIDDLEWARE_KEY
 

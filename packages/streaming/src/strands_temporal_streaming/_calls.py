@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadConverter
@@ -10,6 +10,7 @@ from temporalio.converter import PayloadConverter
 from ._control import CALL_METADATA, STARTED_METADATA, TIME_METADATA, control_topic, from_control
 from ._life_types import AgentEvent, ControlEvent, ModelCallStarted, ToolCallDelta
 from ._log import Item
+from ._model_events import from_model, mapping_at, text_at
 from ._pieces import AT_METADATA, MOST_AHEAD, ahead, characters_ahead, piece_of
 from ._tails import Tail
 from ._types import (
@@ -21,7 +22,6 @@ from ._types import (
     ReasoningDelta,
     StreamGap,
     TextDelta,
-    TextRedacted,
 )
 
 _KEPT = 1000  # calls whose places are remembered: pieces of a call may come a little after its end
@@ -171,7 +171,7 @@ class Calls:
         if item.topic != control_topic(self._topic) or CALL_METADATA in item.payload.metadata:
             return ""
         value: Any = self._converter.from_payload(item.payload)
-        return _at(value, "time") or None
+        return text_at(value, "time") or None
 
     def _from_model(self, item: Item) -> Iterator[AgentEvent]:
         call, attempt = _identity(item.payload)
@@ -199,12 +199,12 @@ class Calls:
     def _from_tool_use(self, event: Any, call: str, offset: int) -> ToolCallDelta | None:
         """Return the event for a piece of a tool call's arguments; None if its begin was not read."""
         blocks = self._tools.setdefault(call, {})
-        start = _mapping(event, "contentBlockStart")
-        if (use := _mapping(start, "start", "toolUse")) and (id_ := _at(use, "toolUseId")):
-            blocks[start.get("contentBlockIndex")] = id_, _at(use, "name")
-            return ToolCallDelta(tool_use_id=id_, name=_at(use, "name"), call=call, offset=offset)
-        delta = _mapping(event, "contentBlockDelta")
-        text = _at(delta, "delta", "toolUse", "input")
+        start = mapping_at(event, "contentBlockStart")
+        if (use := mapping_at(start, "start", "toolUse")) and (id_ := text_at(use, "toolUseId")):
+            blocks[start.get("contentBlockIndex")] = id_, text_at(use, "name")
+            return ToolCallDelta(tool_use_id=id_, name=text_at(use, "name"), call=call, offset=offset)
+        delta = mapping_at(event, "contentBlockDelta")
+        text = text_at(delta, "delta", "toolUse", "input")
         id_, name = blocks.get(delta.get("contentBlockIndex"), ("", ""))
         if not (text and id_):
             return None
@@ -302,30 +302,3 @@ def _identity(payload: Payload) -> tuple[str, _Attempt]:
     """Return the call and the attempt of a model's event."""
     call, _, number = payload.metadata.get(CALL_METADATA, b"").decode().rpartition("/")
     return call, _Attempt(int(number or 0), payload.metadata.get(STARTED_METADATA, b"").decode())
-
-
-def from_model(event: Any, call: str, offset: int) -> AgentEvent | None:
-    """Return the reader's event for a model's event, None if there is none."""
-    if text := _at(event, "contentBlockDelta", "delta", "text"):
-        return TextDelta(text, call, offset)
-    if text := _at(event, "contentBlockDelta", "delta", "reasoningContent", "text"):
-        return ReasoningDelta(text, call, offset)
-    if reason := _at(event, "messageStop", "stopReason"):
-        return MessageEnd(reason, call, offset)
-    if text := _at(event, "redactContent", "redactAssistantContentMessage"):
-        return TextRedacted(text, call, offset)
-    return None
-
-
-def _mapping(value: Any, *path: str) -> dict[str, Any]:
-    """Return the dict at `path` in nested dicts, or an empty one if there is none."""
-    for key in path:
-        value = cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def _at(value: Any, *path: str) -> str:
-    """Return the text at `path` in nested dicts, or "" if there is none."""
-    for key in path:
-        value = cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, str) else ""
