@@ -32,16 +32,18 @@ async function seen(visit) {
   await context.addInitScript((stored) => {
     for (const [key, value] of Object.entries(stored)) localStorage.setItem(key, value);
   }, visit.storage);
-  const page = await context.newPage();
   const faults = [];
-  page.on("pageerror", (error) => faults.push(`script: ${error.message}`));
-  page.on("console", (message) => message.type() === "error" && faults.push(`console: ${message.text()}`));
-  page.on("requestfailed", (request) => faults.push(`failed: ${request.url()} ${request.failure()?.errorText}`));
-  page.on("response", (answer) => answer.status() >= 400 && faults.push(`${answer.status()}: ${answer.url()}`));
+  const open = async () => watched(await context.newPage(), faults);
+  const tabs = [await open()];
+  let page = tabs[0];
   const values = [];
   try {
     await page.goto(visit.url, { waitUntil: "load" });
     for (const step of visit.steps) {
+      if (step[0] === "tab") {
+        page = tabs[step[1]] ??= await open();
+        continue;
+      }
       const value = await inTime(take(page, step), step[0]);
       if (value !== undefined) values.push(value);
     }
@@ -52,6 +54,16 @@ async function seen(visit) {
     await context.close();
   }
   return { values, faults };
+}
+
+// Notes what goes wrong on a page. A dialog is a fault, too: no page here opens one.
+function watched(page, faults) {
+  page.on("pageerror", (error) => faults.push(`script: ${error.message}`));
+  page.on("console", (message) => message.type() === "error" && faults.push(`console: ${message.text()}`));
+  page.on("requestfailed", (request) => faults.push(`failed: ${request.url()} ${request.failure()?.errorText}`));
+  page.on("response", (answer) => answer.status() >= 400 && faults.push(`${answer.status()}: ${answer.url()}`));
+  page.on("dialog", (dialog) => faults.push(`dialog: ${dialog.message()}`) && dialog.dismiss());
+  return page;
 }
 
 // Chromium itself answers some commands never, and page.close() waits for it.
@@ -66,6 +78,8 @@ async function take(page, [what, ...given]) {
       return page.locator(given[0]).first().click();
     case "fill":
       return page.locator(given[0]).first().fill(given[1]);
+    case "press":
+      return page.keyboard.press(given[0]);
     case "wait":
       return void (await page.locator(given[0]).first().waitFor());
     case "go":

@@ -43,6 +43,16 @@ def wait_for(selector: str) -> Step:
     return ["wait", selector]
 
 
+def press(key: str) -> Step:
+    """Press a key, such as `Enter` or `?`."""
+    return ["press", key]
+
+
+def tab(number: int) -> Step:
+    """Turn to a tab of the same profile, from 0. One that is not there is opened, and is empty until `go`."""
+    return ["tab", number]
+
+
 def go(url: str) -> Step:
     """Go to another page."""
     return ["go", url]
@@ -75,8 +85,8 @@ class Visit:
 
     Attributes:
         url: The page.
-        steps: What to do there: `click`, `fill`, `wait_for`, `go`, `script`, `picture`. After a step that
-            fails, the rest is left out.
+        steps: What to do there: `click`, `fill`, `press`, `wait_for`, `go`, `tab`, `script`, `picture`. After
+            a step that fails, the rest is left out.
         width: Width of the window, in CSS pixels.
         height: Its height.
         scale: Pixels of a picture for each CSS pixel.
@@ -101,8 +111,8 @@ class Seen:
 
     Attributes:
         values: The values of its `script` steps, in order.
-        faults: Errors of scripts and of the console, requests that failed or were refused, and the step that
-            failed.
+        faults: Errors of scripts and of the console, dialogs, requests that failed or were refused, and the
+            step that failed.
     """
 
     values: list[Any]

@@ -16,6 +16,7 @@ from ._wire.chat_screen import ChatPart, ChatScreen
 from ._wire.dev_services import DevService
 from ._wire.failures import error_leaves, from_tool_activity_error
 from ._wire.run_reads import RunReads, reads_of_run
+from ._wire.tool_call import TOOL_HEADER
 from ._wire.values import decode, encode, utf8_text
 from ._wire.versions import check_wire_version
 from ._wire.web_parts import WebAnswerRefusedError, WebPart, WebQuestion
@@ -63,6 +64,7 @@ __all__ = [
     "HEARTBEATING_TOOL_DEFAULTS",
     "OPEN_STATUSES",
     "TOOL_DEFAULTS",
+    "TOOL_HEADER",
     "TOOL_PROGRESS",
     "CarryFormat",
     "ChatPart",

@@ -65,12 +65,15 @@ class StreamRequest:
         turn: Number of its turn.
         offset: Offset of its `RequestStarted`.
         ended: Whether the turn has ended.
+        title: The beginning of the conversation's first message, in the oldest of the requests that are
+            kept; else empty.
     """
 
     request: str
     turn: int
     offset: int
     ended: bool = False
+    title: str = ""
 
 
 @dataclass(frozen=True)

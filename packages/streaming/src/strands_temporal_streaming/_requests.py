@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, cast
 
 from strands import Agent
 from temporalio import workflow
 from temporalio.contrib.workflow_streams import WorkflowStream
 
 from strands_temporal import TemporalModel
-from strands_temporal.extension import describe_query
+from strands_temporal.extension import describe_query, utf8_text
 
 from ._control import control_topic, to_control
 from ._cut import as_json
@@ -27,6 +27,9 @@ STATE_CHARACTERS = 64_000
 """Characters of JSON of an agent's state that readers get. A larger state is left out."""
 
 ERROR_CHARACTERS = 2_000
+
+TITLE_CHARACTERS = 100
+"""Characters of the first message that name the conversation in a list."""
 
 _OFFSET_QUERY = "__temporal_workflow_stream_offset"
 """The query by which a `WorkflowStream` tells its length (temporalio 1.35)."""
@@ -53,8 +56,10 @@ class RequestLog:
     def started(self, request: str, turn: int, message: Any) -> None:
         """Publish that a request has begun its turn."""
         shown, cut = as_json(message, MESSAGE_CHARACTERS)
+        title = self._requests[0].title if self._requests else _title(message)
         self._requests.append(StreamRequest(request, turn, self._offset()))
         del self._requests[:-KEPT_REQUESTS]
+        self._requests[0] = replace(self._requests[0], title=title)
         state = self._state()
         self._publish(
             RequestStarted(
@@ -113,3 +118,13 @@ class RequestLog:
     def _publish(self, event: RequestStarted | RequestEnded) -> None:
         life().state.apply(event, self._offset())
         self._stream.topic(control_topic(self._topic())).publish(to_control(event))
+
+
+def _title(message: Any) -> str:
+    """Return the beginning of a message's text, in one line; empty if it has no text."""
+    texts: list[Any] = [message]
+    if isinstance(message, list):
+        blocks = cast("list[Any]", message)
+        texts = [cast("Any", block).get("text") for block in blocks if isinstance(block, Mapping)]
+    text = " ".join(text for text in texts if isinstance(text, str))
+    return utf8_text(" ".join(text[: 4 * TITLE_CHARACTERS].split())[:TITLE_CHARACTERS], "replace")

@@ -16,10 +16,7 @@ import typer
 from temporalio.service import RPCError
 
 from ._output import say
-from ._settings import CommandError, Settings
-
-GROUP = "strands_temporal.commands"
-"""Entry point group: the name of a command -> a `typer.Typer`, which `strands-temporal` adds under it."""
+from ._settings import GROUP, CommandError, Settings
 
 T = TypeVar("T")
 
@@ -80,7 +77,11 @@ def _app() -> typer.Typer:
     app.command("doctor")(doctor)
     app.command("replay")(replay)
     for entry_point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-        app.add_typer(entry_point.load(), name=entry_point.name)
+        added = entry_point.load()
+        if isinstance(added, typer.Typer):
+            app.add_typer(added, name=entry_point.name)
+        else:
+            app.command(entry_point.name)(added)
     return app
 
 

@@ -15,7 +15,7 @@ from .. import ConversationClient
 from .._errors import ConversationClosedError, ConversationError, did_you_mean
 from .._wire.chat_screen import CHAT_PARTS, ChatPart
 from ._chat_screen import Lines, Screen, shown_message
-from ._control import RunningDev, ask
+from ._control import RunningDev
 from ._leaving import Leaving
 from ._pollers import has_poller
 from ._troubles import trouble_of
@@ -256,7 +256,7 @@ class Chat:
                 "/kill-worker needs a `strands-temporal dev` on this machine that runs the worker"
             )
             return
-        killed = (await ask(self._dev.socket, {"do": "kill-worker"})).get("killed")
+        killed = await self._dev.kill_worker()
         self._screen.note(
             f"SIGKILL: worker process {killed} is dead. Another one starts and goes on."
             if killed

@@ -35,6 +35,7 @@ class RunningDev:
         agents: Names of its agents.
         socket: Path of the socket on which it listens.
         env: Variables by which its worker finds the services beside it.
+        console_url: Address of its console, or None.
     """
 
     pid: int
@@ -45,6 +46,15 @@ class RunningDev:
     ui_url: str | None = None
     agents: list[str] = field(default_factory=list[str])
     env: dict[str, str] = field(default_factory=dict[str, str])
+    console_url: str | None = None
+
+    async def kill_worker(self) -> int | None:
+        """Have the worker process killed with SIGKILL. Return its id; None if none runs.
+
+        Raises:
+            OSError: It does not answer.
+        """
+        return (await ask(self.socket, {"do": "kill-worker"})).get("killed")
 
 
 def runtime_folder() -> Path:

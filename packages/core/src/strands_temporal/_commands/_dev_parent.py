@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from ..testing._supervisor import Supervised
 from ._control import Control, RunningDev
+from ._dev_console import DevConsole, missing_extra
 from ._dev_extra import ExtraService
 from ._dev_models import LOCAL
 from ._dev_screen import DevScreen
@@ -45,6 +46,8 @@ class DevOptions:
         ports: Where the server goes.
         reload: Whether a change of a file replaces the worker.
         nats: Whether a NATS server runs beside the worker.
+        console: Whether to serve the console.
+        console_port: Its port, if one was asked for.
     """
 
     target: str
@@ -53,6 +56,8 @@ class DevOptions:
     ports: Ports
     reload: bool = True
     nats: bool = False
+    console: bool = True
+    console_port: int | None = None
 
 
 class DevParent:
@@ -88,6 +93,7 @@ class DevParent:
         self._model: LocalModel | None = None
         self._nats: ExtraService | None = None
         self._output: IO[Any] = sys.stderr
+        self._console: DevConsole | None = None
         self._chat = chat
         self._chatting: asyncio.Task[int] | None = None
 
@@ -142,8 +148,27 @@ class DevParent:
             self._output = stack.enter_context(control.file("log").open("w"))
             self._screen.note(f"Worker's output: {self._output.name}")
             stack.push_async_callback(self._end_chat)
+        if self._options.console:
+            await self._open_console(stack)
         stack.push_async_callback(self._end_worker)
         await self._keep_worker(server, control)
+
+    async def _open_console(self, stack: AsyncExitStack) -> None:
+        missing = missing_extra()
+        if missing is not None:
+            self._screen.note(missing)
+            return
+        options = self._options
+        console = DevConsole(
+            self._settings,
+            options.task_queue,
+            options.console_port,
+            self._screen,
+            lambda: self._output,
+            self._nats.env if self._nats else {},
+        )
+        self._console = await stack.enter_async_context(console)
+        self._screen.console(console.url)
 
     async def _keep_worker(self, server: Server, control: Control) -> None:
         quick_deaths = 0
@@ -215,12 +240,15 @@ class DevParent:
             server.ui_url,
             said["agents"],
             self._nats.env if self._nats else {},
+            self._console.url if self._console else None,
         )
         control.publish(running)
         self._screen.ready(
             {k: v for k, v in said.items() if k not in ("event", "files")}, self._options.task_queue
         )
 
+        if self._console and self._number == 1 and not self._settings.json:
+            self._console.prepare()
         if self._chat and self._chatting is None:
             self._chatting = asyncio.create_task(self._chat(self._settings, running))
             self._chatting.add_done_callback(self._chat_ended)

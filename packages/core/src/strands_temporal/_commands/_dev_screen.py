@@ -29,6 +29,10 @@ class DevScreen:
         lines += [f"Web UI     {ui_url}"] if ui_url else []
         self._show({"event": "server", "address": address, "ui_url": ui_url}, "\n".join(lines))
 
+    def console(self, url: str) -> None:
+        """Print where the console is."""
+        self._show({"event": "console", "url": url}, f"Console    {url}")
+
     def ready(self, said: dict[str, Any], task_queue: str) -> None:
         """Print what a worker serves, and what to type next."""
         kinds = ("agents", "workflows", "activities")

@@ -20,6 +20,10 @@ TASK_QUEUE = "strands-temporal"
 """Task queue of `dev`'s worker, unless another one is named."""
 
 
+GROUP = "strands_temporal.commands"
+"""Entry point group: the name of a command -> its function, or a `typer.Typer` with commands below it."""
+
+
 class CommandError(Exception):
     """A command was refused or failed. The text says why and what to do; the exit code is 1."""
 
@@ -60,9 +64,15 @@ class Settings:
 
         Without an address, it is the one that was started last.
         """
+        return next(iter(self._devs()), None)
+
+    def dev_of(self, task_queue: str) -> RunningDev | None:
+        """Return the `strands-temporal dev` on this machine with a worker on this task queue, if one runs."""
+        return next((dev for dev in self._devs() if dev.task_queue == task_queue), None)
+
+    def _devs(self) -> list[RunningDev]:
         given = self.given_address
-        devs = running_devs()
-        return next((dev for dev in devs if given is None or _same(dev.address, given)), None)
+        return [dev for dev in running_devs() if given is None or _same(dev.address, given)]
 
     async def connect(self, *, plugins: Sequence[Plugin] = ()) -> Client:
         """Connect as Temporal's own tools do; the options win.

@@ -41,6 +41,13 @@ def dev(
     chat: Annotated[
         bool, typer.Option("--chat", help="Chat with the agent in this terminal, until you leave.")
     ] = False,
+    console: Annotated[
+        bool, typer.Option(help="Serve the console, a page in the browser. It needs the extra `web`.")
+    ] = True,
+    console_port: Annotated[
+        int | None,
+        typer.Option(metavar="PORT", min=1, max=65535, help="The console's port; 8234 if it is free."),
+    ] = None,
     port: Annotated[
         int | None,
         typer.Option(metavar="PORT", min=1, max=65535, help="The server's port; 7233 if it is free."),
@@ -70,7 +77,8 @@ def dev(
     common = settings(ctx)
     if chat and common.json:
         raise typer.BadParameter("--chat is for a person, and --json for a program. Give one of them")
-    options = DevOptions(target, task_queue, model, Ports(port, ui_port, db_filename), reload, nats)
+    ports = Ports(port, ui_port, db_filename)
+    options = DevOptions(target, task_queue, model, ports, reload, nats, console, console_port)
     watched = Watch(parsed.folder, watch or [])
     code = run_async(_run(options, common, watched, DevScreen(json=common.json), chat=chat))
     raise typer.Exit(code)

@@ -42,6 +42,7 @@ class Supervised:
         cwd: Working folder. By default the caller's.
         env: Environment. By default the caller's.
         output: File to which the command writes instead. `tail` then has nothing.
+        pass_fds: File descriptors that the command gets, under the same numbers.
 
     Raises:
         OSError: If the command could not be started.
@@ -54,17 +55,19 @@ class Supervised:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
         output: IO[Any] | None = None,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         with contextlib.ExitStack() as on_failure:
             self._log = on_failure.enter_context(tempfile.TemporaryFile())
             self._process = subprocess.Popen(  # noqa: S603 - a list, never a shell; the program is the caller's choice
-                [sys.executable, "-I", __file__, str(os.getpid()), *command],
+                [sys.executable, "-I", __file__, str(os.getpid()), ",".join(map(str, pass_fds)), *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log if output is None else output,
                 cwd=cwd,
                 env=env,
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
             on_failure.callback(self._end_supervisor)
             self.pid = self._read_pid(command[0])
@@ -116,7 +119,7 @@ class Supervised:
                 os.killpg(self.pid, signal.SIGKILL)
 
 
-def _supervise(caller: int, command: Sequence[str]) -> int:
+def _supervise(caller: int, fds: Sequence[int], command: Sequence[str]) -> int:
     wakeups, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
@@ -129,7 +132,7 @@ def _supervise(caller: int, command: Sequence[str]) -> int:
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, note)
     child = subprocess.Popen(  # noqa: S603 - the caller's own command, never a shell
-        command, stdin=subprocess.DEVNULL, stdout=sys.stderr, start_new_session=True
+        command, stdin=subprocess.DEVNULL, stdout=sys.stderr, start_new_session=True, pass_fds=fds
     )
     try:
         os.write(sys.stdout.fileno(), b"%d\n" % child.pid)
@@ -157,4 +160,5 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(_supervise(int(sys.argv[1]), sys.argv[2:]))
+    _fds = [int(fd) for fd in sys.argv[2].split(",") if fd]
+    sys.exit(_supervise(int(sys.argv[1]), _fds, sys.argv[3:]))

@@ -35,8 +35,13 @@ class Access:
             WebError: If it is of another site's page; or of another machine, without `authorize`.
         """
         self._check_origin(request)
-        if self._authorize is None:
-            _check_local(request)
+        if self.is_local:
+            check_local(request)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the app is for this machine alone."""
+        return self._authorize is None
 
     async def may(self, request: Request, agent: str, thread: str | None) -> bool:
         """Tell whether a request may use an agent, and a thread of it if there is one."""
@@ -73,11 +78,14 @@ class Access:
             raise WebError(f"Pages of {origin[:100]!r} may not use this server", NOT_ALLOWED, 403)
 
 
-def _check_local(request: Request) -> None:
+def check_local(request: Request) -> None:
     """Refuse what does not come from this machine: without `authorize` nobody is asked who they are.
 
     A page of another site could reach this server through the person's browser, so the host must be a
     local name as well. What a proxy passes on comes from elsewhere.
+
+    Raises:
+        WebError: It does not.
     """
     client = request.client.host if request.client else ""
     host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""

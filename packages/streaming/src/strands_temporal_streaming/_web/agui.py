@@ -29,7 +29,10 @@ from .._life_types import (
     AgentEnded,
     AgentEvent,
     AgentStarted,
+    Failed,
+    HandedOver,
     ModelCallEnded,
+    ModelCallFailed,
     ModelCallStarted,
     NodeEnded,
     NodeStarted,
@@ -83,6 +86,18 @@ _GOES_ON = (
 """Events that show that a turn goes on after a pause."""
 
 
+_DETAILS = (
+    *(TurnStarted, TurnEnd, RequestEnded, Failed, HandedOver, End),
+    *(ModelCallStarted, ModelCallEnded, ModelCallFailed, AttemptFailed, AttemptRestarted),
+    *(ToolStarted, QuestionAsked, QuestionDecided, Decision),
+    *(AgentStarted, AgentEnded, NodeStarted, NodeEnded),
+)
+"""Further events that a reader gets as `CUSTOM` if it asks for details, also while no run is open."""
+
+_NOT_SHOWN = ("type", "seq", "offset", "state", "structured_output", "interrupts", "prompt", "result")
+"""Fields that AG-UI's own events tell, or that no reader needs."""
+
+
 class TurnMapper:
     """Maps the events of one turn, from its `RequestStarted` on.
 
@@ -91,6 +106,9 @@ class TurnMapper:
         request: Id of the turn's request, which is the id of the first run.
         history: The messages before the turn, and the message that began it.
         before: The turn before, whose tool calls this one may answer.
+        added: For a reader that wants details: the messages that began the turn, if it has those before. It
+            gets these alone in place of a snapshot; None is a snapshot.
+        details: Whether the reader wants details.
 
     Attributes:
         run: Id of the current run, or of the last one.
@@ -108,6 +126,9 @@ class TurnMapper:
         request: str,
         history: Sequence[Message] = (),
         before: "TurnMapper | None" = None,
+        *,
+        added: Sequence[Message] | None = None,
+        details: bool = False,
     ) -> None:
         self.run = request
         self.is_running, self.is_over = False, False
@@ -115,6 +136,7 @@ class TurnMapper:
         self.names: dict[int, str] = {}
         self.paused_with: tuple[PendingInterrupt, ...] = ()
         self._thread, self._request = thread, request
+        self._added, self._details = added, details
         self._steps = Steps()
         self._subagents = Subagents()
         self._said = Transcript(history, self._subagents, before.tools if before else None)
@@ -124,13 +146,14 @@ class TurnMapper:
 
     def events(self, event: AgentEvent) -> Iterator[BaseEvent]:
         """Yield the AG-UI events of an event."""
-        if self.is_over:
-            return
-        at = _milliseconds(event.time)
-        for each in self._mapped(event):
+        at, is_told = _milliseconds(event.time), False
+        for each in () if self.is_over else self._mapped(event):
             if at is not None and each.timestamp is None:
                 each.timestamp = at
+            is_told = is_told or isinstance(each, CustomEvent)
             yield each
+        if self._details and not is_told and isinstance(event, _DETAILS):
+            yield self._custom(event, at)
 
     def set_history(self, history: Sequence[Message]) -> None:
         """Set the messages before the turn, before its first event."""
@@ -198,6 +221,7 @@ class TurnMapper:
         match event:
             case CallStarted() | ModelCallStarted():
                 self._said.call(event.call).model = event.model
+                self._said.latest[event.path] = self._said.call(event.call)
             case TextDelta() | ReasoningDelta():
                 yield from self._said.piece(event)
             case ToolCallDelta():
@@ -232,6 +256,8 @@ class TurnMapper:
             case TurnEnd(stop_reason="interrupt", path=()):
                 yield from self.pause(event.interrupts)
                 self.pauses += 1
+            case TurnEnd(path=()):
+                yield from self._said.whole_text(event.result)
             case RequestEnded():
                 if event.request == self._request:
                     yield from self._finish(event)
@@ -240,9 +266,14 @@ class TurnMapper:
             case _:
                 self._said.is_lossy = self._said.is_lossy or isinstance(event, (StreamGap, OutputLost))
                 if isinstance(event, _CUSTOM):
-                    name = type(event).__name__
-                    value = {k: v for k, v in to_json(event).items() if k not in ("type", "seq", "offset")}
-                    yield CustomEvent(name=f"strands_temporal.{name}", value=value)
+                    yield self._custom(event)
+
+    def _custom(self, event: AgentEvent, at: int | None = None) -> CustomEvent:
+        value = {name: v for name, v in to_json(event).items() if name not in _NOT_SHOWN}
+        tool = self._said.tools.shown_id(getattr(event, "tool_use_id", None)) if self._details else None
+        if tool is not None:
+            value["toolCallId"] = tool
+        return CustomEvent(name=f"strands_temporal.{type(event).__name__}", value=value, timestamp=at)
 
     # --- Runs
 
@@ -250,7 +281,11 @@ class TurnMapper:
         if not self.is_running:  # else the one who asked was told at once
             yield self.begin(self._request)
         yield self._state.begin(event.state)
-        yield self._said.snapshot()
+        if self._added is None:
+            yield self._said.snapshot()
+        else:
+            shown = [message.model_dump(by_alias=True, mode="json") for message in self._added]
+            yield CustomEvent(name="strands_temporal.Messages", value={"messages": shown})
 
     def _finish(self, event: RequestEnded) -> Iterator[BaseEvent]:
         if self.is_running and not self.pauses:  # else the tokens are those of several runs

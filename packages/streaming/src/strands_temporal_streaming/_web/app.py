@@ -13,15 +13,18 @@ from starlette.routing import Route
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from strands_temporal import ConversationError
+from strands_temporal import ConversationError, ConversationState
 
 from .._transport import StreamTransport
 from .access import Access, Authorize
+from .agents import AnyAgent
 from .answers import Answers, load_parts
+from .attempts import tool_attempts
 from .capabilities import capabilities
 from .error_responses import error_handlers
 from .errors import BAD_REQUEST, NOT_FOUND, TOO_LARGE, UNREACHABLE, WebError
 from .inputs import check_id, read_input
+from .listing import Listing
 from .runs import Runs
 from .sse import Position, Sent, SSEResponse
 from .streams import Streams
@@ -63,6 +66,7 @@ class App:
         limits: WebLimits,
         transport: StreamTransport | None,
     ) -> None:
+        self._client = client
         self._agents = agents
         self._access = Access(authorize, origins)
         self._limits = limits
@@ -71,6 +75,7 @@ class App:
         streams = Streams(client, transport)
         self._runs = Runs(streams, self._threads, self._answers)
         self._thread_events = ThreadEvents(streams, self._threads, self._answers)
+        self._listing = Listing(client, self._threads)
         self._readers = 0
 
     def starlette(self) -> Starlette:
@@ -81,6 +86,7 @@ class App:
             ("POST", "/agents/{agent}", self._run),
             ("GET", "/threads", self._list_threads),
             ("GET", "/threads/{thread:path}/events", self._events),
+            ("GET", "/threads/{thread:path}/attempts", self._attempts),
             ("POST", "/threads/{thread:path}/cancel", self._cancel),
             ("GET", "/threads/{thread:path}", self._describe_thread),
         ]
@@ -104,7 +110,7 @@ class App:
         people = self._answers.has_parts
         shown = [
             {"name": name, **capabilities(described[name], people=people)}
-            for name in self._agents
+            for name in (described if isinstance(self._agents, AnyAgent) else self._agents)
             if name in described and await self._access.may(request, name, None)
         ]
         return JSONResponse({"agents": shown})
@@ -137,21 +143,31 @@ class App:
         limit = request.query_params.get("limit", str(_MOST_LISTED))
         if not (limit.isascii() and limit.isdigit() and 0 < int(limit[:9]) <= _MOST_LISTED):
             raise WebError(f"limit: {limit[:20]!r} is not a number from 1 to {_MOST_LISTED}", BAD_REQUEST)
+        if _flag(request, "details"):
+            found = await self._listing.listed(int(limit), agent)
+            told = [one.to_json() for one in found if await self._access.may(request, one.agent, one.id)]
+            return JSONResponse({"threads": told[: int(limit)]})
         threads = await self._threads.listed(int(limit), agent)
         shown = [one for one in threads if await self._access.may(request, one.agent, one.id)]
         return JSONResponse({"threads": [{"threadId": one.id, "agent": one.agent} for one in shown]})
 
     async def _describe_thread(self, request: Request) -> Response:
         thread, _ = await self._thread(request)
-        state = await self._threads.state(thread.id)
+        try:
+            state = await self._threads.state(thread.id, is_open=thread.is_open)
+        except WebError:
+            if thread.is_open:
+                raise
+            state = ConversationState(thread.status)  # it ended before a worker had it, or no worker is there
         return JSONResponse(
             {
                 "threadId": thread.id,
                 "agent": thread.agent,
-                "status": state.status,
+                "status": state.status if thread.is_open else thread.status,
                 "turn": state.turn,
                 "queued": state.queued,
                 "usage": state.usage,
+                "isOpen": thread.is_open,
             }
         )
 
@@ -160,8 +176,14 @@ class App:
         last = request.headers.get("last-event-id") or request.query_params.get("lastEventId")
         after = Position.parse(last) if last else None
         thread, _ = await self._thread(request)
-        await self._threads.requests(thread.id)  # else an error now, and not an empty stream
-        return self._stream(self._thread_events.after(thread.id, after))
+        await self._threads.requests(thread.id, is_open=thread.is_open)  # else an error now, and not an empty stream
+        details = _flag(request, "details")
+        return self._stream(self._thread_events.after(thread.id, after, details=details))
+
+    async def _attempts(self, request: Request) -> Response:
+        """Tell how often Temporal has tried the latest tool calls."""
+        thread, _ = await self._thread(request)
+        return JSONResponse({"tools": await tool_attempts(self._client, thread.id)})
 
     async def _cancel(self, request: Request) -> Response:
         """Stop the turn that runs."""
@@ -232,3 +254,10 @@ class App:
         finally:
             self._readers -= 1
             await events.aclose()
+
+
+def _flag(request: Request, name: str) -> bool:
+    given = request.query_params.get(name, "false")
+    if given not in ("true", "false"):
+        raise WebError(f"{name}: {given[:20]!r} is neither true nor false", BAD_REQUEST)
+    return given == "true"

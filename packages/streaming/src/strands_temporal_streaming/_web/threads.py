@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.common.v1 import WorkflowExecution as Execution
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
-from temporalio.client import Client, WorkflowQueryFailedError
+from temporalio.client import Client, WorkflowExecution, WorkflowQueryFailedError
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -28,6 +28,7 @@ AGENT_MEMO = "strands_temporal_agent"
 
 _QUERY_TIMEOUT = timedelta(seconds=5)
 _PATIENCE = 20.0  # seconds for which a worker may not answer
+_ENDED_PATIENCE = 2.0  # seconds, if the thread has ended: nothing is lost if it is not asked
 _PAUSE = 0.2
 _TRANSIENT = (
     RPCStatusCode.CANCELLED,  # the SDK's own time-out
@@ -49,11 +50,13 @@ class Thread:
         id: Its id, which is the workflow's.
         agent: Name of its agent.
         is_open: Whether it takes messages.
+        status: Temporal's name of its status, in lower case.
     """
 
     id: str
     agent: str
     is_open: bool
+    status: str = "running"
 
 
 class Threads:
@@ -102,7 +105,7 @@ class Threads:
             WebError: If the server does not answer.
         """
         request = DescribeWorkflowExecutionRequest(
-            namespace=self._client.namespace, execution=WorkflowExecution(workflow_id=thread)
+            namespace=self._client.namespace, execution=Execution(workflow_id=thread)
         )
         try:
             answer = await self._client.workflow_service.describe_workflow_execution(
@@ -122,7 +125,8 @@ class Threads:
         if len(self._known) >= _KNOWN_THREADS:
             self._known.clear()
         self._known[chain] = agent
-        return Thread(thread, agent, workflow_status_name(info.status) in OPEN_STATUSES)
+        status = workflow_status_name(info.status)
+        return Thread(thread, agent, status in OPEN_STATUSES, status.lower())
 
     async def open(self, thread: str, agent: str) -> None:
         """Start a thread, or join the one that runs.
@@ -154,21 +158,21 @@ class Threads:
         if found is not None and not found.is_open:
             raise WebError(f"The thread {thread!r} has ended. Start another one", THREAD_ENDED, 409)
 
-    async def requests(self, thread: str) -> StreamRequests:
+    async def requests(self, thread: str, *, is_open: bool = True) -> StreamRequests:
         """Return the thread's latest requests, and the end of its stream.
 
         Raises:
             WebError: If it cannot be asked, or has no stream.
         """
-        return await self._query(thread, REQUESTS_QUERY, StreamRequests)
+        return await self._query(thread, REQUESTS_QUERY, StreamRequests, is_open=is_open)
 
-    async def state(self, thread: str) -> ConversationState:
+    async def state(self, thread: str, *, is_open: bool = True) -> ConversationState:
         """Return what the thread's conversation does now.
 
         Raises:
             WebError: If it cannot be asked.
         """
-        return await self._query(thread, "state", ConversationState)
+        return await self._query(thread, "state", ConversationState, is_open=is_open)
 
     async def messages(self, thread: str, start: int = 0) -> list[dict[str, Any]]:
         """Return the thread's messages, as Strands has them.
@@ -191,16 +195,30 @@ class Threads:
         found: dict[str, Thread] = {}
         try:
             async for execution in self._client.list_workflows(query, limit=10 * limit):
-                name = await execution.memo_value(AGENT_MEMO, None, type_hint=str)
-                name = name or self._known.get(execution.run_id)
-                name = name or await self._agent_of(execution.id, execution.run_id)
-                if name in self._agents and agent in (None, name):
+                name = await self.agent_of(execution)
+                if name and agent in (None, name):
                     found.setdefault(execution.id, Thread(execution.id, name, is_open=True))
                 if len(found) >= limit:
                     break
         except RPCError as error:
             raise WebError(f"The server does not list the threads: {error}", UNREACHABLE, 503) from error
         return list(found.values())
+
+    async def agent_of(self, execution: WorkflowExecution) -> str:
+        """Return the agent of a workflow in a list; "" if it is none of the app's.
+
+        Raises:
+            WebError: If the server does not answer.
+            RPCError: The same.
+        """
+        name = self._known.get(execution.run_id)
+        if name is None:
+            name = await execution.memo_value(AGENT_MEMO, None, type_hint=str)
+            name = name or await self._agent_of(execution.id, execution.run_id)
+            if len(self._known) >= _KNOWN_THREADS:
+                self._known.clear()
+            self._known[execution.run_id] = name
+        return name if name in self._agents else ""
 
     async def _agent_of(self, thread: str, run: str) -> str:
         """Return the agent with which a run was started; "" if it tells none."""
@@ -216,12 +234,12 @@ class Threads:
             return ""
         return start.agent or ""
 
-    async def _query(self, thread: str, name: str, type_: type[Any]) -> Any:
+    async def _query(self, thread: str, name: str, type_: type[Any], *, is_open: bool) -> Any:
         """Ask a thread. Readers who ask at once get one answer. A worker that restarts is waited for."""
 
         async def ask() -> Any:
             handle = self._client.get_workflow_handle(thread)
-            until = time.monotonic() + _PATIENCE
+            until = time.monotonic() + (_PATIENCE if is_open else _ENDED_PATIENCE)
             while True:
                 try:
                     return await handle.query(name, result_type=type_, rpc_timeout=_QUERY_TIMEOUT)

@@ -121,6 +121,7 @@ class Transcript:
         self._subagents = subagents
         self._calls: dict[str, Call] = {}
         self._last_call: dict[tuple[str, ...], Call] = {}
+        self.latest: dict[tuple[str, ...], Call] = {}
 
     def snapshot(self) -> MessagesSnapshotEvent:
         """Return all messages as one event."""
@@ -171,6 +172,14 @@ class Transcript:
         said.content = f"{said.content}{event.text}"
         kind = TextMessageContentEvent if is_text else ReasoningMessageContentEvent
         yield kind(message_id=call.open_id, delta=event.text, subagent_run_id=sub)
+
+    def whole_text(self, text: str) -> Iterator[BaseEvent]:
+        """Map the text of the last message if none of it came as a stream: the agent has no topic."""
+        call = self.latest.get(())
+        if call is None or not text.strip() or any(isinstance(m, AssistantMessage) for m in call.messages):
+            return
+        yield from self.piece(TextDelta(text, call.id))
+        yield from self._end_call(call)
 
     def _end_part(self, call: Call) -> Iterator[BaseEvent]:
         """Close the text, the reasoning or the tool call that a model call has open."""
