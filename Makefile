@@ -88,6 +88,7 @@ pictures: setup  ## Make the pictures of the docs again; downloads Chromium and,
 	@STRANDS_TEMPORAL_MODEL=local $(RUN) python scripts/record_demo.py
 	@PYTHONPATH=integration-tests $(RUN) python -m scripts.web_ui_pictures
 	@PYTHONPATH=integration-tests $(RUN) python -m scripts.trace_picture
+	@PYTHONPATH=integration-tests $(RUN) python -m scripts.console_pictures
 
 look: docs  ## Show each page of the site in Chromium: pictures in .look/, for desktop and phone, light and dark
 	@PYTHONPATH=integration-tests $(RUN) python -m integration_tests.site_visits .look

@@ -72,7 +72,7 @@ async def console(
 ) -> AsyncGenerator[Served]:
     """Run a worker with the shop's agents, and the console."""
     plugin = StrandsPlugin(
-        models={"m": model},
+        models={"claude": model},
         agents={"clerk": shop.clerk, "parrot": shop.parrot, "manager": shop.manager},
     )
     async with AsyncExitStack() as stack:

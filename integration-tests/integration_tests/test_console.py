@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from conftest import Agents
+from packages.streaming.tests import console_agents as shop
 from packages.streaming.tests.streaming_support import LiveModel, bounded, play
 
 from integration_tests.browser import Visit, click, fill, go, press, script, tab, wait_for
@@ -23,17 +24,18 @@ const found = "#log img, #log script, #log iframe, #threads img, [onerror], a[hr
 
 
 def hostile(call: ScriptedCall) -> Reply:
-    """Say markup wherever a model may say something."""
+    """Say markup wherever a model may say something, if the person does; else answer as the shop."""
+    if MARKUP not in call.prompt:
+        return shop.answer(call)
     if call.tool_results:
         table = f"|{MARKUP}|b|\n|-|-|\n|{MARKUP}|c|"
         return say(f"**{MARKUP}**\n\n# {MARKUP}\n\n- {MARKUP}\n\n{table}\n\n```{MARKUP}\n{MARKUP}\n```")
-    return use_tool(
-        "refund", {"number": MARKUP, "amount": 1.5, "reason": MARKUP, MARKUP: MARKUP}, text=MARKUP
-    )
+    given = {"number": MARKUP, "amount": 1.5, "reason": MARKUP, MARKUP: MARKUP}
+    return use_tool("refund", given, text=MARKUP)
 
 
 async def test_a_person_chats_approves_and_sees_each_text_as_text(agents: Agents) -> None:
-    async with console(agents) as served:
+    async with console(agents, lambda: ScriptedModel(hostile)) as served:
         talk = Visit(
             served.url,
             [
@@ -52,17 +54,6 @@ async def test_a_person_chats_approves_and_sees_each_text_as_text(agents: Agents
                 script("location.hash.slice(1)"),
             ],
         )
-        (seen,) = await served.visit(talk)
-        rows, details, label, after, thread = [value for value in seen.values if value is not None]
-        assert rows[0].endswith("where is my parcel?")
-        assert "Order A-7 left the warehouse" in rows[-1]
-        assert "**" not in rows[-1]
-        assert "the database restarts" in details
-        assert "route" in details
-        assert label.startswith("Timeline of turn 1: 4 steps")
-        assert any("Approved by local" in row for row in after)
-        await served.replays(thread)
-    async with console(agents, lambda: ScriptedModel(hostile)) as served:
         reads = Visit(
             served.url,
             [
@@ -80,11 +71,20 @@ async def test_a_person_chats_approves_and_sees_each_text_as_text(agents: Agents
                 script("document.querySelector('.markdown td').textContent"),
             ],
         )
-        (seen,) = await served.visit(reads)
-        asked, said, rows, cell = [value for value in seen.values if value is not None]
+        talked, read = await served.visit(talk, reads)
+        rows, details, label, after, thread = [value for value in talked.values if value is not None]
+        assert rows[0].endswith("where is my parcel?")
+        assert "Order A-7 left the warehouse" in rows[-1]
+        assert "**" not in rows[-1]
+        assert "the database restarts" in details
+        assert "route" in details
+        assert label.startswith("Timeline of turn 1: 4 steps")
+        assert any("Approved by local" in row for row in after)
+        asked, said, rows, cell = [value for value in read.values if value is not None]
         assert asked == said == [0, True]
         assert cell == "<img src=x onerror='alert(1)'><script>alert(2)</script> x (javascript:stop)"
         assert any(row.startswith("refund") and MARKUP in row for row in rows), rows
+        await served.replays(thread)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The programs of docs/front-ends.md: a web server whose people have threads of their own."""
+"""The programs of docs/front-ends.md and docs/console.md: web servers whose people are known."""
 
 import importlib
 from pathlib import Path
@@ -7,11 +7,15 @@ from typing import Any
 import httpx
 import pytest
 from conftest import Agents
+from packages.streaming.tests import console_agents as shop
 from packages.streaming.tests.web_support import assert_conforms, run_input, serving, sse
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from integration_tests.docs_code import module_of
 from strands_temporal import StrandsPlugin
 from strands_temporal.testing import ScriptedModel, say, use_tool
+from strands_temporal_hitl import HITLPlugin
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -48,3 +52,24 @@ async def test_ana_approves_and_bob_sees_nothing(
             refused = await http.post("/agents/clerk", json=run_input("hello", thread="ana-1"))
             assert refused.status_code == 403
         await env.assert_replays(env.client.get_workflow_handle("ana-1"))
+
+
+async def test_ana_gets_the_console_and_bob_does_not(
+    agents: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = module_of("console.md", "console_server", tmp_path, monkeypatch)
+    plugin = StrandsPlugin(
+        models={"claude": lambda: ScriptedModel(shop.answer)}, agents={"clerk": shop.clerk}
+    )
+    async with agents(workflows=[], plugins=[plugin, HITLPlugin()], activities=shop.activities) as env:
+        app = Starlette(routes=[Mount("/console", server.make_console(env.client, env.task_queue))])
+        async with serving(app) as (url, _), httpx.AsyncClient(base_url=url, timeout=30) as http:
+            assert (await http.get("/console/")).status_code == 403
+            http.cookies.set("session", "ana's session")
+            assert "<title>" in (await http.get("/console", follow_redirects=True)).text
+            settings = (await http.get("/console/settings")).json()
+            assert (settings["temporalUi"], settings["dev"]) == ("https://temporal.example", None)
+            asked = await http.post("/console/api/agents/clerk", json=run_input("refund it", thread="ana-2"))
+            assert '"interrupt"' in asked.text
+            threads = (await http.get("/console/api/threads?details=true")).json()["threads"]
+            assert all(one["agent"] == "clerk" for one in threads)

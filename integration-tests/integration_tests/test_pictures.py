@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks import report
-from scripts import trace_picture, web_ui_pictures
+from scripts import console_pictures, trace_picture, web_ui_pictures
 from scripts.drawings import DRAWINGS, IMAGES
 from scripts.record_demo import excerpt, picture, record, screen, svg
 from scripts.site_hooks import PICTURE
@@ -145,6 +145,11 @@ def test_each_picture_is_used_and_small() -> None:
     made |= {trace_picture.file_of(dark=dark) for dark in (False, True)}
     assert {file.name for file in pictures} == made, "what `make pictures` makes"
     assert all(file.stat().st_size < 200 * KIB for file in pictures)
+    screens = set(IMAGES.glob("*.png"))
+    assert {file.name for file in screens} == set(console_pictures.FILES)
+    page = (ROOT / "docs" / "console.md").read_text()
+    assert all(f"(images/{file.name})" in page for file in screens)
+    assert all(file.stat().st_size < 200 * KIB for file in screens)
     assert sum(file.stat().st_size for file in IMAGES.iterdir()) < KIB * KIB
 
 

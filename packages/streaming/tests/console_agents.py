@@ -58,7 +58,7 @@ def clerk() -> TemporalAgent:
     """Finds orders and parcels, and refunds what people allow."""
     retry = RetryPolicy(initial_interval=timedelta(milliseconds=300), maximum_attempts=3)
     return TemporalAgent(
-        "m",
+        "claude",
         name="clerk",
         streaming_topic="events",
         tools=[activity_as_tool(find_order, retry_policy=retry), refund, weather],
@@ -70,13 +70,13 @@ def clerk() -> TemporalAgent:
 
 def parrot() -> TemporalAgent:
     """Says what you say, without a stream."""
-    return TemporalAgent("m", name="parrot", callback_handler=None)
+    return TemporalAgent("claude", name="parrot", callback_handler=None)
 
 
 def manager() -> TemporalAgent:
     """Asks the scout."""
     scout = TemporalAgent(
-        "m",
+        "claude",
         name="scout",
         description="Looks at the weather.",
         streaming_topic="events",
@@ -84,7 +84,7 @@ def manager() -> TemporalAgent:
         callback_handler=None,
     )
     return TemporalAgent(
-        "m", name="manager", streaming_topic="events", tools=[scout.as_tool()], callback_handler=None
+        "claude", name="manager", streaming_topic="events", tools=[scout.as_tool()], callback_handler=None
     )
 
 
@@ -110,7 +110,7 @@ def answer(call: ScriptedCall) -> Reply:
                     "refund", given, tool_use_id=f"refund-{len(call.messages)}", text="I prepare that."
                 )
             return say(f"Done: {call.text}", chunk=8, usage=(300, 12))
-        case ["slow", *rest]:
+        case ["slow" | "Letter:", *rest]:
             return say(" ".join(rest), chunk=4).after(gap=0.25)
         case ["ask", *rest]:
             return (
@@ -126,5 +126,5 @@ def answer(call: ScriptedCall) -> Reply:
             return say(words, chunk=16)
 
 
-models = {"m": lambda: ScriptedModel(answer)}
+models = {"claude": lambda: ScriptedModel(answer)}
 activities = [find_order]

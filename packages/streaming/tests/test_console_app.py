@@ -100,13 +100,18 @@ async def test_authorize_decides_who_gets_the_page(client: Client) -> None:
         assert (await http.get("/settings", headers=foreign)).status_code == 403
 
 
+def anybody(request: Request, agent: str, thread: str | None) -> bool:
+    del request, agent, thread
+    return True
+
+
 def test_bad_arguments_are_refused(client: Client) -> None:
     with pytest.raises(AgentTypeError, match="console_app: agents='clerk'"):
         console_app(client, "clerk", task_queue="q")
     with pytest.raises(AgentValueError, match="there are no agents"):
         console_app(client, [], task_queue="q")
     with pytest.raises(AgentValueError, match="name the agents"):
-        console_app(client, task_queue="q", authorize=lambda *_: True)
+        console_app(client, task_queue="q", authorize=anybody)
     with pytest.raises(AgentValueError, match="temporal_ui"):
         console_app(client, task_queue="q", temporal_ui="javascript:alert(1)")
 
@@ -145,7 +150,7 @@ async def thread_events(http: httpx.AsyncClient, thread: str, last: str = "") ->
 
 async def test_threads_are_listed_with_what_they_do_and_their_tools_with_attempts(agents: Agents) -> None:
     plugin = StrandsPlugin(
-        models={"m": lambda: ScriptedModel(shop.answer)},
+        models={"claude": lambda: ScriptedModel(shop.answer)},
         agents={"clerk": shop.clerk, "parrot": shop.parrot},
     )
     async with agents(workflows=[], plugins=[plugin, HITLPlugin()], activities=shop.activities) as env:

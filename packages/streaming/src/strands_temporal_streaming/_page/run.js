@@ -138,7 +138,7 @@ export class Run {
   }
 
   _QuestionAsked(value, at) {
-    this._begin(value, at, "wait", `wait:${value.id}`, "waits for a person");
+    this._begin(value, at, "wait", `wait:${value.id}`, "asks a person");
   }
 
   _QuestionDecided(value, at) {

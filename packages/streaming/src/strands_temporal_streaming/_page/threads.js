@@ -14,7 +14,7 @@ const STATUS = {
   unknown: "does not answer",
 };
 const GROUPS = [
-  ["Wait for you", (one) => !one.endedAt && WAITS.includes(one.status)],
+  ["Waiting for you", (one) => !one.endedAt && WAITS.includes(one.status)],
   ["Running", (one) => !one.endedAt && WORKS.includes(one.status)],
   ["Idle", (one) => !one.endedAt && ![...WAITS, ...WORKS].includes(one.status)],
   ["Ended", (one) => Boolean(one.endedAt)],

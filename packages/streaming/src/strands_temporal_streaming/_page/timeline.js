@@ -146,11 +146,13 @@ export function turnFacts(turn) {
   const tokens = turn.usage.input + turn.usage.output;
   const calls = turn.steps.filter((step) => step.kind === "model").length;
   const tools = turn.steps.filter((step) => step.kind === "tool").length;
+  const waits = turn.steps.some((step) => step.kind === "wait" && step.end === undefined);
+  const state = turn.end !== undefined ? outcome(turn) : waits ? "waits for a person" : "running";
   const fact = (name, value) => [el("dt", {}, name), el("dd", {}, value)];
   return el(
     "dl",
     { className: "facts" },
-    ...fact("State", turn.end === undefined ? "running" : outcome(turn)),
+    ...fact("State", state),
     ...fact("Began", clock(turn.start)),
     ...fact("Model calls", count(calls)),
     ...fact("Tool calls", count(tools)),
