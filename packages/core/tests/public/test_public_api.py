@@ -84,6 +84,7 @@ def test_the_public_names() -> None:
             "strands_temporal.workflow": [
                 "HEARTBEATING_TOOL_DEFAULTS",
                 "TOOL_DEFAULTS",
+                "TOOL_HEADER",
                 "AgentCancelledError",
                 "AgentWorkflow",
                 "AnsweredUpdates",
@@ -154,6 +155,7 @@ def test_the_public_names() -> None:
                 "HEARTBEATING_TOOL_DEFAULTS",
                 "OPEN_STATUSES",
                 "TOOL_DEFAULTS",
+                "TOOL_HEADER",
                 "TOOL_PROGRESS",
                 "CarryFormat",
                 "ChatPart",

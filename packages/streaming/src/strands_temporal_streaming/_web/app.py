@@ -176,7 +176,8 @@ class App:
         last = request.headers.get("last-event-id") or request.query_params.get("lastEventId")
         after = Position.parse(last) if last else None
         thread, _ = await self._thread(request)
-        await self._threads.requests(thread.id, is_open=thread.is_open)  # else an error now, and not an empty stream
+        # An error now, and not an empty stream.
+        await self._threads.requests(thread.id, is_open=thread.is_open)
         details = _flag(request, "details")
         return self._stream(self._thread_events.after(thread.id, after, details=details))
 

@@ -118,9 +118,7 @@ class ThreadEvents:
                 is_live = True
                 yield _LIVE
 
-    async def _rejoined(
-        self, thread: str, kept_from: int, *, details: bool
-    ) -> AsyncGenerator[Sent, None]:
+    async def _rejoined(self, thread: str, kept_from: int, *, details: bool) -> AsyncGenerator[Sent, None]:
         """Show a thread again, after a part of its stream was cut away."""
         found = await self._threads.requests(thread)
         last = found.requests[-1] if found.requests else None
