@@ -46,6 +46,7 @@ async def test_a_person_chats_approves_and_sees_each_text_as_text(agents: Agents
                 script(ROWS),
                 click(".call summary"),
                 wait_for(".call >> text=2 attempts"),
+                wait_for(".call .tool-body >> text=the database restarts"),
                 script("document.querySelector('.call .tool-body').innerText"),
                 script("document.querySelector('.timeline').getAttribute('aria-label')"),
                 *send("refund my lamp"),

@@ -84,7 +84,6 @@ def test_the_public_names() -> None:
             "strands_temporal.workflow": [
                 "HEARTBEATING_TOOL_DEFAULTS",
                 "TOOL_DEFAULTS",
-                "TOOL_HEADER",
                 "AgentCancelledError",
                 "AgentWorkflow",
                 "AnsweredUpdates",
