@@ -247,7 +247,7 @@ class DevParent:
             {k: v for k, v in said.items() if k not in ("event", "files")}, self._options.task_queue
         )
 
-        if self._console and self._number == 1 and not self._settings.json:
+        if self._console and self._number == 1 and not self._chat and not self._settings.json:
             self._console.prepare()
         if self._chat and self._chatting is None:
             self._chatting = asyncio.create_task(self._chat(self._settings, running))
