@@ -10,6 +10,7 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from strands import tool
@@ -75,6 +76,32 @@ async def main(present: list[str], absent: list[str]) -> None:
     print(f"    {', '.join(plugin.name() for plugin in plugins)}: work ({here.parent.parent.name})")
 
 
+async def check_console() -> None:
+    """Check that the console serves its page, where the extra `web` is installed."""
+    if any(importlib.util.find_spec(name) is None for name in ("starlette", "ag_ui", "uvicorn")):
+        return
+    web = importlib.import_module("strands_temporal_streaming.web")
+    app = web.console_app(SimpleNamespace(namespace="default"), ["support"], task_queue="agents")
+    for path in ("/", "/assets/main.js", "/assets/console.css"):
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "headers": [(b"host", b"localhost")],
+            "query_string": b"",
+            "client": ("127.0.0.1", 1),
+        }
+        sent: list[dict[str, Any]] = []
+
+        async def send(message: dict[str, Any], sent: list[dict[str, Any]] = sent) -> None:
+            sent.append(message)
+
+        await app(scope, None, send)
+        if sent[0]["status"] != 200 or not sent[1]["body"]:
+            raise SystemExit(f"The console does not serve {path}: {sent}")
+    print("    the console serves its page")
+
+
 def check_command(*, has_extra: bool) -> None:
     """Check that the script `strands-temporal` works, or names the extra that it needs."""
     script = Path(sys.executable).with_name("strands-temporal")
@@ -89,4 +116,5 @@ def check_command(*, has_extra: bool) -> None:
 
 if __name__ == "__main__":
     asyncio.run(main(*([name for name in argument.split(",") if name] for argument in sys.argv[1:3])))
+    asyncio.run(check_console())
     check_command(has_extra=sys.argv[3] == "cli")

@@ -12,7 +12,6 @@ from integration_tests.browser import Visit, click, fill, go, press, script, tab
 from integration_tests.console_visits import GO_ON, ROWS, begin, console, send
 from strands_temporal import ConversationClient
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, say, use_tool
-from strands_temporal_hitl import PendingApproval
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 
@@ -184,10 +183,6 @@ async def test_a_person_rejects_with_a_reason_stops_and_moves_by_keyboard(agents
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    "allowed_decisions" not in PendingApproval.__dataclass_fields__,
-    reason="this release of hitl has no edits",
-)
 async def test_a_person_edits_the_arguments_of_a_call(agents: Agents) -> None:
     edited = '{"number": "A-7", "amount": 12.5, "reason": "A part of it."}'
     async with console(agents) as served:
