@@ -1,13 +1,18 @@
 """`strands-temporal dev` and `console` serve the console. Its button kills the worker."""
 
+import contextlib
+import json
 import shutil
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
-from packages.core.tests.command_processes import Folder, dev_running, user_folder
+from packages.core.tests.command_processes import Dev, Folder, dev_running, user_folder
 from packages.streaming.tests import console_agents as shop
 
 from integration_tests.browser import Visit, browse, click, script, wait_for
@@ -72,6 +77,50 @@ def test_the_button_kills_the_worker_and_the_answer_goes_on(folder: Folder) -> N
         assert refused(f"{url}/dev/kill-worker") == 403
         assert refused(f"{url}/dev/kill-worker", Origin="http://evil.example") == 403
         assert dev.event("died")["number"] == 1
+
+
+def kill_console(dev: Dev, url: str) -> None:
+    """Kill the console's process while a conversation is at work."""
+    deadline = time.monotonic() + 60
+    while True:
+        with contextlib.suppress(OSError):
+            answer = urllib.request.urlopen(f"{url}/api/threads?details=true", timeout=30)  # noqa: S310
+            with answer:
+                if any(one["turn"] for one in json.load(answer)["threads"]):
+                    break
+        assert time.monotonic() < deadline
+    for process in psutil.Process(dev.process.pid).children(recursive=True):
+        command = " ".join(process.cmdline())
+        if "--listen-fd" in command and "_supervisor" not in command:
+            process.kill()
+
+
+def test_the_chat_goes_on_after_the_death_of_the_console(folder: Folder) -> None:
+    with dev_running(folder, "shop.py") as dev, ThreadPoolExecutor(1) as pool:
+        url = dev.event("console")["url"]
+        dev.event("ready")
+        killed = pool.submit(kill_console, dev, url)
+        (seen,) = browse(
+            [
+                Visit(
+                    url,
+                    [
+                        *begin("clerk", f"slow {WORDS} {WORDS}"),
+                        wait_for("#state >> text=reconnecting"),
+                        wait_for("#state >> text=running"),
+                        wait_for(f".row.text >> text={WORDS} {WORDS}"),
+                        wait_for("#state >> text=idle"),
+                        script(ROWS),
+                    ],
+                )
+            ]
+        )
+        killed.result()
+        assert not [fault for fault in seen.faults if fault.startswith(("step:", "script:"))], seen
+        assert [row.split("\n")[-1] for row in seen.values[0]] == [
+            f"slow {WORDS} {WORDS}",
+            f"{WORDS} {WORDS}",
+        ]
 
 
 def test_the_command_finds_dev_and_ends_with_ctrl_c(folder: Folder) -> None:

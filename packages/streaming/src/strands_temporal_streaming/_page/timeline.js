@@ -7,7 +7,7 @@ const TOP = 24;
 const BAR = 12;
 const LABEL = 0.36; // of the width
 const SHORTEST = 3; // pixels of a bar
-const WAIT_SHARE = 0.6; // of the time at work: what all waits together are drawn as, at most
+const WAIT_SHARE = 1.5; // of the time at work: what all waits together are drawn as, at most
 
 const KINDS = { model: "Model call", tool: "Tool", wait: "Wait", agent: "Sub-agent", over: "New run" };
 
