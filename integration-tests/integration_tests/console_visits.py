@@ -68,18 +68,18 @@ def send(words: str) -> Sequence[Step]:
 
 @asynccontextmanager
 async def console(
-    agents: Agents, model: Callable[[], Any] = lambda: ScriptedModel(shop.answer), **options: Any
+    agents: Agents, model: Callable[[], Any] = lambda: ScriptedModel(shop.answer), **worker: Any
 ) -> AsyncGenerator[Served]:
-    """Run a worker with the shop's agents, and the console."""
+    """Run a worker with the shop's agents, and the console. `worker` has options of the worker."""
     plugin = StrandsPlugin(
         models={"claude": model},
         agents={"clerk": shop.clerk, "parrot": shop.parrot, "manager": shop.manager},
     )
     async with AsyncExitStack() as stack:
         env = await stack.enter_async_context(
-            agents(workflows=[], plugins=[plugin, HITLPlugin()], activities=shop.activities)
+            agents(workflows=[], plugins=[plugin, HITLPlugin()], activities=shop.activities, **worker)
         )
-        app = console_app(env.client, shop.AGENTS, task_queue=env.task_queue, **options)
+        app = console_app(env.client, shop.AGENTS, task_queue=env.task_queue)
         served = Served(env, "")
 
         async def go_on(request: Request) -> PlainTextResponse:

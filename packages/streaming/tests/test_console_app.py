@@ -196,7 +196,7 @@ async def test_threads_are_listed_with_what_they_do_and_their_tools_with_attempt
                 assert f"strands_temporal.{name}" in kinds
             middle = len(events) // 2
             rest = await thread_events(http, names["idle"], events[middle][0] or "")
-            assert rest == events[middle + 1 :]
+            assert without_times(rest) == without_times(events[middle + 1 :])
 
             said = text_of([event for _, event in await thread_events(http, names["gone"])])
             assert said.startswith("bye bye"), "an agent without a topic says its answer at the end"
@@ -204,6 +204,21 @@ async def test_threads_are_listed_with_what_they_do_and_their_tools_with_attempt
             assert (await http.get("/threads?details=maybe")).status_code == 400
         for name in ("idle", "asks", "gone"):
             await env.assert_replays(env.client.get_workflow_handle(names[name]))
+
+
+def without_times(events: list[tuple[str | None, Any]]) -> list[tuple[str | None, Any]]:
+    """Leave the times out: a query of a run that is not cached may see a time that never was."""
+    return [
+        (
+            id_,
+            {
+                **event,
+                "timestamp": None,
+                "value": {k: v for k, v in (event.get("value") or {}).items() if k != "time"},
+            },
+        )
+        for id_, event in events
+    ]
 
 
 async def listed_threads(http: httpx.AsyncClient, names: dict[str, str]) -> list[dict[str, Any]]:
