@@ -7,6 +7,7 @@ from strands_temporal import ComposablePlugin
 def test_public_names() -> None:
     assert strands_temporal_hitl.__all__ == [
         "ApprovalNotice",
+        "ApprovalPolicy",
         "ApprovalRecord",
         "ApprovalRefusedError",
         "Approvals",
@@ -18,10 +19,13 @@ def test_public_names() -> None:
         "ApprovalsUnreachableError",
         "Decision",
         "HITLPlugin",
+        "Judgement",
         "Notifier",
         "NotifierFactory",
         "PendingApproval",
+        "PolicyView",
         "ShownCall",
+        "TrustedCalls",
         "WaitingWorkflow",
         "WebhookNotifier",
         "digest_of",

@@ -9,6 +9,7 @@ of agents do not need this module.
 """
 
 from ._composable import ComposablePlugin
+from ._errors import did_you_mean
 from ._upstream.private_api import activity_name, end_waiting, note_mcp_errors, paused_team_result
 from ._upstream.run_local import run_local
 from ._wire.carry import CARRY_LIMIT, CarryFormat
@@ -109,6 +110,7 @@ __all__ = [
     "client_settings",
     "decode",
     "describe_query",
+    "did_you_mean",
     "encode",
     "end_waiting",
     "error_leaves",

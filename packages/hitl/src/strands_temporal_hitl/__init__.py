@@ -25,13 +25,17 @@ from ._errors import (
     ApprovalsUnreachableError,
 )
 from ._plugin import HITLPlugin
+from ._policy import ApprovalPolicy, Judgement
+from ._policy_types import PolicyView
 from ._shown import digest_of
+from ._trusted import TrustedCalls
 from ._types import ApprovalNotice, ApprovalRecord, Decision, PendingApproval, ShownCall
 from ._webhook import Notifier, NotifierFactory, WebhookNotifier
 from ._workflow import Approvals
 
 __all__ = [
     "ApprovalNotice",
+    "ApprovalPolicy",
     "ApprovalRecord",
     "ApprovalRefusedError",
     "Approvals",
@@ -43,10 +47,13 @@ __all__ = [
     "ApprovalsUnreachableError",
     "Decision",
     "HITLPlugin",
+    "Judgement",
     "Notifier",
     "NotifierFactory",
     "PendingApproval",
+    "PolicyView",
     "ShownCall",
+    "TrustedCalls",
     "WaitingWorkflow",
     "WebhookNotifier",
     "digest_of",

@@ -20,6 +20,9 @@ WITH_EDITS = 2
 """Version of a carry that holds people's edits. A release that does not apply edits must not go on from it:
 the call that a person changed would run as the model wrote it."""
 
+WITH_POLICY = 3
+"""Version of a carry of a workflow with a policy. A release without policies would let each call run."""
+
 INPUT_LIMIT = 2_050_000
 """Bytes that the carries of approvals and agents may have together. The server ends a workflow whose input is
 above 2 MiB (2,097,152 bytes). The rest is for the user's own values."""
@@ -45,7 +48,7 @@ class ApprovalsCarry:
 
 _FORMAT = CarryFormat(
     ApprovalsCarry,
-    WITH_EDITS,
+    WITH_POLICY,
     "Approvals(carry=...)",
     made_by="approvals.carry()",
     package="strands-temporal-hitl",
@@ -88,6 +91,8 @@ def pack(
     room = INPUT_LIMIT - _size(agent_carries)
     if len(data) > room:
         raise CarryTooLargeError(_too_large(state, len(data), room, agent_carries))
+    if _has_policy(state):
+        return ApprovalsCarry(data, WITH_POLICY)
     return ApprovalsCarry(data, WITH_EDITS if _has_edits(state) else CARRY_VERSION)
 
 
@@ -113,6 +118,10 @@ def _has_edits(state: LedgerState) -> bool:
     return any(each.edited is not None for each in granted) or any(
         record.edited_arguments is not None for record in records
     )
+
+
+def _has_policy(state: LedgerState) -> bool:
+    return bool(state.policy.changes) or any(record.layer for record in state.records)
 
 
 def _size(agent_carries: Sequence[object]) -> int:

@@ -11,6 +11,7 @@ from temporalio.client import Client
 
 from ._asking import QueryRejectedError, ask_again
 from ._errors import ApprovalsNotIndexedError, ApprovalsUnreachableError
+from ._policy_client import PolicyClient, seconds_of
 from ._queries import ApprovalQueries
 from ._sending import DecisionSender
 from ._shown import is_full
@@ -21,6 +22,7 @@ from ._types import (
     ApprovalRecord,
     Decision,
     PendingApproval,
+    Trust,
 )
 from ._visibility import WAITING, is_known
 from ._workflows import ListedWorkflow, open_workflows, quoted
@@ -49,8 +51,10 @@ class WaitingWorkflow:
     problem: str | None = None
 
 
-class ApprovalsClient:
-    """Lists the questions that wait for people, and decides them. The Temporal client needs no plugin.
+class ApprovalsClient(PolicyClient):
+    """Lists the questions that wait for people, decides them, and changes policies.
+
+    The Temporal client needs no plugin.
 
     Anyone who may call Temporal may decide, under any name: authenticate people first.
 
@@ -60,10 +64,9 @@ class ApprovalsClient:
     """
 
     def __init__(self, client: Client, *, timeout: timedelta = timedelta(seconds=10)) -> None:
-        self._client = client
         self._timeout = timeout
-        self._queries = ApprovalQueries(client, timeout)
-        self._sender = DecisionSender(client, self._queries, timeout)
+        queries = ApprovalQueries(client, timeout)
+        super().__init__(client, queries, DecisionSender(client, queries, timeout))
 
     async def list(self, *, workflow_types: Sequence[str] = ()) -> list[WaitingWorkflow]:
         """Return the workflows that wait for a person. Those that cannot be asked have a `problem`.
@@ -130,6 +133,8 @@ class ApprovalsClient:
         by: str,
         reason: str | None = None,
         early: bool = False,
+        trust: Trust | None = None,
+        trust_for: timedelta | None = None,
     ) -> ApprovalRecord:
         """Approve a question.
 
@@ -140,16 +145,26 @@ class ApprovalsClient:
             by: Who decides.
             reason: Why, for the record.
             early: Whether to keep the decision if the workflow has not asked yet.
+            trust: If the workflow has a policy: whether further calls of the "tool", or further calls with
+                the same "arguments", run without a question. Questions that wait for the same are approved.
+            trust_for: For how long, from when the workflow takes it; None is for all of its runs.
 
         Raises:
             ApprovalRefusedError: If the workflow refuses the decision.
             ApprovalsEndedError: If the workflow has ended.
             ApprovalsUnreachableError: If the workflow does not answer.
         """
-        return await self.decide(
-            workflow_id,
-            Decision(_id(approval), "approve", by, reason, digest=_digest(approval), early=early),
+        decision = Decision(
+            _id(approval),
+            "approve",
+            by,
+            reason,
+            digest=_digest(approval),
+            early=early,
+            trust=trust,
+            trust_seconds=seconds_of(trust_for),
         )
+        return await self.decide(workflow_id, decision)
 
     async def reject(
         self,

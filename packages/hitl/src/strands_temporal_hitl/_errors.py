@@ -18,7 +18,8 @@ class ApprovalRefusedError(ApprovalsError):
 
     Attributes:
         kind: Why: "UnknownApproval", "AlreadyDecided", "PastDeadline", "MalformedDecision", "NotWhatWasSeen",
-            "NotAllowed" or "InvalidArguments".
+            "NotAllowed" or "InvalidArguments". With a policy also "DeniedByPolicy", "NoPolicy",
+            "MalformedChange", "TooMuchTrust" or "NotTrusted".
     """
 
     def __init__(self, message: str, kind: str) -> None:

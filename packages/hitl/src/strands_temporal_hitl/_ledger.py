@@ -14,11 +14,16 @@ from strands.interrupt import Interrupt
 from temporalio.exceptions import ApplicationError
 
 from ._allowed import AllowedDecisions, check_fits, digest_matches, refusal
+from ._in_force import PolicyInForce, by_policy, judged, until
 from ._notes import tell_asked, tell_decided
+from ._policy import ApprovalPolicy, Judgement
+from ._policy_checks import check_policy, checked_change
+from ._policy_types import POLICY_QUESTION
 from ._records import about_question, new_record
 from ._shown import digest_of, digest_of_calls
-from ._state import EarlyDecision, Granted, LedgerState, Pause, Question
-from ._turn import Asked
+from ._state import EarlyDecision, Granted, LedgerState, Pause, Place, Question
+from ._trusted import TrustedCalls
+from ._turn import IN_CHILD, Asked
 from ._types import (
     ALREADY_DECIDED,
     MALFORMED_DECISION,
@@ -28,6 +33,7 @@ from ._types import (
     Decision,
     Outcome,
     PendingApproval,
+    ShownCall,
     as_json,
 )
 
@@ -43,6 +49,7 @@ class Ledger:
         rejected: The response that Strands gets for a rejection.
         state: The state from an earlier run, if any.
         allowed: The kinds of decision that people may make; None allows all.
+        policy: The policy that judges calls; by default none.
     """
 
     def __init__(
@@ -51,8 +58,10 @@ class Ledger:
         rejected: Any,
         state: LedgerState | None = None,
         allowed: AllowedDecisions | None = None,
+        policy: PolicyInForce | None = None,
     ) -> None:
         self.state = state or LedgerState()
+        self._policy = policy or PolicyInForce(None, self.state.policy)
         self._allowed = allowed or AllowedDecisions(None)
         self._early_came = 0
         self._approved = approved
@@ -84,8 +93,9 @@ class Ledger:
         granted: Sequence[Granted] = (),
         strict: Callable[[], bool] = lambda: True,
         refuses: Callable[[int], bool] = lambda _: True,
+        judges: bool = True,
     ) -> Pause:
-        """Open a question for each interrupt. Decide the questions for which an early decision has come.
+        """Open a question for each interrupt. Decide those that an early decision or the policy answers.
 
         Args:
             agent_id: Id of the agent that asks.
@@ -99,6 +109,7 @@ class Ledger:
             refuses: Called if an early decision is of a kind that the question does not take, or an edit that
                 does not fit the tool: with the number of early decisions so far. Returns False if this
                 replays a run in which the decision was taken.
+            judges: Whether the policy judges the questions; not if this replays a run that had none.
         """
         until = None if deadline is None else (now + deadline).isoformat()
         asked = [self._question(i, about, now.isoformat(), until) for i, about in interrupts]
@@ -106,7 +117,10 @@ class Ledger:
             early = self.state.early.pop(question.pending.id, None)
             if early is not None:
                 self._early_came += 1
-                self._apply_early(early, question, about.former_digest, strict, refuses)
+                denial = self._policy.denial(question, early.decision.arguments, now) if judges else None
+                self._apply_early(early, question, about.former_digest, strict, refuses, denial, now)
+            if judges:
+                self._judge(question, now)
         ids = ":".join([run_id, *(question.pending.id for question in asked)])
         notice_id = hashlib.sha256(ids.encode()).hexdigest()[:32]
         pause = Pause(agent_id, asked, notice_id, granted=list(granted))
@@ -159,6 +173,8 @@ class Ledger:
             )
         elif not seen:
             check_fits(decision, question)
+        if not seen:
+            check_policy(self._policy, decision, question, now)
         return decision
 
     def decide(
@@ -183,7 +199,71 @@ class Ledger:
             record = replace(record, early=True)
             self.state.early[decision.id] = EarlyDecision(decision, record)
             return record
-        return self._write(question, about_question(question, record))
+        return self._take(decision, question, record, now)
+
+    def note(self, place: Place, call: ShownCall, found: Judgement, now: datetime) -> None:
+        """Record the policy's answer for a call that no question was asked about."""
+        at = now.isoformat()
+        outcome: Outcome = "approved" if found.outcome == "approve" else "denied"
+        record = ApprovalRecord("/".join(place), POLICY_QUESTION, outcome, at=at, asked_at=at, tool=call.tool)
+        record = replace(record, digest=digest_of(call.tool, call.arguments), agent=call.agent or None)
+        self.records.append(replace(record, **judged(found, self._policy.version)))
+
+    def check_change(self, value: Any, now: datetime) -> None:
+        """Check that a change of the policy can be taken.
+
+        Raises:
+            ApplicationError: If it cannot. The type says why; the message explains it.
+        """
+        checked_change(self._policy, value, now)
+
+    def change(self, value: Any, now: datetime, update_id: str | None) -> ApprovalRecord:
+        """Change the policy or what is trusted, judge the open questions again, and return the record.
+
+        Raises:
+            ApplicationError: If `check_change` refuses the change.
+        """
+        change, at = checked_change(self._policy, value, now), now.isoformat()
+        record = ApprovalRecord(
+            "", POLICY_QUESTION, "policy_changed", by=change.by, reason=change.reason, at=at
+        )
+        if change.policy is not None:
+            self._policy.replace(ApprovalPolicy.from_json(change.policy))
+        elif change.kind == "trust":
+            end, tool = until(now, change.seconds), change.tool or ""
+            calls = TrustedCalls(tool, change.digest, end, change.by, at, change.reason)
+            self._policy.trust(calls, now)
+            record = replace(record, outcome="trusted", trust=calls.kind, trust_until=end)
+        else:
+            self._policy.withdraw(change.tool, change.digest)
+            record = replace(record, outcome="trust_withdrawn")
+        record = replace(
+            record,
+            id=f"{POLICY_QUESTION} change {self._policy.changes}",
+            tool=change.tool,
+            digest=change.digest,
+            update_id=update_id,
+            policy_version=self._policy.version,
+        )
+        self.records.append(record)
+        self._judge_open(now)
+        return record
+
+    def acted_on(self, question: Question, record: ApprovalRecord, now: datetime) -> ApprovalRecord:
+        """Return the record of a decision that goes to the agent: a new one if the policy denies the call.
+
+        A call below a child workflow is not judged again before it runs. So the policy's own yes to it counts
+        only if it still says so.
+        """
+        if record.outcome not in ("approved", "edited", "responded"):
+            return record
+        found = self._policy.denial(question, record.edited_arguments, now)
+        in_child = any(IN_CHILD in place for place in question.places)
+        if found is None and by_policy(record) and in_child and self._policy.answer(question, now) is None:
+            found = Judgement("deny", "people", reason="The policy changed: now a person has to decide")
+        if found is None:
+            return record
+        return self._write(question, self._ruled(question, found, now))
 
     def record_of(self, update_id: str) -> ApprovalRecord | None:
         """Return the record of the decision that came by update or signal under this id."""
@@ -267,6 +347,8 @@ class Ledger:
         former_digest: str | None,
         strict: Callable[[], bool],
         refuses: Callable[[int], bool],
+        denial: Judgement | None,
+        now: datetime,
     ) -> None:
         record = about_question(question, early.record)
         reason = _misfit(early.decision, question.pending.digest)
@@ -276,14 +358,53 @@ class Ledger:
                 check_fits(early.decision, question)
             except ApplicationError as error:
                 reason, is_refused = error.message, refuses(self._early_came)
+        if denial is not None and early.decision.verdict != "reject":
+            reason, is_refused = f"Denied by policy: {denial.reason}", True
         if is_refused:
             refused = replace(record, outcome="refused", reason=reason, response=None)
             self.records.append(refused)
         else:
-            self._write(question, record)
+            self._take(early.decision, question, early.record, now)
+
+    def _take(
+        self, decision: Decision, question: Question, record: ApprovalRecord, now: datetime
+    ) -> ApprovalRecord:
+        """Record a person's decision on a question, and trust what the person trusts."""
+        if decision.trust is None:
+            return self._write(question, about_question(question, record))
+        end, pending = until(now, decision.trust_seconds), question.pending
+        record = replace(record, trust=decision.trust, trust_until=end)
+        record = self._write(question, about_question(question, record))
+        digest = pending.digest if decision.trust == "arguments" else None
+        calls = TrustedCalls(pending.tool or "", digest, end, decision.by, now.isoformat(), decision.reason)
+        self._policy.trust(calls, now)
+        self._judge_open(now)
+        return record
+
+    def _judge_open(self, now: datetime) -> None:
+        for question in list(self._open.values()):
+            self._judge(question, now)
+
+    def _judge(self, question: Question, now: datetime) -> None:
+        """Decide a question if the policy answers it."""
+        if question.pending.id in self._open and (found := self._policy.answer(question, now)):
+            self._write(question, self._ruled(question, found, now))
+
+    def _ruled(self, question: Question, found: Judgement, now: datetime) -> ApprovalRecord:
+        is_yes = found.outcome == "approve"
+        record = ApprovalRecord(
+            question.pending.id,
+            "",
+            "approved" if is_yes else "denied",
+            at=now.isoformat(),
+            response=self._approved if is_yes else self._rejected,
+        )
+        return about_question(question, replace(record, **judged(found, self._policy.version)))
 
     def _write(self, question: Question, record: ApprovalRecord) -> ApprovalRecord:
-        del self._open[question.pending.id]
+        self._open.pop(question.pending.id, None)
+        if self._policy.version is not None and not record.layer and record.outcome != "withdrawn":
+            record = replace(record, layer="people", policy_version=self._policy.version)
         self._answers[record.id] = record
         self.records.append(record)
         tell_decided(question, record)

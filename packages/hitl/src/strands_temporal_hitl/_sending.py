@@ -17,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from ._errors import ApprovalRefusedError, ApprovalsEndedError, ApprovalsError, ApprovalsUnreachableError
+from ._policy_types import CHANGE_UPDATE, PolicyChange
 from ._queries import ApprovalQueries, pause_text
 from ._types import (
     ANSWER_QUERY,
@@ -54,13 +55,13 @@ class DecisionSender:
         self._timeout = timeout
 
     async def send(
-        self, handle: "WorkflowHandle[Any, Any]", decision: Decision, request: str
+        self, handle: "WorkflowHandle[Any, Any]", decision: Decision | PolicyChange, request: str
     ) -> ApprovalRecord:
-        """Send a decision and return its record.
+        """Send a decision, or a change of the policy, and return its record.
 
         Args:
             handle: The workflow.
-            decision: The decision.
+            decision: The decision or the change. A change goes by update alone.
             request: The decision's id, used as Temporal's id of the update. Each id counts once.
 
         Raises:
@@ -73,9 +74,10 @@ class DecisionSender:
                 f"The decision has {size:,} bytes of JSON, and may have {LARGEST_DECISION:,}",
                 MALFORMED_DECISION,
             )
+        update = DECIDE_UPDATE if isinstance(decision, Decision) else CHANGE_UPDATE
         try:
             return await handle.execute_update(
-                DECIDE_UPDATE,
+                update,
                 decision.to_wire(),
                 id=request,
                 result_type=ApprovalRecord,
@@ -92,7 +94,7 @@ class DecisionSender:
                 f"{self._queries.silence(handle.id)}. The decision may still arrive: look at the records"
             ) from error
         except RPCError as error:
-            if error.status in _NO_ROOM:
+            if error.status in _NO_ROOM and isinstance(decision, Decision):
                 return await self._send_by_signal(handle, decision, request, error)
             raise await self._undecided(handle, error) from error
         except Exception as error:  # a user's converter or codec may raise anything

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from ._trusted import TrustedCalls
 from ._types import ApprovalRecord, Decision, PendingApproval
 
 Place: TypeAlias = tuple[str, ...]
@@ -23,6 +24,8 @@ class Granted:
         edited: The arguments that a person wrote, which the call gets before all hooks. None if nobody did.
         edited_why: Why the person changed the arguments.
         question: Id of the question whose decision edited the call.
+        by_policy: How many times the policy, and no person, answered a question about the call with a yes.
+            If it did, the policy judges the call again before it runs.
     """
 
     place: list[str]
@@ -32,6 +35,7 @@ class Granted:
     edited: dict[str, Any] | None = None
     edited_why: str = ""
     question: str = ""
+    by_policy: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,21 @@ class EarlyDecision:
 
 
 @dataclass
+class PolicyState:
+    """What people changed in a workflow's policy.
+
+    Attributes:
+        changed: The policy that took the place of the one in the code; None if there was no change.
+        trusted: What people trust.
+        changes: How many changes there were.
+    """
+
+    changed: dict[str, Any] | None = None
+    trusted: list[TrustedCalls] = field(default_factory=list[TrustedCalls])
+    changes: int = 0
+
+
+@dataclass
 class LedgerState:
     """The whole state of a ledger, in JSON values, so that the next run of a workflow can take it over.
 
@@ -104,9 +123,11 @@ class LedgerState:
         pauses: The pauses whose agents are still waiting for their answers, oldest first.
         early: Decisions that arrived before their questions, by id.
         granted: The calls that people allowed in turns that wait for clients alone, by the agents' ids.
+        policy: What people changed in the policy.
     """
 
     records: list[ApprovalRecord] = field(default_factory=list[ApprovalRecord])
     pauses: list[Pause] = field(default_factory=list[Pause])
     early: dict[str, EarlyDecision] = field(default_factory=dict[str, EarlyDecision])
     granted: dict[str, list[Granted]] = field(default_factory=dict[str, list[Granted]])
+    policy: PolicyState = field(default_factory=PolicyState)

@@ -1,5 +1,6 @@
 """The decisions of people in one turn of an agent, over all its pauses."""
 
+import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -7,11 +8,15 @@ from strands.interventions.actions import default_evaluate
 
 from strands_temporal.extension import CHANGED_CALL, DecidedCall
 
+from ._in_force import by_policy
+from ._policy_types import POLICY_QUESTION
 from ._state import Granted, Place, Question
 from ._types import ApprovalRecord, ShownCall
 
 if TYPE_CHECKING:
     from ._watch import Watch
+
+_NO = ("rejected", "expired", "withdrawn", "denied")
 
 IN_CHILD = "in child"
 """The part of a place between a call of a child workflow and the calls in the child."""
@@ -55,6 +60,8 @@ class Turn:
     def __init__(self, granted: list[Granted]) -> None:
         self.reasons: dict[Place, str] = {}
         self.watches: dict[Place, Watch] = {}
+        self.judged: dict[Place, str] = {}  # the policy's answers for calls, as they were recorded
+        self.refused: dict[Place, bool] = {}  # the calls for whose policy's question the answer is no
         self._granted = {tuple(each.place): each for each in granted}
 
     @property
@@ -65,7 +72,8 @@ class Turn:
     def decided(self, question: Question, record: ApprovalRecord) -> None:
         """Record the effect of a decision on the calls that the question was about."""
         places = question.places or ([[question.tool_use_id]] if question.tool_use_id else [])
-        if record.outcome in ("rejected", "expired", "withdrawn"):
+        self._note_policy(question, record)
+        if record.outcome in _NO:
             if record.reason and len(places) == 1:
                 self.reasons[tuple(places[0])] = record.reason
             return
@@ -77,6 +85,11 @@ class Turn:
         for place, call in zip(question.places, calls, strict=False):  # some questions are about no call
             before = self._granted.get(tuple(place))
             granted = Granted(place, call.tool, call.arguments, written)
+            if by_policy(record):
+                times = before.by_policy if before else 0
+                if before is None or times:
+                    self._granted[tuple(place)] = replace(granted, by_policy=times + 1)
+                continue
             if record.edited_arguments is not None:
                 self._granted[tuple(place)] = _edited(granted, record, pending.name, before)
             elif before and before.edited is not None:
@@ -84,6 +97,16 @@ class Turn:
                 self._granted[tuple(place)] = Granted(place, call.tool, call.arguments, written, *edit)
             else:
                 self._granted[tuple(place)] = granted
+
+    def _note_policy(self, question: Question, record: ApprovalRecord) -> None:
+        pending = question.pending
+        calls = pending.calls or [ShownCall(pending.tool or "", pending.arguments)]
+        for place, call in zip(question.places, calls, strict=False):
+            at = tuple(place)
+            if by_policy(record):
+                self.judged[at] = answer_text(call, record.outcome, record.layer, record.rule)
+            if record.outcome in _NO and pending.name.startswith(POLICY_QUESTION):
+                self.refused[at] = True
 
     def edit_of(self, place: Place) -> Granted | None:
         """Return the edit of the call at `place`, if a person changed its arguments."""
@@ -93,8 +116,18 @@ class Turn:
     def exceeded(self, place: Place, call: ShownCall) -> Granted | None:
         """Return the call that a person allowed at `place` if `call` differs from it, else None."""
         granted = self._granted.get(place)
+        if granted is not None and granted.by_policy:  # the policy judges the call as it is now
+            return None
         allowed = granted is None or decided_call(granted).allows(call.tool, call.arguments)
         return None if allowed else granted
+
+    def granted_to(self, place: Place, call: ShownCall, approved: Any) -> Granted | None:
+        """Return what a person or the policy allowed at `place` with a yes, if it is `call`."""
+        granted = self._granted.get(place)
+        if granted is None or not decided_call(granted).allows(call.tool, call.arguments):
+            return None
+        written = granted.written
+        return granted if written in (None, approved) or default_evaluate(written) else None
 
     def decided_in_child(self, place: Place, approved: Any) -> list[DecidedCall]:
         """Return the decisions on the calls in the child workflow of the call at `place`.
@@ -116,9 +149,14 @@ class Turn:
     def forget(self, place: Place) -> None:
         """Forget the decisions about the calls of the agent at `place`: the calls have ended."""
         below = len(place)
-        for kept in (self._granted, self.reasons, self.watches):
+        for kept in (self._granted, self.reasons, self.watches, self.judged, self.refused):
             for each in [each for each in kept if len(each) > below and each[:below] == place]:
                 del kept[each]
+
+
+def answer_text(call: ShownCall, outcome: str, layer: str, rule: str | None) -> str:
+    """Return the policy's answer for a call as text, to tell whether it is recorded already."""
+    return json.dumps([call.tool, call.arguments, outcome, layer, rule or ""], sort_keys=True)
 
 
 def decided_call(granted: Granted) -> DecidedCall:

@@ -51,9 +51,23 @@ MALFORMED_DECISION = "MalformedDecision"
 NOT_WHAT_WAS_SEEN = "NotWhatWasSeen"
 NOT_ALLOWED = "NotAllowed"
 INVALID_ARGUMENTS = "InvalidArguments"
+DENIED_BY_POLICY = "DeniedByPolicy"
 
 Verdict = Literal["approve", "reject", "edit", "respond"]
-Outcome = Literal["approved", "rejected", "edited", "responded", "expired", "withdrawn", "refused"]
+Outcome = Literal[
+    "approved",
+    "rejected",
+    "edited",
+    "responded",
+    "expired",
+    "withdrawn",
+    "refused",
+    "denied",
+    "policy_changed",
+    "trusted",
+    "trust_withdrawn",
+]
+Trust = Literal["tool", "arguments"]
 
 VERDICTS: tuple[Verdict, ...] = ("approve", "reject", "edit", "respond")
 _BEFORE_EDITS = ("approve", "reject", "respond")  # what a release allows that does not tell
@@ -127,8 +141,11 @@ class ApprovalRecord:
         outcome: "approved", "rejected", "edited" or "responded" by a person; "expired" at the deadline, which
             counts as a rejection; "withdrawn" when the agent was stopped or cancelled before an answer;
             "refused" when an early decision did not fit the question, which still waits for another one, or
-            when edited arguments no longer fitted the tool, whose call then did not run.
-        by: Who decided, as stated in the decision; "" if nobody did.
+            when edited arguments no longer fitted the tool, whose call then did not run. With a policy also
+            "denied", when it did not let a call run; "policy_changed", "trusted" and "trust_withdrawn" when a
+            person changed it or what is trusted.
+        by: Who decided, as stated in the decision; "" if nobody did. With the layer "trust": who trusts the
+            call.
         reason: Why, as stated in the decision.
         at: When the decision arrived.
         asked_at: When the agent paused.
@@ -142,6 +159,11 @@ class ApprovalRecord:
             if they are longer than 250,000 characters of JSON, their beginning as text.
         edited_arguments: With "edited": the arguments with which the call runs.
         edited_digest: With "edited": the digest of the tool and the edited arguments.
+        layer: With a policy: its layer that answered, "deny", "trust", "safe", "rules" or "people".
+        rule: Name of the rule that answered; for a safe tool the glob; for trust what is trusted.
+        policy_version: The policy's version at that time.
+        trust: What a person trusts with the decision: "tool" or "arguments".
+        trust_until: When that trust expires; None if never.
     """
 
     id: str
@@ -160,6 +182,11 @@ class ApprovalRecord:
     asked_arguments: Any = None
     edited_arguments: dict[str, Any] | None = None
     edited_digest: str | None = None
+    layer: str = ""
+    rule: str | None = None
+    policy_version: str | None = None
+    trust: str | None = None
+    trust_until: str | None = None
 
 
 @dataclass(frozen=True)
@@ -177,6 +204,9 @@ class Decision:
             decision is refused. An edit needs it.
         early: Whether to keep the decision if the question was not asked yet.
         arguments: With "edit": all arguments with which the call runs.
+        trust: With "approve", if the workflow has a policy: whether further calls of the "tool", or further
+            calls with the same "arguments", run without a question.
+        trust_seconds: How long they are trusted; None is for the rest of the workflow.
     """
 
     id: str
@@ -187,6 +217,8 @@ class Decision:
     digest: str | None = None
     early: bool = False
     arguments: dict[str, Any] | None = None
+    trust: Trust | None = None
+    trust_seconds: float | None = None
 
     def to_wire(self) -> dict[str, Any]:
         """Return the JSON object that the update takes, with only the fields that are set."""
@@ -209,16 +241,17 @@ class Decision:
         if unknown := sorted(set(given) - set(known)):
             raise ValueError(f"unknown field {', '.join(map(repr, unknown))}. Known: {known}")
         for name in _TEXTS:
-            _check_text(name, given.get(name))
+            check_text(name, given.get(name), is_required=name in _REQUIRED)
         if given["verdict"] not in VERDICTS:
             raise ValueError(f"verdict={given['verdict']!r} is not one of {list(VERDICTS)}")
         if (given["verdict"] == "respond") != (given.get("response") is not None):
             raise ValueError("a response belongs to the verdict 'respond', and may not be null there")
         if not isinstance(given.get("early", False), bool):
             raise TypeError(f"early={given['early']!r} is not true or false")
-        if _wire_fault(given.get("response")) or _is_too_deep(given.get("response")):
+        if wire_fault(given.get("response")) or is_too_deep(given.get("response")):
             raise ValueError(f"response cannot be kept: {_KEPT}")
         _check_edit(given)
+        _check_trust(given)
         return cls(**given)
 
 
@@ -274,12 +307,13 @@ class ApprovalNotice:
 
 def as_json(value: Any) -> Any:
     """Return a copy of `value` that every converter can carry. If `value` is not JSON, the copy is text."""
-    if _wire_fault(value):
+    if wire_fault(value):
         return utf8_text(str(value))
     return json.loads(json.dumps(value))
 
 
-def _wire_fault(value: Any) -> bool:
+def wire_fault(value: Any) -> bool:
+    """Tell whether a value is no JSON that every converter can carry."""
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError):  # UnicodeEncodeError is a ValueError
@@ -293,7 +327,8 @@ _DEEPEST = 100
 _KEPT = f"it must be JSON, with text in UTF-8, nested at most {_DEEPEST} levels deep"
 
 
-def _is_too_deep(value: Any) -> bool:
+def is_too_deep(value: Any) -> bool:
+    """Tell whether a value is nested so deeply that copies of it could fail."""
     level: list[Any] = [value]
     for _ in range(_DEEPEST):
         level = [each for one in level for each in _parts(one)]
@@ -318,7 +353,7 @@ def _check_edit(given: Mapping[str, Any]) -> None:
         raise TypeError(
             f"arguments={arguments!r} is not an object with all arguments of the call, by their names"
         )
-    if _wire_fault(arguments) or _is_too_deep(cast("Any", arguments)):
+    if wire_fault(arguments) or is_too_deep(cast("Any", arguments)):
         raise ValueError(f"arguments cannot be kept: {_KEPT}")
     if given.get("digest") is None:
         raise ValueError(
@@ -326,10 +361,34 @@ def _check_edit(given: Mapping[str, Any]) -> None:
         )
 
 
-def _check_text(name: str, value: Any) -> None:
-    if value is None and name not in _REQUIRED:
+def _check_trust(given: Mapping[str, Any]) -> None:
+    trust, seconds = given.get("trust"), given.get("trust_seconds")
+    if trust is not None and (trust not in ("tool", "arguments") or given["verdict"] != "approve"):
+        raise ValueError(f"trust={trust!r} is not 'tool' or 'arguments', or the verdict is not 'approve'")
+    if seconds is not None and trust is None:
+        raise ValueError("trust_seconds belongs to trust")
+    check_seconds("trust_seconds", seconds)
+
+
+def check_seconds(name: str, value: Any) -> None:
+    """Raise ValueError if a duration is no positive number that a time can be moved by."""
+    if value is None:
         return
-    if not isinstance(value, str) or _wire_fault(value):
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not 0 < value <= _LONGEST_SECONDS:
+        raise ValueError(
+            f"{name}={value!r} is not a number of seconds above 0, of at most {_LONGEST_SECONDS:,}"
+        )
+
+
+_LONGEST_SECONDS = 10 * 365 * 24 * 3600
+
+
+def check_text(name: str, value: Any, *, is_required: bool) -> None:
+    """Raise ValueError if a value is no text that every converter can carry, or is required and empty."""
+    if value is None and not is_required:
+        return
+    if not isinstance(value, str) or wire_fault(value):
         raise ValueError(f"{name}={value!r} is not valid text")
-    if name in _REQUIRED and not value.strip():
+    if is_required and not value.strip():
         raise ValueError(f"{name} is empty")

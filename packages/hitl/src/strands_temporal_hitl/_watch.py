@@ -35,6 +35,7 @@ from strands_temporal.extension import (
 
 from ._inner import RunningCall, inside, subject_of
 from ._listening import Listener
+from ._policy_types import POLICY_QUESTION
 from ._state import Place
 from ._turn import IN_CHILD, Asked, Turn, decided_call
 from ._types import ShownCall, as_json
@@ -213,6 +214,10 @@ class Watch:
                     self._edits.forget(own)
                     yield ToolResultEvent(_denied(use))
                     return
+            if refusal := self._watches.judging.refusal(context, at, call, self.turn):
+                self._edits.forget(own)
+                yield ToolResultEvent(refusal)
+                return
             self._edits.runs(own, call.arguments)
             if listener:
                 self._watches.stand(cast("Agent", inner), self.turn, at, [*self.outer, call])
@@ -223,7 +228,7 @@ class Watch:
                 yield event
         except InterruptException as error:  # for a background task only this tells which call asks
             about = self._subject(error.interrupt, use, running)
-            if error.interrupt.name.startswith(CHANGED_CALL):
+            if error.interrupt.name.startswith((CHANGED_CALL, POLICY_QUESTION)):
                 about = self.asked_before(use)
             self._raised[error.interrupt.id] = about
             raise

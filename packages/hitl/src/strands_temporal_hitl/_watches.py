@@ -10,6 +10,7 @@ from strands.multiagent import MultiAgentBase
 from strands_temporal.extension import observe_agents
 
 from ._inner import agent_begins
+from ._judging import Judging
 from ._listening import node_place
 from ._state import Granted, Place
 from ._turn import Turn
@@ -24,9 +25,13 @@ class Watches:
         approved: The response that means a yes.
         misfits: Called if a person's edit of a call does not fit the tool when the call is to run: with the
             edit, and why.
+        judging: Judges each call by the policy.
     """
 
-    def __init__(self, approved: Any, misfits: Callable[[Granted | None, str], None]) -> None:
+    def __init__(
+        self, approved: Any, misfits: Callable[[Granted | None, str], None], judging: Judging
+    ) -> None:
+        self.judging = judging
         self.approved = approved
         self.misfits = misfits
         self._of: WeakKeyDictionary[Agent, Watch] = WeakKeyDictionary()

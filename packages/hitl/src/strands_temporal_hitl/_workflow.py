@@ -20,9 +20,13 @@ from strands_temporal.workflow import DeduplicatedUpdates, TeamCarry
 from ._agents import Invoked, id_of, interrupt_ids, invoke, paused_result, waiting_calls
 from ._allowed import AllowedDecisions
 from ._carry import ApprovalsCarry, pack, unpack
+from ._changes import PolicyChanges
 from ._checks import check_answers, check_condition, check_deadline
+from ._in_force import PolicyInForce
+from ._judging import Judging
 from ._ledger import Ledger
 from ._operators import RECORDS_TAKE_A_NUMBER, OperatorView
+from ._policy import ApprovalPolicy
 from ._shown import page_of, shown
 from ._signalled import SignalledDecisions
 from ._state import Granted, Pause
@@ -70,13 +74,16 @@ class Approvals:
             "respond". Or a mapping from names of tools to kinds, with "*" for the other tools and for
             questions about no tool. None allows all. An edit is only possible for a call of one tool, before
             it runs. If nothing is left for a question, people may reject it.
+        policy: Judges each call before it runs: it runs, a person is asked, or it is denied. None asks only
+            what hooks, interventions and tools ask. Give it in the workflow's input: if it is in the code and
+            a deploy changes it, running workflows may fail to replay.
 
     Raises:
-        AgentTypeError: If `deadline` is not a timedelta, `carry` not an `ApprovalsCarry`, or
-            `allowed_decisions` not of these types.
+        AgentTypeError: If `deadline` is not a timedelta, `carry` not an `ApprovalsCarry`, `policy` not an
+            `ApprovalPolicy`, or `allowed_decisions` not of these types.
         AgentValueError: If `deadline` is not positive, if `approved` or `rejected` cannot be an answer, if
-            `carry` is damaged, if `allowed_decisions` names an unknown kind, or if the workflow has an
-            `Approvals` already.
+            `carry` is damaged, or has a changed policy and `policy` is None, if `allowed_decisions` names an
+            unknown kind, or if the workflow has an `Approvals` already.
     """
 
     def __init__(
@@ -87,6 +94,7 @@ class Approvals:
         rejected: Any = False,
         carry: ApprovalsCarry | None = None,
         allowed_decisions: Collection[Verdict] | Mapping[str, Collection[Verdict]] | None = None,
+        policy: ApprovalPolicy | None = None,
     ) -> None:
         check_deadline(deadline)
         check_answers(approved, rejected)
@@ -100,15 +108,18 @@ class Approvals:
         self._rejected = rejected
         carried = unpack(carry)
         client_calls().take_over(carried.client_calls)
-        self._ledger = Ledger(approved, rejected, carried.state, allowed)
+        in_force = PolicyInForce(policy, carried.state.policy)
+        self._ledger = Ledger(approved, rejected, carried.state, allowed, in_force)
+        self._judging = Judging(in_force, self._ledger, approved)
         self._answered = DeduplicatedUpdates(carried.answered)
         self._signalled = SignalledDecisions(self._ledger)
-        self._watches = Watches(approved, self._misfits)
+        self._watches = Watches(approved, self._misfits, self._judging)
         workflow.set_update_handler(DECIDE_UPDATE, self._decide, validator=self._check)
         workflow.set_query_handler(PENDING_QUERY, self._pending_query)
         workflow.set_query_handler(RECORDS_QUERY, self._records_query)
         self._operators = OperatorView(self._ledger)
         self._people = WaitingForPeople(self._ledger, self._operators)
+        PolicyChanges(in_force, self._ledger, self._answered, self._operators.decided)
 
     @property
     def pending(self) -> list[PendingApproval]:
@@ -246,6 +257,7 @@ class Approvals:
             granted=turn.granted,
             strict=lambda: workflow.patched(BINDS_WHAT_RUNS),
             refuses=lambda number: workflow.patched(f"{EARLY_MISFITS}-{number}"),
+            judges=self._judging.applies(),
         )
 
     def _misfits(self, edited: Granted | None, why: str) -> None:
@@ -294,6 +306,8 @@ class Approvals:
         """Return a pause's interrupt responses. If one id has two different answers, both become a no."""
         answers: dict[str, Any] = {}
         for question, record in self._ledger.settle(pause):
+            if self._judging.applies():
+                record = self._ledger.acted_on(question, record, workflow.now())
             # Answer withdrawn questions too, or a hook would ask again. No call runs after that.
             response = self._rejected if record.outcome == "withdrawn" else record.response
             if answers.setdefault(question.interrupt_id, response) != response:

@@ -1,0 +1,153 @@
+"""The policy of one workflow as it is now: the policy, and what people trust. Times are arguments."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from strands_temporal import AgentTypeError, AgentValueError
+
+from ._policy import ApprovalPolicy, Judgement
+from ._policy_types import POLICY_QUESTION, PolicyView
+from ._state import PolicyState, Question
+from ._trusted import MOST_TRUSTED, TrustedCalls, trusting, withdrawn
+from ._types import ApprovalRecord, ShownCall
+
+HUMAN_IN_THE_LOOP = "strands:human-in-the-loop"
+"""Name of the questions of Strands' `HumanInTheLoop`, which asks only whether a call may run."""
+
+
+class PolicyInForce:
+    """Judges calls by the policy as it is now.
+
+    Args:
+        given: The policy in the code; None judges nothing.
+        state: What people changed, in this run and in earlier ones.
+
+    Raises:
+        AgentTypeError: If `given` is no `ApprovalPolicy`.
+        AgentValueError: If there is no policy, but people changed the one of an earlier run.
+    """
+
+    def __init__(self, given: ApprovalPolicy | None, state: PolicyState) -> None:
+        if given is not None and not isinstance(given, ApprovalPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]  # users
+            raise AgentTypeError(
+                f"Approvals: policy={given!r} is not an ApprovalPolicy. Write ApprovalPolicy.from_json(...)"
+            )
+        if given is None and state.changed is not None:
+            raise AgentValueError(
+                "Approvals: the carry has a policy that was changed in an earlier run (version "
+                f"{state.changed.get('version')!r}), and policy= is not given. Give the earlier run's policy"
+            )
+        self._state = state
+        self._policy = ApprovalPolicy.from_json(state.changed) if state.changed is not None else given
+
+    @property
+    def policy(self) -> ApprovalPolicy | None:
+        """The policy; None if the workflow has none."""
+        return self._policy
+
+    @property
+    def version(self) -> str | None:
+        """Its version."""
+        return self._policy.version if self._policy else None
+
+    @property
+    def view(self) -> PolicyView:
+        """The policy as a query returns it."""
+        if self._policy is None:
+            return PolicyView()
+        return PolicyView(self._policy.data, self.version, self._policy.digest, list(self._state.trusted))
+
+    def judge(self, call: ShownCall, now: datetime) -> Judgement | None:
+        """Return the answer for a call; None without a policy."""
+        if self._policy is None:
+            return None
+        return self._policy.judge(call.tool, call.arguments, trusted=self._state.trusted, now=now)
+
+    def denial(self, question: Question, edited: dict[str, Any] | None, now: datetime) -> Judgement | None:
+        """Return the denial of a call that a question is about; None if the policy denies none.
+
+        Args:
+            question: The question.
+            edited: The arguments that a person wrote, if the decision is an edit.
+            now: The time.
+        """
+        for call in _calls(question, edited):
+            found = self.judge(call, now)
+            if found is not None and found.outcome == "deny":
+                return found
+        return None
+
+    def answer(self, question: Question, now: datetime) -> Judgement | None:
+        """Return the policy's answer to a question; None if people have to decide it.
+
+        It denies what it denies, whoever asks. It approves a call only for those who ask nothing else.
+        """
+        if denial := self.denial(question, None, now):
+            return denial
+        calls, name = _calls(question, None), question.pending.name
+        if question.pending.calls or len(calls) != 1 or not is_plain_question(name):
+            return None
+        found = self.judge(calls[0], now)
+        return found if found is not None and found.outcome == "approve" else None
+
+    def replace(self, policy: ApprovalPolicy) -> None:
+        """Take another policy."""
+        self._policy = policy
+        self._state.changed = policy.data
+        self._state.changes += 1
+
+    def has_room(self, tool: str, digest: str | None, now: datetime) -> bool:
+        """Tell whether one more entry of trust may be kept."""
+        return len(trusting(self._state.trusted, TrustedCalls(tool, digest), now)) <= MOST_TRUSTED
+
+    def trust(self, calls: TrustedCalls, now: datetime) -> None:
+        """Trust calls from now on."""
+        self._state.trusted = trusting(self._state.trusted, calls, now)
+        self._state.changes += 1
+
+    def would_withdraw(self, tool: str | None, digest: str | None) -> bool:
+        """Tell whether there is trust to withdraw."""
+        return len(withdrawn(self._state.trusted, tool, digest)) < len(self._state.trusted)
+
+    def withdraw(self, tool: str | None, digest: str | None) -> None:
+        """Trust these calls no more."""
+        self._state.trusted = withdrawn(self._state.trusted, tool, digest)
+        self._state.changes += 1
+
+    @property
+    def changes(self) -> int:
+        """How many changes there were, in all runs."""
+        return self._state.changes
+
+
+def is_plain_question(name: str) -> bool:
+    """Tell whether a question asks only whether its call may run: a policy's own, or `HumanInTheLoop`'s."""
+    return name == HUMAN_IN_THE_LOOP or name.startswith(POLICY_QUESTION)
+
+
+def until(now: datetime, seconds: float | None) -> str | None:
+    """Return when trust ends that lasts so long."""
+    return None if seconds is None else (now + timedelta(seconds=seconds)).isoformat()
+
+
+def judged(found: Judgement, version: str | None) -> dict[str, Any]:
+    """Return the fields of a record that tell a policy's answer."""
+    return {
+        "by": found.by,
+        "reason": found.reason or None,
+        "layer": found.layer,
+        "rule": found.rule or None,
+        "policy_version": version,
+    }
+
+
+def by_policy(record: ApprovalRecord) -> bool:
+    """Tell whether the policy answered, and no person."""
+    return record.layer not in ("", "people")
+
+
+def _calls(question: Question, edited: dict[str, Any] | None) -> list[ShownCall]:
+    pending = question.pending
+    if pending.calls or pending.tool is None:
+        return pending.calls
+    return [ShownCall(pending.tool, pending.arguments if edited is None else edited)]

@@ -1,0 +1,85 @@
+"""Checks of decisions and changes against a workflow's policy. A refused one leaves nothing in history."""
+
+from datetime import datetime
+from typing import Any
+
+from temporalio.exceptions import ApplicationError
+
+from ._allowed import refusal
+from ._in_force import PolicyInForce
+from ._policy import ApprovalPolicy
+from ._policy_types import (
+    MALFORMED_CHANGE,
+    NO_POLICY,
+    NOT_TRUSTED,
+    TOO_MUCH_TRUST,
+    PolicyChange,
+)
+from ._state import Question
+from ._trusted import MOST_TRUSTED
+from ._types import DENIED_BY_POLICY, NOT_ALLOWED, Decision
+
+_MISSING = "This workflow has no policy: Approvals(policy=...)"
+
+
+def check_policy(policy: PolicyInForce, decision: Decision, question: Question | None, now: datetime) -> None:
+    """Check that the policy lets a person decide so.
+
+    A person may let a call run that the policy asks about, and no call that it denies.
+
+    Args:
+        policy: The policy.
+        decision: The decision.
+        question: Its question; None if it is not asked yet.
+        now: The time.
+
+    Raises:
+        ApplicationError: If it does not. The type says why.
+    """
+    if decision.trust is not None and policy.policy is None:
+        raise refusal(NO_POLICY, f"{_MISSING}. Nothing can be trusted in it")
+    if question is None or decision.verdict == "reject":
+        return
+    found = policy.denial(question, decision.arguments, now)
+    if found is not None:
+        raise refusal(
+            DENIED_BY_POLICY,
+            f"The policy (version {policy.version}) denies this call by the rule {found.rule!r}: "
+            f"{found.reason}. {decision.id!r} can be rejected",
+        )
+    if decision.trust is not None:
+        pending = question.pending
+        if pending.tool is None:
+            raise refusal(NOT_ALLOWED, f"{decision.id!r} is not about one call, so there is nothing to trust")
+        _check_room(policy, pending.tool, pending.digest if decision.trust == "arguments" else None, now)
+
+
+def checked_change(policy: PolicyInForce, value: Any, now: datetime) -> PolicyChange:
+    """Return the change in an update's argument.
+
+    Raises:
+        ApplicationError: If it cannot be taken. The type says why; the message explains it.
+    """
+    try:
+        change = PolicyChange.from_wire(value)
+        if change.policy is not None:
+            ApprovalPolicy.from_json(change.policy)
+    except (TypeError, ValueError) as error:
+        text = error.message if isinstance(error, ApplicationError) else str(error)
+        raise refusal(MALFORMED_CHANGE, f"Malformed change: {text}") from None
+    if policy.policy is None:
+        raise refusal(NO_POLICY, _MISSING)
+    if change.kind == "trust":
+        _check_room(policy, change.tool or "", change.digest, now)
+    if change.kind == "withdraw" and not policy.would_withdraw(change.tool, change.digest):
+        trusted = [each.text for each in policy.view.trusted]
+        raise refusal(NOT_TRUSTED, f"Nobody trusts {change.tool or 'anything'!r} here. Trusted: {trusted}")
+    return change
+
+
+def _check_room(policy: PolicyInForce, tool: str, digest: str | None, now: datetime) -> None:
+    if not policy.has_room(tool, digest, now):
+        raise refusal(
+            TOO_MUCH_TRUST,
+            f"{MOST_TRUSTED} entries are trusted already, which is the most. Withdraw some",
+        )
