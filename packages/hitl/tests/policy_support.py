@@ -4,13 +4,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from packages.hitl.tests.approvals_support import echo
 from strands.vended_interventions.hitl import HumanInTheLoop
 from temporalio import activity, workflow
 
 from strands_temporal import AgentCarry, TemporalAgent
 from strands_temporal.testing import ScriptedCall, ScriptedModel, say, use_tools
-from strands_temporal.workflow import activity_as_tool
+from strands_temporal.workflow import SubAgentResult, SubAgentTask, activity_as_tool, child_workflow
 from strands_temporal_hitl import ApprovalPolicy, Approvals, ApprovalsCarry
 
 ran: list[Any] = []
@@ -58,6 +57,24 @@ class Desk:
     wait: bool = False
 
 
+def make_clerk(asks: bool, carry: AgentCarry | None = None) -> TemporalAgent:
+    """Make the agent that refunds, with Strands' own `HumanInTheLoop` if it `asks`."""
+    interventions: Any = [HumanInTheLoop()] if asks else []
+    tools: Any = [activity_as_tool(refund)]
+    return TemporalAgent(
+        "model", name="clerk", tools=tools, interventions=interventions, callback_handler=None, carry=carry
+    )
+
+
+@workflow.defn
+class ClerkChild:
+    """A sub-agent in a workflow of its own. It asks about each call."""
+
+    @workflow.run
+    async def run(self, task: SubAgentTask) -> SubAgentResult:
+        return await task.run(make_clerk(True, task.carry))
+
+
 @workflow.defn
 class DeskWorkflow:
     """Refunds, a prompt at a time. Its way says what is around the agent that refunds."""
@@ -66,20 +83,15 @@ class DeskWorkflow:
     def __init__(self, desk: Desk) -> None:
         given = ApprovalPolicy.from_json(desk.policy) if desk.policy is not None else None
         self.approvals = Approvals(policy=given, carry=desk.approvals, deadline=timedelta(days=2))
-        interventions: Any = [HumanInTheLoop()] if "asks" in desk.way else []
         self.go = not desk.wait
         self.again = False
-        self.agent = TemporalAgent(
-            "model",
-            name="clerk",
-            tools=[activity_as_tool(refund)],
-            interventions=interventions,
-            callback_handler=None,
-            carry=desk.agent,
-        )
+        self.agent = make_clerk("asks" in desk.way, desk.agent)
         if "sub-agent" in desk.way:
             tools = [self.agent.as_tool(name="clerk", description="Refunds.")]
-            self.agent = TemporalAgent("head", tools=tools, callback_handler=None)
+            self.agent = TemporalAgent("model", tools=tools, callback_handler=None)
+        elif "child" in desk.way:
+            tools = [child_workflow(ClerkChild, name="clerk")]
+            self.agent = TemporalAgent("model", tools=tools, callback_handler=None)
 
     @workflow.run
     async def run(self, desk: Desk) -> dict[str, Any]:
@@ -120,6 +132,8 @@ def refunds(*amounts: Any) -> ScriptedModel:
             return say(" / ".join(t for b in call.messages[-1]["content"] for t in _texts(b)))
         words = [int(word) for word in call.prompt.split() if word.isdigit()] or amounts
         number = len(call.messages)
+        if "clerk" in call.tool_names:
+            return use_tools([("clerk", {"input": f"refund {' '.join(map(str, words))}"}, f"clerk-{number}")])
         return use_tools([("refund", {"amount": n}, f"call-{number}-{i}") for i, n in enumerate(words)])
 
     return ScriptedModel(script)
@@ -133,6 +147,3 @@ def outcomes(records: Any) -> list[tuple[Any, ...]]:
     """Return outcome, layer, rule and version of each record."""
     found = [r if isinstance(r, dict) else vars(r) for r in records]
     return [(r["outcome"], r["layer"], r["rule"], r["policy_version"]) for r in found]
-
-
-head = ScriptedModel(use_tools([("clerk", {"input": "go"}, "clerk-1")]), echo)
