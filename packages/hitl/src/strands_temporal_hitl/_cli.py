@@ -103,6 +103,13 @@ def _add_verdict(command: argparse.ArgumentParser, verdict: str) -> None:
     )
     command.add_argument("--by", help="who decides (default: your user name)")
     command.add_argument("--reason", help="why; the model also reads the reason of a rejection or an edit")
+    if verdict == "approve":
+        command.add_argument(
+            "--trust", choices=["tool", "arguments"], help="let further calls run without a question"
+        )
+        command.add_argument(
+            "--trust-for", type=float, metavar="SECONDS", help="how long they are trusted (default: for good)"
+        )
     if verdict != "reject":
         command.add_argument("--yes", action="store_true", help="do not ask for confirmation")
 
@@ -126,6 +133,8 @@ def _typed(options: argparse.Namespace) -> Typed:
         options.by,
         options.reason,
         getattr(options, "yes", False),
+        getattr(options, "trust", None),
+        timedelta(seconds=seconds) if (seconds := getattr(options, "trust_for", None)) else None,
     )
 
 

@@ -7,6 +7,8 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from enum import Enum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +16,7 @@ from temporalio.service import RPCError
 
 from ._client import ApprovalsClient
 from ._errors import ApprovalsError
+from ._explain import explain, read_calls_file, read_policy_file
 from ._terminal import (
     CommandError,
     Typed,
@@ -25,6 +28,14 @@ from ._terminal import (
     typed_value,
 )
 from ._types import Verdict
+
+
+class TrustChoice(str, Enum):
+    """What a person trusts with an approval."""
+
+    TOOL = "tool"
+    ARGUMENTS = "arguments"
+
 
 app = typer.Typer(no_args_is_help=True, help="Show and decide the questions that agents ask people.")
 
@@ -74,10 +85,31 @@ def approve(
     approval: _Approval = None,
     by: _By = None,
     reason: _Reason = None,
+    trust: Annotated[
+        TrustChoice | None,
+        typer.Option(
+            help="Let further calls of the tool, or with the same arguments, run without a question."
+        ),
+    ] = None,
+    trust_for: Annotated[
+        float | None,
+        typer.Option(
+            "--trust-for",
+            min=0.001,
+            metavar="SECONDS",
+            help="How long they are trusted; for good by default.",
+        ),
+    ] = None,
     yes: _Yes = False,
 ) -> None:
     """Let the call happen."""
-    _decide(ctx, "approve", workflow_id, approval, by=by, reason=reason, yes=yes)
+    if trust_for is not None and trust is None:
+        raise typer.BadParameter("it belongs to --trust", param_hint="--trust-for")
+    span = None if trust_for is None else timedelta(seconds=trust_for)
+    trusted = trust.value if trust else None
+    _decide(
+        ctx, "approve", workflow_id, approval, by=by, reason=reason, yes=yes, trust=trusted, trust_for=span
+    )
 
 
 @app.command()
@@ -131,6 +163,39 @@ def respond(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="VALUE") from None
     _decide(ctx, "respond", workflow_id, approval, value=answer, by=by, reason=reason, yes=yes)
+
+
+@app.command("explain")
+def explain_(
+    ctx: typer.Context,
+    policy: Annotated[Path, typer.Argument(metavar="POLICY", help="File with the policy's JSON.")],
+    call: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="CALL", help='File with a call, {"tool", "arguments"}, or a list.', show_default=False
+        ),
+    ] = None,
+    workflow_id: Annotated[
+        str | None, typer.Option("--workflow", metavar="ID", help="Judge the calls in a workflow's history.")
+    ] = None,
+) -> None:
+    """Show what a policy answers for a call, or for all calls of a workflow, and why.
+
+    Exit code: 0 if all calls run, 3 if a person is asked about one, 4 if one is denied.
+    """
+    if (call is None) == (workflow_id is None):
+        raise typer.BadParameter("give one of both: a file with a call, or --workflow", param_hint="CALL")
+    try:
+        of = read_policy_file(policy)
+        if call is not None:
+            code = explain(of, read_calls_file(call), as_json=ctx.obj.json, steps=True)
+        else:
+            calls = asyncio.run(ctx.obj.tool_calls(workflow_id))
+            code = explain(of, calls, as_json=ctx.obj.json, steps=False)
+    except (CommandError, RPCError) as error:
+        sys.stderr.write(plain(str(error)) + "\n")
+        raise typer.Exit(1) from None
+    raise typer.Exit(code)
 
 
 def _decide(

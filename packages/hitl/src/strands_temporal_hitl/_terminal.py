@@ -11,11 +11,11 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TextIO, cast
 
 from ._client import ApprovalsClient
-from ._types import ApprovalRecord, PendingApproval, Verdict
+from ._types import ApprovalRecord, PendingApproval, Trust, Verdict
 
 
 class CommandError(Exception):
@@ -34,6 +34,8 @@ class Typed:
         by: Who decides; None is the user of this process.
         reason: Why.
         yes: Whether to decide without asking for confirmation.
+        trust: With "approve": what is trusted from now on.
+        trust_for: For how long.
     """
 
     verdict: Verdict
@@ -43,6 +45,8 @@ class Typed:
     by: str | None = None
     reason: str | None = None
     yes: bool = False
+    trust: Trust | None = None
+    trust_for: timedelta | None = None
 
 
 async def list_questions(approvals: ApprovalsClient, types: Sequence[str], *, as_json: bool = False) -> None:
@@ -52,13 +56,13 @@ async def list_questions(approvals: ApprovalsClient, types: Sequence[str], *, as
         _say_json([asdict(workflow) for workflow in found])
         return
     if not found:
-        _say("Nothing waits for a person.")
+        say("Nothing waits for a person.")
     for workflow in found:
-        _say(f"{workflow.workflow_id}  ({workflow.workflow_type})")
+        say(f"{workflow.workflow_id}  ({workflow.workflow_type})")
         for pending in workflow.pending:
             _say_pending(pending)
         if workflow.problem:
-            _say(f"  {workflow.problem}")
+            say(f"  {workflow.problem}")
 
 
 async def show_workflow(approvals: ApprovalsClient, workflow_id: str, *, as_json: bool = False) -> None:
@@ -67,11 +71,11 @@ async def show_workflow(approvals: ApprovalsClient, workflow_id: str, *, as_json
     if as_json:
         _say_json({"pending": [*map(asdict, waiting)], "records": [*map(asdict, records)]})
         return
-    _say(f"{workflow_id}: {len(waiting)} waiting, {len(records)} decided")
+    say(f"{workflow_id}: {len(waiting)} waiting, {len(records)} decided")
     for pending in waiting:
         _say_pending(pending)
     for record in records:
-        _say(f"  {_sentence(record)}  [{record.id}]")
+        say(f"  {_sentence(record)}  [{record.id}]")
 
 
 async def decide(approvals: ApprovalsClient, typed: Typed, *, as_json: bool = False) -> None:
@@ -85,7 +89,9 @@ async def decide(approvals: ApprovalsClient, typed: Typed, *, as_json: bool = Fa
         await _confirm(pending, typed, file=sys.stderr if as_json else sys.stdout)
     by = typed.by or getpass.getuser()
     if typed.verdict == "approve":
-        record = await approvals.approve(typed.workflow, pending, by=by, reason=typed.reason)
+        record = await approvals.approve(
+            typed.workflow, pending, by=by, reason=typed.reason, trust=typed.trust, trust_for=typed.trust_for
+        )
     elif typed.verdict == "reject":
         record = await approvals.reject(typed.workflow, pending, by=by, reason=typed.reason)
     elif typed.verdict == "edit":
@@ -95,7 +101,7 @@ async def decide(approvals: ApprovalsClient, typed: Typed, *, as_json: bool = Fa
     if as_json:
         _say_json(asdict(record))
     else:
-        _say(f"{_sentence(record)}: {_call(pending)}")
+        say(f"{_sentence(record)}: {_call(pending)}")
 
 
 async def _confirm(pending: PendingApproval, typed: Typed, *, file: TextIO) -> None:
@@ -105,7 +111,7 @@ async def _confirm(pending: PendingApproval, typed: Typed, *, file: TextIO) -> N
     """
     _say_pending(pending, file)
     if typed.verdict == "edit":
-        _say(f"    edited: {pending.tool} {_json(typed.value)}", file)
+        say(f"    edited: {pending.tool} {_json(typed.value)}", file)
     file.write(f"{typed.verdict.capitalize()}? [y/N] ")
     file.flush()
     answer = await asyncio.to_thread(sys.stdin.readline)
@@ -185,23 +191,23 @@ def _refuse(constant: str) -> None:
 
 
 def _say_pending(pending: PendingApproval, file: TextIO | None = None) -> None:
-    _say(f"  {pending.id}", file)
+    say(f"  {pending.id}", file)
     for outer in pending.outer:
-        _say(f"    in {outer.tool} {_json(outer.arguments)}", file)
+        say(f"    in {outer.tool} {_json(outer.arguments)}", file)
     if pending.tool is not None:
-        _say(f"    {_call(pending)}", file)
+        say(f"    {_call(pending)}", file)
     for call in pending.calls:
-        _say(f"    {call.tool} {_json(call.arguments)}", file)
+        say(f"    {call.tool} {_json(call.arguments)}", file)
     if pending.question is not None:
         text = pending.question if isinstance(pending.question, str) else _json(pending.question)
         for line in text.splitlines():
-            _say(f"    {line}", file)
+            say(f"    {line}", file)
     until = f", rejected automatically at {_time(pending.deadline)}" if pending.deadline else ""
-    _say(f"    asked at {_time(pending.asked_at)}{until}", file)
+    say(f"    asked at {_time(pending.asked_at)}{until}", file)
     if allowed := pending.allowed_decisions:
-        _say(f"    allowed: {', '.join(allowed)}", file)
+        say(f"    allowed: {', '.join(allowed)}", file)
     if "edit" in allowed and pending.input_schema is not None:
-        _say(f"    arguments: {_json(pending.input_schema.get('properties', {}))}", file)
+        say(f"    arguments: {_json(pending.input_schema.get('properties', {}))}", file)
 
 
 def _call(pending: PendingApproval) -> str:
@@ -213,8 +219,15 @@ def _sentence(record: ApprovalRecord) -> str:
     value = f" with {_json(record.response)}" if record.outcome == "responded" else ""
     if record.outcome == "edited":
         value = f" from {_json(record.asked_arguments)} to {_json(record.edited_arguments)}"
+    if record.layer not in ("", "people"):
+        value = f" by the policy's layer {record.layer}" + (f" {record.rule!r}" if record.rule else "")
+    if record.outcome in ("trusted", "trust_withdrawn"):
+        value = f" {record.tool or 'all'}" + (f" with {record.digest}" if record.digest else "")
+    if record.outcome == "policy_changed":
+        value = f" to version {record.policy_version}"
+    trust = f", trusting the {record.trust}" if record.trust and record.outcome == "approved" else ""
     reason = f" ({record.reason})" if record.reason else ""
-    return f"{record.outcome}{value}{by} at {_time(record.at)}{reason}"
+    return f"{record.outcome}{value}{by} at {_time(record.at)}{reason}{trust}"
 
 
 def _json(value: Any) -> str:
@@ -225,7 +238,8 @@ def _time(text: str) -> str:
     return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _say(line: str, file: TextIO | None = None) -> None:
+def say(line: str, file: TextIO | None = None) -> None:
+    """Print a line, without control characters of the terminal."""
     out = file or sys.stdout
     encoding = out.encoding or "utf-8"  # a pipe or old console may lack characters
     out.write(plain(line).encode(encoding, "backslashreplace").decode(encoding) + "\n")

@@ -92,6 +92,19 @@ class Settings:
                 "`strands-temporal dev`, or name one that runs with --address or TEMPORAL_ADDRESS."
             ) from error
 
+    async def tool_calls(self, workflow_id: str) -> list[dict[str, Any]]:
+        """Return the calls that the models of a workflow asked for, in all its runs, oldest first.
+
+        Reads the history, so it needs no worker. Each has `agent`, `tool` and `arguments`, as the model
+        wrote them.
+
+        Raises:
+            CommandError: If the server does not answer, or does not know the workflow.
+        """
+        from .history import asked_calls  # it imports this module
+
+        return await asked_calls(await self.connect(), workflow_id)
+
     def connect_config(self) -> dict[str, Any]:
         """Return the arguments for `Client.connect`.
 

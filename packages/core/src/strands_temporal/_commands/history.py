@@ -58,6 +58,25 @@ def history(
         say(line)
 
 
+async def asked_calls(client: Client, workflow_id: str) -> list[dict[str, Any]]:
+    """Return the calls that the models of a workflow asked for, as `Settings.tool_calls` does."""
+    try:
+        chain = await fetch_chain(client, workflow_id, None)
+    except RPCError as error:
+        raise _not_read(client, workflow_id, None, error) from error
+    reader = PayloadReader(client.data_converter)
+    calls: list[dict[str, Any]] = []
+    for run in chain.runs:
+        events = RunEvents(run, reader, client.data_converter)
+        await events.read()
+        for step in RunSteps(events, {}).steps():
+            asked = step.get("tool_calls", ()) if step["kind"] == "model" else ()
+            calls += [
+                {"agent": step.get("agent"), "tool": c["tool"], "arguments": c["arguments"]} for c in asked
+            ]
+    return calls
+
+
 async def described(client: Client, workflow_id: str, chain: Chain, timeout: timedelta) -> dict[str, Any]:
     """Return all that the command shows, as JSON values.
 
