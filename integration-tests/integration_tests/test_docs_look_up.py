@@ -42,6 +42,8 @@ DOCS = ROOT / "docs"
 SOURCES = sorted(ROOT.glob("packages/*/src/**/*.py"))
 hitl_types = sys.modules[strands_temporal_hitl.Decision.__module__]
 approvals_carry = sys.modules[strands_temporal_hitl.ApprovalsCarry.__module__]
+policy_types = sys.modules[strands_temporal_hitl.PolicyView.__module__]
+trusted_calls = sys.modules[strands_temporal_hitl.TrustedCalls.__module__]
 PUBLIC = [
     strands_temporal,
     strands_temporal.workflow,
@@ -154,9 +156,9 @@ APPROVALS = "## strands-temporal-hitl\n"
 COMMANDS = {
     name.removeprefix("approvals "): text
     for name, text in sections("command-line.md").items()
-    if name.startswith("approvals ")
+    if name.startswith("approvals ") and name != "approvals explain"
 }
-"""The commands of the other script, which are those of `strands-temporal approvals`."""
+"""The commands of the other script, which are those of `strands-temporal approvals`, without `explain`."""
 
 
 def typer_commands(command: Any = None, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -224,7 +226,16 @@ def test_arguments_and_options_of_the_page_are_those_of_the_help(
 WIRE_MODULES: list[ModuleType] = [
     *(a2a, client_tools, conversations, harness_code, model_call, tool_call, sandboxes, carry),
     worker_report,
-    *(sub_agent, team_carry, packed_turn, mcp_types, hitl_types, approvals_carry),
+    *(
+        sub_agent,
+        team_carry,
+        packed_turn,
+        mcp_types,
+        hitl_types,
+        approvals_carry,
+        policy_types,
+        trusted_calls,
+    ),
 ]
 WIRE_PAGE = (DOCS / "wire-types.md").read_text()
 

@@ -36,7 +36,7 @@ from strands_temporal.testing import (
     say,
     use_tools,
 )
-from strands_temporal_hitl import Approvals, HITLPlugin, digest_of
+from strands_temporal_hitl import ApprovalPolicy, Approvals, HITLPlugin, digest_of
 
 HISTORIES = Path(__file__).parent / "histories"
 BY = "ana"
@@ -116,6 +116,36 @@ class GoldenApprovals:
         self.go = True
 
 
+POLICY: dict[str, Any] = {
+    "version": "v1",
+    "deny": [
+        {
+            "name": "large",
+            "tools": ["refund"],
+            "when": [{"path": "amount", "op": ">", "value": 5000}],
+            "reason": "above 5000",
+        }
+    ],
+    "rules": [],
+}
+
+
+@workflow.defn
+class GoldenPolicy:
+    """Two turns under a policy, which people change, with trust that they give and withdraw."""
+
+    def __init__(self) -> None:
+        self.approvals = Approvals(policy=ApprovalPolicy.from_json(POLICY))
+        self.agent = TemporalAgent("m", name="clerk", tools=[refund], callback_handler=None)
+
+    @workflow.run
+    async def run(self, way: str) -> list[Any]:
+        """Run the agent."""
+        first = await self.approvals.run(self.agent, way)
+        second = await self.approvals.run(self.agent, way)
+        return [str(first).strip(), str(second).strip(), [r.outcome for r in self.approvals.records]]
+
+
 Act = Callable[[Client, Any], Awaitable[None]]
 
 
@@ -152,6 +182,16 @@ async def stop_and_approve(client: Client, handle: Any) -> None:
     await approve_all(client, handle)
 
 
+async def trust_and_change(client: Client, handle: Any) -> None:
+    """Change the policy while a refund waits, and trust that refund in the second turn."""
+    approver = approver_for(client)
+    (small,) = await waiting(client, handle)
+    await approver.trust(handle.id, "other", by=BY)
+    await approver.withdraw_trust(handle.id, "other", by=BY)
+    await approver.change_policy(handle.id, {**POLICY, "version": "v2"}, by=BY)
+    await approver.approve(handle.id, small, by=BY, trust="arguments", trust_for=timedelta(days=1))
+
+
 def early(id_: str, digest: str | None) -> Act:
     """Return a function that approves a question before it is asked."""
 
@@ -178,7 +218,16 @@ WAYS: dict[str, Act] = {
     "an early yes to a clerk": early(_BELOW, digest_of("clerk", {"input": "go"})),
     "an early yes of all": early(_OF_ALL, None),
     "an edit": edit_one,
+    "a policy": trust_and_change,
 }
+
+
+GOLDEN = [GoldenApprovals, GoldenPolicy]
+
+
+def workflow_of(way: str) -> Any:
+    """Return the workflow that goes this way."""
+    return GoldenPolicy if way == "a policy" else GoldenApprovals
 
 
 async def record(*ways: str) -> None:
@@ -187,11 +236,11 @@ async def record(*ways: str) -> None:
     plugins = [StrandsPlugin(models={"m": lambda: ScriptedModel(answer)}), HITLPlugin()]
     async with (
         DevServer() as server,
-        agent_environment(server.address, workflows=[GoldenApprovals], plugins=plugins) as env,
+        agent_environment(server.address, workflows=GOLDEN, plugins=plugins) as env,
     ):
         for way in ways or WAYS:
             act = WAYS[way]
-            handle = await env.start(GoldenApprovals.run, way)
+            handle = await env.start(workflow_of(way).run, way)
             await act(env.client, handle)
             await asyncio.wait_for(handle.result(), 60)
             text = (await handle.fetch_history()).to_json()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from packages.hitl.tests.golden_hitl import HISTORIES, GoldenApprovals
+from packages.hitl.tests.golden_hitl import GOLDEN, HISTORIES
 from temporalio import worker
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
@@ -40,7 +40,7 @@ def recorded(path: Path) -> WorkflowHistory:
 
 
 def test_there_are_histories() -> None:
-    assert len(RECORDED) == 9
+    assert len(RECORDED) == 10
     assert all(path.stat().st_size < 100_000 for path in RECORDED)
 
 
@@ -49,7 +49,7 @@ async def test_a_released_history_replays_to_its_result(path: Path) -> None:
     history = recorded(path)
     outcome = Outcome()
     plugins = [StrandsPlugin(), HITLPlugin()]
-    replayer = Replayer(workflows=[GoldenApprovals], plugins=plugins, interceptors=[outcome])
+    replayer = Replayer(workflows=GOLDEN, plugins=plugins, interceptors=[outcome])
     await replayer.replay_workflow(history)
     (payload,) = history.events[-1].workflow_execution_completed_event_attributes.result.payloads
     assert outcome.result == json.loads(payload.data)

@@ -47,4 +47,4 @@ async def test_a_policy_approves_asks_and_denies_and_changes_while_calls_wait(se
     (text,) = ended["texts"]
     assert "refunded 5 to bob / Denied by policy: above 5000 / refunded 250 to bob / A person changed" in text
     assert text.endswith("Denied by policy: above 280 / Denied by policy: above 280")
-    assert (view.version, view.policy["version"], view.trusted) == ("v2", "v2", [])
+    assert (view.policy_version, view.policy["version"], view.trusted) == ("v2", "v2", [])

@@ -76,7 +76,7 @@ async def test_questions_that_wait_are_judged_again(setting: Any) -> None:
         (last,) = await asked(s, handle)
         await s.approver.withdraw_trust(handle.id, "refund", by="ed")
         view = await s.approver.policy(handle.id)
-        assert (view.version, view.trusted) == ("v2", [])
+        assert (view.policy_version, view.trusted) == ("v2", [])
         await s.approver.reject(handle.id, last, by=BY, reason="no")
         # The trust in 300 was withdrawn before that call ran, so people are asked about it once more.
         again = (

@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -238,6 +239,13 @@ def test_a_fault_names_its_place(value: Any, text: str) -> None:
     with pytest.raises(AgentValueError) as caught:
         ApprovalPolicy.from_json(json.dumps(value) if isinstance(value, list) else value)
     assert str(caught.value).startswith(f"ApprovalPolicy: {text}")
+
+
+def test_the_policy_of_the_docs_is_one() -> None:
+    page = Path(__file__).parents[3] / "docs" / "approval-policies.md"
+    policy = ApprovalPolicy.from_json(page.read_text().split("```json")[1].split("```")[0])
+    assert policy.judge("refund", {"amount": 90, "order": "EU-7"}).rule == "small"
+    assert policy.judge("refund", {"amount": "9000", "order": "EU-7"}).outcome == "ask"
 
 
 def test_only_text_and_objects_are_policies() -> None:

@@ -105,7 +105,10 @@ def _add_verdict(command: argparse.ArgumentParser, verdict: str) -> None:
     command.add_argument("--reason", help="why; the model also reads the reason of a rejection or an edit")
     if verdict == "approve":
         command.add_argument(
-            "--trust", choices=["tool", "arguments"], help="let further calls run without a question"
+            "--trust",
+            choices=["tool", "arguments"],
+            metavar="WHAT",
+            help="tool or arguments: let further calls run without a question",
         )
         command.add_argument(
             "--trust-for", type=float, metavar="SECONDS", help="how long they are trusted (default: for good)"

@@ -88,7 +88,8 @@ def approve(
     trust: Annotated[
         TrustChoice | None,
         typer.Option(
-            help="Let further calls of the tool, or with the same arguments, run without a question."
+            metavar="WHAT",
+            help="tool or arguments: let further calls of the tool, or with the same arguments, run unasked.",
         ),
     ] = None,
     trust_for: Annotated[

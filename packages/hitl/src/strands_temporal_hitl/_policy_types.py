@@ -89,12 +89,12 @@ class PolicyView:
 
     Attributes:
         policy: The policy in force, as JSON; None if the workflow has none.
-        version: Its version.
+        policy_version: Its version.
         digest: Its digest (`ApprovalPolicy.digest`).
         trusted: What people trust.
     """
 
     policy: dict[str, Any] | None = None
-    version: str | None = None
+    policy_version: str | None = None
     digest: str | None = None
     trusted: list[TrustedCalls] = field(default_factory=list[TrustedCalls])
