@@ -16,8 +16,9 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer
 
 from strands_temporal import AgentTypeError, AgentValueError, StrandsPlugin, TemporalAgent
-from strands_temporal_hitl import ApprovalPolicy, Approvals, ApprovalsCarry, HITLPlugin, TrustedCalls
-from strands_temporal_hitl._carry import _FORMAT, pack, unpack
+from strands_temporal.extension import CarryFormat
+from strands_temporal_hitl import ApprovalPolicy, Approvals, HITLPlugin, TrustedCalls
+from strands_temporal_hitl._carry import WITH_POLICY, ApprovalsCarry, pack, unpack
 from strands_temporal_hitl._in_force import HUMAN_IN_THE_LOOP, PolicyInForce
 from strands_temporal_hitl._ledger import Ledger
 from strands_temporal_hitl._state import LedgerState
@@ -84,9 +85,10 @@ def test_trust_is_bounded_and_what_expired_makes_room() -> None:
 def test_carries_of_earlier_releases_and_of_workflows_with_a_policy() -> None:
     plain = pack(LedgerState(), {}, [])
     assert plain.version == 1
-    before = _FORMAT.unpack(plain)
+    format_ = CarryFormat(ApprovalsCarry, WITH_POLICY, "", made_by="", package="")
+    before = format_.unpack(plain)
     del before["state"]["policy"]
-    assert unpack(ApprovalsCarry(_FORMAT.pack(before))).state == LedgerState()
+    assert unpack(ApprovalsCarry(format_.pack(before))).state == LedgerState()
     of = ledger()
     of.change(TRUST, NOW, None)
     of.change({"kind": "policy", "by": "ana", "policy": {"version": "v2"}}, NOW, None)

@@ -14,16 +14,15 @@ from strands.interrupt import Interrupt
 from temporalio.exceptions import ApplicationError
 
 from ._allowed import AllowedDecisions, check_fits, digest_matches, refusal
-from ._in_force import PolicyInForce, by_policy, judged, until
+from ._in_force import PolicyInForce, until
 from ._notes import tell_asked, tell_decided
-from ._policy import ApprovalPolicy, Judgement
-from ._policy_checks import check_policy, checked_change
-from ._policy_types import POLICY_QUESTION
+from ._policy import Judgement
+from ._policy_book import PolicyBook
+from ._policy_checks import check_policy
 from ._records import about_question, new_record
 from ._shown import digest_of, digest_of_calls
-from ._state import EarlyDecision, Granted, LedgerState, Pause, Place, Question
-from ._trusted import TrustedCalls
-from ._turn import IN_CHILD, Asked
+from ._state import EarlyDecision, Granted, LedgerState, Pause, Question
+from ._turn import Asked
 from ._types import (
     ALREADY_DECIDED,
     MALFORMED_DECISION,
@@ -33,7 +32,6 @@ from ._types import (
     Decision,
     Outcome,
     PendingApproval,
-    ShownCall,
     as_json,
 )
 
@@ -41,7 +39,7 @@ NO_DECISION = "Nobody decided in time"
 """Reason of a rejection at the deadline."""
 
 
-class Ledger:
+class Ledger(PolicyBook):
     """The questions and decisions of one workflow. Each question is decided once.
 
     Args:
@@ -60,15 +58,13 @@ class Ledger:
         allowed: AllowedDecisions | None = None,
         policy: PolicyInForce | None = None,
     ) -> None:
-        self.state = state or LedgerState()
-        self._policy = policy or PolicyInForce(None, self.state.policy)
+        state = state or LedgerState()
+        super().__init__(state, approved, rejected, policy or PolicyInForce(None, state.policy))
         self._allowed = allowed or AllowedDecisions(None)
         self._early_came = 0
-        self._approved = approved
-        self._rejected = rejected
         self._answers = {r.id: r for r in self.state.records if r.outcome != "refused"}
         questions = [question for pause in self.state.pauses for question in pause.questions]
-        self._open = {q.pending.id: q for q in questions if q.pending.id not in self._answers}
+        self._open |= {q.pending.id: q for q in questions if q.pending.id not in self._answers}
         # Pauses that no `Approvals.run` works on now: from an earlier run, or given back by `release`.
         self._unclaimed = list(self.state.pauses)
 
@@ -201,70 +197,6 @@ class Ledger:
             return record
         return self._take(decision, question, record, now)
 
-    def note(self, place: Place, call: ShownCall, found: Judgement, now: datetime) -> None:
-        """Record the policy's answer for a call that no question was asked about."""
-        at = now.isoformat()
-        outcome: Outcome = "approved" if found.outcome == "approve" else "denied"
-        record = ApprovalRecord("/".join(place), POLICY_QUESTION, outcome, at=at, asked_at=at, tool=call.tool)
-        record = replace(record, digest=digest_of(call.tool, call.arguments), agent=call.agent or None)
-        self.records.append(replace(record, **judged(found, self._policy.version)))
-
-    def check_change(self, value: Any, now: datetime) -> None:
-        """Check that a change of the policy can be taken.
-
-        Raises:
-            ApplicationError: If it cannot. The type says why; the message explains it.
-        """
-        checked_change(self._policy, value, now)
-
-    def change(self, value: Any, now: datetime, update_id: str | None) -> ApprovalRecord:
-        """Change the policy or what is trusted, judge the open questions again, and return the record.
-
-        Raises:
-            ApplicationError: If `check_change` refuses the change.
-        """
-        change, at = checked_change(self._policy, value, now), now.isoformat()
-        record = ApprovalRecord(
-            "", POLICY_QUESTION, "policy_changed", by=change.by, reason=change.reason, at=at
-        )
-        if change.policy is not None:
-            self._policy.replace(ApprovalPolicy.from_json(change.policy))
-        elif change.kind == "trust":
-            end, tool = until(now, change.seconds), change.tool or ""
-            calls = TrustedCalls(tool, change.digest, end, change.by, at, change.reason)
-            self._policy.trust(calls, now)
-            record = replace(record, outcome="trusted", trust=calls.kind, trust_until=end)
-        else:
-            self._policy.withdraw(change.tool, change.digest)
-            record = replace(record, outcome="trust_withdrawn")
-        record = replace(
-            record,
-            id=f"{POLICY_QUESTION} change {self._policy.changes}",
-            tool=change.tool,
-            digest=change.digest,
-            update_id=update_id,
-            policy_version=self._policy.version,
-        )
-        self.records.append(record)
-        self._judge_open(now)
-        return record
-
-    def acted_on(self, question: Question, record: ApprovalRecord, now: datetime) -> ApprovalRecord:
-        """Return the record of a decision that goes to the agent: a new one if the policy denies the call.
-
-        A call below a child workflow is not judged again before it runs. So the policy's own yes to it counts
-        only if it still says so.
-        """
-        if record.outcome not in ("approved", "edited", "responded"):
-            return record
-        found = self._policy.denial(question, record.edited_arguments, now)
-        in_child = any(IN_CHILD in place for place in question.places)
-        if found is None and by_policy(record) and in_child and self._policy.answer(question, now) is None:
-            found = Judgement("deny", "people", reason="The policy changed: now a person has to decide")
-        if found is None:
-            return record
-        return self._write(question, self._ruled(question, found, now))
-
     def record_of(self, update_id: str) -> ApprovalRecord | None:
         """Return the record of the decision that came by update or signal under this id."""
         early = [each.record for each in self.state.early.values()]
@@ -372,34 +304,10 @@ class Ledger:
         """Record a person's decision on a question, and trust what the person trusts."""
         if decision.trust is None:
             return self._write(question, about_question(question, record))
-        end, pending = until(now, decision.trust_seconds), question.pending
-        record = replace(record, trust=decision.trust, trust_until=end)
+        record = replace(record, trust=decision.trust, trust_until=until(now, decision.trust_seconds))
         record = self._write(question, about_question(question, record))
-        digest = pending.digest if decision.trust == "arguments" else None
-        calls = TrustedCalls(pending.tool or "", digest, end, decision.by, now.isoformat(), decision.reason)
-        self._policy.trust(calls, now)
-        self._judge_open(now)
+        self._trust(decision, question.pending, now)
         return record
-
-    def _judge_open(self, now: datetime) -> None:
-        for question in list(self._open.values()):
-            self._judge(question, now)
-
-    def _judge(self, question: Question, now: datetime) -> None:
-        """Decide a question if the policy answers it."""
-        if question.pending.id in self._open and (found := self._policy.answer(question, now)):
-            self._write(question, self._ruled(question, found, now))
-
-    def _ruled(self, question: Question, found: Judgement, now: datetime) -> ApprovalRecord:
-        is_yes = found.outcome == "approve"
-        record = ApprovalRecord(
-            question.pending.id,
-            "",
-            "approved" if is_yes else "denied",
-            at=now.isoformat(),
-            response=self._approved if is_yes else self._rejected,
-        )
-        return about_question(question, replace(record, **judged(found, self._policy.version)))
 
     def _write(self, question: Question, record: ApprovalRecord) -> ApprovalRecord:
         self._open.pop(question.pending.id, None)

@@ -201,10 +201,11 @@ def _ruled(
 def _trusted(
     trusted: Sequence[TrustedCalls], tool: str, arguments: Any, now: datetime | None, steps: list[Step]
 ) -> Judgement | None:
+    digest = digest_of(tool, arguments) if any(each.tool == tool for each in trusted) else None
     for each in trusted:
         if each.tool != tool:
             why = f"it is for {each.tool}"
-        elif each.digest not in (None, digest_of(tool, arguments)):
+        elif each.digest not in (None, digest):
             why = "it is for other arguments"
         elif not each.counts(now):
             why = f"it expired at {each.until}"

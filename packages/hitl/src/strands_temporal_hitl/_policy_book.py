@@ -1,0 +1,134 @@
+"""The part of a workflow's ledger for its policy: its answers, and what people change in it.
+
+It makes no calls to Temporal, and times are arguments.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from ._in_force import PolicyInForce, by_policy, judged, until
+from ._policy import ApprovalPolicy, Judgement
+from ._policy_checks import checked_change
+from ._policy_types import POLICY_QUESTION
+from ._records import about_question
+from ._shown import digest_of
+from ._state import LedgerState, Place, Question
+from ._trusted import TrustedCalls
+from ._turn import IN_CHILD
+from ._types import ApprovalRecord, Decision, Outcome, PendingApproval, ShownCall
+
+
+class PolicyBook(ABC):
+    """The answers of a workflow's policy, and the changes of it.
+
+    Args:
+        state: The ledger's state.
+        approved: The response that Strands gets for an approval.
+        rejected: The response that Strands gets for a rejection.
+        policy: The policy.
+    """
+
+    def __init__(self, state: LedgerState, approved: Any, rejected: Any, policy: PolicyInForce) -> None:
+        self.state = state
+        self._approved = approved
+        self._rejected = rejected
+        self._policy = policy
+        self._open: dict[str, Question] = {}
+
+    @abstractmethod
+    def _write(self, question: Question, record: ApprovalRecord) -> ApprovalRecord:
+        """Decide a question, and return the record as it is kept."""
+
+    def note(self, place: Place, call: ShownCall, found: Judgement, now: datetime) -> None:
+        """Record the policy's answer for a call that no question was asked about."""
+        at = now.isoformat()
+        outcome: Outcome = "approved" if found.outcome == "approve" else "denied"
+        record = ApprovalRecord("/".join(place), POLICY_QUESTION, outcome, at=at, asked_at=at, tool=call.tool)
+        record = replace(record, digest=digest_of(call.tool, call.arguments), agent=call.agent or None)
+        self.state.records.append(replace(record, **judged(found, self._policy.version)))
+
+    def check_change(self, value: Any, now: datetime) -> None:
+        """Check that a change of the policy can be taken.
+
+        Raises:
+            ApplicationError: If it cannot. The type says why; the message explains it.
+        """
+        checked_change(self._policy, value, now)
+
+    def change(self, value: Any, now: datetime, update_id: str | None) -> ApprovalRecord:
+        """Change the policy or what is trusted, judge the open questions again, and return the record.
+
+        Raises:
+            ApplicationError: If `check_change` refuses the change.
+        """
+        change, at = checked_change(self._policy, value, now), now.isoformat()
+        record = ApprovalRecord(
+            "", POLICY_QUESTION, "policy_changed", by=change.by, reason=change.reason, at=at
+        )
+        if change.policy is not None:
+            self._policy.replace(ApprovalPolicy.from_json(change.policy))
+        elif change.kind == "trust":
+            end, tool = until(now, change.seconds), change.tool or ""
+            calls = TrustedCalls(tool, change.digest, end, change.by, at, change.reason)
+            self._policy.trust(calls, now)
+            record = replace(record, outcome="trusted", trust=calls.kind, trust_until=end)
+        else:
+            self._policy.withdraw(change.tool, change.digest)
+            record = replace(record, outcome="trust_withdrawn")
+        record = replace(
+            record,
+            id=f"{POLICY_QUESTION} change {self._policy.changes}",
+            tool=change.tool,
+            digest=change.digest,
+            update_id=update_id,
+            policy_version=self._policy.version,
+        )
+        self.state.records.append(record)
+        self._judge_open(now)
+        return record
+
+    def acted_on(self, question: Question, record: ApprovalRecord, now: datetime) -> ApprovalRecord:
+        """Return the record of a decision that goes to the agent: a new one if the policy denies the call.
+
+        A call below a child workflow is not judged again before it runs. So the policy's own yes to it counts
+        only if it still says so.
+        """
+        if record.outcome not in ("approved", "edited", "responded"):
+            return record
+        found = self._policy.denial(question, record.edited_arguments, now)
+        in_child = any(IN_CHILD in place for place in question.places)
+        if found is None and by_policy(record) and in_child and self._policy.answer(question, now) is None:
+            found = Judgement("deny", "people", reason="The policy changed: now a person has to decide")
+        if found is None:
+            return record
+        return self._write(question, self._ruled(question, found, now))
+
+    def _trust(self, decision: Decision, pending: PendingApproval, now: datetime) -> None:
+        """Trust what a person trusts with a decision."""
+        digest, at = pending.digest if decision.trust == "arguments" else None, now.isoformat()
+        end = until(now, decision.trust_seconds)
+        calls = TrustedCalls(pending.tool or "", digest, end, decision.by, at, decision.reason)
+        self._policy.trust(calls, now)
+        self._judge_open(now)
+
+    def _judge_open(self, now: datetime) -> None:
+        for question in list(self._open.values()):
+            self._judge(question, now)
+
+    def _judge(self, question: Question, now: datetime) -> None:
+        """Decide a question if the policy answers it."""
+        if question.pending.id in self._open and (found := self._policy.answer(question, now)):
+            self._write(question, self._ruled(question, found, now))
+
+    def _ruled(self, question: Question, found: Judgement, now: datetime) -> ApprovalRecord:
+        is_yes = found.outcome == "approve"
+        record = ApprovalRecord(
+            question.pending.id,
+            "",
+            "approved" if is_yes else "denied",
+            at=now.isoformat(),
+            response=self._approved if is_yes else self._rejected,
+        )
+        return about_question(question, replace(record, **judged(found, self._policy.version)))
