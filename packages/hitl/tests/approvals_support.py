@@ -34,7 +34,7 @@ from strands_temporal_hitl import (
     ShownCall,
 )
 from strands_temporal_hitl._turn import Asked
-from strands_temporal_hitl._types import as_json
+from strands_temporal_hitl._values import as_json
 
 BY = "ana@example.org"
 

@@ -14,7 +14,7 @@ from strands_temporal_hitl import Decision, digest_of
 from strands_temporal_hitl._ledger import Ledger
 from strands_temporal_hitl._state import Pause
 from strands_temporal_hitl._turn import Asked
-from strands_temporal_hitl._types import as_json
+from strands_temporal_hitl._values import as_json
 
 NOW = datetime(2030, 1, 1, tzinfo=timezone.utc)
 HOUR = timedelta(hours=1)

@@ -1,5 +1,6 @@
 """A policy in a workflow: it lets calls run, asks people, denies, and people change it while calls wait."""
 
+import logging
 from typing import Any
 
 import pytest
@@ -12,7 +13,10 @@ V1: dict[str, Any] = {"workflow_class": DeskWorkflow}
 OPTIONS: dict[str, Any] = {"workflows": [DeskWorkflow], "activities": [refund]}
 
 
-async def test_a_policy_approves_asks_and_denies_and_changes_while_calls_wait(setting: Any) -> None:
+async def test_a_policy_approves_asks_and_denies_and_changes_while_calls_wait(
+    setting: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "strands_temporal.agents")
     ran.clear()
     async with setting(refunds(5, 9000, 200, 300, 400), **OPTIONS) as s:
         handle, notice = await s.pause(Desk(policy()), **V1)
@@ -32,6 +36,9 @@ async def test_a_policy_approves_asks_and_denies_and_changes_while_calls_wait(se
         changed = await s.approver.change_policy(handle.id, policy("v2", most=280), by="cy", reason="fraud")
         ended = await s.end(handle)
         view = await s.approver.policy(handle.id)
+    decided = "tool=<refund>, outcome=<denied>, layer=<deny>, rule=<large> | the policy decided"
+    assert decided in caplog.text
+    assert "outcome=<policy_changed>, version=<v2>, by=<cy> | the policy changed" in caplog.text
     assert sorted(ran) == [(5, "bob"), (250, "bob")]
     assert (changed.outcome, changed.by, changed.reason) == ("policy_changed", "cy", "fraud")
     assert (edited.outcome, edited.layer, edited.policy_version) == ("edited", "people", "v1")

@@ -32,8 +32,8 @@ from ._types import (
     Decision,
     Outcome,
     PendingApproval,
-    as_json,
 )
+from ._values import as_json
 
 NO_DECISION = "Nobody decided in time"
 """Reason of a rejection at the deadline."""

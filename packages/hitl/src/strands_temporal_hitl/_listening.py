@@ -9,7 +9,7 @@ from strands.interrupt import Interrupt
 from ._shown import digest_of
 from ._state import Place
 from ._turn import Asked, Turn
-from ._types import as_json
+from ._values import as_json
 
 
 class Listener:

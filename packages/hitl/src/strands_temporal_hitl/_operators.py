@@ -5,6 +5,7 @@ from datetime import datetime
 
 from strands_temporal.extension import describe_query, log_line, set_details_line
 
+from ._in_force import by_policy
 from ._ledger import Ledger
 from ._state import Pause
 from ._types import ANSWER_QUERY, PENDING_QUERY, RECORDS_QUERY, ApprovalRecord, PendingApproval
@@ -52,15 +53,7 @@ class OperatorView:
     def decided(self) -> None:
         """Log the decisions since the last call."""
         for record in self._ledger.records[self._logged :]:
-            log_line(
-                "the question is decided",
-                agent=record.agent,
-                question=record.id,
-                tool=record.tool,
-                outcome=record.outcome,
-                by=record.by or None,
-                seconds=_seconds(record),
-            )
+            _log(record)
         self._logged = len(self._ledger.records)
 
     def _details(self) -> str | None:
@@ -70,6 +63,33 @@ class OperatorView:
         shown = ", ".join(map(_shown, pending[:_SHOWN]))
         more = f", and {len(pending) - _SHOWN} more" if len(pending) > _SHOWN else ""
         return f"{_questions(pending)} for people: {shown}{more}"
+
+
+def _log(record: ApprovalRecord) -> None:
+    by = record.by or None
+    if record.outcome in ("policy_changed", "trusted", "trust_withdrawn"):
+        version = record.policy_version
+        log_line("the policy changed", outcome=record.outcome, tool=record.tool, version=version, by=by)
+    elif by_policy(record):
+        log_line(
+            "the policy decided",
+            agent=record.agent,
+            tool=record.tool,
+            outcome=record.outcome,
+            layer=record.layer,
+            rule=record.rule,
+            by=by,
+        )
+    else:
+        log_line(
+            "the question is decided",
+            agent=record.agent,
+            question=record.id,
+            tool=record.tool,
+            outcome=record.outcome,
+            by=by,
+            seconds=_seconds(record),
+        )
 
 
 def timer_summary(pause: Pause) -> str:

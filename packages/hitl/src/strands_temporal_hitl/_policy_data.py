@@ -9,7 +9,7 @@ from strands_temporal import AgentValueError
 from strands_temporal.extension import did_you_mean
 
 from ._conditions import OPERATORS, OTHER_WORDS, Condition
-from ._types import is_too_deep
+from ._values import is_too_deep
 
 SCHEMA = 1
 """Version of the layout of a policy's JSON."""

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, cast
 
 from ._trusted import TrustedCalls
-from ._types import check_seconds, check_text
+from ._values import check_seconds, check_text
 
 CHANGE_UPDATE = "change_approval_policy"
 """Update that takes a `PolicyChange` (as a JSON object) and returns its `ApprovalRecord`."""

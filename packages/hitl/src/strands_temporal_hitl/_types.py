@@ -4,14 +4,13 @@ Frozen dataclasses of JSON values; times are ISO 8601 text in UTC. They decode w
 with the SDK's default one, so an approver's client needs no plugin. Fields are only added, with defaults.
 """
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, cast
 
 from temporalio.common import SearchAttributeKey
 
-from strands_temporal.extension import utf8_text
+from ._values import KEPT, check_seconds, check_text, is_too_deep, wire_fault
 
 DECIDE_UPDATE = "decide_approval"
 """Update that takes a `Decision` (as a JSON object) and returns its `ApprovalRecord`."""
@@ -249,7 +248,7 @@ class Decision:
         if not isinstance(given.get("early", False), bool):
             raise TypeError(f"early={given['early']!r} is not true or false")
         if wire_fault(given.get("response")) or is_too_deep(given.get("response")):
-            raise ValueError(f"response cannot be kept: {_KEPT}")
+            raise ValueError(f"response cannot be kept: {KEPT}")
         _check_edit(given)
         _check_trust(given)
         return cls(**given)
@@ -305,44 +304,6 @@ class ApprovalNotice:
     pending: list[PendingApproval]
 
 
-def as_json(value: Any) -> Any:
-    """Return a copy of `value` that every converter can carry. If `value` is not JSON, the copy is text."""
-    if wire_fault(value):
-        return utf8_text(str(value))
-    return json.loads(json.dumps(value))
-
-
-def wire_fault(value: Any) -> bool:
-    """Tell whether a value is no JSON that every converter can carry."""
-    try:
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    except (TypeError, ValueError, RecursionError):  # UnicodeEncodeError is a ValueError
-        return True
-    return False
-
-
-_DEEPEST = 100
-"""Levels of a value that a person gives. Copies of a deeper one could fail the workflow task."""
-
-_KEPT = f"it must be JSON, with text in UTF-8, nested at most {_DEEPEST} levels deep"
-
-
-def is_too_deep(value: Any) -> bool:
-    """Tell whether a value is nested so deeply that copies of it could fail."""
-    level: list[Any] = [value]
-    for _ in range(_DEEPEST):
-        level = [each for one in level for each in _parts(one)]
-        if not level:
-            return False
-    return True
-
-
-def _parts(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return cast("dict[str, Any]", value).values()
-    return cast("list[Any]", value) if isinstance(value, list) else ()
-
-
 def _check_edit(given: Mapping[str, Any]) -> None:
     arguments = given.get("arguments")
     if (given["verdict"] == "edit") != (arguments is not None):
@@ -354,7 +315,7 @@ def _check_edit(given: Mapping[str, Any]) -> None:
             f"arguments={arguments!r} is not an object with all arguments of the call, by their names"
         )
     if wire_fault(arguments) or is_too_deep(cast("Any", arguments)):
-        raise ValueError(f"arguments cannot be kept: {_KEPT}")
+        raise ValueError(f"arguments cannot be kept: {KEPT}")
     if given.get("digest") is None:
         raise ValueError(
             "an edit needs the digest of the call that the person saw. A question about no call takes no edit"
@@ -368,27 +329,3 @@ def _check_trust(given: Mapping[str, Any]) -> None:
     if seconds is not None and trust is None:
         raise ValueError("trust_seconds belongs to trust")
     check_seconds("trust_seconds", seconds)
-
-
-def check_seconds(name: str, value: Any) -> None:
-    """Raise ValueError if a duration is no positive number that a time can be moved by."""
-    if value is None:
-        return
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not 0 < value <= _LONGEST_SECONDS:
-        raise ValueError(
-            f"{name}={value!r} is not a number of seconds above 0, of at most {_LONGEST_SECONDS:,}"
-        )
-
-
-_LONGEST_SECONDS = 10 * 365 * 24 * 3600
-
-
-def check_text(name: str, value: Any, *, is_required: bool) -> None:
-    """Raise ValueError if a value is no text that every converter can carry, or is required and empty."""
-    if value is None and not is_required:
-        return
-    if not isinstance(value, str) or wire_fault(value):
-        raise ValueError(f"{name}={value!r} is not valid text")
-    if is_required and not value.strip():
-        raise ValueError(f"{name} is empty")

@@ -38,7 +38,8 @@ from ._listening import Listener
 from ._policy_types import POLICY_QUESTION
 from ._state import Place
 from ._turn import IN_CHILD, Asked, Turn, decided_call
-from ._types import ShownCall, as_json
+from ._types import ShownCall
+from ._values import as_json
 
 if TYPE_CHECKING:
     from ._watches import Watches

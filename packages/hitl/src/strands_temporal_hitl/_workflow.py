@@ -266,6 +266,7 @@ class Approvals:
 
     def _end(self, turn: Turn, agent: Agent | MultiAgentBase) -> None:
         """Make the agents of a finished turn stop waiting for people. Strands does not, after a stop."""
+        self._operators.decided()
         if isinstance(agent, Agent):
             for watch in turn.watches.values():
                 watch.end_waiting()
