@@ -199,6 +199,7 @@ def test_the_public_names() -> None:
                 "client_settings",
                 "decode",
                 "describe_query",
+                "did_you_mean",
                 "encode",
                 "end_waiting",
                 "error_leaves",
