@@ -2,10 +2,10 @@
 
 import asyncio
 import shutil
-import socket
 import sys
 from pathlib import Path
 
+from integration_tests.real_parts import free_port
 from packages.streaming.tests.streaming_support import WAIT
 
 
@@ -21,9 +21,7 @@ class NATSServer:
     def __init__(self, folder: Path, *options: str, jetstream: bool = True) -> None:
         self._folder = folder / "nats"
         self._options = (*(("-js", "-sd", str(self._folder)) if jetstream else ()), *options)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.url = f"nats://127.0.0.1:{self.port}"
         self._process: asyncio.subprocess.Process | None = None
 

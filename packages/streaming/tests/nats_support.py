@@ -98,10 +98,6 @@ async def running(
     await assert_replays(client.get_workflow_handle(workflow_id or queue), WORKFLOWS, plugins=replaying)
 
 
-def of(kind: type[Any], events: list[AgentEvent]) -> list[Any]:
-    return [event for event in events if isinstance(event, kind)]
-
-
 def bare(events: list[Any]) -> list[Any]:
     """Return the events without what depends on where their reader began: places and offsets of pieces."""
     return [replace(event, agent="", path=(), turn=0, offset=event.seq) for event in events]

@@ -130,3 +130,8 @@ class Dreamer:
         self._woken.set()
         await asyncio.wait_for(self._task, WAIT)
         return self.events
+
+
+def of(kind: type[Any], events: Iterable[AgentEvent]) -> list[Any]:
+    """Return the events of a type."""
+    return [event for event in events if isinstance(event, kind)]

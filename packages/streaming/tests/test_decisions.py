@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import Agents
-from packages.streaming.tests.streaming_support import WAIT, read_all
+from packages.streaming.tests.streaming_support import WAIT, of, read_all
 from strands import Agent, tool
 from strands.hooks import (
     AfterModelCallEvent,
@@ -401,7 +401,3 @@ async def asked(people: ApprovalsClient, workflow_id: str) -> list[Any]:
             return list(pending)
         await asyncio.sleep(0.05)
     raise AssertionError("nobody asks")
-
-
-def of(kind: type[Any], events: Sequence[AgentEvent]) -> list[Any]:
-    return [event for event in events if isinstance(event, kind)]

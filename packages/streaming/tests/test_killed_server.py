@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import Agents
+from integration_tests.real_parts import free_port
 from packages.streaming.tests.nats_server import NATSServer
 from packages.streaming.tests.streaming_support import WAIT, LiveModel, bounded, play, texts
 from temporalio import workflow
@@ -69,10 +69,7 @@ async def transported(name: str, folder: Path) -> AsyncGenerator[StreamTransport
 async def test_a_killed_server_costs_no_word(
     worker_options: dict[str, Any], tmp_path: Path, name: str
 ) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    server = DevServer(db_filename=tmp_path / "temporal.db", port=port)
+    server = DevServer(db_filename=tmp_path / "temporal.db", port=free_port())
     heard, back = asyncio.Event(), asyncio.Event()
 
     async def pause() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from packages.streaming.tests.nats_server import NATSServer
-from packages.streaming.tests.nats_support import PairWorkflow, bare, hops, log_offset, of, running
-from packages.streaming.tests.streaming_support import WAIT, LiveModel, bounded, play, read_all, texts
+from packages.streaming.tests.nats_support import PairWorkflow, bare, hops, log_offset, running
+from packages.streaming.tests.streaming_support import WAIT, LiveModel, bounded, of, play, read_all, texts
 from temporalio.client import Client
 
 from strands_temporal_streaming import (

@@ -13,8 +13,8 @@ import nats
 import pytest
 from nats.js.api import RetentionPolicy, StreamConfig
 from packages.streaming.tests.nats_server import NATSServer
-from packages.streaming.tests.nats_support import of, running
-from packages.streaming.tests.streaming_support import WAIT, LiveModel, play, read_all, texts
+from packages.streaming.tests.nats_support import running
+from packages.streaming.tests.streaming_support import WAIT, LiveModel, of, play, read_all, texts
 from strands.types.streaming import StreamEvent
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client

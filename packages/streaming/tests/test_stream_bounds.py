@@ -1,13 +1,11 @@
 """The stream of a long chat: its size, what a late reader gets, and the present state."""
 
 import asyncio
-from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from conftest import Agents
-from packages.streaming.tests.streaming_support import WAIT, LiveModel, bounded, play, read_all
+from packages.streaming.tests.streaming_support import WAIT, LiveModel, bounded, of, play, read_all
 from strands.agent.conversation_manager import SlidingWindowConversationManager
 from temporalio import workflow
 from temporalio.contrib.workflow_streams import WorkflowStream
@@ -62,10 +60,6 @@ class BoundedWorkflow:
             log = self.stream.get_state().log
             sizes.append((len(log), sum(len(item.data) * 3 // 4 for item in log)))
         return sizes
-
-
-def of(kind: type[Any], events: Sequence[AgentEvent]) -> list[Any]:
-    return [event for event in events if isinstance(event, kind)]
 
 
 async def test_the_stream_is_bounded_and_a_late_reader_gets_the_gap_and_the_state(agents: Agents) -> None:

@@ -10,13 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import Agents
-from packages.streaming.tests.streaming_support import (
-    WAIT,
-    LiveModel,
-    bounded,
-    play,
-    read_all,
-)
+from packages.streaming.tests.streaming_support import WAIT, LiveModel, bounded, of, play, read_all
 from strands import tool
 from strands.hooks import BeforeToolCallEvent, HookProvider, HookRegistry
 from temporalio import workflow
@@ -111,10 +105,6 @@ class TroubleWorkflow:
 
 def reading(client: Client, workflow_id: str, **options: Any) -> AgentStream:
     return AgentStream(client, workflow_id, topic="speech", **options)
-
-
-def of(kind: type[Any], events: Sequence[AgentEvent]) -> list[Any]:
-    return [event for event in events if isinstance(event, kind)]
 
 
 async def test_a_tools_input_of_any_size_does_not_end_the_workflow(agents: Agents) -> None:

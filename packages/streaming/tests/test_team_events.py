@@ -1,12 +1,11 @@
 """The events of graphs and swarms, of failures, and of what hooks and interventions decide."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from conftest import Agents
-from packages.streaming.tests.streaming_support import read_all
+from packages.streaming.tests.streaming_support import of, read_all
 from strands import ToolContext, tool
 from strands.hooks import (
     BeforeInvocationEvent,
@@ -26,7 +25,6 @@ from strands_temporal import TemporalAgent
 from strands_temporal.testing import Reply, ScriptedCall, ScriptedModel, fail, say, use_tool, use_tools
 from strands_temporal_streaming import (
     AgentEnded,
-    AgentEvent,
     AgentStarted,
     AgentStream,
     Decision,
@@ -47,10 +45,6 @@ from strands_temporal_streaming import (
 )
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
-
-
-def of(kind: type[Any], events: Sequence[AgentEvent]) -> list[Any]:
-    return [event for event in events if isinstance(event, kind)]
 
 
 def member(name: str, **options: Any) -> TemporalAgent:

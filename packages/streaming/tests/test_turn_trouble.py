@@ -2,12 +2,12 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from conftest import Agents
-from packages.streaming.tests.streaming_support import WAIT, read_all
+from packages.streaming.tests.streaming_support import WAIT, of, read_all
 from strands import tool
 from strands.hooks import BeforeToolCallEvent
 from strands.interventions import InterventionHandler
@@ -45,10 +45,6 @@ from strands_temporal_streaming import (
 )
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
-
-
-def of(kind: type[Any], events: Sequence[AgentEvent]) -> list[Any]:
-    return [event for event in events if isinstance(event, kind)]
 
 
 @activity.defn

@@ -5,7 +5,6 @@ know, and takes it that somebody reads.
 """
 
 import asyncio
-import contextlib
 
 from strands_temporal.extension import RunReads, reads_of_run
 
@@ -49,8 +48,6 @@ class Readers:
             end()
             for wait in waits:
                 wait.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(*waits, return_exceptions=True)
 
     def _look(self, read: asyncio.Event) -> None:
         if self.have_read():

@@ -236,7 +236,7 @@ class _LogOutlet:
         self._stream = connect_to_stream(client, info)
         self._teller = TailTeller(client, info)
         self._unsent: Sequence[tuple[str, Payload]] | None = None
-        self.every: float | None = (2 * _TAIL if latency is None else latency).total_seconds() / 2
+        self.every: float | None = (_TAIL if latency is None else latency / 2).total_seconds()
         self.interval = interval.total_seconds()
         if latency is not None or interval == LATENCY:  # nobody chose another interval
             self.interval = max(LATENCY.total_seconds(), self.every) * BATCHES_PER_LATENCY
