@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 from strands.types.streaming import StreamEvent
+from temporalio import workflow
 from temporalio.client import Client
 from temporalio.contrib.workflow_streams import WorkflowStreamClient
 
@@ -135,3 +136,8 @@ class Dreamer:
 def of(kind: type[Any], events: Iterable[AgentEvent]) -> list[Any]:
     """Return the events of a type."""
     return [event for event in events if isinstance(event, kind)]
+
+
+def longer_than(events: int) -> Callable[[], bool]:
+    """Return a stand-in for the server's suggestion to continue as new."""
+    return lambda: workflow.info().get_current_history_length() > events

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from conftest import Agents
-from packages.streaming.tests.streaming_support import WAIT, read_all
+from packages.streaming.tests.streaming_support import WAIT, longer_than, read_all
 from strands import tool
 from temporalio import workflow
 from temporalio.client import WorkflowFailureError
@@ -37,16 +37,11 @@ def make_agent() -> TemporalAgent:
     return TemporalAgent("m", streaming_topic="events", tools=[look_up], callback_handler=None)
 
 
-def history_is_long() -> bool:
-    """Stand in for the server's suggestion to continue as new."""
-    return workflow.info().get_current_history_length() > 8
-
-
 @workflow.defn
 class StreamedChat:
     @workflow.init
     def __init__(self, start: ConversationStart) -> None:
-        self.chat = Conversation(start, make_agent, hand_over_when=history_is_long)
+        self.chat = Conversation(start, make_agent, hand_over_when=longer_than(8))
 
     @workflow.run
     async def run(self, start: ConversationStart) -> ConversationEnd:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import Agents
-from packages.streaming.tests.streaming_support import WAIT, of, read_all
+from packages.streaming.tests.streaming_support import WAIT, longer_than, of, read_all
 from strands import Agent, tool
 from strands.hooks import (
     AfterModelCallEvent,
@@ -295,16 +295,11 @@ def keeper() -> TemporalAgent:
     )
 
 
-def history_is_long() -> bool:
-    """Stand in for the server's suggestion to continue as new."""
-    return workflow.info().get_current_history_length() > 8
-
-
 @workflow.defn
 class Kept:
     @workflow.init
     def __init__(self, start: ConversationStart) -> None:
-        self.chat = Conversation(start, keeper, hand_over_when=history_is_long)
+        self.chat = Conversation(start, keeper, hand_over_when=longer_than(8))
 
     @workflow.run
     async def run(self, start: ConversationStart) -> ConversationEnd:

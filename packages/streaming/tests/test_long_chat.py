@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import Agents
+from packages.streaming.tests.streaming_support import longer_than
 from strands.agent.conversation_manager import SlidingWindowConversationManager
 from temporalio import workflow
 from temporalio.client import WorkflowHandle, WorkflowHistoryEventFilterType
@@ -49,11 +50,6 @@ def make_agent() -> TemporalAgent:
     )
 
 
-def history_is_long() -> bool:
-    """Stand in for the server's suggestion to continue as new."""
-    return workflow.info().get_current_history_length() > EVENTS
-
-
 def answer(call: ScriptedCall) -> Reply:
     """Answer in some pieces."""
     return say(f"answer to {call.prompt} " * 10, chunk=60)
@@ -63,7 +59,7 @@ def answer(call: ScriptedCall) -> Reply:
 class VeryLongChat:
     @workflow.init
     def __init__(self, start: ConversationStart) -> None:
-        self.chat = Conversation(start, make_agent, hand_over_when=history_is_long, approvals=False)
+        self.chat = Conversation(start, make_agent, hand_over_when=longer_than(EVENTS), approvals=False)
 
     @workflow.run
     async def run(self, start: ConversationStart) -> ConversationEnd:

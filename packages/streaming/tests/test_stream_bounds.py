@@ -5,7 +5,15 @@ from datetime import timedelta
 
 import pytest
 from conftest import Agents
-from packages.streaming.tests.streaming_support import WAIT, LiveModel, bounded, of, play, read_all
+from packages.streaming.tests.streaming_support import (
+    WAIT,
+    LiveModel,
+    bounded,
+    longer_than,
+    of,
+    play,
+    read_all,
+)
 from strands.agent.conversation_manager import SlidingWindowConversationManager
 from temporalio import workflow
 from temporalio.contrib.workflow_streams import WorkflowStream
@@ -121,11 +129,6 @@ def make_agent() -> TemporalAgent:
     )
 
 
-def history_is_long() -> bool:
-    """Stand in for the server's suggestion to continue as new."""
-    return workflow.info().get_current_history_length() > 60
-
-
 def long_answer(call: ScriptedCall) -> Reply:
     """Answer in many pieces."""
     return say(f"answer to {call.prompt} " * 40, chunk=40)
@@ -135,7 +138,7 @@ def long_answer(call: ScriptedCall) -> Reply:
 class LongChat:
     @workflow.init
     def __init__(self, start: ConversationStart) -> None:
-        self.chat = Conversation(start, make_agent, hand_over_when=history_is_long, approvals=False)
+        self.chat = Conversation(start, make_agent, hand_over_when=longer_than(60), approvals=False)
 
     @workflow.run
     async def run(self, start: ConversationStart) -> ConversationEnd:
