@@ -105,8 +105,16 @@ async def test_a_notice_is_posted_and_signed_as_standard_webhooks_are() -> None:
                     "calls": [],
                     "allowed_decisions": ["approve", "reject", "respond"],
                     "input_schema": None,
+                    "deciders": None,
+                    "votes": [],
+                    "proposed_by": None,
+                    "original_arguments": None,
                 }
             ],
+            "kind": "asked",
+            "number": 0,
+            "records": [],
+            "reference": None,
         }
         assert (headers["content-type"], headers["authorization"]) == ("application/json", "Bearer x")
         signed = f"n-1.{headers['webhook-timestamp']}.".encode() + body

@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 
 from temporalio.common import SearchAttributeKey
 
+from ._people import Vote
 from ._values import KEPT, check_seconds, check_text, is_too_deep, wire_fault
 
 DECIDE_UPDATE = "decide_approval"
@@ -65,6 +66,11 @@ Outcome = Literal[
     "policy_changed",
     "trusted",
     "trust_withdrawn",
+    "voted",
+    "delegated",
+    "escalated",
+    "expired_approved",
+    "expired_failed",
 ]
 Trust = Literal["tool", "arguments"]
 
@@ -113,6 +119,10 @@ class PendingApproval:
             "respond", or some of them.
         input_schema: With "edit": the JSON schema of the tool's arguments. None if it is too large to send;
             the workflow checks an edit nevertheless.
+        deciders: Who may decide, as in a policy's `deciders`; None if anybody may.
+        votes: The decisions so far, if it takes several people.
+        proposed_by: Who changed the arguments, if the others still have to agree.
+        original_arguments: With `proposed_by`: the arguments that the agent asked about first.
     """
 
     id: str
@@ -128,6 +138,10 @@ class PendingApproval:
     calls: list[ShownCall] = field(default_factory=list[ShownCall])
     allowed_decisions: list[str] = field(default_factory=lambda: list(_BEFORE_EDITS))
     input_schema: dict[str, Any] | None = None
+    deciders: dict[str, Any] | None = None
+    votes: list[Vote] = field(default_factory=list[Vote])
+    proposed_by: str | None = None
+    original_arguments: Any = None
 
 
 @dataclass(frozen=True)
@@ -163,6 +177,11 @@ class ApprovalRecord:
         policy_version: The policy's version at that time.
         trust: What a person trusts with the decision: "tool" or "arguments".
         trust_until: When that trust expires; None if never.
+        verified: Whether a worker verified who decided. Otherwise `by` is what the decision states.
+        groups: The groups of who decided, at that time; empty if nobody verified them.
+        channel: Where it was decided, for example "inbox", "email", "slack", "mcp" or "cli"; "" if unknown.
+        votes: The votes, if it took several people.
+        to: With "delegated": the "person" or the "group" who may decide now.
     """
 
     id: str
@@ -186,6 +205,11 @@ class ApprovalRecord:
     policy_version: str | None = None
     trust: str | None = None
     trust_until: str | None = None
+    verified: bool = False
+    groups: list[str] = field(default_factory=list[str])
+    channel: str = ""
+    votes: list[Vote] = field(default_factory=list[Vote])
+    to: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -206,6 +230,8 @@ class Decision:
         trust: With "approve", if the workflow has a policy: whether further calls of the "tool", or further
             calls with the same "arguments", run without a question.
         trust_seconds: How long they are trusted; None is for the rest of the workflow.
+        to: With "delegate": the "person" or the "group" who decides instead.
+        proof: The ticket by which a worker vouches for who decides.
     """
 
     id: str
@@ -218,6 +244,8 @@ class Decision:
     arguments: dict[str, Any] | None = None
     trust: Trust | None = None
     trust_seconds: float | None = None
+    to: dict[str, str] | None = None
+    proof: str | None = None
 
     def to_wire(self) -> dict[str, Any]:
         """Return the JSON object that the update takes, with only the fields that are set."""
@@ -284,7 +312,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class ApprovalNotice:
-    """Tells a notifier that an agent paused.
+    """Tells a notifier that an agent paused, and what became of its questions.
 
     Attributes:
         id: The notice's id. It is the same for each retry, even in a later run of the workflow.
@@ -294,6 +322,10 @@ class ApprovalNotice:
             decide by the workflow's id.
         workflow_type: Its type.
         pending: The questions that were asked together and still wait.
+        kind: "asked", "reminder", "escalated", "delegated" or "decided".
+        number: With "reminder": its number, from 1.
+        records: With "decided": the decisions since the last notice.
+        reference: What the notifier returned for an earlier notice of this pause (`Told.reference`).
     """
 
     id: str
@@ -302,6 +334,10 @@ class ApprovalNotice:
     run_id: str
     workflow_type: str
     pending: list[PendingApproval]
+    kind: str = "asked"
+    number: int = 0
+    records: list[ApprovalRecord] = field(default_factory=list[ApprovalRecord])
+    reference: str | None = None
 
 
 def _check_edit(given: Mapping[str, Any]) -> None:
