@@ -1,14 +1,17 @@
 """Which decisions count: refusals, early answers, deadlines."""
 
 import asyncio
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from packages.core.tests.unprocessed import without_processing
 from packages.hitl.tests.approvals_support import (
     BY,
     Gate,
     GatedWorkflow,
+    approver_for,
     delete_file,
     deletes,
     deletes_two,
@@ -43,6 +46,16 @@ pytestmark = pytest.mark.server
 
 
 # --- Refusals
+
+
+async def test_a_decision_that_no_worker_looked_at_is_sent_again(setting: Any) -> None:
+    async with setting(deletes()) as s:
+        handle, notice = await s.pause()
+        client, unprocessed = without_processing(s.env.client)
+        record = await approver_for(client).approve(handle.id, notice.pending[0], by=BY)
+        result = await s.end(handle)
+    assert unprocessed.ids == [record.update_id] * 2
+    assert (result["text"], result["records"]) == ("deleted /etc/passwd", [asdict(record)])
 
 
 async def test_what_is_refused_says_why_and_leaves_no_trace(setting: Any) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any, cast
 
 from temporalio.client import (
@@ -18,9 +19,10 @@ from temporalio.client import (
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
-from ._client_errors import is_handed_over, raise_from, raise_if_cancelled
+from ._client_errors import UNPROCESSED, is_handed_over, raise_from, raise_if_cancelled, type_of
 from ._client_requests import Requests
 from ._client_sending import sendable
+from ._client_updates import until_processed
 from ._errors import AgentValueError
 from ._wire.conversations import (
     AGENT_LIST_WORKFLOW,
@@ -105,16 +107,16 @@ class ConversationClient:
         operation: Any = WithStartWorkflowOperation(
             AGENT_WORKFLOW, start, id=id, task_queue=task_queue, **options
         )
+        sent, accepted = await sendable(client, first_message), WorkflowUpdateStage.ACCEPTED
         try:
             await client.start_update_with_start_workflow(
-                SEND,
-                await sendable(client, first_message),
-                wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-                id=request,
-                start_workflow_operation=operation,
+                SEND, sent, wait_for_stage=accepted, id=request, start_workflow_operation=operation
             )
         except WorkflowUpdateFailedError as error:
-            if not is_handed_over(error):
+            if type_of(error) == UNPROCESSED:  # the workflow runs, without the message
+                again = partial(chat.handle.start_update, SEND, sent, wait_for_stage=accepted, id=request)
+                await chat._requests.answer(lambda: until_processed(again))
+            elif not is_handed_over(error):
                 raise_from(chat._requests.own(error), error)
         except WorkflowUpdateRPCTimeoutOrCancelledError as error:
             with contextlib.suppress(asyncio.CancelledError, RPCError):  # as below
@@ -176,8 +178,8 @@ class ConversationClient:
         """
         request = id or str(uuid.uuid4())
         sent = await sendable(self._client, message)
-        update = self.handle.execute_update
-        return await self._requests.answer(lambda: update(SEND, sent, id=request, result_type=TurnResult))
+        update = partial(self.handle.execute_update, SEND, sent, id=request, result_type=TurnResult)
+        return await self._requests.answer(lambda: until_processed(update))
 
     async def first_answer(self) -> TurnResult:
         """Wait for the answer to the first message of `start`.

@@ -4,6 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from temporalio.client import (
@@ -18,7 +19,6 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from ._client_errors import (
     ENDED_BEFORE_ANSWER,
-    UNPROCESSED,
     is_handed_over,
     own_error,
     raise_from,
@@ -26,13 +26,11 @@ from ._client_errors import (
     type_of,
 )
 from ._client_sending import NO_ROOM, signal_and_wait
+from ._client_updates import until_processed
 from ._errors import ConversationClosedError
 from ._wire.conversations import STATE, ConversationState
 
 T = TypeVar("T")
-
-_MOST_UNPROCESSED = 20
-"""How often to send an update again that no worker has looked at."""
 
 _LONGEST_PAUSE = 0.5  # seconds between two questions to a run that is about to continue as new
 
@@ -66,7 +64,8 @@ class Requests:
 
         async def ask() -> T:
             try:
-                return await self.handle.execute_update(name, id=request, result_type=result_type)
+                update = partial(self.handle.execute_update, name, id=request, result_type=result_type)
+                return await until_processed(update)
             except RPCError as error:
                 if error.status not in NO_ROOM:
                     raise
@@ -81,16 +80,11 @@ class Requests:
             Exception: An error of the conversation as its own class, or Temporal's.
         """
         pause = 0.0
-        unprocessed = 0
         while True:
             began = time.monotonic()
             try:
                 return await ask()
             except WorkflowUpdateFailedError as error:  # a try for each run of the workflow
-                if type_of(error) == UNPROCESSED and unprocessed < _MOST_UNPROCESSED:
-                    unprocessed += 1
-                    await asyncio.sleep(_LONGEST_PAUSE)
-                    continue
                 if is_handed_over(error) or (type_of(error) == ENDED_BEFORE_ANSWER and await self._runs()):
                     # A run that waits for the user's own handlers refuses at once, until it continues as new.
                     refused_at_once = time.monotonic() - began < _LONGEST_PAUSE

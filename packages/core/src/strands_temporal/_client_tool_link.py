@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from temporalio.api.common.v1 import WorkflowExecution
@@ -27,6 +28,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from ._client_errors import raise_if_cancelled
+from ._client_updates import until_processed
 from ._errors import ClientToolsUnreachableError
 from ._wire.client_tools import ANSWER_QUERY, CALLS_QUERY, SIGNAL, ClientCall
 from ._wire.sizes import LARGEST_PAYLOAD, update_size
@@ -156,9 +158,15 @@ class Link:
 
         async def by_update() -> dict[str, Any]:
             try:
-                return await self._handle.execute_update(
-                    update, message, id=request, result_type=dict[str, Any], rpc_timeout=timedelta(seconds=20)
+                send = partial(
+                    self._handle.execute_update,
+                    update,
+                    message,
+                    id=request,
+                    result_type=dict[str, Any],
+                    rpc_timeout=timedelta(seconds=20),
                 )
+                return await until_processed(send)
             except WorkflowUpdateFailedError as error:
                 cause = error.cause
                 kind = cause.type if isinstance(cause, ApplicationError) else None

@@ -8,6 +8,7 @@ creates named objects with `NamedFactories`, and takes part in model calls with 
 of agents do not need this module.
 """
 
+from ._client_updates import until_processed
 from ._composable import ComposablePlugin
 from ._errors import did_you_mean
 from ._upstream.private_api import activity_name, end_waiting, note_mcp_errors, paused_team_result
@@ -135,6 +136,7 @@ __all__ = [
     "tell_sub_agent",
     "tells_questions_of",
     "tool_call_summary",
+    "until_processed",
     "utf8_text",
     "waiting_interrupts",
     "workflow_status_name",

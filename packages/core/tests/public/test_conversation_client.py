@@ -39,7 +39,7 @@ class Chat(ConversationClient):
 async def test_a_message_that_no_worker_looked_at_is_sent_again(
     client: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("strands_temporal._client_requests._LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr("strands_temporal._client_updates._PAUSE", 0.0)
     replaced = Replaced(3)
     assert (await Chat(replaced, client).send("Hello", id="m1")).text == "done"
     assert replaced.ids == ["m1"] * 4

@@ -224,6 +224,7 @@ def test_the_public_names() -> None:
                 "tell_sub_agent",
                 "tells_questions_of",
                 "tool_call_summary",
+                "until_processed",
                 "utf8_text",
                 "waiting_interrupts",
                 "workflow_status_name",

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import Agents
+from packages.core.tests.unprocessed import without_processing
 from packages.core.tests.workflow import main_agents, named_agents
 from packages.core.tests.workflow.conversation_scenes import history_is_long, replay_all, until
 from temporalio.client import WithStartWorkflowOperation, WorkflowFailureError
@@ -94,6 +95,18 @@ async def test_a_client_starts_an_agent_by_name_and_lists_what_there_is(agents: 
         assert query[2] == listed[2]
         await chat.close()
         assert (await chat.handle.result())["turns"] == 2
+        await replay_all(env, id_)
+
+
+async def test_a_first_message_that_no_worker_looked_at_is_sent_again(agents: Agents) -> None:
+    async with environment(agents) as env:
+        client, unprocessed = without_processing(env.client)
+        id_ = f"chat-{uuid.uuid4()}"
+        start: Any = {"id": id_, "task_queue": env.task_queue, "first_message": "Hello"}
+        chat = await ConversationClient.start(client, "sales", first_message_id="m1", **start)
+        assert unprocessed.ids == ["m1"] * 2
+        await chat.close()
+        assert (await chat.handle.result())["turns"] == 1
         await replay_all(env, id_)
 
 

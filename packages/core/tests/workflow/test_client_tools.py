@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import Agents
+from packages.core.tests.unprocessed import without_processing
 from packages.core.tests.workflow.carry_scenes import next_run
 from packages.core.tests.workflow.client_scenes import (
     FUNCTIONS,
@@ -49,7 +50,8 @@ async def test_the_transcript_is_the_same_as_a_plain_agents(agents: Agents) -> N
     again = use_tool("read_file", {"path": "b.txt", "lines": 1}, tool_use_id="read-4")
     async with environment(agents, MANY, again, echo) as env:
         handle = await env.start(ClientWorkflow.run, ClientTask())
-        async with serving(env.client, handle) as task:
+        client, unprocessed = without_processing(env.client)
+        async with serving(client, handle) as task:
             result = await ended(env, handle)
             await asyncio.wait_for(task, 10)  # it ends with the workflow
     plain = Agent(ScriptedModel(MANY, again, echo), tools=PLAIN_TOOLS, callback_handler=None)
@@ -65,6 +67,7 @@ async def test_the_transcript_is_the_same_as_a_plain_agents(agents: Agents) -> N
     for messages in (got, expected):  # the results are in the order in which the calls ended
         messages[2]["content"].sort(key=use_id)
     assert got == expected
+    assert len(unprocessed.ids) == 2 * len(set(unprocessed.ids)) > 0
     assert result["exceptions"][-1] == "ClientToolError: FileNotFoundError - no file 'missing'"
 
 

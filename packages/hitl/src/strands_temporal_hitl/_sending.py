@@ -5,6 +5,7 @@ import contextlib
 import json
 import time
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from temporalio.client import (
@@ -15,6 +16,8 @@ from temporalio.client import (
 )
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
+
+from strands_temporal.extension import until_processed
 
 from ._errors import ApprovalRefusedError, ApprovalsEndedError, ApprovalsError, ApprovalsUnreachableError
 from ._policy_types import CHANGE_UPDATE, PolicyChange
@@ -76,13 +79,15 @@ class DecisionSender:
             )
         update = DECIDE_UPDATE if isinstance(decision, Decision) else CHANGE_UPDATE
         try:
-            return await handle.execute_update(
+            send = partial(
+                handle.execute_update,
                 update,
                 decision.to_wire(),
                 id=request,
                 result_type=ApprovalRecord,
                 rpc_timeout=self._timeout,
             )
+            return await until_processed(send)
         except WorkflowUpdateFailedError as error:
             cause = error.cause
             kind = cause.type if isinstance(cause, ApplicationError) else None

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -17,7 +18,7 @@ from temporalio.client import Client, WorkflowQueryFailedError, WorkflowUpdateFa
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from strands_temporal.extension import WebAnswerRefusedError, WebPart, WebQuestion
+from strands_temporal.extension import WebAnswerRefusedError, WebPart, WebQuestion, until_processed
 
 from .._types import PendingInterrupt
 from .errors import NOTHING_WAITS, WebError
@@ -169,7 +170,8 @@ class Answers:
         handle = self._client.get_workflow_handle(request.thread)
         value = {"id": id_, "by": by, **_outcome(message)}
         try:
-            await handle.execute_update(_RESULT_UPDATE, value, id=f"{request.run}:{id_}")
+            update = partial(handle.execute_update, _RESULT_UPDATE, value, id=f"{request.run}:{id_}")
+            await until_processed(update)
         except WorkflowUpdateFailedError as error:
             kind = error.cause.type if isinstance(error.cause, ApplicationError) else None
             raise WebAnswerRefusedError(str(error.cause), kind or "Refused") from error
