@@ -50,7 +50,7 @@ def kind(ledger: Ledger, value: Any, now: datetime = NOW) -> tuple[str | None, s
         ({}, "id=None is not valid text"),
         (
             decision(verdict="aprove"),
-            "verdict='aprove' is not one of ['approve', 'reject', 'edit', 'respond']",
+            "verdict='aprove' is not one of ['approve', 'reject', 'edit', 'respond', 'delegate']",
         ),
         (decision(by=""), "by is empty"),
         (decision(by=7), "by=7 is not valid text"),

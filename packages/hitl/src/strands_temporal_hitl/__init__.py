@@ -23,7 +23,9 @@ from ._errors import (
     ApprovalsError,
     ApprovalsNotIndexedError,
     ApprovalsUnreachableError,
+    NotVerifiedError,
 )
+from ._people import Credential, Person, Vote
 from ._plugin import HITLPlugin
 from ._policy import ApprovalPolicy, Judgement
 from ._policy_types import PolicyView
@@ -45,15 +47,19 @@ __all__ = [
     "ApprovalsError",
     "ApprovalsNotIndexedError",
     "ApprovalsUnreachableError",
+    "Credential",
     "Decision",
     "HITLPlugin",
     "Judgement",
+    "NotVerifiedError",
     "Notifier",
     "NotifierFactory",
     "PendingApproval",
+    "Person",
     "PolicyView",
     "ShownCall",
     "TrustedCalls",
+    "Vote",
     "WaitingWorkflow",
     "WebhookNotifier",
     "digest_of",

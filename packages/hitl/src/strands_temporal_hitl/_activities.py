@@ -7,7 +7,15 @@ from temporalio.client import Client
 
 from strands_temporal.extension import NamedFactories, heartbeating
 
-from ._types import NOTIFY_ACTIVITY, SETUP_ACTIVITY, ApprovalNotice, PendingApproval, Setup
+from ._types import (
+    NOTIFY_ACTIVITY,
+    SETUP_ACTIVITY,
+    VERIFY_ACTIVITY,
+    ApprovalNotice,
+    PendingApproval,
+    Setup,
+)
+from ._verifying import About, Identity
 from ._visibility import is_known, make_known
 from ._webhook import Notifier
 
@@ -18,11 +26,13 @@ class HITLActivities:
     Args:
         notifiers: The worker's notifiers.
         register: Whether to register the search attribute if it is unknown.
+        identity: Verifies who decides.
     """
 
-    def __init__(self, notifiers: NamedFactories[Notifier], *, register: bool) -> None:
+    def __init__(self, notifiers: NamedFactories[Notifier], *, register: bool, identity: Identity) -> None:
         self.notifiers = notifiers
         self.register = register
+        self.identity = identity
         self._looked_up: dict[str, asyncio.Task[bool]] = {}
 
     @activity.defn(name=SETUP_ACTIVITY)
@@ -46,6 +56,12 @@ class HITLActivities:
         )
         with heartbeating():
             await (await self.notifiers.get_async(name)).notify(notice)
+
+    @activity.defn(name=VERIFY_ACTIVITY)
+    async def verify_ticket(self, ticket: str, digest: str) -> bool:
+        """Check the ticket of a decision that came by signal."""
+        info = activity.info()
+        return self.identity.check(ticket, About(info.namespace, info.workflow_id or "", digest))
 
     def look_up(self, client: Client) -> "asyncio.Task[bool]":
         """Start to look up the search attribute, or return the earlier look-up for this namespace.

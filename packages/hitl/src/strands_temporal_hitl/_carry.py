@@ -23,6 +23,10 @@ the call that a person changed would run as the model wrote it."""
 WITH_POLICY = 3
 """Version of a carry of a workflow with a policy. A release without policies would let each call run."""
 
+WITH_PEOPLE = 4
+"""Version of a carry with verified people. A release without them would let anybody
+decide next."""
+
 INPUT_LIMIT = 2_050_000
 """Bytes that the carries of approvals and agents may have together. The server ends a workflow whose input is
 above 2 MiB (2,097,152 bytes). The rest is for the user's own values."""
@@ -48,7 +52,7 @@ class ApprovalsCarry:
 
 _FORMAT = CarryFormat(
     ApprovalsCarry,
-    WITH_POLICY,
+    WITH_PEOPLE,
     "Approvals(carry=...)",
     made_by="approvals.carry()",
     package="strands-temporal-hitl",
@@ -91,6 +95,8 @@ def pack(
     room = INPUT_LIMIT - _size(agent_carries)
     if len(data) > room:
         raise CarryTooLargeError(_too_large(state, len(data), room, agent_carries))
+    if _has_people(state):
+        return ApprovalsCarry(data, WITH_PEOPLE)
     if _has_policy(state):
         return ApprovalsCarry(data, WITH_POLICY)
     return ApprovalsCarry(data, WITH_EDITS if _has_edits(state) else CARRY_VERSION)
@@ -122,6 +128,11 @@ def _has_edits(state: LedgerState) -> bool:
 
 def _has_policy(state: LedgerState) -> bool:
     return bool(state.policy.changes) or any(record.layer for record in state.records)
+
+
+def _has_people(state: LedgerState) -> bool:
+    records = [*state.records, *(each.record for each in state.early.values())]
+    return bool(state.proofs) or any(record.verified for record in records)
 
 
 def _size(agent_carries: Sequence[object]) -> int:

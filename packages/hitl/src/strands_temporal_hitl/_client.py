@@ -12,6 +12,7 @@ from temporalio.client import Client
 from ._asking import QueryRejectedError, ask_again
 from ._errors import ApprovalsNotIndexedError, ApprovalsUnreachableError
 from ._policy_client import PolicyClient, seconds_of
+from ._proving import GetCredential, Proving
 from ._queries import ApprovalQueries
 from ._sending import DecisionSender
 from ._shown import is_full
@@ -56,17 +57,35 @@ class ApprovalsClient(PolicyClient):
 
     The Temporal client needs no plugin.
 
-    Anyone who may call Temporal may decide, under any name: authenticate people first.
+    Without a credential, anyone who may call Temporal may decide, under any name: authenticate people first.
+    With one, the workflow's worker finds out who decides (docs/who-decides.md).
 
     Args:
         client: Client of the workflows' namespace, with their data converter and its codec.
         timeout: How long a workflow may take to answer. It cannot answer while it has no worker.
+        credential: What proves who decides: a `Credential`, or a function that returns one, async or not,
+            which is called for each decision. It goes to the worker in a query, and never into history.
+        channel: Where people decide with this client, for the records and for rules about channels: for
+            example "inbox", "slack" or "mcp".
     """
 
-    def __init__(self, client: Client, *, timeout: timedelta = timedelta(seconds=10)) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        timeout: timedelta = timedelta(seconds=10),
+        credential: GetCredential | None = None,
+        channel: str = "",
+    ) -> None:
         self._timeout = timeout
         queries = ApprovalQueries(client, timeout)
-        super().__init__(client, queries, DecisionSender(client, queries, timeout))
+        self._proving = Proving(queries, credential, channel, timeout)
+        super().__init__(client, queries, DecisionSender(client, queries, timeout, self._proving))
+
+    @property
+    def proves(self) -> bool:
+        """Whether this client has a credential, so that decisions need no `by=`."""
+        return self._proving.proves
 
     async def list(self, *, workflow_types: Sequence[str] = ()) -> list[WaitingWorkflow]:
         """Return the workflows that wait for a person. Those that cannot be asked have a `problem`.
@@ -130,11 +149,12 @@ class ApprovalsClient(PolicyClient):
         workflow_id: str,
         approval: PendingApproval | str,
         *,
-        by: str,
+        by: str = "",
         reason: str | None = None,
         early: bool = False,
         trust: Trust | None = None,
         trust_for: timedelta | None = None,
+        credential: GetCredential | None = None,
     ) -> ApprovalRecord:
         """Approve a question.
 
@@ -142,12 +162,16 @@ class ApprovalsClient(PolicyClient):
             workflow_id: The workflow.
             approval: The question that the person saw, so that the decision counts only for the call that was
                 shown. Or only the question's id.
-            by: Who decides.
+            by: Who decides. Not needed with a credential.
             reason: Why, for the record.
             early: Whether to keep the decision if the workflow has not asked yet.
             trust: If the workflow has a policy: whether further calls of the "tool", or further calls with
                 the same "arguments", run without a question. Questions that wait for the same are approved.
             trust_for: For how long, from when the workflow takes it; None is for all of its runs.
+            credential: What proves who decides, instead of the client's own.
+
+        Returns:
+            The record. Its outcome is "voted" if more people have to decide.
 
         Raises:
             ApprovalRefusedError: If the workflow refuses the decision.
@@ -164,21 +188,23 @@ class ApprovalsClient(PolicyClient):
             trust=trust,
             trust_seconds=seconds_of(trust_for),
         )
-        return await self.decide(workflow_id, decision)
+        return await self.decide(workflow_id, decision, credential=credential)
 
     async def reject(
         self,
         workflow_id: str,
         approval: PendingApproval | str,
         *,
-        by: str,
+        by: str = "",
         reason: str | None = None,
         early: bool = False,
+        credential: GetCredential | None = None,
     ) -> ApprovalRecord:
         """Reject a question. The reason reaches the model. Otherwise like `approve`."""
         return await self.decide(
             workflow_id,
             Decision(_id(approval), "reject", by, reason, digest=_digest(approval), early=early),
+            credential=credential,
         )
 
     async def edit(
@@ -187,9 +213,10 @@ class ApprovalsClient(PolicyClient):
         approval: PendingApproval,
         arguments: Mapping[str, Any],
         *,
-        by: str,
+        by: str = "",
         reason: str | None = None,
         early: bool = False,
+        credential: GetCredential | None = None,
     ) -> ApprovalRecord:
         """Change the arguments of the call that waits, and let it run with those. Otherwise like `approve`.
 
@@ -205,6 +232,7 @@ class ApprovalsClient(PolicyClient):
             reason: Why. The model reads it.
             early: Whether to keep the decision if the workflow has not asked yet. The arguments are checked
                 when it asks.
+            credential: As for `approve`.
 
         Raises:
             ApprovalRefusedError: If the workflow refuses the decision. `kind` is "InvalidArguments" if the
@@ -215,7 +243,7 @@ class ApprovalsClient(PolicyClient):
         decision = Decision(
             approval.id, "edit", by, reason, digest=approval.digest, early=early, arguments=dict(arguments)
         )
-        return await self.decide(workflow_id, decision)
+        return await self.decide(workflow_id, decision, credential=credential)
 
     async def respond(
         self,
@@ -223,9 +251,10 @@ class ApprovalsClient(PolicyClient):
         approval: PendingApproval | str,
         response: Any,
         *,
-        by: str,
+        by: str = "",
         reason: str | None = None,
         early: bool = False,
+        credential: GetCredential | None = None,
     ) -> ApprovalRecord:
         """Answer a question with a value: the interrupt's response in Strands. Otherwise like `approve`.
 
@@ -234,7 +263,45 @@ class ApprovalsClient(PolicyClient):
         return await self.decide(
             workflow_id,
             Decision(_id(approval), "respond", by, reason, response, _digest(approval), early),
+            credential=credential,
         )
+
+    async def delegate(
+        self,
+        workflow_id: str,
+        approval: PendingApproval | str,
+        *,
+        person: str | None = None,
+        group: str | None = None,
+        by: str = "",
+        reason: str | None = None,
+        credential: GetCredential | None = None,
+    ) -> ApprovalRecord:
+        """Hand the decision on a question to another person, or to a group, one of which may decide it.
+
+        Who delegates may not decide it any more. The question still waits.
+
+        Args:
+            workflow_id: The workflow.
+            approval: The question, or its id.
+            person: The person who decides instead.
+            group: Or the group.
+            by: As for `approve`.
+            reason: Why, for the record.
+            credential: As for `approve`.
+
+        Raises:
+            ApprovalRefusedError: If the workflow refuses it. `kind` is "NotAllowed" if nobody verifies who
+                decides this question.
+            ApprovalsEndedError: If the workflow has ended.
+            ApprovalsUnreachableError: If the workflow does not answer.
+            ValueError: If not exactly one of `person` and `group` is given.
+        """
+        to = {name: each for name, each in (("person", person), ("group", group)) if each is not None}
+        if len(to) != 1:
+            raise ValueError("ApprovalsClient.delegate: give person= or group=, one of them")
+        decision = Decision(_id(approval), "delegate", by, reason, digest=_digest(approval), to=to)
+        return await self.decide(workflow_id, decision, credential=credential)
 
     async def decide(
         self,
@@ -243,6 +310,7 @@ class ApprovalsClient(PolicyClient):
         *,
         run_id: str | None = None,
         update_id: str | None = None,
+        credential: GetCredential | None = None,
     ) -> ApprovalRecord:
         """Send a decision and return its record.
 
@@ -255,6 +323,7 @@ class ApprovalsClient(PolicyClient):
             update_id: Temporal's id of the update. A decision that is sent again with the same id, for
                 example after a lost connection, counts once and gets the same answer, even in a later run of
                 the workflow.
+            credential: What proves who decides, instead of the client's own.
 
         Raises:
             ApprovalRefusedError: If the workflow refuses the decision.
@@ -262,7 +331,7 @@ class ApprovalsClient(PolicyClient):
             ApprovalsUnreachableError: If the workflow does not answer.
         """
         handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
-        return await self._sender.send(handle, decision, update_id or str(uuid.uuid4()))
+        return await self._sender.send(handle, decision, update_id or str(uuid.uuid4()), credential)
 
     async def _ask(self, listed: ListedWorkflow, at_once: asyncio.Semaphore) -> WaitingWorkflow:
         problem, pending = None, list[PendingApproval]()

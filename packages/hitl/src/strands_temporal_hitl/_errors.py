@@ -1,11 +1,13 @@
-"""Errors of this package, raised in the process of an approver.
+"""Errors of this package, raised in the process of an approver, or by a verifier on a worker.
 
 Exception
-└── ApprovalsError
-    ├── ApprovalRefusedError        the workflow did not take the decision
-    ├── ApprovalsUnreachableError   the workflow cannot be asked now
-    ├── ApprovalsEndedError         the workflow has ended and takes no more decisions
-    └── ApprovalsNotIndexedError    the server cannot say which workflows wait
+├── ApprovalsError                  in the process of an approver
+│   ├── ApprovalRefusedError        the workflow did not take the decision
+│   ├── ApprovalsUnreachableError   the workflow cannot be asked now
+│   ├── ApprovalsEndedError         the workflow has ended and takes no more decisions
+│   └── ApprovalsNotIndexedError    the server cannot say which workflows wait
+└── NotVerifiedError                by a verifier: the credential proves nobody
+    └── UnknownKeyError             the key of its signature is unknown: the keys are read again
 """
 
 
@@ -19,7 +21,8 @@ class ApprovalRefusedError(ApprovalsError):
     Attributes:
         kind: Why: "UnknownApproval", "AlreadyDecided", "PastDeadline", "MalformedDecision", "NotWhatWasSeen",
             "NotAllowed" or "InvalidArguments". With a policy also "DeniedByPolicy", "NoPolicy",
-            "MalformedChange", "TooMuchTrust" or "NotTrusted".
+            "MalformedChange", "TooMuchTrust" or "NotTrusted". With verified people also "NotVerified",
+            "NotADecider", "OwnRequest" or "AlreadyVoted".
     """
 
     def __init__(self, message: str, kind: str) -> None:
@@ -50,3 +53,11 @@ class ApprovalsEndedError(ApprovalsError):
 
 class ApprovalsNotIndexedError(ApprovalsError):
     """The server does not know the search attribute, and the caller named no workflow types."""
+
+
+class NotVerifiedError(Exception):
+    """A verifier does not accept a credential. The message goes to the worker's log only."""
+
+
+class UnknownKeyError(NotVerifiedError):
+    """The key that signed a credential is not among the known ones. The worker reads the keys again."""

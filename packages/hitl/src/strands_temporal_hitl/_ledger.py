@@ -26,6 +26,7 @@ from ._turn import Asked
 from ._types import (
     ALREADY_DECIDED,
     MALFORMED_DECISION,
+    NOT_FINAL,
     PAST_DEADLINE,
     UNKNOWN_APPROVAL,
     ApprovalRecord,
@@ -34,6 +35,7 @@ from ._types import (
     PendingApproval,
 )
 from ._values import as_json
+from ._who import UsedProofs, Who, by_whom
 
 NO_DECISION = "Nobody decided in time"
 """Reason of a rejection at the deadline."""
@@ -48,6 +50,7 @@ class Ledger(PolicyBook):
         state: The state from an earlier run, if any.
         allowed: The kinds of decision that people may make; None allows all.
         policy: The policy that judges calls; by default none.
+        verified: Whether each decision needs a proof of who decides.
     """
 
     def __init__(
@@ -57,12 +60,15 @@ class Ledger(PolicyBook):
         state: LedgerState | None = None,
         allowed: AllowedDecisions | None = None,
         policy: PolicyInForce | None = None,
+        *,
+        verified: bool = False,
     ) -> None:
         state = state or LedgerState()
-        super().__init__(state, approved, rejected, policy or PolicyInForce(None, state.policy))
+        proofs = UsedProofs(state.proofs, verified=verified)
+        super().__init__(state, approved, rejected, policy or PolicyInForce(None, state.policy), proofs)
         self._allowed = allowed or AllowedDecisions(None)
         self._early_came = 0
-        self._answers = {r.id: r for r in self.state.records if r.outcome != "refused"}
+        self._answers = {r.id: r for r in self.state.records if r.outcome not in NOT_FINAL}
         questions = [question for pause in self.state.pauses for question in pause.questions]
         self._open |= {q.pending.id: q for q in questions if q.pending.id not in self._answers}
         # Pauses that no `Approvals.run` works on now: from an earlier run, or given back by `release`.
@@ -156,10 +162,15 @@ class Ledger(PolicyBook):
         Raises:
             ApplicationError: If the decision cannot be taken. The type says why; the message explains it.
         """
+        return self._checked(value, now, seen=seen)[0]
+
+    def _checked(self, value: Any, now: datetime, *, seen: bool) -> tuple[Decision, Who]:
         try:
             decision = Decision.from_wire(value)
         except (TypeError, ValueError) as error:
             raise refusal(MALFORMED_DECISION, f"Malformed decision: {error}") from None
+        who = self._proofs.who(decision.proof, decision.by, seen=seen)
+        decision = replace(decision, by=who.name)
         question = self._open.get(decision.id)
         if question is None:
             self._check_absent(decision)
@@ -171,7 +182,7 @@ class Ledger(PolicyBook):
             check_fits(decision, question)
         if not seen:
             check_policy(self._policy, decision, question, now)
-        return decision
+        return decision, who
 
     def decide(
         self, value: Any, now: datetime, update_id: str | None, *, seen: bool = False
@@ -187,9 +198,11 @@ class Ledger(PolicyBook):
         Raises:
             ApplicationError: If `check` refuses the decision.
         """
-        decision = self.check(value, now, seen=seen)
+        decision, who = self._checked(value, now, seen=seen)
+        self._proofs.use(decision.proof, now)
+        decision = replace(decision, proof=None)
         record = new_record(decision, self._approved, self._rejected)
-        record = replace(record, at=now.isoformat(), update_id=update_id)
+        record = replace(record, at=now.isoformat(), update_id=update_id, **by_whom(who))
         question = self._open.get(decision.id)
         if question is None:
             record = replace(record, early=True)

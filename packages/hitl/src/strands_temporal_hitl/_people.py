@@ -1,6 +1,7 @@
 """People who decide: the proof of who they are, and their votes. They cross between processes."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,21 @@ class Person:
 
     name: str
     groups: list[str] = field(default_factory=list[str])
+
+
+@dataclass(frozen=True)
+class SignedPerson(Person):
+    """A person whose proof says more than who it is. A verifier may return one.
+
+    Attributes:
+        channel: Where the person decides. It counts instead of what the client states.
+        about: The "workflow_id" and the question's "id" that the proof is for; None is for any.
+        nonce: If given, one decision of a workflow counts for it.
+    """
+
+    channel: str = ""
+    about: dict[str, Any] | None = None
+    nonce: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """`HITLPlugin`: human approval for durable Strands agents, on a Client or Worker."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from temporalio.worker import Worker
 
 from strands_temporal.extension import ComposablePlugin, NamedFactories
 
 from ._activities import HITLActivities
+from ._verifying import REFRESH_SECONDS, Identity, IdentityInterceptor, Secrets, VerifierLike
 from ._webhook import Notifier, NotifierFactory
 
 
@@ -19,18 +20,36 @@ class HITLPlugin(ComposablePlugin):
     worker looks up the attribute when it starts. If the server neither knows it nor lets it be registered,
     workflows do not set it.
 
+    With `verify` the worker finds out who decides, from a credential that the client presents. History never
+    has the credential. See docs/who-decides.md.
+
     Args:
         notifiers: Factories of notifiers by name, each called when its notifier is first used:
             `{"ops": lambda: WebhookNotifier("https://...")}`. Each notifier is told of each pause.
         register: Whether to register the search attribute with the server, as a Keyword, if it is unknown.
+        verify: Turns a credential into a person: a `Verifier` of `strands_temporal_hitl.identity`, a function
+            from a `Credential` to a `Person`, or a list of them, of which the first that accepts a credential
+            counts. It is called inside of queries, so it has to be quick, and may do no I/O. With None,
+            nobody is verified, and decisions with a proof are refused.
+        ticket_keys: Secrets of at least 32 bytes, the same on all workers of a task queue. They sign what
+            proves, for a minute, that a worker verified who decides. The first one signs; all are accepted,
+            so that they can be changed one after the other.
+        refresh_seconds: How often the verifiers' keys are read again, in seconds.
 
     Raises:
-        TypeError: If `notifiers` is not a mapping of names to functions.
-        ValueError: If a name in it is empty.
+        TypeError: If `notifiers` is not a mapping of names to functions, or a verifier is none.
+        ValueError: If a name in it is empty, a key is too short, or only one of `verify` and `ticket_keys` is
+            given.
     """
 
     def __init__(
-        self, *, notifiers: Mapping[str, NotifierFactory] | None = None, register: bool = True
+        self,
+        *,
+        notifiers: Mapping[str, NotifierFactory] | None = None,
+        register: bool = True,
+        verify: VerifierLike | Sequence[VerifierLike] | None = None,
+        ticket_keys: Sequence[str | bytes] | None = None,
+        refresh_seconds: float = REFRESH_SECONDS,
     ) -> None:
         factories = NamedFactories[Notifier](
             "notifier",
@@ -40,11 +59,19 @@ class HITLPlugin(ComposablePlugin):
             "NotifierFactoryFailed",
             "WebhookNotifier(...)",
         )
-        self._hitl = HITLActivities(factories, register=register)
+        self._identity = Identity(verify, ticket_keys, refresh_seconds)
+        self._hitl = HITLActivities(factories, register=register, identity=self._identity)
         super().__init__(
             "strands_temporal_hitl.HITLPlugin",
-            activities=[self._hitl.setup, self._hitl.notify],
-            configuration={"notifiers": factories.factories, "register": register},
+            activities=[self._hitl.setup, self._hitl.notify, self._hitl.verify_ticket],
+            configuration={
+                "notifiers": factories.factories,
+                "register": register,
+                "verify": verify,
+                "ticket_keys": Secrets(ticket_keys or ()),
+                "refresh_seconds": refresh_seconds,
+            },
+            interceptors=[IdentityInterceptor(self._identity)],
             passthrough_modules=("strands_temporal_hitl",),
         )
 
@@ -57,6 +84,11 @@ class HITLPlugin(ComposablePlugin):
 
         await super().run_worker(worker, look_up_and_run)
 
+    async def open(self) -> None:
+        """See base class. Begins to read the keys of verifiers; the worker does not wait for that."""
+        self._identity.start()
+
     async def close(self) -> None:
         """See base class. Stops looking up the search attribute, and drops the results and the notifiers."""
+        await self._identity.stop()
         await self._hitl.clear()

@@ -10,14 +10,15 @@ from typing import Any
 
 from ._in_force import PolicyInForce, by_policy, judged, until
 from ._policy import ApprovalPolicy, Judgement
-from ._policy_checks import checked_change
-from ._policy_types import POLICY_QUESTION
+from ._policy_checks import check_change, parsed_change
+from ._policy_types import POLICY_QUESTION, PolicyChange
 from ._records import about_question
 from ._shown import digest_of
 from ._state import LedgerState, Place, Question
 from ._trusted import TrustedCalls
 from ._turn import IN_CHILD
 from ._types import ApprovalRecord, Decision, Outcome, PendingApproval, ShownCall
+from ._who import UsedProofs, Who, by_whom
 
 
 class PolicyBook(ABC):
@@ -28,13 +29,17 @@ class PolicyBook(ABC):
         approved: The response that Strands gets for an approval.
         rejected: The response that Strands gets for a rejection.
         policy: The policy.
+        proofs: Tells who decides.
     """
 
-    def __init__(self, state: LedgerState, approved: Any, rejected: Any, policy: PolicyInForce) -> None:
+    def __init__(
+        self, state: LedgerState, approved: Any, rejected: Any, policy: PolicyInForce, proofs: UsedProofs
+    ) -> None:
         self.state = state
         self._approved = approved
         self._rejected = rejected
         self._policy = policy
+        self._proofs = proofs
         self._open: dict[str, Question] = {}
 
     @abstractmethod
@@ -55,23 +60,33 @@ class PolicyBook(ABC):
         Raises:
             ApplicationError: If it cannot. The type says why; the message explains it.
         """
-        checked_change(self._policy, value, now)
+        self._checked_change(value, now, seen=False)
 
-    def change(self, value: Any, now: datetime, update_id: str | None) -> ApprovalRecord:
+    def change(
+        self, value: Any, now: datetime, update_id: str | None, *, seen: bool = False
+    ) -> ApprovalRecord:
         """Change the policy or what is trusted, judge the open questions again, and return the record.
+
+        Args:
+            value: The change.
+            now: The time.
+            update_id: Temporal's id of the update.
+            seen: Whether this replays a change that was accepted: whose it is was checked then.
 
         Raises:
             ApplicationError: If `check_change` refuses the change.
         """
-        change, at = checked_change(self._policy, value, now), now.isoformat()
+        change, who = self._checked_change(value, now, seen=seen)
+        self._proofs.use(change.proof, now)
+        at = now.isoformat()
         record = ApprovalRecord(
-            "", POLICY_QUESTION, "policy_changed", by=change.by, reason=change.reason, at=at
+            "", POLICY_QUESTION, "policy_changed", by=who.name, reason=change.reason, at=at, **by_whom(who)
         )
         if change.policy is not None:
             self._policy.replace(ApprovalPolicy.from_json(change.policy))
         elif change.kind == "trust":
             end, tool = until(now, change.seconds), change.tool or ""
-            calls = TrustedCalls(tool, change.digest, end, change.by, at, change.reason)
+            calls = TrustedCalls(tool, change.digest, end, who.name, at, change.reason)
             self._policy.trust(calls, now)
             record = replace(record, outcome="trusted", trust=calls.kind, trust_until=end)
         else:
@@ -88,6 +103,12 @@ class PolicyBook(ABC):
         self.state.records.append(record)
         self._judge_open(now)
         return record
+
+    def _checked_change(self, value: Any, now: datetime, *, seen: bool) -> tuple[PolicyChange, Who]:
+        change = parsed_change(value)
+        who = self._proofs.who(change.proof, change.by, seen=seen)
+        check_change(self._policy, change, now)
+        return change, who
 
     def acted_on(self, question: Question, record: ApprovalRecord, now: datetime) -> ApprovalRecord:
         """Return the record of a decision that goes to the agent: a new one if the policy denies the call.

@@ -54,11 +54,11 @@ def check_policy(policy: PolicyInForce, decision: Decision, question: Question |
         _check_room(policy, pending.tool, pending.digest if decision.trust == "arguments" else None, now)
 
 
-def checked_change(policy: PolicyInForce, value: Any, now: datetime) -> PolicyChange:
+def parsed_change(value: Any) -> PolicyChange:
     """Return the change in an update's argument.
 
     Raises:
-        ApplicationError: If it cannot be taken. The type says why; the message explains it.
+        ApplicationError: If it is malformed.
     """
     try:
         change = PolicyChange.from_wire(value)
@@ -67,6 +67,15 @@ def checked_change(policy: PolicyInForce, value: Any, now: datetime) -> PolicyCh
     except (TypeError, ValueError) as error:
         text = error.message if isinstance(error, ApplicationError) else str(error)
         raise refusal(MALFORMED_CHANGE, f"Malformed change: {text}") from None
+    return change
+
+
+def check_change(policy: PolicyInForce, change: PolicyChange, now: datetime) -> None:
+    """Check that a change of the policy can be taken.
+
+    Raises:
+        ApplicationError: If it cannot be taken. The type says why; the message explains it.
+    """
     if policy.policy is None:
         raise refusal(NO_POLICY, _MISSING)
     if change.kind == "trust":
@@ -74,7 +83,6 @@ def checked_change(policy: PolicyInForce, value: Any, now: datetime) -> PolicyCh
     if change.kind == "withdraw" and not policy.would_withdraw(change.tool, change.digest):
         trusted = [each.text for each in policy.view.trusted]
         raise refusal(NOT_TRUSTED, f"Nobody trusts {change.tool or 'anything'!r} here. Trusted: {trusted}")
-    return change
 
 
 def _check_room(policy: PolicyInForce, tool: str, digest: str | None, now: datetime) -> None:

@@ -9,6 +9,7 @@ from temporalio.client import Client
 
 from ._policy import ApprovalPolicy
 from ._policy_types import POLICY_QUERY, PolicyChange, PolicyView
+from ._proving import GetCredential
 from ._queries import ApprovalQueries
 from ._sending import DecisionSender
 from ._shown import digest_of
@@ -42,9 +43,10 @@ class PolicyClient:
         workflow_id: str,
         policy: ApprovalPolicy | str | Mapping[str, Any],
         *,
-        by: str,
+        by: str = "",
         reason: str | None = None,
         update_id: str | None = None,
+        credential: GetCredential | None = None,
     ) -> ApprovalRecord:
         """Give a running workflow another policy, for all of its runs. What people trust stays trusted.
 
@@ -54,9 +56,10 @@ class PolicyClient:
         Args:
             workflow_id: The workflow, in whichever run it is now.
             policy: The new policy, or its JSON.
-            by: Who changes it. As for decisions, Temporal does not check it.
+            by: Who changes it. As for decisions, Temporal does not check it. Not needed with a credential.
             reason: Why, for the record.
             update_id: Temporal's id of the update. A change that is sent again with the same id counts once.
+            credential: What proves who changes it, instead of the client's own.
 
         Raises:
             AgentValueError: If the JSON is no policy.
@@ -65,18 +68,21 @@ class PolicyClient:
             ApprovalsUnreachableError: If the workflow does not answer.
         """
         new = policy if isinstance(policy, ApprovalPolicy) else ApprovalPolicy.from_json(policy)
-        return await self._change(workflow_id, PolicyChange("policy", by, reason, policy=new.data), update_id)
+        return await self._change(
+            workflow_id, PolicyChange("policy", by, reason, policy=new.data), update_id, credential
+        )
 
     async def trust(
         self,
         workflow_id: str,
         tool: str,
         *,
-        by: str,
+        by: str = "",
         arguments: Any = None,
         trust_for: timedelta | None = None,
         reason: str | None = None,
         update_id: str | None = None,
+        credential: GetCredential | None = None,
     ) -> ApprovalRecord:
         """Let further calls of a tool run without a question, unless the policy's `deny` rules stop them.
 
@@ -88,6 +94,7 @@ class PolicyClient:
             trust_for: For how long, from when the workflow takes it; None is for good.
             reason: Why, for the record.
             update_id: As for `change_policy`.
+            credential: As for `change_policy`.
 
         Raises:
             ApprovalRefusedError: If the workflow has no policy ("NoPolicy"), or keeps 200 entries already
@@ -97,17 +104,18 @@ class PolicyClient:
         """
         digest = None if arguments is None else digest_of(tool, arguments)
         change = PolicyChange("trust", by, reason, tool=tool, digest=digest, seconds=seconds_of(trust_for))
-        return await self._change(workflow_id, change, update_id)
+        return await self._change(workflow_id, change, update_id, credential)
 
     async def withdraw_trust(
         self,
         workflow_id: str,
         tool: str | None = None,
         *,
-        by: str,
+        by: str = "",
         arguments: Any = None,
         reason: str | None = None,
         update_id: str | None = None,
+        credential: GetCredential | None = None,
     ) -> ApprovalRecord:
         """Withdraw trust: in one call, in a tool with all its calls, or without `tool` in everything.
 
@@ -116,12 +124,18 @@ class PolicyClient:
         """
         digest = None if arguments is None or tool is None else digest_of(tool, arguments)
         return await self._change(
-            workflow_id, PolicyChange("withdraw", by, reason, tool=tool, digest=digest), update_id
+            workflow_id, PolicyChange("withdraw", by, reason, tool=tool, digest=digest), update_id, credential
         )
 
-    async def _change(self, workflow_id: str, change: PolicyChange, update_id: str | None) -> ApprovalRecord:
+    async def _change(
+        self,
+        workflow_id: str,
+        change: PolicyChange,
+        update_id: str | None,
+        credential: GetCredential | None,
+    ) -> ApprovalRecord:
         handle = self._client.get_workflow_handle(workflow_id)
-        return await self._sender.send(handle, change, update_id or str(uuid.uuid4()))
+        return await self._sender.send(handle, change, update_id or str(uuid.uuid4()), credential)
 
 
 def seconds_of(duration: timedelta | None) -> float | None:

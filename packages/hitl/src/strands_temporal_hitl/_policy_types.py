@@ -34,21 +34,23 @@ class PolicyChange:
 
     Attributes:
         kind: "policy": another policy. "trust": calls that run from now on. "withdraw": trust that ends.
-        by: Who changes it, as stated.
+        by: Who changes it, as stated. With a proof it may be empty: the proof tells.
         reason: Why.
         policy: With "policy": the policy's JSON.
         tool: With "trust" and "withdraw": the tool's name. None withdraws all trust.
         digest: With "trust" and "withdraw": the digest of the tool and the arguments; None is for all.
         seconds: With "trust": for how long, from when the workflow takes it; None is for good.
+        proof: The ticket by which a worker vouches for who changes it.
     """
 
     kind: Kind
-    by: str
+    by: str = ""
     reason: str | None = None
     policy: dict[str, Any] | None = None
     tool: str | None = None
     digest: str | None = None
     seconds: float | None = None
+    proof: str | None = None
 
     def to_wire(self) -> dict[str, Any]:
         """Return the JSON object that the update takes, with only the fields that are set."""
@@ -70,8 +72,9 @@ class PolicyChange:
             raise ValueError(f"unknown field {', '.join(map(repr, unknown))}. Known: {known}")
         if given.get("kind") not in KINDS:
             raise ValueError(f"kind={given.get('kind')!r} is not one of {list(KINDS)}")
-        for name in ("by", "reason", "tool", "digest"):
-            check_text(name, given.get(name), is_required=name == "by")
+        is_proved = given.get("proof") is not None  # then it tells who changes it
+        for name in ("by", "reason", "tool", "digest", "proof"):
+            check_text(name, given.get(name), is_required=name == "by" and not is_proved)
         kind = given["kind"]
         if (kind == "policy") != (given.get("policy") is not None):
             raise ValueError("a policy belongs to the kind 'policy', and it needs one")
@@ -80,7 +83,8 @@ class PolicyChange:
         if given.get("digest") is not None and given.get("tool") is None:
             raise ValueError("a digest is of a tool and its arguments: name the tool too")
         check_seconds("seconds", given.get("seconds"))
-        return cls(**given)
+        values: dict[str, Any] = {**given, "by": given.get("by") or ""}
+        return cls(**values)
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,10 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from strands_temporal.extension import until_processed
 
+from ._asking import QueryRejectedError
 from ._errors import ApprovalRefusedError, ApprovalsEndedError, ApprovalsError, ApprovalsUnreachableError
 from ._policy_types import CHANGE_UPDATE, PolicyChange
+from ._proving import GetCredential, Proving
 from ._queries import ApprovalQueries, pause_text
 from ._types import (
     ANSWER_QUERY,
@@ -50,15 +52,23 @@ class DecisionSender:
         client: Client of the workflows' namespace.
         queries: Asks workflows for the answers to decisions that went by signal.
         timeout: How long a workflow may take to answer.
+        proving: Proves who decides.
     """
 
-    def __init__(self, client: Client, queries: ApprovalQueries, timeout: timedelta) -> None:
+    def __init__(
+        self, client: Client, queries: ApprovalQueries, timeout: timedelta, proving: Proving
+    ) -> None:
         self._client = client
         self._queries = queries
         self._timeout = timeout
+        self._proving = proving
 
     async def send(
-        self, handle: "WorkflowHandle[Any, Any]", decision: Decision | PolicyChange, request: str
+        self,
+        handle: "WorkflowHandle[Any, Any]",
+        decision: Decision | PolicyChange,
+        request: str,
+        credential: GetCredential | None = None,
     ) -> ApprovalRecord:
         """Send a decision, or a change of the policy, and return its record.
 
@@ -66,6 +76,7 @@ class DecisionSender:
             handle: The workflow.
             decision: The decision or the change. A change goes by update alone.
             request: The decision's id, used as Temporal's id of the update. Each id counts once.
+            credential: Proves who decides.
 
         Raises:
             ApprovalRefusedError: If the workflow refuses the decision.
@@ -77,6 +88,11 @@ class DecisionSender:
                 f"The decision has {size:,} bytes of JSON, and may have {LARGEST_DECISION:,}",
                 MALFORMED_DECISION,
             )
+        try:
+            decision = await self._proving.proved(handle.id, handle.run_id, decision, credential)
+        except QueryRejectedError as error:
+            missing = RPCError("it has ended", RPCStatusCode.NOT_FOUND, b"")
+            raise await self._undecided(handle, missing) from error
         update = DECIDE_UPDATE if isinstance(decision, Decision) else CHANGE_UPDATE
         try:
             send = partial(

@@ -12,7 +12,9 @@ from temporalio.exceptions import ApplicationError
 
 from ._ledger import Ledger
 from ._operators import ANSWER_IS_FOR_CLIENTS
+from ._proofs import Proofs
 from ._shown import page_of
+from ._tickets import not_verified
 from ._types import ANSWER_QUERY, DECIDE_SIGNAL, Answer
 
 _KEPT = 100  # of the latest refusals
@@ -26,22 +28,32 @@ class SignalledDecisions:
 
     Args:
         ledger: The workflow's ledger.
+        proofs: Checks who decides.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, proofs: Proofs) -> None:
         self._ledger = ledger
+        self._proofs = proofs
         self._refusals: dict[str, Answer] = {}
         self._came = 0
         workflow.set_signal_handler(DECIDE_SIGNAL, self._decide)
         workflow.set_query_handler(ANSWER_QUERY, self._answer)
 
-    def _decide(self, *given: Any) -> None:
+    async def _decide(self, *given: Any) -> None:
         """Take a decision. Raises nothing: an error would end the run, or fail its workflow task forever."""
         message = cast("Mapping[str, Any]", given[0]) if given and isinstance(given[0], Mapping) else {}
         request = message.get("request")
         if not isinstance(request, str) or self._ledger.record_of(request):
             return
-        decision, now = message.get("decision"), workflow.now()
+        decision = message.get("decision")
+        if isinstance(decision, Mapping) and "proof" in decision:
+            # No validator ran: the proof is in history, and so is the worker's verdict on it.
+            if not await self._proofs.is_good(cast("Mapping[str, Any]", decision)):
+                self._refuse(request, not_verified())
+                return
+            if self._ledger.record_of(request):  # it was sent twice
+                return
+        now = workflow.now()
         self._came += 1
         marker = f"{_TAKEN}-{self._came}"
         seen = workflow.unsafe.is_replaying() and workflow.patched(marker)

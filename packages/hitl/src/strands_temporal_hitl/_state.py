@@ -124,6 +124,7 @@ class LedgerState:
         early: Decisions that arrived before their questions, by id.
         granted: The calls that people allowed in turns that wait for clients alone, by the agents' ids.
         policy: What people changed in the policy.
+        proofs: The proofs that were used: when each expires, in seconds since 1970, by its nonce.
     """
 
     records: list[ApprovalRecord] = field(default_factory=list[ApprovalRecord])
@@ -131,3 +132,4 @@ class LedgerState:
     early: dict[str, EarlyDecision] = field(default_factory=dict[str, EarlyDecision])
     granted: dict[str, list[Granted]] = field(default_factory=dict[str, list[Granted]])
     policy: PolicyState = field(default_factory=PolicyState)
+    proofs: dict[str, float] = field(default_factory=dict[str, float])

@@ -33,11 +33,18 @@ RECORDS_QUERY = "approval_records"
 """Query that returns a page of a workflow's `ApprovalRecord`s, in the order of the decisions. It takes the
 number of records to skip."""
 
+TICKET_QUERY = "approval_ticket"
+"""Query that takes a `Credential` and a decision or a change of the policy: `{"credential", "decision" |
+"change", "channel"}`. Returns the `Ticket` that proves who decides. History has no queries."""
+
 SETUP_ACTIVITY = "hitl-setup"
 """Activity that tells a workflow what its workers offer. It runs once; replays read the answer in history."""
 
 NOTIFY_ACTIVITY = "hitl-notify"
 """Activity that runs one notifier."""
+
+VERIFY_ACTIVITY = "hitl-verify-ticket"
+"""Activity that checks the ticket of a decision that came by signal. It returns whether it is good."""
 
 PENDING = SearchAttributeKey.for_keyword("StrandsApprovals")
 """Search attribute with the value `IS_PENDING` while a workflow waits for a person, unset otherwise."""
@@ -52,8 +59,15 @@ NOT_WHAT_WAS_SEEN = "NotWhatWasSeen"
 NOT_ALLOWED = "NotAllowed"
 INVALID_ARGUMENTS = "InvalidArguments"
 DENIED_BY_POLICY = "DeniedByPolicy"
+NOT_VERIFIED = "NotVerified"
+NOT_A_DECIDER = "NotADecider"
+OWN_REQUEST = "OwnRequest"
+ALREADY_VOTED = "AlreadyVoted"
 
-Verdict = Literal["approve", "reject", "edit", "respond"]
+NOT_PROVED = "The proof of identity was not accepted"
+"""The text of each refusal of the kind `NOT_VERIFIED`. It says nothing about the cause."""
+
+Verdict = Literal["approve", "reject", "edit", "respond", "delegate"]
 Outcome = Literal[
     "approved",
     "rejected",
@@ -75,8 +89,14 @@ Outcome = Literal[
 Trust = Literal["tool", "arguments"]
 
 VERDICTS: tuple[Verdict, ...] = ("approve", "reject", "edit", "respond")
+"""The kinds of decision that decide a question."""
+
+NOT_FINAL: frozenset[Outcome] = frozenset({"refused", "voted", "delegated", "escalated"})
+"""Outcomes of records that leave their question open."""
+
+_KNOWN_VERDICTS = (*VERDICTS, "delegate")
 _BEFORE_EDITS = ("approve", "reject", "respond")  # what a release allows that does not tell
-_TEXTS = ("id", "verdict", "by", "reason", "digest")
+_TEXTS = ("id", "verdict", "by", "reason", "digest", "proof")
 _REQUIRED = ("id", "verdict", "by")
 
 
@@ -220,7 +240,8 @@ class Decision:
         id: Id of the question.
         verdict: The kind of decision.
         by: Who decides. Temporal does not check it: anyone who may send the update can claim any name, so
-            authenticate people first.
+            authenticate people first, or let the worker verify them. With a proof it may be empty: the proof
+            tells.
         reason: Why. The model also reads the reason of a rejection or an edit.
         response: With "respond": the value that Strands gets, not None.
         digest: Digest of the call that the person saw. If the waiting call has a different digest, the
@@ -236,7 +257,7 @@ class Decision:
 
     id: str
     verdict: Verdict
-    by: str
+    by: str = ""
     reason: str | None = None
     response: Any = None
     digest: str | None = None
@@ -267,10 +288,12 @@ class Decision:
         known = [f.name for f in fields(cls)]
         if unknown := sorted(set(given) - set(known)):
             raise ValueError(f"unknown field {', '.join(map(repr, unknown))}. Known: {known}")
+        is_proved = given.get("proof") is not None  # then it tells who decides
         for name in _TEXTS:
-            check_text(name, given.get(name), is_required=name in _REQUIRED)
-        if given["verdict"] not in VERDICTS:
-            raise ValueError(f"verdict={given['verdict']!r} is not one of {list(VERDICTS)}")
+            is_required = name in _REQUIRED and not (name == "by" and is_proved)
+            check_text(name, given.get(name), is_required=is_required)
+        if given["verdict"] not in _KNOWN_VERDICTS:
+            raise ValueError(f"verdict={given['verdict']!r} is not one of {list(_KNOWN_VERDICTS)}")
         if (given["verdict"] == "respond") != (given.get("response") is not None):
             raise ValueError("a response belongs to the verdict 'respond', and may not be null there")
         if not isinstance(given.get("early", False), bool):
@@ -279,7 +302,9 @@ class Decision:
             raise ValueError(f"response cannot be kept: {KEPT}")
         _check_edit(given)
         _check_trust(given)
-        return cls(**given)
+        _check_delegation(given)
+        values: dict[str, Any] = {**given, "by": given.get("by") or ""}
+        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -295,6 +320,25 @@ class Answer:
     record: ApprovalRecord | None = None
     refused: str = ""
     kind: str = ""
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """The answer to a client that proves who decides.
+
+    Attributes:
+        ticket: The proof for one decision in one workflow, for a minute; "" if the credential was refused.
+        by: The verified person's name.
+        refused: Why there is no ticket.
+        kind: The same as `ApprovalRefusedError.kind`.
+        again: Whether the worker reads its verifier's keys again, so that a later query may succeed.
+    """
+
+    ticket: str = ""
+    by: str = ""
+    refused: str = ""
+    kind: str = ""
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -365,3 +409,16 @@ def _check_trust(given: Mapping[str, Any]) -> None:
     if seconds is not None and trust is None:
         raise ValueError("trust_seconds belongs to trust")
     check_seconds("trust_seconds", seconds)
+
+
+def _check_delegation(given: Mapping[str, Any]) -> None:
+    to = given.get("to")
+    if (given["verdict"] == "delegate") != (to is not None):
+        raise ValueError("to belongs to the verdict 'delegate', and it needs it")
+    if to is None:
+        return
+    values = cast("dict[Any, Any]", to) if isinstance(to, dict) else {}
+    if len(values) != 1 or not values.keys() <= {"person", "group"}:
+        raise ValueError(f'to={to!r} is neither {{"person": name}} nor {{"group": name}}')
+    for name, value in values.items():
+        check_text(f"to.{name}", value, is_required=True)

@@ -27,6 +27,7 @@ from ._judging import Judging
 from ._ledger import Ledger
 from ._operators import RECORDS_TAKE_A_NUMBER, OperatorView
 from ._policy import ApprovalPolicy
+from ._proofs import Proofs
 from ._shown import page_of, shown
 from ._signalled import SignalledDecisions
 from ._state import Granted, Pause
@@ -77,6 +78,9 @@ class Approvals:
         policy: Judges each call before it runs: it runs, a person is asked, or it is denied. None asks only
             what hooks, interventions and tools ask. Give it in the workflow's input: if it is in the code and
             a deploy changes it, running workflows may fail to replay.
+        verified: Whether each decision and each change of the policy needs a proof of who makes it, which the
+            worker's `HITLPlugin(verify=...)` accepts. Without it a proof counts, too, and the records tell
+            who was verified.
 
     Raises:
         AgentTypeError: If `deadline` is not a timedelta, `carry` not an `ApprovalsCarry`, `policy` not an
@@ -95,6 +99,7 @@ class Approvals:
         carry: ApprovalsCarry | None = None,
         allowed_decisions: Collection[Verdict] | Mapping[str, Collection[Verdict]] | None = None,
         policy: ApprovalPolicy | None = None,
+        verified: bool = False,
     ) -> None:
         check_deadline(deadline)
         check_answers(approved, rejected)
@@ -109,17 +114,18 @@ class Approvals:
         carried = unpack(carry)
         client_calls().take_over(carried.client_calls)
         in_force = PolicyInForce(policy, carried.state.policy)
-        self._ledger = Ledger(approved, rejected, carried.state, allowed, in_force)
+        self._ledger = Ledger(approved, rejected, carried.state, allowed, in_force, verified=verified)
         self._judging = Judging(in_force, self._ledger, approved)
         self._answered = DeduplicatedUpdates(carried.answered)
-        self._signalled = SignalledDecisions(self._ledger)
+        self._proofs = Proofs()
+        self._signalled = SignalledDecisions(self._ledger, self._proofs)
         self._watches = Watches(approved, self._misfits, self._judging)
         workflow.set_update_handler(DECIDE_UPDATE, self._decide, validator=self._check)
         workflow.set_query_handler(PENDING_QUERY, self._pending_query)
         workflow.set_query_handler(RECORDS_QUERY, self._records_query)
         self._operators = OperatorView(self._ledger)
         self._people = WaitingForPeople(self._ledger, self._operators)
-        PolicyChanges(in_force, self._ledger, self._answered, self._operators.decided)
+        PolicyChanges(in_force, self._ledger, self._answered, self._operators.decided, self._proofs)
 
     @property
     def pending(self) -> list[PendingApproval]:
@@ -322,6 +328,7 @@ class Approvals:
     def _check(self, decision: Any) -> None:
         info = workflow.current_update_info()
         if info is None or not (info.id in self._answered.carry() or self._ledger.record_of(info.id)):
+            self._proofs.check(decision)
             self._ledger.check(decision, workflow.now())
 
     async def _decide(self, decision: Any) -> ApprovalRecord:
