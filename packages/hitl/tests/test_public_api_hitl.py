@@ -18,6 +18,7 @@ def test_public_names() -> None:
         "ApprovalsNotIndexedError",
         "ApprovalsUnreachableError",
         "Credential",
+        "Deciders",
         "Decision",
         "HITLPlugin",
         "Judgement",

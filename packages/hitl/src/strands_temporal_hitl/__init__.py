@@ -17,6 +17,7 @@ Anywhere:
 
 from ._carry import ApprovalsCarry
 from ._client import ApprovalsClient, WaitingWorkflow
+from ._deciders import Deciders
 from ._errors import (
     ApprovalRefusedError,
     ApprovalsEndedError,
@@ -48,6 +49,7 @@ __all__ = [
     "ApprovalsNotIndexedError",
     "ApprovalsUnreachableError",
     "Credential",
+    "Deciders",
     "Decision",
     "HITLPlugin",
     "Judgement",

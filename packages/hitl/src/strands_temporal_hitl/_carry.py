@@ -132,7 +132,9 @@ def _has_policy(state: LedgerState) -> bool:
 
 def _has_people(state: LedgerState) -> bool:
     records = [*state.records, *(each.record for each in state.early.values())]
-    return bool(state.proofs) or any(record.verified for record in records)
+    questions = [question for pause in state.pauses for question in pause.questions]
+    restricts = any(each.pending.deciders is not None or each.own for each in questions)
+    return restricts or bool(state.proofs) or any(record.verified for record in records)
 
 
 def _size(agent_carries: Sequence[object]) -> int:

@@ -35,6 +35,12 @@ def check_deadline(deadline: object) -> None:
         raise AgentValueError(f"Approvals: deadline={deadline!r} is not positive")
 
 
+def checked_person(argument: str, name: object) -> str | None:
+    if name is not None and (not isinstance(name, str) or not name.strip()):
+        raise AgentTypeError(f"Approvals: {argument}={name!r} is not the name of a person")
+    return name
+
+
 def check_answers(approved: Any, rejected: Any) -> None:
     for name, value in (("approved", approved), ("rejected", rejected)):
         try:

@@ -1,15 +1,18 @@
 """The policy of one workflow as it is now: the policy, and what people trust. Times are arguments."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from strands_temporal import AgentTypeError, AgentValueError
 
+from ._deciders import Deciders, strictest
 from ._policy import ApprovalPolicy, Judgement
 from ._policy_types import POLICY_QUESTION, PolicyView
 from ._state import PolicyState, Question
 from ._trusted import MOST_TRUSTED, TrustedCalls, trusting, withdrawn
 from ._types import ApprovalRecord, ShownCall
+from ._voting import may_trust
 
 HUMAN_IN_THE_LOOP = "strands:human-in-the-loop"
 """Name of the questions of Strands' `HumanInTheLoop`, which asks only whether a call may run."""
@@ -21,13 +24,16 @@ class PolicyInForce:
     Args:
         given: The policy in the code; None judges nothing.
         state: What people changed, in this run and in earlier ones.
+        deciders: Who decides where the policy names nobody; None for anybody.
 
     Raises:
         AgentTypeError: If `given` is no `ApprovalPolicy`.
         AgentValueError: If there is no policy, but people changed the one of an earlier run.
     """
 
-    def __init__(self, given: ApprovalPolicy | None, state: PolicyState) -> None:
+    def __init__(
+        self, given: ApprovalPolicy | None, state: PolicyState, deciders: Deciders | None = None
+    ) -> None:
         if given is not None and not isinstance(given, ApprovalPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]  # users
             raise AgentTypeError(
                 f"Approvals: policy={given!r} is not an ApprovalPolicy. Write ApprovalPolicy.from_json(...)"
@@ -38,6 +44,7 @@ class PolicyInForce:
                 f"{state.changed.get('version')!r}), and policy= is not given. Give the earlier run's policy"
             )
         self._state = state
+        self._deciders = deciders
         self._policy = ApprovalPolicy.from_json(state.changed) if state.changed is not None else given
 
     @property
@@ -57,11 +64,54 @@ class PolicyInForce:
             return PolicyView()
         return PolicyView(self._policy.data, self.version, self._policy.digest, list(self._state.trusted))
 
-    def judge(self, call: ShownCall, now: datetime) -> Judgement | None:
-        """Return the answer for a call; None without a policy."""
+    @property
+    def restricts(self) -> bool:
+        """Whether any question names who may decide it. Then all decisions need a proof."""
+        return bool(self._all_deciders)
+
+    @property
+    def four_eyes(self) -> bool:
+        """Whether anywhere those who asked may not decide."""
+        return any(each.four_eyes for each in self._all_deciders)
+
+    @property
+    def _all_deciders(self) -> list[Deciders]:
+        given = [] if self._deciders is None else [self._deciders]
+        return given if self._policy is None else [*given, *self._policy.all_deciders]
+
+    def judge(self, call: ShownCall, now: datetime, own: Sequence[str] = ()) -> Judgement | None:
+        """Return the answer for a call; None without a policy.
+
+        A person's trust counts only for the calls that the person may decide alone.
+
+        Args:
+            call: The call.
+            now: The time.
+            own: Who asked for it.
+        """
         if self._policy is None:
             return None
-        return self._policy.judge(call.tool, call.arguments, trusted=self._state.trusted, now=now)
+        found = self._policy.judge(call.tool, call.arguments, trusted=self._state.trusted, now=now)
+        if found.layer != "trust":
+            return found
+        plain = self._policy.judge(call.tool, call.arguments, now=now)
+        deciders = self._named(plain)
+        if plain.outcome != "ask" or deciders is None:
+            return found
+        counting = [each for each in self._state.trusted if may_trust(deciders, each, own)]
+        return self._policy.judge(call.tool, call.arguments, trusted=counting, now=now)
+
+    def deciders_of(self, calls: Sequence[ShownCall], now: datetime) -> tuple[Deciders | None, bool]:
+        """Return who may decide these calls together, and whether anybody may approve them."""
+        if not calls:
+            return (self._policy and self._policy.deciders) or self._deciders, True
+        return strictest([self._named(self._plain(call, now)) for call in calls])
+
+    def _plain(self, call: ShownCall, now: datetime) -> Judgement | None:
+        return None if self._policy is None else self._policy.judge(call.tool, call.arguments, now=now)
+
+    def _named(self, found: Judgement | None) -> Deciders | None:
+        return (found and found.deciders) or (self._policy and self._policy.deciders) or self._deciders
 
     def denial(self, question: Question, edited: dict[str, Any] | None, now: datetime) -> Judgement | None:
         """Return the denial of a call that a question is about; None if the policy denies none.
@@ -71,8 +121,8 @@ class PolicyInForce:
             edited: The arguments that a person wrote, if the decision is an edit.
             now: The time.
         """
-        for call in _calls(question, edited):
-            found = self.judge(call, now)
+        for call in calls_of(question, edited):
+            found = self.judge(call, now, question.own)
             if found is not None and found.outcome == "deny":
                 return found
         return None
@@ -84,10 +134,10 @@ class PolicyInForce:
         """
         if denial := self.denial(question, None, now):
             return denial
-        calls, name = _calls(question, None), question.pending.name
+        calls, name = calls_of(question, None), question.pending.name
         if question.pending.calls or len(calls) != 1 or not is_plain_question(name):
             return None
-        found = self.judge(calls[0], now)
+        found = self.judge(calls[0], now, question.own)
         return found if found is not None and found.outcome == "approve" else None
 
     def replace(self, policy: ApprovalPolicy) -> None:
@@ -146,7 +196,8 @@ def by_policy(record: ApprovalRecord) -> bool:
     return record.layer not in ("", "people")
 
 
-def _calls(question: Question, edited: dict[str, Any] | None) -> list[ShownCall]:
+def calls_of(question: Question, edited: dict[str, Any] | None = None) -> list[ShownCall]:
+    """Return the calls that a question is about, perhaps with the arguments that a person wrote."""
     pending = question.pending
     if pending.calls or pending.tool is None:
         return pending.calls

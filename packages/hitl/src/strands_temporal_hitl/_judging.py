@@ -9,6 +9,7 @@ from temporalio import workflow
 
 from ._in_force import PolicyInForce
 from ._ledger import Ledger
+from ._patched import PatchedOnce
 from ._policy import Judgement
 from ._policy_types import POLICY_QUESTION
 from ._state import Place
@@ -35,15 +36,11 @@ class Judging:
         self._policy = policy
         self._ledger = ledger
         self._approved = approved
-        self._is_on = False
-        self._tried = 0
+        self._patched = PatchedOnce(JUDGES_CALLS)
 
     def applies(self) -> bool:
         """Tell whether calls are judged from here on. Adds a marker to history, once in a run."""
-        if not self._is_on and self._policy.policy is not None:
-            self._tried += 1
-            self._is_on = workflow.patched(f"{JUDGES_CALLS}-{self._tried}")
-        return self._is_on
+        return self._patched.is_on or (self._policy.policy is not None and self._patched.applies())
 
     def refusal(self, context: ExecuteToolContext, place: Place, call: ShownCall, turn: Turn) -> Any:
         """Return the result of a call that does not run; None if it runs. Asks a person if the policy does.
@@ -58,7 +55,7 @@ class Judging:
         """
         if isinstance(context.tool, StructuredOutputTool) or not self.applies():
             return None  # Strands' own tool of structured output only gives the answer its form
-        found = self._policy.judge(call, workflow.now())
+        found = self._policy.judge(call, workflow.now(), turn.own)
         if found is None:
             return None
         if found.outcome == "deny":

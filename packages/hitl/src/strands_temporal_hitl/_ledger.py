@@ -14,10 +14,10 @@ from strands.interrupt import Interrupt
 from temporalio.exceptions import ApplicationError
 
 from ._allowed import AllowedDecisions, check_fits, digest_matches, refusal
+from ._deciders import Deciders
 from ._in_force import PolicyInForce, until
 from ._notes import tell_asked, tell_decided
 from ._policy import Judgement
-from ._policy_book import PolicyBook
 from ._policy_checks import check_policy
 from ._records import about_question, new_record
 from ._shown import digest_of, digest_of_calls
@@ -35,13 +35,15 @@ from ._types import (
     PendingApproval,
 )
 from ._values import as_json
+from ._vote_book import VoteBook
+from ._voting import as_asked
 from ._who import UsedProofs, Who, by_whom
 
 NO_DECISION = "Nobody decided in time"
 """Reason of a rejection at the deadline."""
 
 
-class Ledger(PolicyBook):
+class Ledger(VoteBook):
     """The questions and decisions of one workflow. Each question is decided once.
 
     Args:
@@ -51,6 +53,8 @@ class Ledger(PolicyBook):
         allowed: The kinds of decision that people may make; None allows all.
         policy: The policy that judges calls; by default none.
         verified: Whether each decision needs a proof of who decides.
+        started_by: Who started the workflow.
+        admins: Who may change the policy; None for anybody who may decide.
     """
 
     def __init__(
@@ -62,10 +66,19 @@ class Ledger(PolicyBook):
         policy: PolicyInForce | None = None,
         *,
         verified: bool = False,
+        started_by: str | None = None,
+        admins: Deciders | None = None,
     ) -> None:
         state = state or LedgerState()
-        proofs = UsedProofs(state.proofs, verified=verified)
-        super().__init__(state, approved, rejected, policy or PolicyInForce(None, state.policy), proofs)
+        super().__init__(
+            state,
+            approved,
+            rejected,
+            policy or PolicyInForce(None, state.policy),
+            UsedProofs(state.proofs, verified=verified),
+            started_by=started_by,
+            admins=admins,
+        )
         self._allowed = allowed or AllowedDecisions(None)
         self._early_came = 0
         self._answers = {r.id: r for r in self.state.records if r.outcome not in NOT_FINAL}
@@ -96,6 +109,8 @@ class Ledger(PolicyBook):
         strict: Callable[[], bool] = lambda: True,
         refuses: Callable[[int], bool] = lambda _: True,
         judges: bool = True,
+        own: Sequence[str] = (),
+        decides: Callable[[], bool] = lambda: True,
     ) -> Pause:
         """Open a question for each interrupt. Decide those that an early decision or the policy answers.
 
@@ -112,21 +127,29 @@ class Ledger(PolicyBook):
                 does not fit the tool: with the number of early decisions so far. Returns False if this
                 replays a run in which the decision was taken.
             judges: Whether the policy judges the questions; not if this replays a run that had none.
+            own: Who started the workflow, and who asked for the turn.
+            decides: Called if it is named who may decide. Returns False if this replays a run in which nobody
+                was.
         """
         until = None if deadline is None else (now + deadline).isoformat()
-        asked = [self._question(i, about, now.isoformat(), until) for i, about in interrupts]
-        for question, (_, about) in zip(asked, interrupts, strict=True):
+        asked: list[Question] = []
+        for interrupt, about in interrupts:
+            question = replace(self._question(interrupt, about, now.isoformat(), until), own=[*own])
+            asked.append(self._restrict(question, now, decides))
+            self._open[question.pending.id] = asked[-1]
+            tell_asked(asked[-1])
+        ids = ":".join([run_id, *(question.pending.id for question in asked)])
+        notice_id = hashlib.sha256(ids.encode()).hexdigest()[:32]
+        pause = Pause(agent_id, asked, notice_id, granted=list(granted))
+        self.state.pauses.append(pause)
+        for question, (_, about) in zip([*asked], interrupts, strict=True):
             early = self.state.early.pop(question.pending.id, None)
             if early is not None:
                 self._early_came += 1
                 denial = self._policy.denial(question, early.decision.arguments, now) if judges else None
                 self._apply_early(early, question, about.former_digest, strict, refuses, denial, now)
             if judges:
-                self._judge(question, now)
-        ids = ":".join([run_id, *(question.pending.id for question in asked)])
-        notice_id = hashlib.sha256(ids.encode()).hexdigest()[:32]
-        pause = Pause(agent_id, asked, notice_id, granted=list(granted))
-        self.state.pauses.append(pause)
+                self._judge(self._open.get(question.pending.id, question), now)
         return pause
 
     def claim(self, agent_id: str, interrupt_ids: Collection[str]) -> Pause | None:
@@ -169,7 +192,8 @@ class Ledger(PolicyBook):
             decision = Decision.from_wire(value)
         except (TypeError, ValueError) as error:
             raise refusal(MALFORMED_DECISION, f"Malformed decision: {error}") from None
-        who = self._proofs.who(decision.proof, decision.by, seen=seen)
+        needed = self._policy.restricts
+        who = self._proofs.who(decision.proof, decision.by, needed=needed, seen=seen)
         decision = replace(decision, by=who.name)
         question = self._open.get(decision.id)
         if question is None:
@@ -180,6 +204,7 @@ class Ledger(PolicyBook):
             )
         elif not seen:
             check_fits(decision, question)
+            self._check_person(decision, question, who, now)
         if not seen:
             check_policy(self._policy, decision, question, now)
         return decision, who
@@ -208,7 +233,7 @@ class Ledger(PolicyBook):
             record = replace(record, early=True)
             self.state.early[decision.id] = EarlyDecision(decision, record)
             return record
-        return self._take(decision, question, record, now)
+        return self._take(decision, question, record, who, now)
 
     def record_of(self, update_id: str) -> ApprovalRecord | None:
         """Return the record of the decision that came by update or signal under this id."""
@@ -223,6 +248,9 @@ class Ledger(PolicyBook):
                 record = ApprovalRecord(
                     question.pending.id, "", outcome, reason=reason, at=now.isoformat(), response=response
                 )
+                record = replace(record, votes=question.pending.votes)
+                question = as_asked(question)
+                self._swap(question)
                 self._write(question, about_question(question, record))
 
     def misfits(self, edited: Granted, why: str, now: datetime) -> None:
@@ -265,10 +293,7 @@ class Ledger(PolicyBook):
             input_schema=schema,
         )
         places = [list(place) for place in asked.places]
-        question = Question(interrupt.id, pending, asked.tool_use_id, places, schema)
-        self._open[pending.id] = question
-        tell_asked(question)
-        return question
+        return Question(interrupt.id, pending, asked.tool_use_id, places, schema, kinds=allowed)
 
     def _check_absent(self, decision: Decision) -> None:
         early = self.state.early.get(decision.id)
@@ -278,7 +303,7 @@ class Ledger(PolicyBook):
         if taken is not None:
             by = f" by {taken.by}" if taken.by else ""
             raise refusal(ALREADY_DECIDED, f"{decision.id!r} is already {taken.outcome}{by}, at {taken.at}")
-        if not decision.early:
+        if not decision.early or decision.verdict == "delegate":
             raise refusal(
                 UNKNOWN_APPROVAL,
                 f"No question with the id {decision.id!r} waits. Pending: {list(self._open)}. A decision "
@@ -296,6 +321,7 @@ class Ledger(PolicyBook):
         now: datetime,
     ) -> None:
         record = about_question(question, early.record)
+        who = Who(record.by, record.groups, record.channel, verified=record.verified)
         reason = _misfit(early.decision, question.pending.digest)
         is_refused = reason is not None and (_misfit(early.decision, former_digest) is not None or strict())
         if reason is None:
@@ -303,23 +329,31 @@ class Ledger(PolicyBook):
                 check_fits(early.decision, question)
             except ApplicationError as error:
                 reason, is_refused = error.message, refuses(self._early_came)
+        if reason is None and (question.pending.deciders is not None or who.verified):
+            try:
+                self._check_person(early.decision, question, who, now)
+            except ApplicationError as error:
+                reason, is_refused = error.message, True
         if denial is not None and early.decision.verdict != "reject":
             reason, is_refused = f"Denied by policy: {denial.reason}", True
         if is_refused:
             refused = replace(record, outcome="refused", reason=reason, response=None)
             self.records.append(refused)
         else:
-            self._take(early.decision, question, early.record, now)
+            self._take(early.decision, question, early.record, who, now)
 
     def _take(
-        self, decision: Decision, question: Question, record: ApprovalRecord, now: datetime
+        self, decision: Decision, question: Question, record: ApprovalRecord, who: Who, now: datetime
     ) -> ApprovalRecord:
         """Record a person's decision on a question, and trust what the person trusts."""
-        if decision.trust is None:
-            return self._write(question, about_question(question, record))
-        record = replace(record, trust=decision.trust, trust_until=until(now, decision.trust_seconds))
-        record = self._write(question, about_question(question, record))
-        self._trust(decision, question.pending, now)
+        if decision.trust is not None:
+            record = replace(record, trust=decision.trust, trust_until=until(now, decision.trust_seconds))
+        if question.pending.deciders is not None or decision.verdict == "delegate":
+            record = self._vote(decision, question, record, who, now)
+        else:
+            record = self._write(question, about_question(question, record))
+        if decision.trust is not None:
+            self._trust(decision, question.pending, who, now)
         return record
 
     def _write(self, question: Question, record: ApprovalRecord) -> ApprovalRecord:

@@ -14,6 +14,7 @@ from typing_extensions import override
 from strands_temporal import AgentTypeError
 
 from ._conditions import all_hold
+from ._deciders import Deciders
 from ._policy_data import PolicyData, Rule, Then, parsed, read_policy
 from ._shown import digest_of
 from ._trusted import TrustedCalls
@@ -31,6 +32,7 @@ class Judgement:
         rule: Name of the rule, or the name or glob that fitted; "" if no layer answered.
         reason: Why.
         by: Who trusts the call, with the layer "trust".
+        deciders: With "ask": who decides, if the policy names them.
     """
 
     outcome: Then
@@ -38,6 +40,7 @@ class Judgement:
     rule: str = ""
     reason: str = ""
     by: str = ""
+    deciders: Deciders | None = None
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,9 @@ class ApprovalPolicy:
         version: The owner's name for this version. It stands in each record.
         deny: Rules with the keys `name`, `tools`, `reason` and, optional, `when`.
         safe: Names or globs of tools whose calls run.
-        rules: Rules with the keys `name`, `tools`, `then` ("approve", "ask" or "deny") and, optional, `when`
-            and `reason`.
+        rules: Rules with the keys `name`, `tools`, `then` ("approve", "ask" or "deny") and, optional, `when`,
+            `reason` and, with "ask", `deciders`.
+        deciders: Who decides where no rule names them: `Deciders`, or their JSON. None for anybody.
 
     Raises:
         AgentValueError: If something is unknown, of a wrong type, empty or too large. The message names the
@@ -94,8 +98,12 @@ class ApprovalPolicy:
         deny: Sequence[Mapping[str, Any]] = (),
         safe: Sequence[str] = (),
         rules: Sequence[Mapping[str, Any]] = (),
+        deciders: Mapping[str, Any] | Deciders | None = None,
     ) -> None:
-        self._data: PolicyData = read_policy({"version": version, "deny": deny, "safe": safe, "rules": rules})
+        given: dict[str, Any] = {"version": version, "deny": deny, "safe": safe, "rules": rules}
+        if deciders is not None:
+            given["deciders"] = deciders.to_json() if isinstance(deciders, Deciders) else deciders
+        self._data: PolicyData = read_policy(given)
 
     @classmethod
     def from_json(cls, value: str | bytes | Mapping[str, Any]) -> "ApprovalPolicy":
@@ -157,8 +165,19 @@ class ApprovalPolicy:
             or _trusted(trusted, tool, arguments, now, steps)
             or _safe(self._data.safe, tool, steps)
             or _ruled(self._data.rules, "rules", tool, arguments, steps)
-            or Judgement("ask", "people")
+            or Judgement("ask", "people", deciders=self._data.deciders)
         )
+
+    @property
+    def deciders(self) -> Deciders | None:
+        """Who decides where no rule names them; None for anybody."""
+        return self._data.deciders
+
+    @property
+    def all_deciders(self) -> list[Deciders]:
+        """All deciders that it names."""
+        named = [self._data.deciders, *(rule.deciders for rule in self._data.rules)]
+        return [each for each in named if each is not None]
 
     @override
     def __eq__(self, other: object) -> bool:
@@ -190,10 +209,11 @@ def _ruled(
         finding = all_hold(rule.when, arguments)
         if finding.holds:
             steps.append(Step(layer, rule.name, True))
-            return Judgement(rule.then, layer, rule.name, rule.reason)
+            return Judgement(rule.then, layer, rule.name, rule.reason, deciders=rule.deciders)
         if finding.holds is None and rule.then != "approve":
             steps.append(Step(layer, rule.name, True, finding.why))
-            return Judgement("ask", layer, rule.name, f"{finding.why}, so that a person decides")
+            why = f"{finding.why}, so that a person decides"
+            return Judgement("ask", layer, rule.name, why, deciders=rule.deciders)
         steps.append(Step(layer, rule.name, False, finding.why))
     return None
 

@@ -8,9 +8,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from strands_temporal import AgentValueError
+
+from ._deciders import Deciders
 from ._in_force import PolicyInForce, by_policy, judged, until
 from ._policy import ApprovalPolicy, Judgement
-from ._policy_checks import check_change, parsed_change
+from ._policy_checks import check_admin, check_askers, check_change, parsed_change
 from ._policy_types import POLICY_QUESTION, PolicyChange
 from ._records import about_question
 from ._shown import digest_of
@@ -30,17 +33,39 @@ class PolicyBook(ABC):
         rejected: The response that Strands gets for a rejection.
         policy: The policy.
         proofs: Tells who decides.
+        started_by: Who started the workflow.
+        admins: Who may change the policy; None for anybody who may decide.
+
+    Raises:
+        AgentValueError: If who started it may not change the policy, and nobody says who that is.
     """
 
     def __init__(
-        self, state: LedgerState, approved: Any, rejected: Any, policy: PolicyInForce, proofs: UsedProofs
+        self,
+        state: LedgerState,
+        approved: Any,
+        rejected: Any,
+        policy: PolicyInForce,
+        proofs: UsedProofs,
+        *,
+        started_by: str | None = None,
+        admins: Deciders | None = None,
     ) -> None:
+        if admins is not None and admins.four_eyes and started_by is None:
+            raise AgentValueError("Approvals: policy_admins= with four_eyes needs started_by=")
         self.state = state
         self._approved = approved
         self._rejected = rejected
         self._policy = policy
         self._proofs = proofs
+        self._started_by = started_by
+        self._admins = admins
+        self._knows_askers = True
         self._open: dict[str, Question] = {}
+
+    @abstractmethod
+    def _renew_open(self, now: datetime) -> None:
+        """Let others decide the open questions, if the policy says so now."""
 
     @abstractmethod
     def _write(self, question: Question, record: ApprovalRecord) -> ApprovalRecord:
@@ -86,7 +111,7 @@ class PolicyBook(ABC):
             self._policy.replace(ApprovalPolicy.from_json(change.policy))
         elif change.kind == "trust":
             end, tool = until(now, change.seconds), change.tool or ""
-            calls = TrustedCalls(tool, change.digest, end, who.name, at, change.reason)
+            calls = TrustedCalls(tool, change.digest, end, who.name, at, change.reason, **by_whom(who))
             self._policy.trust(calls, now)
             record = replace(record, outcome="trusted", trust=calls.kind, trust_until=end)
         else:
@@ -101,12 +126,19 @@ class PolicyBook(ABC):
             policy_version=self._policy.version,
         )
         self.state.records.append(record)
+        self._renew_open(now)
         self._judge_open(now)
         return record
 
     def _checked_change(self, value: Any, now: datetime, *, seen: bool) -> tuple[PolicyChange, Who]:
         change = parsed_change(value)
-        who = self._proofs.who(change.proof, change.by, seen=seen)
+        needed = self._admins is not None or self._policy.restricts
+        who = self._proofs.who(change.proof, change.by, needed=needed, seen=seen)
+        if not seen:
+            own = {name for question in self._open.values() for name in question.own}
+            own |= set() if self._started_by is None else {self._started_by}
+            check_admin(self._policy, self._admins, change, who, own)
+            check_askers(change, knows=bool(own) and self._knows_askers)
         check_change(self._policy, change, now)
         return change, who
 
@@ -126,11 +158,12 @@ class PolicyBook(ABC):
             return record
         return self._write(question, self._ruled(question, found, now))
 
-    def _trust(self, decision: Decision, pending: PendingApproval, now: datetime) -> None:
+    def _trust(self, decision: Decision, pending: PendingApproval, who: Who, now: datetime) -> None:
         """Trust what a person trusts with a decision."""
         digest, at = pending.digest if decision.trust == "arguments" else None, now.isoformat()
         end = until(now, decision.trust_seconds)
-        calls = TrustedCalls(pending.tool or "", digest, end, decision.by, at, decision.reason)
+        tool = pending.tool or ""
+        calls = TrustedCalls(tool, digest, end, decision.by, at, decision.reason, **by_whom(who))
         self._policy.trust(calls, now)
         self._judge_open(now)
 

@@ -1,11 +1,13 @@
 """Checks of decisions and changes against a workflow's policy. A refused one leaves nothing in history."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 from temporalio.exceptions import ApplicationError
 
 from ._allowed import refusal
+from ._deciders import Deciders, same
 from ._in_force import PolicyInForce
 from ._policy import ApprovalPolicy
 from ._policy_types import (
@@ -17,7 +19,8 @@ from ._policy_types import (
 )
 from ._state import Question
 from ._trusted import MOST_TRUSTED
-from ._types import DENIED_BY_POLICY, NOT_ALLOWED, Decision
+from ._types import DENIED_BY_POLICY, NOT_A_DECIDER, NOT_ALLOWED, OWN_REQUEST, Decision
+from ._who import Who
 
 _MISSING = "This workflow has no policy: Approvals(policy=...)"
 
@@ -68,6 +71,48 @@ def parsed_change(value: Any) -> PolicyChange:
         text = error.message if isinstance(error, ApplicationError) else str(error)
         raise refusal(MALFORMED_CHANGE, f"Malformed change: {text}") from None
     return change
+
+
+def check_admin(
+    policy: PolicyInForce, admins: Deciders | None, change: PolicyChange, who: Who, own: Collection[str]
+) -> None:
+    """Check that a person may change the policy.
+
+    Args:
+        policy: The policy.
+        admins: Who may change it; None for everybody, but under four eyes for nobody in `own`.
+        change: The change.
+        who: The person.
+        own: Who started the workflow, and who asked for the calls that wait.
+
+    Raises:
+        ApplicationError: If not. The type says why.
+    """
+    if admins is None and not who.verified:
+        return  # anybody may call Temporal, and may change it
+    admins = admins or Deciders(four_eyes=policy.four_eyes)
+    if admins.four_eyes and same(who.name) in {same(each) for each in own}:
+        raise refusal(OWN_REQUEST, "The policy is changed by somebody else than who asked for the calls")
+    if not admins.includes(who.name, who.groups):
+        raise refusal(NOT_A_DECIDER, "The policy is changed by others")
+    if not admins.through(who.channel, rejects=change.kind == "withdraw"):
+        raise refusal(NOT_ALLOWED, f"The policy may not be changed by the channel {who.channel!r}")
+
+
+def check_askers(change: PolicyChange, *, knows: bool) -> None:
+    """Check that a policy with `four_eyes` can know who asked.
+
+    Raises:
+        ApplicationError: If it cannot.
+    """
+    if change.policy is None or knows:
+        return
+    if any(each.four_eyes for each in ApprovalPolicy.from_json(change.policy).all_deciders):
+        raise refusal(
+            NOT_ALLOWED,
+            "four_eyes needs to know who asked, and this workflow does not tell: "
+            "Approvals(started_by=...), or approvals.run(..., asked_by=...)",
+        )
 
 
 def check_change(policy: PolicyInForce, change: PolicyChange, now: datetime) -> None:

@@ -14,6 +14,7 @@ _OUTCOMES: Mapping[str, Outcome] = {
     "reject": "rejected",
     "edit": "edited",
     "respond": "responded",
+    "delegate": "delegated",
 }
 
 
@@ -30,6 +31,7 @@ def new_record(decision: Decision, approved: Any, rejected: Any) -> ApprovalReco
         "reject": rejected,
         "edit": approved,
         "respond": decision.response,
+        "delegate": None,
     }
     return ApprovalRecord(
         decision.id,

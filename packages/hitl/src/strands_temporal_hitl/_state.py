@@ -39,6 +39,25 @@ class Granted:
 
 
 @dataclass(frozen=True)
+class Delegation:
+    """A decision that a person handed to another one, or to a group.
+
+    Attributes:
+        by: Who handed it on, and may not decide any more.
+        groups: That person's groups.
+        person: Who may decide instead.
+        group: Or the group of which one may.
+        used_by: The person who took it.
+    """
+
+    by: str
+    groups: list[str] = field(default_factory=list[str])
+    person: str | None = None
+    group: str | None = None
+    used_by: str = ""
+
+
+@dataclass(frozen=True)
 class Question:
     """One interrupt that was raised.
 
@@ -48,6 +67,10 @@ class Question:
         tool_use_id: Id of the tool call that waits, if any.
         places: Paths to the calls that the question is about: the pending call, or `pending.calls`.
         schema: JSON schema of the call's arguments, if people may edit them.
+        kinds: The kinds of decision that the workflow allows, whoever decides.
+        own: Who started the workflow and who asked for the turn, as far as the workflow tells.
+        delegations: The decisions that people handed on, oldest first.
+        is_fixed: Whether its deciders stay when the policy changes.
     """
 
     interrupt_id: str
@@ -55,6 +78,10 @@ class Question:
     tool_use_id: str | None = None
     places: list[list[str]] = field(default_factory=list[list[str]])
     schema: dict[str, Any] | None = None
+    kinds: list[str] = field(default_factory=list[str])
+    own: list[str] = field(default_factory=list[str])
+    delegations: list[Delegation] = field(default_factory=list[Delegation])
+    is_fixed: bool = False
 
     @property
     def deadline(self) -> datetime | None:

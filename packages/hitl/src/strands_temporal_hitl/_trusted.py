@@ -1,7 +1,7 @@
 """What people trust in one workflow: calls that run without another question."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from ._types import Trust
@@ -21,6 +21,9 @@ class TrustedCalls:
         by: Who trusts them.
         at: Since when.
         reason: Why.
+        groups: The groups of who trusts them, at that time.
+        channel: Where the person decided so.
+        verified: Whether a worker verified the person.
     """
 
     tool: str
@@ -29,6 +32,9 @@ class TrustedCalls:
     by: str = ""
     at: str = ""
     reason: str | None = None
+    groups: list[str] = field(default_factory=list[str])
+    channel: str = ""
+    verified: bool = False
 
     @property
     def kind(self) -> Trust:

@@ -1,6 +1,7 @@
 """The decisions of people in one turn of an agent, over all its pauses."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -55,9 +56,11 @@ class Turn:
     Args:
         granted: The calls that people allowed earlier in this turn, if the turn began in a previous run of
             the workflow.
+        own: Who started the workflow, and who asked for the turn.
     """
 
-    def __init__(self, granted: list[Granted]) -> None:
+    def __init__(self, granted: list[Granted], own: Sequence[str] = ()) -> None:
+        self.own = own
         self.reasons: dict[Place, str] = {}
         self.watches: dict[Place, Watch] = {}
         self.judged: dict[Place, str] = {}  # the policy's answers for calls, as they were recorded

@@ -21,11 +21,13 @@ from ._agents import Invoked, id_of, interrupt_ids, invoke, paused_result, waiti
 from ._allowed import AllowedDecisions
 from ._carry import ApprovalsCarry, pack, unpack
 from ._changes import PolicyChanges
-from ._checks import check_answers, check_condition, check_deadline
+from ._checks import check_answers, check_condition, check_deadline, checked_person
+from ._deciders import Deciders, given_deciders
 from ._in_force import PolicyInForce
 from ._judging import Judging
 from ._ledger import Ledger
 from ._operators import RECORDS_TAKE_A_NUMBER, OperatorView
+from ._patched import PatchedOnce
 from ._policy import ApprovalPolicy
 from ._proofs import Proofs
 from ._shown import page_of, shown
@@ -43,6 +45,10 @@ from ._types import (
 from ._waiting import STOPS_THE_WAIT, WaitingForPeople, stop_of
 from ._watch import BINDS_WHAT_RUNS
 from ._watches import Watches
+
+NAMES_DECIDERS = "strands-temporal-hitl-names-deciders"
+"""Prefix of patch ids, each with a number. A run whose code named no deciders at first replays without them,
+up to the first question that is asked live."""
 
 EARLY_MISFITS = "strands-temporal-hitl-early-misfits"
 """Prefix of patch ids, one per early decision that its question does not take."""
@@ -80,14 +86,19 @@ class Approvals:
             a deploy changes it, running workflows may fail to replay.
         verified: Whether each decision and each change of the policy needs a proof of who makes it, which the
             worker's `HITLPlugin(verify=...)` accepts. Without it a proof counts, too, and the records tell
-            who was verified.
+            who was verified. Where people are named (`deciders`), each needs one.
+        deciders: Who may decide the questions for which the policy names nobody. None for anybody.
+        started_by: Who started the workflow, for `four_eyes`: the name that the worker verifies.
+        policy_admins: Who may change the policy. None for everybody who may decide; where there is
+            `four_eyes`, for nobody who asked.
 
     Raises:
         AgentTypeError: If `deadline` is not a timedelta, `carry` not an `ApprovalsCarry`, `policy` not an
-            `ApprovalPolicy`, or `allowed_decisions` not of these types.
+            `ApprovalPolicy`, `deciders` or `policy_admins` no deciders, or `allowed_decisions` not of these
+            types.
         AgentValueError: If `deadline` is not positive, if `approved` or `rejected` cannot be an answer, if
             `carry` is damaged, or has a changed policy and `policy` is None, if `allowed_decisions` names an
-            unknown kind, or if the workflow has an `Approvals` already.
+            unknown kind, if deciders are wrong, or if the workflow has an `Approvals` already.
     """
 
     def __init__(
@@ -100,6 +111,9 @@ class Approvals:
         allowed_decisions: Collection[Verdict] | Mapping[str, Collection[Verdict]] | None = None,
         policy: ApprovalPolicy | None = None,
         verified: bool = False,
+        deciders: Deciders | Mapping[str, Any] | None = None,
+        started_by: str | None = None,
+        policy_admins: Deciders | Mapping[str, Any] | None = None,
     ) -> None:
         check_deadline(deadline)
         check_answers(approved, rejected)
@@ -113,8 +127,18 @@ class Approvals:
         self._rejected = rejected
         carried = unpack(carry)
         client_calls().take_over(carried.client_calls)
-        in_force = PolicyInForce(policy, carried.state.policy)
-        self._ledger = Ledger(approved, rejected, carried.state, allowed, in_force, verified=verified)
+        in_force = PolicyInForce(policy, carried.state.policy, given_deciders("deciders", deciders))
+        self._ledger = Ledger(
+            approved,
+            rejected,
+            carried.state,
+            allowed,
+            in_force,
+            verified=verified,
+            started_by=checked_person("started_by", started_by),
+            admins=given_deciders("policy_admins", policy_admins, most=1),
+        )
+        self._names_deciders = PatchedOnce(NAMES_DECIDERS)
         self._judging = Judging(in_force, self._ledger, approved)
         self._answered = DeduplicatedUpdates(carried.answered)
         self._proofs = Proofs()
@@ -144,6 +168,7 @@ class Approvals:
         prompt: AgentInput = None,
         *,
         stop_waiting_when: Callable[[], bool] | None = None,
+        asked_by: str | None = None,
         **kwargs: Any,
     ) -> AgentResult: ...
 
@@ -154,6 +179,7 @@ class Approvals:
         prompt: MultiAgentInput | None = None,
         *,
         stop_waiting_when: Callable[[], bool] | None = None,
+        asked_by: str | None = None,
         **kwargs: Any,
     ) -> MultiAgentResult: ...
 
@@ -163,6 +189,7 @@ class Approvals:
         prompt: Any = None,
         *,
         stop_waiting_when: Callable[[], bool] | None = None,
+        asked_by: str | None = None,
         **kwargs: Any,
     ) -> Any:
         """Run one turn of the agent, with people's answers to all its questions.
@@ -184,6 +211,7 @@ class Approvals:
                 `workflow.info().is_continue_as_new_suggested`. The questions stay open, and the workflow can
                 continue as new. Called whenever something in the workflow runs; a signal without a handler
                 runs nothing. With None, `run` waits until all is decided.
+            asked_by: Who asked for this turn, for `four_eyes`: the name that the worker verifies.
             **kwargs: As for `agent.invoke_async`, in the first call and in each one that resumes it.
 
         Returns:
@@ -192,13 +220,14 @@ class Approvals:
 
         Raises:
             AgentTypeError: If `stop_waiting_when` cannot be called, or the executor cannot be carried.
-            AgentValueError: If the agent waits with different interrupts from those that these approvals
+            AgentValueError: If a rule has `four_eyes`, and neither `asked_by` nor `started_by` is given. Or
+                if the agent waits with different interrupts from those that these approvals
                 carried, or if it has waited since an earlier run and `prompt` is given.
         """
         stop_waiting_when = kwargs.pop("hand_over_when", stop_waiting_when)  # deprecated: the former name
         check_condition(stop_waiting_when, agent)
-        pause, calls = self._carried_pause(agent, prompt)
-        turn = Turn(pause.granted if pause else self._ledger.state.granted.pop(id_of(agent), []))
+        pause, own, calls = self._carried_pause(agent, prompt, checked_person("asked_by", asked_by))
+        turn = Turn(pause.granted if pause else self._ledger.state.granted.pop(id_of(agent), []), own)
         self._watches.stand_all(agent, turn)
         tells_questions_of(agent)
         stop = stop_of(agent, kwargs.get("cancel_signal"))
@@ -264,6 +293,8 @@ class Approvals:
             strict=lambda: workflow.patched(BINDS_WHAT_RUNS),
             refuses=lambda number: workflow.patched(f"{EARLY_MISFITS}-{number}"),
             judges=self._judging.applies(),
+            own=turn.own,
+            decides=self._names_deciders.applies,
         )
 
     def _misfits(self, edited: Granted | None, why: str) -> None:
@@ -278,12 +309,12 @@ class Approvals:
                 watch.end_waiting()
 
     def _carried_pause(
-        self, agent: Agent | MultiAgentBase, prompt: Any
-    ) -> tuple[Pause | None, list[Interrupt]]:
-        """Return the pause that the agent brought from an earlier run of the workflow, and its client calls.
+        self, agent: Agent | MultiAgentBase, prompt: Any, asked_by: str | None
+    ) -> tuple[Pause | None, list[str], list[Interrupt]]:
+        """Return the pause that the agent brought from an earlier run, who asked, and its client calls.
 
         Raises:
-            AgentValueError: If answers would be lost or mixed up.
+            AgentValueError: If answers would be lost or mixed up, or it has to be known who asked.
         """
         waits_with, id_ = interrupt_ids(agent), id_of(agent)
         pause = self._ledger.claim(id_, waits_with) if waits_with else None
@@ -307,7 +338,9 @@ class Approvals:
                 f"approvals.run: the agent {id_!r} has waited for people since an earlier run. "
                 "Call run without a prompt: the agent then continues with their answers"
             )
-        return pause, calls
+        if pause is not None and asked_by is None:
+            return pause, pause.questions[0].own, calls
+        return pause, self._ledger.asked_by(asked_by), calls
 
     def _answers(self, pause: Pause, turn: Turn) -> list[Any]:
         """Return a pause's interrupt responses. If one id has two different answers, both become a no."""
