@@ -190,7 +190,7 @@ FAULTS: list[tuple[Any, str]] = [
     (changed("rules", 0, "then", to=["ask"]), "rules[0].then: ['ask'] is unknown"),
     (
         changed("rules", 0, "tool", to=["x"]),
-        "rules[0].tool: is unknown. Known: name, tools, when, then, reason. Did",
+        "rules[0].tool: is unknown. Known: name, tools, when, then, reason, deciders. Did",
     ),
     (changed("rules", 0, "reason"), "rules[0].reason: is missing"),
     (changed("rules", 0, "name", to=" "), "rules[0].name: is empty"),
@@ -221,7 +221,7 @@ FAULTS: list[tuple[Any, str]] = [
     (changed("schema", to=True), "schema: True is not a whole number"),
     (
         changed("rule", to=[]),
-        "rule: is unknown. Known: schema, version, deny, safe, rules. Did you mean 'rules'?",
+        "rule: is unknown. Known: schema, version, deny, safe, rules, deciders. Did you mean 'rules'?",
     ),
     (changed("safe", to=["x" * 190] * 600), "it has"),
     (changed("safe", to=["\ud800"]), "not JSON"),

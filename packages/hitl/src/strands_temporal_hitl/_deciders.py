@@ -7,7 +7,12 @@ from typing import Any
 
 from strands_temporal import AgentTypeError, AgentValueError
 
-from ._reading import brief, fault, obj, texts
+from ._policy_reading import (
+    brief,
+    fault,
+    globs_in,
+    object_in,
+)
 
 ASSISTANT = "mcp"
 """The channel of a person's own assistant, which may reject, and nothing else unless a rule lets it."""
@@ -45,7 +50,7 @@ class Deciders:
 
     def __post_init__(self) -> None:
         for name in ("groups", "people", "veto", "channels"):
-            given = texts(f"deciders.{name}", getattr(self, name))
+            given = globs_in(f"deciders.{name}", getattr(self, name))
             if len(given) > _MOST_NAMES:
                 raise fault(f"deciders.{name}", f"has {len(given)} names, and may have {_MOST_NAMES}")
             object.__setattr__(self, name, tuple(dict.fromkeys(given)))
@@ -86,7 +91,7 @@ def read_deciders(place: str, value: Any) -> Deciders:
     Raises:
         AgentValueError: If something in it is wrong. The message names the place.
     """
-    given = obj(place, value, _KEYS, ())
+    given = object_in(place, value, _KEYS, ())
     try:
         return Deciders(**given)
     except AgentValueError as error:

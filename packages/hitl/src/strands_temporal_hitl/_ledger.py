@@ -250,7 +250,7 @@ class Ledger(VoteBook):
                 )
                 record = replace(record, votes=question.pending.votes)
                 question = as_asked(question)
-                self._swap(question)
+                self.put(question)
                 self._write(question, about_question(question, record))
 
     def misfits(self, edited: Granted, why: str, now: datetime) -> None:

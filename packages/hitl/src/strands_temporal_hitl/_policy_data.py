@@ -1,7 +1,7 @@
 """Reads a policy's JSON. Each error names the place in the data."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -9,7 +9,18 @@ from strands_temporal import AgentValueError
 
 from ._conditions import OPERATORS, OTHER_WORDS, Condition
 from ._deciders import Deciders, read_deciders
-from ._reading import brief, each_of, fault, obj, text_of, texts, unknown
+from ._policy_reading import (
+    brief,
+    check_names,
+    each_in,
+    fault,
+    globs_in,
+    object_in,
+    refuse,
+    text_in,
+    unique,
+    unknown,
+)
 from ._values import is_too_deep
 
 SCHEMA = 1
@@ -78,7 +89,7 @@ def parsed(text: str) -> Any:
         AgentValueError: If it is no JSON, or a name is twice in an object.
     """
     try:
-        return json.loads(text, parse_constant=_refuse, object_pairs_hook=_unique)
+        return json.loads(text, parse_constant=refuse, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise AgentValueError(f"ApprovalPolicy: not JSON: {error or 'nested too deeply'}") from None
 
@@ -90,18 +101,18 @@ def read_policy(value: Any) -> PolicyData:
         AgentValueError: If something in it is wrong. The message names the place.
     """
     _check_json(value)
-    given = obj("", value, _POLICY, ("version",))
+    given = object_in("", value, _POLICY, ("version",))
     schema = given.get("schema", SCHEMA)
     if isinstance(schema, bool) or not isinstance(schema, int):
         raise fault("schema", f"{brief(schema)} is not a whole number. This release knows {SCHEMA}")
     if schema != SCHEMA:
         raise fault("schema", f"{brief(schema)} is unknown. This release knows {SCHEMA}")
-    deny = each_of("deny", given.get("deny", []), _deny_rule)
-    safe = texts("safe", given.get("safe", []))
-    rules = each_of("rules", given.get("rules", []), _rule)
+    deny = each_in("deny", given.get("deny", []), _deny_rule)
+    safe = globs_in("safe", given.get("safe", []))
+    rules = each_in("rules", given.get("rules", []), _rule)
     for place, of in (("deny", deny), ("rules", rules)):
-        _check_names(place, [rule.name for rule in of])
-    version = text_of("version", given["version"])
+        check_names(place, [rule.name for rule in of])
+    version = text_in("version", given["version"])
     deciders = read_deciders("deciders", given["deciders"]) if "deciders" in given else None
     whole = {
         "schema": SCHEMA,
@@ -129,12 +140,12 @@ def _check_json(value: Any) -> None:
 
 
 def _deny_rule(place: str, value: Any) -> Rule:
-    given = obj(place, value, _DENY, ("name", "tools", "reason"))
+    given = object_in(place, value, _DENY, ("name", "tools", "reason"))
     return _made(place, {**given, "then": "deny"})
 
 
 def _rule(place: str, value: Any) -> Rule:
-    given = obj(place, value, _RULE, ("name", "tools", "then"))
+    given = object_in(place, value, _RULE, ("name", "tools", "then"))
     then = given["then"]
     if not isinstance(then, str) or then not in THENS:
         raise unknown(f"{place}.then", then, THENS)
@@ -146,17 +157,17 @@ def _rule(place: str, value: Any) -> Rule:
 
 
 def _made(place: str, given: Mapping[str, Any]) -> Rule:
-    tools = texts(f"{place}.tools", given["tools"])
+    tools = globs_in(f"{place}.tools", given["tools"])
     if not tools:
         raise fault(f"{place}.tools", "is empty, so that the rule is for no tool. Write ['*'] for all")
-    reason = text_of(f"{place}.reason", given["reason"], _LONGEST_REASON) if "reason" in given else ""
-    when = each_of(f"{place}.when", given.get("when", []), _condition)
+    reason = text_in(f"{place}.reason", given["reason"], _LONGEST_REASON) if "reason" in given else ""
+    when = each_in(f"{place}.when", given.get("when", []), _condition)
     deciders = read_deciders(f"{place}.deciders", given["deciders"]) if "deciders" in given else None
-    return Rule(text_of(f"{place}.name", given["name"]), tools, when, given["then"], reason, deciders)
+    return Rule(text_in(f"{place}.name", given["name"]), tools, when, given["then"], reason, deciders)
 
 
 def _condition(place: str, value: Any) -> Condition:
-    given = obj(place, value, _CONDITION, ("path", "op"))
+    given = object_in(place, value, _CONDITION, ("path", "op"))
     path, op = _path(f"{place}.path", given["path"]), given["op"]
     if not isinstance(op, str) or op not in OPERATORS:
         raise unknown(f"{place}.op", op, OPERATORS, OTHER_WORDS)
@@ -177,22 +188,3 @@ def _path(place: str, value: Any) -> tuple[str | int, ...]:
         if not is_position and (not isinstance(part, str) or not part):
             raise fault(place, f"{brief(value)} has the part {brief(part)}, which is no name and no position")
     return tuple(cast("list[str | int]", parts))
-
-
-def _check_names(place: str, names: Sequence[str]) -> None:
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            raise fault(
-                f"{place}[{i}].name", f"{brief(name)} is the name of {place}[{names.index(name)}] too"
-            )
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(found := dict(pairs)) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{next(n for n in names if names.count(n) > 1)!r} is there twice in an object")
-    return found
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")

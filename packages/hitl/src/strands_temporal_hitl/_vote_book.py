@@ -107,7 +107,7 @@ class VoteBook(PolicyBook):
             if decision.verdict == "respond":
                 outcome = "responded"
             return self._finish(question, outcome, record)
-        self._swap(question)
+        self.put(question)
         is_delegation = decision.verdict == "delegate"
         told = replace(told, outcome="delegated" if is_delegation else "voted", to=decision.to, response=None)
         self.state.records.append(told)
@@ -132,7 +132,7 @@ class VoteBook(PolicyBook):
             votes=pending.votes if several else [],
         )
         question = as_asked(question)
-        self._swap(question)
+        self.put(question)
         return self._write(question, about_question(question, record))
 
     def _response(self, outcome: Outcome, record: ApprovalRecord) -> Any:
@@ -147,7 +147,7 @@ class VoteBook(PolicyBook):
             if deciders == deciders_of(question):
                 continue
             question = restricted(question, deciders, approvable=approvable, verified=self._proofs.verified)
-            self._swap(question)
+            self.put(question)
             votes = question.pending.votes
             if votes and (outcome := counted(question)) is not None:
                 record = ApprovalRecord(question.pending.id, "", outcome, at=now.isoformat(), verified=True)
@@ -176,8 +176,8 @@ class VoteBook(PolicyBook):
             calls = [*calls, *calls_of(question)]
         return self._policy.deciders_of(calls, now)
 
-    def _swap(self, question: Question) -> None:
-        """Put a changed question in the place of the former one."""
+    def put(self, question: Question) -> None:
+        """Put a question in the place of the one with its id."""
         id_ = question.pending.id
         if id_ in self._open:
             self._open[id_] = question
