@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from packages.hitl.tests.policy_support import make_clerk
+from packages.hitl.tests.policy_support import ClerkChild, make_clerk
 from temporalio import workflow
 from temporalio.client import Client
 
-from strands_temporal import AgentCarry
+from strands_temporal import AgentCarry, TemporalAgent
+from strands_temporal.workflow import child_workflow
 from strands_temporal_hitl import (
     ApprovalPolicy,
     Approvals,
@@ -64,15 +65,25 @@ class OfficeWorkflow:
             policy=given,
             carry=office.approvals,
             verified=office.verified,
+            deciders=office.deciders,
+            started_by=office.started_by,
             deadline=None if office.deadline is None else timedelta(seconds=office.deadline),
         )
         self.agent = make_clerk("asks" in office.way, office.agent)
+        if "sub-agent" in office.way:
+            tools = [self.agent.as_tool(name="clerk", description="Refunds.")]
+            self.agent = TemporalAgent("model", tools=tools, callback_handler=None)
+        elif "child" in office.way:
+            tools = [child_workflow(ClerkChild, name="clerk")]
+            self.agent = TemporalAgent("model", tools=tools, callback_handler=None)
         self.again = False
 
     @workflow.run
     async def run(self, office: Office) -> dict[str, Any]:
         prompt = None if office.agent is not None else office.prompts[0]
-        result = await self.approvals.run(self.agent, prompt, stop_waiting_when=lambda: self.again)
+        result = await self.approvals.run(
+            self.agent, prompt, stop_waiting_when=lambda: self.again, asked_by=office.asked_by
+        )
         if result.stop_reason == "interrupt":
             await workflow.wait_condition(workflow.all_handlers_finished)
             agent = self.agent.carry()
@@ -83,3 +94,17 @@ class OfficeWorkflow:
     @workflow.signal
     def hand_over(self) -> None:
         self.again = True
+
+
+@workflow.defn(name="OfficeWorkflow")
+class LaterOfficeWorkflow(OfficeWorkflow):
+    """The same workflow after a deploy: now two people of finance have to decide."""
+
+    @workflow.init
+    def __init__(self, office: Office) -> None:
+        office.deciders, office.verified = {"groups": ["finance"], "quorum": 2}, True
+        super().__init__(office)
+
+    @workflow.run
+    async def run(self, office: Office) -> dict[str, Any]:
+        return await super().run(office)
