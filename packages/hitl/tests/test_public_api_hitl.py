@@ -20,6 +20,7 @@ def test_public_names() -> None:
         "Credential",
         "Deciders",
         "Decision",
+        "DecisionLinks",
         "HITLPlugin",
         "Judgement",
         "NotVerifiedError",

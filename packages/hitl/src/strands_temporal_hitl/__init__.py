@@ -26,6 +26,7 @@ from ._errors import (
     ApprovalsUnreachableError,
     NotVerifiedError,
 )
+from ._links import DecisionLinks
 from ._people import Credential, Person, Vote
 from ._plugin import HITLPlugin
 from ._policy import ApprovalPolicy, Judgement
@@ -51,6 +52,7 @@ __all__ = [
     "Credential",
     "Deciders",
     "Decision",
+    "DecisionLinks",
     "HITLPlugin",
     "Judgement",
     "NotVerifiedError",

@@ -16,6 +16,7 @@ from typing import Any, TextIO, cast
 
 from ._client import ApprovalsClient
 from ._types import ApprovalRecord, PendingApproval, Trust, Verdict
+from ._visible import visible
 
 
 class CommandError(Exception):
@@ -251,4 +252,4 @@ def _say_json(value: Any) -> None:
 
 def plain(text: str) -> str:
     """Escape terminal control characters. A model wrote parts of `text`, and a person relies on it."""
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+    return visible(text)
