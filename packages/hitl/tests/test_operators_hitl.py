@@ -46,7 +46,7 @@ async def test_a_question_is_in_the_details_in_the_log_and_on_the_timer(
         ("invoke_model", "model · turn 1"),
         ("timer", "deadline of 2 questions"),
         ("hitl-setup", "what the worker offers approvals"),
-        ("hitl-notify", "test"),
+        ("hitl-tell", "test"),
         ("invoke_model", "model · turn 1"),
     ]
     asked = f"agent=<{agent}>, question=<{{}}>, tool=<delete_file>, deadline=<{first.deadline}>"

@@ -190,7 +190,7 @@ FAULTS: list[tuple[Any, str]] = [
     (changed("rules", 0, "then", to=["ask"]), "rules[0].then: ['ask'] is unknown"),
     (
         changed("rules", 0, "tool", to=["x"]),
-        "rules[0].tool: is unknown. Known: name, tools, when, then, reason, deciders. Did",
+        "rules[0].tool: is unknown. Known: name, tools, when, then, reason, deciders, time. Did",
     ),
     (changed("rules", 0, "reason"), "rules[0].reason: is missing"),
     (changed("rules", 0, "name", to=" "), "rules[0].name: is empty"),

@@ -6,6 +6,7 @@ from strands_temporal import ComposablePlugin
 
 def test_public_names() -> None:
     assert strands_temporal_hitl.__all__ == [
+        "ApprovalExpiredError",
         "ApprovalNotice",
         "ApprovalPolicy",
         "ApprovalRecord",
@@ -17,6 +18,7 @@ def test_public_names() -> None:
         "ApprovalsError",
         "ApprovalsNotIndexedError",
         "ApprovalsUnreachableError",
+        "Calendar",
         "Credential",
         "Deciders",
         "Decision",
@@ -30,10 +32,12 @@ def test_public_names() -> None:
         "Person",
         "PolicyView",
         "ShownCall",
+        "Told",
         "TrustedCalls",
         "Vote",
         "WaitingWorkflow",
         "WebhookNotifier",
+        "business_hours",
         "digest_of",
     ]
     assert all(hasattr(strands_temporal_hitl, name) for name in strands_temporal_hitl.__all__)

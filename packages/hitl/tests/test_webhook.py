@@ -30,6 +30,7 @@ from strands_temporal_hitl import (
     WebhookNotifier,
     _activities,  # pyright: ignore[reportPrivateUsage]  # its look-ups succeed at once
     _announcing,  # pyright: ignore[reportPrivateUsage]  # its timeouts exceed a test's
+    _tellers,  # pyright: ignore[reportPrivateUsage]  # the same
 )
 
 
@@ -114,6 +115,7 @@ async def test_a_notice_is_posted_and_signed_as_standard_webhooks_are() -> None:
             "kind": "asked",
             "number": 0,
             "records": [],
+            "decided": [],
             "reference": None,
         }
         assert (headers["content-type"], headers["authorization"]) == ("application/json", "Bearer x")
@@ -244,8 +246,7 @@ async def test_the_worker_heartbeats_while_it_finds_out_and_while_it_tells_peopl
     agents: Agents, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A notification that takes longer than the heartbeat timeout happens once."""
-    for name in ("_SETUP_OPTIONS", "_NOTIFY_OPTIONS"):
-        options: dict[str, Any] = vars(_announcing)[name]
+    for options in (vars(_announcing)["_SETUP_OPTIONS"], _tellers.NOTIFY_OPTIONS):
         assert options["heartbeat_timeout"] == timedelta(seconds=15)  # notices a dead worker fast
         monkeypatch.setitem(options, "heartbeat_timeout", timedelta(seconds=1))
     told = asyncio.Event()
@@ -282,5 +283,5 @@ async def test_the_worker_heartbeats_while_it_finds_out_and_while_it_tells_peopl
         if (started := event.activity_task_started_event_attributes).scheduled_event_id in scheduled
     }
     # The notifier may or may not have completed before the decision came.
-    assert attempts.pop("hitl-notify", 1) == 1
+    assert attempts.pop("hitl-tell", 1) == 1
     assert attempts["hitl-setup"] == 1

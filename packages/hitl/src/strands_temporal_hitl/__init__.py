@@ -15,10 +15,12 @@ Anywhere:
     for workflow in await approvals.list(): ...
 """
 
+from ._calendars import Calendar, business_hours
 from ._carry import ApprovalsCarry
 from ._client import ApprovalsClient, WaitingWorkflow
 from ._deciders import Deciders
 from ._errors import (
+    ApprovalExpiredError,
     ApprovalRefusedError,
     ApprovalsEndedError,
     ApprovalsError,
@@ -33,11 +35,12 @@ from ._policy import ApprovalPolicy, Judgement
 from ._policy_types import PolicyView
 from ._shown import digest_of
 from ._trusted import TrustedCalls
-from ._types import ApprovalNotice, ApprovalRecord, Decision, PendingApproval, ShownCall
+from ._types import ApprovalNotice, ApprovalRecord, Decision, PendingApproval, ShownCall, Told
 from ._webhook import Notifier, NotifierFactory, WebhookNotifier
 from ._workflow import Approvals
 
 __all__ = [
+    "ApprovalExpiredError",
     "ApprovalNotice",
     "ApprovalPolicy",
     "ApprovalRecord",
@@ -49,6 +52,7 @@ __all__ = [
     "ApprovalsError",
     "ApprovalsNotIndexedError",
     "ApprovalsUnreachableError",
+    "Calendar",
     "Credential",
     "Deciders",
     "Decision",
@@ -62,9 +66,11 @@ __all__ = [
     "Person",
     "PolicyView",
     "ShownCall",
+    "Told",
     "TrustedCalls",
     "Vote",
     "WaitingWorkflow",
     "WebhookNotifier",
+    "business_hours",
     "digest_of",
 ]

@@ -1,7 +1,6 @@
 """Makes a pause known while it lasts, by the search attribute and the worker's notifiers."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 
 from temporalio import workflow
@@ -9,60 +8,77 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import FailureError
 
 from strands_temporal import ActivityOptions
-from strands_temporal.extension import HEARTBEATING_TOOL_DEFAULTS, execute_activity
+from strands_temporal.extension import execute_activity
 
+from ._ledger import Ledger
 from ._shown import shown
 from ._state import Pause
+from ._tellers import HEARTBEAT_TIMEOUT, NOTIFY_OPTIONS, Tellers
 from ._types import IS_PENDING, NOTIFY_ACTIVITY, PENDING, SETUP_ACTIVITY, PendingApproval, Setup
 
 _NO_PLUGIN = "NotFoundError"
 """Type of Temporal's failure when a worker does not have an activity."""
 
-_HEARTBEAT_TIMEOUT = HEARTBEATING_TOOL_DEFAULTS.get("heartbeat_timeout")
-"""The same as for tools. With it a dead worker is noticed, and a running activity can be cancelled when the
-wait ends."""
-
-# Both activities are retried as long as the agent waits, and are cancelled when the wait ends. So nobody
-# misses a question because a worker or a receiver was down for a night.
+# It is retried as long as the agent waits, and is cancelled when the wait ends.
 _SETUP_OPTIONS: ActivityOptions = {
     "start_to_close_timeout": timedelta(seconds=30),
-    "heartbeat_timeout": _HEARTBEAT_TIMEOUT,
+    "heartbeat_timeout": HEARTBEAT_TIMEOUT,
     "retry_policy": RetryPolicy(
         maximum_interval=timedelta(minutes=1), non_retryable_error_types=[_NO_PLUGIN]
     ),
     "summary": "what the worker offers approvals",
 }
-_NOTIFY_OPTIONS: ActivityOptions = {
-    "start_to_close_timeout": timedelta(seconds=30),
-    "heartbeat_timeout": _HEARTBEAT_TIMEOUT,
-    "retry_policy": RetryPolicy(maximum_interval=timedelta(minutes=5)),
-}
 
 
 class Announcer:
-    """Makes one workflow's pauses known. Runs in the workflow."""
+    """Makes one workflow's pauses known. Runs in the workflow.
 
-    def __init__(self) -> None:
+    Args:
+        ledger: The questions and their records.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
         self._setup: asyncio.Task[Setup] | None = None
+        self._going_on: asyncio.Task[None] | None = None
         # A run that continues as new while a question waits passes the attribute on to the next run.
         self._marked = PENDING in workflow.info().typed_search_attributes
+        self.tellers = Tellers(ledger)
 
-    async def announce(self, pause: Pause, still_open: Callable[[Pause], list[PendingApproval]]) -> None:
+    async def announce(self, pause: Pause) -> None:
         """Set the search attribute, and run each notifier that has not finished for this pause.
 
-        The caller cancels it when the wait ends.
+        The caller cancels it when the wait ends. If the worker knows all kinds of notices, the notifiers run
+        beside it (`Tellers`).
         """
         setup = await self._get_setup()
         if setup.search_attribute and not self._marked:
             self._marked = True
             workflow.upsert_search_attributes([PENDING.value_set(IS_PENDING)])
+        if setup.kinds:
+            self.tellers.begin(pause, setup)
+            return
 
         async def tell(name: str) -> None:
-            if waiting := shown(still_open(pause)):
+            if waiting := shown(self._ledger.still_open(pause)):
                 await _notify(name, waiting, pause.notice_id)
             pause.told.append(name)
 
         await asyncio.gather(*(tell(name) for name in setup.notifiers if name not in pause.told))
+
+    def go_on(self) -> None:
+        """Start to tell of decisions that an earlier run of the workflow could not tell any more."""
+        if self._ledger.state.ended and (self._going_on is None or self._going_on.done()):
+            self._going_on = asyncio.create_task(self._go_on())
+
+    async def _go_on(self) -> None:
+        self.tellers.go_on(await self._get_setup())
+
+    async def finish(self) -> None:
+        """Wait until notifiers are told of the decisions, for a bounded time."""
+        if self._going_on is not None and not self._going_on.done():
+            await workflow.wait([self._going_on])
+        await self.tellers.finish()
 
     def unmark(self) -> None:
         """Unset the search attribute, because no question waits now."""
@@ -97,7 +113,7 @@ async def _ask_worker() -> Setup:
 async def _notify(name: str, waiting: list[PendingApproval], notice_id: str) -> None:
     try:
         await execute_activity(
-            NOTIFY_ACTIVITY, [name, waiting, notice_id], {**_NOTIFY_OPTIONS, "summary": name}
+            NOTIFY_ACTIVITY, [name, waiting, notice_id], {**NOTIFY_OPTIONS, "summary": name}
         )
     except FailureError as error:  # the question still waits
         workflow.logger.warning("notifier=<%s>, error=<%s> | nobody was notified", name, error)

@@ -23,9 +23,12 @@ the call that a person changed would run as the model wrote it."""
 WITH_POLICY = 3
 """Version of a carry of a workflow with a policy. A release without policies would let each call run."""
 
+WITH_TIME = 4
+"""Version of a carry with questions for which time does more than to reject them, or whose decisions are
+still to be told. A release that knows neither must not go on from it."""
+
 WITH_PEOPLE = 4
-"""Version of a carry with verified people. A release without them would let anybody
-decide next."""
+"""Version of a carry with verified people. A release without them would let anybody decide next."""
 
 INPUT_LIMIT = 2_050_000
 """Bytes that the carries of approvals and agents may have together. The server ends a workflow whose input is
@@ -52,7 +55,7 @@ class ApprovalsCarry:
 
 _FORMAT = CarryFormat(
     ApprovalsCarry,
-    WITH_PEOPLE,
+    WITH_TIME,
     "Approvals(carry=...)",
     made_by="approvals.carry()",
     package="strands-temporal-hitl",
@@ -95,8 +98,8 @@ def pack(
     room = INPUT_LIMIT - _size(agent_carries)
     if len(data) > room:
         raise CarryTooLargeError(_too_large(state, len(data), room, agent_carries))
-    if _has_people(state):
-        return ApprovalsCarry(data, WITH_PEOPLE)
+    if _has_time(state) or _has_people(state):
+        return ApprovalsCarry(data, WITH_TIME)
     if _has_policy(state):
         return ApprovalsCarry(data, WITH_POLICY)
     return ApprovalsCarry(data, WITH_EDITS if _has_edits(state) else CARRY_VERSION)
@@ -128,6 +131,11 @@ def _has_edits(state: LedgerState) -> bool:
 
 def _has_policy(state: LedgerState) -> bool:
     return bool(state.policy.changes) or any(record.layer for record in state.records)
+
+
+def _has_time(state: LedgerState) -> bool:
+    questions = [question for pause in state.pauses for question in pause.questions]
+    return bool(state.ended) or any(each.waiting is not None for each in questions)
 
 
 def _has_people(state: LedgerState) -> bool:

@@ -1,4 +1,11 @@
-"""Errors of this package, raised in the process of an approver, or by a verifier on a worker.
+"""Errors of this package.
+
+Raised in a workflow:
+
+ApplicationError (temporalio)
+└── ApprovalExpiredError            nobody decided in time, and at_deadline="fail"
+
+Raised in the process of an approver, or by a verifier on a worker:
 
 Exception
 ├── ApprovalsError                  in the process of an approver
@@ -9,6 +16,35 @@ Exception
 └── NotVerifiedError                by a verifier: the credential proves nobody
     └── UnknownKeyError             the key of its signature is unknown: the keys are read again
 """
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from temporalio.exceptions import ApplicationError
+
+if TYPE_CHECKING:
+    from ._types import ApprovalRecord
+
+
+class ApprovalExpiredError(ApplicationError):
+    """Nobody decided a question in time, and the run was to fail then. Ends the workflow, if not caught.
+
+    A client sees an `ApplicationError` with the type "ApprovalExpiredError", not retryable, whose details are
+    the question's record.
+
+    Attributes:
+        record: The question's record.
+    """
+
+    def __init__(self, record: "ApprovalRecord") -> None:
+        about = f"the call of {record.tool!r}" if record.tool else f"the question {record.id!r}"
+        super().__init__(
+            f"Nobody decided on {about} in time, and at_deadline is 'fail'",
+            asdict(record),
+            type="ApprovalExpiredError",
+            non_retryable=True,
+        )
+        self.record = record
 
 
 class ApprovalsError(Exception):

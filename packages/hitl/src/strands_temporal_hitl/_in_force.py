@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any
 
 from strands_temporal import AgentTypeError, AgentValueError
 
+from ._calendars import unknown_calendar
 from ._deciders import Deciders, strictest
 from ._policy import ApprovalPolicy, Judgement
 from ._policy_types import POLICY_QUESTION, PolicyView
 from ._state import PolicyState, Question
+from ._times import QuestionTimes
 from ._trusted import MOST_TRUSTED, TrustedCalls, trusting, withdrawn
 from ._types import ApprovalRecord, ShownCall
 from ._voting import may_trust
@@ -25,14 +28,20 @@ class PolicyInForce:
         given: The policy in the code; None judges nothing.
         state: What people changed, in this run and in earlier ones.
         deciders: Who decides where the policy names nobody; None for anybody.
+        times: The times of the workflow's questions; None does not check the calendars that a policy names.
 
     Raises:
         AgentTypeError: If `given` is no `ApprovalPolicy`.
-        AgentValueError: If there is no policy, but people changed the one of an earlier run.
+        AgentValueError: If there is no policy, but people changed the one of an earlier run; or if it names
+            an unknown calendar.
     """
 
     def __init__(
-        self, given: ApprovalPolicy | None, state: PolicyState, deciders: Deciders | None = None
+        self,
+        given: ApprovalPolicy | None,
+        state: PolicyState,
+        deciders: Deciders | None = None,
+        times: QuestionTimes | None = None,
     ) -> None:
         if given is not None and not isinstance(given, ApprovalPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]  # users
             raise AgentTypeError(
@@ -46,6 +55,9 @@ class PolicyInForce:
         self._state = state
         self._deciders = deciders
         self._policy = ApprovalPolicy.from_json(state.changed) if state.changed is not None else given
+        self._times = times
+        if self._policy is not None:
+            self.check_calendars(self._policy)
 
     @property
     def policy(self) -> ApprovalPolicy | None:
@@ -71,13 +83,35 @@ class PolicyInForce:
 
     @property
     def four_eyes(self) -> bool:
-        """Whether anywhere those who asked may not decide."""
-        return any(each.four_eyes for each in self._all_deciders)
+        """Whether anywhere those who asked may not decide, also after a deadline."""
+        return any(each.four_eyes for each in [*self._all_deciders, *self._escalations])
 
     @property
     def _all_deciders(self) -> list[Deciders]:
         given = [] if self._deciders is None else [self._deciders]
         return given if self._policy is None else [*given, *self._policy.all_deciders]
+
+    @property
+    def _escalations(self) -> list[Deciders]:
+        """Those who may decide after a deadline."""
+        given = [self._times.settings.escalate_to] if self._times is not None else []
+        rules = self._policy.data["rules"] if self._policy is not None else []
+        given += [rule.get("time", {}).get("escalate_to") for rule in rules]
+        return [Deciders(**each) for each in given if each is not None]
+
+    def check_calendars(self, policy: ApprovalPolicy) -> None:
+        """Check that the workflow has the calendars that a policy names.
+
+        Raises:
+            AgentValueError: If it does not.
+        """
+        if self._times is None:
+            return
+        for rule in policy.data["rules"]:
+            name = rule.get("time", {}).get("calendar")
+            if name is not None and name not in self._times.names:
+                where = f"the rule {rule['name']!r} of the policy (version {policy.version!r}): calendar"
+                raise unknown_calendar(where, name, self._times.names)
 
     def judge(self, call: ShownCall, now: datetime, own: Sequence[str] = ()) -> Judgement | None:
         """Return the answer for a call; None without a policy.
@@ -139,6 +173,15 @@ class PolicyInForce:
             return None
         found = self.judge(calls[0], now, question.own)
         return found if found is not None and found.outcome == "approve" else None
+
+    def time_of(self, question: Question, now: datetime) -> dict[str, Any] | None:
+        """Return what the policy says about the time of a question; None if it says nothing.
+
+        If a question is about several calls, the rule with the shortest deadline counts.
+        """
+        found = [self._plain(call, now) for call in calls_of(question, None)]
+        times = [each.time for each in found if each is not None and each.outcome == "ask" and each.time]
+        return min(times, key=lambda each: each.get("deadline_seconds", inf), default=None)
 
     def replace(self, policy: ApprovalPolicy) -> None:
         """Take another policy."""

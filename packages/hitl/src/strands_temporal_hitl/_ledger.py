@@ -22,6 +22,7 @@ from ._policy_checks import check_policy
 from ._records import about_question, new_record
 from ._shown import digest_of, digest_of_calls
 from ._state import EarlyDecision, Granted, LedgerState, Pause, Question
+from ._time_book import AT_DEADLINE, NO_DECISION, TimeBook
 from ._turn import Asked
 from ._types import (
     ALREADY_DECIDED,
@@ -35,15 +36,13 @@ from ._types import (
     PendingApproval,
 )
 from ._values import as_json
-from ._vote_book import VoteBook
 from ._voting import as_asked
 from ._who import UsedProofs, Who, by_whom
 
-NO_DECISION = "Nobody decided in time"
-"""Reason of a rejection at the deadline."""
+__all__ = ["NO_DECISION", "Ledger"]
 
 
-class Ledger(VoteBook):
+class Ledger(TimeBook):
     """The questions and decisions of one workflow. Each question is decided once.
 
     Args:
@@ -104,6 +103,7 @@ class Ledger(VoteBook):
         *,
         now: datetime,
         deadline: timedelta | None = None,
+        is_plain: bool = False,
         run_id: str = "",
         granted: Sequence[Granted] = (),
         strict: Callable[[], bool] = lambda: True,
@@ -118,7 +118,8 @@ class Ledger(VoteBook):
             agent_id: Id of the agent that asks.
             interrupts: The interrupts and their subjects.
             now: The time.
-            deadline: How long the questions wait.
+            deadline: How long the questions wait, if the ledger has no `times`.
+            is_plain: Whether only the deadline counts of the settings of time for all questions.
             run_id: The workflow's run.
             granted: The calls that people allowed earlier in this turn.
             strict: Called if an early decision does not match the call that is shown now, but matches the
@@ -131,10 +132,13 @@ class Ledger(VoteBook):
             decides: Called if it is named who may decide. Returns False if this replays a run in which nobody
                 was.
         """
-        until = None if deadline is None else (now + deadline).isoformat()
         asked: list[Question] = []
         for interrupt, about in interrupts:
-            question = replace(self._question(interrupt, about, now.isoformat(), until), own=[*own])
+            question = replace(self._question(interrupt, about, now.isoformat()), own=[*own])
+            end, waiting = self._times_of(question, now, is_plain=is_plain, judges=judges)
+            if deadline is not None:
+                end = (now + deadline).isoformat()
+            question = replace(question, pending=replace(question.pending, deadline=end), waiting=waiting)
             asked.append(self._restrict(question, now, decides))
             self._open[question.pending.id] = asked[-1]
             tell_asked(asked[-1])
@@ -179,8 +183,8 @@ class Ledger(VoteBook):
         Args:
             value: The decision.
             now: The time.
-            seen: Whether this replays a decision that was accepted. Its digest, its kind and its arguments
-                were checked then, and are not checked again.
+            seen: Whether this replays a decision that was accepted. Its digest, its kind, its arguments and
+                its time were checked then, and are not checked again.
 
         Raises:
             ApplicationError: If the decision cannot be taken. The type says why; the message explains it.
@@ -198,7 +202,7 @@ class Ledger(VoteBook):
         question = self._open.get(decision.id)
         if question is None:
             self._check_absent(decision)
-        elif question.deadline is not None and now >= question.deadline:
+        elif question.deadline is not None and now >= question.deadline and not seen:
             raise refusal(
                 PAST_DEADLINE, f"The deadline of {decision.id!r} passed at {question.pending.deadline}"
             )
@@ -261,6 +265,10 @@ class Ledger(VoteBook):
             at = now.isoformat()
             self.records.append(replace(answer, outcome="refused", reason=why, at=at, response=None))
 
+    def answer_to(self, question_id: str) -> ApprovalRecord | None:
+        """Return the record that decided a question; None if it waits."""
+        return self._answers.get(question_id)
+
     def is_open(self, pause: Pause) -> bool:
         """Tell whether any question of a pause is still open."""
         return any(question.pending.id in self._open for question in pause.questions)
@@ -269,7 +277,7 @@ class Ledger(VoteBook):
         """Return the questions of a pause that are still open."""
         return [q.pending for q in pause.questions if q.pending.id in self._open]
 
-    def _question(self, interrupt: Interrupt, asked: Asked, asked_at: str, deadline: str | None) -> Question:
+    def _question(self, interrupt: Interrupt, asked: Asked, asked_at: str) -> Question:
         call = asked.call
         digest = digest_of(call.tool, call.arguments) if call else None
         tools = [each.tool for each in asked.calls] or ([call.tool] if call else [])
@@ -285,7 +293,6 @@ class Ledger(VoteBook):
             arguments=call.arguments if call else None,
             digest=digest_of_calls(asked.calls) if asked.calls else digest,
             asked_at=asked_at,
-            deadline=deadline,
             agent=as_json(asked.agent) if asked.agent else None,
             outer=asked.outer,
             calls=asked.calls,
@@ -298,7 +305,7 @@ class Ledger(VoteBook):
     def _check_absent(self, decision: Decision) -> None:
         early = self.state.early.get(decision.id)
         taken = early.record if early else self._answers.get(decision.id)
-        if taken is not None and taken.outcome == "expired":
+        if taken is not None and taken.outcome in AT_DEADLINE:
             raise refusal(PAST_DEADLINE, f"The deadline of {decision.id!r} passed at {taken.at}")
         if taken is not None:
             by = f" by {taken.by}" if taken.by else ""

@@ -8,6 +8,7 @@ from strands_temporal.extension import describe_query, log_line, set_details_lin
 from ._in_force import by_policy
 from ._ledger import Ledger
 from ._state import Pause
+from ._time_book import Due
 from ._types import ANSWER_QUERY, PENDING_QUERY, RECORDS_QUERY, ApprovalRecord, PendingApproval
 
 ANSWER_IS_FOR_CLIENTS = (
@@ -70,6 +71,9 @@ def _log(record: ApprovalRecord) -> None:
     if record.outcome in ("policy_changed", "trusted", "trust_withdrawn"):
         version = record.policy_version
         log_line("the policy changed", outcome=record.outcome, tool=record.tool, version=version, by=by)
+    elif record.outcome in ("escalated", "delegated"):
+        to = ", ".join((record.to or {}).values()) or None
+        log_line("other people decide", question=record.id, tool=record.tool, outcome=record.outcome, to=to)
     elif by_policy(record):
         log_line(
             "the policy decided",
@@ -92,9 +96,10 @@ def _log(record: ApprovalRecord) -> None:
         )
 
 
-def timer_summary(pause: Pause) -> str:
-    """Return the summary of the timer that waits for a pause's deadline."""
-    return f"deadline of {len(pause.questions)} question{'s' if len(pause.questions) > 1 else ''}"
+def timer_summary(due: Due) -> str:
+    """Return the summary of the timer that waits for a deadline or a reminder."""
+    kind = "deadline" if due.is_deadline else "reminder"
+    return f"{kind} of {due.questions} question{'s' if due.questions > 1 else ''}"
 
 
 def _questions(pending: Sequence[PendingApproval]) -> str:

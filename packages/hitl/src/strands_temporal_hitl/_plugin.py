@@ -63,7 +63,7 @@ class HITLPlugin(ComposablePlugin):
         self._hitl = HITLActivities(factories, register=register, identity=self._identity)
         super().__init__(
             "strands_temporal_hitl.HITLPlugin",
-            activities=[self._hitl.setup, self._hitl.notify, self._hitl.verify_ticket],
+            activities=[self._hitl.setup, self._hitl.notify, self._hitl.tell, self._hitl.verify_ticket],
             configuration={
                 "notifiers": factories.factories,
                 "register": register,

@@ -33,6 +33,7 @@ class Judgement:
         reason: Why.
         by: Who trusts the call, with the layer "trust".
         deciders: With "ask": who decides, if the policy names them.
+        time: With "ask": what happens to the question as time passes, as the rule says it.
     """
 
     outcome: Then
@@ -41,6 +42,7 @@ class Judgement:
     reason: str = ""
     by: str = ""
     deciders: Deciders | None = None
+    time: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class ApprovalPolicy:
         deny: Rules with the keys `name`, `tools`, `reason` and, optional, `when`.
         safe: Names or globs of tools whose calls run.
         rules: Rules with the keys `name`, `tools`, `then` ("approve", "ask" or "deny") and, optional, `when`,
-            `reason` and, with "ask", `deciders`.
+            `reason` and, with "ask", `deciders` and `time`.
         deciders: Who decides where no rule names them: `Deciders`, or their JSON. None for anybody.
 
     Raises:
@@ -209,11 +211,11 @@ def _ruled(
         finding = all_hold(rule.when, arguments)
         if finding.holds:
             steps.append(Step(layer, rule.name, True))
-            return Judgement(rule.then, layer, rule.name, rule.reason, deciders=rule.deciders)
+            return Judgement(rule.then, layer, rule.name, rule.reason, deciders=rule.deciders, time=rule.time)
         if finding.holds is None and rule.then != "approve":
             steps.append(Step(layer, rule.name, True, finding.why))
             why = f"{finding.why}, so that a person decides"
-            return Judgement("ask", layer, rule.name, why, deciders=rule.deciders)
+            return Judgement("ask", layer, rule.name, why, deciders=rule.deciders, time=rule.time)
         steps.append(Step(layer, rule.name, False, finding.why))
     return None
 

@@ -148,7 +148,7 @@ class PolicyBook(ABC):
         A call below a child workflow is not judged again before it runs. So the policy's own yes to it counts
         only if it still says so.
         """
-        if record.outcome not in ("approved", "edited", "responded"):
+        if record.outcome not in ("approved", "edited", "responded", "expired_approved"):
             return record
         found = self._policy.denial(question, record.edited_arguments, now)
         in_child = any(IN_CHILD in place for place in question.places)

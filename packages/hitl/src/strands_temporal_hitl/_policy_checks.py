@@ -6,6 +6,8 @@ from typing import Any
 
 from temporalio.exceptions import ApplicationError
 
+from strands_temporal import AgentValueError
+
 from ._allowed import refusal
 from ._deciders import Deciders, same
 from ._in_force import PolicyInForce
@@ -123,6 +125,11 @@ def check_change(policy: PolicyInForce, change: PolicyChange, now: datetime) -> 
     """
     if policy.policy is None:
         raise refusal(NO_POLICY, _MISSING)
+    if change.policy is not None:
+        try:
+            policy.check_calendars(ApprovalPolicy.from_json(change.policy))
+        except AgentValueError as error:
+            raise refusal(MALFORMED_CHANGE, f"Malformed change: {error.message}") from None
     if change.kind == "trust":
         _check_room(policy, change.tool or "", change.digest, now)
     if change.kind == "withdraw" and not policy.would_withdraw(change.tool, change.digest):

@@ -21,6 +21,7 @@ from ._policy_reading import (
     unique,
     unknown,
 )
+from ._policy_time import read_time
 from ._values import is_too_deep
 
 SCHEMA = 1
@@ -36,7 +37,7 @@ THENS: tuple[Then, ...] = ("approve", "ask", "deny")
 
 _POLICY = ("schema", "version", "deny", "safe", "rules", "deciders")
 _DENY = ("name", "tools", "when", "reason")
-_RULE = ("name", "tools", "when", "then", "reason", "deciders")
+_RULE = ("name", "tools", "when", "then", "reason", "deciders", "time")
 _CONDITION = ("path", "op", "value")
 
 
@@ -51,6 +52,7 @@ class Rule:
         then: The answer for a call that matches.
         reason: Why. The model reads the reason of a denial, people read that of a question.
         deciders: With "ask": who decides; None for whom the policy names for all.
+        time: With "ask": what happens to the question as time passes, as fields of `Times`.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Rule:
     then: Then
     reason: str = ""
     deciders: Deciders | None = None
+    time: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,8 @@ def _rule(place: str, value: Any) -> Rule:
         raise fault(f"{place}.reason", "is missing. The model reads why a call is denied")
     if then != "ask" and "deciders" in given:
         raise fault(f"{place}.deciders", f"belongs to a rule that asks, and this one says {then!r}")
+    if "time" in given and then != "ask":
+        raise fault(f"{place}.time", f"is for questions, and `then` is {then!r}")
     return _made(place, given)
 
 
@@ -163,7 +168,9 @@ def _made(place: str, given: Mapping[str, Any]) -> Rule:
     reason = text_in(f"{place}.reason", given["reason"], _LONGEST_REASON) if "reason" in given else ""
     when = each_in(f"{place}.when", given.get("when", []), _condition)
     deciders = read_deciders(f"{place}.deciders", given["deciders"]) if "deciders" in given else None
-    return Rule(text_in(f"{place}.name", given["name"]), tools, when, given["then"], reason, deciders)
+    time = read_time(f"{place}.time", given["time"]) if "time" in given else None
+    name = text_in(f"{place}.name", given["name"])
+    return Rule(name, tools, when, given["then"], reason, deciders, time)
 
 
 def _condition(place: str, value: Any) -> Condition:

@@ -58,6 +58,75 @@ class Delegation:
 
 
 @dataclass(frozen=True)
+class Times:
+    """What happens to a question as time passes, as its owner set it.
+
+    Attributes:
+        deadline_seconds: How long it waits; None has no end.
+        at_deadline: "deny", "approve", "escalate" or "fail".
+        remind_seconds: How long after it was asked people are reminded.
+        remind_every_seconds: Or how often they are reminded.
+        escalate_to: With "escalate": who may decide then.
+        escalation_seconds: How long it waits for them; None is as long as before.
+        calendar: Name of the calendar in which all this is counted; "" counts all time.
+    """
+
+    deadline_seconds: float | None = None
+    at_deadline: str = "deny"
+    remind_seconds: list[float] = field(default_factory=list[float])
+    remind_every_seconds: float | None = None
+    escalate_to: dict[str, Any] | None = None
+    escalation_seconds: float | None = None
+    calendar: str = ""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How far the time of a question has passed.
+
+    Attributes:
+        times: Its settings.
+        since: When the people who may decide now were asked.
+        reminder_at: When they are reminded next; None if never.
+        reminded: How many reminders there were.
+        here: How many of them since `since`.
+        escalated: Whether it went to other people.
+    """
+
+    times: Times
+    since: str
+    reminder_at: str | None = None
+    reminded: int = 0
+    here: int = 0
+    escalated: bool = False
+
+
+@dataclass
+class Telling:
+    """What one notifier was told of a pause. It is told again of all that is missing here.
+
+    Attributes:
+        asked: Whether it has finished with the first notice, with or without success.
+        shown: Ids of the questions that it was told of.
+        reference: What it returned for later notices.
+        reminded: The number of the last reminder, by the questions' ids.
+        escalated: Ids of the questions of which it knows that they went to other people.
+        delegated: How many times they were delegated as far as it knows, by the questions' ids.
+        decided: Ids of the questions of whose decision it was told.
+        tells: Whether it is told of decisions.
+    """
+
+    asked: bool = False
+    shown: list[str] = field(default_factory=list[str])
+    reference: str | None = None
+    reminded: dict[str, int] = field(default_factory=dict[str, int])
+    escalated: list[str] = field(default_factory=list[str])
+    delegated: dict[str, int] = field(default_factory=dict[str, int])
+    decided: list[str] = field(default_factory=list[str])
+    tells: bool = False
+
+
+@dataclass(frozen=True)
 class Question:
     """One interrupt that was raised.
 
@@ -71,6 +140,7 @@ class Question:
         own: Who started the workflow and who asked for the turn, as far as the workflow tells.
         delegations: The decisions that people handed on, oldest first.
         is_fixed: Whether its deciders stay when the policy changes.
+        waiting: What happens as time passes; None if nothing does but a rejection at the deadline.
     """
 
     interrupt_id: str
@@ -82,6 +152,7 @@ class Question:
     own: list[str] = field(default_factory=list[str])
     delegations: list[Delegation] = field(default_factory=list[Delegation])
     is_fixed: bool = False
+    waiting: Waiting | None = None
 
     @property
     def deadline(self) -> datetime | None:
@@ -97,8 +168,10 @@ class Pause:
         agent_id: Strands' id of the agent.
         questions: The questions, including decided ones.
         notice_id: Id of the notices about the pause, the same in every run.
-        told: Names of the notifiers that have finished, with or without success. They do not run again.
+        told: Names of the notifiers that have finished, with or without success. They are not told again that
+            the questions wait.
         granted: The calls that people allowed earlier in the same turn.
+        tellings: What the notifiers were told, by their names.
     """
 
     agent_id: str
@@ -106,6 +179,7 @@ class Pause:
     notice_id: str = ""
     told: list[str] = field(default_factory=list[str])
     granted: list[Granted] = field(default_factory=list[Granted])
+    tellings: dict[str, Telling] = field(default_factory=dict[str, Telling])
 
     @property
     def deadline(self) -> datetime | None:
@@ -151,6 +225,7 @@ class LedgerState:
         early: Decisions that arrived before their questions, by id.
         granted: The calls that people allowed in turns that wait for clients alone, by the agents' ids.
         policy: What people changed in the policy.
+        ended: Pauses that are over, of whose decisions a notifier is still to be told.
         proofs: The proofs that were used: when each expires, in seconds since 1970, by its nonce.
     """
 
@@ -159,4 +234,5 @@ class LedgerState:
     early: dict[str, EarlyDecision] = field(default_factory=dict[str, EarlyDecision])
     granted: dict[str, list[Granted]] = field(default_factory=dict[str, list[Granted]])
     policy: PolicyState = field(default_factory=PolicyState)
+    ended: list[Pause] = field(default_factory=list[Pause])
     proofs: dict[str, float] = field(default_factory=dict[str, float])

@@ -17,7 +17,7 @@ from ._types import ApprovalRecord, ShownCall
 if TYPE_CHECKING:
     from ._watch import Watch
 
-_NO = ("rejected", "expired", "withdrawn", "denied")
+_NO = ("rejected", "expired", "expired_failed", "withdrawn", "denied")
 
 IN_CHILD = "in child"
 """The part of a place between a call of a child workflow and the calls in the child."""
@@ -62,6 +62,7 @@ class Turn:
     def __init__(self, granted: list[Granted], own: Sequence[str] = ()) -> None:
         self.own = own
         self.reasons: dict[Place, str] = {}
+        self.notes: dict[Place, str] = {}  # what the model is told of calls that ran
         self.watches: dict[Place, Watch] = {}
         self.judged: dict[Place, str] = {}  # the policy's answers for calls, as they were recorded
         self.refused: dict[Place, bool] = {}  # the calls for whose policy's question the answer is no
@@ -80,6 +81,8 @@ class Turn:
             if record.reason and len(places) == 1:
                 self.reasons[tuple(places[0])] = record.reason
             return
+        if record.outcome == "expired_approved":
+            self._note_deadline(question)
         written = record.response if record.outcome == "responded" else None
         pending = question.pending
         if pending.name.startswith(CHANGED_CALL) and not (written is None or default_evaluate(written)):
@@ -100,6 +103,14 @@ class Turn:
                 self._granted[tuple(place)] = Granted(place, call.tool, call.arguments, written, *edit)
             else:
                 self._granted[tuple(place)] = granted
+
+    def _note_deadline(self, question: Question) -> None:
+        """Note for the model that nobody decided. A call in a child workflow is noted at the child's call."""
+        for place in question.places:
+            below = place.index(IN_CHILD) if IN_CHILD in place else len(place)
+            called = f"A call of {question.pending.tool!r} in it" if below < len(place) else "This call"
+            text = f"{called} was approved at its deadline: nobody decided in time."
+            self.notes[tuple(place[:below])] = text
 
     def _note_policy(self, question: Question, record: ApprovalRecord) -> None:
         pending = question.pending
@@ -152,7 +163,7 @@ class Turn:
     def forget(self, place: Place) -> None:
         """Forget the decisions about the calls of the agent at `place`: the calls have ended."""
         below = len(place)
-        for kept in (self._granted, self.reasons, self.watches, self.judged, self.refused):
+        for kept in (self._granted, self.reasons, self.notes, self.watches, self.judged, self.refused):
             for each in [each for each in kept if len(each) > below and each[:below] == place]:
                 del kept[each]
 

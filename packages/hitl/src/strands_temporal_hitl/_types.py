@@ -41,7 +41,10 @@ SETUP_ACTIVITY = "hitl-setup"
 """Activity that tells a workflow what its workers offer. It runs once; replays read the answer in history."""
 
 NOTIFY_ACTIVITY = "hitl-notify"
-"""Activity that runs one notifier."""
+"""Activity that runs one notifier, in runs of releases that told notifiers only of questions."""
+
+TELL_ACTIVITY = "hitl-tell"
+"""Activity that runs one notifier. It takes a notice of any kind, and returns a `Told`."""
 
 VERIFY_ACTIVITY = "hitl-verify-ticket"
 """Activity that checks the ticket of a decision that came by signal. It returns whether it is good."""
@@ -172,7 +175,9 @@ class ApprovalRecord:
         id: Id of the question, as in `PendingApproval`.
         name: The interrupt's name.
         outcome: "approved", "rejected", "edited" or "responded" by a person; "expired" at the deadline, which
-            counts as a rejection; "withdrawn" when the agent was stopped or cancelled before an answer;
+            counts as a rejection, "expired_approved" and "expired_failed" if something else is set for it;
+            "escalated" when other people may decide from the deadline on; "withdrawn" when the agent was
+            stopped or cancelled before an answer;
             "refused" when an early decision did not fit the question, which still waits for another one, or
             when edited arguments no longer fitted the tool, whose call then did not run. With a policy also
             "denied", when it did not let a call run; "policy_changed", "trusted" and "trust_withdrawn" when a
@@ -201,7 +206,7 @@ class ApprovalRecord:
         groups: The groups of who decided, at that time; empty if nobody verified them.
         channel: Where it was decided, for example "inbox", "email", "slack", "mcp" or "cli"; "" if unknown.
         votes: The votes, if it took several people.
-        to: With "delegated": the "person" or the "group" who may decide now.
+        to: With "delegated" and "escalated": the "person" or the "group" who may decide now.
     """
 
     id: str
@@ -348,10 +353,39 @@ class Setup:
     Attributes:
         search_attribute: Whether the server knows the search attribute.
         notifiers: Names of the worker's notifiers.
+        kinds: The kinds of notices that the worker can send; empty for a release that knows only the first.
+        tell_decisions: Names of the notifiers that are told of decisions too.
     """
 
     search_attribute: bool = False
     notifiers: list[str] = field(default_factory=list[str])
+    kinds: list[str] = field(default_factory=list[str])
+    tell_decisions: list[str] = field(default_factory=list[str])
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a notifier did: the result of `Notifier.notify`, which is kept with the pause.
+
+    Attributes:
+        to: Whom it told: addresses, channels.
+        reference: What it needs for later notices of the same pause, for example the id of its message. Text
+            of at most 2,000 characters. None keeps the earlier one.
+    """
+
+    to: list[str] = field(default_factory=list[str])
+    reference: str | None = None
+
+
+@dataclass(frozen=True)
+class NoticeDetails:
+    """The parts of a notice besides its open questions, from a workflow to its worker: `ApprovalNotice`."""
+
+    kind: str = "asked"
+    number: int = 0
+    records: list[ApprovalRecord] = field(default_factory=list[ApprovalRecord])
+    decided: list[PendingApproval] = field(default_factory=list[PendingApproval])
+    reference: str | None = None
 
 
 @dataclass(frozen=True)
@@ -369,6 +403,7 @@ class ApprovalNotice:
         kind: "asked", "reminder", "escalated", "delegated" or "decided".
         number: With "reminder": its number, from 1.
         records: With "decided": the decisions since the last notice.
+        decided: With "decided": the questions of these decisions.
         reference: What the notifier returned for an earlier notice of this pause (`Told.reference`).
     """
 
@@ -381,6 +416,7 @@ class ApprovalNotice:
     kind: str = "asked"
     number: int = 0
     records: list[ApprovalRecord] = field(default_factory=list[ApprovalRecord])
+    decided: list[PendingApproval] = field(default_factory=list[PendingApproval])
     reference: str | None = None
 
 

@@ -177,6 +177,9 @@ class Watch:
             content = event.result["content"]
             if not any(reason in str(block.get("text")) for block in content):
                 event.result = {**event.result, "content": [*content, {"text": f"Rejected: {reason}"}]}
+        note = self.turn.notes.pop((*self.place, own), None)
+        if note is not None and not getattr(event.selected_tool, "delegate", False):
+            event.result = {**event.result, "content": [*event.result["content"], {"text": note}]}
 
     def _after_turn(self, event: AfterInvocationEvent) -> None:
         result = event.result

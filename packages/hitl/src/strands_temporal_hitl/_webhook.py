@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from temporalio.exceptions import ApplicationError
 
-from ._types import ApprovalNotice
+from ._types import ApprovalNotice, Told
 
 WEBHOOK_REFUSED = "WebhookRefused"
 WEBHOOK_UNAVAILABLE = "WebhookUnavailable"
@@ -24,13 +24,19 @@ _OK, _REDIRECT, _SERVER_ERRORS = 200, 300, 500
 
 @runtime_checkable
 class Notifier(Protocol):
-    """Tells people that an agent waits. Runs in an activity, on the worker."""
+    """Tells people that an agent waits. Runs in an activity, on the worker.
 
-    async def notify(self, notice: ApprovalNotice) -> None:
-        """Deliver the notice.
+    It is told when the agent asks, of reminders, and when other people may decide: `ApprovalNotice.kind`. If
+    its class has the attribute `tells_decisions = True`, it is told of the decisions too, wherever they were
+    made: by people, at a deadline, by the policy, or because the question was withdrawn.
+    """
 
-        If this raises, it is called again with the same notice, as long as the agent waits. A non-retryable
-        `ApplicationError` ends the retries.
+    async def notify(self, notice: ApprovalNotice) -> Told | None:
+        """Deliver the notice, and return whom it told.
+
+        If this raises, it is called again with the same notice, as long as the agent waits; with a decision,
+        for an hour. A non-retryable `ApplicationError` ends the retries. If the question is decided while it
+        runs, it has ten seconds to end.
         """
         ...
 
@@ -43,7 +49,10 @@ class WebhookNotifier:
     """Posts a JSON object to a URL when an agent pauses.
 
     The body is `{"type": "approval.pending", ...}` with the fields of `ApprovalNotice`, including the
-    arguments of the tool calls. The headers are those of Standard Webhooks
+    arguments of the tool calls. Later notices have the types "approval.reminder", "approval.escalated" and
+    "approval.delegated", and with `decisions` also "approval.decided".
+
+    The headers are those of Standard Webhooks
     (https://www.standardwebhooks.com): `webhook-id` (the same at each retry), `webhook-timestamp` and, with a
     secret, `webhook-signature`. The signature is `v1,` and the base64 HMAC-SHA256 of `id.timestamp.body`.
 
@@ -55,6 +64,7 @@ class WebhookNotifier:
         secret: Key of the signature: a string or, as in Standard Webhooks, `whsec_` and base64.
         headers: Further headers, for example an authorization.
         timeout: Timeout of one attempt. More than 30 seconds has no effect.
+        decisions: Whether it is told of decisions too.
 
     Raises:
         ValueError: If `url` is not an http(s) address, or `secret` is empty or not base64 after `whsec_`.
@@ -67,7 +77,9 @@ class WebhookNotifier:
         secret: str | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: timedelta = timedelta(seconds=10),
+        decisions: bool = False,
     ) -> None:
+        self.tells_decisions = decisions
         parts = urlsplit(url)
         # Reading `port` raises ValueError if it is not a port number.
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
@@ -78,11 +90,12 @@ class WebhookNotifier:
         self._headers = dict(headers or {})
         self._timeout = timeout.total_seconds()
 
-    async def notify(self, notice: ApprovalNotice) -> None:
+    async def notify(self, notice: ApprovalNotice) -> Told:
         """See `Notifier`."""
         import httpx  # not at the top: workflow code imports this package, without HTTP
 
-        body = json.dumps({"type": "approval.pending", **asdict(notice)}).encode()
+        kind = "pending" if notice.kind == "asked" else notice.kind  # the first one had its type before
+        body = json.dumps({"type": f"approval.{kind}", **asdict(notice)}).encode()
         headers = {**self._headers, **self._signed(notice.id, body), "content-type": "application/json"}
         try:
             async with httpx.AsyncClient(timeout=self._timeout) as http:
@@ -99,6 +112,7 @@ class WebhookNotifier:
                 non_retryable=not retryable,
                 next_retry_delay=_retry_after(response.headers.get("retry-after")),
             )
+        return Told([self._where])
 
     def _signed(self, id_: str, body: bytes) -> dict[str, str]:
         timestamp = str(int(time.time()))

@@ -1,6 +1,7 @@
 """`Approvals`: a workflow's questions to people, and the loop that gives their answers to the agent."""
 
-from collections.abc import Callable, Collection, Mapping
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, overload
 
@@ -19,10 +20,12 @@ from strands_temporal.workflow import DeduplicatedUpdates, TeamCarry
 
 from ._agents import Invoked, id_of, interrupt_ids, invoke, paused_result, waiting_calls
 from ._allowed import AllowedDecisions
+from ._calendars import Calendar
 from ._carry import ApprovalsCarry, pack, unpack
 from ._changes import PolicyChanges
-from ._checks import check_answers, check_condition, check_deadline, checked_person
+from ._checks import check_answers, check_condition, checked_person
 from ._deciders import Deciders, given_deciders
+from ._errors import ApprovalExpiredError
 from ._in_force import PolicyInForce
 from ._judging import Judging
 from ._ledger import Ledger
@@ -33,6 +36,7 @@ from ._proofs import Proofs
 from ._shown import page_of, shown
 from ._signalled import SignalledDecisions
 from ._state import Granted, Pause
+from ._times_given import AtDeadline, given_times
 from ._turn import Turn
 from ._types import (
     DECIDE_UPDATE,
@@ -54,6 +58,11 @@ EARLY_MISFITS = "strands-temporal-hitl-early-misfits"
 """Prefix of patch ids, one per early decision that its question does not take."""
 
 
+TIMED = "strands-temporal-hitl-timed"
+"""Prefix of patch ids, each with a number. A run whose code had no reminders, no other step at the deadline
+and no calendar at first replays without them, up to the first pause that it meets live."""
+
+
 class Approvals:
     """Asks people about an agent's interrupts, and gives their answers to the agent. Runs in a workflow.
 
@@ -68,8 +77,8 @@ class Approvals:
     is also found by search attribute, and notifiers are told of each pause.
 
     Args:
-        deadline: How long a question waits. Then it is rejected, and the record says so. None waits as long
-            as the workflow runs.
+        deadline: How long a question waits. Then it is rejected, and the record says so, or what
+            `at_deadline` says happens. None waits as long as the workflow runs.
         approved: The interrupt's response after an approval. Strands' `HumanInTheLoop` and its other
             interventions take `True` for a yes.
         rejected: The interrupt's response after a rejection, or at the deadline. The interventions take
@@ -84,6 +93,18 @@ class Approvals:
         policy: Judges each call before it runs: it runs, a person is asked, or it is denied. None asks only
             what hooks, interventions and tools ask. Give it in the workflow's input: if it is in the code and
             a deploy changes it, running workflows may fail to replay.
+        at_deadline: What happens to a question that nobody decided in time. "deny": it is rejected.
+            "approve": it is approved, and the model is told; a question that takes no approval is rejected.
+            "escalate": `escalate_to` decides. "fail": `run` raises `ApprovalExpiredError`. A rule of the
+            policy may say something else for its questions (`time`), as for the arguments below.
+        remind: When the notifiers are told again: a list of spans from the question on, or one span, which
+            repeats until the question is decided, at most 100 times.
+        escalate_to: With "escalate": who decides from the deadline on: `Deciders(groups=["managers"])`, or
+            their JSON. Votes of people who may still decide stay.
+        escalation_deadline: How long the question waits for them, by default as long as before. Then it is
+            rejected.
+        calendars: In which time a span may be counted, by name: `{"office": business_hours(...)}`.
+        calendar: Name of the calendar for all spans above. None counts all time.
         verified: Whether each decision and each change of the policy needs a proof of who makes it, which the
             worker's `HITLPlugin(verify=...)` accepts. Without it a proof counts, too, and the records tell
             who was verified. Where people are named (`deciders`), each needs one.
@@ -93,10 +114,9 @@ class Approvals:
             `four_eyes`, for nobody who asked.
 
     Raises:
-        AgentTypeError: If `deadline` is not a timedelta, `carry` not an `ApprovalsCarry`, `policy` not an
-            `ApprovalPolicy`, `deciders` or `policy_admins` no deciders, or `allowed_decisions` not of these
-            types.
-        AgentValueError: If `deadline` is not positive, if `approved` or `rejected` cannot be an answer, if
+        AgentTypeError: If an argument has a wrong type.
+        AgentValueError: If a span is not positive, if the arguments about time do not go together, if the
+            policy names an unknown calendar, if `approved` or `rejected` cannot be an answer, if
             `carry` is damaged, or has a changed policy and `policy` is None, if `allowed_decisions` names an
             unknown kind, if deciders are wrong, or if the workflow has an `Approvals` already.
     """
@@ -110,12 +130,26 @@ class Approvals:
         carry: ApprovalsCarry | None = None,
         allowed_decisions: Collection[Verdict] | Mapping[str, Collection[Verdict]] | None = None,
         policy: ApprovalPolicy | None = None,
+        at_deadline: AtDeadline = "deny",
+        remind: timedelta | Sequence[timedelta] | None = None,
+        escalate_to: Deciders | Mapping[str, Any] | None = None,
+        escalation_deadline: timedelta | None = None,
+        calendars: Mapping[str, Calendar] | None = None,
+        calendar: str | None = None,
         verified: bool = False,
         deciders: Deciders | Mapping[str, Any] | None = None,
         started_by: str | None = None,
         policy_admins: Deciders | Mapping[str, Any] | None = None,
     ) -> None:
-        check_deadline(deadline)
+        self._times = given_times(
+            deadline=deadline,
+            at_deadline=at_deadline,
+            remind=remind,
+            escalate_to=escalate_to,
+            escalation_deadline=escalation_deadline,
+            calendars=calendars,
+            calendar=calendar,
+        )
         check_answers(approved, rejected)
         allowed = AllowedDecisions(allowed_decisions)
         if workflow.get_update_handler(DECIDE_UPDATE) is not None:
@@ -123,11 +157,11 @@ class Approvals:
                 "This workflow already has an Approvals, and a second one would take over its update and "
                 "queries. Run all agents with the first one"
             )
-        self._deadline = deadline
         self._rejected = rejected
         carried = unpack(carry)
         client_calls().take_over(carried.client_calls)
-        in_force = PolicyInForce(policy, carried.state.policy, given_deciders("deciders", deciders))
+        given = given_deciders("deciders", deciders)
+        in_force = PolicyInForce(policy, carried.state.policy, given, self._times)
         self._ledger = Ledger(
             approved,
             rejected,
@@ -139,6 +173,8 @@ class Approvals:
             admins=given_deciders("policy_admins", policy_admins, most=1),
         )
         self._names_deciders = PatchedOnce(NAMES_DECIDERS)
+        self._ledger.times = self._times
+        self._timed = PatchedOnce(TIMED)
         self._judging = Judging(in_force, self._ledger, approved)
         self._answered = DeduplicatedUpdates(carried.answered)
         self._proofs = Proofs()
@@ -220,13 +256,34 @@ class Approvals:
 
         Raises:
             AgentTypeError: If `stop_waiting_when` cannot be called, or the executor cannot be carried.
+            ApprovalExpiredError: If nobody decided in time, and `at_deadline` is "fail". The agent waits no
+                longer.
             AgentValueError: If a rule has `four_eyes`, and neither `asked_by` nor `started_by` is given. Or
                 if the agent waits with different interrupts from those that these approvals
                 carried, or if it has waited since an earlier run and `prompt` is given.
         """
         stop_waiting_when = kwargs.pop("hand_over_when", stop_waiting_when)  # deprecated: the former name
         check_condition(stop_waiting_when, agent)
-        pause, own, calls = self._carried_pause(agent, prompt, checked_person("asked_by", asked_by))
+        person = checked_person("asked_by", asked_by)
+        self._people.go_on()
+        try:
+            result = await self._run(agent, prompt, person, stop_waiting_when, kwargs)
+        except (asyncio.CancelledError, Exception):  # not `finally`: see `WaitingForPeople.wait`
+            await self._people.finish()
+            raise
+        await self._people.finish()
+        return result
+
+    async def _run(
+        self,
+        agent: Agent | MultiAgentBase,
+        prompt: Any,
+        asked_by: str | None,
+        stop_waiting_when: Callable[[], bool] | None,
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """Run one turn of the agent, as `run` says."""
+        pause, own, calls = self._carried_pause(agent, prompt, asked_by)
         turn = Turn(pause.granted if pause else self._ledger.state.granted.pop(id_of(agent), []), own)
         self._watches.stand_all(agent, turn)
         tells_questions_of(agent)
@@ -248,7 +305,11 @@ class Approvals:
             clients = client_calls().open(invoked.calls, id_of(agent)) if invoked.calls else None
             if pause is not None:
                 people = self._people.wait(pause, stop_waiting_when, stop)
-                await (clients.meanwhile(people) if clients else people)
+                try:
+                    await (clients.meanwhile(people) if clients else people)
+                except ApprovalExpiredError:
+                    self._end(turn, agent)
+                    raise
                 if self._ledger.is_open(pause):
                     self._ledger.release(pause)
                     if clients:
@@ -287,7 +348,7 @@ class Approvals:
             id_of(agent),
             invoked.questions,
             now=workflow.now(),
-            deadline=self._deadline,
+            is_plain=self._times.is_plain or not self._timed.applies(),
             run_id=workflow.info().run_id,
             granted=turn.granted,
             strict=lambda: workflow.patched(BINDS_WHAT_RUNS),
