@@ -16,6 +16,7 @@ import strands_temporal
 import strands_temporal.testing
 import strands_temporal.workflow
 import strands_temporal_hitl
+import strands_temporal_hitl.channels
 import strands_temporal_mcp
 import strands_temporal_otel
 import strands_temporal_streaming
@@ -51,6 +52,7 @@ PUBLIC = [
     strands_temporal_mcp,
     strands_temporal_streaming,
     strands_temporal_hitl,
+    strands_temporal_hitl.channels,
     strands_temporal_otel,
 ]
 

@@ -131,7 +131,7 @@ class Inbox:
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802  # the same
         self.raw.append(envelope.content)
         mail = message_from_bytes(envelope.content, policy=default)
-        self.mails.append((list(envelope.rcpt_tos), cast("EmailMessage", mail)))
+        self.mails.append((list(envelope.rcpt_tos), mail))
         return "250 OK"
 
 

@@ -5,7 +5,7 @@ import re
 import smtplib
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from packages.hitl.tests.channel_support import (
@@ -44,14 +44,19 @@ def invisible(text: str, *, lines: bool = False) -> list[str]:
 
 
 def mailer(port: int, **options: Any) -> EmailNotifier:
-    given: dict[str, Any] = {"sender": "Approvals <approvals@desk.example>", "to": ["ana@desk.example"]}
-    return EmailNotifier("127.0.0.1", port, **{**given, "tls": "none", **options})
+    sender = "Approvals <approvals@desk.example>"
+    given: dict[str, Any] = {"sender": sender, "to": ["ana@desk.example"], "tls": "none", **options}
+    return EmailNotifier("127.0.0.1", port, **given)
 
 
 async def test_each_person_gets_a_mail_with_links_of_their_own_and_a_thread_per_pause() -> None:
     inbox, to = Inbox(), ["ana@desk.example", "bo@desk.example"]
     with smtp_server(inbox) as port:
-        mails = mailer(port, to=lambda _: to, links=LINKS)
+
+        def recipients(_: ApprovalNotice) -> list[str]:
+            return to
+
+        mails = mailer(port, to=recipients, links=LINKS)
         told = await mails.notify(notice())
         assert told.to == to
         again = await mails.notify(notice())  # another attempt: everybody has the mail already
@@ -182,10 +187,11 @@ def check_slack(message: dict[str, Any]) -> None:
     assert message["text"].strip()
     ids = [each["block_id"] for each in blocks if "block_id" in each]
     assert len(ids) == len(set(ids))
-    for each in blocks:
+    for each in cast("list[Any]", blocks):
         if each["type"] == "header":
             assert len(each["text"]["text"]) <= 150
-        for button in each.get("elements", []) if each["type"] == "actions" else []:
+        buttons: list[Any] = each["elements"] if each["type"] == "actions" else []
+        for button in buttons:
             assert len(button["text"]["text"]) <= 75
             assert len(button.get("value", "")) <= 2_000
     for text in texts_in(blocks):
@@ -194,9 +200,11 @@ def check_slack(message: dict[str, Any]) -> None:
 
 def texts_in(value: Any) -> list[str]:
     if isinstance(value, dict):
-        own = [value["text"]] if isinstance(value.get("text"), str) else []
-        return own + [t for each in value.values() for t in texts_in(each)]
-    return [t for each in value for t in texts_in(each)] if isinstance(value, list) else []
+        given = cast("dict[str, Any]", value)
+        own = [given["text"]] if isinstance(given.get("text"), str) else []
+        return own + [t for each in given.values() for t in texts_in(each)]
+    parts = cast("list[Any]", value) if isinstance(value, list) else []
+    return [t for each in parts for t in texts_in(each)]
 
 
 def slacker(url: str = "https://slack.example", **options: Any) -> SlackNotifier:

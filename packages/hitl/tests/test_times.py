@@ -95,7 +95,11 @@ def test_settings_that_do_not_go_together_are_refused(options: dict[str, Any], w
 
 def test_a_calendar_has_to_return_a_later_time_with_a_zone() -> None:
     for wrong, words in ((NOW.replace(tzinfo=None), "with a time zone"), (at(-1), "is before")):
-        times = given(deadline=HOUR, calendars={"c": lambda *_, wrong=wrong: wrong}, calendar="c")
+
+        def calendar(*_: Any, wrong: datetime = wrong) -> datetime:
+            return wrong
+
+        times = given(deadline=HOUR, calendars={"c": calendar}, calendar="c")
         with pytest.raises((AgentTypeError, AgentValueError), match=words):
             times.begin(times.settings, NOW)
 
@@ -125,7 +129,7 @@ def passing(ledger: Ledger, pause: Pause) -> float | None:
     return (due.at - NOW).total_seconds()
 
 
-RULES = {
+RULES: dict[str, Any] = {
     "version": "v1",
     "rules": [
         {"name": "b", "tools": ["b"], "then": "ask", "time": {"deadline_seconds": 60}},

@@ -246,7 +246,8 @@ async def test_the_worker_heartbeats_while_it_finds_out_and_while_it_tells_peopl
     agents: Agents, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A notification that takes longer than the heartbeat timeout happens once."""
-    for options in (vars(_announcing)["_SETUP_OPTIONS"], _tellers.NOTIFY_OPTIONS):
+    given: list[Any] = [vars(_announcing)["_SETUP_OPTIONS"], _tellers.NOTIFY_OPTIONS]
+    for options in given:
         assert options["heartbeat_timeout"] == timedelta(seconds=15)  # notices a dead worker fast
         monkeypatch.setitem(options, "heartbeat_timeout", timedelta(seconds=1))
     told = asyncio.Event()

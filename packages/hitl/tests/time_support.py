@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from packages.hitl.tests.approvals_support import Gate, delete_file, pick_color
 from temporalio import workflow
@@ -38,7 +38,7 @@ class Timed:
 
 def seconds(value: Any) -> Any:
     if isinstance(value, list):
-        return [timedelta(seconds=each) for each in value]
+        return [timedelta(seconds=each) for each in cast("list[float]", value)]
     return None if value is None else timedelta(seconds=value)
 
 

@@ -1,7 +1,7 @@
 """The activities of `HITLPlugin`: they tell workflows what the worker offers, and run its notifiers."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from temporalio import activity
 from temporalio.client import Client
@@ -153,7 +153,9 @@ def _kept(told: Any) -> Told | None:
         return None
     reference = told.reference
     if reference is not None and (
-        not isinstance(reference, str) or len(reference) > _LONGEST_REFERENCE or wire_fault(reference)
+        not isinstance(cast("Any", reference), str)
+        or len(reference) > _LONGEST_REFERENCE
+        or wire_fault(reference)
     ):
         raise ApplicationError(
             f"The notifier returned a reference that cannot be kept: text of at most {_LONGEST_REFERENCE:,} "

@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from ._types import ApprovalNotice, ApprovalRecord, PendingApproval
 from ._visible import visible
@@ -176,6 +176,7 @@ def _outcome(record: ApprovalRecord) -> str:
 
 def _deciders(deciders: Mapping[str, Any] | None) -> str:
     given = deciders or {}
-    names = [*(given.get("people") or []), *(f"the group {each}" for each in given.get("groups") or [])]
+    people, groups = (cast("list[Any]", given.get(each) or []) for each in ("people", "groups"))
+    names = [*map(str, people), *(f"the group {each}" for each in groups)]
     quorum = given.get("quorum") or 1
     return line(" or ".join(names) + (f"; {quorum} people together" if quorum != 1 else "")) if names else ""

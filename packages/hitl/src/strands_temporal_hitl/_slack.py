@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from temporalio.exceptions import ApplicationError
@@ -200,14 +200,14 @@ class SlackApi:
         try:
             async with httpx.AsyncClient(timeout=self._timeout) as http:
                 response = await http.post(f"{self._base}/{method}", json=body, headers=headers)
-            answer: Any = response.json() if response.status_code < _SERVER_ERRORS else {}
-        except (httpx.HTTPError, ValueError) as error:
+        except httpx.HTTPError as error:
             raise ApplicationError(
                 f"Slack does not answer: {error or type(error).__name__}", type=SLACK_UNAVAILABLE
             ) from error
-        if isinstance(answer, dict) and answer.get("ok") is True:
+        answer = _object(response.content)
+        if answer.get("ok") is True:
             return answer
-        why = str(answer.get("error", "")) if isinstance(answer, dict) else ""
+        why = str(answer.get("error", ""))
         if why in may_fail:
             return {}
         status = response.status_code
@@ -219,6 +219,15 @@ class SlackApi:
             non_retryable=not again,
             next_retry_delay=timedelta(seconds=min(int(wait), 600)) if wait.isdecimal() else None,
         )
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    """Return the JSON object in an answer; an empty one if there is none."""
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        return {}
+    return cast("dict[str, Any]", answer) if isinstance(answer, dict) else {}
 
 
 def button_value(workflow_id: str, pending: PendingApproval) -> str:
