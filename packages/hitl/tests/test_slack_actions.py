@@ -46,7 +46,11 @@ async def send(
     signature = SignatureVerifier(secret).generate_signature(timestamp=stamp, body=content)
     given = {"x-slack-request-timestamp": stamp, "x-slack-signature": signature or ""}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(to), base_url="http://slack.test") as http:
-        sent: dict[str, Any] = {**given, **(headers or {}), "content-type": "application/x-www-form-urlencoded"}
+        sent: dict[str, Any] = {
+            **given,
+            **(headers or {}),
+            "content-type": "application/x-www-form-urlencoded",
+        }
         return (await http.post("/slack", content=content, headers=sent)).status_code
 
 

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 from packages.hitl.tests.approvals_support import asked_by
+from packages.hitl.tests.people_ledger import proof_of
 from strands.interrupt import Interrupt
 
 from strands_temporal import AgentTypeError, AgentValueError
@@ -13,7 +14,7 @@ from strands_temporal_hitl import ApprovalPolicy, Deciders, business_hours
 from strands_temporal_hitl._carry import WITH_TIME, pack, unpack
 from strands_temporal_hitl._in_force import PolicyInForce
 from strands_temporal_hitl._ledger import Ledger
-from strands_temporal_hitl._state import LedgerState, Pause, Telling
+from strands_temporal_hitl._state import Delegation, LedgerState, Pause, Telling
 from strands_temporal_hitl._telling import NextNotice, next_notice, note_told
 from strands_temporal_hitl._times import MOST_REMINDERS, QuestionTimes
 from strands_temporal_hitl._times_given import given_times
@@ -185,6 +186,36 @@ def test_an_escalated_question_has_new_deciders_a_new_deadline_and_reminders_and
     assert ledger.records[-1].reason == "Nobody decided in time, also not after it went to managers or mia"
 
 
+@pytest.mark.parametrize(
+    ("quorum", "outcomes_then"), [(2, ["voted", "escalated"]), (1, ["voted", "escalated", "approved"])]
+)
+def test_votes_of_people_who_may_still_decide_stay_at_an_escalation(
+    quorum: int, outcomes_then: list[str]
+) -> None:
+    rule = {
+        "name": "a",
+        "tools": ["a"],
+        "then": "ask",
+        "deciders": {"groups": ["ops", "managers"], "quorum": 2},
+        "time": {
+            "deadline_seconds": 60,
+            "at_deadline": "escalate",
+            "escalate_to": {"groups": ["managers"], "quorum": quorum},
+        },
+    }
+    ledger, pause = asking(given(), "a", policy={"version": "v1", "rules": [rule]})
+    (pending,) = ledger.pending
+    proof = proof_of("mia", "managers")
+    decision = {"id": "a", "verdict": "approve", "proof": proof, "digest": pending.digest}
+    ledger.decide(decision, at(1), None)
+    assert passing(ledger, pause) == 60
+    assert [record.outcome for record in ledger.records] == outcomes_then
+    if quorum == 2:
+        assert [each.by for each in ledger.pending[0].votes] == ["mia"]
+        assert passing(ledger, pause) == 120
+        assert ledger.records[-1].outcome == "expired"
+
+
 def test_at_the_deadline_of_one_question_the_run_fails_and_the_others_are_withdrawn() -> None:
     rules = {
         **RULES,
@@ -254,9 +285,14 @@ def test_a_notifier_is_told_what_it_does_not_know_yet_and_nothing_twice() -> Non
     assert [each.by for each in told("decided", "a").records] == ["ana"]
     passing(ledger, pause)
     passing(ledger, pause)
+    handed = replace(pause.questions[1], delegations=[Delegation("mia", person="max")])
+    ledger.put(handed)
     told("escalated", "b", delivered=False)  # in vain: the next reminder is another chance
     assert following() is None
     assert telling.reference == "ts"
+    ledger.put(replace(handed, delegations=[*handed.delegations, Delegation("max", group="board")]))
+    told("delegated", "b")
+    assert following() is None
 
 
 def test_a_notifier_that_never_heard_of_a_question_is_not_told_of_its_decision() -> None:
