@@ -80,6 +80,7 @@ def body(mail: Any, kind: str) -> str:
     return part.get_content().replace("\r\n", "\n")
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("words", HOSTILE.values(), ids=HOSTILE)
 async def test_hostile_words_are_text_in_mails(words: str) -> None:
     inbox = Inbox()
@@ -275,23 +276,24 @@ def elements_in(blocks: Any) -> list[Any]:
 def test_large_notices_fit_into_slack() -> None:
     big = "x" * 100_000
     many = [PendingApproval(f"q{i}", "gate", None, "refund", {"a": big}, "d", agent=big) for i in range(60)]
-    check_slack(slacker(links=LINKS).message(notice(pending=many)))
+    message = slacker(links=LINKS).message(notice(pending=many))
+    check_slack(message)
     long_id = notice(workflow_id="w" * 1_990)
     message = slacker().message(long_id)  # its buttons could not name it
     check_slack(message)
     assert buttons(message) == []
 
 
-@pytest.mark.parametrize(
-    ("answer", "retryable"),
-    [
-        ((200, {"ok": False, "error": "channel_not_found"}), False),
-        ((200, {"ok": False, "error": "ratelimited"}), True),
-        ((429, {"ok": False, "error": "ratelimited"}), True),
-        ((503, {}), True),
-        ((404, {}), False),
-    ],
-)
+ANSWERS: list[tuple[tuple[int, Any], bool]] = [
+    ((200, {"ok": False, "error": "channel_not_found"}), False),
+    ((200, {"ok": False, "error": "ratelimited"}), True),
+    ((429, {"ok": False, "error": "ratelimited"}), True),
+    ((503, None), True),
+    ((404, "not JSON's object"), False),
+]
+
+
+@pytest.mark.parametrize(("answer", "retryable"), ANSWERS)
 async def test_what_slack_answers(answer: tuple[int, Any], retryable: bool) -> None:
     with recording(answer) as slack, pytest.raises(ApplicationError, match="Slack answers") as caught:
         await slacker(slack.url).notify(notice())

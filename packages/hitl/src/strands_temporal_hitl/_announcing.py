@@ -13,7 +13,7 @@ from strands_temporal.extension import execute_activity
 from ._ledger import Ledger
 from ._shown import shown
 from ._state import Pause
-from ._tellers import HEARTBEAT_TIMEOUT, NOTIFY_OPTIONS, Tellers
+from ._tellers import AT_THE_END, HEARTBEAT_TIMEOUT, NOTIFY_OPTIONS, Tellers
 from ._types import IS_PENDING, NOTIFY_ACTIVITY, PENDING, SETUP_ACTIVITY, PendingApproval, Setup
 
 _NO_PLUGIN = "NotFoundError"
@@ -77,7 +77,7 @@ class Announcer:
     async def finish(self) -> None:
         """Wait until notifiers are told of the decisions, for a bounded time."""
         if self._going_on is not None and not self._going_on.done():
-            await workflow.wait([self._going_on])
+            await workflow.wait([self._going_on], timeout=AT_THE_END.total_seconds())
         await self.tellers.finish()
 
     def unmark(self) -> None:

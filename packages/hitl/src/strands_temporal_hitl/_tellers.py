@@ -93,7 +93,8 @@ class Tellers:
             return
         last = [each for each in tellers or () if each.has_decisions_to_tell]
         # Without tellers it was decided between two runs: `go_on` tells of it.
-        if last or (tellers is None and any(each.tells for each in pause.tellings.values())):
+        is_new = tellers is None and any(each.tells for each in pause.tellings.values())
+        if (last or is_new) and all(each.notice_id != pause.notice_id for each in self._ledger.state.ended):
             self._ledger.state.ended.append(replace(pause, granted=[]))
             del self._ledger.state.ended[:-_MOST_ENDED]
         self._expect(pause, last)
@@ -215,6 +216,9 @@ class _Teller:
             self._sends = None
             return
         except FailureError as error:  # the question still waits
+            if self._leaves:  # its last attempt failed when this run stopped it: the next run tries again
+                self._sends = None
+                return
             delivered = False
             workflow.logger.warning("notifier=<%s>, error=<%s> | nobody was notified", self.name, error)
         self._sends = None
