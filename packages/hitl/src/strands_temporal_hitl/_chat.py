@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 import json
+import os
 from typing import Any
 
 from temporalio.client import Client
@@ -11,8 +12,13 @@ from strands_temporal.extension import ChatScreen
 
 from ._client import ApprovalsClient
 from ._errors import ApprovalRefusedError, ApprovalsError
+from ._people import Credential
+from ._people_text import people_line, vote_line
 from ._terminal import typed_arguments, typed_value
 from ._types import INVALID_ARGUMENTS, NOT_ALLOWED, PendingApproval
+
+TOKEN_VARIABLE = "STRANDS_TEMPORAL_TOKEN"  # noqa: S105  # its name
+"""Environment variable with the bearer token of the person at the terminal."""
 
 _AGAIN = 0.5
 """Seconds until a question that still waits is looked for again."""
@@ -27,8 +33,11 @@ class ChatApprovalsPart:
     """
 
     def __init__(self, client: Client, workflow_id: str) -> None:
-        self._approvals = ApprovalsClient(client)
+        token = os.environ.get(TOKEN_VARIABLE)
+        credential = Credential("bearer", token) if token else None
+        self._approvals = ApprovalsClient(client, credential=credential, channel="chat")
         self._workflow_id = workflow_id
+        self._voted: set[tuple[str, str | None]] = set()
 
     async def follow(self, screen: ChatScreen) -> None:
         """Ask whenever the conversation waits for people."""
@@ -36,7 +45,8 @@ class ChatApprovalsPart:
             await screen.waits_for_people()
             try:
                 for pending in await self._approvals.pending(self._workflow_id):
-                    await self._decide(screen, pending)
+                    if (pending.id, pending.digest) not in self._voted:
+                        await self._decide(screen, pending)
             except ApprovalsError as error:  # it was decided elsewhere meanwhile, or no worker answers
                 screen.note(str(error))
             await asyncio.sleep(_AGAIN)
@@ -50,7 +60,7 @@ class ChatApprovalsPart:
 
     async def _send(self, screen: ChatScreen, pending: PendingApproval, answer: str) -> bool:
         """Send what was typed. Return False if it is no decision."""
-        by = getpass.getuser()
+        by = "" if self._approvals.proves else getpass.getuser()
         verdict, _, rest = answer.partition(" ")
         is_value = answer.startswith("=") or (pending.digest is None and answer != "")
         is_edit = not is_value and verdict.lower() in ("e", "edit")
@@ -62,21 +72,24 @@ class ChatApprovalsPart:
             return False
         reason = rest.strip() or None
         if is_value:  # for a question that is not about a call, whatever was typed
-            await self._approvals.respond(self._workflow_id, pending, value, by=by)
+            record = await self._approvals.respond(self._workflow_id, pending, value, by=by)
         elif is_edit:
             try:
-                await self._approvals.edit(self._workflow_id, pending, arguments, by=by)
+                record = await self._approvals.edit(self._workflow_id, pending, arguments, by=by)
             except ApprovalRefusedError as error:  # the person may mend them
                 if error.kind not in (INVALID_ARGUMENTS, NOT_ALLOWED):
                     raise
                 screen.note(str(error))
                 return False
         elif verdict.lower() in ("y", "yes"):
-            await self._approvals.approve(self._workflow_id, pending, by=by, reason=reason)
+            record = await self._approvals.approve(self._workflow_id, pending, by=by, reason=reason)
         elif verdict.lower() in ("n", "no"):
-            await self._approvals.reject(self._workflow_id, pending, by=by, reason=reason)
+            record = await self._approvals.reject(self._workflow_id, pending, by=by, reason=reason)
         else:
             return False
+        if line := vote_line(record):
+            screen.note(line)
+            self._voted.add((pending.id, record.edited_digest or pending.digest))
         return True
 
 
@@ -105,6 +118,8 @@ def _lines(pending: PendingApproval) -> list[str]:
         lines += (
             pending.question if isinstance(pending.question, str) else _json(pending.question)
         ).splitlines()
+    if people := people_line(pending):
+        lines.append(people)
     if pending.deadline:
         lines.append(f"rejected automatically at {pending.deadline}")
     return lines

@@ -7,7 +7,8 @@ from temporalio.worker import Worker
 from strands_temporal.extension import ComposablePlugin, NamedFactories
 
 from ._activities import HITLActivities
-from ._verifying import REFRESH_SECONDS, Identity, IdentityInterceptor, Secrets, VerifierLike
+from ._tickets import Secrets
+from ._verifying import REFRESH_SECONDS, Identity, IdentityInterceptor, VerifierLike
 from ._webhook import Notifier, NotifierFactory
 
 

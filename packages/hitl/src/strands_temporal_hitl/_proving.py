@@ -17,6 +17,30 @@ from ._types import TICKET_QUERY, Decision, Ticket
 GetCredential: TypeAlias = Credential | Callable[[], Credential | Awaitable[Credential]]
 """A credential, or a function that returns one, which is called for each decision."""
 
+
+class ProvedName(str):
+    """The name of a person, and what proves it: for `authorize=` of the web apps.
+
+        def authorize(request, agent, thread):
+            token = request.headers["authorization"].removeprefix("Bearer ")
+            return ProvedName("ana", Credential("bearer", token))
+
+    Args:
+        name: The name, for what the worker does not verify.
+        credential: What the worker verifies when the person decides.
+    """
+
+    __slots__ = ("credential",)
+
+    def __new__(cls, name: str, credential: Credential) -> "ProvedName":
+        """Return the name with its credential."""
+        made = super().__new__(cls, name)
+        made.credential = credential
+        return made
+
+    credential: Credential
+
+
 _AGAIN = 0.25  # seconds between two queries while a worker reads its keys
 _AGAIN_AT_MOST = timedelta(seconds=7)
 

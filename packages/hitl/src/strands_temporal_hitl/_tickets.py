@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, cast
 
 from temporalio.exceptions import ApplicationError
+from typing_extensions import override
 
 from ._allowed import refusal
 from ._errors import NotVerifiedError
@@ -55,6 +56,23 @@ class Claims:
     digest: str = ""
     expires_at: float = 0
     nonce: str = ""
+
+
+class Secrets:
+    """Values that are compared, and never shown."""
+
+    def __init__(self, values: Sequence[str | bytes]) -> None:
+        self._values = [value.encode() if isinstance(value, str) else value for value in values]
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secrets) and self._values == other._values
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]  # it is compared only
+
+    @override
+    def __repr__(self) -> str:
+        return f"{len(self._values)} keys"
 
 
 def checked_keys(where: str, keys: Any) -> list[bytes]:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from temporalio import worker
-from typing_extensions import override
 
 from ._errors import NotVerifiedError, UnknownKeyError
 from ._people import Credential, Person, SignedPerson
@@ -230,23 +229,6 @@ class Identity:
                 continue
             await asyncio.sleep(max(0.0, extra + _AT_LEAST - time.monotonic()))
             extra = time.monotonic()
-
-
-class Secrets:
-    """Values that are compared, and never shown."""
-
-    def __init__(self, values: Sequence[str | bytes]) -> None:
-        self._values = [value.encode() if isinstance(value, str) else value for value in values]
-
-    @override
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secrets) and self._values == other._values
-
-    __hash__ = None  # pyright: ignore[reportAssignmentType]  # it is compared only
-
-    @override
-    def __repr__(self) -> str:
-        return f"{len(self._values)} keys"
 
 
 class IdentityInterceptor(worker.Interceptor):

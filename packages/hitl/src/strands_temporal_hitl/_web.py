@@ -1,7 +1,7 @@
 """The part of a web front end (AG-UI) that shows questions and sends people's decisions."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, cast
 
 from temporalio.client import Client
@@ -10,12 +10,26 @@ from strands_temporal.extension import WebAnswerRefusedError, WebQuestion
 
 from ._client import ApprovalsClient
 from ._errors import ApprovalRefusedError, ApprovalsEndedError, ApprovalsError, ApprovalsUnreachableError
+from ._people_text import people_line, vote_line
+from ._proving import ProvedName
 from ._types import MALFORMED_DECISION, Decision, PendingApproval
 
 _ABOUT_CALLS = ("v1:before_tool_call:", "v1:before_tools:")
 """How ids begin of questions that are asked before a tool runs. A tool's own question may want any value."""
 
-_DETAILS = ("tool", "arguments", "digest", "agent", "outer", "calls", "allowed_decisions")
+_DETAILS = (
+    "tool",
+    "arguments",
+    "digest",
+    "agent",
+    "outer",
+    "calls",
+    "allowed_decisions",
+    "deciders",
+    "votes",
+    "proposed_by",
+    "original_arguments",
+)
 
 _ANSWER = frozenset({"approved", "reason", "arguments"})
 """The fields of the usual answer to a question about a tool call."""
@@ -29,7 +43,7 @@ class WebApprovalsPart:
     """
 
     def __init__(self, client: Client) -> None:
-        self._approvals = ApprovalsClient(client)
+        self._approvals = ApprovalsClient(client, channel="web")
 
     async def questions(self, thread: str) -> list[WebQuestion]:
         """Return a thread's open questions, oldest first; none if it has no `Approvals`.
@@ -48,18 +62,25 @@ class WebApprovalsPart:
 
     async def answer(
         self, thread: str, question: WebQuestion, value: Any, *, rejects: bool, by: str, request: str
-    ) -> None:
+    ) -> str | None:
         """Send a person's decision. It counts for the call that the person saw.
+
+        Returns:
+            What the question still waits for, if others have to decide too.
 
         Raises:
             WebAnswerRefusedError: If the thread does not take it.
         """
         digest = (question.details or {}).get("digest")
-        decision = _decision(question, value, rejects=rejects, by=by, digest=digest)
+        credential = by.credential if isinstance(by, ProvedName) else None
+        decision = _decision(question, value, rejects=rejects, by=str(by), digest=digest)
+        if credential is not None:
+            decision = replace(decision, by="")  # the worker finds out
         try:
-            await self._approvals.decide(thread, decision, update_id=request)
+            record = await self._approvals.decide(thread, decision, update_id=request, credential=credential)
         except ApprovalsError as error:
             raise _refused(error) from error
+        return vote_line(record) or None
 
 
 def _question(pending: PendingApproval) -> WebQuestion:
@@ -67,6 +88,8 @@ def _question(pending: PendingApproval) -> WebQuestion:
     text = pending.question if isinstance(pending.question, str) else None
     if pending.question is None and pending.tool is not None:
         text = f"The agent wants to call {pending.tool}. Allow it?"
+    if people := people_line(pending):
+        text = f"{text or pending.name} ({people})"
     return WebQuestion(
         id=pending.id,
         name=pending.name,

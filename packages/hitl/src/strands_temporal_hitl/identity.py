@@ -14,6 +14,7 @@ On the side of the person:
 from ._errors import NotVerifiedError, UnknownKeyError
 from ._jwt import JWTVerifier
 from ._people import Credential, Person, SignedPerson
+from ._proving import ProvedName
 from ._signing import SignedVerifier, sign_person
 from ._verifying import Verifier
 
@@ -22,6 +23,7 @@ __all__ = [
     "JWTVerifier",
     "NotVerifiedError",
     "Person",
+    "ProvedName",
     "SignedPerson",
     "SignedVerifier",
     "UnknownKeyError",

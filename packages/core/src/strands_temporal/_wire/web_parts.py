@@ -60,7 +60,7 @@ class WebPart(Protocol):
 
     async def answer(
         self, thread: str, question: WebQuestion, value: Any, *, rejects: bool, by: str, request: str
-    ) -> None:
+    ) -> str | None:
         """Answer a question. The same request with the same answer counts once.
 
         Args:
@@ -70,6 +70,9 @@ class WebPart(Protocol):
             rejects: Whether the person gave no answer, which rejects.
             by: Who answers, verified by the app.
             request: Id of the request.
+
+        Returns:
+            What the question still waits for, for people to read; None if it is decided.
 
         Raises:
             WebAnswerRefusedError: If the thread refuses the answer, or cannot be asked.

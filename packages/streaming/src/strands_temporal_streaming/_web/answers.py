@@ -101,8 +101,8 @@ class Answers:
             if asked is None:
                 text = f"resume: the thread does not wait for {entry.interrupt_id!r}"
                 raise WebError(text, NOTHING_WAITS)
-            await self._decide(request, entry, asked, questions, by)
-            answered.add(asked.id)
+            if await self._decide(request, entry, asked, questions, by):
+                answered.add(asked.id)
         rest = [one for one in waiting if one.id not in answered]
         if not rest:
             return []
@@ -140,7 +140,8 @@ class Answers:
         asked: PendingInterrupt,
         questions: Sequence[WebQuestion],
         by: str,
-    ) -> None:
+    ) -> bool:
+        """Send a person's decision. Return False if the question waits for others too."""
         if not self._parts:
             raise WebError(
                 "Nothing here takes people's answers. Install strands-temporal[hitl]", NOTHING_WAITS
@@ -148,7 +149,7 @@ class Answers:
         id_ = entry.interrupt_id
         open_ = (one for one in questions if one.id == id_ or one.id.partition("#")[0] == id_)
         question = next(open_, None) or WebQuestion(id_, asked.name)
-        await self._parts[0].answer(
+        still = await self._parts[0].answer(
             request.thread,
             question,
             _response(entry),
@@ -156,6 +157,7 @@ class Answers:
             by=by,
             request=f"{request.run}:{id_}",
         )
+        return still is None
 
     async def _send_result(
         self,

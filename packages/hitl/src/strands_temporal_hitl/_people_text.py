@@ -1,0 +1,38 @@
+"""Says to people who has to decide, and who did so far."""
+
+import json
+
+from ._deciders import Deciders
+from ._types import ApprovalRecord, PendingApproval
+
+_LONGEST = 300  # characters of arguments
+
+
+def people_line(pending: PendingApproval) -> str:
+    """Return a line about who decides a question; "" if anybody may, alone."""
+    if pending.deciders is None:
+        return ""
+    deciders = Deciders(**pending.deciders)
+    who = (
+        " or ".join([*(f"the group {name}" for name in deciders.groups), *deciders.people])
+        or "verified people"
+    )
+    parts = [f"{deciders.quorum} people decide: {who}" if deciders.quorum > 1 else f"Who decides: {who}"]
+    if deciders.four_eyes:
+        parts.append("nobody who asked for it")
+    yes = [each.by for each in pending.votes if each.verdict != "reject"]
+    no = [each.by for each in pending.votes if each.verdict == "reject"]
+    parts += [f"approved by {', '.join(yes)}"] if yes else []
+    parts += [f"rejected by {', '.join(no)}"] if no else []
+    if pending.proposed_by is not None:
+        before = json.dumps(pending.original_arguments, ensure_ascii=False)[:_LONGEST]
+        parts.append(f"{pending.proposed_by} proposes these arguments instead of {before}")
+    return "; ".join(parts)
+
+
+def vote_line(record: ApprovalRecord) -> str:
+    """Return what a person reads whose decision did not decide yet; "" if it did."""
+    if record.outcome == "delegated":
+        to = ", ".join((record.to or {}).values())
+        return f"{to} may decide now, and the question still waits"
+    return "Your vote counts. Others have to decide too" if record.outcome == "voted" else ""
