@@ -78,7 +78,8 @@ def check_fits(decision: Decision, question: Question) -> None:
     if decision.arguments is not None and question.schema is not None:
         size = len(json.dumps(decision.arguments, ensure_ascii=False).encode())
         why = f"they have {size:,} bytes, and may have {LARGEST_EDIT:,}" if size > LARGEST_EDIT else None
-        why = why or arguments_misfit(question.schema, decision.arguments, pending.arguments)
+        before = pending.arguments if pending.proposed_by is None else pending.original_arguments
+        why = why or arguments_misfit(question.schema, decision.arguments, before)
         if why:
             text = f"The arguments for {pending.tool!r} in the decision on {decision.id!r} do not fit: {why}"
             raise refusal(INVALID_ARGUMENTS, text)

@@ -16,7 +16,7 @@ from strands_temporal import ActivityOptions
 from strands_temporal.extension import describe_query, execute_activity
 
 from ._people import Credential
-from ._tickets import digest_of_request, not_verified
+from ._tickets import LARGEST_SIGNED, digest_of_request, not_verified
 from ._types import NOT_PROVED, NOT_VERIFIED, TICKET_QUERY, VERIFY_ACTIVITY, Ticket
 from ._verifying import EXTERN_FUNCTION, About, Identity
 
@@ -52,8 +52,11 @@ class Proofs:
 
     async def is_good(self, request: Mapping[str, Any]) -> bool:
         """Tell whether the proof of a decision that came by signal is accepted. History keeps the answer."""
+        proof = request.get("proof")
+        if not isinstance(proof, str) or len(proof) > LARGEST_SIGNED:
+            return False
         try:
-            args = [request.get("proof"), digest_of_request(request)]
+            args = [proof, digest_of_request(request)]
             return await execute_activity(VERIFY_ACTIVITY, args, _OPTIONS, result_type=bool)
         except FailureError as error:
             workflow.logger.warning("error=<%s> | nobody could verify who decides", error)

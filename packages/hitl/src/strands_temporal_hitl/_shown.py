@@ -8,6 +8,7 @@ from typing import Any
 
 from ._types import ApprovalRecord, PendingApproval, ShownCall
 
+_VOTES = 20  # votes on a question, about; names of those who may decide it, if there are very many
 _SHOWN = 500_000  # characters of JSON; the server accepts 2 MiB, but warns above 512 KiB
 
 
@@ -39,9 +40,19 @@ def shown(pending: list[PendingApproval]) -> list[PendingApproval]:
             outer=_beginnings(each.outer, share),
             calls=_beginnings(each.calls, share),
             input_schema=None if len(json.dumps(each.input_schema)) > share else each.input_schema,
+            original_arguments=beginning(each.original_arguments, share),
+            votes=[replace(v, reason=beginning(v.reason, share // _VOTES), groups=[]) for v in each.votes],
+            deciders=each.deciders and _fewer(each.deciders, share),
         )
         for each in pending
     ]
+
+
+def _fewer(deciders: dict[str, Any], size: int) -> dict[str, Any]:
+    """Return who may decide, with fewer names if they are longer than `size` characters."""
+    if len(json.dumps(deciders)) <= size:
+        return deciders
+    return {name: value[:_VOTES] if isinstance(value, list) else value for name, value in deciders.items()}
 
 
 def page_of(records: Sequence[ApprovalRecord], start: int) -> list[ApprovalRecord]:

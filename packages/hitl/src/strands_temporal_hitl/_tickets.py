@@ -26,7 +26,9 @@ TICKET_SECONDS = 60
 SHORTEST_KEY = 32
 """Bytes of a key. Shorter ones could be guessed."""
 
-_LARGEST = 100_000  # characters of a signed text
+LARGEST_SIGNED = 100_000
+"""Characters of a signed text."""
+
 _MOST_GROUPS = 500
 _LONGEST_NAME = 500
 
@@ -204,7 +206,7 @@ def _text(value: bytes) -> str:
 
 
 def _parts(value: Any) -> tuple[bytes, bytes]:
-    if not isinstance(value, str) or len(value) > _LARGEST or value.count(".") != 1:
+    if not isinstance(value, str) or len(value) > LARGEST_SIGNED or value.count(".") != 1:
         raise NotVerifiedError("it is no signed text")
     try:
         body, mac = (

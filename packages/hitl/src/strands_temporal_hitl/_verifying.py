@@ -128,7 +128,7 @@ class Identity:
     def _in_thread(self, call: Callable[[], T], about: About, default: T) -> T:
         """Call a function outside of the workflow's thread, where its sandbox would import modules again."""
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(4, "strands-temporal-hitl-identity")
+            self._threads = ThreadPoolExecutor(4, "hitl-identity")
         try:
             return self._threads.submit(call).result(_LONGEST_SECONDS)
         except Exception as error:  # noqa: BLE001  # it takes too long, or the worker ends: nobody is verified
