@@ -16,7 +16,8 @@ from temporalio.client import Client
 
 from strands_temporal import StrandsPlugin
 from strands_temporal.testing import assert_replays
-from strands_temporal_hitl import HITLPlugin
+from strands_temporal_hitl import Decision, HITLPlugin
+from strands_temporal_hitl._tickets import Claims, ticket_of
 from strands_temporal_hitl._types import NOT_PROVED
 
 pytestmark = pytest.mark.server
@@ -70,6 +71,9 @@ async def test_a_token_decides_and_is_in_no_history(
         assert error.kind == "NotVerified"
         stranger = approver.approve(handle.id, question, by="bob")
         assert (await refused(stranger)).kind == "NotVerified", "the token is ana's"
+
+        forged = Decision(question.id, "approve", proof=ticket_of(Claims("ana"), b"k" * 32))
+        assert (await refused(nobody.decide(handle.id, forged))).kind == "NotVerified"
 
         record = await approver.approve(handle.id, question)
         told = (record.outcome, record.by, record.verified, record.groups, record.channel)

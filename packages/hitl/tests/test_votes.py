@@ -44,8 +44,19 @@ def test_with_a_veto_the_others_reject_by_the_quorum() -> None:
     assert case.result(ANA, "reject") == "voted"
     assert case.result(ANA) == "AlreadyVoted"
     assert case.result(CAT) == "voted"
+    assert case.result(CAT, "reject", id="other") == "UnknownApproval"
     record = case.decide(DAN, "reject")
     assert (record.outcome, record.by) == ("rejected", "ana, dan")
+
+
+def test_who_turns_from_yes_to_no_has_one_vote() -> None:
+    case = Case({**TWO, "veto": ["legal"]})
+    case.ask(50)
+    case.decide(ANA)
+    assert case.result(ANA, "reject") == "voted"
+    assert [(vote.by, vote.verdict) for vote in case.pending.votes] == [("ana", "reject")]
+    assert case.result(CAT) == "voted"
+    assert case.decide(DAN).by == "cat, dan"
 
 
 def test_an_edit_is_a_proposal_on_which_all_decide_anew() -> None:

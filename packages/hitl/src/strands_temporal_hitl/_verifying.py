@@ -113,7 +113,7 @@ class Identity:
             raise ValueError("HITLPlugin(verify=...): there is no verifier")
         self._keys = [] if ticket_keys is None else checked_keys("HITLPlugin(ticket_keys=...)", ticket_keys)
         self._every = refresh_seconds
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads = _threads()
         self._refreshing: list[asyncio.Task[None]] = []
         self._wake: dict[int, tuple[asyncio.AbstractEventLoop, asyncio.Event]] = {}
 
@@ -127,8 +127,6 @@ class Identity:
 
     def _in_thread(self, call: Callable[[], T], about: About, default: T) -> T:
         """Call a function outside of the workflow's thread, where its sandbox would import modules again."""
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(4, "hitl-identity")
         try:
             return self._threads.submit(call).result(_LONGEST_SECONDS)
         except Exception as error:  # noqa: BLE001  # it takes too long, or the worker ends: nobody is verified
@@ -177,9 +175,8 @@ class Identity:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
-            self._threads = None
+        threads, self._threads = self._threads, _threads()
+        threads.shutdown(wait=False, cancel_futures=True)
 
     def _issue(self, credential: Credential, about: About, verifier: Verifier) -> Issued:
         person = verifier.verify(credential)
@@ -229,6 +226,10 @@ class Identity:
                 continue
             await asyncio.sleep(max(0.0, extra + _AT_LEAST - time.monotonic()))
             extra = time.monotonic()
+
+
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(4, "hitl-identity")  # it begins none before they are needed
 
 
 class IdentityInterceptor(worker.Interceptor):
