@@ -83,6 +83,7 @@ async def outcome_of(decision: Any) -> str:
         return "AlreadyDecided"  # the workflow was quick
 
 
+@pytest.mark.slow
 async def test_two_of_three_who_approve_at_once_let_the_call_run_once(opened: Open) -> None:
     async with opened() as desk:
         handle, question = await desk.ask(Office(deciders=TWO, started_by="eve"))

@@ -6,7 +6,11 @@ import pytest
 from packages.hitl.tests.people_ledger import NOW, Case, proof_of
 from temporalio.exceptions import ApplicationError
 
-from strands_temporal_hitl import ApprovalPolicy, Deciders
+from strands_temporal import AgentCarry
+from strands_temporal.extension import CarryFormat
+from strands_temporal_hitl import ApprovalPolicy, ApprovalsCarry, Deciders
+from strands_temporal_hitl._carry import WITH_PEOPLE, WITH_POLICY, pack, unpack
+from strands_temporal_hitl._ledger import Ledger
 
 TWO = {"groups": ["finance"], "quorum": 2}
 ANA, CAT, DAN = ("ana", "finance"), ("cat", "finance"), ("dan", "finance")
@@ -272,6 +276,27 @@ def test_a_proof_counts_once() -> None:
     case.decide(proof)
     case.ask(60, id_="q2")
     assert case.result(proof, id="q2", digest=None) == "NotVerified"
+
+
+def test_the_next_run_takes_over_and_an_older_release_does_not() -> None:
+    case = Case({"people": ["ana", "cat"], "quorum": 2})
+    case.ask(50)
+    case.decide(ANA, "edit", arguments={"amount": 40})
+    case.decide(CAT, "delegate", to={"group": "night"})
+    carry = pack(case.state, {}, [AgentCarry("")])
+    assert carry.version == WITH_PEOPLE
+    state = unpack(carry).state
+    assert state == case.state
+    older = CarryFormat(ApprovalsCarry, WITH_POLICY, "Approvals(carry=...)", made_by="x", package="y")
+    with pytest.raises(ValueError, match="newer"):
+        older.unpack(carry)
+    later = Ledger(True, False, state, policy=case.policy, started_by="eve")
+    value = {"id": "q", "verdict": "approve", "digest": later.pending[0].digest}
+    assert later.decide({**value, "proof": proof_of("zoe", "night")}, NOW, None).by == "ana, zoe"
+    plain = Case(started_by=None)
+    plain.ask(50)
+    plain.decide("stated")
+    assert pack(plain.state, {}, [AgentCarry("")]).version == 1, "nothing of this is in it"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import json
 
-from ._deciders import Deciders
 from ._types import ApprovalRecord, PendingApproval
 
 _LONGEST = 300  # characters of arguments
@@ -10,15 +9,14 @@ _LONGEST = 300  # characters of arguments
 
 def people_line(pending: PendingApproval) -> str:
     """Return a line about who decides a question; "" if anybody may, alone."""
-    if pending.deciders is None:
+    deciders = pending.deciders  # as a workflow of any release tells it, perhaps shortened
+    if deciders is None:
         return ""
-    deciders = Deciders(**pending.deciders)
-    who = (
-        " or ".join([*(f"the group {name}" for name in deciders.groups), *deciders.people])
-        or "verified people"
-    )
-    parts = [f"{deciders.quorum} people decide: {who}" if deciders.quorum > 1 else f"Who decides: {who}"]
-    if deciders.four_eyes:
+    quorum, groups, people = (deciders.get(name) for name in ("quorum", "groups", "people"))
+    who = " or ".join([*(f"the group {name}" for name in groups or ()), *(people or ())])
+    who = who or "verified people"
+    parts = [f"{quorum} people decide: {who}" if (quorum or 1) > 1 else f"Who decides: {who}"]
+    if deciders.get("four_eyes"):
         parts.append("nobody who asked for it")
     yes = [each.by for each in pending.votes if each.verdict != "reject"]
     no = [each.by for each in pending.votes if each.verdict == "reject"]

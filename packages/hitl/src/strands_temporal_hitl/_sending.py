@@ -29,6 +29,7 @@ from ._types import (
     DECIDE_SIGNAL,
     DECIDE_UPDATE,
     MALFORMED_DECISION,
+    NOT_VERIFIED,
     Answer,
     ApprovalRecord,
     Decision,
@@ -41,6 +42,8 @@ _NO_ROOM = (RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.FAILED_PRECONDITION)
 LARGEST_DECISION = 2_000_000
 """Bytes of a decision's JSON. The server (1.32) takes larger updates, but a worker cannot refuse one: its
 workflow task fails as long as the update waits, because the refusal holds the update."""
+
+_NO_CREDENTIAL = "This client has none: ApprovalsClient(credential=...)"
 
 _PAUSE = 0.1  # seconds between two queries for the answer to a decision
 
@@ -107,7 +110,10 @@ class DecisionSender:
         except WorkflowUpdateFailedError as error:
             cause = error.cause
             kind = cause.type if isinstance(cause, ApplicationError) else None
-            raise ApprovalRefusedError(str(getattr(cause, "message", cause)), kind or "") from error
+            text = str(getattr(cause, "message", cause))
+            if kind == NOT_VERIFIED and decision.proof is None:
+                text = f"{text}. {_NO_CREDENTIAL}"
+            raise ApprovalRefusedError(text, kind or "") from error
         except WorkflowUpdateRPCTimeoutOrCancelledError as error:
             if isinstance(error.__cause__, asyncio.CancelledError):  # temporalio 1.35 hides it
                 raise error.__cause__ from None
