@@ -39,6 +39,7 @@ class Case:
         verified: bool = False,
         deadline: timedelta | None = None,
         admins: Deciders | None = None,
+        asker: str | None = None,
         **early: Any,
     ) -> None:
         self.state = LedgerState()
@@ -54,7 +55,7 @@ class Case:
             started_by=started_by,
             admins=admins,
         )
-        self.own = self.ledger.asked_by(None)
+        self.own = self.ledger.asked_by(asker)
         self.deadline = deadline
         if early:
             self.decide(early.pop("by"), id="q", early=True, **early)

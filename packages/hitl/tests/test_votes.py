@@ -247,6 +247,12 @@ def test_a_policy_is_changed_by_whom_it_names() -> None:
     assert change(case, ("ada",), policy=plain) == "policy_changed"
     case = Case(policy=plain, started_by=None)
     assert change(case, policy=eyes) == "NotAllowed", "nobody knows who asked"
+    case = Case(policy=plain, started_by=None, asker="bob")
+    assert change(case, policy=eyes) == "policy_changed"
+    case.ask(50)
+    assert case.result(("Bob", "finance")) == "OwnRequest"
+    with pytest.raises(ValueError, match="four_eyes needs to know who asked"):
+        case.ledger.asked_by(None)
     case = Case(policy=plain, admins=Deciders(groups=["admins"]))
     assert change(case, ANA, policy=plain) == "NotADecider"
     assert change(case, ("ada", "admins"), policy=plain) == "policy_changed"

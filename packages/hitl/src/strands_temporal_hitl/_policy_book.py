@@ -60,7 +60,7 @@ class PolicyBook(ABC):
         self._proofs = proofs
         self._started_by = started_by
         self._admins = admins
-        self._knows_askers = True
+        self._knows_askers: bool | None = None  # of all turns so far; None before the first
         self._open: dict[str, Question] = {}
 
     @abstractmethod
@@ -138,7 +138,8 @@ class PolicyBook(ABC):
             own = {name for question in self._open.values() for name in question.own}
             own |= set() if self._started_by is None else {self._started_by}
             check_admin(self._policy, self._admins, change, who, own)
-            check_askers(change, knows=bool(own) and self._knows_askers)
+            knows = bool(own) if self._knows_askers is None else self._knows_askers
+            check_askers(change, knows=knows or self._started_by is not None)
         check_change(self._policy, change, now)
         return change, who
 

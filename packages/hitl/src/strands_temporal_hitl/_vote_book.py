@@ -47,7 +47,7 @@ class VoteBook(PolicyBook):
             AgentValueError: If a rule is about them, and nobody is named.
         """
         own = [each for each in (self._started_by, person) if each is not None]
-        self._knows_askers = self._knows_askers and bool(own)
+        self._knows_askers = bool(own) and self._knows_askers is not False
         if not own and self._policy.four_eyes:
             raise AgentValueError(
                 "approvals.run: four_eyes needs to know who asked: Approvals(started_by=...), or "
