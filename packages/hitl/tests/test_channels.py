@@ -110,10 +110,16 @@ async def test_without_links_a_mail_says_how_to_decide() -> None:
         await mailer(port).notify(notice())
         await mailer(port).notify(hostile("a\nb"))
         await mailer(port).notify(notice(workflow_id="wf; rm -rf ~"))
+        for each in ("w" * 50, "é" * 50):
+            await mailer(port).notify(notice(workflow_id=each, id=each))
     texts = [body(mail, "plain") for _, mail in inbox.mails]
     assert "strands-temporal approvals approve order-7 q0" in texts[0]
     assert "strands-temporal approvals list" in texts[1]
     assert "approve 'wf; rm -rf ~' q0" in texts[2]
+    assert [mail["Subject"] for _, mail in inbox.mails[3:]] == [
+        f"Approval needed: refund ({each})" for each in ("w" * 50, "é" * 50)
+    ]
+    assert max(map(len, b"".join(inbox.raw).splitlines())) <= 998
 
 
 async def test_mail_is_encrypted_and_logged_in(tmp_path: Path) -> None:

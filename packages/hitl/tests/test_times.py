@@ -254,6 +254,31 @@ def test_a_policy_with_an_unknown_calendar_is_refused() -> None:
         PolicyInForce(ApprovalPolicy.from_json(rules), LedgerState().policy, times=given())
 
 
+@pytest.mark.parametrize(
+    ("time", "words"),
+    [
+        ({"deadline": 60}, "time.deadline: is unknown"),
+        ({"deadline_seconds": 0}, "time.deadline_seconds: 0 is not a number of seconds"),
+        ({"deadline_seconds": None}, "null is not a number"),
+        ({"remind_seconds": [60, "2h"]}, r"remind_seconds\[1\]: '2h'"),
+        ({"remind_seconds": 60}, "is not a list"),
+        ({"remind_seconds": [60], "remind_every_seconds": 60}, "Give one of them"),
+        ({"at_deadline": "approve"}, "deadline_seconds: is missing"),
+        ({"deadline_seconds": 60, "at_deadline": "allow"}, "time.at_deadline: 'allow' is unknown"),
+        ({"deadline_seconds": 60, "at_deadline": "escalate"}, "who decides after the deadline"),
+        ({"deadline_seconds": 60, "escalate_to": {"groups": ["a"]}}, "belongs to at_deadline 'escalate'"),
+        ({"deadline_seconds": 60, "at_deadline": "escalate", "escalate_to": {}}, "says who decides"),
+        ({"calendar": " "}, "time.calendar: is empty"),
+    ],
+)
+def test_a_rule_with_wrong_times_is_refused(time: dict[str, Any], words: str) -> None:
+    rule = {"name": "a", "tools": ["a"], "then": "ask", "time": time}
+    with pytest.raises(AgentValueError, match=f"rules.0..*{words}"):
+        ApprovalPolicy(version="v1", rules=[rule])
+    with pytest.raises(AgentValueError, match=r"rules\[0\].time: is for questions"):
+        ApprovalPolicy(version="v1", rules=[{**rule, "then": "approve", "time": {}}])
+
+
 # --- What notifiers are told
 
 

@@ -28,6 +28,7 @@ Recipients = Sequence[str] | Callable[[ApprovalNotice], Sequence[str]]
 """Addresses, or a function that returns the addresses for a notice."""
 
 _LONGEST_SUBJECT = 150
+_LONGEST_LINE = 998  # of SMTP
 _LONGEST_ARGUMENTS = 20_000
 _KEPT = 1_000  # the latest mails that were sent, so that a further attempt does not send them again
 _PERMANENT = 500
@@ -114,10 +115,12 @@ class EmailNotifier:
     def _mail(self, notice: ApprovalNotice, to: str, root: str) -> EmailMessage:
         """Return the mail for one person."""
         text = text_of(notice, longest=_LONGEST_ARGUMENTS)
-        mail = EmailMessage(policy=SMTP)
+        subject = line(f"{text.title} ({line(notice.workflow_id, 60)})", _LONGEST_SUBJECT)
+        # A folded subject of ASCII text would begin with a blank (Python 3.11). It needs no folding.
+        mail = EmailMessage(policy=SMTP.clone(max_line_length=_LONGEST_LINE) if subject.isascii() else SMTP)
         mail["From"] = self._sender
         mail["To"] = Address(addr_spec=to)
-        mail["Subject"] = line(f"{text.title} ({line(notice.workflow_id, 60)})", _LONGEST_SUBJECT)
+        mail["Subject"] = subject
         mail["Date"] = formatdate()
         mail["Message-ID"] = self._message_id(notice.id, to)
         if root != notice.id:
