@@ -15,6 +15,8 @@ Anywhere:
     for workflow in await approvals.list(): ...
 """
 
+from ._audit import AuditEntry
+from ._audit_runs import AuditGap, AuditTrail
 from ._calendars import Calendar, business_hours
 from ._carry import ApprovalsCarry
 from ._client import ApprovalsClient, WaitingWorkflow
@@ -52,6 +54,9 @@ __all__ = [
     "ApprovalsError",
     "ApprovalsNotIndexedError",
     "ApprovalsUnreachableError",
+    "AuditEntry",
+    "AuditGap",
+    "AuditTrail",
     "Calendar",
     "Credential",
     "Deciders",

@@ -61,7 +61,8 @@ class Announcer:
 
         async def tell(name: str) -> None:
             if waiting := shown(self._ledger.still_open(pause)):
-                await _notify(name, waiting, pause.notice_id)
+                failed = await _notify(name, waiting, pause.notice_id)
+                self._ledger.told(pause, name, "asked", [], workflow.now(), failed)
             pause.told.append(name)
 
         await asyncio.gather(*(tell(name) for name in setup.notifiers if name not in pause.told))
@@ -110,10 +111,13 @@ async def _ask_worker() -> Setup:
         return Setup()
 
 
-async def _notify(name: str, waiting: list[PendingApproval], notice_id: str) -> None:
+async def _notify(name: str, waiting: list[PendingApproval], notice_id: str) -> str:
+    """Run a notifier. Return why it failed, or nothing."""
     try:
         await execute_activity(
             NOTIFY_ACTIVITY, [name, waiting, notice_id], {**NOTIFY_OPTIONS, "summary": name}
         )
     except FailureError as error:  # the question still waits
         workflow.logger.warning("notifier=<%s>, error=<%s> | nobody was notified", name, error)
+        return str(error.cause or error)
+    return ""

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -11,6 +11,7 @@ from strands_temporal import AgentCarry, AgentTypeError, AgentValueError, CarryT
 from strands_temporal.extension import CARRY_LIMIT, CarryFormat
 from strands_temporal.workflow import TeamCarry
 
+from ._in_force import by_policy
 from ._state import LedgerState
 from ._types import ApprovalRecord
 
@@ -23,12 +24,16 @@ the call that a person changed would run as the model wrote it."""
 WITH_POLICY = 3
 """Version of a carry of a workflow with a policy. A release without policies would let each call run."""
 
-WITH_TIME = 4
-"""Version of a carry with questions for which time does more than to reject them, or whose decisions are
-still to be told. A release that knows neither must not go on from it."""
+WITH_AUDIT = 4
+"""Version of a carry with the head of an audit chain, with verified people, with questions for which time
+does more than to reject them, or whose decisions are still to be told. A release that knows none of it must
+not go on from it. Each carry of a workflow that asked anything has it."""
 
-WITH_PEOPLE = 4
-"""Version of a carry with verified people. A release without them would let anybody decide next."""
+MOST_RECORDS = 1_000
+"""Of people, the latest ones that a carry holds. The audit chains of the earlier runs have the others."""
+
+MOST_BY_POLICY = 200
+"""Of the policy, the latest ones that a carry holds."""
 
 INPUT_LIMIT = 2_050_000
 """Bytes that the carries of approvals and agents may have together. The server ends a workflow whose input is
@@ -55,7 +60,7 @@ class ApprovalsCarry:
 
 _FORMAT = CarryFormat(
     ApprovalsCarry,
-    WITH_TIME,
+    WITH_AUDIT,
     "Approvals(carry=...)",
     made_by="approvals.carry()",
     package="strands-temporal-hitl",
@@ -94,12 +99,13 @@ def pack(
         AgentValueError: If two agents that wait could not be told apart in the next run.
     """
     _check_agents(state)
+    state = replace(state, records=_latest(state))
     data = _FORMAT.pack(asdict(Carried(state, dict(answered), dict(client_calls or {}))))
     room = INPUT_LIMIT - _size(agent_carries)
     if len(data) > room:
         raise CarryTooLargeError(_too_large(state, len(data), room, agent_carries))
-    if _has_time(state) or _has_people(state):
-        return ApprovalsCarry(data, WITH_TIME)
+    if state.audit.number or _has_time(state) or _has_people(state):
+        return ApprovalsCarry(data, WITH_AUDIT)
     if _has_policy(state):
         return ApprovalsCarry(data, WITH_POLICY)
     return ApprovalsCarry(data, WITH_EDITS if _has_edits(state) else CARRY_VERSION)
@@ -118,6 +124,20 @@ def unpack(carry: object) -> Carried:
         return _CARRIED.validate_python(_FORMAT.unpack(carry))
     except ValidationError as error:
         raise _FORMAT.damaged(error) from error
+
+
+def _latest(state: LedgerState) -> list[ApprovalRecord]:
+    """Return the latest records, and those that agents or notifiers still wait for."""
+    pauses = [*state.pauses, *state.ended]
+    waiting = {question.pending.id for pause in pauses for question in pause.questions}
+    room = {True: MOST_BY_POLICY, False: MOST_RECORDS}
+    kept: list[ApprovalRecord] = []
+    for record in reversed(state.records):
+        of_policy = by_policy(record)
+        room[of_policy] -= 1
+        if room[of_policy] >= 0 or record.id in waiting:
+            kept.append(record)
+    return kept[::-1]
 
 
 def _has_edits(state: LedgerState) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from temporalio.client import Client
 
 from ._asking import QueryRejectedError, ask_again
+from ._audit_runs import AuditReader, AuditTrail
 from ._errors import ApprovalsNotIndexedError, ApprovalsUnreachableError
 from ._policy_client import PolicyClient, seconds_of
 from ._proving import GetCredential, Proving
@@ -143,6 +144,41 @@ class ApprovalsClient(PolicyClient):
             records += page
             if not is_full(page):
                 return records
+
+    async def audit(self, workflow_id: str, *, run_id: str | None = None) -> AuditTrail:
+        """Return a workflow's audit chain: what was asked, who was told, and what was decided, in all runs.
+
+        Works for a closed workflow too, while its histories are kept. Runs that cannot be read are in `gaps`.
+
+        Args:
+            workflow_id: The workflow.
+            run_id: Return the entries of this run alone.
+
+        Raises:
+            ApprovalsUnreachableError: If the run in `run_id` does not answer.
+        """
+        reader = AuditReader(self._client, self._queries, self._timeout)
+        return await (reader.run(workflow_id, run_id) if run_id else reader.workflow(workflow_id))
+
+    async def export_audit(
+        self, query: str = "", known: Callable[[tuple[str, str]], Collection[str]] = lambda of: ()
+    ) -> AsyncIterator[tuple[str, str, AuditTrail]]:
+        """Yield the audit chains of all workflows that a visibility query finds, open and closed.
+
+        Args:
+            query: The query; "" is for all workflows of the namespace.
+            known: Takes a namespace and the id of a workflow. Returns hashes of entries of its chain that are
+                known, with all before them: earlier runs are not read again.
+
+        Yields:
+            The namespace, the workflow's id, and its chain.
+
+        Raises:
+            RPCError: If the server does not list workflows.
+        """
+        reader, namespace = AuditReader(self._client, self._queries, self._timeout), self._client.namespace
+        async for workflow_id, trail in reader.all(query, lambda id_: known((namespace, id_))):
+            yield namespace, workflow_id, trail
 
     async def approve(
         self,

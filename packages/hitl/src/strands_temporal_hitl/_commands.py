@@ -4,8 +4,6 @@
 """
 
 import asyncio
-import sys
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
@@ -14,15 +12,14 @@ from typing import Annotated, Any
 import typer
 from temporalio.service import RPCError
 
-from ._client import ApprovalsClient
-from ._errors import ApprovalsError
+from ._audit_commands import export, verify
+from ._commanding import failed, run
 from ._explain import explain, read_calls_file, read_policy_file
 from ._terminal import (
     CommandError,
     Typed,
     decide,
     list_questions,
-    plain,
     show_workflow,
     typed_arguments,
     typed_value,
@@ -69,13 +66,13 @@ def list_(
     ] = None,
 ) -> None:
     """Show the open questions of all workflows."""
-    _run(ctx, lambda approvals: list_questions(approvals, types or [], as_json=ctx.obj.json))
+    run(ctx, lambda approvals: list_questions(approvals, types or [], as_json=ctx.obj.json))
 
 
 @app.command()
 def show(ctx: typer.Context, workflow_id: _Workflow) -> None:
     """Show the open questions of a workflow, and its decisions so far."""
-    _run(ctx, lambda approvals: show_workflow(approvals, workflow_id, as_json=ctx.obj.json))
+    run(ctx, lambda approvals: show_workflow(approvals, workflow_id, as_json=ctx.obj.json))
 
 
 @app.command()
@@ -194,25 +191,16 @@ def explain_(
             calls = asyncio.run(ctx.obj.tool_calls(workflow_id))
             code = explain(of, calls, as_json=ctx.obj.json, steps=False)
     except (CommandError, RPCError) as error:
-        sys.stderr.write(plain(str(error)) + "\n")
-        raise typer.Exit(1) from None
+        raise failed(error) from None
     raise typer.Exit(code)
+
+
+app.command()(export)
+app.command()(verify)
 
 
 def _decide(
     ctx: typer.Context, verdict: Verdict, workflow_id: str, approval: str | None, **more: Any
 ) -> None:
     typed = Typed(verdict, workflow_id, approval, **more)
-    _run(ctx, lambda approvals: decide(approvals, typed, as_json=ctx.obj.json))
-
-
-def _run(ctx: typer.Context, command: Callable[[ApprovalsClient], Awaitable[None]]) -> None:
-    async def connected() -> None:
-        client = await ctx.obj.connect()
-        await command(ApprovalsClient(client, timeout=timedelta(seconds=ctx.obj.timeout)))
-
-    try:
-        asyncio.run(connected())
-    except (ApprovalsError, CommandError, RPCError) as error:
-        sys.stderr.write(plain(str(error)) + "\n")
-        raise typer.Exit(1) from None
+    run(ctx, lambda approvals: decide(approvals, typed, as_json=ctx.obj.json))

@@ -14,6 +14,7 @@ from strands.interrupt import Interrupt
 from temporalio.exceptions import ApplicationError
 
 from ._allowed import AllowedDecisions, check_fits, digest_matches, refusal
+from ._audit import AuditChain, asked_data
 from ._deciders import Deciders
 from ._in_force import PolicyInForce, until
 from ._notes import tell_asked, tell_decided
@@ -54,6 +55,7 @@ class Ledger(TimeBook):
         verified: Whether each decision needs a proof of who decides.
         started_by: Who started the workflow.
         admins: Who may change the policy; None for anybody who may decide.
+        chain: The audit chain of the workflow's run, with the head in `state`.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Ledger(TimeBook):
         verified: bool = False,
         started_by: str | None = None,
         admins: Deciders | None = None,
+        chain: AuditChain | None = None,
     ) -> None:
         state = state or LedgerState()
         super().__init__(
@@ -77,6 +80,7 @@ class Ledger(TimeBook):
             UsedProofs(state.proofs, verified=verified),
             started_by=started_by,
             admins=admins,
+            chain=chain,
         )
         self._allowed = allowed or AllowedDecisions(None)
         self._early_came = 0
@@ -142,6 +146,7 @@ class Ledger(TimeBook):
             asked.append(self._restrict(question, now, decides))
             self._open[question.pending.id] = asked[-1]
             tell_asked(asked[-1])
+            self._audit("asked", question.pending.id, asked_data(asked[-1].pending), now)
         ids = ":".join([run_id, *(question.pending.id for question in asked)])
         notice_id = hashlib.sha256(ids.encode()).hexdigest()[:32]
         pause = Pause(agent_id, asked, notice_id, granted=list(granted))
@@ -263,7 +268,7 @@ class Ledger(TimeBook):
         known = [record.id for record in self.records if record.outcome == "refused"]
         if answer is not None and answer.id not in known:
             at = now.isoformat()
-            self.records.append(replace(answer, outcome="refused", reason=why, at=at, response=None))
+            self._append(replace(answer, outcome="refused", reason=why, at=at, response=None))
 
     def answer_to(self, question_id: str) -> ApprovalRecord | None:
         """Return the record that decided a question; None if it waits."""
@@ -345,7 +350,7 @@ class Ledger(TimeBook):
             reason, is_refused = f"Denied by policy: {denial.reason}", True
         if is_refused:
             refused = replace(record, outcome="refused", reason=reason, response=None)
-            self.records.append(refused)
+            self._append(refused, now)
         else:
             self._take(early.decision, question, early.record, who, now)
 
@@ -358,17 +363,19 @@ class Ledger(TimeBook):
         if question.pending.deciders is not None or decision.verdict == "delegate":
             record = self._vote(decision, question, record, who, now)
         else:
-            record = self._write(question, about_question(question, record))
+            record = self._write(question, about_question(question, record), now)
         if decision.trust is not None:
             self._trust(decision, question.pending, who, now)
         return record
 
-    def _write(self, question: Question, record: ApprovalRecord) -> ApprovalRecord:
+    def _write(
+        self, question: Question, record: ApprovalRecord, now: datetime | None = None
+    ) -> ApprovalRecord:
         self._open.pop(question.pending.id, None)
         if self._policy.version is not None and not record.layer and record.outcome != "withdrawn":
             record = replace(record, layer="people", policy_version=self._policy.version)
         self._answers[record.id] = record
-        self.records.append(record)
+        self._append(record, now)
         tell_decided(question, record)
         return record
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from strands_temporal import AgentValueError
 
+from ._audit import AuditChain
+from ._audit_book import AuditBook
 from ._deciders import Deciders
 from ._in_force import PolicyInForce, by_policy, judged, until
 from ._policy import ApprovalPolicy, Judgement
@@ -24,7 +26,7 @@ from ._types import ApprovalRecord, Decision, Outcome, PendingApproval, ShownCal
 from ._who import UsedProofs, Who, by_whom
 
 
-class PolicyBook(ABC):
+class PolicyBook(AuditBook, ABC):
     """The answers of a workflow's policy, and the changes of it.
 
     Args:
@@ -35,6 +37,7 @@ class PolicyBook(ABC):
         proofs: Tells who decides.
         started_by: Who started the workflow.
         admins: Who may change the policy; None for anybody who may decide.
+        chain: The audit chain of the workflow's run.
 
     Raises:
         AgentValueError: If who started it may not change the policy, and nobody says who that is.
@@ -50,10 +53,11 @@ class PolicyBook(ABC):
         *,
         started_by: str | None = None,
         admins: Deciders | None = None,
+        chain: AuditChain | None = None,
     ) -> None:
         if admins is not None and admins.four_eyes and started_by is None:
             raise AgentValueError("Approvals: policy_admins= with four_eyes needs started_by=")
-        self.state = state
+        super().__init__(state, chain)
         self._approved = approved
         self._rejected = rejected
         self._policy = policy
@@ -68,7 +72,9 @@ class PolicyBook(ABC):
         """Let others decide the open questions, if the policy says so now."""
 
     @abstractmethod
-    def _write(self, question: Question, record: ApprovalRecord) -> ApprovalRecord:
+    def _write(
+        self, question: Question, record: ApprovalRecord, now: datetime | None = None
+    ) -> ApprovalRecord:
         """Decide a question, and return the record as it is kept."""
 
     def note(self, place: Place, call: ShownCall, found: Judgement, now: datetime) -> None:
@@ -77,7 +83,7 @@ class PolicyBook(ABC):
         outcome: Outcome = "approved" if found.outcome == "approve" else "denied"
         record = ApprovalRecord("/".join(place), POLICY_QUESTION, outcome, at=at, asked_at=at, tool=call.tool)
         record = replace(record, digest=digest_of(call.tool, call.arguments), agent=call.agent or None)
-        self.state.records.append(replace(record, **judged(found, self._policy.version)))
+        self._append(replace(record, **judged(found, self._policy.version)))
 
     def check_change(self, value: Any, now: datetime) -> None:
         """Check that a change of the policy can be taken.
@@ -125,7 +131,7 @@ class PolicyBook(ABC):
             update_id=update_id,
             policy_version=self._policy.version,
         )
-        self.state.records.append(record)
+        self._append(record)
         self._renew_open(now)
         self._judge_open(now)
         return record

@@ -12,9 +12,26 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from ._asking import QueryRejectedError, ask
 from ._errors import ApprovalsUnreachableError
+from ._types import RECORDS_QUERY
 from ._workflows import WorkflowState, workflow_state
 
 T = TypeVar("T")
+
+
+class NoSuchQueryError(ApprovalsUnreachableError):
+    """The workflow does not know the query.
+
+    Attributes:
+        has_approvals: Whether it has `Approvals` of an earlier release.
+    """
+
+    def __init__(self, message: str, has_approvals: bool) -> None:
+        super().__init__(message)
+        self.has_approvals = has_approvals
+
+
+class SilentWorkflowError(ApprovalsUnreachableError):
+    """No worker answered in time."""
 
 
 class ApprovalQueries:
@@ -59,10 +76,13 @@ class ApprovalQueries:
                 self._client, execution, query, args, type_, closed=closed, timeout=self._timeout
             )
         except WorkflowQueryFailedError as error:
-            why = f"it has no Approvals ({error.message})" if query in error.message else error.message
-            raise ApprovalsUnreachableError(
-                f"Workflow {workflow_id!r} does not answer {query!r}: {why}"
-            ) from error
+            text = f"Workflow {workflow_id!r} does not answer {query!r}"
+            if query not in error.message:
+                raise ApprovalsUnreachableError(f"{text}: {error.message}") from error
+            # The message lists the queries that the workflow knows.
+            has_approvals = query != RECORDS_QUERY and f"{RECORDS_QUERY}" in error.message
+            why = "its worker has an earlier release" if has_approvals else "it has no Approvals"
+            raise NoSuchQueryError(f"{text}: {why} ({error.message})", has_approvals) from error
         except RPCError as error:
             raise self.unreachable(workflow_id, error) from error
         except QueryRejectedError as error:
@@ -90,7 +110,7 @@ class ApprovalQueries:
     def unreachable(self, workflow_id: str, error: RPCError) -> ApprovalsUnreachableError:
         """Return the error for a call that the server refused, or that took too long."""
         if error.status in (RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED):
-            return ApprovalsUnreachableError(self.silence(workflow_id))
+            return SilentWorkflowError(self.silence(workflow_id))
         return ApprovalsUnreachableError(f"Workflow {workflow_id!r} cannot be asked: {error.message}")
 
     def silence(self, workflow_id: str) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from ._audit import AuditHead
 from ._trusted import TrustedCalls
 from ._types import ApprovalRecord, Decision, PendingApproval
 
@@ -227,6 +228,7 @@ class LedgerState:
         policy: What people changed in the policy.
         ended: Pauses that are over, of whose decisions a notifier is still to be told.
         proofs: The proofs that were used: when each expires, in seconds since 1970, by its nonce.
+        audit: The head of the audit chain. Its entries stay in the runs that made them.
     """
 
     records: list[ApprovalRecord] = field(default_factory=list[ApprovalRecord])
@@ -236,3 +238,4 @@ class LedgerState:
     policy: PolicyState = field(default_factory=PolicyState)
     ended: list[Pause] = field(default_factory=list[Pause])
     proofs: dict[str, float] = field(default_factory=dict[str, float])
+    audit: AuditHead = field(default_factory=AuditHead)

@@ -203,7 +203,7 @@ class _Teller:
         if notice.kind == "decided":
             options["schedule_to_close_timeout"] = _DECIDED_FOR
         told: Told | None = None
-        delivered = True
+        failed = ""
         try:
             told = await execute_activity(
                 TELL_ACTIVITY,
@@ -219,9 +219,11 @@ class _Teller:
             if self._leaves:  # its last attempt failed when this run stopped it: the next run tries again
                 self._sends = None
                 return
-            delivered = False
+            failed = str(error.cause or error)
             workflow.logger.warning("notifier=<%s>, error=<%s> | nobody was notified", self.name, error)
         self._sends = None
-        note_told(self._telling, notice, told, delivered=delivered)
+        note_told(self._telling, notice, told, delivered=not failed)
+        to = told.to if told else []
+        self._ledger.told(self._pause, self.name, notice.kind, to, workflow.now(), failed)
         if notice.kind == "asked":
             self._pause.told.append(self.name)

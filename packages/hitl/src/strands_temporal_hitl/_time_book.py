@@ -142,14 +142,14 @@ class TimeBook(VoteBook):
         record = about_question(question, replace(record, to=_to(to), votes=question.pending.votes))
         if self._policy.version is not None:
             record = replace(record, layer="people", policy_version=self._policy.version)
-        self.state.records.append(record)
+        self._append(record)
         question = restricted(question, to, approvable=True, verified=self._proofs.verified)
         pending = replace(question.pending, deadline=deadline)
         question = replace(question, pending=pending, waiting=waiting, is_fixed=True)
         self.put(question)
         if pending.votes and (outcome := counted(question)) is not None:  # it takes fewer people now
             record = ApprovalRecord(pending.id, "", outcome, at=now.isoformat(), verified=True)
-            self._finish(question, outcome, record)
+            self._finish(question, outcome, record, now)
 
 
 def _to(deciders: Deciders) -> dict[str, str]:

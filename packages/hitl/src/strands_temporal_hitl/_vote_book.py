@@ -106,14 +106,16 @@ class VoteBook(PolicyBook):
         if outcome is not None:
             if decision.verdict == "respond":
                 outcome = "responded"
-            return self._finish(question, outcome, record)
+            return self._finish(question, outcome, record, now)
         self.put(question)
         is_delegation = decision.verdict == "delegate"
         told = replace(told, outcome="delegated" if is_delegation else "voted", to=decision.to, response=None)
-        self.state.records.append(told)
+        self._append(told, now)
         return told
 
-    def _finish(self, question: Question, outcome: Outcome, record: ApprovalRecord) -> ApprovalRecord:
+    def _finish(
+        self, question: Question, outcome: Outcome, record: ApprovalRecord, now: datetime
+    ) -> ApprovalRecord:
         """Decide a question by its votes."""
         pending = question.pending
         several = len(pending.votes) > 1
@@ -133,7 +135,7 @@ class VoteBook(PolicyBook):
         )
         question = as_asked(question)
         self.put(question)
-        return self._write(question, about_question(question, record))
+        return self._write(question, about_question(question, record), now)
 
     def _response(self, outcome: Outcome, record: ApprovalRecord) -> Any:
         if outcome == "responded":
@@ -151,7 +153,7 @@ class VoteBook(PolicyBook):
             votes = question.pending.votes
             if votes and (outcome := counted(question)) is not None:
                 record = ApprovalRecord(question.pending.id, "", outcome, at=now.isoformat(), verified=True)
-                self._finish(question, outcome, record)
+                self._finish(question, outcome, record, now)
 
     def _edited(self, question: Question, decision: Decision, now: datetime) -> tuple[Question, bool]:
         """Return a question with those who may also decide the call that an edit makes."""

@@ -20,6 +20,8 @@ from strands_temporal.workflow import DeduplicatedUpdates, TeamCarry
 
 from ._agents import Invoked, id_of, interrupt_ids, invoke, paused_result, waiting_calls
 from ._allowed import AllowedDecisions
+from ._audit import AuditChain
+from ._audit_query import AuditQuery
 from ._calendars import Calendar
 from ._carry import ApprovalsCarry, pack, unpack
 from ._changes import PolicyChanges
@@ -162,6 +164,8 @@ class Approvals:
         client_calls().take_over(carried.client_calls)
         given = given_deciders("deciders", deciders)
         in_force = PolicyInForce(policy, carried.state.policy, given, self._times)
+        info, head = workflow.info(), carried.state.audit
+        chain = AuditChain(head, namespace=info.namespace, workflow_id=info.workflow_id, run_id=info.run_id)
         self._ledger = Ledger(
             approved,
             rejected,
@@ -171,6 +175,7 @@ class Approvals:
             verified=verified,
             started_by=checked_person("started_by", started_by),
             admins=given_deciders("policy_admins", policy_admins, most=1),
+            chain=chain,
         )
         self._names_deciders = PatchedOnce(NAMES_DECIDERS)
         self._ledger.times = self._times
@@ -185,6 +190,7 @@ class Approvals:
         workflow.set_query_handler(RECORDS_QUERY, self._records_query)
         self._operators = OperatorView(self._ledger)
         self._people = WaitingForPeople(self._ledger, self._operators)
+        AuditQuery(chain)
         PolicyChanges(in_force, self._ledger, self._answered, self._operators.decided, self._proofs)
 
     @property

@@ -30,6 +30,7 @@ class ListedWorkflow:
     run_id: str
     type: str
     started_at: datetime
+    status: int = 0  # Temporal's WorkflowExecutionStatus
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,18 @@ class WorkflowState:
         return self.status == "PAUSED"
 
 
-async def open_workflows(client: Client, query: str) -> AsyncIterator[ListedWorkflow]:
-    """Yield the open workflows that match a visibility query.
+def open_workflows(client: Client, query: str) -> AsyncIterator[ListedWorkflow]:
+    """Yield the open workflows that match a visibility query. Raises as `listed_workflows`."""
+    return listed_workflows(client, f"{OPEN} AND ({query})")
+
+
+async def listed_workflows(client: Client, query: str) -> AsyncIterator[ListedWorkflow]:
+    """Yield the runs of workflows that match a visibility query, open and closed.
 
     Raises:
         RPCError: If the server does not answer.
     """
-    request = ListWorkflowExecutionsRequest(namespace=client.namespace, query=f"{OPEN} AND ({query})")
+    request = ListWorkflowExecutionsRequest(namespace=client.namespace, query=query)
     while True:
         page = await client.workflow_service.list_workflow_executions(request, retry=True)
         for info in page.executions:
@@ -81,7 +87,9 @@ def quoted(text: str) -> str:
 
 def _listed(info: WorkflowExecutionInfo) -> ListedWorkflow:
     started_at = info.start_time.ToDatetime(timezone.utc)
-    return ListedWorkflow(info.execution.workflow_id, info.execution.run_id, info.type.name, started_at)
+    return ListedWorkflow(
+        info.execution.workflow_id, info.execution.run_id, info.type.name, started_at, info.status
+    )
 
 
 async def workflow_state(
