@@ -31,7 +31,10 @@ def setting(agents: Agents, client: Client) -> Callable[..., Any]:
         told = Told()
         plugins = [
             StrandsPlugin(models={"model": lambda: model}),
-            HITLPlugin(notifiers={"test": lambda: told, **options.pop("notifiers", {})}),
+            HITLPlugin(
+                notifiers={"test": lambda: told, **options.pop("notifiers", {})},
+                judges=options.pop("judges", None),
+            ),
             *options.pop("more_plugins", []),
         ]
         workflows = options.pop("workflows", [GatedWorkflow])

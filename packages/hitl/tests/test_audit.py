@@ -12,7 +12,7 @@ from packages.hitl.tests.approvals_support import SilentWorkflow, until
 from packages.hitl.tests.carried_support import hand_over
 from packages.hitl.tests.policy_support import Desk, DeskWorkflow, policy, refund, refunds
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, ResetReapplyType
 from temporalio.api.workflowservice.v1 import (
     DeleteWorkflowExecutionRequest,
     ResetWorkflowExecutionRequest,
@@ -160,7 +160,7 @@ async def test_both_ways_of_a_reset_workflow_are_exported(
                 request_id="reset",
                 workflow_task_finish_event_id=first,
                 reset_reapply_exclude_types=[],
-                reset_reapply_type=2,  # nothing is applied again
+                reset_reapply_type=ResetReapplyType.RESET_REAPPLY_TYPE_NONE,
             )
         )
         latest = client.get_workflow_handle(handle.id)

@@ -57,6 +57,7 @@ from ._workflow.run_notes import (
     tell_note,
     tells_questions_of,
 )
+from ._workflow.safe_tools import declare_safe, is_declared_safe
 from ._workflow.team_carry import team_waits_with
 
 __all__ = [
@@ -109,6 +110,7 @@ __all__ = [
     "chosen_data_converter",
     "client_calls",
     "client_settings",
+    "declare_safe",
     "decode",
     "describe_query",
     "did_you_mean",
@@ -120,6 +122,7 @@ __all__ = [
     "heartbeating",
     "is_client_call",
     "is_cut_short",
+    "is_declared_safe",
     "listen_to_notes",
     "log_line",
     "merge_options",

@@ -15,6 +15,8 @@ Anywhere:
     for workflow in await approvals.list(): ...
 """
 
+from strands_temporal.extension import declare_safe
+
 from ._audit import AuditEntry
 from ._audit_runs import AuditGap, AuditTrail
 from ._calendars import Calendar, business_hours
@@ -30,6 +32,7 @@ from ._errors import (
     ApprovalsUnreachableError,
     NotVerifiedError,
 )
+from ._judge import Judge, JudgeRequest, ModelJudge, Ruling
 from ._links import DecisionLinks
 from ._people import Credential, Person, Vote
 from ._plugin import HITLPlugin
@@ -63,13 +66,17 @@ __all__ = [
     "Decision",
     "DecisionLinks",
     "HITLPlugin",
+    "Judge",
+    "JudgeRequest",
     "Judgement",
+    "ModelJudge",
     "NotVerifiedError",
     "Notifier",
     "NotifierFactory",
     "PendingApproval",
     "Person",
     "PolicyView",
+    "Ruling",
     "ShownCall",
     "Told",
     "TrustedCalls",
@@ -77,5 +84,6 @@ __all__ = [
     "WaitingWorkflow",
     "WebhookNotifier",
     "business_hours",
+    "declare_safe",
     "digest_of",
 ]

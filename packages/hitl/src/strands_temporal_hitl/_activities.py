@@ -1,6 +1,7 @@
 """The activities of `HITLPlugin`: they tell workflows what the worker offers, and run its notifiers."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, cast
 
 from temporalio import activity
@@ -9,6 +10,15 @@ from temporalio.exceptions import ApplicationError
 
 from strands_temporal.extension import NamedFactories, heartbeating, is_cut_short
 
+from ._judge import (
+    JUDGE_ACTIVITY,
+    NO_RULING,
+    UNKNOWN_JUDGE,
+    Judge,
+    JudgeRequest,
+    Ruling,
+    checked_ruling,
+)
 from ._types import (
     NOTIFY_ACTIVITY,
     SETUP_ACTIVITY,
@@ -45,10 +55,19 @@ class HITLActivities:
         notifiers: The worker's notifiers.
         register: Whether to register the search attribute if it is unknown.
         identity: Verifies who decides.
+        judges: The worker's judges.
     """
 
-    def __init__(self, notifiers: NamedFactories[Notifier], *, register: bool, identity: Identity) -> None:
+    def __init__(
+        self,
+        notifiers: NamedFactories[Notifier],
+        *,
+        register: bool,
+        identity: Identity,
+        judges: Mapping[str, Judge] | None = None,
+    ) -> None:
         self.notifiers = notifiers
+        self.judges = dict(judges or {})
         self.register = register
         self.identity = identity
         self._looked_up: dict[str, asyncio.Task[bool]] = {}
@@ -108,6 +127,26 @@ class HITLActivities:
         """Check the ticket of a decision that came by signal."""
         info = activity.info()
         return self.identity.check(ticket, About(info.namespace, info.workflow_id or "", digest))
+
+    @activity.defn(name=JUDGE_ACTIVITY)
+    async def judge(self, request: JudgeRequest) -> Ruling:
+        """Ask one judge."""
+        judge = self.judges.get(request.name)
+        if judge is None:
+            raise ApplicationError(
+                f"Unknown judge {request.name!r}. Register it in HITLPlugin(judges=...). Known: "
+                f"{sorted(self.judges)}",
+                type=UNKNOWN_JUDGE,
+                non_retryable=True,
+            )
+        with heartbeating():
+            answer = await judge(request)
+        try:
+            return checked_ruling(answer)
+        except (TypeError, ValueError) as error:
+            raise ApplicationError(
+                f"The judge {request.name!r} gave no ruling: {error}", type=NO_RULING, non_retryable=True
+            ) from error
 
     def look_up(self, client: Client) -> "asyncio.Task[bool]":
         """Start to look up the search attribute, or return the earlier look-up for this namespace.

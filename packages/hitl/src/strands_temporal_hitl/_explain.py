@@ -14,10 +14,15 @@ from ._policy import ApprovalPolicy, Judgement, Step
 from ._policy_data import parsed
 from ._terminal import CommandError, say
 
-EXIT_CODES: Mapping[str, int] = {"approve": 0, "ask": 3, "deny": 4}
-"""Exit codes, by the strictest answer: 1 and 2 are errors."""
+EXIT_CODES: Mapping[str, int] = {"approve": 0, "ask": 3, "judge": 3, "deny": 4}
+"""Exit codes, by the strictest answer: 1 and 2 are errors. A judge may leave a call to a person."""
 
-_ANSWERS = {"approve": "runs", "ask": "asks a person", "deny": "is denied"}
+_ANSWERS = {
+    "approve": "runs",
+    "ask": "asks a person",
+    "judge": "asks the judge, and a person if the judge does not approve",
+    "deny": "is denied",
+}
 
 
 def read_policy_file(path: Path) -> ApprovalPolicy:
@@ -83,12 +88,13 @@ def explain(policy: ApprovalPolicy, calls: Sequence[Mapping[str, Any]], *, as_js
             _say_call(call, judgement, tried if steps else [])
         if len(found) != 1:
             counts = Counter(judgement.outcome for _, judgement, _ in found)
-            parts = [f"{counts[outcome]} {text}" for outcome, text in _TOTALS.items()]
+            totals = {k: text for k, text in _TOTALS.items() if k != "judge" or policy.judge_rule}
+            parts = [f"{counts[outcome]} {text}" for outcome, text in totals.items()]
             say(f"{len(found)} calls by policy {policy.version}: {', '.join(parts)}")
     return max((EXIT_CODES[judgement.outcome] for _, judgement, _ in found), default=0)
 
 
-_TOTALS = {"approve": "run", "ask": "ask a person", "deny": "denied"}
+_TOTALS = {"approve": "run", "judge": "ask the judge", "ask": "ask a person", "deny": "denied"}
 
 
 def _say_call(call: Mapping[str, Any], judgement: Judgement, tried: Sequence[Step]) -> None:

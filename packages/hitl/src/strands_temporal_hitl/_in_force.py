@@ -1,6 +1,6 @@
 """The policy of one workflow as it is now: the policy, and what people trust. Times are arguments."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from math import inf
 from typing import Any
@@ -10,6 +10,7 @@ from strands_temporal import AgentTypeError, AgentValueError
 from ._calendars import unknown_calendar
 from ._deciders import Deciders, strictest
 from ._policy import ApprovalPolicy, Judgement
+from ._policy_judge import JudgeRule
 from ._policy_types import POLICY_QUESTION, PolicyView
 from ._state import PolicyState, Question
 from ._times import QuestionTimes
@@ -19,6 +20,10 @@ from ._voting import may_trust
 
 HUMAN_IN_THE_LOOP = "strands:human-in-the-loop"
 """Name of the questions of Strands' `HumanInTheLoop`, which asks only whether a call may run."""
+
+
+_ASKS = ("ask", "judge")
+"""Answers after which people may decide."""
 
 
 class PolicyInForce:
@@ -52,6 +57,8 @@ class PolicyInForce:
                 "Approvals: the carry has a policy that was changed in an earlier run (version "
                 f"{state.changed.get('version')!r}), and policy= is not given. Give the earlier run's policy"
             )
+        self.safe_counts: Callable[[], bool] = lambda: True
+        """Called if it makes a difference that a tool is declared safe. False in a replay without that."""
         self._state = state
         self._deciders = deciders
         self._policy = ApprovalPolicy.from_json(state.changed) if state.changed is not None else given
@@ -75,6 +82,11 @@ class PolicyInForce:
         if self._policy is None:
             return PolicyView()
         return PolicyView(self._policy.data, self.version, self._policy.digest, list(self._state.trusted))
+
+    @property
+    def judge_rule(self) -> JudgeRule | None:
+        """The policy's judge, if it has one."""
+        return self._policy.judge_rule if self._policy else None
 
     @property
     def restricts(self) -> bool:
@@ -113,7 +125,9 @@ class PolicyInForce:
                 where = f"the rule {rule['name']!r} of the policy (version {policy.version!r}): calendar"
                 raise unknown_calendar(where, name, self._times.names)
 
-    def judge(self, call: ShownCall, now: datetime, own: Sequence[str] = ()) -> Judgement | None:
+    def judge(
+        self, call: ShownCall, now: datetime, own: Sequence[str] = (), *, declared_safe: bool = False
+    ) -> Judgement | None:
         """Return the answer for a call; None without a policy.
 
         A person's trust counts only for the calls that the person may decide alone.
@@ -122,18 +136,41 @@ class PolicyInForce:
             call: The call.
             now: The time.
             own: Who asked for it.
+            declared_safe: Whether the call's tool is declared safe in code.
         """
         if self._policy is None:
             return None
-        found = self._policy.judge(call.tool, call.arguments, trusted=self._state.trusted, now=now)
+        found = self._answer(self._policy, call, now, own, declared_safe=False)
+        if found.outcome == "approve" or not declared_safe:
+            return found
+        safe = self._answer(self._policy, call, now, own, declared_safe=True)
+        return safe if safe != found and self.safe_counts() else found
+
+    def _answer(
+        self, of: ApprovalPolicy, call: ShownCall, now: datetime, own: Sequence[str], *, declared_safe: bool
+    ) -> Judgement:
+        def judged_with(trusted: Sequence[TrustedCalls]) -> Judgement:
+            return of.judge(call.tool, call.arguments, trusted=trusted, now=now, declared_safe=declared_safe)
+
+        found = judged_with(self._state.trusted)
         if found.layer != "trust":
             return found
-        plain = self._policy.judge(call.tool, call.arguments, now=now)
+        plain = judged_with(())
         deciders = self._named(plain)
-        if plain.outcome != "ask" or deciders is None:
+        if plain.outcome not in _ASKS or deciders is None:
             return found
-        counting = [each for each in self._state.trusted if may_trust(deciders, each, own)]
-        return self._policy.judge(call.tool, call.arguments, trusted=counting, now=now)
+        return judged_with([each for each in self._state.trusted if may_trust(deciders, each, own)])
+
+    def judges(self, question: Question, now: datetime) -> ShownCall | None:
+        """Return the call that a question is about, if the judge is to be asked about it.
+
+        It must ask only whether the call may run.
+        """
+        calls = calls_of(question, None)
+        if question.pending.calls or len(calls) != 1 or not is_plain_question(question.pending.name):
+            return None
+        found = self.judge(calls[0], now, question.own, declared_safe=question.declared_safe)
+        return calls[0] if found is not None and found.outcome == "judge" else None
 
     def deciders_of(self, calls: Sequence[ShownCall], now: datetime) -> tuple[Deciders | None, bool]:
         """Return who may decide these calls together, and whether anybody may approve them."""
@@ -171,7 +208,7 @@ class PolicyInForce:
         calls, name = calls_of(question, None), question.pending.name
         if question.pending.calls or len(calls) != 1 or not is_plain_question(name):
             return None
-        found = self.judge(calls[0], now, question.own)
+        found = self.judge(calls[0], now, question.own, declared_safe=question.declared_safe)
         return found if found is not None and found.outcome == "approve" else None
 
     def time_of(self, question: Question, now: datetime) -> dict[str, Any] | None:
@@ -180,7 +217,7 @@ class PolicyInForce:
         If a question is about several calls, the rule with the shortest deadline counts.
         """
         found = [self._plain(call, now) for call in calls_of(question, None)]
-        times = [each.time for each in found if each is not None and each.outcome == "ask" and each.time]
+        times = [each.time for each in found if each is not None and each.outcome in _ASKS and each.time]
         return min(times, key=lambda each: each.get("deadline_seconds", inf), default=None)
 
     def replace(self, policy: ApprovalPolicy) -> None:

@@ -22,7 +22,7 @@ from ._policy import Judgement
 from ._policy_checks import check_policy
 from ._records import about_question, new_record
 from ._shown import digest_of, digest_of_calls
-from ._state import EarlyDecision, Granted, LedgerState, Pause, Question
+from ._state import EarlyDecision, Granted, LedgerState, Pause, Question, Ruled
 from ._time_book import AT_DEADLINE, NO_DECISION, TimeBook
 from ._turn import Asked
 from ._types import (
@@ -110,6 +110,7 @@ class Ledger(TimeBook):
         is_plain: bool = False,
         run_id: str = "",
         granted: Sequence[Granted] = (),
+        ruled: Sequence[Ruled] = (),
         strict: Callable[[], bool] = lambda: True,
         refuses: Callable[[int], bool] = lambda _: True,
         judges: bool = True,
@@ -126,6 +127,7 @@ class Ledger(TimeBook):
             is_plain: Whether only the deadline counts of the settings of time for all questions.
             run_id: The workflow's run.
             granted: The calls that people allowed earlier in this turn.
+            ruled: The judge's rulings in this turn.
             strict: Called if an early decision does not match the call that is shown now, but matches the
                 call as earlier releases showed it. Returns True to refuse such a decision.
             refuses: Called if an early decision is of a kind that the question does not take, or an edit that
@@ -149,7 +151,7 @@ class Ledger(TimeBook):
             self._audit("asked", question.pending.id, asked_data(asked[-1].pending), now)
         ids = ":".join([run_id, *(question.pending.id for question in asked)])
         notice_id = hashlib.sha256(ids.encode()).hexdigest()[:32]
-        pause = Pause(agent_id, asked, notice_id, granted=list(granted))
+        pause = Pause(agent_id, asked, notice_id, granted=list(granted), ruled=list(ruled))
         self.state.pauses.append(pause)
         for question, (_, about) in zip([*asked], interrupts, strict=True):
             early = self.state.early.pop(question.pending.id, None)
@@ -278,6 +280,10 @@ class Ledger(TimeBook):
         """Tell whether any question of a pause is still open."""
         return any(question.pending.id in self._open for question in pause.questions)
 
+    def open_questions(self, pause: Pause) -> list[Question]:
+        """Return the questions of a pause that are still open."""
+        return [q for q in pause.questions if q.pending.id in self._open]
+
     def still_open(self, pause: Pause) -> list[PendingApproval]:
         """Return the questions of a pause that are still open."""
         return [q.pending for q in pause.questions if q.pending.id in self._open]
@@ -305,7 +311,15 @@ class Ledger(TimeBook):
             input_schema=schema,
         )
         places = [list(place) for place in asked.places]
-        return Question(interrupt.id, pending, asked.tool_use_id, places, schema, kinds=allowed)
+        return Question(
+            interrupt.id,
+            pending,
+            asked.tool_use_id,
+            places,
+            schema,
+            kinds=allowed,
+            declared_safe=asked.declared_safe,
+        )
 
     def _check_absent(self, decision: Decision) -> None:
         early = self.state.early.get(decision.id)

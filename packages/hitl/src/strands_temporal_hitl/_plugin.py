@@ -7,6 +7,7 @@ from temporalio.worker import Worker
 from strands_temporal.extension import ComposablePlugin, NamedFactories
 
 from ._activities import HITLActivities
+from ._judge import Judge, checked_judges
 from ._tickets import Secrets
 from ._verifying import REFRESH_SECONDS, Identity, IdentityInterceptor, VerifierLike
 from ._webhook import Notifier, NotifierFactory
@@ -36,9 +37,11 @@ class HITLPlugin(ComposablePlugin):
             proves, for a minute, that a worker verified who decides. The first one signs; all are accepted,
             so that they can be changed one after the other.
         refresh_seconds: How often the verifiers' keys are read again, in seconds.
+        judges: Judges by name, for the key `judge` of approval policies: a `ModelJudge`, or an async function
+            that takes a `JudgeRequest` and returns a `Ruling`.
 
     Raises:
-        TypeError: If `notifiers` is not a mapping of names to functions, or a verifier is none.
+        TypeError: If `notifiers` or `judges` is not a mapping of names to functions, or a verifier is none.
         ValueError: If a name in it is empty, a key is too short, or only one of `verify` and `ticket_keys` is
             given.
     """
@@ -51,6 +54,7 @@ class HITLPlugin(ComposablePlugin):
         verify: VerifierLike | Sequence[VerifierLike] | None = None,
         ticket_keys: Sequence[str | bytes] | None = None,
         refresh_seconds: float = REFRESH_SECONDS,
+        judges: Mapping[str, Judge] | None = None,
     ) -> None:
         factories = NamedFactories[Notifier](
             "notifier",
@@ -60,17 +64,25 @@ class HITLPlugin(ComposablePlugin):
             "NotifierFactoryFailed",
             "WebhookNotifier(...)",
         )
+        checked = checked_judges(judges)
         self._identity = Identity(verify, ticket_keys, refresh_seconds)
-        self._hitl = HITLActivities(factories, register=register, identity=self._identity)
+        self._hitl = HITLActivities(factories, register=register, identity=self._identity, judges=checked)
         super().__init__(
             "strands_temporal_hitl.HITLPlugin",
-            activities=[self._hitl.setup, self._hitl.notify, self._hitl.tell, self._hitl.verify_ticket],
+            activities=[
+                self._hitl.setup,
+                self._hitl.notify,
+                self._hitl.tell,
+                self._hitl.verify_ticket,
+                self._hitl.judge,
+            ],
             configuration={
                 "notifiers": factories.factories,
                 "register": register,
                 "verify": verify,
                 "ticket_keys": Secrets(ticket_keys or ()),
                 "refresh_seconds": refresh_seconds,
+                "judges": checked,
             },
             interceptors=[IdentityInterceptor(self._identity)],
             passthrough_modules=("strands_temporal_hitl",),

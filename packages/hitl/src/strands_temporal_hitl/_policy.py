@@ -4,7 +4,7 @@ import copy
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any, Literal
@@ -16,10 +16,14 @@ from strands_temporal import AgentTypeError
 from ._conditions import all_hold
 from ._deciders import Deciders
 from ._policy_data import PolicyData, Rule, Then, parsed, read_policy
+from ._policy_judge import JudgeRule
 from ._shown import digest_of
 from ._trusted import TrustedCalls
 
-Layer = Literal["deny", "trust", "safe", "rules", "people"]
+Layer = Literal["deny", "trust", "safe", "rules", "judge", "people"]
+
+DECLARED = "declared safe"
+"""Stands as the rule of the layer "safe" for a tool that is declared safe in code."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +31,11 @@ class Judgement:
     """The answer of a policy for one call.
 
     Attributes:
-        outcome: "approve": it runs. "ask": a person decides. "deny": it does not run.
-        layer: The layer that answered: "deny", "trust", "safe", "rules" or, if none did, "people".
-        rule: Name of the rule, or the name or glob that fitted; "" if no layer answered.
+        outcome: "approve": it runs. "ask": a person decides. "deny": it does not run. "judge": the policy's
+            judge is to be asked, which may approve it. Otherwise a person decides.
+        layer: The layer that answered: "deny", "trust", "safe", "rules", "judge" or, if none did, "people".
+        rule: Name of the rule, or the name or glob that fitted; "" if no layer answered. With the layer
+            "judge" the judge's name.
         reason: Why.
         by: Who trusts the call, with the layer "trust".
         deciders: With "ask": who decides, if the policy names them.
@@ -65,8 +71,8 @@ class Step:
 class ApprovalPolicy:
     """Says for each call whether it runs, waits for a person, or does not run: `Approvals(policy=...)`.
 
-    Five layers are tried in this order, and the first that answers wins: `deny` rules; what people trust for
-    this workflow; `safe` tools; `rules`, in their order; people.
+    Six layers are tried in this order, and the first that answers wins: `deny` rules; what people trust for
+    this workflow; `safe` tools; `rules`, in their order; the `judge`; people.
 
         ApprovalPolicy(
             version="2026-11-30",
@@ -84,9 +90,15 @@ class ApprovalPolicy:
         version: The owner's name for this version. It stands in each record.
         deny: Rules with the keys `name`, `tools`, `reason` and, optional, `when`.
         safe: Names or globs of tools whose calls run.
-        rules: Rules with the keys `name`, `tools`, `then` ("approve", "ask" or "deny") and, optional, `when`,
-            `reason` and, with "ask", `deciders` and `time`.
+        rules: Rules with the keys `name`, `tools`, `then` ("approve", "ask", "deny" or "judge") and,
+            optional, `when`, `reason` and, with "ask" or "judge", `deciders` and `time`.
         deciders: Who decides where no rule names them: `Deciders`, or their JSON. None for anybody.
+        declared_safe: Whether tools count as safe that `declare_safe` marks in code, and the read-only tools
+            of MCP servers whose handle says `read_only_is_safe=True`.
+        judge: A model or code on the worker that may approve calls, with the keys `name` (in
+            `HITLPlugin(judges=...)`) and, optional, `criteria`, `tools` (["*"]), `confidence` (0.8) and
+            `timeout_seconds` (30). It is asked for calls for which no layer answered, and for rules with
+            "judge". All that it does not approve is for people.
 
     Raises:
         AgentValueError: If something is unknown, of a wrong type, empty or too large. The message names the
@@ -101,10 +113,13 @@ class ApprovalPolicy:
         safe: Sequence[str] = (),
         rules: Sequence[Mapping[str, Any]] = (),
         deciders: Mapping[str, Any] | Deciders | None = None,
+        declared_safe: bool = True,
+        judge: Mapping[str, Any] | None = None,
     ) -> None:
         given: dict[str, Any] = {"version": version, "deny": deny, "safe": safe, "rules": rules}
         if deciders is not None:
             given["deciders"] = deciders.to_json() if isinstance(deciders, Deciders) else deciders
+        given |= {"declared_safe": declared_safe, "judge": judge}
         self._data: PolicyData = read_policy(given)
 
     @classmethod
@@ -151,6 +166,7 @@ class ApprovalPolicy:
         trusted: Sequence[TrustedCalls] = (),
         now: datetime | None = None,
         steps: list[Step] | None = None,
+        declared_safe: bool = False,
     ) -> Judgement:
         """Return the answer for one call. Pure, so that a test of the policy needs no workflow.
 
@@ -160,13 +176,15 @@ class ApprovalPolicy:
             trusted: What people trust.
             now: The time, for trust that expires. Without it, such trust does not count.
             steps: Takes each rule that was tried, in order.
+            declared_safe: Whether the tool is declared safe in code.
         """
         steps = [] if steps is None else steps
         return (
             _ruled(self._data.deny, "deny", tool, arguments, steps)
             or _trusted(trusted, tool, arguments, now, steps)
             or _safe(self._data.safe, tool, steps)
-            or _ruled(self._data.rules, "rules", tool, arguments, steps)
+            or _declared(self._data.declared_safe and declared_safe, steps)
+            or self._by_rules(tool, arguments, steps)
             or Judgement("ask", "people", deciders=self._data.deciders)
         )
 
@@ -180,6 +198,22 @@ class ApprovalPolicy:
         """All deciders that it names."""
         named = [self._data.deciders, *(rule.deciders for rule in self._data.rules)]
         return [each for each in named if each is not None]
+
+    @property
+    def judge_rule(self) -> JudgeRule | None:
+        """The policy's judge, if it has one."""
+        return self._data.judge
+
+    def _by_rules(self, tool: str, arguments: Any, steps: list[Step]) -> Judgement | None:
+        found, judge = _ruled(self._data.rules, "rules", tool, arguments, steps), self._data.judge
+        if judge is None or (found is not None and found.outcome != "judge"):
+            return found
+        fits = found is not None or any(fnmatchcase(tool, glob) for glob in judge.tools)
+        steps.append(Step("judge", judge.name, fits, "" if fits else f"it is for {', '.join(judge.tools)}"))
+        if not fits:
+            return None
+        found = found or Judgement("judge", "judge", deciders=self._data.deciders)
+        return replace(found, layer="judge", rule=judge.name, deciders=found.deciders or self._data.deciders)
 
     @override
     def __eq__(self, other: object) -> bool:
@@ -236,6 +270,13 @@ def _trusted(
             return Judgement("approve", "trust", each.text, each.reason or "", each.by)
         steps.append(Step("trust", each.text, False, why))
     return None
+
+
+def _declared(is_safe: bool, steps: list[Step]) -> Judgement | None:
+    if not is_safe:
+        return None
+    steps.append(Step("safe", DECLARED, True))
+    return Judgement("approve", "safe", DECLARED)
 
 
 def _safe(globs: Sequence[str], tool: str, steps: list[Step]) -> Judgement | None:

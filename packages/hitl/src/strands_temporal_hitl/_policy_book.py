@@ -19,7 +19,7 @@ from ._policy_checks import check_admin, check_askers, check_change, parsed_chan
 from ._policy_types import POLICY_QUESTION, PolicyChange
 from ._records import about_question
 from ._shown import digest_of
-from ._state import LedgerState, Place, Question
+from ._state import LedgerState, Place, Question, Ruled
 from ._trusted import TrustedCalls
 from ._turn import IN_CHILD
 from ._types import ApprovalRecord, Decision, Outcome, PendingApproval, ShownCall
@@ -84,6 +84,17 @@ class PolicyBook(AuditBook, ABC):
         record = ApprovalRecord("/".join(place), POLICY_QUESTION, outcome, at=at, asked_at=at, tool=call.tool)
         record = replace(record, digest=digest_of(call.tool, call.arguments), agent=call.agent or None)
         self._append(replace(record, **judged(found, self._policy.version)))
+
+    def note_ruling(self, ruled: Ruled, call: ShownCall, now: datetime) -> None:
+        """Enter a judge's ruling on a call into the audit chain."""
+        data = {"judge": ruled.judge, "approve": ruled.approve, "confidence": ruled.confidence}
+        data |= {"reason": ruled.reason, "tool": call.tool, "agent": call.agent, "digest": ruled.call}
+        self._audit("judged", "/".join(ruled.place), data, now)
+
+    def approved_by_judge(self, question: Question, ruled: Ruled, now: datetime) -> None:
+        """Decide a question that the judge approves, unless a person decided it meanwhile."""
+        if question.pending.id in self._open:
+            self._write(question, self._ruled(question, approval_of(ruled), now))
 
     def check_change(self, value: Any, now: datetime) -> None:
         """Check that a change of the policy can be taken.
@@ -159,7 +170,10 @@ class PolicyBook(AuditBook, ABC):
             return record
         found = self._policy.denial(question, record.edited_arguments, now)
         in_child = any(IN_CHILD in place for place in question.places)
-        if found is None and by_policy(record) and in_child and self._policy.answer(question, now) is None:
+        is_yes = self._policy.answer(question, now) is not None or (
+            record.layer == "judge" and self._policy.judges(question, now) is not None
+        )
+        if found is None and by_policy(record) and in_child and not is_yes:
             found = Judgement("deny", "people", reason="The policy changed: now a person has to decide")
         if found is None:
             return record
@@ -193,3 +207,9 @@ class PolicyBook(AuditBook, ABC):
             response=self._approved if is_yes else self._rejected,
         )
         return about_question(question, replace(record, **judged(found, self._policy.version)))
+
+
+def approval_of(ruled: Ruled) -> Judgement:
+    """Return the judgement of a call that the judge approves."""
+    reason = f"Confidence {ruled.confidence:g}. {ruled.reason}".strip()
+    return Judgement("approve", "judge", ruled.judge, reason)

@@ -9,6 +9,7 @@ from strands_temporal import AgentValueError
 
 from ._conditions import OPERATORS, OTHER_WORDS, Condition
 from ._deciders import Deciders, read_deciders
+from ._policy_judge import JudgeRule, read_judge
 from ._policy_reading import (
     brief,
     check_names,
@@ -32,10 +33,10 @@ LARGEST_POLICY = 100_000
 
 _LONGEST_REASON = 2_000  # characters of a reason, which the model reads
 
-Then = Literal["approve", "ask", "deny"]
-THENS: tuple[Then, ...] = ("approve", "ask", "deny")
+Then = Literal["approve", "ask", "deny", "judge"]
+THENS: tuple[Then, ...] = ("approve", "ask", "deny", "judge")
 
-_POLICY = ("schema", "version", "deny", "safe", "rules", "deciders")
+_POLICY = ("schema", "version", "deny", "safe", "declared_safe", "rules", "judge", "deciders")
 _DENY = ("name", "tools", "when", "reason")
 _RULE = ("name", "tools", "when", "then", "reason", "deciders", "time")
 _CONDITION = ("path", "op", "value")
@@ -75,6 +76,8 @@ class PolicyData:
         rules: The rules of the last layer before people.
         json: The policy as JSON data.
         deciders: Who decides where no rule names them; None for anybody.
+        declared_safe: Whether tools count as safe that are declared so in code.
+        judge: The judge, if there is one.
     """
 
     version: str
@@ -83,6 +86,8 @@ class PolicyData:
     rules: tuple[Rule, ...]
     json: dict[str, Any]
     deciders: Deciders | None = None
+    declared_safe: bool = True
+    judge: JudgeRule | None = None
 
 
 def parsed(text: str) -> Any:
@@ -117,16 +122,29 @@ def read_policy(value: Any) -> PolicyData:
         check_names(place, [rule.name for rule in of])
     version = text_in("version", given["version"])
     deciders = read_deciders("deciders", given["deciders"]) if "deciders" in given else None
-    whole = {
+    judge = read_judge("judge", given["judge"]) if given.get("judge") is not None else None
+    for i, rule in enumerate(rules):
+        if rule.then == "judge" and judge is None:
+            raise fault(f"rules[{i}].then", "'judge' needs the policy's judge, with the key 'judge'")
+    declared = given.get("declared_safe", True)
+    if not isinstance(declared, bool):
+        raise fault("declared_safe", f"{brief(declared)} is not true or false")
+    whole: dict[str, Any] = {
         "schema": SCHEMA,
         "version": version,
         "deny": list(given.get("deny", [])),
         "safe": list(safe),
         "rules": list(given.get("rules", [])),
     }
+    # Only if given: the digest of a policy of an earlier release stays.
     if "deciders" in given:
         whole["deciders"] = given["deciders"]
-    return PolicyData(version, deny, safe, rules, json.loads(json.dumps(whole)), deciders)
+    if not declared:
+        whole["declared_safe"] = False
+    if judge is not None:
+        whole["judge"] = dict(given["judge"])
+    data = json.loads(json.dumps(whole))
+    return PolicyData(version, deny, safe, rules, data, deciders, declared, judge)
 
 
 def _check_json(value: Any) -> None:
@@ -154,9 +172,9 @@ def _rule(place: str, value: Any) -> Rule:
         raise unknown(f"{place}.then", then, THENS)
     if then == "deny" and "reason" not in given:
         raise fault(f"{place}.reason", "is missing. The model reads why a call is denied")
-    if then != "ask" and "deciders" in given:
+    if then not in ("ask", "judge") and "deciders" in given:
         raise fault(f"{place}.deciders", f"belongs to a rule that asks, and this one says {then!r}")
-    if "time" in given and then != "ask":
+    if "time" in given and then not in ("ask", "judge"):
         raise fault(f"{place}.time", f"is for questions, and `then` is {then!r}")
     return _made(place, given)
 

@@ -128,6 +128,29 @@ class Telling:
 
 
 @dataclass(frozen=True)
+class Ruled:
+    """A judge's ruling on a call, so that it is asked once, also over pauses and runs.
+
+    Attributes:
+        place: Path to the call (`Place`).
+        call: Digest of the tool and the arguments.
+        rule: Digest of the judge's rule in the policy.
+        judge: The judge's name.
+        approve: Whether the call may run.
+        confidence: How sure the judge is; None if it gave no answer.
+        reason: Why.
+    """
+
+    place: list[str]
+    call: str
+    rule: str
+    judge: str
+    approve: bool = False
+    confidence: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Question:
     """One interrupt that was raised.
 
@@ -142,6 +165,7 @@ class Question:
         delegations: The decisions that people handed on, oldest first.
         is_fixed: Whether its deciders stay when the policy changes.
         waiting: What happens as time passes; None if nothing does but a rejection at the deadline.
+        declared_safe: Whether the tool of its call is declared safe in code.
     """
 
     interrupt_id: str
@@ -154,6 +178,7 @@ class Question:
     delegations: list[Delegation] = field(default_factory=list[Delegation])
     is_fixed: bool = False
     waiting: Waiting | None = None
+    declared_safe: bool = False
 
     @property
     def deadline(self) -> datetime | None:
@@ -173,6 +198,7 @@ class Pause:
             the questions wait.
         granted: The calls that people allowed earlier in the same turn.
         tellings: What the notifiers were told, by their names.
+        ruled: The judge's rulings in the same turn.
     """
 
     agent_id: str
@@ -181,6 +207,7 @@ class Pause:
     told: list[str] = field(default_factory=list[str])
     granted: list[Granted] = field(default_factory=list[Granted])
     tellings: dict[str, Telling] = field(default_factory=dict[str, Telling])
+    ruled: list[Ruled] = field(default_factory=list[Ruled])
 
     @property
     def deadline(self) -> datetime | None:
@@ -225,6 +252,7 @@ class LedgerState:
         pauses: The pauses whose agents are still waiting for their answers, oldest first.
         early: Decisions that arrived before their questions, by id.
         granted: The calls that people allowed in turns that wait for clients alone, by the agents' ids.
+        ruled: The judge's rulings in such turns, by the agents' ids.
         policy: What people changed in the policy.
         ended: Pauses that are over, of whose decisions a notifier is still to be told.
         proofs: The proofs that were used: when each expires, in seconds since 1970, by its nonce.
@@ -235,6 +263,7 @@ class LedgerState:
     pauses: list[Pause] = field(default_factory=list[Pause])
     early: dict[str, EarlyDecision] = field(default_factory=dict[str, EarlyDecision])
     granted: dict[str, list[Granted]] = field(default_factory=dict[str, list[Granted]])
+    ruled: dict[str, list[Ruled]] = field(default_factory=dict[str, list[Ruled]])
     policy: PolicyState = field(default_factory=PolicyState)
     ended: list[Pause] = field(default_factory=list[Pause])
     proofs: dict[str, float] = field(default_factory=dict[str, float])

@@ -11,7 +11,7 @@ from strands_temporal.extension import CHANGED_CALL, DecidedCall
 
 from ._in_force import by_policy
 from ._policy_types import POLICY_QUESTION
-from ._state import Granted, Place, Question
+from ._state import Granted, Place, Question, Ruled
 from ._types import ApprovalRecord, ShownCall
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Asked:
             call, as the model made it.
         schema: JSON schema of the call's arguments, if people may edit them: the question is asked before the
             call runs.
+        declared_safe: Whether the tool of the call is declared safe in code.
     """
 
     agent: str = ""
@@ -48,6 +49,7 @@ class Asked:
     tool_use_id: str | None = None
     former_digest: str | None = None
     schema: dict[str, Any] | None = None
+    declared_safe: bool = False
 
 
 class Turn:
@@ -57,15 +59,17 @@ class Turn:
         granted: The calls that people allowed earlier in this turn, if the turn began in a previous run of
             the workflow.
         own: Who started the workflow, and who asked for the turn.
+        ruled: The judge's rulings in this turn, in that case.
     """
 
-    def __init__(self, granted: list[Granted], own: Sequence[str] = ()) -> None:
+    def __init__(self, granted: list[Granted], own: Sequence[str] = (), ruled: Sequence[Ruled] = ()) -> None:
         self.own = own
         self.reasons: dict[Place, str] = {}
         self.notes: dict[Place, str] = {}  # what the model is told of calls that ran
         self.watches: dict[Place, Watch] = {}
         self.judged: dict[Place, str] = {}  # the policy's answers for calls, as they were recorded
         self.refused: dict[Place, bool] = {}  # the calls for whose policy's question the answer is no
+        self.ruled: dict[Place, Ruled] = {tuple(each.place): each for each in ruled}  # by the judge
         self._granted = {tuple(each.place): each for each in granted}
 
     @property
@@ -163,7 +167,8 @@ class Turn:
     def forget(self, place: Place) -> None:
         """Forget the decisions about the calls of the agent at `place`: the calls have ended."""
         below = len(place)
-        for kept in (self._granted, self.reasons, self.notes, self.watches, self.judged, self.refused):
+        kinds = (self._granted, self.reasons, self.notes, self.watches, self.judged, self.refused, self.ruled)
+        for kept in kinds:
             for each in [each for each in kept if len(each) > below and each[:below] == place]:
                 del kept[each]
 

@@ -29,6 +29,7 @@ from strands_temporal.extension import (
     EditedCalls,
     SubAgentQuestion,
     end_waiting,
+    is_declared_safe,
     schema_of,
     tell_sub_agent,
 )
@@ -117,8 +118,8 @@ class Watch:
 
     def asked_before(self, use: ToolUse) -> Asked:
         """Return the subject of a question that is asked before its call runs: people may edit the call."""
-        schema = schema_of(self._tools.get(self.own_id(use["toolUseId"])))
-        return replace(self.asked_by(use), schema=schema)
+        tool = self._tools.get(self.own_id(use["toolUseId"]))
+        return replace(self.asked_by(use), schema=schema_of(tool), declared_safe=is_declared_safe(tool))
 
     def asked(self) -> Asked:
         """Return the subject of a question about a whole message: all open calls of the message."""
@@ -193,8 +194,7 @@ class Watch:
         """Let a call run. If people allowed a different call at its place, ask them about this one first."""
         use, tool = context.tool_use, context.tool
         own = self.own_id(use["toolUseId"])
-        call = self._shown(tool.tool_name if tool else use["name"], use["input"], tool)
-        self._calls[own], self._tools[own] = call, tool
+        call = self._about_to_run(context, own)
         granted = self.turn.exceeded((*self.place, own), call)
         at = (*self.place, own)
         inner = getattr(tool, "agent", None)
@@ -218,11 +218,14 @@ class Watch:
                     self._edits.forget(own)
                     yield ToolResultEvent(_denied(use))
                     return
-            if refusal := self._watches.judging.refusal(context, at, call, self.turn):
+            refusal = await self._watches.judging.refusal(
+                context, at, lambda: self._about_to_run(context, own), self.turn
+            )
+            if refusal:
                 self._edits.forget(own)
                 yield ToolResultEvent(refusal)
                 return
-            self._edits.runs(own, call.arguments)
+            self._edits.runs(own, self._calls[own].arguments)
             if listener:
                 self._watches.stand(cast("Agent", inner), self.turn, at, [*self.outer, call])
             if decided := self.turn.decided_in_child(at, self._watches.approved):
@@ -287,6 +290,13 @@ class Watch:
         reasons = self.turn.reasons
         places = [each for each in reasons if each == at or (_is_in_child(each, at) and not delegates)]
         return [reasons.pop(each) for each in places]
+
+    def _about_to_run(self, context: ExecuteToolContext, own: str) -> ShownCall:
+        """Return the call that a middleware lets run, as it is now, and keep it for questions."""
+        use, tool = context.tool_use, context.tool
+        call = self._shown(tool.tool_name if tool else use["name"], use["input"], tool)
+        self._calls[own], self._tools[own] = call, tool
+        return call
 
     def _shown(self, name: str, arguments: Any, tool: AgentTool | None) -> ShownCall:
         if isinstance(arguments, dict) and _BACKGROUND_CHOICE in arguments and not _declares(tool):

@@ -1,6 +1,7 @@
 """`Approvals`: a workflow's questions to people, and the loop that gives their answers to the agent."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, overload
@@ -290,7 +291,7 @@ class Approvals:
     ) -> Any:
         """Run one turn of the agent, as `run` says."""
         pause, own, calls = self._carried_pause(agent, prompt, asked_by)
-        turn = Turn(pause.granted if pause else self._ledger.state.granted.pop(id_of(agent), []), own)
+        turn = self._turn(agent, pause, own)
         self._watches.stand_all(agent, turn)
         tells_questions_of(agent)
         stop = stop_of(agent, kwargs.get("cancel_signal"))
@@ -305,6 +306,7 @@ class Approvals:
                     return invoked.result
                 if invoked.questions:
                     pause = self._ask(agent, invoked, turn)
+                    await self._consult(pause, turn, agent, kwargs.get("cancel_signal"))
                     self._operators.asked(pause)
             if isinstance(agent, Agent) and invoked.stopped and workflow.patched(STOPS_THE_WAIT):
                 agent.cancel()  # it was stopped while it asked: the stop counts
@@ -325,8 +327,9 @@ class Approvals:
             if answers is None:
                 if pause is not None:
                     self._ledger.release(pause)
-                elif turn.granted:
+                elif turn.granted or turn.ruled:
                     self._ledger.state.granted[id_of(agent)] = turn.granted
+                    self._ledger.state.ruled[id_of(agent)] = list(turn.ruled.values())
                 return invoked.result
             prompt = [*(self._answers(pause, turn) if pause else []), *answers]
             pause, invoked = None, None
@@ -357,12 +360,34 @@ class Approvals:
             is_plain=self._times.is_plain or not self._timed.applies(),
             run_id=workflow.info().run_id,
             granted=turn.granted,
+            ruled=list(turn.ruled.values()),
             strict=lambda: workflow.patched(BINDS_WHAT_RUNS),
             refuses=lambda number: workflow.patched(f"{EARLY_MISFITS}-{number}"),
             judges=self._judging.applies(),
             own=turn.own,
             decides=self._names_deciders.applies,
         )
+
+    def _turn(self, agent: Agent | MultiAgentBase, pause: Pause | None, own: Sequence[str]) -> Turn:
+        """Return the turn that begins, or goes on from an earlier run of the workflow."""
+        state, id_ = self._ledger.state, id_of(agent)
+        if pause is not None:
+            return Turn(pause.granted, own, pause.ruled)
+        return Turn(state.granted.pop(id_, []), own, state.ruled.pop(id_, []))
+
+    async def _consult(
+        self,
+        pause: Pause,
+        turn: Turn,
+        agent: Agent | MultiAgentBase,
+        signal: threading.Event | None,
+    ) -> None:
+        """Ask the policy's judge about the questions of a pause, before people are told of them."""
+        if self._judging.applies():
+            questions = self._ledger.open_questions(pause)
+            signal = signal or getattr(agent, "cancel_signal", None)
+            await self._judging.consulting.answer_questions(questions, turn, signal)
+            pause.ruled[:] = turn.ruled.values()
 
     def _misfits(self, edited: Granted | None, why: str) -> None:
         if edited is not None:
