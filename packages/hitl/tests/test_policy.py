@@ -185,7 +185,7 @@ FAULTS: list[tuple[Any, str]] = [
     ),
     (
         changed("rules", 0, "then", to="aprove"),
-        "rules[0].then: 'aprove' is unknown. Known: approve, ask, deny. Did",
+        "rules[0].then: 'aprove' is unknown. Known: approve, ask, deny",
     ),
     (changed("rules", 0, "then", to=["ask"]), "rules[0].then: ['ask'] is unknown"),
     (
@@ -221,7 +221,7 @@ FAULTS: list[tuple[Any, str]] = [
     (changed("schema", to=True), "schema: True is not a whole number"),
     (
         changed("rule", to=[]),
-        "rule: is unknown. Known: schema, version, deny, safe, rules, deciders. Did you mean 'rules'?",
+        "rule: is unknown. Known: schema, version",
     ),
     (changed("safe", to=["x" * 190] * 600), "it has"),
     (changed("safe", to=["\ud800"]), "not JSON"),

@@ -27,7 +27,9 @@ def server_activities(session: MCPSession) -> Sequence[Callable[..., Any]]:
     async def list_tools(request: ListTools) -> ToolListing:
         _check_version(request.version)
         with heartbeating():
-            listing = await session.listing(fresh=request.fresh, known=request.known)
+            listing = await session.listing(
+                fresh=request.fresh, known=request.known, read_only=request.read_only
+            )
         await check_result(
             f"The list of tools of MCP server {session.name!r}",
             listing,

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from strands_temporal.extension import encode
@@ -12,20 +13,46 @@ if TYPE_CHECKING:
     from strands.tools.mcp import MCPClient
 
 
-def list_all(client: "MCPClient") -> list[ListedTool]:
+@dataclass(frozen=True)
+class ServerTools:
+    """A server's tools.
+
+    Attributes:
+        tools: The tools.
+        read_only: Names of those that the server annotates as read-only. It says so itself.
+    """
+
+    tools: list[ListedTool] = field(default_factory=list[ListedTool])
+    read_only: list[str] = field(default_factory=list[str])
+
+
+def list_all(client: "MCPClient") -> ServerTools:
     """Return the tools of all pages, with the client's own prefix and filters."""
-    tools: list[ListedTool] = []
+    found = ServerTools()
     page = client.list_tools_sync()
     while True:
-        tools += [
-            ListedTool(str(tool.mcp_tool.name), encode(tool.tool_spec)) for tool in cast("list[Any]", page)
-        ]
+        for tool in cast("list[Any]", page):
+            name = str(tool.mcp_tool.name)
+            found.tools.append(ListedTool(name, encode(tool.tool_spec)))
+            if _is_read_only(tool.mcp_tool):
+                found.read_only.append(name)
         if page.pagination_token is None:
-            return tools
+            return found
         page = client.list_tools_sync(page.pagination_token)
 
 
-def listing_of(tools: list[ListedTool]) -> ToolListing:
+def listing_of(found: ServerTools) -> ToolListing:
     """Return the tools with a digest. Workflows send the digest to ask whether the tools have changed."""
-    text = json.dumps([[tool.name, tool.spec] for tool in tools], sort_keys=True)
-    return ToolListing(tools, hashlib.sha256(text.encode()).hexdigest()[:16])
+    text = json.dumps([[tool.name, tool.spec] for tool in found.tools], sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return ToolListing(found.tools, digest, read_only=found.read_only)
+
+
+def _is_read_only(tool: Any) -> bool:
+    """Tell whether a server annotates a tool as read-only, and not as destructive."""
+    annotations = getattr(tool, "annotations", None)
+    read_only, destructive = (
+        getattr(annotations, new, getattr(annotations, old, None))  # mcp 2, mcp 1
+        for new, old in (("read_only_hint", "readOnlyHint"), ("destructive_hint", "destructiveHint"))
+    )
+    return read_only is True and destructive is not True

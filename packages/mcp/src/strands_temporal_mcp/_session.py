@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from concurrent.futures import Future, wait
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,9 @@ from strands_temporal.extension import NamedFactories, decode, note_mcp_errors
 
 from ._answers import call_errors, encoded, note, unanswered
 from ._errors import reason
-from ._listings import list_all, listing_of
+from ._listings import ServerTools, list_all, listing_of
 from ._threads import NoAnswerError, in_thread, within
-from ._types import MCP_CALL_FAILED, MCP_SERVER_UNAVAILABLE, ListedTool, ToolListing
+from ._types import MCP_CALL_FAILED, MCP_SERVER_UNAVAILABLE, ToolListing
 
 if TYPE_CHECKING:
     from strands.tools.mcp import MCPClient
@@ -82,7 +83,7 @@ class MCPSession:
                 if not self._clients.get(self.name).continue_on_error:
                     raise
                 logger.warning("server=<%s>, error=<%s> | goes without its tools", self.name, reason(error))
-                self._listing = listing_of([])
+                self._listing = listing_of(ServerTools())
             finally:
                 self._ending = Future()
 
@@ -93,10 +94,11 @@ class MCPSession:
             self._listing = None
             self._disconnect()
 
-    async def listing(self, *, fresh: bool, known: str | None) -> ToolListing:
+    async def listing(self, *, fresh: bool, known: str | None, read_only: bool = False) -> ToolListing:
         """Return the tools that were listed when the worker started or, if `fresh`, are listed now.
 
-        If `known` is the digest of these tools, the listing leaves them out.
+        If `known` is the digest of these tools, the listing leaves them out. It tells which are read-only if
+        `read_only` asks for that.
 
         Raises:
             ApplicationError: If the server is unavailable. Retryable.
@@ -106,7 +108,9 @@ class MCPSession:
             raise self._unavailable(RuntimeError("no worker with this plugin runs"))
         if fresh:
             listing = listing_of(await self._list_now())
-        return ToolListing(None, listing.digest) if listing.digest == known else listing
+        if listing.digest == known:
+            return ToolListing(None, listing.digest)
+        return listing if read_only else replace(listing, read_only=None)
 
     async def call(self, tool: str, tool_use_id: str, arguments: Any) -> Any:
         """Call a tool and return its encoded result: any answer of the server, including an error.
@@ -146,7 +150,7 @@ class MCPSession:
             self._last_used = time.monotonic()
             self._calls.discard(this_call)
 
-    async def _list_now(self) -> list[ListedTool]:
+    async def _list_now(self) -> ServerTools:
         client = await self._usable()
         self._listings += 1
         try:
@@ -196,13 +200,13 @@ class MCPSession:
             self._last_used = time.monotonic()
             return self._client
 
-    def _connect(self) -> list[ListedTool]:
+    def _connect(self) -> ServerTools:
         client = self._client = self._clients.get(self.name)
         if client is not self._noted:
             note_mcp_errors(client, note)
             self._noted = client
 
-        def start() -> list[ListedTool]:
+        def start() -> ServerTools:
             # The client's thread inherits this context: the worker's, not that of the call that reconnects.
             self._context.copy().run(client.start)
             return list_all(client)  # also after a drop: the client learns which tools run as tasks

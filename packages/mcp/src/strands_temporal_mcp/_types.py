@@ -35,11 +35,13 @@ class ListTools:
         known: Digest of the listing that the workflow has. If the tools are the same, they do not enter
             history again.
         version: Layout of this value.
+        read_only: Whether to tell which tools the server annotates as read-only.
     """
 
     fresh: bool = False
     known: str | None = None
     version: int = WIRE_VERSION
+    read_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,14 @@ class ToolListing:
         tools: The tools, filtered by the client; None if `ListTools.known` is their digest.
         digest: Digest of the tools.
         version: Layout of this value.
+        read_only: With `ListTools.read_only`: the names of the tools that the server annotates as read-only.
+            None otherwise, and from an earlier release.
     """
 
     tools: list[ListedTool] | None
     digest: str
     version: int = WIRE_VERSION
+    read_only: list[str] | None = None
 
 
 @dataclass(frozen=True)

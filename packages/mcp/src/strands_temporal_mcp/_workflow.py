@@ -18,6 +18,7 @@ from strands_temporal.extension import (
     HEARTBEATING_TOOL_DEFAULTS,
     RemoteTool,
     RemoteTools,
+    declare_safe,
     decode,
     encode,
     execute_activity,
@@ -54,6 +55,10 @@ class TemporalMCPClient(RemoteTools):
         cache_tools: Which list of tools the agent gets. None, the default: the one that the worker got when
             it started. True: a fresh one, fetched once for this handle. False: a fresh one before each model
             call. The workflow's history records the list in each case.
+        read_only_is_safe: Whether the tools that the server annotates as read-only (`readOnlyHint`) count as
+            declared safe, so that an approval policy lets their calls run. Only for a server that you trust:
+            it says so itself, and MCP calls the annotation a hint. What it says when a run first lists its
+            tools counts for the run.
         **options: Activity options for every listing and call: the keys of
             `temporalio.workflow.ActivityConfig` without `activity_id`. By default an activity may take 1
             minute, must heartbeat within 15 seconds, and is tried 3 times. A call's default summary is the
@@ -66,12 +71,18 @@ class TemporalMCPClient(RemoteTools):
     """
 
     def __init__(
-        self, server: str, *, cache_tools: bool | None = None, **options: Unpack[ActivityOptions]
+        self,
+        server: str,
+        *,
+        cache_tools: bool | None = None,
+        read_only_is_safe: bool = False,
+        **options: Unpack[ActivityOptions],
     ) -> None:
-        _check(server, cache_tools)
+        _check(server, cache_tools, read_only_is_safe)
         super().__init__(each_call=cache_tools is False)
         self.server = server
         self.cache_tools = cache_tools
+        self.read_only_is_safe = read_only_is_safe
         self._options = merge_options(f"TemporalMCPClient({server!r})", HEARTBEATING_TOOL_DEFAULTS, options)
 
     def __repr__(self) -> str:
@@ -120,7 +131,9 @@ class TemporalMCPClient(RemoteTools):
         listing = await self.listing(
             list_tools_activity(self.server),
             ListTools(
-                fresh=self.cache_tools is not None, known=run_local(_Digests).get(self) if known else None
+                fresh=self.cache_tools is not None,
+                known=run_local(_Digests).get(self) if known else None,
+                read_only=self.read_only_is_safe,
             ),
             self._options,
             ToolListing,
@@ -131,7 +144,14 @@ class TemporalMCPClient(RemoteTools):
         if listing.tools is None:
             return None
         run_local(_Digests)[self] = listing.digest
-        return [MCPTool(self, tool) for tool in listing.tools]
+        tools = [MCPTool(self, tool) for tool in listing.tools]
+        if self.read_only_is_safe:
+            # The first listing of the run counts. What a server says later makes no tool safe.
+            safe = run_local(_ReadOnly).setdefault(self, frozenset(listing.read_only or ()))
+            for tool in tools:
+                if tool.server_name in safe:
+                    declare_safe(tool)
+        return tools
 
     async def call(
         self,
@@ -171,6 +191,10 @@ class _Digests(WeakKeyDictionary[TemporalMCPClient, str]):
     """The digest of each handle's latest listing in one run."""
 
 
+class _ReadOnly(WeakKeyDictionary[TemporalMCPClient, frozenset[str]]):
+    """The read-only tools in each handle's first listing in one run."""
+
+
 class MCPTool(RemoteTool):
     """One tool of an MCP server, in the workflow; its calls are activities.
 
@@ -182,7 +206,7 @@ class MCPTool(RemoteTool):
     def __init__(self, client: TemporalMCPClient, listed: ListedTool) -> None:
         super().__init__(client, cast("ToolSpec", decode(listed.spec)))
         self._client = client
-        self._name = listed.name
+        self.server_name = listed.name
 
     @override
     async def stream(
@@ -196,7 +220,7 @@ class MCPTool(RemoteTool):
         try:
             agent = invocation_state.get("agent")
             signal = getattr(agent, "cancel_signal", None)
-            yield ToolResultEvent(await self._client.call(self._name, tool_use, signal, agent=agent))
+            yield ToolResultEvent(await self._client.call(self.server_name, tool_use, signal, agent=agent))
         except AgentCancelledError:
             yield ToolResultEvent(_cancelled(tool_use))
         except Exception as error:  # noqa: BLE001  # like Strands' MCP client: the model is told
@@ -208,7 +232,7 @@ class MCPTool(RemoteTool):
             yield ToolResultEvent(result, exception=error)
 
 
-def _check(server: object, cache_tools: object) -> None:
+def _check(server: object, cache_tools: object, read_only_is_safe: object) -> None:
     if not isinstance(server, str):
         raise AgentTypeError(
             f"TemporalMCPClient: server={server!r} is not a string. Give the server's name in "
@@ -219,6 +243,10 @@ def _check(server: object, cache_tools: object) -> None:
     if cache_tools is not None and not isinstance(cache_tools, bool):
         raise AgentTypeError(
             f"TemporalMCPClient({server!r}): cache_tools={cache_tools!r} is not None, True or False"
+        )
+    if not isinstance(read_only_is_safe, bool):
+        raise AgentTypeError(
+            f"TemporalMCPClient({server!r}): read_only_is_safe={read_only_is_safe!r} is not True or False"
         )
 
 
