@@ -84,6 +84,11 @@ class ApprovalsClient(PolicyClient):
         super().__init__(client, queries, DecisionSender(client, queries, timeout, self._proving))
 
     @property
+    def client(self) -> Client:
+        """The Temporal client."""
+        return self._client
+
+    @property
     def proves(self) -> bool:
         """Whether this client has a credential, so that decisions need no `by=`."""
         return self._proving.proves

@@ -7,24 +7,26 @@ import asyncio
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from temporalio.service import RPCError
 
 from ._audit_commands import export, verify
-from ._commanding import failed, run
+from ._client import ApprovalsClient
+from ._commanding import By, Token, credential_of, failed, run
 from ._explain import explain, read_calls_file, read_policy_file
+from ._policy_commands import policy
 from ._terminal import (
     CommandError,
     Typed,
     decide,
+    decider,
     list_questions,
     show_workflow,
     typed_arguments,
     typed_value,
 )
-from ._types import Verdict
 
 
 class TrustChoice(str, Enum):
@@ -45,7 +47,6 @@ _Approval = Annotated[
         show_default=False,
     ),
 ]
-_By = Annotated[str | None, typer.Option(metavar="BY", help="Who decides; your user name by default.")]
 _Reason = Annotated[
     str | None,
     typer.Option(metavar="REASON", help="Why. The model also reads the reason of a rejection or an edit."),
@@ -80,7 +81,7 @@ def approve(
     ctx: typer.Context,
     workflow_id: _Workflow,
     approval: _Approval = None,
-    by: _By = None,
+    by: By = None,
     reason: _Reason = None,
     trust: Annotated[
         TrustChoice | None,
@@ -99,15 +100,17 @@ def approve(
         ),
     ] = None,
     yes: _Yes = False,
+    token: Token = None,
 ) -> None:
     """Let the call happen."""
     if trust_for is not None and trust is None:
         raise typer.BadParameter("it belongs to --trust", param_hint="--trust-for")
     span = None if trust_for is None else timedelta(seconds=trust_for)
     trusted = trust.value if trust else None
-    _decide(
-        ctx, "approve", workflow_id, approval, by=by, reason=reason, yes=yes, trust=trusted, trust_for=span
+    typed = Typed(
+        "approve", workflow_id, approval, by=by, reason=reason, yes=yes, trust=trusted, trust_for=span
     )
+    _decide(ctx, typed, token)
 
 
 @app.command()
@@ -115,11 +118,12 @@ def reject(
     ctx: typer.Context,
     workflow_id: _Workflow,
     approval: _Approval = None,
-    by: _By = None,
+    by: By = None,
     reason: _Reason = None,
+    token: Token = None,
 ) -> None:
     """Do not let the call happen. The model reads the reason."""
-    _decide(ctx, "reject", workflow_id, approval, by=by, reason=reason)
+    _decide(ctx, Typed("reject", workflow_id, approval, by=by, reason=reason), token)
 
 
 @app.command()
@@ -130,16 +134,17 @@ def edit(
         str, typer.Argument(metavar="ARGUMENTS", help="All arguments of the call, as a JSON object.")
     ],
     approval: _Approval = None,
-    by: _By = None,
+    by: By = None,
     reason: _Reason = None,
     yes: _Yes = False,
+    token: Token = None,
 ) -> None:
     """Let the call happen with other arguments."""
     try:
         value = typed_arguments(arguments)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="ARGUMENTS") from None
-    _decide(ctx, "edit", workflow_id, approval, value=value, by=by, reason=reason, yes=yes)
+    _decide(ctx, Typed("edit", workflow_id, approval, value=value, by=by, reason=reason, yes=yes), token)
 
 
 @app.command()
@@ -151,16 +156,40 @@ def respond(
     text: Annotated[
         bool, typer.Option("--text", help="Take VALUE as text, even if it looks like JSON.")
     ] = False,
-    by: _By = None,
+    by: By = None,
     reason: _Reason = None,
     yes: _Yes = False,
+    token: Token = None,
 ) -> None:
     """Answer with a value."""
     try:
         answer = value if text else typed_value(value)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="VALUE") from None
-    _decide(ctx, "respond", workflow_id, approval, value=answer, by=by, reason=reason, yes=yes)
+    _decide(ctx, Typed("respond", workflow_id, approval, value=answer, by=by, reason=reason, yes=yes), token)
+
+
+@app.command()
+def delegate(
+    ctx: typer.Context,
+    workflow_id: _Workflow,
+    approval: _Approval = None,
+    person: Annotated[
+        str | None, typer.Option("--to", metavar="PERSON", help="The person who decides instead.")
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option("--to-group", metavar="GROUP", help="The group of which one decides."),
+    ] = None,
+    by: By = None,
+    reason: _Reason = None,
+    token: Token = None,
+) -> None:
+    """Hand your decision to another person, or to a group. You may not decide it any more."""
+    if (person is None) == (group is None):
+        raise typer.BadParameter("give one of both: --to, or --to-group", param_hint="--to")
+    to = {"person": person} if person is not None else {"group": group}
+    _decide(ctx, Typed("delegate", workflow_id, approval, value=to, by=by, reason=reason), token)
 
 
 @app.command("explain")
@@ -195,12 +224,43 @@ def explain_(
     raise typer.Exit(code)
 
 
+@app.command("mcp")
+def mcp_(
+    ctx: typer.Context,
+    types: Annotated[
+        list[str] | None,
+        typer.Option("--type", metavar="NAME", help="Ask the open workflows of this type; may be repeated."),
+    ] = None,
+    inbox: Annotated[
+        str | None, typer.Option(metavar="URL", help="Address of the inbox, for links to decide there.")
+    ] = None,
+    by: By = None,
+    token: Token = None,
+) -> None:
+    """Serve your assistant over MCP (stdio): it shows what waits, rejects, and does what rules let it do."""
+    from .operator_tools import operator_server
+
+    async def serve(approvals: ApprovalsClient) -> None:
+        try:
+            server = operator_server(
+                approvals.client,
+                credential=credential_of(token),
+                by=decider(approvals, by),
+                inbox_url=inbox,
+                workflow_types=types or [],
+                timeout=timedelta(seconds=ctx.obj.timeout),
+            )
+        except ImportError as error:
+            raise CommandError(str(error)) from None
+        await server.run_stdio_async()
+
+    run(ctx, serve, token)
+
+
 app.command()(export)
 app.command()(verify)
+app.add_typer(policy, name="policy")
 
 
-def _decide(
-    ctx: typer.Context, verdict: Verdict, workflow_id: str, approval: str | None, **more: Any
-) -> None:
-    typed = Typed(verdict, workflow_id, approval, **more)
-    run(ctx, lambda approvals: decide(approvals, typed, as_json=ctx.obj.json))
+def _decide(ctx: typer.Context, typed: Typed, token: str | None) -> None:
+    run(ctx, lambda approvals: decide(approvals, typed, as_json=ctx.obj.json), token)

@@ -89,8 +89,14 @@ class Consulting:
             if call is not None and question.places:
                 asked.append(answer(question, tuple(question.places[0]), call))
         tasks = [asyncio.create_task(one) for one in asked]
-        if tasks:
+        if not tasks:
+            return
+        try:
             await workflow.wait(tasks)
+        except (asyncio.CancelledError, Exception):
+            for task in tasks:
+                task.cancel()
+            raise
         for task in tasks:
             # At a stop the wait for people withdraws the questions.
             if not isinstance(task.exception(), AgentCancelledError):

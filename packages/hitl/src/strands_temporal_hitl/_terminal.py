@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, TextIO, cast
 
 from ._client import ApprovalsClient
+from ._people_text import people_line, vote_line
 from ._types import ApprovalRecord, PendingApproval, Trust, Verdict
 from ._visible import visible
 
@@ -31,8 +32,8 @@ class Typed:
         verdict: What is decided.
         workflow: The workflow's id.
         approval: The question's id or a part of it; None if only one waits.
-        value: With "respond": the value; with "edit": the arguments.
-        by: Who decides; None is the user of this process.
+        value: With "respond": the value; with "edit": the arguments; with "delegate": to whom.
+        by: Who decides; None is the user of this process, or whom the token names.
         reason: Why.
         yes: Whether to decide without asking for confirmation.
         trust: With "approve": what is trusted from now on.
@@ -76,7 +77,7 @@ async def show_workflow(approvals: ApprovalsClient, workflow_id: str, *, as_json
     for pending in waiting:
         _say_pending(pending)
     for record in records:
-        say(f"  {_sentence(record)}  [{record.id}]")
+        say(f"  {sentence(record)}  [{record.id}]")
 
 
 async def decide(approvals: ApprovalsClient, typed: Typed, *, as_json: bool = False) -> None:
@@ -86,9 +87,9 @@ async def decide(approvals: ApprovalsClient, typed: Typed, *, as_json: bool = Fa
         CommandError: If it is not clear which question is meant, or the person does not confirm.
     """
     pending = _chosen(await approvals.pending(typed.workflow), typed)
-    if typed.verdict != "reject" and typed.approval is None and not typed.yes:
+    if typed.verdict not in ("reject", "delegate") and typed.approval is None and not typed.yes:
         await _confirm(pending, typed, file=sys.stderr if as_json else sys.stdout)
-    by = typed.by or getpass.getuser()
+    by = decider(approvals, typed.by)
     if typed.verdict == "approve":
         record = await approvals.approve(
             typed.workflow, pending, by=by, reason=typed.reason, trust=typed.trust, trust_for=typed.trust_for
@@ -97,12 +98,21 @@ async def decide(approvals: ApprovalsClient, typed: Typed, *, as_json: bool = Fa
         record = await approvals.reject(typed.workflow, pending, by=by, reason=typed.reason)
     elif typed.verdict == "edit":
         record = await approvals.edit(typed.workflow, pending, typed.value, by=by, reason=typed.reason)
+    elif typed.verdict == "delegate":
+        record = await approvals.delegate(typed.workflow, pending, by=by, reason=typed.reason, **typed.value)
     else:
         record = await approvals.respond(typed.workflow, pending, typed.value, by=by, reason=typed.reason)
     if as_json:
         _say_json(asdict(record))
     else:
-        say(f"{_sentence(record)}: {_call(pending)}")
+        say(f"{sentence(record)}: {_call(pending)}")
+        if more := vote_line(record):
+            say(f"  {more}")
+
+
+def decider(approvals: ApprovalsClient, by: str | None) -> str:
+    """Return who decides: whom the person names, nobody if a token tells it, or the user of this process."""
+    return by or ("" if approvals.proves else getpass.getuser())
 
 
 async def _confirm(pending: PendingApproval, typed: Typed, *, file: TextIO) -> None:
@@ -207,6 +217,8 @@ def _say_pending(pending: PendingApproval, file: TextIO | None = None) -> None:
     say(f"    asked at {_time(pending.asked_at)}{until}", file)
     if allowed := pending.allowed_decisions:
         say(f"    allowed: {', '.join(allowed)}", file)
+    if people := people_line(pending):
+        say(f"    {people}", file)
     if "edit" in allowed and pending.input_schema is not None:
         say(f"    arguments: {_json(pending.input_schema.get('properties', {}))}", file)
 
@@ -215,7 +227,8 @@ def _call(pending: PendingApproval) -> str:
     return pending.name if pending.tool is None else f"{pending.tool} {_json(pending.arguments)}"
 
 
-def _sentence(record: ApprovalRecord) -> str:
+def sentence(record: ApprovalRecord) -> str:
+    """Return a record in words."""
     by = f" by {record.by}" if record.by else ""
     value = f" with {_json(record.response)}" if record.outcome == "responded" else ""
     if record.outcome == "edited":
@@ -224,6 +237,8 @@ def _sentence(record: ApprovalRecord) -> str:
         value = f" by the policy's layer {record.layer}" + (f" {record.rule!r}" if record.rule else "")
     if record.outcome in ("trusted", "trust_withdrawn"):
         value = f" {record.tool or 'all'}" + (f" with {record.digest}" if record.digest else "")
+    if record.outcome == "delegated":
+        value = f" to {' '.join(f'{kind} {name}' for kind, name in (record.to or {}).items())}"
     if record.outcome == "policy_changed":
         value = f" to version {record.policy_version}"
     trust = f", trusting the {record.trust}" if record.trust and record.outcome == "approved" else ""

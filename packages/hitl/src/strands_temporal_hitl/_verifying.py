@@ -108,7 +108,7 @@ class Identity:
             raise ValueError(f"HITLPlugin: refresh_seconds={refresh_seconds!r} is not positive")
         many = isinstance(verify, Sequence) and not isinstance(verify, (str, bytes))
         given = cast("Sequence[Any]", verify if many else [] if verify is None else [verify])
-        self._verifiers = [_verifier(each) for each in given]
+        self._verifiers = [checked_verifier(each) for each in given]
         if verify is not None and not self._verifiers:
             raise ValueError("HITLPlugin(verify=...): there is no verifier")
         self._keys = [] if ticket_keys is None else checked_keys("HITLPlugin(ticket_keys=...)", ticket_keys)
@@ -254,7 +254,8 @@ class _FunctionVerifier:
         return self._verify(credential)
 
 
-def _verifier(given: Any) -> Verifier:
+def checked_verifier(given: Any) -> Verifier:
+    """Return a verifier of the user, which may be a function."""
     if isinstance(given, type):
         raise TypeError(f"HITLPlugin(verify=...): {given!r} is a class. Write {given.__name__}(...)")
     if isinstance(given, Verifier):

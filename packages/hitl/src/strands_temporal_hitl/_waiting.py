@@ -56,10 +56,7 @@ class WaitingForPeople:
                     await self._wait_until_next(pause, over)
             except (asyncio.CancelledError, Exception):
                 announcing.cancel()
-                self._ledger.close(pause, "withdrawn", "The agent's run was cancelled", workflow.now())
-                self._announcer.tellers.end(pause)
-                self._ledger.settle(pause)
-                self._unmark_unless_pending()
+                self.withdraw(pause)
                 raise
             announcing.cancel()
             await workflow.wait([announcing])
@@ -73,6 +70,13 @@ class WaitingForPeople:
         if failed := self._ledger.failed(pause):
             self._ledger.settle(pause)
             raise ApprovalExpiredError(failed)
+
+    def withdraw(self, pause: Pause) -> None:
+        """Withdraw the questions of a pause, because the run was cancelled."""
+        self._ledger.close(pause, "withdrawn", "The agent's run was cancelled", workflow.now())
+        self._announcer.tellers.end(pause)
+        self._ledger.settle(pause)
+        self._unmark_unless_pending()
 
     def go_on(self) -> None:
         """Start to tell of decisions that an earlier run of the workflow could not tell any more."""

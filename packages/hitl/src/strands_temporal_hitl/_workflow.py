@@ -386,7 +386,11 @@ class Approvals:
         if self._judging.applies():
             questions = self._ledger.open_questions(pause)
             signal = signal or getattr(agent, "cancel_signal", None)
-            await self._judging.consulting.answer_questions(questions, turn, signal)
+            try:
+                await self._judging.consulting.answer_questions(questions, turn, signal)
+            except (asyncio.CancelledError, Exception):  # not `finally`: see `WaitingForPeople.wait`
+                self._people.withdraw(pause)
+                raise
             pause.ruled[:] = turn.ruled.values()
 
     def _misfits(self, edited: Granted | None, why: str) -> None:
