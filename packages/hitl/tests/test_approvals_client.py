@@ -298,7 +298,7 @@ async def test_plugins_configured_alike_are_one_and_others_are_refused(client: C
             connected, task_queue="hitl", workflows=[SilentWorkflow], plugins=list(plugins[1:])
         ).config(active_config=True)
 
-    assert len(worker(HITLPlugin(), HITLPlugin())["activities"]) == 4
+    assert len(worker(HITLPlugin(), HITLPlugin())["activities"]) == 5
     with pytest.raises(ValueError, match=r"Two HITLPlugins .* \[\] and \['a'\]"):
         worker(HITLPlugin(), HITLPlugin(notifiers={"a": Quiet}))
 

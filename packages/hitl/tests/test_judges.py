@@ -17,8 +17,8 @@ from packages.hitl.tests.policy_support import (
     refunds,
 )
 from temporalio import activity
-from temporalio.client import Client
-from temporalio.exceptions import ApplicationError
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.exceptions import ApplicationError, CancelledError
 
 from strands_temporal import StrandsPlugin
 from strands_temporal.testing import AgentEnvironment
@@ -209,3 +209,28 @@ async def test_a_worker_without_judges_leaves_it_to_people(agents: Any, client: 
         await approver.reject(handle.id, one, by="ana")
         await asyncio.wait_for(handle.result(), 30)
         await of.assert_replays(handle)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["", "asks"])
+async def test_a_workflow_that_is_cancelled_while_the_judge_is_asked(setting: Any, way: str) -> None:
+    began = asyncio.Event()
+
+    async def slow(request: JudgeRequest) -> Ruling:
+        began.set()
+        for _ in range(600):
+            activity.heartbeat()
+            await asyncio.sleep(0.05)
+        return Ruling(True, 1.0)
+
+    async with open_setting(setting, 200, judges={"careful": slow}) as s:
+        handle = await s.env.start(DeskWorkflow.run, Desk(judged(), way=way))
+        await asyncio.wait_for(began.wait(), 20)
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError) as caught:
+            await asyncio.wait_for(handle.result(), 30)
+        assert isinstance(caught.value.cause, CancelledError)
+        records = await s.approver.records(handle.id)
+        await s.assert_replays(handle)
+    assert [r.outcome for r in records] == (["withdrawn"] if way else [])
+    assert ran == []

@@ -1,7 +1,8 @@
-"""Approvals in a terminal: list, show, approve, reject, edit, respond."""
+"""Approvals in a terminal: list, show, approve, reject, edit, respond, delegate."""
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
@@ -11,8 +12,10 @@ from temporalio.service import RPCError
 
 from strands_temporal.extension import chosen_data_converter, client_settings
 
+from ._chat import TOKEN_VARIABLE
 from ._client import ApprovalsClient
 from ._errors import ApprovalsError
+from ._people import Credential
 from ._terminal import (
     CommandError,
     Typed,
@@ -34,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.value = options.value if options.text else typed_value(options.value)
         elif options.command == "edit":
             options.value = typed_arguments(options.value)
+        elif options.command == "delegate":
+            to = {"person": options.to, "group": options.to_group}
+            options.value = {kind: name for kind, name in to.items() if name is not None}
     except ValueError as error:
         parser.error(plain(f"{options.command}: {error}"))
     try:
@@ -81,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         ("reject", "do not let it happen"),
         ("edit", "let it happen with other arguments"),
         ("respond", "answer with a value"),
+        ("delegate", "hand your decision to another person or group"),
     ):
         _add_verdict(commands.add_parser(verdict, help=text), verdict)
     return parser
@@ -101,7 +108,17 @@ def _add_verdict(command: argparse.ArgumentParser, verdict: str) -> None:
         metavar="APPROVAL",
         help="id of the question, or a unique part of it; not needed if only one waits",
     )
-    command.add_argument("--by", help="who decides (default: your user name)")
+    command.add_argument("--by", help="who decides (default: your user name; not with a token)")
+    command.add_argument(
+        "--token",
+        metavar="TOKEN",
+        default=os.environ.get(TOKEN_VARIABLE),
+        help=f"bearer token that proves who you are (better in {TOKEN_VARIABLE})",
+    )
+    if verdict == "delegate":
+        to = command.add_mutually_exclusive_group(required=True)
+        to.add_argument("--to", metavar="PERSON", help="the person who decides instead")
+        to.add_argument("--to-group", metavar="GROUP", help="the group of which one decides instead")
     command.add_argument("--reason", help="why; the model also reads the reason of a rejection or an edit")
     if verdict == "approve":
         command.add_argument(
@@ -113,12 +130,18 @@ def _add_verdict(command: argparse.ArgumentParser, verdict: str) -> None:
         command.add_argument(
             "--trust-for", type=float, metavar="SECONDS", help="how long they are trusted (default: for good)"
         )
-    if verdict != "reject":
+    if verdict not in ("reject", "delegate"):
         command.add_argument("--yes", action="store_true", help="do not ask for confirmation")
 
 
 async def _run(options: argparse.Namespace) -> None:
-    approvals = ApprovalsClient(await _connect(options), timeout=timedelta(seconds=options.timeout))
+    token = getattr(options, "token", None)
+    approvals = ApprovalsClient(
+        await _connect(options),
+        timeout=timedelta(seconds=options.timeout),
+        credential=Credential("bearer", token) if token else None,
+        channel="cli",
+    )
     if options.command == "list":
         await list_questions(approvals, options.type)
     elif options.command == "show":
