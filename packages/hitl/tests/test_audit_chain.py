@@ -13,7 +13,7 @@ from strands_temporal_hitl import ApprovalRecord
 from strands_temporal_hitl._audit import AuditChain, AuditHead, canonical, entry_of, hash_of
 from strands_temporal_hitl._audit_check import ChainHead, Verification, verify_audit
 from strands_temporal_hitl._audit_runs import AuditGap
-from strands_temporal_hitl._carry import MOST_BY_POLICY, MOST_RECORDS, WITH_AUDIT, pack, unpack
+from strands_temporal_hitl._carry import MOST_BY_POLICY, MOST_RECORDS, WITH_POLICY, pack, unpack
 from strands_temporal_hitl._ledger import Ledger
 from strands_temporal_hitl._state import LedgerState
 
@@ -30,7 +30,8 @@ def run(state: LedgerState, run_id: str, number: int = 0, path: str = "/a") -> L
     ledger = Ledger(True, False, state, chain=chain)
     asked = [(Interrupt(f"q{number}", "approval", "ok?"), asked_by(use(number, path)))]
     pause = ledger.ask("agent", asked, now=NOW, deadline=timedelta(days=1))
-    ledger.told(pause, "ops", "asked", ["ops@example.org"], NOW)
+    ids = [pause.questions[0].pending.id]
+    ledger.told(pause.notice_id, ids, "ops", "asked", ["ops@example.org"], NOW)
     decision = {"id": pause.questions[0].pending.id, "verdict": "approve", "by": "ana", "reason": "fine"}
     ledger.decide(decision, NOW + timedelta(minutes=1), "u")
     ledger.settle(pause)
@@ -168,7 +169,7 @@ def test_the_carry_has_the_head_and_the_latest_records() -> None:
         layer = "rules" if i % 2 else ""
         waiting.state.records.append(ApprovalRecord(f"r{i}", "", "approved", layer=layer))
     carry = pack(waiting.state, {}, [])
-    assert carry.version == WITH_AUDIT
+    assert carry.version == WITH_POLICY, "the chain alone needs no other"
     state = unpack(carry).state
     assert state.audit == waiting.state.audit
     assert [r.id for r in state.records[:1]] == ["first"]  # an agent waits for its answer

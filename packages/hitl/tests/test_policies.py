@@ -43,8 +43,8 @@ async def test_a_policy_approves_asks_and_denies_and_changes_while_calls_wait(
     assert (changed.outcome, changed.by, changed.reason) == ("policy_changed", "cy", "fraud")
     assert (edited.outcome, edited.layer, edited.policy_version) == ("edited", "people", "v1")
     assert outcomes(ended["records"]) == [
-        ("approved", "rules", "small", "v1"),
         ("denied", "deny", "large", "v1"),
+        ("approved", "rules", "small", "v1"),
         ("approved", "people", None, "v1"),
         ("edited", "people", None, "v1"),
         ("policy_changed", "", None, "v2"),
@@ -52,6 +52,6 @@ async def test_a_policy_approves_asks_and_denies_and_changes_while_calls_wait(
         ("denied", "deny", "large", "v2"),  # 300
     ]
     (text,) = ended["texts"]
-    assert "refunded 5 to bob / Denied by policy: above 5000 / refunded 250 to bob / A person changed" in text
+    assert "Denied by policy: above 5000 / refunded 5 to bob / refunded 250 to bob / A person changed" in text
     assert text.endswith("Denied by policy: above 280 / Denied by policy: above 280")
     assert (view.policy_version, view.policy["version"], view.trusted) == ("v2", "v2", [])

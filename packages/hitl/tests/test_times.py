@@ -11,7 +11,7 @@ from strands.interrupt import Interrupt
 
 from strands_temporal import AgentTypeError, AgentValueError
 from strands_temporal_hitl import ApprovalPolicy, Deciders, business_hours
-from strands_temporal_hitl._carry import WITH_AUDIT, pack, unpack
+from strands_temporal_hitl._carry import WITH_PEOPLE, pack, unpack
 from strands_temporal_hitl._in_force import PolicyInForce
 from strands_temporal_hitl._ledger import Ledger
 from strands_temporal_hitl._state import Delegation, LedgerState, Pause, Telling
@@ -177,7 +177,7 @@ def test_an_escalated_question_has_new_deciders_a_new_deadline_and_reminders_and
     assert ledger.records[-1].to == {"group": "managers", "person": "mia"}
     assert ledger.answer_to("a") is None
     carry = pack(ledger.state, {}, [])
-    assert carry.version == WITH_AUDIT
+    assert carry.version == WITH_PEOPLE
     ledger = Ledger(True, False, unpack(carry).state)  # another run goes on with the remaining times
     ledger.times = times
     pause = ledger.state.pauses[0]

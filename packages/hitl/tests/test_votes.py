@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 from strands_temporal import AgentCarry
 from strands_temporal.extension import CarryFormat
 from strands_temporal_hitl import ApprovalPolicy, ApprovalsCarry, Deciders
-from strands_temporal_hitl._carry import WITH_AUDIT, WITH_POLICY, pack, unpack
+from strands_temporal_hitl._carry import WITH_PEOPLE, WITH_POLICY, pack, unpack
 from strands_temporal_hitl._ledger import Ledger
 
 TWO = {"groups": ["finance"], "quorum": 2}
@@ -290,7 +290,7 @@ def test_the_next_run_takes_over_and_an_older_release_does_not() -> None:
     case.decide(ANA, "edit", arguments={"amount": 40})
     case.decide(CAT, "delegate", to={"group": "night"})
     carry = pack(case.state, {}, [AgentCarry("")])
-    assert carry.version == WITH_AUDIT
+    assert carry.version == WITH_PEOPLE
     state = unpack(carry).state
     assert state == case.state
     older = CarryFormat(ApprovalsCarry, WITH_POLICY, "Approvals(carry=...)", made_by="x", package="y")
@@ -302,7 +302,7 @@ def test_the_next_run_takes_over_and_an_older_release_does_not() -> None:
     plain = Case(started_by=None)
     plain.ask(50)
     plain.decide("stated")
-    assert pack(plain.state, {}, [AgentCarry("")]).version == WITH_AUDIT, "the chain alone"
+    assert pack(plain.state, {}, [AgentCarry("")]).version == 1, "nothing of this is in it"
 
 
 @pytest.mark.parametrize(

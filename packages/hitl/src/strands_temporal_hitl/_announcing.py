@@ -62,7 +62,8 @@ class Announcer:
         async def tell(name: str) -> None:
             if waiting := shown(self._ledger.still_open(pause)):
                 failed = await _notify(name, waiting, pause.notice_id)
-                self._ledger.told(pause, name, "asked", [], workflow.now(), failed)
+                ids = [each.id for each in waiting]
+                self._ledger.told(pause.notice_id, ids, name, "asked", [], workflow.now(), failed)
             pause.told.append(name)
 
         await asyncio.gather(*(tell(name) for name in setup.notifiers if name not in pause.told))

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from ._audit import AuditChain, record_data, record_kind
-from ._state import LedgerState, Pause
+from ._state import LedgerState
 from ._types import ApprovalRecord
 
 
@@ -24,22 +24,29 @@ class AuditBook:
         self._unchained = 0 if state.audit.number else len(state.records)
 
     def told(
-        self, pause: Pause, notifier: str, kind: str, to: Sequence[str], now: datetime, failed: str = ""
+        self,
+        notice_id: str,
+        ids: Sequence[str],
+        notifier: str,
+        kind: str,
+        to: Sequence[str],
+        now: datetime,
+        failed: str = "",
     ) -> None:
         """Enter into the audit chain that a notifier was told of a pause, or that it failed.
 
         Args:
-            pause: The pause.
+            notice_id: Id of the notices about the pause.
+            ids: Ids of the questions that the notice was about.
             notifier: Name of the notifier.
             kind: The notice's kind.
             to: Whom the notifier told, as it says itself.
             now: The time.
             failed: Why it failed.
         """
-        ids = [question.pending.id for question in pause.questions]
-        data: dict[str, Any] = {"notifier": notifier, "kind": kind, "questions": ids}
+        data: dict[str, Any] = {"notifier": notifier, "kind": kind, "questions": list(ids)}
         data |= {name: value for name, value in (("to", list(to)), ("failed", failed)) if value}
-        self._audit("not_told" if failed else "told", pause.notice_id, data, now)
+        self._audit("not_told" if failed else "told", notice_id, data, now)
 
     def _audit(self, kind: str, id: str, data: Mapping[str, Any], now: datetime) -> None:
         """Add an entry to the audit chain."""

@@ -24,10 +24,10 @@ the call that a person changed would run as the model wrote it."""
 WITH_POLICY = 3
 """Version of a carry of a workflow with a policy. A release without policies would let each call run."""
 
-WITH_AUDIT = 4
-"""Version of a carry with the head of an audit chain, with verified people, with questions for which time
-does more than to reject them, or whose decisions are still to be told. A release that knows none of it must
-not go on from it. Each carry of a workflow that asked anything has it."""
+WITH_PEOPLE = 4
+"""Version of a carry with verified people, with questions for which time does more than to reject them, or
+whose decisions are still to be told. A release that knows none of it must not go on from it. The head of an
+audit chain alone does not need it: a release without the chain leaves it out, and the export tells so."""
 
 MOST_RECORDS = 1_000
 """Of people, the latest ones that a carry holds. The audit chains of the earlier runs have the others."""
@@ -60,7 +60,7 @@ class ApprovalsCarry:
 
 _FORMAT = CarryFormat(
     ApprovalsCarry,
-    WITH_AUDIT,
+    WITH_PEOPLE,
     "Approvals(carry=...)",
     made_by="approvals.carry()",
     package="strands-temporal-hitl",
@@ -104,8 +104,8 @@ def pack(
     room = INPUT_LIMIT - _size(agent_carries)
     if len(data) > room:
         raise CarryTooLargeError(_too_large(state, len(data), room, agent_carries))
-    if state.audit.number or _has_time(state) or _has_people(state):
-        return ApprovalsCarry(data, WITH_AUDIT)
+    if _has_time(state) or _has_people(state):
+        return ApprovalsCarry(data, WITH_PEOPLE)
     if _has_policy(state):
         return ApprovalsCarry(data, WITH_POLICY)
     return ApprovalsCarry(data, WITH_EDITS if _has_edits(state) else CARRY_VERSION)

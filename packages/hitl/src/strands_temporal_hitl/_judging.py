@@ -1,12 +1,13 @@
 """Judges the calls of a workflow's agents by its policy, right before they run. Runs in the workflow."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from strands.interventions.actions import default_evaluate
 from strands.middleware import ExecuteToolContext
 from strands.tools.structured_output.structured_output_tool import StructuredOutputTool
+from strands.types.tools import AgentTool
 from temporalio import workflow
 
 from strands_temporal.extension import is_declared_safe
@@ -18,7 +19,7 @@ from ._ledger import Ledger
 from ._patched import PatchedOnce
 from ._policy import Judgement
 from ._policy_book import approval_of
-from ._policy_types import POLICY_QUESTION
+from ._policy_types import POLICY_QUESTION, WAITS
 from ._state import Place, Ruled
 from ._turn import Turn, answer_text
 from ._types import ShownCall
@@ -59,8 +60,30 @@ class Judging:
         """Tell whether calls are judged from here on. Adds a marker to history, once in a run."""
         return self._patched.is_on or (self._policy.policy is not None and self._patched.applies())
 
+    def gates(self, calls: Sequence[tuple[ShownCall, AgentTool | None]], turn: Turn) -> bool:
+        """Tell whether the calls of a message wait for each other: one of several may wait for a person.
+
+        Args:
+            calls: The message's calls without a result, as the model made them, and their tools.
+            turn: The turn.
+        """
+        if len(calls) < 2 or not self.applies():
+            return False
+        now = workflow.now()
+        found = [
+            self._policy.judge(call, now, turn.own, declared_safe=is_declared_safe(tool))
+            for call, tool in calls
+        ]
+        return any(each is not None and each.outcome in ("ask", "judge") for each in found)
+
     async def refusal(
-        self, context: ExecuteToolContext, place: Place, shown: Callable[[], ShownCall], turn: Turn
+        self,
+        context: ExecuteToolContext,
+        place: Place,
+        shown: Callable[[], ShownCall],
+        turn: Turn,
+        *,
+        gated: bool = False,
     ) -> Any:
         """Return the result of a call that does not run; None if it runs. Asks a person if the policy does.
 
@@ -71,6 +94,8 @@ class Judging:
             place: The call's place.
             shown: Returns the call as it is now.
             turn: The turn, with the decisions of people.
+            gated: Whether the call waits for the other calls of its message. It then asks a question, which
+                the policy answers at once, and the agent goes on when all questions of the pause are decided.
         """
         if isinstance(context.tool, StructuredOutputTool) or not self.applies():
             return None  # Strands' own tool of structured output only gives the answer its form
@@ -87,6 +112,8 @@ class Judging:
             return _result(context, _NOT_APPROVED)  # a no holds, even if the policy would approve now
         granted = turn.granted_to(place, call, self._approved)
         if found.outcome == "approve":
+            if granted is None and gated:
+                context.interrupt(POLICY_QUESTION, reason=WAITS)
             if granted is None:
                 self._note(place, call, found, turn)
             return None

@@ -20,6 +20,7 @@ from ._in_force import PolicyInForce, until
 from ._notes import tell_asked, tell_decided
 from ._policy import Judgement
 from ._policy_checks import check_policy
+from ._policy_types import WAITS
 from ._records import about_question, new_record
 from ._shown import digest_of, digest_of_calls
 from ._state import EarlyDecision, Granted, LedgerState, Pause, Question, Ruled
@@ -148,7 +149,8 @@ class Ledger(TimeBook):
             asked.append(self._restrict(question, now, decides))
             self._open[question.pending.id] = asked[-1]
             tell_asked(asked[-1])
-            self._audit("asked", question.pending.id, asked_data(asked[-1].pending), now)
+            if question.pending.question != WAITS:
+                self._audit("asked", question.pending.id, asked_data(asked[-1].pending), now)
         ids = ":".join([run_id, *(question.pending.id for question in asked)])
         notice_id = hashlib.sha256(ids.encode()).hexdigest()[:32]
         pause = Pause(agent_id, asked, notice_id, granted=list(granted), ruled=list(ruled))
@@ -161,6 +163,8 @@ class Ledger(TimeBook):
                 self._apply_early(early, question, about.former_digest, strict, refuses, denial, now)
             if judges:
                 self._judge(self._open.get(question.pending.id, question), now)
+            if question.pending.question == WAITS and question.pending.id in self._open:
+                self._audit("asked", question.pending.id, asked_data(question.pending), now)
         return pause
 
     def claim(self, agent_id: str, interrupt_ids: Collection[str]) -> Pause | None:

@@ -19,6 +19,10 @@ POLICY_QUESTION = "approval policy"
 If it asks about one call again, a number follows.
 """
 
+WAITS = "It waits until the other calls of its message are decided"
+"""The question of a call that the policy lets run as soon as no other call of its message waits. No person
+sees it: the policy answers it at once."""
+
 NO_POLICY = "NoPolicy"
 MALFORMED_CHANGE = "MalformedChange"
 TOO_MUCH_TRUST = "TooMuchTrust"

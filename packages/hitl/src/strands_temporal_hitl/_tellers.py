@@ -224,6 +224,8 @@ class _Teller:
         self._sends = None
         note_told(self._telling, notice, told, delivered=not failed)
         to = told.to if told else []
-        self._ledger.told(self._pause, self.name, notice.kind, to, workflow.now(), failed)
+        ids = [each.pending.id for each in notice.questions]
+        now = workflow.now()
+        self._ledger.told(self._pause.notice_id, ids, self.name, notice.kind, to, now, failed)
         if notice.kind == "asked":
             self._pause.told.append(self.name)

@@ -87,6 +87,7 @@ class Watch:
         self._message: dict[str, ShownCall] = {}
         self._paused_at: dict[str, ShownCall] = {}  # the calls of the message at which the last turn paused
         self._ended: set[str] = set()
+        self._gated = False  # whether a call of the message may wait for a person
         self._raised: dict[str, Asked] = {}
         self._ids: dict[str, str] = {}  # the original ids of calls, by the ids that hooks gave them
         self._begun: dict[int, tuple[str, AgentTool | None, str]] = {}
@@ -151,6 +152,10 @@ class Watch:
             for use in uses
             if use["toolUseId"] not in self._ended
         }
+        tools = event.agent.tool_registry.registry
+        self._gated = self._watches.judging.gates(
+            [(call, tools.get(call.tool)) for call in self._message.values()], self.turn
+        )
 
     def _before_call(self, event: BeforeToolCallEvent) -> None:
         use = event.tool_use
@@ -219,7 +224,7 @@ class Watch:
                     yield ToolResultEvent(_denied(use))
                     return
             refusal = await self._watches.judging.refusal(
-                context, at, lambda: self._about_to_run(context, own), self.turn
+                context, at, lambda: self._about_to_run(context, own), self.turn, gated=self._gated
             )
             if refusal:
                 self._edits.forget(own)
