@@ -15,6 +15,7 @@ from ._upstream.private_api import activity_name, end_waiting, note_mcp_errors, 
 from ._upstream.run_local import run_local
 from ._wire.carry import CARRY_LIMIT, CarryFormat
 from ._wire.chat_screen import ChatPart, ChatScreen
+from ._wire.console_parts import CONSOLE_PARTS, ConsolePart
 from ._wire.dev_services import DevService
 from ._wire.failures import error_leaves, from_tool_activity_error
 from ._wire.run_reads import RunReads, reads_of_run
@@ -64,6 +65,7 @@ __all__ = [
     "CARRY_LIMIT",
     "CHANGED_AND_REFUSED",
     "CHANGED_CALL",
+    "CONSOLE_PARTS",
     "HEARTBEATING_TOOL_DEFAULTS",
     "OPEN_STATUSES",
     "TOOL_DEFAULTS",
@@ -76,6 +78,7 @@ __all__ = [
     "ClientCalls",
     "CodecEndpointError",
     "ComposablePlugin",
+    "ConsolePart",
     "ConversationPart",
     "DecidedCall",
     "DetailsLine",

@@ -1,0 +1,1 @@
+"""The inbox: pages on which people decide. `strands_temporal_hitl.inbox` makes it."""
