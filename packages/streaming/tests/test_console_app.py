@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from importlib.metadata import EntryPoint
 from importlib.resources import files
 from typing import Any
 
@@ -65,6 +66,10 @@ async def test_the_page_is_for_this_machine_and_runs_its_own_scripts_alone(clien
             assert (await http.get(f"/assets/{name}")).status_code == 404
         told = (await http.get("/settings")).json()
         assert told["temporalUi"] == dev.ui_url
+        assert told["parts"] == [{"title": "Inbox", "path": "inbox/"}]
+        style = await http.get("/inbox/assets/inbox.css")
+        assert (style.status_code, "'unsafe" in style.headers["content-security-policy"]) == (200, False)
+        assert 'href="../"' in (await http.get("/inbox/")).text
         token = {"x-console-token": told["dev"]["token"]}
         own, other = {"origin": "http://127.0.0.1:8234"}, {"origin": "http://evil.example"}
         for headers in ({}, token, own, {**own, "x-console-token": "guess"}, {**token, **other}):
@@ -77,7 +82,7 @@ async def test_the_page_is_for_this_machine_and_runs_its_own_scripts_alone(clien
     strangers = {"address": "192.0.2.7"}, {"host": "console.example"}
     for stranger in strangers:
         async with client_of(app, **stranger) as http:
-            for path in ("/", "/assets/main.js", "/settings", "/api/agents", "/api/threads"):
+            for path in ("/", "/assets/main.js", "/settings", "/api/agents", "/api/threads", "/inbox/"):
                 assert (await http.get(path)).status_code == 403, (stranger, path)
             own = {"origin": str(http.base_url).rstrip("/")}
             assert (await http.post("/dev/kill-worker", headers={**token, **own})).status_code == 403
@@ -95,7 +100,8 @@ async def test_authorize_decides_who_gets_the_page(client: Client) -> None:
             assert (await http.get(path)).status_code == 403
             assert (await http.get(path, headers={"x-person": "ana"})).status_code == 200
         told = (await http.get("/settings", headers={"x-person": "ana"})).json()
-        assert told["dev"] is None
+        assert (told["dev"], told["parts"]) == (None, [])  # an inbox for others signs people in by itself
+        assert (await http.get("/inbox/", headers={"x-person": "ana"})).status_code == 404
         foreign = {"x-person": "ana", "origin": "http://evil.example"}
         assert (await http.get("/settings", headers=foreign)).status_code == 403
 
@@ -114,6 +120,16 @@ def test_bad_arguments_are_refused(client: Client) -> None:
         console_app(client, task_queue="q", authorize=anybody)
     with pytest.raises(AgentValueError, match="temporal_ui"):
         console_app(client, task_queue="q", temporal_ui="javascript:alert(1)")
+
+
+def test_a_part_that_cannot_be_loaded_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    from strands_temporal_streaming._web import parts
+
+    def points(group: str) -> list[EntryPoint]:
+        return [EntryPoint("none", "a_package_that_is_not_there:part", group)]
+
+    monkeypatch.setattr(parts, "entry_points", points)
+    assert parts.console_parts(None) == {}  # pyright: ignore[reportArgumentType]  # no part asks for it
 
 
 def test_the_page_loads_nothing_from_elsewhere_and_makes_no_markup_of_texts() -> None:

@@ -19,6 +19,7 @@ from ._web.access import Access, Authorize
 from ._web.agents import AnyAgent
 from ._web.app import App, WebLimits
 from ._web.console import Console, Dev
+from ._web.parts import console_parts
 
 __all__ = ["Authorize", "WebLimits", "agent_app", "console_app"]
 
@@ -80,7 +81,8 @@ def console_app(
         agents: As for `agent_app`. None is all agents that the workers offer, for this machine alone.
         task_queue: Task queue of the agents' workers.
         authorize: As for `agent_app`. Whoever may use one of the agents gets the page. Without it the app
-            answers only requests from this machine.
+            answers only requests from this machine, and has the pages that other packages add, such as the
+            inbox of strands-temporal-hitl.
         temporal_ui: Address of Temporal's Web UI, to which the page has links; None without links.
         limits: What a request may cost.
         transport: The transport of the workers' `StreamingPlugin`; None for the workflow's own log.
@@ -125,6 +127,7 @@ def make_console(
         access=Access(authorize, ()),
         temporal_ui=temporal_ui,
         dev=dev,
+        parts=console_parts(client) if authorize is None else None,
     )
     return console.starlette()
 

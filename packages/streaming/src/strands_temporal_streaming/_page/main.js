@@ -17,7 +17,7 @@ const announcer = new Announcer($("spoken"));
 const list = new ThreadList($("threads"));
 const view = new ChatView($("log"), answer);
 let session = null;
-let known = { temporalUi: null, namespace: "", dev: null };
+let known = { temporalUi: null, namespace: "", dev: null, parts: [] };
 let agents = [];
 let turn = null; // number of the turn in the panel; null is the latest
 let drawn = "";
@@ -235,6 +235,8 @@ async function learn() {
     known = await api.settings();
     $("kill").hidden = !known.dev;
     text($("where"), `Namespace ${known.namespace}`);
+    put($("parts"), ...known.parts.map(({ title, path }) => el("a", { href: path }, title)));
+    $("parts").hidden = !known.parts.length;
     agents = await api.agents();
     if (!session) showAgents();
     else session.draw();

@@ -3,7 +3,7 @@
 import hmac
 import mimetypes
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Protocol
 
@@ -11,6 +11,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
+
+from strands_temporal.extension import ConsolePart
 
 from .access import Access, check_local
 from .error_responses import error_handlers
@@ -57,6 +59,7 @@ class Console:
         access: Who may do what.
         temporal_ui: Address of Temporal's Web UI.
         dev: Returns the `strands-temporal dev` whose worker the page may kill. None where there is none.
+        parts: Pages of other packages, by their paths.
     """
 
     def __init__(
@@ -68,8 +71,10 @@ class Console:
         access: Access,
         temporal_ui: str | None,
         dev: Callable[[], Dev | None] | None = None,
+        parts: Mapping[str, ConsolePart] | None = None,
     ) -> None:
         self._api = api
+        self._parts = parts or {}
         self._namespace = namespace
         self._agents = agents
         self._access = access
@@ -87,6 +92,7 @@ class Console:
                 Route("/settings", self._settings),
                 Route("/dev/kill-worker", self._kill_worker, methods=["POST"]),
                 Mount("/api", self._api),
+                *(Mount(f"/{path}", part.app) for path, part in self._parts.items()),
             ],
             exception_handlers=error_handlers(),
         )
@@ -115,6 +121,7 @@ class Console:
             "namespace": self._namespace,
             "temporalUi": self._temporal_ui or (dev.ui_url if dev else None),
             "dev": {"token": self._token} if dev else None,
+            "parts": [{"title": part.title, "path": f"{path}/"} for path, part in self._parts.items()],
         }
         return JSONResponse(told, headers=_HEADERS)
 
