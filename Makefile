@@ -89,6 +89,7 @@ pictures: setup  ## Make the pictures of the docs again; downloads Chromium and,
 	@PYTHONPATH=integration-tests $(RUN) python -m scripts.web_ui_pictures
 	@PYTHONPATH=integration-tests $(RUN) python -m scripts.trace_picture
 	@PYTHONPATH=integration-tests $(RUN) python -m scripts.console_pictures
+	@PYTHONPATH=integration-tests $(RUN) python -m scripts.inbox_pictures
 
 look: docs  ## Show each page of the site in Chromium: pictures in .look/, for desktop and phone, light and dark
 	@PYTHONPATH=integration-tests $(RUN) python -m integration_tests.site_visits .look

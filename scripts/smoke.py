@@ -59,7 +59,8 @@ def check_contents(folder: Path) -> None:
         [source] = ROOT.glob(f"packages/*/src/{package}")
         expected = {str(module.relative_to(source.parent)) for module in source.rglob("*.py")}
         expected |= {f"{package}/py.typed"}
-        expected |= {str(file.relative_to(source.parent)) for file in source.glob("_page/*")}
+        for folder_of_pages in ("_page/*", "_inbox/templates/*", "_inbox/assets/*"):
+            expected |= {str(file.relative_to(source.parent)) for file in source.glob(folder_of_pages)}
         if file.suffix == ".whl":
             names = {name for name in zipfile.ZipFile(file).namelist() if not name.endswith("/")}
             about = {name for name in names if name.partition("/")[0].endswith(".dist-info")}

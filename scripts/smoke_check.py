@@ -83,23 +83,45 @@ async def check_console() -> None:
     web = importlib.import_module("strands_temporal_streaming.web")
     app = web.console_app(SimpleNamespace(namespace="default"), ["support"], task_queue="agents")
     for path in ("/", "/assets/main.js", "/assets/console.css"):
-        scope = {
-            "type": "http",
-            "method": "GET",
-            "path": path,
-            "headers": [(b"host", b"localhost")],
-            "query_string": b"",
-            "client": ("127.0.0.1", 1),
-        }
-        sent: list[dict[str, Any]] = []
-
-        async def send(message: dict[str, Any], sent: list[dict[str, Any]] = sent) -> None:
-            sent.append(message)
-
-        await app(scope, None, send)
-        if sent[0]["status"] != 200 or not sent[1]["body"]:
-            raise SystemExit(f"The console does not serve {path}: {sent}")
+        await check_served(app, path)
     print("    the console serves its page")
+
+
+async def check_inbox() -> None:
+    """Check that the inbox serves its pages, where its extra is installed."""
+    needed = ("strands_temporal_hitl", "starlette", "jinja2")
+    if any(importlib.util.find_spec(name) is None for name in needed):
+        return
+    inbox = importlib.import_module("strands_temporal_hitl.inbox")
+    login = inbox.SessionLogin(print)  # a function: nobody signs in here
+    app = inbox.inbox_app(SimpleNamespace(namespace="default"), authenticate=login, key="k" * 32)
+    for path in ("/sign-in", "/assets/inbox.js", "/assets/inbox.css"):
+        await check_served(app, path)
+    print("    the inbox serves its pages")
+
+
+async def check_served(app: Any, path: str) -> None:
+    """Check that an app answers a request of this machine with something.
+
+    Raises:
+        SystemExit: It does not.
+    """
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "headers": [(b"host", b"localhost")],
+        "query_string": b"",
+        "client": ("127.0.0.1", 1),
+    }
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await app(scope, None, send)
+    if sent[0]["status"] != 200 or not sent[1]["body"]:
+        raise SystemExit(f"{path} is not served: {sent}")
 
 
 def check_command(*, has_extra: bool) -> None:
@@ -117,4 +139,5 @@ def check_command(*, has_extra: bool) -> None:
 if __name__ == "__main__":
     asyncio.run(main(*([name for name in argument.split(",") if name] for argument in sys.argv[1:3])))
     asyncio.run(check_console())
+    asyncio.run(check_inbox())
     check_command(has_extra=sys.argv[3] == "cli")

@@ -27,6 +27,7 @@ async function seen(visit) {
     reducedMotion: "reduce",
     locale: "en-GB",
     timezoneId: "UTC",
+    javaScriptEnabled: visit.scripts,
   });
   context.setDefaultTimeout(TIMEOUT);
   await context.addInitScript((stored) => {

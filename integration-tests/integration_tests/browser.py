@@ -93,6 +93,7 @@ class Visit:
         dark: Whether the reader prefers a dark colour scheme.
         storage: What is in the page's local storage from the start.
         on_fault: Where to write a picture if a step fails.
+        scripts: Whether the page's scripts run.
     """
 
     url: str
@@ -103,6 +104,7 @@ class Visit:
     dark: bool = False
     storage: dict[str, str] = field(default_factory=dict)
     on_fault: str | None = None
+    scripts: bool = True
 
 
 @dataclass(frozen=True)

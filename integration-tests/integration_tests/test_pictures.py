@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks import report
-from scripts import console_pictures, trace_picture, web_ui_pictures
+from scripts import console_pictures, inbox_pictures, trace_picture, web_ui_pictures
 from scripts.drawings import DRAWINGS, IMAGES
 from scripts.record_demo import excerpt, picture, record, screen, svg
 from scripts.site_hooks import PICTURE
@@ -143,6 +143,9 @@ def test_each_picture_is_used_and_small() -> None:
         web_ui_pictures.file_of(page, dark=dark) for page in web_ui_pictures.PAGES for dark in (False, True)
     }
     made |= {trace_picture.file_of(dark=dark) for dark in (False, True)}
+    made |= {
+        inbox_pictures.file_of(page, dark=dark) for page in inbox_pictures.PAGES for dark in (False, True)
+    }
     assert {file.name for file in pictures} == made, "what `make pictures` makes"
     assert all(file.stat().st_size < 200 * KIB for file in pictures)
     screens = set(IMAGES.glob("*.png"))
