@@ -86,6 +86,11 @@ _TOOLS = {
     "delete_file": _Known(
         "Delete the file /tmp/report.txt, please.", r"[Dd]elete the file (?P<path>[^\s,]+)"
     ),
+    "refund": _Known(
+        "Please refund 800 euros for order 17.",
+        r"refund (\d+) euros for order (\w+)",
+        lambda found: {"order": found[2], "euros": int(found[1])},
+    ),
     "delete_thing": _Known(
         "Delete the thing called 'old-backup', please.", r"[Dd]elete the thing called '(?P<name>[^']+)'"
     ),

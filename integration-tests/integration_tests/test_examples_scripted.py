@@ -68,8 +68,8 @@ def test_each_readme_with_a_section_is_followed_by_a_test() -> None:
     readmes = {path.parent.name for path in ROOT.glob("examples/*/README.md") if SECTION in path.read_text()}
     assert readmes == HERE | ELSEWHERE | {"demo"}
     workers = {path.parent.name for path in ROOT.glob("examples/*/worker.py")}
-    # The last ones: in test_a2a_server.py and test_front_end_example.py.
-    assert workers == HERE | ELSEWHERE | {"a2a_server", "front_end"}
+    # The last ones: in test_a2a_server.py, test_front_end_example.py and test_support_desk.py.
+    assert workers == HERE | ELSEWHERE | {"a2a_server", "front_end", "support_desk"}
 
 
 def test_the_list_of_the_examples_shows_lines_of_their_readmes() -> None:
