@@ -9,9 +9,10 @@ import os
 import random
 import sqlite3
 import sys
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from strands.vended_interventions.hitl import HumanInTheLoop
 from temporalio import activity, workflow
@@ -99,8 +100,12 @@ def plugins() -> list[Any]:
     return [StrandsPlugin(models={"model": lambda: ScriptedModel(reply)}), HITLPlugin()]
 
 
+Send: TypeAlias = Callable[[ApprovalsClient, str, Decision], Awaitable[ApprovalRecord | None]]
+"""Sends a decision for an order. Returns its record; None if another decision counted."""
+
+
 async def decide_all(
-    approvals: ApprovalsClient, by: str, orders: list[str], seed: int
+    approvals: ApprovalsClient, by: str, orders: list[str], seed: int, send: "Send | None" = None
 ) -> dict[str, ApprovalRecord]:
     """Decide each order once, in an order of one's own. Return the records of the decisions that counted.
 
@@ -114,7 +119,7 @@ async def decide_all(
     async def decide(order: str) -> None:
         async with at_once:
             with contextlib.suppress(ApprovalsUnreachableError):
-                if record := await _sent(approvals, order, decisions[order]):
+                if record := await (send or _sent)(approvals, order, decisions[order]):
                     counted[order] = record
                 left.discard(order)
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from integration_tests.real_parts import free_port
 from packages.hitl.tests.approvals_support import until
+from packages.hitl.tests.crowd_inbox import InboxPerson
 from packages.hitl.tests.crowd_scenes import (
     ASKED,
     EDITED,
@@ -109,40 +110,43 @@ async def all_waiting(approvals: ApprovalsClient, wanted: Any) -> set[str]:
 
 
 class Machine:
-    """A Temporal server on a file and two workers, whose processes a test kills."""
+    """A Temporal server on a file, two workers and an inbox, whose processes a test kills."""
 
     def __init__(self, folder: Path) -> None:
         self.queue = f"fire-{uuid.uuid4()}"
         self.db = folder / "paid.db"
         self.server = DevServer(db_filename=folder / "temporal.db", port=free_port())
-        self._workers: list[asyncio.subprocess.Process] = []
+        self.port = free_port()
+        self._parts: dict[str, asyncio.subprocess.Process] = {}
 
     async def start(self) -> None:
         set_up(self.db)
         await self.server.start()
-        self._workers = [await self._worker() for _ in range(2)]
+        for name in ("worker 0", "worker 1", "inbox"):
+            await self._run(name)
 
     async def stop(self) -> None:
-        for worker in self._workers:
-            if worker.returncode is None:
-                worker.kill()
-            await worker.wait()
+        for part in self._parts.values():
+            if part.returncode is None:
+                part.kill()
+            await part.wait()
         await self.server.stop()
 
-    async def _worker(self) -> asyncio.subprocess.Process:
-        program = [sys.executable, "-m", "packages.hitl.tests.crowd_scenes", self.server.address, self.queue]
-        worker = await asyncio.create_subprocess_exec(
-            *program, str(self.db), cwd=ROOT, stdout=asyncio.subprocess.PIPE
-        )
-        assert worker.stdout is not None
-        assert await asyncio.wait_for(worker.stdout.readline(), WAIT) == b"ready\n"
-        return worker
+    async def _run(self, name: str) -> None:
+        module, how = "crowd_scenes", [self.queue, str(self.db)]
+        if name == "inbox":
+            module, how = "crowd_inbox", [str(self.port)]
+        program = [sys.executable, "-m", f"packages.hitl.tests.{module}", self.server.address, *how]
+        part = await asyncio.create_subprocess_exec(*program, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+        self._parts[name] = part
+        assert part.stdout is not None
+        assert await asyncio.wait_for(part.stdout.readline(), WAIT) == b"ready\n"
 
-    async def kill_worker(self, number: int) -> None:
-        """Kill a worker, and start another one."""
-        self._workers[number].kill()
-        await self._workers[number].wait()
-        self._workers[number] = await self._worker()
+    async def kill(self, name: str) -> None:
+        """Kill a worker or the inbox, and start another one."""
+        self._parts[name].kill()
+        await self._parts[name].wait()
+        await self._run(name)
 
     async def kill_server(self) -> None:
         """Kill the Temporal server, and start it again on its file."""
@@ -159,8 +163,9 @@ async def under_fire(machine: Machine, seed: int) -> AsyncGenerator[Counter[str]
 
     async def shoot() -> None:
         shot: dict[str, Callable[[], Awaitable[None]]] = {
-            "worker 0": lambda: machine.kill_worker(0),
-            "worker 1": lambda: machine.kill_worker(1),
+            "worker 0": lambda: machine.kill("worker 0"),
+            "worker 1": lambda: machine.kill("worker 1"),
+            "inbox": lambda: machine.kill("inbox"),
             "server": machine.kill_server,
         }
         for _ in range(SHOTS):
@@ -189,7 +194,11 @@ async def test_kills_lose_no_decision_and_double_none(tmp_path: Path, seed: int)
                 decide_all(ApprovalsClient(client, timeout=timedelta(seconds=5)), by, list(handles), seed)
                 for by in PEOPLE
             ]
+            inbox = InboxPerson(machine.port)
+            approvals = ApprovalsClient(client, timeout=timedelta(seconds=5))
+            people.append(decide_all(approvals, inbox.name, list(handles), seed, inbox.send))
             counted = await asyncio.wait_for(asyncio.gather(*people), WAIT)
+        assert counted[-1], "the inbox decided some"
         assert sum(shots.values()) >= 3, shots
         await settled(client, handles, counted, machine.db)
     finally:
