@@ -36,6 +36,7 @@ class Sizes:
         large: Turns with large answers.
         large_bytes: Bytes of such an answer.
         agents: Agents that run at the same time.
+        firsts: Answers of each subject, in each round, of which the first chunk is measured.
         rounds: How often each timing is repeated.
     """
 
@@ -46,6 +47,7 @@ class Sizes:
     large: int = 100
     large_bytes: int = 256 * 1024
     agents: int = 200
+    firsts: int = 30
     rounds: int = 3
 
 

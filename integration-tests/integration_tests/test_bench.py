@@ -15,7 +15,9 @@ from rich.console import Console
 
 from strands_temporal.testing import DevServer
 
-LITTLE = Sizes(turns=12, early=6, calls=3, before=2, large=2, large_bytes=100_000, agents=3, rounds=1)
+LITTLE = Sizes(
+    turns=12, early=6, calls=3, before=2, large=2, large_bytes=100_000, agents=3, firsts=2, rounds=1
+)
 
 
 @pytest.fixture
