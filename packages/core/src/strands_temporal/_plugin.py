@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio.client import ClientConfig, Plugin
-from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter, DefaultPayloadConverter
 from temporalio.worker import ReplayerConfig, Worker, WorkerConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
@@ -26,7 +25,9 @@ from ._upstream.maker_imports import checking_makers
 from ._upstream.misplaced import StrandsError
 from ._wire.extras import load_extra
 from ._wire.model_call import DEFAULT_MODEL
+from ._wire.payload_converter import SharingPayloadConverter
 from ._worker.a2a import A2AAgentFactory, A2AAgents
+from ._worker.garbage import spare_what_stays
 from ._worker.harness_code import HarnessCode
 from ._worker.hosted_tools import HostedTool, HostedTools
 from ._worker.memory_stores import MemoryStoreFactory, MemoryStores
@@ -195,6 +196,7 @@ class StrandsPlugin(ComposablePlugin):
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
         """See base class. Also runs the MCP plugin of `mcp_clients`, inside this plugin."""
         self._queues.use_loop(asyncio.get_running_loop())
+        spare_what_stays()
         mcp = self._mcp
         await super().run_worker(worker, (lambda worker: mcp.run_worker(worker, next)) if mcp else next)
 
@@ -264,7 +266,7 @@ def _data_converter(converter: DataConverter | None) -> DataConverter:
     converter = converter or DataConverter.default
     payload_converter_class = converter.payload_converter_class
     if payload_converter_class is DefaultPayloadConverter:
-        payload_converter_class = PydanticPayloadConverter
+        payload_converter_class = SharingPayloadConverter
     return dataclasses.replace(
         converter,
         payload_converter_class=payload_converter_class,

@@ -81,6 +81,27 @@ def test_the_spec_is_that_of_the_plain_tool(function: Any) -> None:
     assert activity_as_tool(ACTIVITIES[function.__name__]).tool_spec == plain.tool_spec
 
 
+def test_tools_of_one_activity_share_its_model_and_nothing_that_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decorated: list[str | None] = []
+    tool = strands.tool
+
+    def noted(*, name: str | None, **options: Any) -> Any:
+        decorated.append(name)
+        return tool(name=name, **options)
+
+    monkeypatch.setattr(strands, "tool", noted)
+    schema: dict[str, Any] = {"json": {"type": "object", "properties": {}}}
+    one = activity_as_tool(defaults, name="one_of_three")
+    other = activity_as_tool(defaults, name="one_of_three", inputSchema=schema)
+    one.tool_spec["inputSchema"]["json"]["properties"].clear()
+    third = activity_as_tool(defaults, name="one_of_three")
+    assert decorated == ["one_of_three"]
+    assert other.tool_spec["inputSchema"] == schema
+    assert third.tool_spec == tool(name="one_of_three")(defaults).tool_spec
+
+
 def test_a_methods_spec_is_that_of_the_bound_method() -> None:
     plain = strands.tool(COUNTER.count).tool_spec
     assert activity_as_tool(Counter.count).tool_spec == plain

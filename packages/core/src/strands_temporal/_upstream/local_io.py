@@ -26,6 +26,7 @@ _NOT_SEARCHED = frozenset(
 )
 """Attributes of an agent that hold no storage, and may be large."""
 _DEEPEST = 6
+_LEAVES = frozenset({str, bytes, int, float, bool, type(None)})
 
 
 class RefusesIO(StandIn):
@@ -95,7 +96,7 @@ def forbidden_storage(agent: Agent) -> str | None:
 
 def _storages(value: Any, holder: str, seen: set[int], depth: int) -> Iterator[tuple[str, Any]]:
     """Yield the storages that `value` holds, with the package of the object that holds them."""
-    if id(value) in seen or depth > _DEEPEST or isinstance(value, (str, bytes, int, float, type(None))):
+    if type(value) in _LEAVES or id(value) in seen or depth > _DEEPEST:
         return
     seen.add(id(value))
     if isinstance(value, (list, tuple)):

@@ -1,18 +1,26 @@
-"""Wraps an activity in a function with the same signature, for `strands.tool` to decorate."""
+"""Makes a tool of an activity: `strands.tool` decorates a function with the activity's signature.
 
+Strands makes a pydantic model and a JSON schema of each tool. For an activity that the process has once, one
+model serves all workflows: the decorated function is a method, and each workflow binds it to its own options.
+"""
+
+import copy
 import functools
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, get_type_hints
 
 import strands
 from strands import ToolContext
+from strands.tools.decorator import DecoratedFunctionTool
 from strands.types.tools import AgentTool
 from temporalio.exceptions import TemporalError
 from typing_extensions import Unpack
 
 from .._errors import AgentCancelledError, AgentTypeError
 from .._upstream.private_api import activity_name
+from .._wire.process_wide import is_process_wide
 from .._wire.tool_arguments import ActivityParameters, function_of
 from .._wire.tool_call import ToolOutcome
 from .._wire.tool_context import CONTEXT_PARAMETER
@@ -61,57 +69,121 @@ def activity_as_tool(
     check_activity("activity_as_tool", activity)
     owner = f"activity_as_tool({name_of(activity)})"
     merged = merge_options(owner, tool_defaults(options), options)
-    decorate = strands.tool(
-        name=name, description=description, inputSchema=inputSchema, context=CONTEXT_PARAMETER
-    )
+    function = function_of(activity)
+    elsewhere = merged.get("task_queue") is not None  # a worker there may lack the plugin
+    activity_type = activity_name(activity) or function.__name__
+    make = _shared_template if is_process_wide(function) else _template
     try:
-        return decorate(activity_call(owner, activity, merged))
+        template = make(function, owner, activity_type, name, description, elsewhere)
+        call = _Call(owner, activity_type, merged, template)
+        made = template.tool.__get__(call, _Call)
+        made.tool_spec = copy.deepcopy(made.tool_spec)
+        if inputSchema is not None:
+            made.tool_spec["inputSchema"] = inputSchema
     except TemporalError:
         raise
     except Exception as error:
         raise construction_error(error) from error
+    return made
 
 
-def activity_call(owner: str, activity: Callable[..., Any], options: ActivityOptions) -> Callable[..., Any]:
-    """Return a function with the activity's signature plus Strands' tool context. It runs the activity.
+@dataclass(frozen=True)
+class _Template:
+    """What the tools of an activity have in common: everything but the options.
+
+    Attributes:
+        tool: The tool. Its function is a method of `_Call`, so binding it makes a workflow's own tool.
+        parameters: The activity's parameters.
+        with_context: Whether the activity takes a tool context.
+        returns: Type hint of its result.
+    """
+
+    tool: "DecoratedFunctionTool[..., Any]"
+    parameters: ActivityParameters
+    with_context: bool
+    returns: Any
+
+
+def _template(
+    function: Callable[..., Any],
+    owner: str,
+    activity_type: str,
+    name: str | None,
+    description: str | None,
+    elsewhere: bool,
+) -> _Template:
+    """Return what the tools of an activity have in common.
 
     Args:
+        function: The activity's function, method, or `__call__`.
         owner: Name of the caller, for messages: "activity_as_tool(fetch)".
-        activity: The decorated activity: a function, a method, or a class or object with `__call__`.
-        options: Options of the activity.
+        activity_type: Name of the activity.
+        name: Name of the tool; None for the function's.
+        description: Description of the tool; None for the docstring's.
+        elsewhere: Whether calls go to another task queue.
 
     Raises:
         AgentTypeError: If the activity has a parameter that a workflow cannot fill, or is a generator.
+        Exception: If Strands refuses the function's signature.
     """
-    function = function_of(activity)
-    activity_type = activity_name(activity) or function.__name__
     signature = inspect.signature(function)
     _check_signature(owner, function, signature)
     with_context = takes_context(function)
-    elsewhere = options.get("task_queue") is not None  # a worker there may lack the plugin
     parameters = ActivityParameters(function, elsewhere=elsewhere)
     returns = get_type_hints(function).get("return")
-    warned: set[str] = set()
 
-    async def call(*, tool_context: "ToolContext[Any]", **arguments: Any) -> Any:
-        check_in_workflow(activity_type)
-        state = user_invocation_state(owner, tool_context.invocation_state, warned) if with_context else None
+    async def call(self: _Call, *, tool_context: "ToolContext[Any]", **arguments: Any) -> Any:
+        return await self.run(tool_context, arguments)
+
+    disguised = _disguised(call, function, activity_type, signature)
+    tool = strands.tool(name=name, description=description, context=CONTEXT_PARAMETER)(disguised)
+    return _Template(tool, parameters, with_context, returns)
+
+
+_shared_template = functools.lru_cache(maxsize=256)(_template)
+"""For a function that the process has once: its model of the arguments costs more than a workflow's task."""
+
+
+class _Call:
+    """Runs the activity of a tool in one workflow.
+
+    Args:
+        owner: Name of the caller, for messages: "activity_as_tool(fetch)".
+        activity_type: Name of the activity.
+        options: Options of the activity.
+        template: What is known of the activity's function.
+    """
+
+    def __init__(self, owner: str, activity_type: str, options: ActivityOptions, template: _Template) -> None:
+        self._owner = owner
+        self._activity_type = activity_type
+        self._options = options
+        self._template = template
+        self._warned: set[str] = set()
+
+    async def run(self, tool_context: "ToolContext[Any]", arguments: dict[str, Any]) -> Any:
+        """Run the activity, and return the tool's result for Strands."""
+        check_in_workflow(self._activity_type)
+        template = self._template
+        state = None
+        if template.with_context:
+            state = user_invocation_state(self._owner, tool_context.invocation_state, self._warned)
         given: Any = tool_context.tool_use["input"]
         try:
             value = await call_tool_activity(
-                activity_type,
+                self._activity_type,
                 tool_context,
                 arguments,
-                lambda payload: parameters.arguments(given, arguments, payload if with_context else None),
-                options,
+                lambda payload: template.parameters.arguments(
+                    given, arguments, payload if template.with_context else None
+                ),
+                self._options,
                 state=state,
-                complete=not elsewhere,
+                complete=self._options.get("task_queue") is None,
             )
         except AgentCancelledError as error:
             return {"status": "error", "content": [{"text": str(error)}]}
-        return _result(value, tool_context, returns)
-
-    return _disguised(call, function, activity_type, signature)
+        return _result(value, tool_context, template.returns)
 
 
 def _disguised(
@@ -121,9 +193,12 @@ def _disguised(
     call = functools.wraps(function)(call)
     if function.__name__ == "__call__":
         call.__name__ = activity_type
+    parameters = list(signature.parameters.values())
     if CONTEXT_PARAMETER not in signature.parameters:
-        parameter = inspect.Parameter(CONTEXT_PARAMETER, inspect.Parameter.KEYWORD_ONLY)
-        signature = signature.replace(parameters=[*signature.parameters.values(), parameter])
+        parameters.append(inspect.Parameter(CONTEXT_PARAMETER, inspect.Parameter.KEYWORD_ONLY))
+    if "self" not in signature.parameters:  # the one to bind, which Strands does not show to the model
+        parameters.insert(0, inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY))
+    signature = signature.replace(parameters=parameters)
     setattr(call, "__signature__", signature)  # noqa: B010  # what `inspect` reads, unknown to type checkers
     return call
 
