@@ -68,6 +68,24 @@ class Beginning:
         return not is_after(self.since, started(piece)) if is_read else None
 
 
+async def whole(log: StreamReader, pieces: PieceReader, calls: Calls, page: Page) -> Beginning:
+    """Return where a reader begins that gets the log from its first item.
+
+    Args:
+        log: Reads the log.
+        pieces: Reads the pieces.
+        calls: Decodes the items.
+        page: The first page of the log. The reader learns from it, and from the next ones, which calls it
+            gets.
+
+    Raises:
+        RPCError: See `StreamReader.pages`.
+    """
+    times = (event.time for item in page.items if (event := calls.of_workflow(item)) is not None)
+    since = next(filter(None, times), "") or await log.begun_at()
+    return Beginning(set(), set(), frozenset(), since, 0, await pieces.last_seq(), is_whole=True)
+
+
 async def beginning(
     log: StreamReader,
     pieces: PieceReader,

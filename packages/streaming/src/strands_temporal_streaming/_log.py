@@ -82,6 +82,8 @@ class Run:
         status: Temporal's name of the status: `RUNNING`, `PAUSED`, `COMPLETED`.
         events: Length of the history. While it stays the same, the stream has nothing new.
         is_at_work: Whether a workflow task is under way, or waits for a worker.
+        task: When that task was scheduled, if it is the first attempt; else "". While it stays the same, no
+            worker answers a query.
         heartbeats: Details of the heartbeats of its model calls, as bytes.
         is_calling: Whether a model call runs.
         started_at: When it started, ISO 8601 in UTC.
@@ -92,6 +94,7 @@ class Run:
     status: str
     events: int
     is_at_work: bool
+    task: str = ""
     heartbeats: tuple[bytes, ...] = ()
     is_calling: bool = False
     started_at: str = ""
@@ -184,6 +187,7 @@ class StreamLog:
         )
         info = answer.workflow_execution_info
         status = workflow_status_name(info.status)
+        task = answer.pending_workflow_task
         calls = [one for one in answer.pending_activities if one.activity_type.name in MODEL_ACTIVITIES]
         return Run(
             info.execution.run_id,
@@ -191,6 +195,7 @@ class StreamLog:
             status,
             info.history_length,
             answer.HasField("pending_workflow_task"),
+            "" if task.attempt > 1 or not task.HasField("scheduled_time") else str(task.scheduled_time),
             tuple(
                 payload.SerializeToString(deterministic=True)
                 for one in calls

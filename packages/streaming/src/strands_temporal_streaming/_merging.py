@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ._beginning import Beginning, beginning, is_after, started
+from ._beginning import Beginning, beginning, is_after, started, whole
 from ._calls import Calls
 from ._log import Page
 from ._pieces import AT_METADATA, extra_of, seq_of
@@ -83,12 +83,13 @@ class MergedReader:
 
     async def steps(self, offset: int) -> AsyncGenerator[Page | Piece | PieceGap]:
         """Yield all from `offset` of the log and from `extra` on, until the workflow ends."""
-        if self._begins:
-            await self._begin(offset)
         news = asyncio.Event()
         pages = _Pump(self._log.pages(offset), 1, news)
-        pieces = _Pump(self._pieces.pieces(self._next), _MOST_WAITING, news)
+        pieces: _Pump | None = None
         try:
+            if self._begins:
+                await self._begin(offset, pages)
+            pieces = _Pump(self._pieces.pieces(self._next), _MOST_WAITING, news)
             while True:
                 if pieces.filled.is_set() and len(self._held) < _MOST_WAITING:
                     for step in self._found(await pieces.take()):
@@ -114,10 +115,15 @@ class MergedReader:
                     yield step
         finally:
             await pages.close()
-            await pieces.close()
+            if pieces is not None:
+                await pieces.close()
 
-    async def _begin(self, offset: int) -> None:
-        found = await beginning(self._log, self._pieces, self._calls, offset, self._present)
+    async def _begin(self, offset: int, pages: "_Pump") -> None:
+        first = None if offset else await pages.first()
+        if isinstance(first, Page) and first.start == 0:
+            found = await whole(self._log, self._pieces, self._calls, first)
+        else:
+            found = await beginning(self._log, self._pieces, self._calls, offset, self._present)
         self._beginning = found
         self._begun |= found.begun
         self._next = self._next or found.seq
@@ -266,6 +272,11 @@ class _Pump:
         self._values.append(value)
         self.filled.set()
         self._news.set()
+
+    async def first(self) -> Any:
+        """Return the next value, which stays: a value, None at the end, or the source's exception."""
+        await self.filled.wait()
+        return self._values[0]
 
     async def take(self) -> Any:
         """Return the next value; None at the end.

@@ -21,6 +21,9 @@ _THINKING = 10.0
 
 _PAUSE_PER_SILENCE, _PAUSE_WHILE_WOKEN = 0.1, 1.0
 _LONGEST_DEFERRAL = 0.3  # seconds
+_LONGEST_TASK = 10.0
+"""Seconds that a reader waits for the end of one workflow task: as long as Temporal does by default. A query
+before the end would only wait too, and one that a busy worker answers too late costs it a replay."""
 
 
 class Outage:
@@ -61,6 +64,7 @@ class Pace:
         self._cooldown = COOLDOWN if cooldown is None else cooldown
         self._began_at = self._heard_at = time.monotonic()
         self._deferred_at: float | None = None
+        self._task = ""
         self.pause = 0.0  # the first poll uses no cached answer
 
     def begin(self, *, is_asked: bool) -> float:
@@ -74,15 +78,18 @@ class Pace:
         """Record that something has changed, and return whether to ask a worker now.
 
         During a workflow task the answer is no: the stream does not have the task's items yet, and the server
-        lets only one query wait for the end of the task. If the task takes long, the answer is yes after all.
+        lets only one query wait for the end of the task. If the task takes long, or one follows the other,
+        the answer is yes after all.
         """
         self._heard_at = time.monotonic()
         if not run.is_at_work:
-            self._deferred_at = None
+            self._deferred_at, self._task = None, ""
             return True
         if self._deferred_at is None:
             self._deferred_at = self._heard_at
-        return self._heard_at - self._deferred_at > _LONGEST_DEFERRAL
+        is_one_task, self._task = bool(run.task) and self._task in ("", run.task), run.task
+        longest = _LONGEST_TASK if is_one_task else _LONGEST_DEFERRAL
+        return self._heard_at - self._deferred_at > longest
 
     def hears(self, tails: Sequence[Tail]) -> None:
         """Record new tails. They tell how soon the next ones come."""
@@ -105,7 +112,7 @@ class Pace:
         if is_calling and silence < _THINKING:
             wanted = min(wanted, COOLDOWN / 2)  # the first words may come at any moment
         if self._deferred_at is not None:  # the workflow task ends soon
-            wanted = _SHORTEST_COOLDOWN
+            wanted = max(_SHORTEST_COOLDOWN, _PAUSE_PER_SILENCE * (now - self._deferred_at))
         soonest = self._cooldown
         if self._chosen is None and (is_calling or self._deferred_at is not None):
             soonest = min(wanted, self._cooldown)

@@ -1,7 +1,8 @@
 """The payload converter that `StrandsPlugin` sets: pydantic's, whose validators a process shares.
 
-Temporal makes a payload converter for each workflow, and pydantic's makes a validator for each type that it
-decodes. Without sharing, each workflow would make those of Temporal's, Strands' and our types again.
+Temporal makes payload converters for each workflow and each of its activations, and pydantic's makes a
+validator for each type that it decodes. Without sharing, each workflow would make those of Temporal's,
+Strands' and our types again.
 """
 
 from typing import Any
@@ -9,38 +10,62 @@ from typing import Any
 from pydantic import TypeAdapter
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter, PydanticPayloadConverter
-from temporalio.converter import CompositePayloadConverter
+from temporalio.converter import (
+    CompositePayloadConverter,
+    DefaultPayloadConverter,
+    EncodingPayloadConverter,
+    JSONPlainPayloadConverter,
+)
 from typing_extensions import override
 
 from .process_wide import is_process_wide_hint
 
-_MOST_ADAPTERS = 1024  # as many as the base class keeps
+_PLAIN = PydanticJSONPlainPayloadConverter()
+_MOST_ADAPTERS = 1024  # as many as Temporal's converter keeps
 
 _adapters: dict[Any, TypeAdapter[Any]] = {}
 """Of types that the process has once, so nothing in them belongs to a workflow."""
 
 
-class SharingJSONConverter(PydanticJSONPlainPayloadConverter):
+class SharingJSONConverter(EncodingPayloadConverter):
     """Temporal's pydantic converter. A type that the whole process has is prepared once in the process."""
+
+    def __init__(self) -> None:
+        self._own: PydanticJSONPlainPayloadConverter | None = None
+
+    @property
+    @override
+    def encoding(self) -> str:
+        """See base class."""
+        return _PLAIN.encoding
+
+    @override
+    def to_payload(self, value: Any) -> Payload | None:
+        """See base class."""
+        return _PLAIN.to_payload(value)
 
     @override
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
         """See base class."""
         adapter = _adapter(Any if type_hint is None else type_hint)
-        if adapter is None:
-            return super().from_payload(payload, type_hint)
-        return adapter.validate_json(payload.data)
+        if adapter is not None:
+            return adapter.validate_json(payload.data)
+        if self._own is None:
+            self._own = PydanticJSONPlainPayloadConverter()
+        return self._own.from_payload(payload, type_hint)
 
 
 class SharingPayloadConverter(PydanticPayloadConverter):
-    """`temporalio.contrib.pydantic.PydanticPayloadConverter`, with `SharingJSONConverter` in it."""
+    """`temporalio.contrib.pydantic.PydanticPayloadConverter`, with `SharingJSONConverter` in it.
 
-    def __init__(self) -> None:
-        super().__init__()
-        json = SharingJSONConverter()
-        own = self.converters.values()
+    It is quick to make: Temporal makes two for each activation of a workflow.
+    """
+
+    def __init__(self) -> None:  # pyright: ignore[reportMissingSuperCall]  # that of its base class
+        usual = DefaultPayloadConverter.default_encoding_payload_converters
         CompositePayloadConverter.__init__(
-            self, *(json if one.encoding == json.encoding else one for one in own)
+            self,
+            *(SharingJSONConverter() if isinstance(one, JSONPlainPayloadConverter) else one for one in usual),
         )
 
 
