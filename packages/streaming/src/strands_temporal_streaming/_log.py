@@ -7,11 +7,13 @@ which are updates too. The query used here is one of those that `WorkflowStream`
 
 import asyncio
 import base64
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta, timezone
 from enum import Enum
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
 from temporalio.api.enums.v1 import ContinueAsNewInitiator, QueryRejectCondition
@@ -38,6 +40,7 @@ READS = (_POLL_QUERY, SNAPSHOT_QUERY)
 _DESCRIBE_TIMEOUT = timedelta(seconds=10)
 _QUERY_TIMEOUT = timedelta(seconds=3)  # a query to a worker that is ending is lost, and repeated
 _LONGEST_QUERY_TIMEOUT = timedelta(seconds=60)
+_SLOW_WORKERS_TIMEOUT = timedelta(seconds=12)
 _TIMED_OUT = (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)  # the second is the SDK's own
 
 TRANSIENT_CODES = frozenset(
@@ -64,6 +67,10 @@ _FRESH_START_INITIATORS = frozenset(
 
 
 T = TypeVar("T")
+
+_usual: WeakKeyDictionary[Client, timedelta] = WeakKeyDictionary()
+"""How long a query may take: a few times as long as the last one that was answered. A query that a busy
+worker answers too late costs it a replay, because Temporal's SDK then drops the workflow from its cache."""
 
 _SNAPSHOT_ATTEMPTS = 12  # in about ten seconds
 
@@ -279,10 +286,12 @@ class StreamLog:
             query=WorkflowQuery(query_type=query, query_args=Payloads(payloads=arguments)),
             query_reject_condition=QueryRejectCondition.QUERY_REJECT_CONDITION_NONE,
         )
+        timeout = max(self._query_timeout, _usual.get(self._client, _QUERY_TIMEOUT))
+        asked_at = time.monotonic()
         try:
             # Not `WorkflowHandle.query`: if two queries arrive in one workflow task, it waits a second or
             # more.
-            answer = await self._client.workflow_service.query_workflow(request, timeout=self._query_timeout)
+            answer = await self._client.workflow_service.query_workflow(request, timeout=timeout)
         except RPCError as error:
             if error.status in _TIMED_OUT:  # a worker may have to replay a long history first
                 self._query_timeout = min(self._query_timeout * 2, _LONGEST_QUERY_TIMEOUT)
@@ -297,4 +306,6 @@ class StreamLog:
                 "`self.stream = WorkflowStream()` in the workflow's __init__"
             ) from error
         self._query_timeout = _QUERY_TIMEOUT
+        needed = 4 * timedelta(seconds=time.monotonic() - asked_at)
+        _usual[self._client] = min(max(needed, _QUERY_TIMEOUT), _SLOW_WORKERS_TIMEOUT)
         return answer

@@ -8,6 +8,7 @@ storage earlier: in an agent that was just built.
 import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn, cast
+from weakref import WeakKeyDictionary
 
 from strands import Agent, Sandbox
 from strands.storage import LocalFileStorage, S3Storage
@@ -27,6 +28,7 @@ _NOT_SEARCHED = frozenset(
 """Attributes of an agent that hold no storage, and may be large."""
 _DEEPEST = 6
 _LEAVES = frozenset({str, bytes, int, float, bool, type(None)})
+_OF_STRANDS: WeakKeyDictionary[type[Any], bool] = WeakKeyDictionary()
 
 
 class RefusesIO(StandIn):
@@ -103,10 +105,12 @@ def _storages(value: Any, holder: str, seen: set[int], depth: int) -> Iterator[t
         inner: list[Any] = list(cast("list[Any]", value))
     elif isinstance(value, dict):
         inner = list(cast("dict[Any, Any]", value).values())
+    elif not _of_strands(type(value)):
+        return
     elif isinstance(value, (LocalFileStorage, S3Storage)) or _is_legacy(value):
         yield holder, value
         return
-    elif _of_strands(value) and not isinstance(value, Agent):
+    elif not isinstance(value, Agent):
         attributes: dict[str, Any] = getattr(value, "__dict__", {})
         inner = list(attributes.values())
         if type(value).__module__.startswith(_OFFLOADER):
@@ -117,8 +121,13 @@ def _storages(value: Any, holder: str, seen: set[int], depth: int) -> Iterator[t
         yield from _storages(each, holder, seen, depth + 1)
 
 
-def _of_strands(value: Any) -> bool:
-    return any(cls.__module__.startswith("strands.") for cls in type(value).__mro__)
+def _of_strands(cls: type[Any]) -> bool:
+    """Tell whether a class is of Strands, or a subclass of one. Each workflow asks for the same few dozen."""
+    known = _OF_STRANDS.get(cls)
+    if known is None:
+        known = any(base.__module__.startswith("strands.") for base in cls.__mro__)
+        _OF_STRANDS[cls] = known
+    return known
 
 
 def _is_legacy(value: Any) -> bool:
