@@ -59,7 +59,7 @@ class AgentStream:
             Over NATS the snapshot has no text of running calls: all their pieces follow.
         poll_cooldown: Shortest time between two polls while there is output; by default 50 ms, or less if the
             workers' `latency` asks for it. Without output the reader polls less often, but at least twice a
-            second.
+            second; once a second during a model call whose pieces another transport carries.
         patience: How long to retry while the server is unreachable, before the error is raised. For a
             workflow that has ended, also how long to retry while no worker answers. While a workflow runs,
             the reader waits for its workers without limit.

@@ -13,6 +13,12 @@ _FIRST_RETRY, _LONGEST_RETRY = 0.05, 1.0  # seconds
 _LONGEST_PAUSE = 0.5
 """Seconds between two polls of a workflow that has had no output for a long time."""
 
+_LONGEST_WHILE_WOKEN = 1.0
+"""The same during a model call whose pieces, and end, come over another transport and wake the reader."""
+
+_PAUSE_PER_POLL = 3
+"""Then a pause is at least this many times as long as the poll before it took, for a server that is slow."""
+
 COOLDOWN, _SHORTEST_COOLDOWN = 0.05, 0.01
 """Seconds between two polls while there is output, if the reader does not choose."""
 
@@ -106,9 +112,11 @@ class Pace:
             is_woken: Whether its end, and each new call, wakes the reader (`poke`).
         """
         now = time.monotonic()
-        silence = now - self._heard_at
-        wanted = (_PAUSE_WHILE_WOKEN if is_calling and is_woken else _PAUSE_PER_SILENCE) * silence
-        is_calling = is_calling and not is_woken
+        silence, taken, longest = now - self._heard_at, now - self._began_at, _LONGEST_PAUSE
+        wanted = _PAUSE_PER_SILENCE * silence
+        if is_calling and is_woken:
+            wanted = _PAUSE_WHILE_WOKEN * silence
+            taken, longest, is_calling = _PAUSE_PER_POLL * taken, _LONGEST_WHILE_WOKEN, False
         if is_calling and silence < _THINKING:
             wanted = min(wanted, COOLDOWN / 2)  # the first words may come at any moment
         if self._deferred_at is not None:  # the workflow task ends soon
@@ -116,4 +124,4 @@ class Pace:
         soonest = self._cooldown
         if self._chosen is None and (is_calling or self._deferred_at is not None):
             soonest = min(wanted, self._cooldown)
-        self.pause = max(soonest, min(max(wanted, now - self._began_at), _LONGEST_PAUSE))
+        self.pause = max(soonest, min(max(wanted, taken), longest))

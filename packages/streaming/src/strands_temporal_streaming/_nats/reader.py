@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _BATCH = 64  # messages that wait in a reader's process, at most
 _HEARTBEAT = 5.0  # seconds without a message after which the server says that the consumer is there
+_SILENCE = 1.5 * _HEARTBEAT
+"""Seconds between two looks whether anything came from the server."""
 _EXPIRES = 60.0  # seconds of a request for messages
 _KEPT = 30.0  # seconds that the server keeps a consumer whose reader is gone
 _DECODED = 256  # messages that are kept decoded for the other readers of the workflow
@@ -124,14 +126,26 @@ class NATSReader:
         epoch = self._connection.epoch
         client = await self._connection.client()
         inbox, messages = client.new_inbox(), asyncio.Queue[Any]()
+        loop, heard, looked, is_waiting = asyncio.get_running_loop(), 0, -1, False
 
         async def arrived(message: Any) -> None:
+            nonlocal heard
+            heard += 1
             messages.put_nowait(message)
 
         def wake() -> None:
             messages.put_nowait(None)
 
+        def watch() -> None:
+            """End the reading if nothing came since the last look: one timer for all messages."""
+            nonlocal looked, timer
+            if looked == heard and is_waiting:
+                wake()
+                return
+            looked, timer = heard, loop.call_later(_SILENCE, watch)
+
         subscription = await client.subscribe(inbox, cb=arrived)
+        timer = loop.call_later(_SILENCE, watch)
         self._connection.listeners.add(wake)
         consumer = ""
         try:
@@ -149,7 +163,10 @@ class NATSReader:
                 if asked == 0:
                     await client.publish(subject, json.dumps(request).encode(), reply=inbox)
                     asked = _BATCH
-                message = await asyncio.wait_for(messages.get(), 2 * _HEARTBEAT)
+                    heard += 1  # from now on the server tells that it is there
+                is_waiting = True
+                message = await messages.get()
+                is_waiting = False
                 if message is None or epoch != self._connection.epoch:
                     return
                 if (status := (message.headers or {}).get("Status")) is not None:
@@ -166,6 +183,7 @@ class NATSReader:
                 yield await self._shared.piece(sequence.stream, message.data)
                 self._next = sequence.stream + 1
         finally:
+            timer.cancel()
             self._connection.listeners.discard(wake)
             with contextlib.suppress(Exception):
                 await subscription.unsubscribe()
