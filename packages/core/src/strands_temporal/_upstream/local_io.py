@@ -105,7 +105,7 @@ def _storages(value: Any, holder: str, seen: set[int], depth: int) -> Iterator[t
         inner: list[Any] = list(cast("list[Any]", value))
     elif isinstance(value, dict):
         inner = list(cast("dict[Any, Any]", value).values())
-    elif not _of_strands(type(value)):
+    elif not _of_strands(cast("type[Any]", type(value))):
         return
     elif isinstance(value, (LocalFileStorage, S3Storage)) or _is_legacy(value):
         yield holder, value
