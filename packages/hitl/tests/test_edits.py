@@ -89,7 +89,8 @@ async def test_edit_runs_once_and_is_told_and_kept(setting: Any) -> None:
     assert edited.edited_arguments == {"amount": 5, "to": "eve"}
     assert edited.edited_digest == digest_of("transfer", {"amount": 5, "to": "eve"})
     assert (same.outcome, same.edited_arguments) == ("approved", None)
-    assert [r["outcome"] for r in ended["records"]] == ["edited", "approved", "edited"]
+    assert [r["outcome"] for r in ended["records"]] == ["edited", "approved", "edited", "denied"]
+    assert ended["records"][-1]["layer"] == "hook"
     note = 'A person changed the arguments of this call to {"amount": 5, "to": "eve"}. The reason: cheaper.'
     asked = [{"amount": 100}, {"amount": 200}, {"amount": 300}]
     came = [

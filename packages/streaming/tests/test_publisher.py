@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import sys
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -164,7 +165,9 @@ async def test_a_killed_workers_text_is_told_anew(
 ) -> None:
     queue = f"killed-{uuid.uuid4()}"
     worker = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "packages.streaming.tests.streaming_worker", server.address, queue, cwd=ROOT
+        *(sys.executable, "-m", "packages.streaming.tests.streaming_worker", server.address, queue),
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": "integration-tests"},
     )
     try:
         handle = await client.start_workflow(HeartbeatWorkflow.run, id=queue, task_queue=queue)

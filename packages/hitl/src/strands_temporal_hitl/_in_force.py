@@ -18,6 +18,13 @@ from ._trusted import MOST_TRUSTED, TrustedCalls, trusting, withdrawn
 from ._types import ApprovalRecord, ShownCall
 from ._voting import may_trust
 
+HOOK = "hook"
+"""Layer of the record of a call that a hook cancelled, for example of a steering plugin."""
+
+INTERVENTION = "intervention"
+"""Layer of the record of a call that an intervention handler stopped, for example Cedar's. The rule is the
+handler's name."""
+
 HUMAN_IN_THE_LOOP = "strands:human-in-the-loop"
 """Name of the questions of Strands' `HumanInTheLoop`, which asks only whether a call may run."""
 
@@ -272,7 +279,7 @@ def judged(found: Judgement, version: str | None) -> dict[str, Any]:
 
 
 def by_policy(record: ApprovalRecord) -> bool:
-    """Tell whether the policy answered, and no person."""
+    """Tell whether the policy or a guard of Strands answered, and no person."""
     return record.layer not in ("", "people")
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from strands_temporal.extension import describe_query, log_line, set_details_line
 
-from ._in_force import by_policy
+from ._in_force import HOOK, INTERVENTION, by_policy
 from ._ledger import Ledger
 from ._state import Pause
 from ._time_book import Due
@@ -76,7 +76,7 @@ def _log(record: ApprovalRecord) -> None:
         log_line("other people decide", question=record.id, tool=record.tool, outcome=record.outcome, to=to)
     elif by_policy(record):
         log_line(
-            "the policy decided",
+            "a call was cancelled" if record.layer in (HOOK, INTERVENTION) else "the policy decided",
             agent=record.agent,
             tool=record.tool,
             outcome=record.outcome,

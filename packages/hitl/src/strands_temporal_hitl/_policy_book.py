@@ -23,6 +23,7 @@ from ._state import LedgerState, Place, Question, Ruled
 from ._trusted import TrustedCalls
 from ._turn import IN_CHILD
 from ._types import ApprovalRecord, Decision, Outcome, PendingApproval, ShownCall
+from ._values import as_json
 from ._who import UsedProofs, Who, by_whom
 
 
@@ -84,6 +85,26 @@ class PolicyBook(AuditBook, ABC):
         record = ApprovalRecord("/".join(place), POLICY_QUESTION, outcome, at=at, asked_at=at, tool=call.tool)
         record = replace(record, digest=digest_of(call.tool, call.arguments), agent=call.agent or None)
         self._append(replace(record, **judged(found, self._policy.version)))
+
+    def note_cancelled(
+        self, place: Place, call: ShownCall, *, layer: str, rule: str, reason: str, now: datetime
+    ) -> None:
+        """Record a call that a hook or an intervention cancelled, without a question.
+
+        Args:
+            place: The call's place.
+            call: The call.
+            layer: "hook" or "intervention".
+            rule: Name of the intervention handler.
+            reason: What the model reads.
+            now: The time.
+        """
+        at = now.isoformat()
+        record = ApprovalRecord("/".join(place), layer, "denied", at=at, asked_at=at, tool=call.tool)
+        digest = digest_of(call.tool, call.arguments)
+        record = replace(record, digest=digest, agent=call.agent or None, reason=as_json(reason) or None)
+        version = self._policy.version
+        self._append(replace(record, layer=layer, rule=as_json(rule) or None, policy_version=version))
 
     def note_ruling(self, ruled: Ruled, call: ShownCall, now: datetime) -> None:
         """Enter a judge's ruling on a call into the audit chain."""

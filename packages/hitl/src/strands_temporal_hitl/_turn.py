@@ -68,6 +68,7 @@ class Turn:
         self.notes: dict[Place, str] = {}  # what the model is told of calls that ran
         self.watches: dict[Place, Watch] = {}
         self.judged: dict[Place, str] = {}  # the policy's answers for calls, as they were recorded
+        self.denied: dict[Place, bool] = {}  # the calls to which people or the policy said no
         self.refused: dict[Place, bool] = {}  # the calls for whose policy's question the answer is no
         self.ruled: dict[Place, Ruled] = {tuple(each.place): each for each in ruled}  # by the judge
         self._granted = {tuple(each.place): each for each in granted}
@@ -82,6 +83,7 @@ class Turn:
         places = question.places or ([[question.tool_use_id]] if question.tool_use_id else [])
         self._note_policy(question, record)
         if record.outcome in _NO:
+            self.denied |= dict.fromkeys(map(tuple, places), True)
             if record.reason and len(places) == 1:
                 self.reasons[tuple(places[0])] = record.reason
             return
@@ -167,8 +169,8 @@ class Turn:
     def forget(self, place: Place) -> None:
         """Forget the decisions about the calls of the agent at `place`: the calls have ended."""
         below = len(place)
-        kinds = (self._granted, self.reasons, self.notes, self.watches, self.judged, self.refused, self.ruled)
-        for kept in kinds:
+        by_call = (self._granted, self.reasons, self.notes, self.watches, self.judged)
+        for kept in (*by_call, self.denied, self.refused, self.ruled):
             for each in [each for each in kept if len(each) > below and each[:below] == place]:
                 del kept[each]
 

@@ -197,8 +197,11 @@ class ApprovalRecord:
             if they are longer than 250,000 characters of JSON, their beginning as text.
         edited_arguments: With "edited": the arguments with which the call runs.
         edited_digest: With "edited": the digest of the tool and the edited arguments.
-        layer: With a policy: its layer that answered, "deny", "trust", "safe", "rules" or "people".
-        rule: Name of the rule that answered; for a safe tool the glob; for trust what is trusted.
+        layer: With a policy: its layer that answered, "deny", "trust", "safe", "rules", "judge" or "people".
+            For a call that Strands' own guards cancelled: "intervention", as Cedar's, or "hook", as that of a
+            steering plugin.
+        rule: Name of the rule that answered; for a safe tool the glob; for trust what is trusted; of an
+            intervention the handler's name.
         policy_version: The policy's version at that time.
         trust: What a person trusts with the decision: "tool" or "arguments".
         trust_until: When that trust expires; None if never.

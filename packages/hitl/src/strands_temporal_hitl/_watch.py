@@ -87,6 +87,7 @@ class Watch:
         self._message: dict[str, ShownCall] = {}
         self._paused_at: dict[str, ShownCall] = {}  # the calls of the message at which the last turn paused
         self._ended: set[str] = set()
+        self._stoppers: dict[str, str] = {}  # names of the handlers that cancelled calls
         self._gated = False  # whether a call of the message may wait for a person
         self._raised: dict[str, Asked] = {}
         self._ids: dict[str, str] = {}  # the original ids of calls, by the ids that hooks gave them
@@ -174,11 +175,17 @@ class Watch:
         self._tools[own] = tool
         if why := self._edits.check(event, own):
             self._watches.misfits(self.turn.edit_of((*self.place, own)), why)
+            self.turn.denied[(*self.place, own)] = True
+        self._stoppers[own] = self._watches.cancelled.handler_of(event)
 
     def _after_call(self, event: AfterToolCallEvent) -> None:
         own = self.own_id(event.tool_use["toolUseId"])
         self._ended.add(own)
         self._edits.end(event, own)
+        at, stopper = (*self.place, own), self._stoppers.pop(own, "")
+        # A person's no, the policy's, and an edit that no longer fits are in the record already.
+        if event.cancel_message is not None and at not in self.turn.denied:
+            self._watches.cancelled.note(at, self._calls[own], stopper, event.cancel_message)
         for reason in self._reasons_for(own, bool(getattr(event.selected_tool, "delegate", False))):
             content = event.result["content"]
             if not any(reason in str(block.get("text")) for block in content):

@@ -9,6 +9,7 @@ from strands.multiagent import MultiAgentBase
 
 from strands_temporal.extension import observe_agents
 
+from ._cancelled import CancelledCalls
 from ._inner import agent_begins
 from ._judging import Judging
 from ._listening import node_place
@@ -26,12 +27,18 @@ class Watches:
         misfits: Called if a person's edit of a call does not fit the tool when the call is to run: with the
             edit, and why.
         judging: Judges each call by the policy.
+        cancelled: Records the calls that hooks and interventions cancel.
     """
 
     def __init__(
-        self, approved: Any, misfits: Callable[[Granted | None, str], None], judging: Judging
+        self,
+        approved: Any,
+        misfits: Callable[[Granted | None, str], None],
+        judging: Judging,
+        cancelled: CancelledCalls,
     ) -> None:
         self.judging = judging
+        self.cancelled = cancelled
         self.approved = approved
         self.misfits = misfits
         self._of: WeakKeyDictionary[Agent, Watch] = WeakKeyDictionary()

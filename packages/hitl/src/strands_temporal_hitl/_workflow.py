@@ -24,6 +24,7 @@ from ._allowed import AllowedDecisions
 from ._audit import AuditChain
 from ._audit_query import AuditQuery
 from ._calendars import Calendar
+from ._cancelled import CancelledCalls
 from ._carry import ApprovalsCarry, pack, unpack
 from ._changes import PolicyChanges
 from ._checks import check_answers, check_condition, checked_person
@@ -185,7 +186,8 @@ class Approvals:
         self._answered = DeduplicatedUpdates(carried.answered)
         self._proofs = Proofs()
         self._signalled = SignalledDecisions(self._ledger, self._proofs)
-        self._watches = Watches(approved, self._misfits, self._judging)
+        cancelled = CancelledCalls(self._ledger)
+        self._watches = Watches(approved, self._misfits, self._judging, cancelled)
         workflow.set_update_handler(DECIDE_UPDATE, self._decide, validator=self._check)
         workflow.set_query_handler(PENDING_QUERY, self._pending_query)
         workflow.set_query_handler(RECORDS_QUERY, self._records_query)
