@@ -41,7 +41,10 @@ from strands_temporal_otel import _types as otel_names
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 SOURCES = sorted(ROOT.glob("packages/*/src/**/*.py"))
-hitl_types = sys.modules[strands_temporal_hitl.Decision.__module__]
+hitl_modules = [
+    sys.modules[f"strands_temporal_hitl.{name}"] for name in ("_types", "_decision", "_notices", "_protocol")
+]
+hitl_names = hitl_modules[-1]
 approvals_carry = sys.modules[strands_temporal_hitl.ApprovalsCarry.__module__]
 policy_types = sys.modules[strands_temporal_hitl.PolicyView.__module__]
 audit = sys.modules[strands_temporal_hitl.AuditEntry.__module__]
@@ -238,7 +241,7 @@ WIRE_MODULES: list[ModuleType] = [
         team_carry,
         packed_turn,
         mcp_types,
-        hitl_types,
+        *hitl_modules,
         approvals_carry,
         policy_types,
         trusted_calls,
@@ -279,7 +282,7 @@ def test_names_of_activities_messages_and_headers_are_on_the_page() -> None:
     names |= sandboxes.SANDBOX_ACTIVITIES
     assert len(names) >= 15
     names |= {mcp_types.list_tools_activity("{server}"), mcp_types.call_tool_activity("{server}")}
-    names |= {hitl_types.PENDING.name, hitl_types.IS_PENDING}
+    names |= {hitl_names.PENDING.name, hitl_names.IS_PENDING}
     assert {name for name in names if f"`{name}`" not in WIRE_PAGE} == set()
 
 

@@ -35,7 +35,7 @@ from strands_temporal_hitl import (
     HITLPlugin,
     PendingApproval,
 )
-from strands_temporal_hitl._types import Verdict
+from strands_temporal_hitl._decision import Verdict
 
 PEOPLE = ("ana", "bo", "cy")
 ASKED, EDITED = 100, 7  # amounts: the agent's, and that of an edit

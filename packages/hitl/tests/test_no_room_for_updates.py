@@ -37,7 +37,7 @@ from strands_temporal_hitl import (
     PendingApproval,
     _allowed,
 )
-from strands_temporal_hitl._types import DECIDE_SIGNAL
+from strands_temporal_hitl._protocol import DECIDE_SIGNAL
 
 pytestmark = pytest.mark.server
 

@@ -28,8 +28,8 @@ from temporalio.exceptions import ApplicationError
 from strands_temporal import StrandsPlugin
 from strands_temporal.testing import assert_replays
 from strands_temporal_hitl import Credential, HITLPlugin, NotVerifiedError, Person
+from strands_temporal_hitl._protocol import DECIDE_SIGNAL, DECIDE_UPDATE, NOT_PROVED, TICKET_QUERY
 from strands_temporal_hitl._tickets import Claims, claims_of, digest_of_request, ticket_of
-from strands_temporal_hitl._types import DECIDE_SIGNAL, DECIDE_UPDATE, NOT_PROVED, TICKET_QUERY
 from strands_temporal_hitl._verifying import About, Identity
 from strands_temporal_hitl.identity import JWTVerifier, SignedVerifier, sign_person
 

@@ -14,11 +14,11 @@ from strands_temporal_hitl import ApprovalPolicy, Deciders, business_hours
 from strands_temporal_hitl._carry import WITH_PEOPLE, pack, unpack
 from strands_temporal_hitl._in_force import PolicyInForce
 from strands_temporal_hitl._ledger import Ledger
+from strands_temporal_hitl._notices import Told
 from strands_temporal_hitl._state import Delegation, LedgerState, Pause, Telling
 from strands_temporal_hitl._telling import NextNotice, next_notice, note_told
 from strands_temporal_hitl._times import MOST_REMINDERS, QuestionTimes
 from strands_temporal_hitl._times_given import given_times
-from strands_temporal_hitl._types import Told
 
 NOW = datetime(2026, 3, 27, 14, 0, tzinfo=timezone.utc)  # a Friday; summer time begins on Sunday
 BERLIN = business_hours("Europe/Berlin", holidays=["2026-04-03", date(2026, 4, 6)])

@@ -17,8 +17,8 @@ from temporalio.client import Client
 from strands_temporal import StrandsPlugin
 from strands_temporal.testing import assert_replays
 from strands_temporal_hitl import Decision, HITLPlugin
+from strands_temporal_hitl._protocol import NOT_PROVED
 from strands_temporal_hitl._tickets import Claims, ticket_of
-from strands_temporal_hitl._types import NOT_PROVED
 
 pytestmark = pytest.mark.server
 

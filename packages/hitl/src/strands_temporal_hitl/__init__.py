@@ -23,6 +23,7 @@ from ._calendars import Calendar, business_hours
 from ._carry import ApprovalsCarry
 from ._client import ApprovalsClient, WaitingWorkflow
 from ._deciders import Deciders
+from ._decision import Decision
 from ._errors import (
     ApprovalExpiredError,
     ApprovalRefusedError,
@@ -34,13 +35,14 @@ from ._errors import (
 )
 from ._judge import Judge, JudgeRequest, ModelJudge, Ruling
 from ._links import DecisionLinks
+from ._notices import ApprovalNotice, Told
 from ._people import Credential, Person, Vote
 from ._plugin import HITLPlugin
 from ._policy import ApprovalPolicy, Judgement
 from ._policy_types import PolicyView
 from ._shown import digest_of
 from ._trusted import TrustedCalls
-from ._types import ApprovalNotice, ApprovalRecord, Decision, PendingApproval, ShownCall, Told
+from ._types import ApprovalRecord, PendingApproval, ShownCall
 from ._webhook import Notifier, NotifierFactory, WebhookNotifier
 from ._workflow import Approvals
 

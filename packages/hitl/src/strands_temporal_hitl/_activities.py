@@ -19,17 +19,9 @@ from ._judge import (
     Ruling,
     checked_ruling,
 )
-from ._types import (
-    NOTIFY_ACTIVITY,
-    SETUP_ACTIVITY,
-    TELL_ACTIVITY,
-    VERIFY_ACTIVITY,
-    ApprovalNotice,
-    NoticeDetails,
-    PendingApproval,
-    Setup,
-    Told,
-)
+from ._notices import ApprovalNotice, NoticeDetails, Setup, Told
+from ._protocol import NOTIFY_ACTIVITY, SETUP_ACTIVITY, TELL_ACTIVITY, VERIFY_ACTIVITY
+from ._types import PendingApproval
 from ._values import as_json, wire_fault
 from ._verifying import About, Identity
 from ._visibility import is_known, make_known

@@ -9,8 +9,9 @@ from temporalio.exceptions import ApplicationError
 from strands_temporal import AgentTypeError, AgentValueError
 from strands_temporal.extension import arguments_misfit
 
+from ._decision import VERDICTS, Decision, Verdict
+from ._protocol import INVALID_ARGUMENTS, NOT_ALLOWED, NOT_WHAT_WAS_SEEN
 from ._state import Question
-from ._types import INVALID_ARGUMENTS, NOT_ALLOWED, NOT_WHAT_WAS_SEEN, VERDICTS, Decision, Verdict
 
 LARGEST_EDIT = 250_000
 """Bytes of the JSON of edited arguments. History has them three times: in the decision, in its record, and in

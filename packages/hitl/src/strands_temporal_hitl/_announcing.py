@@ -11,10 +11,12 @@ from strands_temporal import ActivityOptions
 from strands_temporal.extension import execute_activity
 
 from ._ledger import Ledger
+from ._notices import Setup
+from ._protocol import IS_PENDING, NOTIFY_ACTIVITY, PENDING, SETUP_ACTIVITY
 from ._shown import shown
 from ._state import Pause
 from ._tellers import AT_THE_END, HEARTBEAT_TIMEOUT, NOTIFY_OPTIONS, Tellers
-from ._types import IS_PENDING, NOTIFY_ACTIVITY, PENDING, SETUP_ACTIVITY, PendingApproval, Setup
+from ._types import PendingApproval
 
 _NO_PLUGIN = "NotFoundError"
 """Type of Temporal's failure when a worker does not have an activity."""

@@ -11,12 +11,14 @@ from temporalio.client import Client
 
 from ._client import ApprovalsClient
 from ._deciders import ASSISTANT
+from ._decision import Decision
 from ._errors import ApprovalRefusedError, ApprovalsError, ApprovalsNotIndexedError
 from ._people_text import people_line, vote_line
+from ._protocol import NOT_ALLOWED
 from ._proving import GetCredential
 from ._shown import beginning
 from ._terminal import sentence
-from ._types import NOT_ALLOWED, Decision, PendingApproval
+from ._types import PendingApproval
 
 LONGEST = 20_000
 """Characters of one value that an assistant is shown. The digest is that of the whole call."""

@@ -14,8 +14,9 @@ from ._client import ApprovalsClient
 from ._errors import ApprovalRefusedError, ApprovalsError
 from ._people import Credential
 from ._people_text import people_line, vote_line
+from ._protocol import INVALID_ARGUMENTS, NOT_ALLOWED
 from ._terminal import typed_arguments, typed_value
-from ._types import INVALID_ARGUMENTS, NOT_ALLOWED, PendingApproval
+from ._types import PendingApproval
 
 TOKEN_VARIABLE = "STRANDS_TEMPORAL_TOKEN"  # noqa: S105  # its name
 """Environment variable with the bearer token of the person at the terminal."""

@@ -11,21 +11,15 @@ from temporalio.client import Client
 
 from ._asking import QueryRejectedError, ask_again
 from ._audit_runs import AuditReader, AuditTrail
+from ._decision import Decision, Trust
 from ._errors import ApprovalsNotIndexedError, ApprovalsUnreachableError
 from ._policy_client import PolicyClient, seconds_of
+from ._protocol import PENDING, PENDING_QUERY, RECORDS_QUERY
 from ._proving import GetCredential, Proving
 from ._queries import ApprovalQueries
 from ._sending import DecisionSender
 from ._shown import is_full
-from ._types import (
-    PENDING,
-    PENDING_QUERY,
-    RECORDS_QUERY,
-    ApprovalRecord,
-    Decision,
-    PendingApproval,
-    Trust,
-)
+from ._types import ApprovalRecord, PendingApproval
 from ._visibility import WAITING, is_known
 from ._workflows import ListedWorkflow, open_workflows, quoted
 

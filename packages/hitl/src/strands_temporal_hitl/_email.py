@@ -19,7 +19,7 @@ from temporalio.exceptions import ApplicationError
 
 from ._links import DecisionLinks
 from ._notice_text import NoticeText, QuestionText, command_of, line, text_of
-from ._types import ApprovalNotice, Told
+from ._notices import ApprovalNotice, Told
 
 EMAIL_REFUSED = "EmailRefused"
 EMAIL_UNAVAILABLE = "EmailUnavailable"

@@ -16,27 +16,19 @@ from temporalio.exceptions import ApplicationError
 from ._allowed import AllowedDecisions, check_fits, digest_matches, refusal
 from ._audit import AuditChain, asked_data
 from ._deciders import Deciders
+from ._decision import Decision
 from ._in_force import PolicyInForce, until
 from ._notes import tell_asked, tell_decided
 from ._policy import Judgement
 from ._policy_checks import check_policy
 from ._policy_types import WAITS
+from ._protocol import ALREADY_DECIDED, MALFORMED_DECISION, PAST_DEADLINE, UNKNOWN_APPROVAL
 from ._records import about_question, new_record
 from ._shown import digest_of, digest_of_calls
 from ._state import EarlyDecision, Granted, LedgerState, Pause, Question, Ruled
 from ._time_book import AT_DEADLINE, NO_DECISION, TimeBook
 from ._turn import Asked
-from ._types import (
-    ALREADY_DECIDED,
-    MALFORMED_DECISION,
-    NOT_FINAL,
-    PAST_DEADLINE,
-    UNKNOWN_APPROVAL,
-    ApprovalRecord,
-    Decision,
-    Outcome,
-    PendingApproval,
-)
+from ._types import NOT_FINAL, ApprovalRecord, Outcome, PendingApproval
 from ._values import as_json
 from ._voting import as_asked
 from ._who import UsedProofs, Who, by_whom

@@ -17,8 +17,9 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from strands_temporal import AgentTypeError, AgentValueError
 
+from ._notices import ApprovalNotice
 from ._people import Person
-from ._types import ApprovalNotice, PendingApproval
+from ._types import PendingApproval
 
 LONGEST = timedelta(days=7)
 """How long a link is good for, at most."""

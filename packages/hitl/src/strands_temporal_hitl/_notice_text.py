@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
-from ._types import ApprovalNotice, ApprovalRecord, PendingApproval
+from ._notices import ApprovalNotice
+from ._types import ApprovalRecord, PendingApproval
 from ._visible import visible
 
 _LONGEST_LINE = 300  # characters of a name, a reason, an id

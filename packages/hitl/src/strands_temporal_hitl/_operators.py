@@ -7,9 +7,10 @@ from strands_temporal.extension import describe_query, log_line, set_details_lin
 
 from ._in_force import HOOK, INTERVENTION, by_policy
 from ._ledger import Ledger
+from ._protocol import ANSWER_QUERY, PENDING_QUERY, RECORDS_QUERY
 from ._state import Pause
 from ._time_book import Due
-from ._types import ANSWER_QUERY, PENDING_QUERY, RECORDS_QUERY, ApprovalRecord, PendingApproval
+from ._types import ApprovalRecord, PendingApproval
 
 ANSWER_IS_FOR_CLIENTS = (
     "For ApprovalsClient, which asks for the outcome of a decision that it sent by signal. To read "

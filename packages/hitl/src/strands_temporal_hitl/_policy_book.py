@@ -13,6 +13,7 @@ from strands_temporal import AgentValueError
 from ._audit import AuditChain
 from ._audit_book import AuditBook
 from ._deciders import Deciders
+from ._decision import Decision
 from ._in_force import PolicyInForce, by_policy, judged, until
 from ._policy import ApprovalPolicy, Judgement
 from ._policy_checks import check_admin, check_askers, check_change, parsed_change
@@ -22,7 +23,7 @@ from ._shown import digest_of
 from ._state import LedgerState, Place, Question, Ruled
 from ._trusted import TrustedCalls
 from ._turn import IN_CHILD
-from ._types import ApprovalRecord, Decision, Outcome, PendingApproval, ShownCall
+from ._types import ApprovalRecord, Outcome, PendingApproval, ShownCall
 from ._values import as_json
 from ._who import UsedProofs, Who, by_whom
 

@@ -10,6 +10,7 @@ from strands_temporal import AgentValueError
 
 from ._allowed import refusal
 from ._deciders import Deciders, same
+from ._decision import Decision
 from ._in_force import PolicyInForce
 from ._policy import ApprovalPolicy
 from ._policy_types import (
@@ -19,9 +20,9 @@ from ._policy_types import (
     TOO_MUCH_TRUST,
     PolicyChange,
 )
+from ._protocol import DENIED_BY_POLICY, NOT_A_DECIDER, NOT_ALLOWED, OWN_REQUEST
 from ._state import Question
 from ._trusted import MOST_TRUSTED
-from ._types import DENIED_BY_POLICY, NOT_A_DECIDER, NOT_ALLOWED, OWN_REQUEST, Decision
 from ._who import Who
 
 _MISSING = "This workflow has no policy: Approvals(policy=...)"

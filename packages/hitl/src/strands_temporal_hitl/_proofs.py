@@ -16,8 +16,9 @@ from strands_temporal import ActivityOptions
 from strands_temporal.extension import describe_query, execute_activity
 
 from ._people import Credential
+from ._protocol import NOT_PROVED, NOT_VERIFIED, TICKET_QUERY, VERIFY_ACTIVITY
 from ._tickets import LARGEST_SIGNED, digest_of_request, not_verified
-from ._types import NOT_PROVED, NOT_VERIFIED, TICKET_QUERY, VERIFY_ACTIVITY, Ticket
+from ._types import Ticket
 from ._verifying import EXTERN_FUNCTION, About, Identity
 
 _OPTIONS: ActivityOptions = {

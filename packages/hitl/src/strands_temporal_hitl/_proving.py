@@ -8,11 +8,13 @@ from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any, TypeAlias
 
+from ._decision import Decision
 from ._errors import ApprovalRefusedError
 from ._people import Credential
 from ._policy_types import PolicyChange
+from ._protocol import TICKET_QUERY
 from ._queries import ApprovalQueries
-from ._types import TICKET_QUERY, Decision, Ticket
+from ._types import Ticket
 
 GetCredential: TypeAlias = Credential | Callable[[], Credential | Awaitable[Credential]]
 """A credential, or a function that returns one, which is called for each decision."""

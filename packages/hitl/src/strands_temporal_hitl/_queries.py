@@ -12,7 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from ._asking import QueryRejectedError, ask
 from ._errors import ApprovalsUnreachableError
-from ._types import RECORDS_QUERY
+from ._protocol import RECORDS_QUERY
 from ._workflows import WorkflowState, workflow_state
 
 T = TypeVar("T")

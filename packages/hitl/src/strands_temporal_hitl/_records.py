@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from ._allowed import LARGEST_EDIT
+from ._decision import Decision
 from ._shown import beginning, digest_of
 from ._state import Question
-from ._types import ApprovalRecord, Decision, Outcome
+from ._types import ApprovalRecord, Outcome
 
 _OUTCOMES: Mapping[str, Outcome] = {
     "approve": "approved",

@@ -20,20 +20,13 @@ from temporalio.service import RPCError, RPCStatusCode
 from strands_temporal.extension import until_processed
 
 from ._asking import QueryRejectedError
+from ._decision import Decision
 from ._errors import ApprovalRefusedError, ApprovalsEndedError, ApprovalsError, ApprovalsUnreachableError
 from ._policy_types import CHANGE_UPDATE, PolicyChange
+from ._protocol import ANSWER_QUERY, DECIDE_SIGNAL, DECIDE_UPDATE, MALFORMED_DECISION, NOT_VERIFIED
 from ._proving import GetCredential, Proving
 from ._queries import ApprovalQueries, pause_text
-from ._types import (
-    ANSWER_QUERY,
-    DECIDE_SIGNAL,
-    DECIDE_UPDATE,
-    MALFORMED_DECISION,
-    NOT_VERIFIED,
-    Answer,
-    ApprovalRecord,
-    Decision,
-)
+from ._types import Answer, ApprovalRecord
 from ._workflows import workflow_state
 
 _NO_ROOM = (RPCStatusCode.RESOURCE_EXHAUSTED, RPCStatusCode.FAILED_PRECONDITION)

@@ -13,9 +13,10 @@ from temporalio.exceptions import ApplicationError
 from ._ledger import Ledger
 from ._operators import ANSWER_IS_FOR_CLIENTS
 from ._proofs import Proofs
+from ._protocol import ANSWER_QUERY, DECIDE_SIGNAL
 from ._shown import page_of
 from ._tickets import not_verified
-from ._types import ANSWER_QUERY, DECIDE_SIGNAL, Answer
+from ._types import Answer
 
 _KEPT = 100  # of the latest refusals
 

@@ -10,7 +10,8 @@ from temporalio.exceptions import ApplicationError
 
 from ._links import DecisionLinks
 from ._notice_text import NoticeText, QuestionText, command_of, cut, text_of
-from ._types import ApprovalNotice, PendingApproval, Told
+from ._notices import ApprovalNotice, Told
+from ._types import PendingApproval
 
 SLACK_REFUSED = "SlackRefused"
 SLACK_UNAVAILABLE = "SlackUnavailable"

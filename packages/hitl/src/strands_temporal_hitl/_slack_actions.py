@@ -16,11 +16,11 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
 from ._client import ApprovalsClient
+from ._decision import Decision, Verdict
 from ._errors import ApprovalsError
 from ._notice_text import line
 from ._people import Person
 from ._slack import APPROVE_ACTION, REJECT_ACTION, SLACK_API, SlackApi
-from ._types import Decision, Verdict
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from ._audit import AuditHead
+from ._decision import Decision
 from ._trusted import TrustedCalls
-from ._types import ApprovalRecord, Decision, PendingApproval
+from ._types import ApprovalRecord, PendingApproval
 
 Place: TypeAlias = tuple[str, ...]
 """The path to a call: the nodes of graphs and swarms, then the ids of the calls around it, outermost first,

@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from ._links import DecisionLinks
 from ._notice_text import QuestionText, command_of, text_of
-from ._types import ApprovalNotice, Told
+from ._notices import ApprovalNotice, Told
 
 TEAMS_REFUSED = "TeamsRefused"
 TEAMS_UNAVAILABLE = "TeamsUnavailable"

@@ -16,9 +16,10 @@ from strands_temporal.extension import HEARTBEATING_TOOL_DEFAULTS, execute_activ
 from strands_temporal.workflow import AgentCancelledError
 
 from ._ledger import Ledger
+from ._notices import Setup, Told
+from ._protocol import TELL_ACTIVITY
 from ._state import Pause, Telling
 from ._telling import NextNotice, next_notice, note_told
-from ._types import TELL_ACTIVITY, Setup, Told
 
 HEARTBEAT_TIMEOUT = HEARTBEATING_TOOL_DEFAULTS.get("heartbeat_timeout")
 """The same as for tools. With it a dead worker is noticed, and a running activity can be cancelled when the

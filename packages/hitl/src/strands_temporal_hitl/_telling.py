@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ._notices import NoticeDetails, Told
 from ._shown import page_of, shown
 from ._state import Pause, Question, Telling
-from ._types import ApprovalRecord, NoticeDetails, PendingApproval, Told
+from ._types import ApprovalRecord, PendingApproval
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from datetime import datetime, timedelta
 from typing import Any, TextIO, cast
 
 from ._client import ApprovalsClient
+from ._decision import Trust, Verdict
 from ._people_text import people_line, vote_line
-from ._types import ApprovalRecord, PendingApproval, Trust, Verdict
+from ._types import ApprovalRecord, PendingApproval
 from ._visible import visible
 
 

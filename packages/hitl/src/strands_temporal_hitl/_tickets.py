@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from ._allowed import refusal
 from ._errors import NotVerifiedError
-from ._types import NOT_PROVED, NOT_VERIFIED
+from ._protocol import NOT_PROVED, NOT_VERIFIED
 
 TICKET_SECONDS = 60
 """How long a ticket counts."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ._types import Trust
+from ._decision import Trust
 
 MOST_TRUSTED = 200
 """How many entries a workflow keeps. Expired ones are dropped first."""

@@ -12,7 +12,7 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSe
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from ._types import IS_PENDING, PENDING
+from ._protocol import IS_PENDING, PENDING
 
 logger = logging.getLogger(__name__)
 

@@ -11,13 +11,14 @@ from typing import Any
 from strands_temporal import AgentValueError
 
 from ._deciders import Deciders, strictest
+from ._decision import Decision
 from ._in_force import by_policy, calls_of
 from ._policy import Judgement
 from ._policy_book import PolicyBook
 from ._records import about_question
 from ._shown import digest_of
 from ._state import Question
-from ._types import ApprovalRecord, Decision, Outcome
+from ._types import ApprovalRecord, Outcome
 from ._voting import (
     as_asked,
     check_person,

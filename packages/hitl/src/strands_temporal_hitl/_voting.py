@@ -11,22 +11,14 @@ from temporalio.exceptions import ApplicationError
 
 from ._allowed import refusal
 from ._deciders import Deciders, same
+from ._decision import Decision
 from ._people import Vote
+from ._protocol import ALREADY_VOTED, NOT_A_DECIDER, NOT_ALLOWED, NOT_WHAT_WAS_SEEN, OWN_REQUEST
 from ._shown import digest_of
 from ._state import Delegation, Question
 from ._tickets import not_verified
 from ._trusted import TrustedCalls
-from ._types import (
-    ALREADY_VOTED,
-    NOT_A_DECIDER,
-    NOT_ALLOWED,
-    NOT_WHAT_WAS_SEEN,
-    OWN_REQUEST,
-    ApprovalRecord,
-    Decision,
-    Outcome,
-    PendingApproval,
-)
+from ._types import ApprovalRecord, Outcome, PendingApproval
 from ._who import Who
 
 _YES = ("approve", "edit")

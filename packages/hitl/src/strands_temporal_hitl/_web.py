@@ -9,10 +9,12 @@ from temporalio.client import Client
 from strands_temporal.extension import WebAnswerRefusedError, WebQuestion
 
 from ._client import ApprovalsClient
+from ._decision import Decision
 from ._errors import ApprovalRefusedError, ApprovalsEndedError, ApprovalsError, ApprovalsUnreachableError
 from ._people_text import people_line, vote_line
+from ._protocol import MALFORMED_DECISION
 from ._proving import ProvedName
-from ._types import MALFORMED_DECISION, Decision, PendingApproval
+from ._types import PendingApproval
 
 _ABOUT_CALLS = ("v1:before_tool_call:", "v1:before_tools:")
 """How ids begin of questions that are asked before a tool runs. A tool's own question may want any value."""

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from temporalio.exceptions import ApplicationError
 
-from ._types import ApprovalNotice, Told
+from ._notices import ApprovalNotice, Told
 
 WEBHOOK_REFUSED = "WebhookRefused"
 WEBHOOK_UNAVAILABLE = "WebhookUnavailable"

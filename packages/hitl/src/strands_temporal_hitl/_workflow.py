@@ -29,6 +29,7 @@ from ._carry import ApprovalsCarry, pack, unpack
 from ._changes import PolicyChanges
 from ._checks import check_answers, check_condition, checked_person
 from ._deciders import Deciders, given_deciders
+from ._decision import Verdict
 from ._errors import ApprovalExpiredError
 from ._in_force import PolicyInForce
 from ._judging import Judging
@@ -37,19 +38,13 @@ from ._operators import RECORDS_TAKE_A_NUMBER, OperatorView
 from ._patched import PatchedOnce
 from ._policy import ApprovalPolicy
 from ._proofs import Proofs
+from ._protocol import DECIDE_UPDATE, PENDING_QUERY, RECORDS_QUERY
 from ._shown import page_of, shown
 from ._signalled import SignalledDecisions
 from ._state import Granted, Pause
 from ._times_given import AtDeadline, given_times
 from ._turn import Turn
-from ._types import (
-    DECIDE_UPDATE,
-    PENDING_QUERY,
-    RECORDS_QUERY,
-    ApprovalRecord,
-    PendingApproval,
-    Verdict,
-)
+from ._types import ApprovalRecord, PendingApproval
 from ._waiting import STOPS_THE_WAIT, WaitingForPeople, stop_of
 from ._watch import BINDS_WHAT_RUNS
 from ._watches import Watches

@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 from .._client import ApprovalsClient
+from .._decision import Decision
 from .._errors import ApprovalRefusedError, ApprovalsEndedError, ApprovalsError
 from .._people import Credential, Person
-from .._types import ApprovalRecord, Decision, PendingApproval
+from .._types import ApprovalRecord, PendingApproval
 from .errors import PageError
 from .forms import checked_arguments
 

@@ -12,7 +12,8 @@ from temporalio.service import RPCError
 
 from .._client import ApprovalsClient
 from .._errors import ApprovalsUnreachableError
-from .._types import PENDING, PendingApproval, ShownCall
+from .._protocol import PENDING
+from .._types import PendingApproval, ShownCall
 from .._visibility import WAITING, is_known
 from .._workflows import ListedWorkflow, open_workflows, quoted
 from .errors import PageError

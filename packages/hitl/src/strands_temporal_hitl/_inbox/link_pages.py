@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .._client import ApprovalsClient
+from .._decision import Decision
 from .._links import LINK_VERDICTS, DecisionLink, LinkError, read_link
 from .._people import Person
-from .._types import Decision
 from .access import Access
 from .decisions import Chosen, decision_of, send
 from .errors import PageError
