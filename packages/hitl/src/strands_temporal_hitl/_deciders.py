@@ -19,6 +19,7 @@ ASSISTANT = "mcp"
 
 _KEYS = ("groups", "people", "quorum", "four_eyes", "veto", "assistants", "channels")
 _LARGEST_QUORUM = 20
+_FORMS_OF_EMOJI = {0xFE0E: None, 0xFE0F: None}  # they change nothing that a reader sees in a name
 _MOST_NAMES = 100
 
 
@@ -138,8 +139,9 @@ def strictest(of: Sequence[Deciders | None]) -> tuple[Deciders | None, bool]:
 
 
 def same(name: str) -> str:
-    """Return a name as two people's names are compared: case and the form of characters do not differ."""
-    return unicodedata.normalize("NFKC", name).strip().casefold()
+    """Return a name as names are compared: case, forms of characters, and how many spaces do not differ."""
+    plain = unicodedata.normalize("NFKC", name).translate(_FORMS_OF_EMOJI)
+    return unicodedata.normalize("NFKC", " ".join(plain.casefold().split()))
 
 
 def _both(one: Deciders, other: Deciders) -> Deciders | None:

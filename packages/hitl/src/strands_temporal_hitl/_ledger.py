@@ -197,7 +197,7 @@ class Ledger(TimeBook):
     def _checked(self, value: Any, now: datetime, *, seen: bool) -> tuple[Decision, Who]:
         try:
             decision = Decision.from_wire(value)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:  # the last one from text of a deep value
             raise refusal(MALFORMED_DECISION, f"Malformed decision: {error}") from None
         needed = self._policy.restricts
         who = self._proofs.who(decision.proof, decision.by, needed=needed, seen=seen)

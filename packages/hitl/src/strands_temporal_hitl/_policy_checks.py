@@ -70,7 +70,7 @@ def parsed_change(value: Any) -> PolicyChange:
         change = PolicyChange.from_wire(value)
         if change.policy is not None:
             ApprovalPolicy.from_json(change.policy)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         text = error.message if isinstance(error, ApplicationError) else str(error)
         raise refusal(MALFORMED_CHANGE, f"Malformed change: {text}") from None
     return change

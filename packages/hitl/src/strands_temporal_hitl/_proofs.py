@@ -58,6 +58,9 @@ class Proofs:
             return False
         try:
             args = [proof, digest_of_request(request)]
+        except (TypeError, ValueError, RecursionError):  # nested too deeply
+            return False
+        try:
             return await execute_activity(VERIFY_ACTIVITY, args, _OPTIONS, result_type=bool)
         except FailureError as error:
             workflow.logger.warning("error=<%s> | nobody could verify who decides", error)

@@ -5,7 +5,7 @@ temporalio's own stream readers, take all this room, so that the person's decisi
 """
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -17,8 +17,10 @@ from ._protocol import ANSWER_QUERY, DECIDE_SIGNAL
 from ._shown import page_of
 from ._tickets import not_verified
 from ._types import Answer
+from ._values import wire_fault
 
 _KEPT = 100  # of the latest refusals
+_LONGEST_ID = 1_000  # characters, as the server allows for the id of an update
 
 _TAKEN = "strands-temporal-hitl-taken"
 """Prefix of patch ids, one per decision, so that a replay takes the same decisions as the first run."""
@@ -44,7 +46,7 @@ class SignalledDecisions:
         """Take a decision. Raises nothing: an error would end the run, or fail its workflow task forever."""
         message = cast("Mapping[str, Any]", given[0]) if given and isinstance(given[0], Mapping) else {}
         request = message.get("request")
-        if not isinstance(request, str) or self._ledger.record_of(request):
+        if not is_id(request) or self._ledger.record_of(request):
             return
         decision = message.get("decision")
         if isinstance(decision, Mapping) and "proof" in decision:
@@ -76,3 +78,8 @@ class SignalledDecisions:
             return ANSWER_IS_FOR_CLIENTS
         record = self._ledger.record_of(request)
         return Answer(page_of([record], 0)[0]) if record else self._refusals.get(request, Answer())
+
+
+def is_id(request: Any) -> TypeGuard[str]:
+    """Tell whether a value can be the id of a request. A record keeps it, and answers to queries have it."""
+    return isinstance(request, str) and 0 < len(request) <= _LONGEST_ID and not wire_fault(request)

@@ -19,6 +19,7 @@ from typing_extensions import override
 from ._allowed import refusal
 from ._errors import NotVerifiedError
 from ._protocol import NOT_PROVED, NOT_VERIFIED
+from ._visible import is_visible
 
 TICKET_SECONDS = 60
 """How long a ticket counts."""
@@ -172,7 +173,7 @@ def checked_name(what: str, value: Any) -> str:
     """
     if not isinstance(value, str) or not value.strip() or len(value) > _LONGEST_NAME:
         raise NotVerifiedError(f"{what} is no text of 1 to {_LONGEST_NAME} characters")
-    if not value.isprintable():
+    if not all(is_visible(each) for each in value):
         raise NotVerifiedError(f"{what} has characters that cannot be seen")
     return value
 

@@ -63,8 +63,8 @@ class VoteBook(PolicyBook):
         may_differ = question.pending.deciders is not None or self.state.policy.changed is not None
         if not is_yes or not may_differ or question.is_fixed:
             return record
-        deciders, _ = self._deciders_with(question, record.edited_arguments, now)
-        if may_still(question, deciders, record):
+        deciders, approvable = self._deciders_with(question, record.edited_arguments, now)
+        if approvable and may_still(question, deciders, record):
             return record
         found = Judgement("deny", "people", reason=_OTHERS)
         return self._write(question, self._ruled(question, found, now))
@@ -147,9 +147,10 @@ class VoteBook(PolicyBook):
         """Let others decide the open questions, if the policy says so now. Votes of those left out drop."""
         for question in [each for each in self._open.values() if not each.is_fixed]:
             deciders, approvable = self._deciders_with(question, None, now)
-            if deciders == deciders_of(question):
+            renewed = restricted(question, deciders, approvable=approvable, verified=self._proofs.verified)
+            if renewed == question:
                 continue
-            question = restricted(question, deciders, approvable=approvable, verified=self._proofs.verified)
+            question = renewed
             self.put(question)
             votes = question.pending.votes
             if votes and (outcome := counted(question)) is not None:
@@ -160,7 +161,8 @@ class VoteBook(PolicyBook):
         """Return a question with those who may also decide the call that an edit makes."""
         deciders, approvable = self._deciders_with(question, decision.arguments, now)
         if question.is_fixed:
-            deciders, approvable = strictest([deciders, deciders_of(question)])
+            deciders, both_may = strictest([deciders, deciders_of(question)])
+            approvable = approvable and both_may
         if deciders == deciders_of(question):
             return question, approvable
         return restricted(

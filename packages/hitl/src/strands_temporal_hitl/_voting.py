@@ -23,6 +23,9 @@ from ._who import Who
 
 _YES = ("approve", "edit")
 
+_MOST_DELEGATIONS = 50
+"""How often a question is handed on. Who may decide it is found along the chain of those who did."""
+
 
 def deciders_of(question: Question) -> Deciders | None:
     """Return who may decide a question; None for anybody."""
@@ -101,6 +104,8 @@ def restricted(
     pending = replace(question.pending, deciders=deciders.to_json(), allowed_decisions=[*kinds, "delegate"])
     question = replace(question, pending=pending)
     votes = [each for each in pending.votes if _counts(question, deciders, each)]
+    if not approvable:  # a yes from before the change counts for nobody's question
+        votes = [each for each in votes if each.verdict not in _YES]
     return replace(question, pending=replace(pending, votes=votes))
 
 
@@ -195,6 +200,8 @@ def _check_vote(question: Question, deciders: Deciders, decision: Decision, who:
 
 def _check_delegation(question: Question, deciders: Deciders, to: dict[str, str], who: Who) -> None:
     id_, person = question.pending.id, to.get("person")
+    if len(question.delegations) >= _MOST_DELEGATIONS:
+        raise refusal(NOT_ALLOWED, f"{id_!r} was handed on {_MOST_DELEGATIONS} times, which is the most")
     if person is None:
         return
     if deciders.four_eyes and _is_one_of(person, question.own):
