@@ -48,6 +48,14 @@ def test_explain_a_call(tmp_path: Path, capsys: Any, call: Any, code: int, text:
     assert "\x1b" not in out
 
 
+def test_explain_a_call_that_is_typed(tmp_path: Path, capsys: Any) -> None:
+    path = files(tmp_path, [])[0]
+    assert run(["approvals", "explain", path, '{"tool": "refund", "arguments": {"amount": 9}}']) == 0
+    assert capsys.readouterr().out == TEXT
+    assert run(["approvals", "explain", path, '{"tool": "refund"']) == 1
+    assert "CALL: not JSON" in capsys.readouterr().err
+
+
 WRONG: list[tuple[Any, Any, str]] = [
     ({"tool": 5}, None, "call.json: {'tool': 5} is no call"),
     ({"tool": "x", "args": {}}, None, "is no call"),

@@ -15,7 +15,7 @@ from temporalio.service import RPCError
 from ._audit_commands import export, verify
 from ._client import ApprovalsClient
 from ._commanding import By, Token, credential_of, failed, run
-from ._explain import explain, read_calls_file, read_policy_file
+from ._explain import explain, read_calls, read_policy_file
 from ._policy_commands import policy
 from ._terminal import (
     CommandError,
@@ -197,9 +197,11 @@ def explain_(
     ctx: typer.Context,
     policy: Annotated[Path, typer.Argument(metavar="POLICY", help="File with the policy's JSON.")],
     call: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
-            metavar="CALL", help='File with a call, {"tool", "arguments"}, or a list.', show_default=False
+            metavar="CALL",
+            help='A call, {"tool", "arguments"}, or a list, as JSON or in a file.',
+            show_default=False,
         ),
     ] = None,
     workflow_id: Annotated[
@@ -211,11 +213,13 @@ def explain_(
     Exit code: 0 if all calls run, 3 if a person is asked about one, 4 if one is denied.
     """
     if (call is None) == (workflow_id is None):
-        raise typer.BadParameter("give one of both: a file with a call, or --workflow", param_hint="CALL")
+        raise typer.BadParameter(
+            "give one of both: a call, as JSON or in a file, or --workflow", param_hint="CALL"
+        )
     try:
         of = read_policy_file(policy)
         if call is not None:
-            code = explain(of, read_calls_file(call), as_json=ctx.obj.json, steps=True)
+            code = explain(of, read_calls(call), as_json=ctx.obj.json, steps=True)
         else:
             calls = asyncio.run(ctx.obj.tool_calls(workflow_id))
             code = explain(of, calls, as_json=ctx.obj.json, steps=False)

@@ -37,14 +37,19 @@ def read_policy_file(path: Path) -> ApprovalPolicy:
         raise CommandError(f"{path}: {error}") from None
 
 
-def read_calls_file(path: Path) -> list[dict[str, Any]]:
-    """Return the call or the calls in a file: `{"tool": ..., "arguments": {...}}`, or a list of these.
+def read_calls(given: str) -> list[dict[str, Any]]:
+    """Return the call or the calls: `{"tool": ..., "arguments": {...}}`, or a list of these.
+
+    Args:
+        given: The JSON itself, or the path of a file that holds it.
 
     Raises:
         CommandError: If it cannot be read, or holds no calls.
     """
+    is_json = given.lstrip().startswith(("{", "["))
+    path = "CALL" if is_json else given
     try:
-        value = parsed(_bytes(path).decode())
+        value = parsed(given if is_json else _bytes(Path(given)).decode())
     except (AgentValueError, UnicodeDecodeError) as error:
         raise CommandError(f"{path}: {str(error).removeprefix('ApprovalPolicy: ')}") from None
     calls = cast("list[Any]", value) if isinstance(value, list) else [value]

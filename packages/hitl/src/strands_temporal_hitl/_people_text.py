@@ -1,6 +1,7 @@
 """Says to people who has to decide, and who did so far."""
 
 import json
+from collections.abc import Iterable
 
 from ._types import ApprovalRecord, PendingApproval
 
@@ -13,8 +14,7 @@ def people_line(pending: PendingApproval) -> str:
     if deciders is None:
         return ""
     quorum, groups, people = (deciders.get(name) for name in ("quorum", "groups", "people"))
-    who = " or ".join([*(f"the group {name}" for name in groups or ()), *(people or ())])
-    who = who or "verified people"
+    who = named(groups or (), people or ())
     parts = [f"{quorum} people decide: {who}" if (quorum or 1) > 1 else f"Who decides: {who}"]
     if deciders.get("four_eyes"):
         parts.append("nobody who asked for it")
@@ -26,6 +26,11 @@ def people_line(pending: PendingApproval) -> str:
         before = json.dumps(pending.original_arguments, ensure_ascii=False)[:_LONGEST]
         parts.append(f"{pending.proposed_by} proposes these arguments instead of {before}")
     return "; ".join(parts)
+
+
+def named(groups: Iterable[str], people: Iterable[str]) -> str:
+    """Return the groups and the people who decide, in words."""
+    return " or ".join([*(f"the group {name}" for name in groups), *people]) or "verified people"
 
 
 def vote_line(record: ApprovalRecord) -> str:

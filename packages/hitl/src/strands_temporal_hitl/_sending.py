@@ -36,7 +36,10 @@ LARGEST_DECISION = 2_000_000
 """Bytes of a decision's JSON. The server (1.32) takes larger updates, but a worker cannot refuse one: its
 workflow task fails as long as the update waits, because the refusal holds the update."""
 
-_NO_CREDENTIAL = "This client has none: ApprovalsClient(credential=...)"
+_NO_CREDENTIAL = (
+    "This client has none: give ApprovalsClient(credential=...), or on a command line --token or "
+    "STRANDS_TEMPORAL_TOKEN"
+)
 
 _PAUSE = 0.1  # seconds between two queries for the answer to a decision
 

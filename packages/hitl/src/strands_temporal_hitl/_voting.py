@@ -13,6 +13,7 @@ from ._allowed import refusal
 from ._deciders import Deciders, same
 from ._decision import Decision
 from ._people import Vote
+from ._people_text import named
 from ._protocol import ALREADY_VOTED, NOT_A_DECIDER, NOT_ALLOWED, NOT_WHAT_WAS_SEEN, OWN_REQUEST
 from ._shown import digest_of
 from ._state import Delegation, Question
@@ -175,7 +176,7 @@ def _check_role(question: Question, deciders: Deciders, who: Who, *, rejects: bo
     if not _is_entitled(question, deciders, who.name, who.groups) and not (
         rejects and deciders.vetoes(who.groups)
     ):
-        raise refusal(NOT_A_DECIDER, f"{id_!r} is decided by others")
+        raise refusal(NOT_A_DECIDER, f"{id_!r} is decided by {named(deciders.groups, deciders.people)}")
 
 
 def _check_vote(question: Question, deciders: Deciders, decision: Decision, who: Who) -> None:
