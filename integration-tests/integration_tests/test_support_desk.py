@@ -1,6 +1,7 @@
 """examples/support_desk as processes: one person decides in the inbox, the other by the link in a mail."""
 
 import re
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
@@ -58,6 +59,7 @@ async def test_two_people_of_finance_decide_by_inbox_and_mail(server: DevServer,
     async with terminal(variables, "examples.support_desk.desk") as desk:
         await desk.until(f"Open {url}")
         async with (
+            AsyncExitStack() as stack,
             example_worker(variables, "support_desk"),
             terminal(variables, "examples.support_desk.client") as clerk,
         ):
@@ -66,6 +68,8 @@ async def test_two_people_of_finance_decide_by_inbox_and_mail(server: DevServer,
             await desk.until("--- Mail to bo@desk.example: Approval needed: refund")
             mail = await desk.until("the page asks you to confirm.")
             cy, ana, bo = Person(url), Person(url), Person(url)
+            for person in (cy, ana, bo):
+                stack.push_async_callback(person.http.aclose)
             await cy.sign_in(await token_of("cy", variables))
             refused = await cy.decide(await cy.question(id_), "approve")
             assert "You may not decide your own request" in text_of(refused)

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 from packages.hitl.tests.approvals_support import asked_by
 from strands.interrupt import Interrupt
 
+from strands_temporal._commands._app import run as run_command
 from strands_temporal_hitl import ApprovalRecord
 from strands_temporal_hitl._audit import AuditChain, AuditHead, canonical, entry_of, hash_of
 from strands_temporal_hitl._audit_check import ChainHead, Verification, verify_audit
@@ -145,6 +147,13 @@ def test_what_is_wrong_is_found(case: str) -> None:
     change, text = FAULTS[case]
     faults = found(change(two_runs()[0]), HEAD).faults
     assert text in "\n".join(faults), faults
+
+
+def test_a_broken_chain_is_counted_once(tmp_path: Path, capsys: Any) -> None:
+    lines, _ = two_runs()
+    (tmp_path / "audit.jsonl").write_text("".join(f"{line}\n" for line in [lines[0], *lines[2:]]))
+    assert run_command(["approvals", "verify", str(tmp_path / "audit.jsonl")]) == 1
+    assert "5 entries in 1 chain: 1 fault, 0 gaps" in capsys.readouterr().out
 
 
 def test_gaps_and_resets_are_told() -> None:

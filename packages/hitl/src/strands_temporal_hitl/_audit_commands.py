@@ -71,7 +71,8 @@ def verify(
     else:
         for text in [*found.faults, *found.gaps, *found.notes]:
             say(text)
-        counts = f"{_count(found.entries, 'entry', 'entries')} in {_count(len(found.heads), 'chain')}"
+        chains = {(head.namespace, head.workflow_id) for head in found.heads}  # a broken one has several ends
+        counts = f"{_count(found.entries, 'entry', 'entries')} in {_count(len(chains), 'chain')}"
         faults, gaps = _count(len(found.faults), "fault"), _count(len(found.gaps), "gap")
         say(f"{counts}: {faults}, {gaps}")
     raise typer.Exit(1 if found.faults else INCOMPLETE if found.gaps else 0)
