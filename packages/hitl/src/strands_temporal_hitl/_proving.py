@@ -27,15 +27,19 @@ class ProvedName(str):
             token = request.headers["authorization"].removeprefix("Bearer ")
             return ProvedName("ana", Credential("bearer", token))
 
-    Args:
-        name: The name, for what the worker does not verify.
+    Attributes:
         credential: What the worker verifies when the person decides.
     """
 
     __slots__ = ("credential",)
 
     def __new__(cls, name: str, credential: Credential) -> "ProvedName":
-        """Return the name with its credential."""
+        """Return the name with its credential.
+
+        Args:
+            name: The name, for what the worker does not verify.
+            credential: What the worker verifies when the person decides.
+        """
         made = super().__new__(cls, name)
         made.credential = credential
         return made
