@@ -36,8 +36,10 @@ ELSEWHERE = {
     "tool_interrupt",
     "research_crew",
     "coding_agent",
+    "support_desk",
 }
-"""Each in a test of its own: below, in its package's tests, in test_research_crew.py or test_harness.py.
+"""Each in a test of its own: below, in its package's tests, or in test_research_crew.py, test_harness.py or
+test_support_desk.py.
 The demo: in test_demo_provider.py."""
 
 
@@ -68,8 +70,8 @@ def test_each_readme_with_a_section_is_followed_by_a_test() -> None:
     readmes = {path.parent.name for path in ROOT.glob("examples/*/README.md") if SECTION in path.read_text()}
     assert readmes == HERE | ELSEWHERE | {"demo"}
     workers = {path.parent.name for path in ROOT.glob("examples/*/worker.py")}
-    # The last ones: in test_a2a_server.py, test_front_end_example.py and test_support_desk.py.
-    assert workers == HERE | ELSEWHERE | {"a2a_server", "front_end", "support_desk"}
+    # The last ones: in test_a2a_server.py and test_front_end_example.py.
+    assert workers == HERE | ELSEWHERE | {"a2a_server", "front_end"}
 
 
 def test_the_list_of_the_examples_shows_lines_of_their_readmes() -> None:
