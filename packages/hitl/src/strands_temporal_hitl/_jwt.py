@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from ._errors import NotVerifiedError, UnknownKeyError
 from ._people import Credential, Person
+from ._sealed import SHORTEST_KEY
 
 _PUBLIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 _SECRET = ("HS256", "HS384", "HS512")
-_SHORTEST_SECRET = 32  # bytes
 _LARGEST_KEYS = 1_000_000  # bytes of a key server's answer
 _SECONDS = 10  # for the key server's answer
 _LOCAL = ("127.0.0.1", "::1", "localhost")
@@ -185,8 +185,8 @@ def _checked_key(key: Any, algorithms: Sequence[str]) -> Any:
     if algorithms[0] in _SECRET:
         if is_public:
             raise ValueError("JWTVerifier: key= is a public key, and algorithms= takes a secret")
-        if len(value) < _SHORTEST_SECRET:
-            raise ValueError(f"JWTVerifier: key= has {len(value)} bytes, and needs {_SHORTEST_SECRET}")
+        if len(value) < SHORTEST_KEY:
+            raise ValueError(f"JWTVerifier: key= has {len(value)} bytes, and needs {SHORTEST_KEY}")
         return value
     if not is_public or b"PRIVATE" in value:
         raise ValueError("JWTVerifier: key= is no public key in PEM (-----BEGIN PUBLIC KEY-----)")

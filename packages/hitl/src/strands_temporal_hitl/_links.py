@@ -4,9 +4,6 @@ The pages behind them are the inbox's (`strands_temporal_hitl.inbox`). A link is
 notifier, and read by the inbox; both have the key.
 """
 
-import base64
-import hashlib
-import hmac
 import json
 import secrets
 from collections.abc import Callable, Sequence
@@ -19,6 +16,7 @@ from strands_temporal import AgentTypeError, AgentValueError
 
 from ._notices import ApprovalNotice
 from ._people import Person
+from ._sealed import SHORTEST_KEY, seal, unseal
 from ._types import PendingApproval
 
 LONGEST = timedelta(days=7)
@@ -30,7 +28,6 @@ LINK_VERDICTS = ("approve", "reject")
 _VERSION = 1
 _PURPOSE = b"strands-temporal decision link 1\n"  # what is signed with this key for other uses is no link
 _LARGEST = 8_000  # characters of a token; longer ones are refused unread
-_SHORTEST_KEY = 32
 
 Key = str | bytes | Sequence[str | bytes]
 """A key, or several of them: the first one signs, and each of them is accepted. So keys can be replaced."""
@@ -173,7 +170,7 @@ def sign_link(link: DecisionLink, key: bytes) -> str:
     """Return a link's token, for an address."""
     values: list[Any] = [_VERSION, *vars(link).values()]
     body = json.dumps(values, separators=(",", ":")).encode()
-    return f"{_text(body)}.{_text(_signature(body, key))}"
+    return seal(body, key, _PURPOSE)
 
 
 def read_link(token: str, keys: Sequence[bytes], *, now: float) -> DecisionLink:
@@ -182,15 +179,13 @@ def read_link(token: str, keys: Sequence[bytes], *, now: float) -> DecisionLink:
     Raises:
         LinkError: If it is not good, or its time is over.
     """
-    body, _, signature = token.partition(".")
     if len(token) > _LARGEST:
         raise LinkError("This link is not valid.")
     try:
-        content, given = _bytes(body), _bytes(signature)
+        content = unseal(token, keys, _PURPOSE)
     except ValueError:
-        raise LinkError("This link is not valid. It may have been cut when it was copied.") from None
-    good = [hmac.compare_digest(given, _signature(content, key)) for key in keys]
-    if not any(good):
+        content = None
+    if content is None:
         raise LinkError("This link is not valid. It may have been cut when it was copied.")
     version, *values = cast("list[Any]", json.loads(content))
     if version != _VERSION:
@@ -218,9 +213,9 @@ def keys_of(where: str, name: str, given: Any) -> list[bytes]:
     if not keys:
         raise AgentValueError(f"{where}: {name}=[] has no key")
     for key in keys:
-        if len(key) < _SHORTEST_KEY:
+        if len(key) < SHORTEST_KEY:
             raise AgentValueError(
-                f"{where}: {name}= has a key of {len(key)} bytes, and needs {_SHORTEST_KEY}. Make one with "
+                f"{where}: {name}= has a key of {len(key)} bytes, and needs {SHORTEST_KEY}. Make one with "
                 "`python -c 'import secrets; print(secrets.token_urlsafe(32))'`"
             )
     return keys
@@ -231,17 +226,3 @@ def _address(base_url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise AgentValueError(f"DecisionLinks: base_url={base_url!r} is not an http or https address")
     return base_url.rstrip("/")
-
-
-def _signature(content: bytes, key: bytes) -> bytes:
-    return hmac.digest(key, _PURPOSE + content, hashlib.sha256)
-
-
-def _text(value: bytes) -> str:
-    return base64.urlsafe_b64encode(value).decode().rstrip("=")
-
-
-def _bytes(text: str) -> bytes:
-    if not text.isascii():
-        raise ValueError("not ASCII")
-    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

@@ -4,10 +4,7 @@ Both are `payload.mac` in URL-safe base64, with an HMAC-SHA256 by a key that onl
 ends have. It makes no calls to Temporal, and times are arguments.
 """
 
-import base64
-import binascii
 import hashlib
-import hmac
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,13 +16,11 @@ from typing_extensions import override
 from ._allowed import refusal
 from ._errors import NotVerifiedError
 from ._protocol import NOT_PROVED, NOT_VERIFIED
+from ._sealed import SHORTEST_KEY, parts_of, seal, unseal
 from ._visible import is_visible
 
 TICKET_SECONDS = 60
 """How long a ticket counts."""
-
-SHORTEST_KEY = 32
-"""Bytes of a key. Shorter ones could be guessed."""
 
 LARGEST_SIGNED = 100_000
 """Characters of a signed text."""
@@ -107,8 +102,7 @@ def _checked_key(where: str, key: Any) -> bytes:
 
 def signed(purpose: Purpose, payload: Mapping[str, Any], key: bytes) -> str:
     """Return a payload with its signature."""
-    body = json.dumps(payload, separators=(",", ":"), sort_keys=True).encode()
-    return f"{_text(body)}.{_text(_mac(purpose, body, key))}"
+    return seal(json.dumps(payload, separators=(",", ":"), sort_keys=True).encode(), key, _purpose(purpose))
 
 
 def opened(purpose: Purpose, value: Any, keys: Sequence[bytes]) -> dict[str, Any]:
@@ -117,9 +111,11 @@ def opened(purpose: Purpose, value: Any, keys: Sequence[bytes]) -> dict[str, Any
     Raises:
         NotVerifiedError: If none of the keys signed it for this purpose.
     """
-    body, mac = _parts(value)
-    matches = [hmac.compare_digest(_mac(purpose, body, key), mac) for key in keys]
-    if not any(matches):
+    try:
+        body = unseal(_checked(value), keys, _purpose(purpose))
+    except ValueError:
+        raise NotVerifiedError("it is not base64") from None
+    if body is None:
         raise NotVerifiedError("no known key signed it")
     return _payload(body)
 
@@ -131,8 +127,8 @@ def claims_of(proof: str) -> Claims:
         ApplicationError: If it is no ticket.
     """
     try:
-        return read_claims(_payload(_parts(proof)[0]))
-    except NotVerifiedError:
+        return read_claims(_payload(parts_of(_checked(proof))[0]))
+    except (NotVerifiedError, ValueError):
         raise not_verified() from None
 
 
@@ -197,26 +193,14 @@ def not_verified() -> ApplicationError:
     return refusal(NOT_VERIFIED, NOT_PROVED)
 
 
-def _mac(purpose: Purpose, body: bytes, key: bytes) -> bytes:
-    # The purpose is part of what is signed, so that one kind of signed text cannot pass as the other.
-    return hmac.digest(key, f"strands-temporal-hitl {purpose} 1\n".encode() + body, hashlib.sha256)
+def _purpose(purpose: Purpose) -> bytes:
+    return f"strands-temporal-hitl {purpose} 1\n".encode()
 
 
-def _text(value: bytes) -> str:
-    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
-
-
-def _parts(value: Any) -> tuple[bytes, bytes]:
+def _checked(value: Any) -> str:
     if not isinstance(value, str) or len(value) > LARGEST_SIGNED or value.count(".") != 1:
         raise NotVerifiedError("it is no signed text")
-    try:
-        body, mac = (
-            base64.b64decode(f"{part}{'=' * (-len(part) % 4)}", altchars=b"-_", validate=True)
-            for part in value.split(".")
-        )
-    except (binascii.Error, ValueError):
-        raise NotVerifiedError("it is not base64") from None
-    return body, mac
+    return value
 
 
 def _payload(body: bytes) -> dict[str, Any]:

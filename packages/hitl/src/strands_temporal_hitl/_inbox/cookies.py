@@ -1,6 +1,5 @@
 """What a browser keeps for the inbox: a signed cookie, and from it the token that each form carries."""
 
-import base64
 import hashlib
 import hmac
 import json
@@ -9,6 +8,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
+
+from .._sealed import seal, unseal, url_text
 
 _SESSION = b"strands-temporal inbox session 1"
 _FORM = b"strands-temporal inbox form 1"
@@ -51,19 +52,17 @@ class Cookies:
     def sealed(self, session: Session) -> str:
         """Return a session as the cookie's value."""
         content = json.dumps(list(vars(session).values()), separators=(",", ":")).encode()
-        return f"{_text(content)}.{_text(hmac.digest(self._sessions[0], content, hashlib.sha256))}"
+        return seal(content, self._sessions[0])
 
     def read(self, value: str | None) -> Session | None:
         """Return the session in a cookie; None if it is none of ours, or its time is over."""
         if not value or len(value) > _LARGEST or not value.isascii():
             return None
-        content, _, given = value.partition(".")
         try:
-            body, signature = _bytes(content), _bytes(given)
+            body = unseal(value, self._sessions)
         except ValueError:
             return None
-        good = [hmac.compare_digest(signature, hmac.digest(k, body, hashlib.sha256)) for k in self._sessions]
-        if not any(good):
+        if body is None:
             return None
         session = Session(*cast("list[Any]", json.loads(body)))
         return session if time.time() < session.expires_at else None
@@ -79,12 +78,4 @@ class Cookies:
         return any(good)
 
     def _form_token(self, key: bytes, bound_to: Sequence[str]) -> str:
-        return _text(hmac.digest(key, json.dumps(bound_to).encode(), hashlib.sha256))
-
-
-def _text(value: bytes) -> str:
-    return base64.urlsafe_b64encode(value).decode().rstrip("=")
-
-
-def _bytes(text: str) -> bytes:
-    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        return url_text(hmac.digest(key, json.dumps(bound_to).encode(), hashlib.sha256))
