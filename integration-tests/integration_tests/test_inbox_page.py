@@ -40,6 +40,7 @@ async def test_a_person_decides_without_scripts_and_with_keys_and_sees_each_text
                 click("#edit"),
                 fill("#field-2", "12.5"),
                 click("text=Look at the changes"),
+                wait_for("text=Approve with these"),  # a click does not wait for the page that it asks for
                 script("[...document.querySelectorAll('.changes td')].map((td) => td.innerText.trim())"),
                 click("#approve"),
                 wait_for("text=This question is decided"),
