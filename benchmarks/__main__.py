@@ -1,23 +1,25 @@
-"""`make bench`: compares strands-temporal with a floor and with another integration, in one run.
+"""`make bench`: compares strands-temporal with what it cannot be cheaper than, in one run.
 
 The floor is a plain Temporal workflow with the same model and tool calls. It writes the least history that
-they need. The ratios in the table are multiples of the floor's figures.
+they need. Plain Strands is the same agent without Temporal. Both together are the limit. An earlier build of
+strands-temporal and another integration are measured beside them.
 
-python -m benchmarks [--only history,cpu] [--rounds 1] [--without-black-box]
+python -m benchmarks [--only history,cpu] [--rounds 1] [--without black_box,today]
 """
 
 import argparse
 import asyncio
 import sys
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import report
+from benchmarks import builds, report
 from benchmarks.black_box import black_box_python
-from benchmarks.lab import Lab, Sizes
+from benchmarks.lab import ALL, Lab, Sizes
 from benchmarks.row import Rows
 from benchmarks.rows import ROWS
 from strands_temporal.testing import DevServer
@@ -30,12 +32,19 @@ def arguments() -> argparse.Namespace:
         "--only", default=",".join(ROWS), help="the measures, separated by commas: %(default)s"
     )
     parser.add_argument("--rounds", type=int, default=Sizes.rounds, help="how often to repeat each timing")
-    parser.add_argument("--without-black-box", action="store_true", help="measure only ours and the floor")
+    others = [name for name in ALL if name != "ours"]
+    parser.add_argument(
+        "--without",
+        default="",
+        help=f"subjects that are left out, separated by commas, of {','.join(others)}",
+    )
     given = parser.parse_args()
-    given.only = given.only.split(",")
-    unknown = sorted(set(given.only) - set(ROWS))
-    if unknown:
-        parser.error(f"unknown measures: {unknown}. Known: {list(ROWS)}")
+    for name, known in (("only", list(ROWS)), ("without", others)):
+        values = [value for value in getattr(given, name).split(",") if value]
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            parser.error(f"--{name}: unknown {unknown}. Known: {known}")
+        setattr(given, name, values)
     return given
 
 
@@ -45,25 +54,39 @@ async def main() -> None:
     console = Console()
     if not console.is_terminal:
         console.width = 150
-    pythons = {"floor": sys.executable, "ours": sys.executable}
-    reason = "left out"
-    if not given.without_black_box:
-        python, reason = await asyncio.to_thread(black_box_python)
-        if python is not None:
-            pythons["black_box"] = python
     rows: Rows = []
     machine = report.Machine()
     with tempfile.TemporaryDirectory() as folder:
         async with DevServer() as server:
-            lab = Lab(
-                server.address, pythons, Path(folder), Sizes(rounds=given.rounds), partial(log, console)
-            )
+            lab, missing = await lab_with(given, server.address, Path(folder), partial(log, console))
             for key in given.only:
                 rows += await ROWS[key](lab)
-            versions = {name: await lab.versions(name) for name in pythons if name != "floor"}
-    report.show(console, rows, "" if "black_box" in pythons else reason)
-    if set(given.only) == set(ROWS) and "black_box" in pythons:
+            packages = lab.subjects(("ours", "black_box"))
+            versions = {name: await lab.versions(name) for name in packages}
+    report.show(console, rows, missing)
+    if set(given.only) == set(ROWS) and not missing:
         report.write(Path(__file__).parent, rows, {**machine.facts(), "versions": versions})
+
+
+async def lab_with(
+    given: argparse.Namespace, address: str, folder: Path, say: Callable[[str], None]
+) -> tuple[Lab, dict[str, str]]:
+    """Return a lab with the subjects that are wanted and can be had, and why the others are missing."""
+    pythons = dict.fromkeys((name for name in ALL if name not in given.without), sys.executable)
+    missing = dict.fromkeys(given.without, "left out")
+    sources: dict[str, list[str]] = {}
+    if "black_box" in pythons:
+        python, reason = await asyncio.to_thread(black_box_python)
+        if python is None:
+            missing["black_box"] = reason
+        else:
+            pythons["black_box"] = python
+    if "today" in pythons:
+        sources["today"], reason = builds.sources(builds.TODAY, folder)
+        if not sources["today"]:
+            missing["today"] = reason
+    pythons = {name: python for name, python in pythons.items() if name not in missing}
+    return Lab(address, pythons, folder, Sizes(rounds=given.rounds), say, sources), missing
 
 
 def log(console: Console, line: str) -> None:

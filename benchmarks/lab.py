@@ -17,8 +17,18 @@ ROOT = Path(__file__).parent.parent
 LIMIT = 240.0
 """Seconds for one child process."""
 
+COMPARED = ("floor", "ours", "black_box")
+"""The subjects of most measures."""
+
+ALL = ("floor", "strands", "ours", "today", "black_box")
+"""The subjects of measures of CPU."""
+
+MODULES = {"today": "ours"}
+"""The module of `subjects` for those that have none of their own."""
+
 IMPORTS = {
     "ours": "strands_temporal",
+    "today": "strands_temporal",
     "black_box": "temporalio.strands_agents",
 }
 """The module that each subject imports on top of Temporal and Strands."""
@@ -36,6 +46,8 @@ class Sizes:
         large: Turns with large answers.
         large_bytes: Bytes of such an answer.
         agents: Agents that run at the same time.
+        alone: Agents that run one after the other.
+        idle: Agents that wait in the cache.
         firsts: Answers of each subject, in each round, of which the first chunk is measured.
         rounds: How often each timing is repeated.
     """
@@ -47,6 +59,8 @@ class Sizes:
     large: int = 100
     large_bytes: int = 256 * 1024
     agents: int = 200
+    alone: int = 100
+    idle: int = 300
     firsts: int = 30
     rounds: int = 3
 
@@ -61,6 +75,7 @@ class Lab:
         folder: Folder for the histories.
         sizes: How much of everything.
         say: Called with a line after each measure.
+        sources: Folders with other sources of our packages, of the subjects that use them.
     """
 
     address: str
@@ -68,7 +83,12 @@ class Lab:
     folder: Path
     sizes: Sizes = field(default_factory=Sizes)
     say: Callable[[str], Any] = print
+    sources: "dict[str, list[str]]" = field(default_factory=dict[str, list[str]])
     _done: "dict[tuple[str, Load, int], dict[str, Any]]" = field(default_factory=dict[Any, Any])
+
+    def subjects(self, names: Sequence[str] = COMPARED) -> list[str]:
+        """Return those of these subjects that can be measured here."""
+        return [name for name in names if name in self.pythons]
 
     async def conversation(self, subject: str, load: Load, number: int = 0) -> dict[str, Any]:
         """Run a conversation, once for each `number`. "history" in the result is its history's file."""
@@ -89,7 +109,8 @@ class Lab:
             arguments: The measure's own; `_as` is another module of `subjects`, `_on` folders with other
                 sources of our packages.
         """
-        module, sources = arguments.pop("_as", subject), arguments.pop("_on", [])
+        module = arguments.pop("_as", MODULES.get(subject, subject))
+        sources = arguments.pop("_on", self.sources.get(subject, []))
         given = {"load": asdict(load), **arguments}
         child = ("-m", "benchmarks.child", module, measure, self.address, json.dumps(given))
         started = time.monotonic()
@@ -105,7 +126,7 @@ class Lab:
             f"started = time.perf_counter()\nimport {IMPORTS[subject]}\n"
             "print(json.dumps({'ms': 1000 * (time.perf_counter() - started)}))"
         )
-        return await self._child(subject, "-c", code)
+        return await self._child(subject, "-c", code, sources=self.sources.get(subject, []))
 
     async def versions(self, subject: str) -> dict[str, str]:
         """Return the versions of the packages in a subject."""

@@ -198,23 +198,48 @@ async def replay(bench: Bench, history: str, runs: int = 5) -> dict[str, Any]:
 
 
 async def concurrent(bench: Bench, count: int) -> dict[str, Any]:
-    """Run many workflows at once. Return the CPU milliseconds per workflow, of the client and the worker.
+    """Run many workflows at once.
+
+    Returns CPU milliseconds per workflow: "cpu_ms" of the client and the worker with its activities,
+    "inner_ms" of the activations alone.
 
     Args:
         bench: What is measured.
         count: How many.
     """
-
-    async def one(client: Client) -> None:
-        bench.check(await (await bench.start(client)).result())
-
     async with bench.worker() as client:
-        await asyncio.gather(*(one(client) for _ in range(min(WARM_UP, count))))
+        await asyncio.gather(*(_one(bench, client) for _ in range(min(WARM_UP, count))))
         gc.collect()
+        before_them = len(bench.executor.taken)
         started, cpu_started = time.perf_counter(), time.process_time()
-        await asyncio.gather(*(one(client) for _ in range(count)))
+        await asyncio.gather(*(_one(bench, client) for _ in range(count)))
         cpu, wall = time.process_time() - cpu_started, time.perf_counter() - started
-    return {"cpu_ms": 1000 * cpu / count, "wall_ms": 1000 * wall / count}
+        inner = sum(bench.executor.taken[before_them:])
+    return {"cpu_ms": 1000 * cpu / count, "inner_ms": inner / count, "wall_ms": 1000 * wall / count}
+
+
+async def in_turn(bench: Bench, count: int) -> dict[str, Any]:
+    """Run workflows one after the other. Returns what `concurrent` returns, without the wall time.
+
+    Args:
+        bench: What is measured.
+        count: How many.
+    """
+    async with bench.worker() as client:
+        for _ in range(min(WARM_UP, count)):
+            await _one(bench, client)
+        gc.collect()
+        before_them = len(bench.executor.taken)
+        cpu_started = time.process_time()
+        for _ in range(count):
+            await _one(bench, client)
+        cpu = time.process_time() - cpu_started
+        inner = sum(bench.executor.taken[before_them:])
+    return {"cpu_ms": 1000 * cpu / count, "inner_ms": inner / count}
+
+
+async def _one(bench: Bench, client: Client) -> None:
+    bench.check(await (await bench.start(client)).result())
 
 
 async def memory(bench: Bench, count: int) -> dict[str, Any]:

@@ -13,8 +13,15 @@ from scripts.drawings import Drawing
 
 from benchmarks.rows import STEP, Row, Rows
 
-NAMES = {"ours": "strands-temporal", "black_box": "temporalio-strands-agents 0.1.0", "floor": "the floor"}
-KINDS = {"ours": "ours", "black_box": "other", "floor": "floor"}
+NAMES = {
+    "ours": "strands-temporal",
+    "black_box": "temporalio-strands-agents 0.1.0",
+    "floor": "the floor",
+    "strands": "plain Strands",
+}
+BASES = {"floor": "", "limit": " (to the limit)"}
+"""What the ratios in the picture refer to, and what the label of such a row ends with."""
+KINDS = {"ours": "ours", "black_box": "other", "floor": "floor", "strands": "limit"}
 
 _WIDTH, _LEFT, _RIGHT = 420, 16, 370  # pixels: of the picture, and where the axes begin and end
 _LETTERS = 50  # in a line of text
@@ -25,14 +32,14 @@ _PANEL = 220  # height of the plot of CPU
 
 def plot(file: Path, rows: Rows) -> None:
     """Draw what was measured."""
-    ratios = [row for row in rows if row.ratio("ours") and not row.absolute]
+    ratios = [row for row in rows if row.ratio("ours") and row.of in BASES]
     lines = [line for row in rows for line in _lines(row)]
     bars = sum(_height(row) for row in ratios)
     drawing = Drawing(
         _WIDTH,
         150 + bars + (_PANEL + 110 + _LINE * len(lines) if lines else 0),
         "Ratios to the floor, and CPU over a conversation",
-        "; ".join(f"{row.measure}: {row.ratio('ours'):.2f} times the floor" for row in ratios),
+        "; ".join(f"{row.measure}: {row.ratio('ours'):.2f} times the {row.of}" for row in ratios),
         shown_at=_WIDTH,
     )
     _ratios(drawing, ratios, bars)
@@ -45,7 +52,7 @@ def plot(file: Path, rows: Rows) -> None:
 
 
 def _labels(row: Row) -> list[str]:
-    return textwrap.wrap(row.measure, _LETTERS)
+    return textwrap.wrap(f"{row.measure}{BASES[row.of]}", _LETTERS)
 
 
 def _height(row: Row) -> int:
@@ -79,7 +86,7 @@ def _ratio(drawing: Drawing, scale: "_Log", row: Row, y: float) -> None:
         drawing.text(scale.x(1) + 5, y, line, kind="faint over")
         y += _LINE
     # The number of the first bar stands clear of the goal's mark.
-    clear = 0.0 if row.limit is None else scale.x(row.limit) + 4
+    clear = 0.0 if row.reach is None else scale.x(row.reach) + 4
     for at, name in enumerate(("ours", "black_box")):
         ratio, figure, middle = row.ratio(name), row.figures.get(name), y + _BAR * at
         if ratio:
@@ -88,8 +95,8 @@ def _ratio(drawing: Drawing, scale: "_Log", row: Row, y: float) -> None:
             drawing.text(max(end + 5, clear if at == 0 else 0), middle + 5, f"{ratio:.2f}", kind="faint over")
         elif isinstance(figure, str):
             drawing.text(scale.x(1) + 5, middle + 5, figure.partition(":")[0], kind="faint bad over")
-    if row.limit is not None:
-        x = scale.x(row.limit)
+    if row.reach is not None:
+        x = scale.x(row.reach)
         drawing.line([(x, y - 9), (x, y + 9)], "limit series")
 
 
@@ -125,6 +132,8 @@ def _lines(row: Row) -> Iterator[_Line]:
     """Yield the lines of a row. The floor has no window, so it is one line."""
     no_window = "no window" in row.measure
     for subject, values in row.series.items():
+        if subject not in NAMES:
+            continue
         if subject != "floor":
             kind = f"{KINDS[subject]} series {'' if no_window else 'dashed'}".strip()
             yield _Line(f"{NAMES[subject]}, {row.measure.rpartition(', ')[2]}", kind, values)

@@ -18,7 +18,13 @@ from benchmarks.plot import plot
 from benchmarks.row import Row, Rows
 
 FOLDER = Path(__file__).parent
-SUBJECTS = {"black_box": "black box", "ours": "ours", "floor": "floor"}
+SUBJECTS = {
+    "black_box": "black box",
+    "today": "today",
+    "ours": "ours",
+    "floor": "floor",
+    "strands": "plain Strands",
+}
 COLUMNS = ("measure", *SUBJECTS.values(), "ratio", "reach")
 
 
@@ -41,13 +47,13 @@ class Machine:
         }
 
 
-def show(console: Console, rows: Rows, black_box: str) -> None:
+def show(console: Console, rows: Rows, missing: dict[str, str]) -> None:
     """Print the table.
 
     Args:
         console: Where to print.
         rows: The measured rows.
-        black_box: Why the other integration was not measured, if it was not.
+        missing: Why subjects were not measured, by their names.
     """
     table = Table(title="strands-temporal, measured")
     for name in COLUMNS:
@@ -58,8 +64,8 @@ def show(console: Console, rows: Rows, black_box: str) -> None:
         *cells, reach = _cells(row, notes)
         table.add_row(*cells, Text(reach, style=styles[row.reached]))
     console.print(table)
-    if black_box:
-        console.print(f"The black box was not measured: {black_box}")
+    for subject, reason in missing.items():
+        console.print(f"Not measured: {SUBJECTS[subject]}: {reason}")
     for number, note in enumerate(notes, 1):
         console.print(f"({number}) {note}")
 
@@ -69,7 +75,10 @@ def _cells(row: Row, notes: list[str]) -> list[str]:
     figures = [_cell(row, subject, notes) for subject in SUBJECTS]
     ratio = row.ratio("ours")
     shown = f"{ratio:.2f}" if ratio and row.unit != "x" else ""
-    reach = "completes" if row.limit is None else f"{row.limit:g} {row.unit if row.absolute else 'x'}"
+    if row.reach is None:
+        reach = "completes"
+    else:
+        reach = f"{row.reach:g} x {row.of}" if row.of else f"{row.reach:g} {row.unit}"
     return [f"{row.measure}, {row.unit}", *figures, shown, reach]
 
 
@@ -93,9 +102,9 @@ def write(folder: Path, rows: Rows, facts: dict[str, Any]) -> None:
             "key": row.key,
             "measure": row.measure,
             "unit": row.unit,
-            "limit": row.limit,
+            "reach": row.reach,
+            "of": row.of,
         }
-        as_json["limit_is"] = None if row.limit is None else row.unit if row.absolute else "ratio to floor"
         as_json |= {subject: _rounded(row.figures.get(subject)) for subject in SUBJECTS}
         ratios = {subject: row.ratio(subject) for subject in ("ours", "black_box")}
         as_json |= {f"{subject}_ratio": _rounded(ratio) for subject, ratio in ratios.items() if ratio}
@@ -116,9 +125,9 @@ def read(folder: Path) -> Rows:
             row["key"],
             row["measure"],
             row["unit"],
-            row["limit"],
-            absolute=row["limit_is"] == row["unit"],
-            figures={name: row[name] for name in SUBJECTS if row[name] is not None},
+            row["reach"],
+            row["of"],
+            figures={name: row[name] for name in SUBJECTS if row.get(name) is not None},
             series=row.get("series", {}),
         )
         for row in written

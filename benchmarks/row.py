@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+LIMIT = ("floor", "strands")
+"""The subjects whose figures, added, are the limit: a durable agent costs at least both."""
+
 
 @dataclass
 class Row:
@@ -12,9 +15,10 @@ class Row:
         key: Name of the measure for `--only`.
         measure: What is measured.
         unit: Unit of the figures.
-        limit: Upper limit for `ours`: a multiple of the figure of `floor`, or a figure in `unit` if
-            `absolute`. With None, `ours` only has to complete.
-        absolute: Whether `limit` is a figure in `unit`, not a multiple of the figure of `floor`.
+        reach: What `ours` is to reach: at most this many times the figure that `of` names, or this figure in
+            `unit`. With None, `ours` only has to complete.
+        of: What ratios and `reach` refer to: `floor`, `limit` (the floor and plain Strands, added), or
+            `today` (an earlier build). Empty if `reach` is a figure in `unit`.
         figures: Figure of each subject, or a text that says why there is none.
         series: Figures of each subject over a conversation, for the plot.
     """
@@ -22,23 +26,31 @@ class Row:
     key: str
     measure: str
     unit: str
-    limit: float | None = None
-    absolute: bool = False
+    reach: float | None = None
+    of: str = "floor"
     figures: "dict[str, float | str]" = field(default_factory=dict)
     series: "dict[str, list[float]]" = field(default_factory=dict)
 
+    @property
+    def base(self) -> float | None:
+        """Return the figure that ratios refer to: that of `of`, and the floor's if `of` is empty."""
+        parts = [self.figures.get(name) for name in (LIMIT if self.of == "limit" else [self.of or "floor"])]
+        figures = [part for part in parts if isinstance(part, float)]
+        return sum(figures) if len(figures) == len(parts) else None
+
     def ratio(self, subject: str) -> float | None:
-        """Return a subject's figure as a multiple of the figure of `floor`."""
-        figure, floor = self.figures.get(subject), self.figures.get("floor")
-        return figure / floor if isinstance(figure, float) and isinstance(floor, float) and floor else None
+        """Return a subject's figure as a multiple of `base`."""
+        figure, base = self.figures.get(subject), self.base
+        return figure / base if isinstance(figure, float) and base else None
 
     @property
     def reached(self) -> bool | None:
-        """Tell whether `ours` is within the limit or, without one, completes; None if not measured."""
-        figure = self.figures.get("ours") if self.absolute or self.limit is None else self.ratio("ours")
-        if self.limit is None or not isinstance(figure, float):
-            return None if figure is None else isinstance(figure, float)
-        return figure <= self.limit
+        """Tell whether `ours` is within reach or, without one, completes; None if not measured."""
+        ours = self.figures.get("ours")
+        if self.reach is None or isinstance(ours, str):
+            return None if ours is None else isinstance(ours, float)
+        figure = self.ratio("ours") if self.of else ours
+        return None if figure is None else figure <= self.reach
 
 
 Rows: TypeAlias = list[Row]

@@ -1,7 +1,7 @@
-"""The rows of the table: each has its measure, its subjects and its limit.
+"""The rows of the table: each has its measure, its subjects and what `ours` is to reach.
 
-The subject `ours` is strands-temporal. The subject `floor` is a plain workflow without an agent
-(`subjects/floor.py`), whose figures the ratios refer to.
+The subject `ours` is strands-temporal, `today` an earlier build of it, `floor` a plain workflow without an
+agent, and `strands` an agent without Temporal. Most ratios refer to `floor` (see `row.py`).
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from benchmarks.lab import Lab
+from benchmarks.lab import ALL, COMPARED, Lab
 from benchmarks.load import Load
 from benchmarks.row import Row, Rows
 from benchmarks.stream_rows import stream
@@ -23,22 +23,24 @@ STEP = 10
 
 async def history(lab: Lab) -> Rows:
     """History bytes of plain turns."""
-    return await _history(lab, "history", f"history, {lab.sizes.turns} plain turns", calls=0, limit=1.09)
+    return await _history(lab, "history", f"history, {lab.sizes.turns} plain turns", calls=0, reach=1.05)
 
 
 async def tools(lab: Lab) -> Rows:
     """History bytes of turns with a tool call. All subjects run at once: bytes do not depend on time."""
-    loads = [(subject, _long(lab, subject, window, 1)) for window in (True, False) for subject in lab.pythons]
+    loads = [
+        (subject, _long(lab, subject, window, 1)) for window in (True, False) for subject in lab.subjects()
+    ]
     await asyncio.gather(*(lab.conversation(subject, load) for subject, load in dict.fromkeys(loads)))
     measure = f"history, {lab.sizes.turns} turns with a 4 KB tool result"
-    return await _history(lab, "tools", measure, calls=1, limit=1.09)
+    return await _history(lab, "tools", measure, calls=1, reach=1.05)
 
 
-async def _history(lab: Lab, key: str, measure: str, *, calls: int, limit: float) -> Rows:
+async def _history(lab: Lab, key: str, measure: str, *, calls: int, reach: float) -> Rows:
     rows: Rows = []
     for window in (True, False):
-        row = Row(key, f"{measure}, {_window(window)}", "KB", limit)
-        for subject in lab.pythons:
+        row = Row(key, f"{measure}, {_window(window)}", "KB", reach)
+        for subject in lab.subjects():
             result = await lab.conversation(subject, _long(lab, subject, window, calls))
             row.figures[subject] = _figure(result, "bytes", 1000)
         rows.append(row)
@@ -48,7 +50,7 @@ async def _history(lab: Lab, key: str, measure: str, *, calls: int, limit: float
 async def event(lab: Lab) -> Rows:
     """The event that holds a model's answer in many chunks."""
     row = Row("event", "result event, 10 KB answer in 500 chunks", "KB", 1.05)
-    for subject in lab.pythons:
+    for subject in lab.subjects():
         result = await lab.conversation(subject, Load(answer=10_000, chunk=20))
         row.figures[subject] = _figure(result, "result_bytes", 1000)
     return [row]
@@ -70,8 +72,9 @@ async def large(lab: Lab) -> Rows:
 
 async def _completes(lab: Lab, key: str, measure: str, load: Load) -> Row:
     row = Row(key, measure, "KB")
-    results = await asyncio.gather(*(lab.conversation(subject, load) for subject in lab.pythons))
-    for subject, result in zip(lab.pythons, results, strict=True):
+    subjects = lab.subjects()
+    results = await asyncio.gather(*(lab.conversation(subject, load) for subject in subjects))
+    for subject, result in zip(subjects, results, strict=True):
         row.figures[subject] = _figure(result, "bytes", 1000)
     return row
 
@@ -82,7 +85,7 @@ async def cpu(lab: Lab) -> Rows:
     for window in (True, False):
         found = await _conversations(lab, window)
         for at in (lab.sizes.early, lab.sizes.turns):
-            row = Row("cpu", f"in-workflow CPU of turn {at}, {_window(window)}", "ms", 6, absolute=True)
+            row = Row("cpu", f"in-workflow CPU of turn {at}, {_window(window)}", "ms", 0.5, "today")
             for subject, results in found.items():
                 row.figures[subject] = _median(results, lambda result, at=at: _before(result, at))
             rows.append(row)
@@ -96,7 +99,7 @@ async def cpu(lab: Lab) -> Rows:
 
 def _growth(early: Row, late: Row, window: bool) -> Row:
     """Return the late turn's CPU as a multiple of the early turn's."""
-    row = Row("cpu", f"the same, late against early, {_window(window)}", "x", 1.25, absolute=True)
+    row = Row("cpu", f"the same, late against early, {_window(window)}", "x", 1.1, "")
     for subject, figure in late.figures.items():
         first = early.figures[subject]
         row.figures[subject] = (
@@ -107,7 +110,7 @@ def _growth(early: Row, late: Row, window: bool) -> Row:
 
 async def _conversations(lab: Lab, window: bool) -> "dict[str, list[dict[str, Any]]]":
     """Run a long conversation of each subject in each round. If one fails, it is not repeated."""
-    found: dict[str, list[dict[str, Any]]] = {subject: [] for subject in lab.pythons}
+    found: dict[str, list[dict[str, Any]]] = {subject: [] for subject in lab.subjects(ALL)}
     for number in range(lab.sizes.rounds):
         for subject, results in found.items():
             if not any("error" in result for result in results):
@@ -123,47 +126,63 @@ def _before(result: dict[str, Any], at: int, count: int = LATE) -> float | None:
 
 
 async def replay(lab: Lab) -> Rows:
-    """Replay of a long conversation."""
+    """Replay of a long conversation. Plain Strands has nothing to replay: its figure is that of its turns."""
     rows: Rows = []
     for window in (True, False):
-        results: dict[str, list[dict[str, Any]]] = {subject: [] for subject in lab.pythons}
+        results: dict[str, list[dict[str, Any]]] = {subject: [] for subject in lab.subjects(ALL)}
         for _ in range(lab.sizes.rounds):
             for subject, found in results.items():
                 load = _long(lab, subject, window, 0)
                 recorded = await lab.conversation(subject, load)
-                failed = "error" in recorded
+                whole = "error" in recorded or subject == "strands"
                 found.append(
-                    recorded
-                    if failed
-                    else await lab.run(subject, "replay", load, history=recorded["history"])
+                    recorded if whole else await lab.run(subject, "replay", load, history=recorded["history"])
                 )
         measure = f"replay of {lab.sizes.turns} plain turns, {_window(window)}"
         for key, name in (("ms", "wall"), ("cpu_ms", "CPU")):
-            row = Row("replay", f"{measure}, {name}", "ms", 2.5)
+            row = Row("replay", f"{measure}, {name}", "ms", 1.5)
             for subject, found in results.items():
-                row.figures[subject] = _median(found, lambda result, key=key: result.get(key))
+                if subject != "strands" or key == "cpu_ms":
+                    row.figures[subject] = _median(found, lambda result, key=key: result.get(key))
             rows.append(row)
     return rows
 
 
 async def concurrent(lab: Lab) -> Rows:
-    """Many agents with one tool call each, at once."""
-    measure = f"{lab.sizes.agents} one-tool agents at once, CPU each"
-    row = Row("concurrent", measure, "ms", 1.4)
-    return [await _rounds(lab, row, "concurrent", Load(calls=1), "cpu_ms")]
+    """Agents with one tool call each: many at once, and one after the other."""
+    at_once = f"{lab.sizes.agents} one-tool agents at once"
+    found = await _rounds(lab, ALL, "concurrent", Load(calls=1), lab.sizes.agents)
+    alone = await _rounds(lab, ALL, "in_turn", Load(calls=1), lab.sizes.alone)
+    return [
+        _row(Row("concurrent", f"{at_once}, CPU each", "ms", 1.1, "limit"), found, "cpu_ms"),
+        _row(Row("concurrent", f"{at_once}, in-workflow CPU each", "ms", 1.15, "limit"), found, "inner_ms"),
+        _row(
+            Row("concurrent", "a one-tool agent alone, in-workflow CPU", "ms", 1.15, "limit"),
+            alone,
+            "inner_ms",
+        ),
+    ]
 
 
 async def memory(lab: Lab) -> Rows:
     """Many idle agents in the worker's cache."""
-    row = Row("memory", f"memory per cached idle agent, of {lab.sizes.agents}", "KB", 1.6)
-    return [await _rounds(lab, row, "memory", Load(idle=True), "kb")]
+    row = Row("memory", f"memory per cached idle agent, of {lab.sizes.idle}", "KB", 1.2)
+    return [_row(row, await _rounds(lab, COMPARED, "memory", Load(idle=True), lab.sizes.idle), "kb")]
 
 
-async def _rounds(lab: Lab, row: Row, measure: str, load: Load, key: str) -> Row:
-    results: dict[str, list[dict[str, Any]]] = {subject: [] for subject in lab.pythons}
+async def _rounds(
+    lab: Lab, subjects: Sequence[str], measure: str, load: Load, count: int
+) -> "dict[str, list[dict[str, Any]]]":
+    """Take a measure of each subject in each round."""
+    results: dict[str, list[dict[str, Any]]] = {subject: [] for subject in lab.subjects(subjects)}
     for _ in range(lab.sizes.rounds):
         for subject, found in results.items():
-            found.append(await lab.run(subject, measure, load, count=lab.sizes.agents))
+            found.append(await lab.run(subject, measure, load, count=count))
+    return results
+
+
+def _row(row: Row, results: "dict[str, list[dict[str, Any]]]", key: str) -> Row:
+    """Return the row with each subject's median."""
     for subject, found in results.items():
         row.figures[subject] = _median(found, lambda result: result.get(key))
     return row
@@ -171,11 +190,10 @@ async def _rounds(lab: Lab, row: Row, measure: str, load: Load, key: str) -> Row
 
 async def imports(lab: Lab) -> Rows:
     """Import of the package on top of Temporal and Strands."""
-    row = Row("import", "import on top of temporalio and strands", "ms", 100, absolute=True)
-    for subject in lab.pythons:
-        if subject != "floor":
-            found = [await lab.import_ms(subject) for _ in range(2 * lab.sizes.rounds + 1)]
-            row.figures[subject] = _median(found[1:], lambda result: result.get("ms"))
+    row = Row("import", "import on top of temporalio and strands", "ms", 20, "")
+    for subject in lab.subjects(("ours", "today", "black_box")):
+        found = [await lab.import_ms(subject) for _ in range(2 * lab.sizes.rounds + 1)]
+        row.figures[subject] = _median(found[1:], lambda result: result.get("ms"))
     return [row]
 
 

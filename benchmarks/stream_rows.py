@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.build_before import sources_before
+from benchmarks import builds
 from benchmarks.lab import Lab
 from benchmarks.load import Load
 from benchmarks.row import Row, Rows
@@ -22,7 +22,7 @@ UNSTREAMED = 11
 
 async def stream(lab: Lab) -> Rows:
     """What a streamed answer of ten seconds costs, and how late its chunks are."""
-    before, reason = sources_before(lab.folder)
+    before, reason = builds.sources(builds.TODAY, lab.folder)
     runs: dict[str, tuple[str, list[str], dict[str, Any]]] = {
         "log": ("stream", [], {}),
         "soon": ("stream", [], {"latency": 40}),
@@ -57,7 +57,7 @@ async def stream(lab: Lab) -> Rows:
         floor_key: str = "",
         absolute: bool = False,
     ) -> Row:
-        made = Row("stream", measure, unit, limit, absolute=absolute)
+        made = Row("stream", measure, unit, limit, "" if absolute else "floor")
         for name, run, key_ in (("ours", ours, key), ("floor", floor, floor_key or key)):
             if run:
                 figures = [one[key_] for one in found.get(run, ()) if key_ in one]

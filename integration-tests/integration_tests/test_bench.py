@@ -3,10 +3,11 @@
 import io
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
-from benchmarks import report
+from benchmarks import builds, report
 from benchmarks.black_box import black_box_python
 from benchmarks.lab import Lab, Sizes
 from benchmarks.load import Load
@@ -16,13 +17,24 @@ from rich.console import Console
 from strands_temporal.testing import DevServer
 
 LITTLE = Sizes(
-    turns=12, early=6, calls=3, before=2, large=2, large_bytes=100_000, agents=3, firsts=2, rounds=1
+    turns=12,
+    early=6,
+    calls=3,
+    before=2,
+    large=2,
+    large_bytes=100_000,
+    agents=3,
+    alone=2,
+    idle=3,
+    firsts=2,
+    rounds=1,
 )
 
 
 @pytest.fixture
 def lab(server: DevServer, tmp_path: Path) -> Lab:
-    return Lab(server.address, {"floor": sys.executable, "ours": sys.executable}, tmp_path, LITTLE)
+    subjects: dict[str, str] = dict.fromkeys(("floor", "strands", "ours"), sys.executable)
+    return Lab(server.address, subjects, tmp_path, LITTLE)
 
 
 @pytest.mark.server
@@ -40,8 +52,10 @@ async def test_a_row_is_measured(lab: Lab, key: str) -> None:
     rows = await ROWS[key](lab)
 
     for row in rows:
-        alone = key == "import" or (key == "stream" and row.absolute)
+        alone = key == "import" or (key == "stream" and not row.of)
         subjects = {"ours"} if alone else {"ours", "floor"}
+        if row.of == "limit" or key == "cpu" or (key == "replay" and "CPU" in row.measure):
+            subjects.add("strands")
         assert {name for name, figure in row.figures.items() if isinstance(figure, float)} == subjects, (
             row.figures
         )
@@ -56,13 +70,13 @@ async def test_what_was_measured_is_shown_and_written(lab: Lab, tmp_path: Path) 
     rows = [row for key in ("event", "cpu") for row in await ROWS[key](lab)]
 
     output = io.StringIO()
-    report.show(Console(file=output, width=200), rows, "left out")
+    report.show(Console(file=output, width=200), rows, {"black_box": "left out"})
     report.write(tmp_path, rows, report.Machine().facts())
     written = json.loads((tmp_path / "results.json").read_text())
     assert [row["measure"] for row in written["rows"]] == [row.measure for row in rows]
     for row in rows:
         assert row.measure in output.getvalue()
-    assert "the black box was not measured: left out" in output.getvalue().lower()
+    assert "not measured: black box: left out" in output.getvalue().lower()
     assert "strands-temporal" in (tmp_path / "results.svg").read_text()
 
 
@@ -87,10 +101,22 @@ def test_a_black_box_that_cannot_be_made_says_why(monkeypatch: pytest.MonkeyPatc
     assert "uv was not found" in reason
 
 
-def test_a_limit_is_of_the_ratio_or_of_the_figure() -> None:
-    ratio = Row("k", "m", "KB", 1.3, figures={"ours": 13.0, "floor": 10.0})
-    assert ratio.reached
-    figure = Row("k", "m", "ms", 6, absolute=True, figures={"ours": 6.5, "floor": 10.0})
-    assert figure.reached is False
+def test_what_is_to_reach_refers_to_a_subject_or_to_the_figure() -> None:
+    figures: dict[str, float | str] = {"ours": 13.0, "floor": 10.0, "strands": 2.0, "today": 20.0}
+    row = partial(Row, "k", "m", "ms", figures=figures)
+    assert row(1.3).reached
+    assert row(1.2).reached is False
+    assert row(1.1, "limit").ratio("ours") == 13 / 12
+    assert row(1.1, "limit").reached
+    assert row(0.6, "today").reached is False
+    assert row(14, "").reached
+    assert row(12, "").reached is False
+    assert Row("k", "m", "ms", 0.5, "today", {"ours": 13.0}).reached is None
     died = Row("k", "m", "KB", figures={"ours": "fails at turn 3: too large", "floor": 10.0})
     assert died.reached is False
+
+
+def test_the_sources_of_a_build_come_from_git_or_a_reason_why_not(tmp_path: Path) -> None:
+    folders, reason = builds.sources("0" * 40, tmp_path)
+    assert not folders
+    assert "commit 0000000 is not here" in reason
