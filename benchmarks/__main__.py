@@ -5,6 +5,8 @@ they need. Plain Strands is the same agent without Temporal. Both together are t
 strands-temporal and another integration are measured beside them.
 
 python -m benchmarks [--only history,cpu] [--rounds 1] [--without black_box,today]
+
+`--only profile` writes flame graphs instead.
 """
 
 import argparse
@@ -20,9 +22,13 @@ from rich.console import Console
 from benchmarks import builds, report
 from benchmarks.black_box import black_box_python
 from benchmarks.lab import ALL, Lab, Sizes
+from benchmarks.profiles import profiles
 from benchmarks.row import Rows
 from benchmarks.rows import ROWS
 from strands_temporal.testing import DevServer
+
+PROFILE = "profile"
+"""What `--only` takes beside the measures."""
 
 
 def arguments() -> argparse.Namespace:
@@ -38,8 +44,11 @@ def arguments() -> argparse.Namespace:
         default="",
         help=f"subjects that are left out, separated by commas, of {','.join(others)}",
     )
+    parser.add_argument("--profiles", type=Path, default=Path(".bench"), help="folder for flame graphs")
+    parser.add_argument("--native", action="store_true", help="flame graphs with the frames of native code")
     given = parser.parse_args()
-    for name, known in (("only", list(ROWS)), ("without", others)):
+    given.profiles = given.profiles.absolute()
+    for name, known in (("only", [*ROWS, PROFILE]), ("without", others)):
         values = [value for value in getattr(given, name).split(",") if value]
         unknown = sorted(set(values) - set(known))
         if unknown:
@@ -54,16 +63,22 @@ async def main() -> None:
     console = Console()
     if not console.is_terminal:
         console.width = 150
+    if PROFILE in given.only:
+        given.profiles.mkdir(parents=True, exist_ok=True)
     rows: Rows = []
     machine = report.Machine()
     with tempfile.TemporaryDirectory() as folder:
         async with DevServer() as server:
             lab, missing = await lab_with(given, server.address, Path(folder), partial(log, console))
             for key in given.only:
-                rows += await ROWS[key](lab)
+                rows += await ROWS[key](lab) if key != PROFILE else []
+            files = await profiles(lab, given.profiles, given.native) if PROFILE in given.only else []
             packages = lab.subjects(("ours", "black_box"))
             versions = {name: await lab.versions(name) for name in packages}
-    report.show(console, rows, missing)
+    if rows:
+        report.show(console, rows, missing)
+    for line in files:
+        console.print(line, highlight=False, soft_wrap=True)
     if set(given.only) == set(ROWS) and not missing:
         report.write(Path(__file__).parent, rows, {**machine.facts(), "versions": versions})
 

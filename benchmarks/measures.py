@@ -173,7 +173,8 @@ def _save(file: str, history: WorkflowHistory) -> None:
     Path(file).write_text(history.to_json())
 
 
-def _saved(file: str) -> WorkflowHistory:
+def saved(file: str) -> WorkflowHistory:
+    """Return the history in a file."""
     return WorkflowHistory.from_json("replayed", Path(file).read_text())
 
 
@@ -185,7 +186,7 @@ async def replay(bench: Bench, history: str, runs: int = 5) -> dict[str, Any]:
         history: File with the history.
         runs: How often.
     """
-    recorded = _saved(history)
+    recorded = saved(history)
     wall: list[float] = []
     cpu: list[float] = []
     for _ in range(runs + 1):
@@ -208,11 +209,11 @@ async def concurrent(bench: Bench, count: int) -> dict[str, Any]:
         count: How many.
     """
     async with bench.worker() as client:
-        await asyncio.gather(*(_one(bench, client) for _ in range(min(WARM_UP, count))))
+        await many(bench, client, min(WARM_UP, count))
         gc.collect()
         before_them = len(bench.executor.taken)
         started, cpu_started = time.perf_counter(), time.process_time()
-        await asyncio.gather(*(_one(bench, client) for _ in range(count)))
+        await many(bench, client, count)
         cpu, wall = time.process_time() - cpu_started, time.perf_counter() - started
         inner = sum(bench.executor.taken[before_them:])
     return {"cpu_ms": 1000 * cpu / count, "inner_ms": inner / count, "wall_ms": 1000 * wall / count}
@@ -236,6 +237,11 @@ async def in_turn(bench: Bench, count: int) -> dict[str, Any]:
         cpu = time.process_time() - cpu_started
         inner = sum(bench.executor.taken[before_them:])
     return {"cpu_ms": 1000 * cpu / count, "inner_ms": inner / count}
+
+
+async def many(bench: Bench, client: Client, count: int) -> None:
+    """Run many workflows at once, to their end."""
+    await asyncio.gather(*(_one(bench, client) for _ in range(count)))
 
 
 async def _one(bench: Bench, client: Client) -> None:
