@@ -179,7 +179,8 @@ class ComposablePlugin(SimplePlugin):
             await self._lifetime.leave()
 
     async def _run(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
-        async with evicting(weak=_evicts_in_silence(worker.config(active_config=True))):
+        weak = _evicts_in_silence(worker.config(active_config=True))
+        async with evicting(worker.client.data_converter, weak=weak):
             await super().run_worker(worker, next)
 
     @asynccontextmanager
@@ -193,7 +194,9 @@ class ComposablePlugin(SimplePlugin):
         ],
     ) -> AsyncGenerator[AsyncIterator[WorkflowReplayResult]]:
         """See base class. Evicts the workflows in the Replayer's cache, as `run_worker` does."""
-        cached = CachedWorkflows(weak=_evicts_in_silence(replayer.config(active_config=True)))
+        config = replayer.config(active_config=True)
+        converter = config.get("data_converter") or DataConverter.default
+        cached = CachedWorkflows(converter, weak=_evicts_in_silence(config))
         async with AsyncExitStack() as stack:
             stack.push_async_callback(cached.evict)
             with cached.collecting():  # not around the `yield`: another task may leave the block

@@ -33,6 +33,7 @@ from temporalio.bridge.proto.workflow_activation import (
     WorkflowActivationJob,
 )
 from temporalio.client import Client, WorkflowHandle
+from temporalio.converter import DataConverter
 from temporalio.worker import (
     UnsandboxedWorkflowRunner,
     Worker,
@@ -175,7 +176,7 @@ async def test_a_workflow_that_will_not_end_holds_up_nobody(
 
 
 def test_an_instance_is_forgotten_when_it_is_evicted_by_temporalio() -> None:
-    cached = eviction.CachedWorkflows()
+    cached = eviction.CachedWorkflows(DataConverter.default)
     instance = _Instance()
     cached.add(instance)
     assert instance.activate(WorkflowActivation(run_id="r")) == "done"

@@ -22,9 +22,11 @@ from temporalio.bridge.proto.workflow_activation import (  # what a public metho
     WorkflowActivation,
     WorkflowActivationJob,
 )
+from temporalio.converter import DataConverter
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 
 from .passes import note_previews
+from .payload_contexts import answer_at_once, wants_contexts
 from .unloadable import load_errors_explained
 
 logger = logging.getLogger(__name__)
@@ -37,15 +39,19 @@ class CachedWorkflows:
     """The workflow instances that one running Worker or Replayer has in its cache.
 
     Args:
+        converter: The data converter of the Worker or Replayer.
         weak: Hold only weak references to the instances. For a Worker that does not report its evictions
             (`disable_safe_workflow_eviction`).
     """
 
-    def __init__(self, *, weak: bool = False) -> None:
+    def __init__(self, converter: DataConverter, *, weak: bool = False) -> None:
         self._cached: MutableSet[WorkflowInstance] = WeakSet() if weak else set()
+        self._wants_contexts = wants_contexts(converter)
 
     def add(self, instance: WorkflowInstance) -> None:
         """Remember `instance` until it is evicted."""
+        if not self._wants_contexts:
+            answer_at_once(instance)
         activate = instance.activate
 
         def activate_and_note(activation: WorkflowActivation) -> Any:
@@ -92,13 +98,14 @@ _running: ContextVar[CachedWorkflows | None] = ContextVar("strands_temporal_cach
 
 
 @asynccontextmanager
-async def evicting(*, weak: bool = False) -> AsyncGenerator[None]:
+async def evicting(converter: DataConverter, *, weak: bool = False) -> AsyncGenerator[None]:
     """Evict the cached workflows of the Worker that runs in the block, at the end of the block.
 
     Args:
+        converter: See `CachedWorkflows`.
         weak: See `CachedWorkflows`.
     """
-    cached = CachedWorkflows(weak=weak)
+    cached = CachedWorkflows(converter, weak=weak)
     try:
         with cached.collecting():
             yield
