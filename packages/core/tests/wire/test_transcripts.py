@@ -19,6 +19,7 @@ from strands_temporal._wire.transcripts import (
     ANSWER_DIGITS,
     PAGE_BYTES,
     Frame,
+    Items,
     apply_delta,
     delta,
     frame_of,
@@ -339,7 +340,7 @@ async def test_any_edits_arrive_on_any_worker(edits: list[tuple[str, int, Any]],
 def test_a_delta_rebuilds_the_list_and_brings_only_what_is_new(
     before: list[Any], edits: list[tuple[str, int, Any]]
 ) -> None:
-    old = delta([], before)
+    old = delta(Items(), before)
     now = copy.deepcopy(before)
     for change in edits:
         edit(now, *change)
@@ -375,6 +376,6 @@ async def test_what_is_equal_but_not_the_same_crosses(
 
 def test_an_answer_is_known_by_the_beginning_of_its_digest() -> None:
     message = {"role": "assistant", "content": [{"text": "hi"}]}
-    (item,), _, size = delta([], [message])
-    assert delta([], [message], item.digest.hex()[:ANSWER_DIGITS], 7).parts == [Answer(7)]
+    items, _, size = delta(Items(), [message])
+    assert delta(Items(), [message], items.digests[0].hex()[:ANSWER_DIGITS], 7).parts == [Answer(7)]
     assert size == len(json_of(message).replace(" ", ""))

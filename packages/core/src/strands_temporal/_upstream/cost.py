@@ -4,18 +4,18 @@ A workflow repeats that work on every replay. In Temporal's sandbox each `isinst
 """
 
 import copy
-from typing import Any, TypeVar
+import sys
+from typing import Any
 
 from strands.telemetry.tracer import Tracer
 from strands.types.content import Messages
 from temporalio import workflow
 from typing_extensions import override
 
+from .run_local import run_local
+from .shared_messages import SharedMessages
 from .stand_in import StandIn
 from .tracer import ReplaySafeTracer
-
-T = TypeVar("T")
-
 
 _PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
 
@@ -70,8 +70,21 @@ class QuietTracer(Tracer):
 
 
 class WorkflowCopy(StandIn):
-    def deepcopy(self, value: T) -> T:
-        return fast_deepcopy(value, {}) if workflow.in_workflow() else self._original.deepcopy(value)
+    """Stands in for the module `copy`. Copies fast, and not at all where `shared_messages.py` says so."""
+
+    def deepcopy(self, value: Any) -> Any:
+        kind: Any = type(value)
+        if kind in _PLAIN:
+            return value
+        if not workflow.in_workflow():
+            return self._original.deepcopy(value)
+        if kind is list and value:
+            # No public API tells which copy it is.
+            asking = sys._getframe(1)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+            shared = run_local(SharedMessages).instead_of_copy(value, asking)
+            if shared is not None:
+                return shared
+        return fast_deepcopy(value, {})
 
 
 class WorkflowTracer(StandIn):

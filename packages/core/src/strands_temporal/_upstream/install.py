@@ -5,7 +5,7 @@ Each stand-in acts only inside a workflow and behaves as the original elsewhere.
     determinism.py   clock, ids and random numbers must give the same values at every replay
     waiting.py       threads and polls, which a workflow must not use
     loop.py          plain tools, which Strands runs in a thread
-    cost.py          work for all messages at each model call, repeated at each replay
+    cost.py          work for all messages at each model call, repeated at each replay (shared_messages.py)
     tracer.py        spans, which a replay would export again (spans.py, seeded_spans.py, held_spans.py)
     metrics.py       metrics, which a replay would count again
     teardown.py      hooks that Strands calls while a workflow is being evicted

@@ -7,7 +7,9 @@ delta is sent.
 
 import json
 import struct
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any, NamedTuple, TypedDict, TypeVar, cast
 
@@ -42,24 +44,91 @@ class Frame(TypedDict, total=False):
     output: dict[str, Any]
 
 
-class Item(NamedTuple):
-    """A message or tool spec as it was sent.
+class Items:
+    """A list of messages or tool specs as it was sent. It is not changed; a later call has another list.
 
     Attributes:
-        value: The message or spec. Its dicts and lists are copies, because Strands changes messages in place.
-            Its texts are shared with the original.
-        digest: Digest of the value's JSON.
-        only_text: Whether all leaves of the value are text. If so, `==` is exact, and faster than
-            `json_equal`.
+        values: The messages or specs. Their dicts and lists are copies, because Strands changes messages in
+            place. Their texts are shared with the originals. Nobody changes these copies.
+        digests: Digest of each value's JSON.
+        inexact: Places of the values for which `==` is not enough: not all of their leaves are text.
+        places: First place of each digest, once something was looked for.
     """
 
-    value: Any
-    digest: bytes
-    only_text: bool
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self.digests: list[bytes] = []
+        self.inexact: list[int] = []
+        self.places: dict[bytes, int] | None = None
 
-    def is_unchanged(self, value: Any) -> bool:
-        """Tell whether a value has the same JSON that this item had when it was sent."""
-        return bool(self.value == value) if self.only_text else json_equal(self.value, value)
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def unchanged(self, place: int, values: Sequence[Any], start: int) -> int:
+        """Return how many values from `start` on have the same JSON as the items from `place` on."""
+        return self._run(self.values, place, values, start)
+
+    def unchanged_contents(
+        self, place: int, contents: Sequence[Any], roles: Sequence[Any], start: int
+    ) -> int:
+        """Return how many messages have the same content and role as the sent messages from `place` on.
+
+        Args:
+            place: Place of the first sent message.
+            contents: The contents of all messages.
+            roles: Their roles.
+            start: Place of the first message.
+        """
+        count = self._run(self.contents, place, contents, start)
+        return next((n for n in range(count) if self.values[place + n]["role"] != roles[start + n]), count)
+
+    @cached_property
+    def contents(self) -> list[Any]:
+        """The contents of the messages."""
+        return [value.get("content") for value in self.values]
+
+    def _run(self, kept: list[Any], place: int, values: Sequence[Any], start: int) -> int:
+        """Return how many of `values` have the same JSON. Compares all at once: most calls only append."""
+        count = min(len(kept) - place, len(values) - start)
+        if count <= 0:
+            return 0
+        if not equal(kept[place : place + count], values[start : start + count]):
+            count = next(
+                n for n in range(count + 1) if n == count or not equal(kept[place + n], values[start + n])
+            )
+        first, last = bisect_left(self.inexact, place), bisect_left(self.inexact, place + count)
+        inexact = self.inexact[first:last]
+        return next(
+            (at - place for at in inexact if not json_equal(kept[at], values[start + at - place])), count
+        )
+
+    def find(self, digest: bytes) -> int | None:
+        """Return the first place of an item with this digest, or None."""
+        if self.places is None:
+            self.places = {digest: at for at, digest in reversed(list(enumerate(self.digests)))}
+        place = self.places.get(digest)
+        # A list that was never finished may have added places.
+        known = place is not None and place < len(self.digests) and self.digests[place] == digest
+        return place if known else None
+
+    def keep(self, items: "Items", start: int, stop: int) -> None:
+        """Add items of another list. For a list in the making; the other one is not used after it."""
+        self.places = items.places if not self.values and (start, stop) == (0, len(items)) else None
+        shift = len(self.values) - start
+        first, last = bisect_left(items.inexact, start), bisect_left(items.inexact, stop)
+        self.inexact += [place + shift for place in items.inexact[first:last]]
+        self.values += items.values[start:stop]
+        self.digests += items.digests[start:stop]
+
+    def add(self, value: Any, digest: bytes) -> None:
+        """Add a copy of a value. For a list in the making."""
+        copied = _copy(value)
+        if not _is_only_text(copied):
+            self.inexact.append(len(self.values))
+        if self.places is not None:
+            self.places.setdefault(digest, len(self.values))
+        self.values.append(copied)
+        self.digests.append(digest)
 
 
 class Delta(NamedTuple):
@@ -71,7 +140,7 @@ class Delta(NamedTuple):
         size: Bytes of the new items' JSON.
     """
 
-    items: list[Item]
+    items: Items
     parts: list[Part]
     size: int
 
@@ -128,7 +197,7 @@ def digest_of_all(messages: Sequence[bytes], tools: Sequence[bytes], frame: byte
     return whole.hexdigest()
 
 
-def delta(before: Sequence[Item], values: Sequence[Any], answer: str = "", call: int = 0) -> Delta:
+def delta(before: Items, values: Sequence[Any], answer: str = "", call: int = 0) -> Delta:
     """Return a list as a delta against the previous one. Does not serialise unchanged items.
 
     Args:
@@ -141,58 +210,45 @@ def delta(before: Sequence[Item], values: Sequence[Any], answer: str = "", call:
     Raises:
         TypeError: If a new item contains something that is neither JSON nor bytes.
     """
-    items: list[Item] = []
+    items = Items()
     parts: list[Part] = []
-    places = _Places(before)
     size = 0
     at = 0  # where the next item of `before` is expected
     start: int | None = None  # of the open range of kept items, which ends at `at`; else None
-    for value in values:
-        if at < len(before) and before[at].is_unchanged(value):
-            place: int | None = at
-        else:
-            encoded = encode(value)
-            data = canonical(encoded)
-            digest = digest_of(data)
-            place = places.find(digest)
-            if place is None:
-                if start is not None:
-                    parts.append(Kept(start, at))
-                    start = None
-                copied = _copy(value)
-                items.append(Item(copied, digest, _is_only_text(copied)))
-                if digest.hex()[:ANSWER_DIGITS] == answer:
-                    parts.append(Answer(call))
-                else:
-                    parts.append(New(encoded))
-                    size += len(data)
-                continue
-        if start is not None and place != at:
+    number = 0
+    while number < len(values):
+        same = before.unchanged(at, values, number)
+        if same:
+            start = at if start is None else start
+            at += same
+            number += same
+            continue
+        value = values[number]
+        number += 1
+        encoded = encode(value)
+        data = canonical(encoded)
+        digest = digest_of(data)
+        place = before.find(digest)
+        if place == at and start is not None:
+            at += 1
+            continue
+        if start is not None:
             parts.append(Kept(start, at))
+            items.keep(before, start, at)
             start = None
-        if start is None:
-            start = place
-        at = place + 1
-        items.append(before[place])
+        if place is not None:
+            start, at = place, place + 1
+            continue
+        items.add(value, digest)
+        if digest.hex()[:ANSWER_DIGITS] == answer:
+            parts.append(Answer(call))
+        else:
+            parts.append(New(encoded))
+            size += len(data)
     if start is not None:
         parts.append(Kept(start, at))
+        items.keep(before, start, at)
     return Delta(items, parts, size)
-
-
-class _Places:
-    """Finds items by their digests.
-
-    Builds its index at the first search, because most calls only append.
-    """
-
-    def __init__(self, items: Sequence[Item]) -> None:
-        self._items = items
-        self._places: dict[bytes, int] | None = None
-
-    def find(self, digest: bytes) -> int | None:
-        if self._places is None:
-            self._places = {item.digest: i for i, item in reversed(list(enumerate(self._items)))}
-        return self._places.get(digest)
 
 
 def apply_delta(
@@ -224,6 +280,14 @@ def apply_delta(
             case New(encoded):
                 items.append(make(encoded))
     return items
+
+
+def equal(kept: Any, value: Any) -> bool:
+    """Tell whether `==` says so. It is quick, and exact if all leaves of `kept` are text."""
+    try:
+        return bool(kept == value)
+    except Exception:  # noqa: BLE001  # a user's object; what is not JSON is refused later
+        return False
 
 
 def json_equal(kept: Any, value: Any) -> bool:

@@ -25,6 +25,7 @@ from .._upstream.private_api import (
     observe_cancellation,
 )
 from .._upstream.run_local import run_local
+from .._upstream.shared_messages import only_reads
 from .agent_views import AgentViews
 from .agent_watch import about
 from .cancels import cancels_of
@@ -100,6 +101,7 @@ class TurnHandOver:
         # Last, when the user's hooks have decided whether the turn ends here.
         hooks.add_callback(AfterToolsEvent, self._after_tools, order=math.inf)
         agent.add_middleware(InvokeModelStage.Input, self._before_model)
+        only_reads(agent)
 
     async def run(
         self, invoke: Callable[[AgentInput], Awaitable[TResult]], prompt: AgentInput = None

@@ -20,6 +20,7 @@ from .._errors import AgentCancelledError, AgentTypeError
 from .._upstream.answers import work_on
 from .._upstream.callers import called_by_strands
 from .._upstream.run_local import run_local
+from .._upstream.shared_messages import SharedMessages
 from .._wire.model_call import ModelResult
 from .._wire.transcripts import frame_of
 from .._wire.values import decode, encode
@@ -171,6 +172,8 @@ class TemporalModel(ModelActivities):
             except AgentCancelledError:
                 return  # Strands treats a stream without a `messageStop` as cancelled
             sent.record_answer(result.answer)
+            if type(self) is TemporalModel and isinstance(agent, Agent):  # a subclass may change messages
+                run_local(SharedMessages).offer(agent, self, sent.sent.share)
         if state is not None and result.model_state is not None:
             state.clear()
             state.update(decode(result.model_state))

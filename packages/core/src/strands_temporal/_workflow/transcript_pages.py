@@ -5,11 +5,11 @@ import dataclasses
 import json
 import math
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, cast
 
 from .._wire.model_call import Transcript
-from .._wire.transcripts import PAGE_HEADER, Frame, Item
+from .._wire.transcripts import PAGE_HEADER, Frame, Items
 from .._wire.values import encode, set_fields
 
 
@@ -30,9 +30,7 @@ class Pages:
         self._packed: dict[bool, bytes] = {}
 
     @classmethod
-    def of_conversation(
-        cls, news: Transcript, messages: Sequence[Item], tools: Sequence[Item], frame: Frame
-    ) -> "Pages":
+    def of_conversation(cls, news: Transcript, messages: Items, tools: Items, frame: Frame) -> "Pages":
         """Return the pages of a conversation.
 
         Args:
@@ -47,8 +45,8 @@ class Pages:
                 return set_fields(news)
             whole = dataclasses.replace(
                 news,
-                messages=[encode(message.value) for message in messages],
-                tools=[encode(tool.value) for tool in tools],
+                messages=encode(messages.values),
+                tools=encode(tools.values),
                 frame=cast("dict[str, Any]", frame),
             )
             return set_fields(whole)

@@ -5,7 +5,6 @@ pending call, if the worker's cache lacks the conversation, or for values that a
 call.
 """
 
-import operator
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,17 +14,19 @@ from weakref import WeakKeyDictionary
 from temporalio import workflow
 
 from .._errors import AgentValueError
+from .._upstream.cost import fast_deepcopy
 from .._upstream.run_local import run_local
 from .._wire.model_call import HELD, TRANSCRIPT_QUERY, Transcript
 from .._wire.transcript_parts import part_to_wire
 from .._wire.transcripts import (
     PAGE_BYTES,
     Frame,
-    Item,
+    Items,
     canonical,
     delta,
     digest_of_all,
     digest_of_frame,
+    equal,
     held_digest,
     json_equal,
 )
@@ -41,6 +42,11 @@ FOR_WORKERS = (
 """Description of the query, and the answer to a person who calls it."""
 
 NO_FRAME = digest_of_frame({})
+
+
+_SEARCHES = 8
+"""How often to look for a message at another place than the expected one: a conversation manager has removed
+those between, or a hook has changed one. More of them are copied."""
 
 
 @dataclass
@@ -59,11 +65,40 @@ class AgentTranscript:
 
     agent: int
     call: int = 0
-    messages: list[Item] = field(default_factory=list[Item])
-    tools: list[Item] = field(default_factory=list[Item])
+    messages: Items = field(default_factory=Items)
+    tools: Items = field(default_factory=Items)
     frame: Frame = field(default_factory=Frame)
     frame_digest: bytes = NO_FRAME
     answer: str = ""
+
+    def share(self, messages: list[Any]) -> list[Any]:
+        """Return an agent's messages for its next call: those that the latest call sent, or else copies.
+
+        A sent message has only a role and a content, which is all that Strands gives to a model.
+        """
+        memo: dict[int, Any] = {}
+        try:
+            contents = [message["content"] for message in messages]
+            roles = [message["role"] for message in messages]
+        except (KeyError, TypeError):  # not a message
+            return fast_deepcopy(messages, memo)
+        sent, shared = self.messages, list[Any]()
+        at = 0  # where the next message is expected
+        searches = _SEARCHES
+        while len(shared) < len(messages):
+            number = len(shared)
+            same = sent.unchanged_contents(at, contents, roles, number)
+            if not same and at < len(sent) and searches:
+                searches -= 1
+                found = _place(sent.contents, contents[number], at)
+                same = sent.unchanged_contents(found, contents, roles, number)
+                at = found if same else at
+            if same:
+                shared += sent.values[at : at + same]
+                at += same
+            else:
+                shared.append(fast_deepcopy(messages[number], memo))
+        return shared
 
 
 class OutgoingTranscript(NamedTuple):
@@ -175,6 +210,11 @@ class SentTranscripts:
         return "" if pages is None else pages.page(number, news, page_bytes)
 
 
+def _place(contents: list[Any], content: Any, start: int) -> int:
+    """Return the place of a content from `start` on; behind the last one if it is not there."""
+    return next((at for at in range(start, len(contents)) if equal(contents[at], content)), len(contents))
+
+
 def _next(
     sent: AgentTranscript, messages: Sequence[Any], tools: Sequence[Any], frame: Frame
 ) -> tuple[Transcript, Pages]:
@@ -191,13 +231,11 @@ def _next(
         changed = {key: value for key, value in changed.items() if not json_equal(sent.frame.get(key), value)}
         sent.frame, sent.frame_digest = frame, digest_of_frame(frame)
     digest = digest_of_all(
-        [item.digest for item in new_messages.items],
-        [item.digest for item in new_tools.items],
+        new_messages.items.digests,
+        new_tools.items.digests,
         sent.frame_digest,
     )
-    unchanged_tools = len(sent.tools) == len(new_tools.items) and all(
-        map(operator.is_, sent.tools, new_tools.items)
-    )
+    unchanged_tools = sent.tools.digests == new_tools.items.digests
     sent.call += 1
     sent.messages, sent.tools, sent.answer = new_messages.items, new_tools.items, ""
     news = Transcript(
