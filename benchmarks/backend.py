@@ -4,6 +4,7 @@ The agents and the floor (the plain workflow of `subjects/floor.py`) use the sam
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -28,12 +29,14 @@ class Backend:
     Attributes:
         at: The furthest turn and tool call requested so far.
         answers: Number of answers given.
+        replies: The process's CPU seconds at each reply: an answer, or the request of a tool call.
     """
 
     def __init__(self, load: Load) -> None:
         self.load = load
         self.at = (0, 0)
         self.answers = 0
+        self.replies: list[float] = []
         self._wanted: tuple[int, asyncio.Event] | None = None
 
     async def until(self, answers: int) -> None:
@@ -45,6 +48,7 @@ class Backend:
     def reply(self, turn: int, call: int) -> "str | dict[str, Any]":
         """Return the arguments of the next tool call, or the answer after enough tool calls."""
         self.at = max(self.at, (turn, call))
+        self.replies.append(time.process_time())
         if call < self.load.calls:
             return {"key": f"{turn}-{call + 1}", "size": self.load.result}
         self.answers += 1

@@ -11,7 +11,7 @@ import json
 import sys
 from importlib import import_module
 
-from benchmarks import measures, profiles, streams
+from benchmarks import measures, profiles, scale, streams
 from benchmarks.load import Load
 
 
@@ -22,7 +22,7 @@ async def main() -> None:
     load = Load(**given.pop("load", {}))
     bench = measures.Bench(import_module(f"benchmarks.subjects.{subject}"), load, address)
     # A subject without a server has measures of its own.
-    modules = (bench.subject, measures, streams, profiles)
+    modules = (bench.subject, measures, scale, streams, profiles)
     found = next(getattr(one, measure) for one in modules if hasattr(one, measure))
     print(json.dumps(await found(bench, **given)), flush=True)
 

@@ -17,6 +17,9 @@ ROOT = Path(__file__).parent.parent
 LIMIT = 240.0
 """Seconds for one child process."""
 
+LONG = 1200.0
+"""Seconds for one that takes thousands of turns or calls."""
+
 COMPARED = ("floor", "ours", "black_box")
 """The subjects of most measures."""
 
@@ -34,6 +37,27 @@ IMPORTS = {
 """The module that each subject imports on top of Temporal and Strands."""
 
 
+_COSTS = """
+import json, sys, time, strands, temporalio.client, temporalio.worker, temporalio.workflow
+from importlib.machinery import SourceFileLoader
+costs, inside = {{}}, [0.0]
+load = SourceFileLoader.exec_module
+def timed(self, module):
+    started = time.perf_counter()
+    inside.append(0.0)
+    try:
+        load(self, module)
+    finally:
+        taken = 1000 * (time.perf_counter() - started)
+        costs[module.__name__] = taken - inside.pop()
+        inside[-1] += taken
+SourceFileLoader.exec_module = timed
+import {module}
+print(json.dumps({{"costs": costs}}))
+"""
+"""Times each module without those that it imports."""
+
+
 @dataclass(frozen=True)
 class Sizes:
     """How much of everything to measure. The test of the benchmarks uses small sizes.
@@ -48,6 +72,10 @@ class Sizes:
         agents: Agents that run at the same time.
         alone: Agents that run one after the other.
         idle: Agents that wait in the cache.
+        crowd: Chats in the cache: at the first measure of turns, at that of memory, and in the end.
+        crowd_turns: Turns of which the 95th percentile is taken.
+        long_calls: Tool calls of a turn that is longer than a history.
+        long_part: Calls at its begin and at its end that are compared.
         firsts: Answers of each subject, in each round, of which the first chunk is measured.
         rounds: How often each timing is repeated.
     """
@@ -61,6 +89,10 @@ class Sizes:
     agents: int = 200
     alone: int = 100
     idle: int = 300
+    crowd: tuple[int, int, int] = (100, 200, 2000)
+    crowd_turns: int = 200
+    long_calls: int = 3000
+    long_part: int = 100
     firsts: int = 30
     rounds: int = 3
 
@@ -107,14 +139,15 @@ class Lab:
             measure: Name of the measure.
             load: The conversation.
             arguments: The measure's own; `_as` is another module of `subjects`, `_on` folders with other
-                sources of our packages.
+                sources of our packages, `_limit` the seconds that it may take.
         """
         module = arguments.pop("_as", MODULES.get(subject, subject))
         sources = arguments.pop("_on", self.sources.get(subject, []))
+        limit = arguments.pop("_limit", LIMIT)
         given = {"load": asdict(load), **arguments}
         child = ("-m", "benchmarks.child", module, measure, self.address, json.dumps(given))
         started = time.monotonic()
-        result = await self._child(subject, *child, sources=sources)
+        result = await self._child(subject, *child, sources=sources, limit=limit)
         what = arguments or _brief(load)
         self.say(f"{time.monotonic() - started:6.1f} s  {subject}: {measure} of {what}")
         return result
@@ -128,6 +161,14 @@ class Lab:
         )
         return await self._child(subject, "-c", code, sources=self.sources.get(subject, []))
 
+    async def import_costs(self, subject: str, most: int = 5) -> list[str]:
+        """Return the modules that cost most when the subject's package is imported, with milliseconds."""
+        found = await self._child(
+            subject, "-c", _COSTS.format(module=IMPORTS[subject]), sources=self.sources.get(subject, [])
+        )
+        costs = sorted(found.get("costs", {}).items(), key=lambda item: -item[1])
+        return [f"{name} {ms:.1f}" for name, ms in costs[:most]]
+
     async def versions(self, subject: str) -> dict[str, str]:
         """Return the versions of the packages in a subject."""
         names = ["temporalio", "strands-agents", "strands-temporal" if subject == "ours" else PACKAGE_NAME]
@@ -137,7 +178,9 @@ class Lab:
         )
         return await self._child(subject, "-c", code)
 
-    async def _child(self, subject: str, *arguments: str, sources: Sequence[str] = ()) -> dict[str, Any]:
+    async def _child(
+        self, subject: str, *arguments: str, sources: Sequence[str] = (), limit: float = LIMIT
+    ) -> dict[str, Any]:
         path = os.pathsep.join([str(ROOT), *sources])
         environment = {**os.environ, "PYTHONPATH": path, "OTEL_SDK_DISABLED": "true"}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -150,9 +193,9 @@ class Lab:
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            output, errors = await asyncio.wait_for(process.communicate(), LIMIT)
+            output, errors = await asyncio.wait_for(process.communicate(), limit)
         except asyncio.TimeoutError:
-            return {"error": f"not done after {LIMIT:.0f} s"}
+            return {"error": f"not done after {limit:.0f} s"}
         finally:
             if process.returncode is None:
                 process.kill()

@@ -30,11 +30,21 @@ WARM_UP = 20
 
 
 class TimedExecutor(ThreadPoolExecutor):
-    """Runs workflow activations, and records the CPU time of each on its thread, in milliseconds."""
+    """Runs workflow activations, and records the CPU time of each on its thread, in milliseconds.
 
-    def __init__(self) -> None:
+    Args:
+        backend: What answers.
+
+    Attributes:
+        taken: The times.
+        at: How far the backend had come at the end of each activation.
+    """
+
+    def __init__(self, backend: Backend) -> None:
         super().__init__(max(os.cpu_count() or 4, 4))  # as the SDK's own
         self.taken: list[float] = []
+        self.at: list[tuple[int, int]] = []
+        self._backend = backend
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """Run a function and record its CPU time."""
@@ -46,6 +56,7 @@ class TimedExecutor(ThreadPoolExecutor):
             return fn(*args, **kwargs)
         finally:
             self.taken.append(1000 * (time.thread_time() - started))
+            self.at.append(self._backend.at)
 
 
 @dataclass
@@ -64,19 +75,25 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.backend = Backend(self.load)
-        self.executor = TimedExecutor()
+        self.executor = TimedExecutor(self.backend)
         self.queue = f"bench-{uuid4()}"
         self.plugins = self.subject.plugins(BenchModel(self.backend))
 
     @asynccontextmanager
-    async def worker(self) -> AsyncGenerator[Client, None]:
-        """Run a worker with the SDK's defaults; yield its client."""
+    async def worker(self, cached: int = 1000) -> AsyncGenerator[Client, None]:
+        """Run a worker with the SDK's defaults; yield its client.
+
+        Args:
+            cached: How many workflows it may keep. The default is the SDK's.
+        """
+        tools: list[Any] = self.subject.activities() if hasattr(self.subject, "activities") else [look_up]
         client = await Client.connect(self.address, plugins=self.plugins)
         async with Worker(
             client,
             task_queue=self.queue,
             workflows=[self.subject.Conversation],
-            activities=[look_up, self.backend.answer],
+            activities=[*tools, self.backend.answer],
+            max_cached_workflows=cached,
             workflow_task_executor=self.executor,
         ):
             yield client
@@ -85,7 +102,7 @@ class Bench:
         """Start one workflow."""
         return await client.start_workflow(
             self.subject.Conversation.run,
-            args=[self.load, before(self.load)],
+            args=[self.load, before(self.load), *getattr(self.subject, "FIRST_RUN", [])],
             id=f"{self.queue}-{uuid4()}",
             task_queue=self.queue,
             result_type=str,
@@ -108,7 +125,7 @@ async def conversation(bench: Bench, keep: str | None = None) -> dict[str, Any]:
     started = time.perf_counter()
     async with bench.worker() as client:
         handle = await bench.start(client)
-        error = await _end(bench, handle)
+        error = await end(bench, handle)
         taken = bench.executor.taken.copy()
         seconds = time.perf_counter() - started
         if error is not None:
@@ -129,7 +146,7 @@ async def conversation(bench: Bench, keep: str | None = None) -> dict[str, Any]:
     }
 
 
-async def _end(bench: Bench, handle: "WorkflowHandle[Any, str]") -> str | None:
+async def end(bench: Bench, handle: "WorkflowHandle[Any, str]") -> str | None:
     """Wait for a workflow's end, as long as it makes progress. If it did not end well, return why."""
     result = asyncio.ensure_future(handle.result())
     at, since = bench.backend.at, time.monotonic()

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from scripts.drawings import Drawing
 
-from benchmarks.rows import STEP, Row, Rows
+from benchmarks.row import Row, Rows
+from benchmarks.rows import STEP
 
 NAMES = {
     "ours": "strands-temporal",

@@ -79,7 +79,11 @@ def _cells(row: Row, notes: list[str]) -> list[str]:
         reach = "completes"
     else:
         reach = f"{row.reach:g} x {row.of}" if row.of else f"{row.reach:g} {row.unit}"
-    return [f"{row.measure}, {row.unit}", *figures, shown, reach]
+    measure = f"{row.measure}, {row.unit}"
+    if row.note:
+        notes.append(row.note)
+        measure += f" ({len(notes)})"
+    return [measure, *figures, shown, reach]
 
 
 def _cell(row: Row, subject: str, notes: list[str]) -> str:
@@ -109,6 +113,8 @@ def write(folder: Path, rows: Rows, facts: dict[str, Any]) -> None:
         ratios = {subject: row.ratio(subject) for subject in ("ours", "black_box")}
         as_json |= {f"{subject}_ratio": _rounded(ratio) for subject, ratio in ratios.items() if ratio}
         as_json["reached"] = row.reached
+        if row.note:
+            as_json["note"] = row.note
         if row.series:
             as_json["series"] = {name: [_rounded(value) for value in row.series[name]] for name in row.series}
         found.append(as_json)
@@ -129,6 +135,7 @@ def read(folder: Path) -> Rows:
             row["of"],
             figures={name: row[name] for name in SUBJECTS if row.get(name) is not None},
             series=row.get("series", {}),
+            note=row.get("note", ""),
         )
         for row in written
     ]

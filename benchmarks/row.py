@@ -1,7 +1,9 @@
 """A row of the table."""
 
+import statistics
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 LIMIT = ("floor", "strands")
 """The subjects whose figures, added, are the limit: a durable agent costs at least both."""
@@ -21,6 +23,7 @@ class Row:
             `today` (an earlier build). Empty if `reach` is a figure in `unit`.
         figures: Figure of each subject, or a text that says why there is none.
         series: Figures of each subject over a conversation, for the plot.
+        note: What is worth knowing besides; shown below the table.
     """
 
     key: str
@@ -30,6 +33,7 @@ class Row:
     of: str = "floor"
     figures: "dict[str, float | str]" = field(default_factory=dict)
     series: "dict[str, list[float]]" = field(default_factory=dict)
+    note: str = ""
 
     @property
     def base(self) -> float | None:
@@ -54,3 +58,24 @@ class Row:
 
 
 Rows: TypeAlias = list[Row]
+
+
+def figure(result: dict[str, Any], key: str, divisor: float) -> "float | str":
+    """Return a figure of a result, or why there is none."""
+    return failure(result) if "error" in result else result[key] / divisor
+
+
+def median(results: Sequence[dict[str, Any]], get: Callable[[dict[str, Any]], float | None]) -> "float | str":
+    """Return the median of the results' figures, or why there is none."""
+    figures = [found for result in results if (found := get(result)) is not None]
+    if figures:
+        return statistics.median(figures)
+    return next((failure(result) for result in results if "error" in result), "no figure")
+
+
+def failure(result: dict[str, Any]) -> str:
+    """Say where a conversation failed, and why."""
+    where = f"fails at turn {result['turn']}" if "turn" in result else "fails"
+    if result.get("call"):
+        where += f", after call {result['call']}"
+    return f"{where}: {result['error']}"

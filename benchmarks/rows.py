@@ -11,7 +11,8 @@ from typing import Any
 
 from benchmarks.lab import ALL, COMPARED, Lab
 from benchmarks.load import Load
-from benchmarks.row import Row, Rows
+from benchmarks.row import Row, Rows, figure, median
+from benchmarks.scale_rows import context, crowd, long
 from benchmarks.stream_rows import stream
 
 LATE = 20
@@ -20,10 +21,18 @@ LATE = 20
 STEP = 10
 """Turns between two points of the plot."""
 
+SHORT = 160
+"""Bytes of a short answer."""
+
 
 async def history(lab: Lab) -> Rows:
     """History bytes of plain turns."""
-    return await _history(lab, "history", f"history, {lab.sizes.turns} plain turns", calls=0, reach=1.05)
+    plain = await _history(lab, "history", f"history, {lab.sizes.turns} plain turns", calls=0, reach=1.05)
+    short = Row("history", f"the same with answers of {SHORT} bytes", "KB", 1.15)
+    for subject in lab.subjects():
+        result = await lab.conversation(subject, Load(turns=lab.sizes.turns, answer=SHORT))
+        short.figures[subject] = figure(result, "bytes", 1000)
+    return [*plain, short]
 
 
 async def tools(lab: Lab) -> Rows:
@@ -42,7 +51,7 @@ async def _history(lab: Lab, key: str, measure: str, *, calls: int, reach: float
         row = Row(key, f"{measure}, {_window(window)}", "KB", reach)
         for subject in lab.subjects():
             result = await lab.conversation(subject, _long(lab, subject, window, calls))
-            row.figures[subject] = _figure(result, "bytes", 1000)
+            row.figures[subject] = figure(result, "bytes", 1000)
         rows.append(row)
     return rows
 
@@ -52,7 +61,7 @@ async def event(lab: Lab) -> Rows:
     row = Row("event", "result event, 10 KB answer in 500 chunks", "KB", 1.05)
     for subject in lab.subjects():
         result = await lab.conversation(subject, Load(answer=10_000, chunk=20))
-        row.figures[subject] = _figure(result, "result_bytes", 1000)
+        row.figures[subject] = figure(result, "result_bytes", 1000)
     return [row]
 
 
@@ -75,7 +84,7 @@ async def _completes(lab: Lab, key: str, measure: str, load: Load) -> Row:
     subjects = lab.subjects()
     results = await asyncio.gather(*(lab.conversation(subject, load) for subject in subjects))
     for subject, result in zip(subjects, results, strict=True):
-        row.figures[subject] = _figure(result, "bytes", 1000)
+        row.figures[subject] = figure(result, "bytes", 1000)
     return row
 
 
@@ -87,12 +96,12 @@ async def cpu(lab: Lab) -> Rows:
         for at in (lab.sizes.early, lab.sizes.turns):
             row = Row("cpu", f"in-workflow CPU of turn {at}, {_window(window)}", "ms", 0.5, "today")
             for subject, results in found.items():
-                row.figures[subject] = _median(results, lambda result, at=at: _before(result, at))
+                row.figures[subject] = median(results, lambda result, at=at: _before(result, at))
             rows.append(row)
         for subject, results in found.items():
             turns = range(STEP, lab.sizes.turns + 1, STEP)
-            figures = [_median(results, lambda result, at=at: _before(result, at, STEP)) for at in turns]
-            rows[-1].series[subject] = [figure for figure in figures if isinstance(figure, float)]
+            figures = [median(results, lambda result, at=at: _before(result, at, STEP)) for at in turns]
+            rows[-1].series[subject] = [one for one in figures if isinstance(one, float)]
         rows.append(_growth(rows[-2], rows[-1], window))
     return rows
 
@@ -100,10 +109,10 @@ async def cpu(lab: Lab) -> Rows:
 def _growth(early: Row, late: Row, window: bool) -> Row:
     """Return the late turn's CPU as a multiple of the early turn's."""
     row = Row("cpu", f"the same, late against early, {_window(window)}", "x", 1.1, "")
-    for subject, figure in late.figures.items():
+    for subject, last in late.figures.items():
         first = early.figures[subject]
         row.figures[subject] = (
-            figure if isinstance(figure, str) else figure / first if isinstance(first, float) else first
+            last if isinstance(last, str) else last / first if isinstance(first, float) else first
         )
     return row
 
@@ -143,7 +152,7 @@ async def replay(lab: Lab) -> Rows:
             row = Row("replay", f"{measure}, {name}", "ms", 1.5)
             for subject, found in results.items():
                 if subject != "strands" or key == "cpu_ms":
-                    row.figures[subject] = _median(found, lambda result, key=key: result.get(key))
+                    row.figures[subject] = median(found, lambda result, key=key: result.get(key))
             rows.append(row)
     return rows
 
@@ -184,7 +193,7 @@ async def _rounds(
 def _row(row: Row, results: "dict[str, list[dict[str, Any]]]", key: str) -> Row:
     """Return the row with each subject's median."""
     for subject, found in results.items():
-        row.figures[subject] = _median(found, lambda result: result.get(key))
+        row.figures[subject] = median(found, lambda result: result.get(key))
     return row
 
 
@@ -193,7 +202,8 @@ async def imports(lab: Lab) -> Rows:
     row = Row("import", "import on top of temporalio and strands", "ms", 20, "")
     for subject in lab.subjects(("ours", "today", "black_box")):
         found = [await lab.import_ms(subject) for _ in range(2 * lab.sizes.rounds + 1)]
-        row.figures[subject] = _median(found[1:], lambda result: result.get("ms"))
+        row.figures[subject] = median(found[1:], lambda result: result.get("ms"))
+    row.note = f"Modules that cost most, ms: {', '.join(await lab.import_costs('ours'))}"
     return [row]
 
 
@@ -207,6 +217,9 @@ ROWS: "dict[str, Callable[[Lab], Awaitable[Rows]]]" = {
     "replay": replay,
     "concurrent": concurrent,
     "memory": memory,
+    "context": context,
+    "long": long,
+    "crowd": crowd,
     "import": imports,
     "stream": stream,
 }
@@ -224,24 +237,3 @@ def _long(lab: Lab, subject: str, window: bool, calls: int) -> Load:
 
 def _window(window: bool) -> str:
     return "default window" if window else "no window"
-
-
-def _figure(result: dict[str, Any], key: str, divisor: float) -> "float | str":
-    return failure(result) if "error" in result else result[key] / divisor
-
-
-def _median(
-    results: Sequence[dict[str, Any]], get: Callable[[dict[str, Any]], float | None]
-) -> "float | str":
-    figures = [figure for result in results if (figure := get(result)) is not None]
-    if figures:
-        return statistics.median(figures)
-    return next((failure(result) for result in results if "error" in result), "no figure")
-
-
-def failure(result: dict[str, Any]) -> str:
-    """Say where a conversation failed, and why."""
-    where = f"fails at turn {result['turn']}" if "turn" in result else "fails"
-    if result.get("call"):
-        where += f", after call {result['call']}"
-    return f"{where}: {result['error']}"

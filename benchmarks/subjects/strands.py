@@ -10,11 +10,16 @@ import time
 from typing import Any
 
 from strands import Agent, tool
-from strands.agent.conversation_manager import NullConversationManager
+from strands.agent.conversation_manager import (
+    ConversationManager,
+    NullConversationManager,
+    SlidingWindowConversationManager,
+)
 
 from benchmarks.backend import BenchModel, look_up
 from benchmarks.load import before, prompt
 from benchmarks.measures import WARM_UP, Bench
+from benchmarks.scale import process_ms
 
 LOOK_UP = tool(look_up)
 """The activity of the other subjects as a tool, called directly."""
@@ -25,16 +30,18 @@ def plugins(model: Any) -> list[Any]:
     return []
 
 
-def _agent(bench: Bench) -> Agent:
+def _agent(bench: Bench, manager: ConversationManager | None = None) -> Agent:
     load = bench.load
-    manager: dict[str, Any] = {} if load.window else {"conversation_manager": NullConversationManager()}
+    if manager is None and not load.window:
+        manager = NullConversationManager()
     messages: Any = before(load)
+    tools: list[Any] = [LOOK_UP] if load.calls else []
     return Agent(
         BenchModel(bench.backend),
         messages=messages,
-        tools=[LOOK_UP] if load.calls else [],
+        tools=tools,
         callback_handler=None,
-        **manager,
+        conversation_manager=manager,
     )
 
 
@@ -94,8 +101,20 @@ async def in_turn(bench: Bench, count: int) -> dict[str, Any]:
     return {"cpu_ms": cpu, "inner_ms": cpu}
 
 
-async def _one(bench: Bench) -> None:
-    agent, answer = _agent(bench), ""
+async def long_turn(bench: Bench, part: int) -> dict[str, Any]:
+    """Take one turn of many tool calls. Return the CPU milliseconds per call of the first and the last.
+
+    Args:
+        bench: What is measured.
+        part: How many calls these are.
+    """
+    await _one(bench, SlidingWindowConversationManager(per_turn=True) if bench.load.window else None)
+    found = process_ms(bench.backend.replies, part)
+    return found | {"first_ms": found["first_process_ms"], "last_ms": found["last_process_ms"]}
+
+
+async def _one(bench: Bench, manager: ConversationManager | None = None) -> None:
+    agent, answer = _agent(bench, manager), ""
     for turn in range(1, bench.load.turns + 1):
         answer = str(await agent.invoke_async(prompt(turn)))
     bench.check(answer[:50])

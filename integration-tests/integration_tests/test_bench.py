@@ -11,7 +11,10 @@ from benchmarks import builds, report
 from benchmarks.black_box import black_box_python
 from benchmarks.lab import Lab, Sizes
 from benchmarks.load import Load
-from benchmarks.rows import ROWS, Row, failure
+from benchmarks.measures import Bench
+from benchmarks.row import Row, failure
+from benchmarks.rows import ROWS
+from benchmarks.subjects import strands
 from rich.console import Console
 
 from strands_temporal.testing import DevServer
@@ -26,6 +29,10 @@ LITTLE = Sizes(
     agents=3,
     alone=2,
     idle=3,
+    crowd=(2, 3, 5),
+    crowd_turns=6,
+    long_calls=8,
+    long_part=3,
     firsts=2,
     rounds=1,
 )
@@ -52,9 +59,9 @@ async def test_a_row_is_measured(lab: Lab, key: str) -> None:
     rows = await ROWS[key](lab)
 
     for row in rows:
-        alone = key == "import" or (key == "stream" and not row.of)
+        alone = key in ("import", "long", "crowd") or (key == "stream" and not row.of)
         subjects = {"ours"} if alone else {"ours", "floor"}
-        if row.of == "limit" or key == "cpu" or (key == "replay" and "CPU" in row.measure):
+        if row.of == "limit" or key in ("cpu", "long") or (key == "replay" and "CPU" in row.measure):
             subjects.add("strands")
         assert {name for name, figure in row.figures.items() if isinstance(figure, float)} == subjects, (
             row.figures
@@ -92,6 +99,15 @@ async def test_a_conversation_that_dies_is_a_figure_with_turn_and_reason(lab: La
 async def test_a_measure_that_cannot_run_says_why(lab: Lab) -> None:
     result = await lab.run("ours", "replay", Load(), history="no such file")
     assert "FileNotFoundError" in failure(result)
+
+
+async def test_plain_strands_is_measured_without_a_server() -> None:
+    bench = Bench(strands, Load(calls=3, turns=2), "")
+    assert (await strands.concurrent(bench, 2))["cpu_ms"] > 0
+    assert (await strands.in_turn(bench, 2))["inner_ms"] > 0
+    assert len((await strands.conversation(bench))["activations"]) == 3
+    assert bench.backend.at == (2, 3)
+    assert (await strands.long_turn(Bench(strands, Load(calls=3), ""), 1))["last_ms"] > 0
 
 
 def test_a_black_box_that_cannot_be_made_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
