@@ -17,7 +17,9 @@ from ._wire.carry import CARRY_LIMIT, CarryFormat
 from ._wire.chat_screen import ChatPart, ChatScreen
 from ._wire.console_parts import CONSOLE_PARTS, ConsolePart
 from ._wire.dev_services import DevService
+from ._wire.event_forms import checked_tool_result
 from ._wire.failures import error_leaves, from_tool_activity_error
+from ._wire.reading import read_as, reading
 from ._wire.run_reads import RunReads, reads_of_run
 from ._wire.tool_call import TOOL_HEADER
 from ._wire.values import decode, encode, utf8_text
@@ -110,6 +112,7 @@ __all__ = [
     "arguments_misfit",
     "check_result",
     "check_wire_version",
+    "checked_tool_result",
     "chosen_data_converter",
     "client_calls",
     "client_settings",
@@ -133,6 +136,8 @@ __all__ = [
     "note_mcp_errors",
     "observe_agents",
     "paused_team_result",
+    "read_as",
+    "reading",
     "reads_of_run",
     "run_local",
     "schema_of",

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from strands_temporal import AgentCarry, AgentTypeError, AgentValueError, CarryTooLargeError
 from strands_temporal.extension import CARRY_LIMIT, CarryFormat
@@ -120,10 +120,9 @@ def unpack(carry: object) -> Carried:
     """
     if carry is None:
         return Carried()
-    try:
-        return _CARRIED.validate_python(_FORMAT.unpack(carry))
-    except ValidationError as error:
-        raise _FORMAT.damaged(error) from error
+    content = _FORMAT.unpack(carry)
+    with _FORMAT.reading():
+        return _CARRIED.validate_python(content)
 
 
 def _latest(state: LedgerState) -> list[ApprovalRecord]:

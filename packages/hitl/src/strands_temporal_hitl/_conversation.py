@@ -9,7 +9,7 @@ from strands.agent.agent_result import AgentResult
 from typing_extensions import override
 
 from strands_temporal import AgentCarry, AgentTypeError
-from strands_temporal.extension import ConversationPart
+from strands_temporal.extension import ConversationPart, read_as
 
 from ._carry import ApprovalsCarry
 from ._workflow import Approvals
@@ -32,7 +32,7 @@ class ApprovalsPart(ConversationPart):
 
     def __init__(self, agent: Agent, carried: Any = None, make: Callable[[Any], Any] | None = None) -> None:
         super().__init__(agent, carried, make)
-        carry = ApprovalsCarry(**carried) if carried is not None else None
+        carry = None if carried is None else read_as(ApprovalsCarry, carried)
         approvals = Approvals(carry=carry) if make is None else make(carry)
         if not isinstance(approvals, Approvals):
             raise AgentTypeError(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, cast
 
-from ._values import KEPT, check_seconds, check_text, is_too_deep, wire_fault
+from ._values import KEPT, brief, check_seconds, check_text, is_too_deep, wire_fault
 
 Verdict = Literal["approve", "reject", "edit", "respond", "delegate"]
 
@@ -69,7 +69,7 @@ class Decision:
             ValueError: If a field has a wrong value.
         """
         if not isinstance(value, Mapping):
-            raise TypeError(f'a decision is an object like {{"id", "verdict", "by"}}, not {value!r}')
+            raise TypeError(f'a decision is an object like {{"id", "verdict", "by"}}, not {brief(value)}')
         given = cast("Mapping[str, Any]", value)
         known = [f.name for f in fields(cls)]
         if unknown := sorted(set(given) - set(known)):
@@ -79,11 +79,11 @@ class Decision:
             is_required = name in _REQUIRED and not (name == "by" and is_proved)
             check_text(name, given.get(name), is_required=is_required)
         if given["verdict"] not in _KNOWN_VERDICTS:
-            raise ValueError(f"verdict={given['verdict']!r} is not one of {list(_KNOWN_VERDICTS)}")
+            raise ValueError(f"verdict={brief(given['verdict'])} is not one of {list(_KNOWN_VERDICTS)}")
         if (given["verdict"] == "respond") != (given.get("response") is not None):
             raise ValueError("a response belongs to the verdict 'respond', and may not be null there")
         if not isinstance(given.get("early", False), bool):
-            raise TypeError(f"early={given['early']!r} is not true or false")
+            raise TypeError(f"early={brief(given['early'])} is not true or false")
         if wire_fault(given.get("response")) or is_too_deep(given.get("response")):
             raise ValueError(f"response cannot be kept: {KEPT}")
         _check_edit(given)
@@ -101,7 +101,7 @@ def _check_edit(given: Mapping[str, Any]) -> None:
         return
     if not isinstance(arguments, dict):
         raise TypeError(
-            f"arguments={arguments!r} is not an object with all arguments of the call, by their names"
+            f"arguments={brief(arguments)} is not an object with all arguments of the call, by their names"
         )
     if wire_fault(arguments) or is_too_deep(cast("Any", arguments)):
         raise ValueError(f"arguments cannot be kept: {KEPT}")
@@ -114,7 +114,9 @@ def _check_edit(given: Mapping[str, Any]) -> None:
 def _check_trust(given: Mapping[str, Any]) -> None:
     trust, seconds = given.get("trust"), given.get("trust_seconds")
     if trust is not None and (trust not in ("tool", "arguments") or given["verdict"] != "approve"):
-        raise ValueError(f"trust={trust!r} is not 'tool' or 'arguments', or the verdict is not 'approve'")
+        raise ValueError(
+            f"trust={brief(trust)} is not 'tool' or 'arguments', or the verdict is not 'approve'"
+        )
     if seconds is not None and trust is None:
         raise ValueError("trust_seconds belongs to trust")
     check_seconds("trust_seconds", seconds)
@@ -128,6 +130,6 @@ def _check_delegation(given: Mapping[str, Any]) -> None:
         return
     values = cast("dict[Any, Any]", to) if isinstance(to, dict) else {}
     if len(values) != 1 or not values.keys() <= {"person", "group"}:
-        raise ValueError(f'to={to!r} is neither {{"person": name}} nor {{"group": name}}')
+        raise ValueError(f'to={brief(to)} is neither {{"person": name}} nor {{"group": name}}')
     for name, value in values.items():
         check_text(f"to.{name}", value, is_required=True)

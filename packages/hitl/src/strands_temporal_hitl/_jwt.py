@@ -80,7 +80,7 @@ class JWTVerifier:
         try:
             header = jwt.get_unverified_header(credential.value)
             claims = self._claims(credential.value, header)
-        except (jwt.PyJWTError, ValueError, TypeError) as error:
+        except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
             raise NotVerifiedError(f"{type(error).__name__}: {error}") from None
         name, groups = claims.get(self._name_claim), claims.get(self._groups_claim, [])
         if not isinstance(name, str) or not name:
@@ -199,7 +199,7 @@ def _keys(given: Any, algorithms: Sequence[str]) -> list[Any]:
 
     try:
         value: Any = json.loads(given) if isinstance(given, str) else given
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"JWTVerifier: the keys are not JSON: {error}") from None
     listed: Any = cast("Mapping[str, Any]", value).get("keys") if isinstance(value, Mapping) else None
     if not isinstance(listed, list):

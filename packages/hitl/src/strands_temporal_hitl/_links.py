@@ -7,12 +7,13 @@ notifier, and read by the inbox; both have the key.
 import json
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta, timezone
 from typing import Any, cast
 from urllib.parse import quote, urlencode, urlsplit
 
 from strands_temporal import AgentTypeError, AgentValueError
+from strands_temporal.extension import read_as
 
 from ._notices import ApprovalNotice
 from ._people import Person
@@ -187,10 +188,17 @@ def read_link(token: str, keys: Sequence[bytes], *, now: float) -> DecisionLink:
         content = None
     if content is None:
         raise LinkError("This link is not valid. It may have been cut when it was copied.")
-    version, *values = cast("list[Any]", json.loads(content))
-    if version != _VERSION:
+    try:
+        version, *values = json.loads(content)
+    except (ValueError, TypeError, RecursionError):
+        raise LinkError("This link is not valid.") from None
+    if version != _VERSION or len(values) != len(fields(DecisionLink)):
         raise LinkError("This link was made by another release of the software.")
-    link = DecisionLink(*values)
+    names = (each.name for each in fields(DecisionLink))
+    try:
+        link = read_as(DecisionLink, dict(zip(names, values, strict=True)))
+    except AgentTypeError:
+        raise LinkError("This link is not valid.") from None
     if now >= link.expires_at:
         until = datetime.fromtimestamp(link.expires_at, timezone.utc)
         raise LinkError(f"This link was good until {until:%Y-%m-%d %H:%M} UTC.")

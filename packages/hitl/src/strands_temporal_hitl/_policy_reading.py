@@ -6,6 +6,8 @@ from typing import Any, cast
 from strands_temporal import AgentValueError
 from strands_temporal.extension import did_you_mean
 
+from ._values import brief
+
 LONGEST_NAME = 200
 """Characters of a name, a glob, a version. A record holds them."""
 
@@ -73,12 +75,6 @@ def unknown(
 def fault(place: str, text: str) -> AgentValueError:
     """Return the error that names a place."""
     return AgentValueError(f"ApprovalPolicy: {place}: {text}" if place else f"ApprovalPolicy: {text}")
-
-
-def brief(value: Any) -> str:
-    """Return a value for a message."""
-    text = repr(value)
-    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

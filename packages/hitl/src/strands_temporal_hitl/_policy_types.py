@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, cast
 
 from ._trusted import TrustedCalls
-from ._values import check_seconds, check_text
+from ._values import brief, check_seconds, check_text
 
 CHANGE_UPDATE = "change_approval_policy"
 """Update that takes a `PolicyChange` (as a JSON object) and returns its `ApprovalRecord`."""
@@ -69,13 +69,13 @@ class PolicyChange:
             ValueError: If a field has a wrong value.
         """
         if not isinstance(value, Mapping):
-            raise TypeError(f'a change is an object like {{"kind", "by"}}, not {value!r}')
+            raise TypeError(f'a change is an object like {{"kind", "by"}}, not {brief(value)}')
         given = cast("Mapping[str, Any]", value)
         known = [f.name for f in fields(cls)]
         if unknown := sorted(set(given) - set(known)):
             raise ValueError(f"unknown field {', '.join(map(repr, unknown))}. Known: {known}")
         if given.get("kind") not in KINDS:
-            raise ValueError(f"kind={given.get('kind')!r} is not one of {list(KINDS)}")
+            raise ValueError(f"kind={brief(given.get('kind'))} is not one of {list(KINDS)}")
         is_proved = given.get("proof") is not None  # then it tells who changes it
         for name in ("by", "reason", "tool", "digest", "proof"):
             check_text(name, given.get(name), is_required=name == "by" and not is_proved)

@@ -41,8 +41,13 @@ def parts_of(sealed: str) -> tuple[bytes, bytes]:
     Raises:
         ValueError: If it is no sealed text.
     """
-    content, signature = sealed.split(".")
-    return _url_bytes(content), _url_bytes(signature)
+    content, dot, signature = sealed.partition(".")
+    if not dot or not sealed.isascii():
+        raise ValueError("it is no sealed text")
+    try:
+        return _url_bytes(content), _url_bytes(signature)
+    except ValueError:
+        raise ValueError("it is no sealed text: a part of it is not base64") from None
 
 
 def url_text(value: bytes) -> str:

@@ -226,7 +226,7 @@ def _object(content: bytes) -> dict[str, Any]:
     """Return the JSON object in an answer; an empty one if there is none."""
     try:
         answer = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return cast("dict[str, Any]", answer) if isinstance(answer, dict) else {}
 
@@ -240,8 +240,12 @@ def _read(reference: str | None) -> tuple[str, str | None, list[str]]:
     """Return the channel and the time stamp of the first message, and what was decided since."""
     if reference is None:
         return "", None, []
-    channel, ts, before = json.loads(reference)
-    return channel, ts, before
+    try:
+        channel, ts, before = json.loads(reference)
+    except (ValueError, TypeError, RecursionError):  # another notifier returned it: say it all again
+        return "", None, []
+    is_ours = isinstance(channel, str) and isinstance(ts, (str, type(None))) and isinstance(before, list)
+    return (channel, ts, cast("list[str]", before)) if is_ours else ("", None, [])
 
 
 def _facts(facts: list[tuple[str, str]]) -> dict[str, Any]:

@@ -157,7 +157,7 @@ def typed_value(text: str) -> Any:
         raise ValueError("VALUE is empty")
     try:
         value = json.loads(text, parse_constant=_refuse)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if _LIKE_JSON.search(text.strip()):
             raise ValueError(f"{text} looks like JSON but is not ({error}). For text add --text") from None
         return text

@@ -45,6 +45,18 @@ def _parts(value: Any) -> Iterable[Any]:
     return cast("list[Any]", value) if isinstance(value, list) else ()
 
 
+def brief(value: Any) -> str:
+    """Return a value for a message."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # very deep, or a number with very many digits
+        return f"a {type(value).__name__}"
+    return text if len(text) <= _BRIEF else f"{text[:_BRIEF]}..."
+
+
+_BRIEF = 200  # characters
+
+
 def check_seconds(name: str, value: Any) -> None:
     """Raise ValueError if a duration is no positive number that a time can be moved by."""
     if value is None:
@@ -52,7 +64,7 @@ def check_seconds(name: str, value: Any) -> None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not is_number or not 0 < value <= _LONGEST_SECONDS:
         raise ValueError(
-            f"{name}={value!r} is not a number of seconds above 0, of at most {_LONGEST_SECONDS:,}"
+            f"{name}={brief(value)} is not a number of seconds above 0, of at most {_LONGEST_SECONDS:,}"
         )
 
 
@@ -64,6 +76,6 @@ def check_text(name: str, value: Any, *, is_required: bool) -> None:
     if value is None and not is_required:
         return
     if not isinstance(value, str) or wire_fault(value):
-        raise ValueError(f"{name}={value!r} is not valid text")
+        raise ValueError(f"{name}={brief(value)} is not valid text")
     if is_required and not value.strip():
         raise ValueError(f"{name} is empty")

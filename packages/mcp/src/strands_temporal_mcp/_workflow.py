@@ -18,6 +18,7 @@ from strands_temporal.extension import (
     HEARTBEATING_TOOL_DEFAULTS,
     RemoteTool,
     RemoteTools,
+    checked_tool_result,
     declare_safe,
     decode,
     encode,
@@ -184,7 +185,7 @@ class TemporalMCPClient(RemoteTools):
             cancel_signal=cancel_signal,
         )
         note_attempt(agent, tool_use["toolUseId"], called.attempt)
-        return cast("ToolResult", decode(called.result))
+        return checked_tool_result(f"The answer of the MCP server {self.server!r}", decode(called.result))
 
 
 class _Digests(WeakKeyDictionary[TemporalMCPClient, str]):

@@ -8,6 +8,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadConverter
 
 from ._control import CALL_METADATA, STARTED_METADATA, TIME_METADATA, control_topic, from_control
+from ._items import metadata_number, metadata_text
 from ._life_types import AgentEvent, ControlEvent, ModelCallStarted, ToolCallDelta
 from ._log import Item
 from ._model_events import from_model, mapping_at, text_at
@@ -134,7 +135,7 @@ class Calls:
             self._remember(event.call, event.agent, event.path, event.turn)
         call = getattr(event, "call", "")
         place = {} if event.agent else self._places.get(call) or self._places.get(_number(call), {})
-        sent_at = event.time or item.payload.metadata.get(TIME_METADATA, b"").decode()
+        sent_at = event.time or metadata_text(item.payload, TIME_METADATA)
         return replace(event, seq=item.offset, time=sent_at, **place)
 
     def _remember(self, call: str, agent: str, path: tuple[str, ...], turn: int) -> None:
@@ -150,7 +151,7 @@ class Calls:
         if item.topic == self._topic:
             yield from self._from_model(item)
         elif item.topic == control_topic(self._topic):
-            event = from_control(self._converter.from_payload(item.payload), item.offset)
+            event = from_control(self._value(item), item.offset)
             if isinstance(event, CallStarted):
                 yield from self._from_start(event)
             elif isinstance(event, AttemptRestarted):
@@ -164,21 +165,35 @@ class Calls:
         """Return the event of an item that the workflow itself published; None if it is none."""
         if item.topic != control_topic(self._topic) or CALL_METADATA in item.payload.metadata:
             return None
-        return from_control(self._converter.from_payload(item.payload), item.offset)
+        return from_control(self._value(item), item.offset)
 
     def time_of(self, item: Item) -> str | None:
         """Return when the workflow published an item; "" if it is not the workflow's, None if not known."""
         if item.topic != control_topic(self._topic) or CALL_METADATA in item.payload.metadata:
             return ""
-        value: Any = self._converter.from_payload(item.payload)
+        value: Any = self._value(item)
         return text_at(value, "time") or None
+
+    def _value(self, item: Item) -> Any:
+        """Return the value of an item.
+
+        Raises:
+            ValueError: If the client's converter cannot decode it.
+        """
+        try:
+            return self._converter.from_payload(item.payload)
+        except Exception as error:  # a converter may raise anything
+            raise ValueError(
+                f"The item {item.offset} of the stream cannot be decoded ({type(error).__name__}: {error}). "
+                "Give the client the data converter of the workflow's workers"
+            ) from error
 
     def _from_model(self, item: Item) -> Iterator[AgentEvent]:
         call, attempt = _identity(item.payload)
         if self._is_given_up(call, attempt):
             return
         yield from self._restarts(call, attempt, item.offset)
-        value: Any = self._converter.from_payload(item.payload)
+        value: Any = self._value(item)
         if isinstance(value, dict) and "messageStart" in value:
             self._accounted.add(call)
         value = self._unread(call, item.payload, value)
@@ -201,21 +216,21 @@ class Calls:
         blocks = self._tools.setdefault(call, {})
         start = mapping_at(event, "contentBlockStart")
         if (use := mapping_at(start, "start", "toolUse")) and (id_ := text_at(use, "toolUseId")):
-            blocks[start.get("contentBlockIndex")] = id_, text_at(use, "name")
+            blocks[_index(start)] = id_, text_at(use, "name")
             return ToolCallDelta(tool_use_id=id_, name=text_at(use, "name"), call=call, offset=offset)
         delta = mapping_at(event, "contentBlockDelta")
         text = text_at(delta, "delta", "toolUse", "input")
-        id_, name = blocks.get(delta.get("contentBlockIndex"), ("", ""))
+        id_, name = blocks.get(_index(delta), ("", ""))
         if not (text and id_):
             return None
         return ToolCallDelta(tool_use_id=id_, name=name, text=text, call=call, offset=offset)
 
     def _unread(self, call: str, payload: Payload, value: Any) -> Any:
         """Return the model's event without the characters that were read already; None if all were."""
-        piece, at = piece_of(value), payload.metadata.get(AT_METADATA)
+        piece, at = piece_of(value), metadata_number(payload, AT_METADATA)
         if piece is None or at is None:
             return value
-        start, stop = int(at), int(at) + len(piece.text)
+        start, stop = at, at + len(piece.text)
         if start < self._logged.get(call, 0):  # an item that is read again, for the rest of its events
             return value
         told = self._told.get(call, start)
@@ -294,11 +309,18 @@ def _number(call: str) -> str:
     return f"-{call.rpartition('-')[2]}"
 
 
+def _index(block: dict[str, Any]) -> int | None:
+    """Return the number of a content block; None if the provider gives none."""
+    index = block.get("contentBlockIndex")
+    return index if isinstance(index, int) else None
+
+
 def _incomplete(call: str, attempt: _Attempt, offset: int) -> OutputLost:
     return OutputLost(call, attempt.number, 0, offset, attempt.started_at)
 
 
 def _identity(payload: Payload) -> tuple[str, _Attempt]:
     """Return the call and the attempt of a model's event."""
-    call, _, number = payload.metadata.get(CALL_METADATA, b"").decode().rpartition("/")
-    return call, _Attempt(int(number or 0), payload.metadata.get(STARTED_METADATA, b"").decode())
+    call, _, number = metadata_text(payload, CALL_METADATA).rpartition("/")
+    is_number = number.isascii() and number.isdecimal() and len(number) < 10
+    return call, _Attempt(int(number) if is_number else 0, metadata_text(payload, STARTED_METADATA))

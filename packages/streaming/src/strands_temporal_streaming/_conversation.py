@@ -10,7 +10,7 @@ from temporalio.contrib.workflow_streams import WorkflowStream, WorkflowStreamSt
 from typing_extensions import override
 
 from strands_temporal import AgentCarry
-from strands_temporal.extension import ConversationPart
+from strands_temporal.extension import ConversationPart, reading
 
 from ._life import life
 from ._limits import PUBLISH_SIGNAL
@@ -46,9 +46,11 @@ class StreamPart(ConversationPart):
         self._requests: RequestLog | None = None
         if workflow.get_signal_handler(PUBLISH_SIGNAL) is not None:
             return
-        requests = [] if carried is None else list[Any](carried.pop(_REQUESTS, ()))
-        self._stream = WorkflowStream(None if carried is None else _STATE.validate_python(carried))
-        life().restore((carried or {}).get(_LIFE))
+        with reading("The stream in the conversation's carry"):
+            requests = [] if carried is None else list[Any](carried.pop(_REQUESTS, ()))
+            state = None if carried is None else _STATE.validate_python(carried)
+            life().restore((carried or {}).get(_LIFE))
+        self._stream = WorkflowStream(state)
         agent.hooks.add_hook(StreamHooks(self._stream))
         life().shows(agent)
         self._requests = RequestLog(self._stream, agent, requests)

@@ -3,15 +3,22 @@
 Fields are only added, with defaults. Readers skip types and fields that they do not know.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from types import MappingProxyType
 from typing import Any, cast, get_args
 
+from temporalio.exceptions import ApplicationError
+
+from strands_temporal.extension import read_as
+
 from ._decision_types import QuestionAsked
 from ._life_types import AgentEvent
 from ._snapshot_types import RunningAgent, RunningCall
 from ._types import PendingInterrupt, ToolCall
+
+logger = logging.getLogger(__name__)
 
 EVENT_TYPES: Mapping[str, type[AgentEvent]] = MappingProxyType(
     {cls.__name__: cls for cls in get_args(AgentEvent)}
@@ -47,17 +54,27 @@ def _json_value(value: Any) -> Any:
 
 
 def from_json(message: object) -> AgentEvent | None:
-    """Return the event of a JSON object; None if it is none, or of a type that this release does not know."""
+    """Return the event of a JSON object; None if it is none, or of a type that this release does not know.
+
+    An object with a field that no event of its type has, such as a number in place of a text, is no event:
+    anybody may publish to a workflow's stream.
+    """
     if not isinstance(message, Mapping):
         return None
     values = cast("Mapping[str, Any]", message)
-    cls = EVENT_TYPES.get(str(values.get("type")))
-    return None if cls is None else _decoded(cls, values)
+    kind = values.get("type")
+    cls = EVENT_TYPES.get(kind) if isinstance(kind, str) else None
+    if cls is None:
+        return None
+    try:
+        return _decoded(cls, values)
+    except (ApplicationError, TypeError, AttributeError) as error:
+        logger.debug("type=<%s>, error=<%s> | the item is no event", cls.__name__, error)
+        return None
 
 
 def _decoded(cls: type[Any], values: Mapping[str, Any]) -> Any:
-    names = {field.name for field in fields(cls)}
-    return cls(**{name: _value(name, value) for name, value in values.items() if name in names})
+    return read_as(cls, {name: _value(name, value) for name, value in values.items()})
 
 
 def _value(name: str, value: Any) -> Any:

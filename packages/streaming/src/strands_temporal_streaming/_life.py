@@ -1,6 +1,5 @@
 """Publishes what a workflow's run knows of its agents, in the order of the run. One object for each run."""
 
-import base64
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 from weakref import WeakKeyDictionary, ref
@@ -8,13 +7,13 @@ from weakref import WeakKeyDictionary, ref
 from strands import Agent
 from strands.multiagent import MultiAgentBase
 from temporalio import workflow
-from temporalio.api.common.v1 import Payload
 from temporalio.contrib.workflow_streams import WorkflowStream
 
 from strands_temporal.extension import describe_query, run_local
 
 from ._control import control_topic, from_control, is_control_topic, to_control
 from ._deciding import Deciding
+from ._items import payload_of, value_of
 from ._json import to_json
 from ._life_types import ControlEvent, HandedOver
 from ._limits import BoundedLog, StreamLimit
@@ -137,8 +136,7 @@ class Life:
         for item in log.items(0):
             if not is_control_topic(item.topic):
                 continue
-            payload = Payload.FromString(base64.b64decode(item.data))
-            event = from_control(converter.from_payload(payload), item.offset)
+            event = from_control(value_of(payload_of(item), converter), item.offset)
             if event is not None:
                 topic = item.topic.rpartition(".")[0]
                 self.state.apply(event, item.offset)

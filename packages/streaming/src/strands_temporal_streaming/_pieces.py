@@ -122,4 +122,4 @@ def characters_ahead(extra: int, call: str) -> int | None:
 
 
 def _tag(call: str) -> int:
-    return zlib.crc32(call.encode()) & ((1 << _TAG_BITS) - 1)
+    return zlib.crc32(call.encode("utf-8", "replace")) & ((1 << _TAG_BITS) - 1)

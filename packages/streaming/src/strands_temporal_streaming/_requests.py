@@ -9,7 +9,7 @@ from temporalio import workflow
 from temporalio.contrib.workflow_streams import WorkflowStream
 
 from strands_temporal import TemporalModel
-from strands_temporal.extension import describe_query, utf8_text
+from strands_temporal.extension import describe_query, read_as, reading, utf8_text
 
 from ._control import control_topic, to_control
 from ._cut import as_json
@@ -49,7 +49,8 @@ class RequestLog:
     def __init__(self, stream: WorkflowStream, agent: Agent, carried: list[dict[str, Any]]) -> None:
         self._stream = stream
         self._agent = agent
-        self._requests = [StreamRequest(**one) for one in carried]
+        with reading("The requests in the conversation's carry"):
+            self._requests = [read_as(StreamRequest, one) for one in carried]
         workflow.set_query_handler(REQUESTS_QUERY, self._requests_now)
         describe_query(REQUESTS_QUERY, _ABOUT)
 

@@ -1,15 +1,16 @@
 """The present state of a conversation, as the workflow answers a query, and as a reader gets it."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
 from temporalio import workflow
-from temporalio.api.common.v1 import Payload
+
+from strands_temporal.extension import reading
 
 from ._control import CALL_METADATA, STARTED_METADATA
 from ._cut import as_json
+from ._items import metadata_text, payload_of, value_of
 from ._json import from_json, to_json
 from ._limits import BoundedLog
 from ._snapshot_types import RunningCall, Snapshot
@@ -87,12 +88,19 @@ class Present(NamedTuple):
 
 
 def present_from(value: Mapping[str, Any]) -> Present | None:
-    """Return the state in the answer to the query; None if there is none."""
+    """Return the state in the answer to the query; None if there is none.
+
+    Raises:
+        AgentValueError: If the places of calls in it are damaged.
+    """
     event = from_json(value)
     if not isinstance(event, Snapshot):
         return None
-    places: dict[str, Any] = value.get(_PLACES) or {}
-    return Present(event, {call: (name, tuple(path), turn) for call, (name, path, turn) in places.items()})
+    with reading("The present state of the conversation"):
+        places: dict[str, Any] = value.get(_PLACES) or {}
+        return Present(
+            event, {call: (name, tuple(path), turn) for call, (name, path, turn) in places.items()}
+        )
 
 
 def _calls(state: LiveState, log: BoundedLog, topic: str | None) -> list[RunningCall]:
@@ -106,11 +114,11 @@ def _calls(state: LiveState, log: BoundedLog, topic: str | None) -> list[Running
         first = item.offset if first is None else first
         if item.topic != topic:
             continue
-        payload = Payload.FromString(base64.b64decode(item.data))
-        call = payload.metadata.get(CALL_METADATA, b"").decode().rpartition("/")[0]
+        payload = payload_of(item)
+        call = metadata_text(payload, CALL_METADATA).rpartition("/")[0]
         if call in pieces:
-            started = payload.metadata.get(STARTED_METADATA, b"").decode()
-            pieces[call].append((started, converter.from_payload(payload)))
+            value = value_of(payload, converter)
+            pieces[call].append((metadata_text(payload, STARTED_METADATA), value))
     return [
         _with_text(call, pieces[name], is_cut=first is None or first > offset)
         for name, (call, offset) in state.calls.items()

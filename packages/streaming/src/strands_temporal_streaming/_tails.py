@@ -16,6 +16,8 @@ from temporalio.api.workflowservice.v1 import RecordActivityTaskHeartbeatRequest
 from temporalio.client import Client
 from temporalio.converter import DataConverter, WorkflowSerializationContext
 
+from strands_temporal.extension import read_as
+
 MODEL_ACTIVITIES = frozenset({"invoke_model", "invoke_model_streaming"})
 """The activities that tell tails: core's model calls."""
 
@@ -102,7 +104,7 @@ class TailReader:
     async def _tail(self, heartbeat: bytes) -> Tail | None:
         try:
             (value,) = await self._converter.decode([Payload.FromString(heartbeat)])
-            return Tail(**value["tail"])
+            return read_as(Tail, value["tail"])
         except Exception:  # noqa: BLE001 - of a user, of a newer release, or of another codec: the log has it all
             return None
 

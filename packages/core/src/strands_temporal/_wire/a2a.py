@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from .values import known_fields, set_fields
+from .reading import read_as
+from .values import set_fields
 
 A2A_ACTIVITY = "invoke_a2a_agent"
 """Activity type of a call of a remote agent."""
@@ -36,7 +37,7 @@ class A2ACall:
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> "A2ACall":
         """Return the call that was sent as `wire`."""
-        return cls(**known_fields(cls, wire))
+        return read_as(cls, wire)
 
 
 @dataclass(frozen=True)
@@ -62,4 +63,4 @@ class A2AAnswer:
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> "A2AAnswer":
         """Return the answer that was sent as `wire`."""
-        return cls(**known_fields(cls, wire))
+        return read_as(cls, wire)

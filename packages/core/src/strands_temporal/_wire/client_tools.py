@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .values import known_fields
+from .reading import read_as
 
 CLIENT_TOOL = "strands-temporal-client-tool"
 """Name of the interrupt that the call of a client tool raises. A retry adds a space and its number."""
@@ -74,4 +74,4 @@ class ClientCall:
     @classmethod
     def from_wire(cls, value: Mapping[str, Any]) -> "ClientCall":
         """Return the call in an answer to `CALLS_QUERY`."""
-        return cls(**known_fields(cls, dict(value)))
+        return read_as(cls, value)

@@ -122,11 +122,12 @@ def _restore(failure: ApplicationError) -> Exception | None:
     if cls is None:
         return None
     if cls is InterruptException:
-        details: dict[str, Any] = failure.details[0] if failure.details else {}
+        given: Any = failure.details[0] if failure.details else {}
+        details = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
         return InterruptException(
             Interrupt(
-                id=str(details.get("id", "")),
-                name=str(details.get("name", "")),
+                id=_text(details.get("id")),
+                name=_text(details.get("name")),
                 reason=decode(details.get("reason")),
             )
         )
@@ -135,6 +136,10 @@ def _restore(failure: ApplicationError) -> Exception | None:
     if cls is strands_exceptions.AggregateMemoryError:
         return strands_exceptions.AggregateMemoryError(failure.message, [])
     return cls(failure.message)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 class ToolActivityError(ApplicationError):

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .answers import answer_of, events_of
-from .values import known_fields, set_fields
+from .reading import read_as, reading
+from .values import set_fields
 
 MODEL_ACTIVITY = "invoke_model"
 """Activity type of a model call that returns its output only as a whole."""
@@ -173,10 +174,15 @@ class ModelCall:
 
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> "ModelCall":
-        """Return the call that was sent as `wire`."""
-        known: dict[str, Any] = {"model": None, **known_fields(cls, wire)}
-        known["transcript"] = Transcript(**known_fields(Transcript, wire["transcript"]))
-        return cls(**known)
+        """Return the call that was sent as `wire`.
+
+        Raises:
+            AgentTypeError: If it is of another form.
+            AgentValueError: If a part of it is missing.
+        """
+        with reading("A model call"):
+            transcript = read_as(Transcript, wire["transcript"])
+        return read_as(cls, {"model": None, **wire, "transcript": transcript}, newest=HELD_VERSION)
 
 
 @dataclass(frozen=True)
@@ -219,12 +225,17 @@ class ModelResult:
 
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> "ModelResult":
-        """Return the result that was sent as `wire`."""
-        known = known_fields(cls, wire)
-        if "facts" in known:
-            known["facts"] = ModelFacts(**known_fields(ModelFacts, known["facts"]))
-        known["events"] = events_of(known.get("events", []))
-        return cls(**known)
+        """Return the result that was sent as `wire`.
+
+        Raises:
+            AgentTypeError: If it is of another form.
+            AgentValueError: If it has events that Strands does not know, or a part of it is missing.
+        """
+        with reading("A model's answer"):
+            given = {**wire, "events": events_of(wire.get("events", []))}
+            if given.get("facts") is not None:
+                given["facts"] = read_as(ModelFacts, given["facts"])
+        return read_as(cls, given)
 
 
 @dataclass(frozen=True)

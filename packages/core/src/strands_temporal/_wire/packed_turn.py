@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from .._errors import AgentTypeError
 from .carry import CarryFormat
+from .reading import shown
 
 TURN_VERSION = 1
 
@@ -29,6 +30,21 @@ FORMAT = CarryFormat(
     made_by="hand_over.carry()",
     package="strands-temporal",
 )
+
+
+@dataclass(frozen=True)
+class TurnContent:
+    """What a `PackedTurn` holds. `TurnCut` in `_workflow/turn_cut.py` says what each of it is."""
+
+    usage: dict[str, float]
+    cycles: list[list[Any]]
+    durations: list[float]
+    state: dict[str, Any]
+    prompt: str | list[dict[str, Any]] | None
+    cancelled: bool
+    message: str | None
+
+
 _FIELDS = {field.name for field in fields(PackedTurn)}
 
 
@@ -54,7 +70,7 @@ def unpack_turn(packed: Any) -> dict[str, Any]:
     fields = cast("dict[str, Any]", packed) if isinstance(packed, dict) else {}
     if set(fields) != _FIELDS:
         raise AgentTypeError(
-            f"TurnHandOver(carried=...): {packed!r} is not a value of hand_over.carry(). Give what it "
+            f"TurnHandOver(carried=...): {shown(packed)} is not a value of hand_over.carry(). Give what it "
             "returned in the run before, and declare the workflow's argument as dict[str, Any]"
         )
     return FORMAT.unpack(PackedTurn(**fields))

@@ -18,7 +18,8 @@ from temporalio.converter import (
 )
 from typing_extensions import override
 
-from .process_wide import is_process_wide_hint
+from .process_wide import is_of_ours, is_process_wide_hint
+from .reading import unreadable
 
 _PLAIN = PydanticJSONPlainPayloadConverter()
 _MOST_ADAPTERS = 1024  # as many as Temporal's converter keeps
@@ -46,10 +47,20 @@ class SharingJSONConverter(EncodingPayloadConverter):
 
     @override
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
-        """See base class."""
+        """See base class.
+
+        Raises:
+            AgentValueError: If the payload does not hold the value of our own that the workflow wants. It
+                ends the workflow: any other error would repeat the workflow task for ever.
+        """
         adapter = _adapter(Any if type_hint is None else type_hint)
         if adapter is not None:
-            return adapter.validate_json(payload.data)
+            try:
+                return adapter.validate_json(payload.data)
+            except ValueError as error:
+                if is_of_ours(type_hint):
+                    raise unreadable(f"A value of type {type_hint!r}", error) from error
+                raise
         if self._own is None:
             self._own = PydanticJSONPlainPayloadConverter()
         return self._own.from_payload(payload, type_hint)

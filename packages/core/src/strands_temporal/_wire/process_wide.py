@@ -35,3 +35,9 @@ def is_process_wide_hint(hint: Any) -> bool:
     if origin is not None:
         return is_process_wide_hint(origin) and all(map(is_process_wide_hint, get_args(hint)))
     return isinstance(hint, type) and (hint.__module__ == "builtins" or is_process_wide(hint))
+
+
+def is_of_ours(hint: Any) -> bool:
+    """Tell whether a type hint names a class of these packages, also within a generic type."""
+    root = str(getattr(hint, "__module__", "")).partition(".")[0]
+    return root.startswith("strands_temporal") or any(map(is_of_ours, get_args(hint)))

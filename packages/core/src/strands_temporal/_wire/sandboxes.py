@@ -15,8 +15,9 @@ from .._errors import (
     SandboxTooLargeError,
 )
 from .failure_sizes import text_of
+from .reading import read_as, reading
 from .tool_failures import from_tool_failure, tool_failure
-from .values import decode, encode, known_fields, set_fields
+from .values import decode, encode, set_fields
 
 OPEN_SANDBOX = "open_sandbox"
 CLOSE_SANDBOX = "close_sandbox"
@@ -101,7 +102,7 @@ class SandboxCall:
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> "SandboxCall":
         """Return the call that was sent as `wire`."""
-        return cls(**known_fields(cls, wire))
+        return read_as(cls, wire)
 
 
 @dataclass(frozen=True)
@@ -154,14 +155,19 @@ class ExecutionOutcome:
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> "ExecutionOutcome":
         """Return the outcome that was sent as `wire`."""
-        return cls(**known_fields(cls, wire))
+        return read_as(cls, wire)
 
     def restored(self) -> tuple[list[StreamChunk], ExecutionResult]:
-        """Return the output and the result, as Strands' sandboxes give them."""
-        texts = [[stream, decode(text)] for stream, text in self.chunks]
-        stdout = _joined(texts, "stdout") if self.stdout is None else decode(self.stdout)
-        stderr = _joined(texts, "stderr") if self.stderr is None else decode(self.stderr)
-        files = [OutputFile(decode(name), decode(content), kind) for name, content, kind in self.files]
+        """Return the output and the result, as Strands' sandboxes give them.
+
+        Raises:
+            AgentValueError: If they are damaged.
+        """
+        with reading("A command's output"):
+            texts = [[stream, decode(text)] for stream, text in self.chunks]
+            stdout = _joined(texts, "stdout") if self.stdout is None else decode(self.stdout)
+            stderr = _joined(texts, "stderr") if self.stderr is None else decode(self.stderr)
+            files = [OutputFile(decode(name), decode(content), kind) for name, content, kind in self.files]
         return (
             [StreamChunk(text, stream) for stream, text in texts],
             ExecutionResult(self.exit_code, stdout, stderr, files),
@@ -178,8 +184,13 @@ def listing_to_wire(files: list[FileInfo]) -> list[list[Any]]:
 
 
 def listing_from_wire(wire: list[list[Any]]) -> list[FileInfo]:
-    """Return the entries that `listing_to_wire` wrote."""
-    return [FileInfo(decode(name), is_dir, size) for name, is_dir, size in wire]
+    """Return the entries that `listing_to_wire` wrote.
+
+    Raises:
+        AgentValueError: If they are damaged.
+    """
+    with reading("A sandbox's list of files"):
+        return [FileInfo(decode(name), is_dir, size) for name, is_dir, size in wire]
 
 
 _DETAILS = "strands_sandbox_error"
@@ -228,17 +239,22 @@ def from_sandbox_failure(error: ActivityError) -> Exception:
         return from_tool_failure(error)
     details: Any = cause.details[0] if cause.details else None
     found: Any = details.get(_DETAILS) if isinstance(details, dict) else None  # pyright: ignore[reportUnknownMemberType]
-    own = _OWN.get(cause.type or "")
-    if own is SandboxTooLargeError:
-        restored: Exception = SandboxTooLargeError(cause.message, **decode(found or {}))
-    elif own is not None:
-        restored = own(cause.message)
-    elif found is not None:
-        restored = _restored(cause, decode(found))
-    else:
+    with reading("A sandbox's failure"):
+        restored = _from_failure(cause, found)
+    if restored is None:
         return from_tool_failure(error)
     restored.__cause__ = error
     return restored
+
+
+def _from_failure(cause: ApplicationError, found: Any) -> Exception | None:
+    """Return the exception of a failure with these details; None for a failure of another kind."""
+    own = _OWN.get(cause.type or "")
+    if own is SandboxTooLargeError:
+        return SandboxTooLargeError(cause.message, **decode(found or {}))
+    if own is not None:
+        return own(cause.message)
+    return None if found is None else _restored(cause, decode(found))
 
 
 def _arguments(error: Exception, hide: Callable[[str], str]) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .handles import HANDLE_VERSION
+from .reading import reading
 
 WRITE_STORAGE_ACTIVITY = "write_storage"
 READ_STORAGE_ACTIVITY = "read_storage"
@@ -128,6 +129,17 @@ def packed(page: bytes) -> tuple[str | bytes, bool]:
 
 
 def unpacked(data: str | bytes, compressed: bool) -> bytes:
-    """Return the bytes of a page that `packed` returned."""
-    page = as_bytes(data)
-    return zlib.decompress(page) if compressed else page
+    """Return the bytes of a page that `packed` returned.
+
+    Raises:
+        AgentValueError: If they are damaged.
+    """
+    with reading("A stored value"):
+        page = as_bytes(data)
+        if not compressed:
+            return page
+        unpacker = zlib.decompressobj()
+        content = unpacker.decompress(page, LARGEST_VALUE)
+        if not unpacker.eof:
+            raise ValueError("it is cut, or too large")
+        return content

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeAlias, cast
 
+from .._errors import AgentTypeError
 from .model_call import WIRE_VERSION
 
 TOOL_HEADER = "strands-temporal-tool"
@@ -114,14 +115,21 @@ class ToolOutcome:
 
     @classmethod
     def from_wire(cls, value: Any) -> "ToolOutcome | None":
-        """Return the answer that was sent as `value`, or None for an activity's bare value."""
+        """Return the answer that was sent as `value`, or None for an activity's bare value.
+
+        Raises:
+            AgentTypeError: If its state is no object.
+        """
         if not isinstance(value, dict):
             return None
         wire = cast("dict[str, Any]", value)
         version = wire.get(_ANSWER_KEY)
         if not isinstance(version, int) or not wire.keys() <= _ANSWER_FIELDS:
             return None
-        return cls(wire.get("text"), wire.get("result"), wire.get("state"), version)
+        state = wire.get("state")
+        if not isinstance(state, (dict, type(None))):
+            raise AgentTypeError(f"A tool's answer cannot be read: its state is a {type(state).__name__}")
+        return cls(wire.get("text"), wire.get("result"), cast("dict[str, Any] | None", state), version)
 
 
 _ANSWER_KEY = "strands_tool"

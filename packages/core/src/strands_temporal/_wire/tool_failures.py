@@ -76,6 +76,6 @@ def from_tool_failure(error: ActivityError) -> Exception:
 
 def _kept_class(cause: BaseException | None) -> list[str] | None:
     details: Any = cause.details[0] if isinstance(cause, ApplicationError) and cause.details else None
-    if not isinstance(details, dict) or _CLASS not in details:
-        return None
-    return cast("dict[str, Any]", details)[_CLASS]
+    kept: Any = cast("dict[str, Any]", details).get(_CLASS) if isinstance(details, dict) else None
+    is_ours = isinstance(kept, list) and len(cast("list[Any]", kept)) in (3, 4)
+    return kept if is_ours and all(isinstance(name, str) for name in cast("list[Any]", kept)) else None

@@ -18,6 +18,8 @@ from typing import Any, Literal, cast
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from .._errors import AgentValueError
+
 _BYTES_KEY = "$b64"
 _TEXT_KEY = "$s64"
 _CANNOT_CROSS = "A {} cannot cross to an activity: only JSON values and bytes can"
@@ -90,22 +92,42 @@ def plain_json(value: Any) -> Any:
 
 
 def decode(value: Any) -> Any:
-    """Return the value that `encode` encoded."""
+    """Return the value that `encode` encoded.
+
+    Raises:
+        AgentValueError: If bytes or text in it are damaged, or it is nested too deeply.
+    """
     if type(value) is str:  # the usual type first, as in `encode`
+        return value
+    try:
+        return _decoded(value)
+    except RecursionError:
+        raise AgentValueError("A value cannot be read: it is nested too deeply") from None
+
+
+def _decoded(value: Any) -> Any:
+    if type(value) is str:
         return value
     if isinstance(value, dict):
         mapping = cast("dict[str, Any]", value)
         if _looks_tagged(mapping):
             ((key, inner),) = mapping.items()
-            if key == _BYTES_KEY:
-                return base64.b64decode(inner)
-            if key == _TEXT_KEY:
-                return base64.b64decode(inner).decode("utf-8", "surrogatepass")
-            return {key[1:]: decode(inner)}
-        return {key: decode(item) for key, item in mapping.items()}
+            return _untagged(key, inner)
+        return {key: _decoded(item) for key, item in mapping.items()}
     if isinstance(value, list):
-        return [decode(item) for item in cast("list[Any]", value)]
+        return [_decoded(item) for item in cast("list[Any]", value)]
     return value
+
+
+def _untagged(key: str, inner: Any) -> Any:
+    try:
+        if key == _BYTES_KEY:
+            return base64.b64decode(inner)
+        if key == _TEXT_KEY:
+            return base64.b64decode(inner).decode("utf-8", "surrogatepass")
+    except (ValueError, TypeError) as error:
+        raise AgentValueError(f"The bytes under {key!r} in a value are damaged: {error}") from error
+    return {key[1:]: _decoded(inner)}
 
 
 def is_json(value: Any) -> bool:

@@ -1,12 +1,15 @@
 """Refuses data that only a newer release can read."""
 
+from typing import Any
+
 from temporalio.exceptions import ApplicationError
 
+from .._errors import AgentTypeError
 from .model_call import WIRE_VERSION_UNKNOWN
 
 
 def check_wire_version(
-    what: str, version: int, known: int, package: str = "strands-temporal", *, in_workflow: bool = False
+    what: str, version: Any, known: int, package: str = "strands-temporal", *, in_workflow: bool = False
 ) -> None:
     """Refuse data that a newer release sent.
 
@@ -19,8 +22,11 @@ def check_wire_version(
             worker: the next attempt may reach a newer worker.
 
     Raises:
+        AgentTypeError: If the version is no number.
         ApplicationError: Type "WireVersionUnknown" if the version is newer. Not retryable in a workflow.
     """
+    if not isinstance(version, int):
+        raise AgentTypeError(f"{what} cannot be read: its version {version!r} is no number")
     if version <= known:
         return
     if in_workflow:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from .values import known_fields, set_fields
+from .reading import read_as
+from .values import set_fields
 
 REPORT_ACTIVITY = "report_strands_worker"
 """Activity type. A workflow never starts it: the command starts it as a standalone activity."""
@@ -40,4 +41,4 @@ class WorkerReport:
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> "WorkerReport":
         """Return the report that was sent as `wire`."""
-        return cls(**known_fields(cls, wire))
+        return read_as(cls, wire)

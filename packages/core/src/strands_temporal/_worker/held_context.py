@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import PayloadConverter
 
+from .._wire.reading import header_value
 from .._wire.tool_call import HELD_HEADER
 from .._wire.tool_context import HELD_PARTS, ToolContext
 from .._wire.values import decode
@@ -19,7 +19,7 @@ async def complete_context(
     held = headers.get(HELD_HEADER)
     if held is None:
         return
-    told: dict[str, Any] = await queries.held(PayloadConverter.default.from_payload(held))
+    told: dict[str, Any] = await queries.held(header_value(held, "The header of a tool's context"))
     for name in HELD_PARTS:
         if name in told:
             setattr(context, name, decode(told[name]))

@@ -19,11 +19,11 @@ from typing import Any, Protocol
 
 from temporalio import activity, worker
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import PayloadConverter
 from typing_extensions import override
 
 from .._errors import MissingExtraError
 from .._wire.extras import load_extra
+from .._wire.reading import header_value, reading
 from .._wire.tool_arguments import given_arguments
 from .._wire.tool_call import HOOK_HEADER, PROGRESS_HEADER, TOOL_HEADER, TOOL_HEARTBEAT_TIMEOUT
 from .._wire.tool_context import ToolContext
@@ -123,7 +123,9 @@ class ToolCallsInterceptor(worker.ActivityInboundInterceptor):
                 return await self.next.execute_activity(input)
             with self._heartbeats.beating(), whole_or_again():
                 return await self.next.execute_activity(input)
-        key, tool_use_id, *name = PayloadConverter.default.from_payload(header)
+        what = "The header of a tool call"
+        with reading(what):
+            key, tool_use_id, *name = header_value(header, what)
         tool_use = {"toolUseId": tool_use_id, "name": name[0] if name else activity.info().activity_type}
         # An activity in another process cannot use the objects of this worker.
         here = input.executor is None or isinstance(input.executor, ThreadPoolExecutor)
@@ -155,7 +157,7 @@ async def _streamed(header: Payload | None) -> AsyncGenerator[None]:
         logger.warning("%s", error)
         yield
         return
-    async with plugin.tool_progress(PayloadConverter.default.from_payload(header)) as sink:
+    async with plugin.tool_progress(header_value(header, "The header of a tool's progress")) as sink:
         with forward_progress(sink):
             yield
 

@@ -25,12 +25,12 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from .._wire.model_call import HELD, TRANSCRIPT_GONE, TRANSCRIPT_QUERY, TRANSCRIPT_UNAVAILABLE, Transcript
+from .._wire.reading import read_as, reading
 from .._wire.transcripts import (
     PAGE_BYTES,
     PAGE_HEADER,
     held_digest,
 )
-from .._wire.values import known_fields
 from .client import worker_client
 from .paused_workflows import tells_of_a_pause
 
@@ -75,7 +75,7 @@ class TranscriptQueries:
                 call; TRANSCRIPT_UNAVAILABLE if no worker of the workflow answered.
         """
         told = await self._ask(transcript.agent, transcript.call, news)
-        return Transcript(**known_fields(Transcript, told))
+        return read_as(Transcript, told)
 
     async def held(self, held: Sequence[Any]) -> Any:
         """Return the value that the workflow holds for the call that this activity serves, encoded.
@@ -128,7 +128,8 @@ class _TranscriptFetch:
         while (packed := await self._matching_pages()) is None:
             self._check_time("the run is replayed for each query, and its content differs after each replay")
             self._page_bytes = min(self._page_bytes * 2, LARGEST_PAGE_BYTES)
-        return json.loads(zlib.decompress(packed))
+        with reading("The workflow's conversation"):
+            return json.loads(zlib.decompress(packed))
 
     async def _matching_pages(self) -> bytes | None:
         """Return the data of all pages, or None if their headers show different content."""
@@ -149,7 +150,8 @@ class _TranscriptFetch:
             page = await self._answer(arguments)
         if not page:
             raise self._gone()
-        data = base64.b64decode(page)
+        with reading("The workflow's conversation"):
+            data = base64.b64decode(page)
         return data[: PAGE_HEADER.size], data[PAGE_HEADER.size :]
 
     async def _answer(self, arguments: list[int]) -> str | None:

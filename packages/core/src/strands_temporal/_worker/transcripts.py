@@ -19,6 +19,7 @@ from strands.types.tools import ToolSpec
 from temporalio import activity
 
 from .._wire.model_call import OutputSchema, Transcript
+from .._wire.reading import FAULTS, read_as, reading
 from .._wire.transcript_parts import part_from_wire
 from .._wire.transcripts import (
     ANSWER_DIGITS,
@@ -30,7 +31,7 @@ from .._wire.transcripts import (
     digest_of_frame,
     system_prompt_of,
 )
-from .._wire.values import decode, encode, known_fields
+from .._wire.values import decode, encode
 from .transcript_queries import TranscriptQueries
 
 DEFAULT_CACHE_BYTES = 64 * 1024 * 1024
@@ -177,7 +178,7 @@ def _put_together(before: _CachedTranscript | None, transcript: Transcript) -> _
         return None
     try:
         kept = _rebuilt(before, transcript)
-    except LookupError:
+    except FAULTS:  # it refers to what is not here, or is damaged: the workflow has it all
         return None
     return kept if _digest(kept) == transcript.digest else None
 
@@ -197,6 +198,11 @@ def _rebuilt(before: _CachedTranscript, transcript: Transcript) -> _CachedTransc
 
 
 def _resolved(kept: _CachedTranscript) -> ResolvedCall:
+    with reading("The conversation of a model call"):
+        return _resolved_frame(kept)
+
+
+def _resolved_frame(kept: _CachedTranscript) -> ResolvedCall:
     prompt, blocks = system_prompt_of(kept.frame)
     output = kept.frame.get("output")
     return ResolvedCall(
@@ -205,7 +211,7 @@ def _resolved(kept: _CachedTranscript) -> ResolvedCall:
         prompt,
         blocks,
         kept.frame.get("session_id"),
-        None if output is None else OutputSchema(**known_fields(OutputSchema, output)),
+        None if output is None else read_as(OutputSchema, output),
     )
 
 

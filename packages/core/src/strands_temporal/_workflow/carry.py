@@ -1,7 +1,7 @@
 """Carries an agent over continue-as-new: Strands' session snapshot, plus usage and metrics."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -16,7 +16,8 @@ from .._upstream.run_local import run_local
 from .._upstream.sub_agents import keeps_sub_agents, sub_agents, sub_agents_that_remember
 from .._wire.carry import CARRY_LIMIT, CarryFormat
 from .._wire.model_call import ModelFacts
-from .._wire.values import known_fields, set_fields
+from .._wire.reading import read_as
+from .._wire.values import set_fields
 from .agent_views import AgentViews
 from .model import TemporalModel
 from .usage import WorkflowUsage
@@ -109,9 +110,10 @@ def unpack(carry: object, agent: Agent, *, keep_system_prompt: bool) -> None:
             sub-agent that the agent lacks.
     """
     content = _FORMAT.unpack(carry)
-    _unpack(content, agent, keep_system_prompt=keep_system_prompt)
-    if "usage_by_chain" in content and workflow.in_workflow():
-        run_local(WorkflowUsage).take_over(content["usage_by_chain"])
+    with _FORMAT.reading():
+        _unpack(content, agent, keep_system_prompt=keep_system_prompt)
+        if "usage_by_chain" in content and workflow.in_workflow():
+            run_local(WorkflowUsage).take_over(content["usage_by_chain"])
 
 
 def _carried(agent: Agent, *within: Agent) -> dict[str, Any]:
@@ -220,8 +222,36 @@ def _is_open(interrupt: dict[str, Any]) -> bool:
     return interrupt.get("response") is None
 
 
+@dataclass(frozen=True)
+class _Content:
+    """What `_carried` returned, checked when it is read."""
+
+    snapshot: dict[str, Any]
+    cycles: int
+    usage: dict[str, float]
+    metrics: dict[str, float]
+    tools: dict[str, dict[str, Any]]
+    unrestored: bool = False
+    turns: int = 0
+    model: dict[str, Any] | None = None
+    agents: dict[str, Any] = field(default_factory=dict[str, Any])
+    below: dict[str, Any] = field(default_factory=dict[str, Any])
+    children: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def _checked(content: dict[str, Any]) -> dict[str, Any]:
+    """Check the content of an agent's carry, so that nothing of it fails later in a turn."""
+    _FORMAT.content_as(_Content, content)
+    for message in content["snapshot"]["messages"]:
+        if not isinstance(message["role"], str) or not all(
+            isinstance(block, dict) for block in list[Any](message["content"])
+        ):
+            raise _FORMAT.damaged(ValueError("it holds a message that is none"))
+    return content
+
+
 def _unpack(content: dict[str, Any], agent: Agent, *, keep_system_prompt: bool) -> None:
-    data: dict[str, Any] = content["snapshot"]
+    data: dict[str, Any] = _checked(content)["snapshot"]
     if keep_system_prompt:
         data.pop("system_prompt", None)
     Agent.load_snapshot(agent, Snapshot(scope="agent", schema_version="1.0", data=data, app_data={}))
@@ -259,7 +289,7 @@ def _unpack_below(content: dict[str, Any], agent: Agent) -> None:
     registry = agent.tool_registry.registry
     for name, memory in content.get("children", {}).items():
         if name in registry and workflow.in_workflow():
-            run_local(ChildMemories)[registry[name]] = AgentCarry(**memory)
+            run_local(ChildMemories)[registry[name]] = read_as(AgentCarry, memory)
 
 
 def _model_of(agent: Agent) -> dict[str, Any]:
@@ -272,4 +302,4 @@ def _model_of(agent: Agent) -> dict[str, Any]:
 def _give_facts(agent: Agent, carried: dict[str, Any] | None) -> None:
     model = agent.model
     if carried and isinstance(model, TemporalModel) and model.name == carried["name"]:
-        model.take_facts(ModelFacts(**known_fields(ModelFacts, carried["facts"])))
+        model.take_facts(read_as(ModelFacts, carried["facts"]))

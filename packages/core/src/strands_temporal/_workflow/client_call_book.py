@@ -19,7 +19,7 @@ from .._wire.client_tools import (
     UNKNOWN_CALL,
     ClientCall,
 )
-from .._wire.values import known_fields
+from .._wire.reading import read_as
 from .client_call_messages import claim_of, quoted, refusal, refused_of, result_of
 from .json_schemas import JsonSchema
 
@@ -79,8 +79,7 @@ class CallBook:
         """Take over the calls of an earlier run."""
         known = {entry.call.id for entry in self._entries}
         for one in cast("list[dict[str, Any]]", carried.get("entries", [])):
-            fields: dict[str, Any] = {**known_fields(Entry, one), "call": ClientCall.from_wire(one["call"])}
-            entry = Entry(**fields)
+            entry = read_as(Entry, {**one, "call": ClientCall.from_wire(one["call"])})
             if entry.call.id not in known:
                 self._entries.append(entry)
         self._ended = {**carried.get("ended", {}), **self._ended}

@@ -1,5 +1,6 @@
 """Carries a conversation to the next run of its workflow."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from strands import Agent
@@ -7,15 +8,31 @@ from strands import Agent
 from .._errors import AgentTypeError
 from .._wire.carry import CarryFormat
 from .._wire.conversations import CONVERSATION_CARRY_VERSION, ConversationCarry
+from .._wire.reading import read_as
 from .carry import AgentCarry, unpack
 
-_FORMAT = CarryFormat(
+FORMAT = CarryFormat(
     ConversationCarry,
     CONVERSATION_CARRY_VERSION,
     "ConversationStart(carry=...)",
     made_by="a Conversation",
     package="strands-temporal",
 )
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What a `ConversationCarry` holds, checked when it is read. Each part reads its own."""
+
+    agent: dict[str, Any] = field(default_factory=dict[str, Any])
+    turns: dict[str, Any] = field(default_factory=dict[str, Any])
+    reason: str | None = None
+    signals: dict[str, Any] | None = None
+    parts: dict[str, Any] = field(default_factory=dict[str, Any])
+    calls: dict[str, Any] | None = None
+    turn: dict[str, Any] | None = None
+    usage_before: dict[str, Any] = field(default_factory=dict[str, Any])
+    idle_since: float = 0.0
 
 
 def pack_conversation(agent: AgentCarry, rest: dict[str, Any]) -> ConversationCarry:
@@ -29,7 +46,7 @@ def pack_conversation(agent: AgentCarry, rest: dict[str, Any]) -> ConversationCa
         AgentTypeError: If something in `rest` is neither JSON nor bytes.
     """
     try:
-        data = _FORMAT.pack({"agent": {"data": agent.data, "version": agent.version}, **rest})
+        data = FORMAT.pack({"agent": {"data": agent.data, "version": agent.version}, **rest})
     except (TypeError, ValueError) as error:
         raise AgentTypeError(f"The conversation cannot be carried into another run: {error}") from error
     return ConversationCarry(data)
@@ -42,7 +59,11 @@ def unpack_conversation(carry: ConversationCarry | None) -> dict[str, Any]:
         AgentTypeError: If it is not a `ConversationCarry`.
         AgentValueError: If it is damaged, or from a newer release.
     """
-    return {} if carry is None else _FORMAT.unpack(carry)
+    if carry is None:
+        return {}
+    content = FORMAT.unpack(carry)
+    FORMAT.content_as(_Content, content)
+    return content
 
 
 def restore_agent_of(content: dict[str, Any], agent: Agent) -> None:
@@ -52,5 +73,5 @@ def restore_agent_of(content: dict[str, Any], agent: Agent) -> None:
         AgentValueError: See `TemporalAgent(carry=...)`.
     """
     if "agent" in content:
-        carry = AgentCarry(**content["agent"])
+        carry = read_as(AgentCarry, content["agent"])
         unpack(carry, agent, keep_system_prompt=agent.system_prompt is not None)

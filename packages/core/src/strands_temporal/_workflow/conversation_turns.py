@@ -12,7 +12,8 @@ from temporalio.exceptions import ApplicationError
 
 from .._wire.conversations import TurnResult
 from .._wire.failure_sizes import cut
-from .._wire.values import json_size, known_fields
+from .._wire.reading import read_as
+from .._wire.values import json_size
 from .failures import as_workflow_failure
 
 KEPT_ANSWERS = 100
@@ -49,7 +50,7 @@ class Answer:
         if "error" in value:
             error = value["error"]
             return cls(error=ApplicationError(error["message"], type=error["type"], non_retryable=True))
-        return cls(TurnResult(**known_fields(TurnResult, value["result"])))
+        return cls(read_as(TurnResult, value["result"]))
 
 
 @dataclass(eq=False)

@@ -24,7 +24,7 @@ from .agent import TemporalAgent
 from .carry import pack
 from .client_tools import client_calls
 from .conversation_budget import TokenBudget
-from .conversation_carry import pack_conversation, restore_agent_of, unpack_conversation
+from .conversation_carry import FORMAT, pack_conversation, restore_agent_of, unpack_conversation
 from .conversation_inbox import Inbox, closed, turn_limit
 from .conversation_next_run import NextRun
 from .conversation_options import ConversationOptions, settings_of
@@ -88,18 +88,21 @@ class Conversation:
         self._settings = settings_of(owner, options)
         self._start = start
         content = unpack_conversation(start.carry)
-        self._turns = Turns.carried(content.get("turns", {}))
+        with FORMAT.reading():
+            self._turns = Turns.carried(content.get("turns", {}))
         self._next_run = NextRun(self._next_start, self._turns)
         self._inbox = Inbox(self._turns, self._settings, lambda: self.state, self._next_run.has_room)
         self._inbox.reason = content.get("reason")
         self._inbox.open()
-        self._signals = Signals(self._inbox, content.get("signals"))
+        with FORMAT.reading():
+            self._signals = Signals(self._inbox, content.get("signals"))
         self._signals.open()
         self._agent = make_agent_of(owner, make_agent, start.arguments)
         self._parts = ConversationParts(self._agent, content.get("parts", {}), self._settings.approvals)
         restore_agent_of(content, self._agent)
         self._calls = client_calls()
-        self._calls.take_over(content.get("calls"))
+        with FORMAT.reading():
+            self._calls.take_over(content.get("calls"))
         self._hand_over = TurnHandOver(
             self._agent, self._wants_to_hand_over, carried=content.get("turn"), check=self._next_run.check
         )

@@ -20,7 +20,8 @@ from strands.middleware import ExecuteToolContext, ExecuteToolStage
 from strands.types.events import ToolResultEvent
 
 from .._upstream.run_local import run_local
-from .._wire.values import decode, encode_any, known_fields
+from .._wire.reading import read_as
+from .._wire.values import decode, encode_any
 from .decided_arguments import as_shown
 from .edited_calls import Edit, EditedCalls
 
@@ -60,8 +61,8 @@ class DecidedCall:
     @classmethod
     def from_wire(cls, value: Mapping[str, Any]) -> "DecidedCall":
         """Return the decision in a task."""
-        known = known_fields(cls, dict(value))
-        return cls(**{k: decode(v) if k in _VALUES else v for k, v in known.items()})
+        sent = read_as(cls, value)
+        return replace(sent, **{name: decode(getattr(sent, name)) for name in _VALUES})
 
     def to_wire(self) -> dict[str, Any]:
         """Return the decision for a task."""

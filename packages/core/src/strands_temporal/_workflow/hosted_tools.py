@@ -11,6 +11,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from typing_extensions import Unpack, override
 
 from .._errors import AgentCancelledError, AgentTypeError, AgentValueError
+from .._wire.event_forms import checked_tool_result
 from .._wire.tool_call import (
     HOSTED_TOOL_RESULT,
     INVOKE_TOOL_ACTIVITY,
@@ -144,9 +145,11 @@ def _result(value: Any, context: "ToolContext[Any]") -> ToolResult:
     """Apply the activity's state changes, and return its result for Strands."""
     answered = ToolOutcome.from_wire(value)
     if answered is None:
-        return cast("ToolResult", decode(value))
+        return checked_tool_result("A hosted tool's answer", decode(value))
     result = tool_value(answered, context)
-    return _success(result) if isinstance(result, str) else cast("ToolResult", result)
+    return (
+        _success(result) if isinstance(result, str) else checked_tool_result("A hosted tool's answer", result)
+    )
 
 
 def _with_id(result: ToolResult, tool_use: ToolUse) -> ToolResult:
@@ -159,7 +162,9 @@ def _worded(error: Exception) -> ToolResult | None:
     details: Any = cause.details[0] if isinstance(cause, ApplicationError) and cause.details else None
     if not isinstance(details, dict) or HOSTED_TOOL_RESULT not in details:
         return None
-    return cast("ToolResult", decode(cast("dict[str, Any]", details)[HOSTED_TOOL_RESULT]))
+    return checked_tool_result(
+        "A hosted tool's error", decode(cast("dict[str, Any]", details)[HOSTED_TOOL_RESULT])
+    )
 
 
 def _error_result(tool_use: ToolUse, text: str) -> ToolResult:

@@ -21,6 +21,7 @@ from .._upstream.answers import work_on
 from .._upstream.callers import called_by_strands
 from .._upstream.run_local import run_local
 from .._upstream.shared_messages import SharedMessages
+from .._wire.event_forms import checked_event
 from .._wire.model_call import ModelResult
 from .._wire.transcripts import frame_of
 from .._wire.values import decode, encode
@@ -218,7 +219,7 @@ class TemporalModel(ModelActivities):
 
 async def _replayed(result: ModelResult) -> AsyncGenerator[StreamEvent, None]:
     for event in result.events:
-        yield cast("StreamEvent", decode(event))
+        yield cast("StreamEvent", checked_event(decode(event)))
 
 
 def as_durable_model(owner: str, model: object, make: Callable[[str | None], TemporalModel]) -> Model:

@@ -32,8 +32,9 @@ from .._wire.model_call import (
     TokenCount,
     Transcript,
 )
+from .._wire.reading import read_as
 from .._wire.transcripts import frame_of
-from .._wire.values import encode, known_fields
+from .._wire.values import encode
 from .agent_watch import model_call, model_call_summary
 from .gate import check_call
 from .model_calls import call_model
@@ -141,12 +142,13 @@ class ModelActivities(DescribedModel):
         options["retry_policy"] = RetryPolicy(maximum_attempts=3)
         try:
             with self._crossing(call) as wire:
-                facts = await call_model(DESCRIBE_MODEL_ACTIVITY, [wire], options)
+                answer = await call_model(DESCRIBE_MODEL_ACTIVITY, [wire], options)
+            facts = read_as(ModelFacts, answer)
         except Exception as error:  # noqa: BLE001  # the model call will tell what is wrong
             state.warned.add(_UNKNOWN)
             workflow.logger.warning("model=<%r>, error=<%r> | the model is not known yet", self, error)
         else:
-            self._learn(call, ModelFacts(**known_fields(ModelFacts, facts)))
+            self._learn(call, facts)
 
     def _learn(self, call: ModelCall, facts: ModelFacts) -> None:
         """Keep the facts that a call returned, unless the configuration has changed meanwhile."""

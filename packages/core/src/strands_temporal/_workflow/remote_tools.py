@@ -29,6 +29,7 @@ from typing_extensions import override
 from .._errors import AgentValueError
 from .._upstream.callers import called_by_strands
 from .._upstream.run_local import run_local
+from .._wire.event_forms import checked_tool_spec
 from .activities import UNREGISTERED_TYPES, execute_activity
 from .options import ActivityOptions
 from .summaries import summary_of
@@ -175,7 +176,7 @@ class RemoteTool(AgentTool):
     def __init__(self, provider: RemoteTools, spec: ToolSpec) -> None:
         super().__init__()
         self.provider = provider
-        self._spec = spec
+        self._spec: ToolSpec = checked_tool_spec(f"The spec of a tool of {provider!r}", spec)
 
     @property
     @override

@@ -9,6 +9,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadConverter
 
 from .._upstream.run_local import run_local
+from .._wire.reading import header_value, reading
 from .._wire.sandboxes import SANDBOX_HEADER
 
 
@@ -23,8 +24,10 @@ class Identities:
         self._locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
         payload = workflow.info().headers.get(SANDBOX_HEADER)
         if payload is not None:
-            for name, task_queue, identity in PayloadConverter.default.from_payload(payload):
-                self.known[name, task_queue] = identity
+            what = "The header that names the sandboxes of the previous run"
+            with reading(what):
+                for name, task_queue, identity in header_value(payload, what):
+                    self.known[name, task_queue] = identity
 
     async def of(self, key: tuple[str, str], ask: Callable[[], Awaitable[str]]) -> str:
         """Return the identity of a sandbox. The first operation of a chain of runs asks the worker for it."""

@@ -15,7 +15,8 @@ from strands.types.tools import ToolResultContent
 
 from .._errors import AgentTypeError, AgentValueError
 from .._upstream.run_local import run_local
-from .._wire.values import decode, encode, encode_any, known_fields
+from .._wire.reading import read_as
+from .._wire.values import decode, encode, encode_any
 from .._wire.versions import check_wire_version
 from .asked_calls import AskedCalls, SubAgentQuestion
 from .carry import AgentCarry, pack
@@ -99,13 +100,13 @@ class SubAgentResult:
             return value
         if not isinstance(value, dict) or not {"stop_reason", "content"} <= cast("Any", value).keys():
             return None
-        known = known_fields(cls, cast("dict[str, Any]", value))
+        wire = cast("dict[str, Any]", value)
         check_wire_version(
-            "A sub-agent's result", known.get("version", 1), SUB_AGENT_VERSION, in_workflow=True
+            "A sub-agent's result", wire.get("version", 1), SUB_AGENT_VERSION, in_workflow=True
         )
-        if isinstance(known.get("carry"), dict):
-            known["carry"] = AgentCarry(**known_fields(AgentCarry, known["carry"]))
-        return cls(**known)
+        if isinstance(wire.get("carry"), dict):
+            wire = {**wire, "carry": read_as(AgentCarry, wire["carry"])}
+        return read_as(cls, wire)
 
     def asked(self, prefix: str) -> list[Interrupt]:
         """Return the questions for the caller, with ids that begin with `prefix`."""

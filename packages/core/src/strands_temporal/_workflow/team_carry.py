@@ -83,9 +83,10 @@ def restore_team(team: Team, carry: TeamCarry) -> None:
     """
     _checked("restore_team", team)
     content = _FORMAT.unpack(carry)
-    _restore(team, content)
-    if "usage_by_chain" in content and workflow.in_workflow():
-        run_local(WorkflowUsage).take_over(content["usage_by_chain"])
+    with _FORMAT.reading():
+        _restore(team, content)
+        if "usage_by_chain" in content and workflow.in_workflow():
+            run_local(WorkflowUsage).take_over(content["usage_by_chain"])
 
 
 def team_waits_with(team: object) -> dict[str, Interrupt] | None:

@@ -5,6 +5,7 @@ from typing import Any
 from strands import ToolContext
 from temporalio import workflow
 
+from .._wire.reading import reading
 from .._wire.tool_call import TOOL_OUTCOME_VERSION, ToolOutcome
 from .._wire.values import decode
 from .._wire.versions import check_wire_version
@@ -16,11 +17,13 @@ def tool_value(answer: ToolOutcome, context: "ToolContext[Any]") -> Any:
 
     Raises:
         ApplicationError: If a newer release made the answer.
+        AgentValueError: If the answer is damaged.
     """
     check_wire_version("A tool's answer", answer.version, TOOL_OUTCOME_VERSION, in_workflow=True)
-    value = decode(answer.result if answer.text is None else answer.text)
-    if answer.state:
-        apply_state(context, answer.state)
+    with reading("A tool's answer"):
+        value = decode(answer.result if answer.text is None else answer.text)
+        if answer.state:
+            apply_state(context, answer.state)
     return value
 
 

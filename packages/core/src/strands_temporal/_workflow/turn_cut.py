@@ -12,7 +12,7 @@ from strands.telemetry.metrics import AgentInvocation, EventLoopCycleMetric
 from temporalio import workflow
 
 from .._upstream.run_local import run_local
-from .._wire.packed_turn import FORMAT, pack_turn, unpack_turn
+from .._wire.packed_turn import FORMAT, TurnContent, pack_turn, unpack_turn
 from .._wire.values import decode
 from .agent_views import AgentViews
 from .invocation_state import user_invocation_state
@@ -113,20 +113,21 @@ class TurnCut:
             AgentTypeError: If `packed` is not such a value.
             AgentValueError: If it is damaged, or was made by a newer release.
         """
-        content = unpack_turn(packed)
-        try:
-            cycles = [EventLoopCycleMetric(id_, usage) for id_, usage in content["cycles"]]
+        unpacked = unpack_turn(packed)
+        with FORMAT.reading():
+            content = FORMAT.content_as(TurnContent, unpacked)
             return cls(
-                AgentInvocation(cycles, content["usage"]),
-                content["durations"],
-                {key: decode(value) for key, value in content["state"].items()},
-                content["prompt"],
+                AgentInvocation(
+                    [EventLoopCycleMetric(id_, usage) for id_, usage in content.cycles],
+                    cast("Any", content.usage),
+                ),
+                content.durations,
+                {key: decode(value) for key, value in content.state.items()},
+                cast("Any", content.prompt),
                 carried=True,
-                cancelled=content["cancelled"],
-                message=content["message"],
+                cancelled=content.cancelled,
+                message=content.message,
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise FORMAT.damaged(error) from error
 
 
 def history_is_nearly_full() -> bool:

@@ -6,8 +6,11 @@ import json
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass, field, fields
+
+from temporalio.exceptions import ApplicationError
+
+from strands_temporal.extension import read_as
 
 from .._sealed import seal, unseal, url_text
 
@@ -31,6 +34,9 @@ class Session:
     expires_at: int
     person: str = ""
     groups: list[str] = field(default_factory=list[str])
+
+
+_NAMES = [each.name for each in fields(Session)]
 
 
 class Cookies:
@@ -64,7 +70,11 @@ class Cookies:
             return None
         if body is None:
             return None
-        session = Session(*cast("list[Any]", json.loads(body)))
+        try:
+            values = json.loads(body)
+            session = read_as(Session, dict(zip(_NAMES, values, strict=True)))
+        except (ApplicationError, ValueError, TypeError, RecursionError):  # of another release
+            return None
         return session if time.time() < session.expires_at else None
 
     def form_token(self, *bound_to: str) -> str:

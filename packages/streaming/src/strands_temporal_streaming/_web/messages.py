@@ -104,10 +104,28 @@ def history_of(messages: Iterable[Mapping[str, Any]]) -> list[Message]:
     shown: list[Message] = []
     seen: dict[str, int] = {}
     for message in messages:
-        digest = hashlib.sha256(json.dumps(message, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        digest = _digest(message)
         number = seen[digest] = seen.get(digest, 0) + 1
-        shown += _shown(message, f"h-{digest}" if number == 1 else f"h-{digest}-{number}")
+        id_ = f"h-{digest}" if number == 1 else f"h-{digest}-{number}"
+        try:
+            shown += _shown(message, id_)
+        except (
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+            RecursionError,
+        ):  # damaged, or of a provider
+            shown.append(AssistantMessage(id=id_, content="[a message that cannot be shown]"))
     return shown
+
+
+def _digest(message: Any) -> str:
+    try:
+        text = json.dumps(message, sort_keys=True, default=str)
+    except (TypeError, ValueError, RecursionError):
+        text = type(message).__name__
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def sent_message(message: Any, id_: str) -> list[Message]:
