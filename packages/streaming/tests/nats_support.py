@@ -6,19 +6,21 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from packages.streaming.tests.nats_server import NATSServer
 from strands import Agent
 from temporalio import workflow
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.workflow_streams import WorkflowStream
+from temporalio.exceptions import ApplicationError
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import Worker
 
 from strands_temporal import StrandsPlugin, TemporalAgent
 from strands_temporal.testing import ScriptedModel, assert_replays
 from strands_temporal_streaming import AgentEvent, AgentStream, End, StreamHooks, StreamingPlugin
+from strands_temporal_streaming._control import to_control
+from strands_temporal_streaming._life_types import NodeEnded
 from strands_temporal_streaming._pieces import Position
 from strands_temporal_streaming.nats import NATSTransport
 
@@ -32,6 +34,10 @@ def _agent(stream: WorkflowStream, model: str = "live", name: str = "helper") ->
         hooks=[StreamHooks(stream)],
         callback_handler=None,
     )
+
+
+if TYPE_CHECKING:  # a worker of its own process cannot import it
+    from packages.streaming.tests.nats_server import NATSServer
 
 
 @workflow.defn
@@ -66,13 +72,45 @@ class PairWorkflow:
         return str(await long).strip()
 
 
-WORKFLOWS: list[type] = [NATSWorkflow, PairWorkflow]
+@workflow.defn
+class EndingWorkflow:
+    """Ends as it is told. A handler writes after its function has returned, in the same task."""
+
+    def __init__(self) -> None:
+        self.stream = WorkflowStream()
+        self.has_ended = False
+
+    @workflow.run
+    async def run(self, way: str) -> str:
+        topic = self.stream.topic("events.control")
+        topic.publish(to_control(NodeEnded(agent="first")))
+        late = asyncio.ensure_future(self._writes_late())
+        if way == "waits":
+            await workflow.wait_condition(lambda: self.has_ended)
+        await workflow.sleep(0.001)
+        topic.publish(to_control(NodeEnded(agent=f"last of {workflow.info().attempt}")))
+        self.has_ended = True
+        if way == "fails" or (way == "is tried again" and workflow.info().attempt == 1):
+            raise ApplicationError("by order")
+        if way == "continues":
+            workflow.continue_as_new("ends")
+        del late
+        return way
+
+    async def _writes_late(self) -> None:
+        await workflow.wait_condition(lambda: self.has_ended)
+        for number in range(2):
+            self.stream.topic("events.control").publish(to_control(NodeEnded(agent=f"late {number}")))
+            await asyncio.sleep(0)
+
+
+WORKFLOWS: list[type] = [NATSWorkflow, PairWorkflow, EndingWorkflow]
 
 
 @asynccontextmanager
 async def running(
     client: Client,
-    nats: NATSServer,
+    nats: "NATSServer",
     model: ScriptedModel | Mapping[str, ScriptedModel],
     options: Mapping[str, Any],
     turns: int = 1,

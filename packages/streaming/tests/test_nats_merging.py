@@ -129,6 +129,20 @@ async def test_pieces_keep_their_order_so_that_a_position_is_exact() -> None:
     ]
 
 
+async def test_events_before_the_first_piece_do_not_wait_for_one() -> None:
+    log, pieces = FakeLog(), FakePieces()
+    log.say(ModelCallStarted(call="first", time="2026-01-01T00:00:00+00:00"))
+    log.is_over = True
+    log.answers.set()
+    log.poke()
+    merged: Any = MergedReader(cast("Any", log), pieces, 0, Calls("events", CONVERTER), nothing)
+
+    async def read() -> list[int]:
+        return [item.offset async for step in merged.steps(0) for item in step.items]
+
+    assert await asyncio.wait_for(read(), 5) == [0]
+
+
 async def _until(is_so: Any) -> None:
     async def look() -> None:
         while not is_so():  # noqa: ASYNC110  # of several objects

@@ -14,6 +14,7 @@ from ._log import Item, Page, Run
 from ._merging import MergedReader
 from ._pieces import Position
 from ._reader import StreamReader
+from ._run_ends import RunEndReader
 from ._sharing import SharedLog, shared_log
 from ._snapshot import Present
 from ._transport import (
@@ -109,7 +110,12 @@ class AgentStream:
         while True:
             pieces = self._transport.reader(self._client, self._workflow_id)
             reader = StreamReader(
-                log, self._poll_cooldown, self._patience, self._run, has_pieces=pieces is None
+                log,
+                self._poll_cooldown,
+                self._patience,
+                self._run,
+                has_pieces=pieces is None,
+                ends=pieces.run_end if isinstance(pieces, RunEndReader) else None,
             )
             position, merged = Position.of(self._offset), None
             if self._begins_with_snapshot:

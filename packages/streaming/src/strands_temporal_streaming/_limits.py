@@ -13,8 +13,9 @@ from ._control import is_control_topic
 PUBLISH_SIGNAL = "__temporal_workflow_stream_publish"
 """The signal by which a workflow's stream is known (temporalio 1.35)."""
 
-_POLL_QUERY = "__temporal_workflow_stream_poll"
-_OFFSET_QUERY = "__temporal_workflow_stream_offset"
+POLL_QUERY = "__temporal_workflow_stream_poll"
+OFFSET_QUERY = "__temporal_workflow_stream_offset"
+"""Queries that a `WorkflowStream` registers: a page of it, and the offset behind its last item."""
 
 NEWEST_OF_TURN = 1000
 """Events of the running turn that stay even if there are more than `StreamLimit.events`."""
@@ -63,8 +64,8 @@ class BoundedLog:
         self._receive: Callable[[PublishInput], Any] = cast(
             "Any", workflow.get_signal_handler(PUBLISH_SIGNAL)
         )
-        self._poll: Callable[[PollInput], PollResult] = cast("Any", workflow.get_query_handler(_POLL_QUERY))
-        self._stop: Callable[[], int] = cast("Any", workflow.get_query_handler(_OFFSET_QUERY))
+        self._poll: Callable[[PollInput], PollResult] = cast("Any", workflow.get_query_handler(POLL_QUERY))
+        self._stop: Callable[[], int] = cast("Any", workflow.get_query_handler(OFFSET_QUERY))
         if follows:
             workflow.set_signal_handler(PUBLISH_SIGNAL, self._received)
 

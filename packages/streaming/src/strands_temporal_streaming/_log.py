@@ -30,11 +30,11 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from strands_temporal.extension import OPEN_STATUSES, workflow_status_name
 
+from ._limits import POLL_QUERY
 from ._snapshot import SNAPSHOT_QUERY, Present, present_from
 from ._tails import MODEL_ACTIVITIES, Tail, TailReader
 
-_POLL_QUERY = "__temporal_workflow_stream_poll"
-READS = (_POLL_QUERY, SNAPSHOT_QUERY)
+READS = (POLL_QUERY, SNAPSHOT_QUERY)
 """Queries and updates by which a stream is read: `AgentStream`'s, and those of temporalio's own reader."""
 
 _DESCRIBE_TIMEOUT = timedelta(seconds=10)
@@ -263,7 +263,7 @@ class StreamLog:
 
     async def _poll(self, run_id: str, offset: int) -> PollResult:
         # Ask for all topics: only then does the first item tell where the stream begins.
-        answer = await self._query(run_id, _POLL_QUERY, PollInput(from_offset=offset))
+        answer = await self._query(run_id, POLL_QUERY, PollInput(from_offset=offset))
         if answer.HasField("query_rejected"):  # the server refuses queries of a paused workflow
             raise NoAnswerError(f"Workflow {self._workflow_id!r} is paused")
         return await self._decoded(answer, PollResult)

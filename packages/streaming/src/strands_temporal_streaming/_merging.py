@@ -110,7 +110,7 @@ class MergedReader:
             if last is None:
                 yield PieceGap(self._next, self._next)
                 return
-            while self._next <= last and (found := await self._soon(pieces)):
+            while self._is_behind(last) and (found := await self._soon(pieces)):
                 for step in self._found(found):
                     yield step
         finally:
@@ -165,7 +165,7 @@ class MergedReader:
         """
         while True:
             if not self._held:
-                if self._next > last or (found := await self._soon(pieces)) is None:
+                if not self._is_behind(last) or (found := await self._soon(pieces)) is None:
                     return
                 if isinstance(found, PieceGap):
                     for step in self._found(found):
@@ -229,13 +229,17 @@ class MergedReader:
         while self._held and (polled is None or self._held[0].poll <= polled):
             yield from self._pop()
 
+    def _is_behind(self, last: int) -> bool:
+        """Tell whether pieces up to `last` were not taken yet. Numbers begin at 1; 0 is none at all."""
+        return last >= max(self._next, 1)
+
     async def _soon(self, pieces: "_Pump") -> Piece | PieceGap | None:
         """Return a piece that the transport has; None if it does not come."""
         for _ in range(_MOST_DRAINS):
             with contextlib.suppress(asyncio.TimeoutError):
                 return await asyncio.wait_for(pieces.take(), _DRAIN_SECONDS)
             last = await self._pieces.last_seq()
-            if last is None or last < self._next:  # it is away, or has dropped the piece
+            if last is None or not self._is_behind(last):  # it is away, or has dropped the piece
                 return None
         return None
 

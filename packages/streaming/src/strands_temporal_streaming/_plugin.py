@@ -1,9 +1,12 @@
 """`StreamingPlugin`: live output of durable Strands agents, on a Client or Worker."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any
+
+from temporalio.client import Client
+from temporalio.worker import Interceptor, Worker
 
 from strands_temporal.extension import (
     ComposablePlugin,
@@ -13,6 +16,7 @@ from strands_temporal.extension import (
 )
 
 from ._activities import StreamingMiddleware, sandbox_output
+from ._end_teller import RunEndInterceptor
 from ._progress import tool_progress
 from ._transport import SHORTEST_LATENCY, StreamTransport, check_transport
 
@@ -45,11 +49,28 @@ class StreamingPlugin(ComposablePlugin):
         if latency is not None and latency < SHORTEST_LATENCY:
             raise ValueError(f"StreamingPlugin: latency={latency!r} is shorter than 10 milliseconds")
         self.transport = transport
+        self._calls = ModelCallInterceptor(StreamingMiddleware(transport, latency))
         super().__init__(
             "strands_temporal_streaming.StreamingPlugin",
-            interceptors=[ModelCallInterceptor(StreamingMiddleware(transport, latency))],
+            interceptors=self._interceptors,
             passthrough_modules=("strands_temporal_streaming",),
         )
+
+    async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
+        """See base class. While the worker runs, it tells readers the ends of its runs."""
+        given = worker.config(active_config=True).get("interceptors") or ()
+        ends = [one for one in given if isinstance(one, RunEndInterceptor)]
+        for one in ends:
+            one.begin()
+        try:
+            await super().run_worker(worker, next)
+        finally:
+            for one in ends:
+                await one.finish()
+
+    def _interceptors(self, client: Client | None) -> Sequence[Interceptor]:
+        """Return the interceptors of a worker with this client; of a Replayer without."""
+        return [self._calls] if client is None else [self._calls, RunEndInterceptor(client, self.transport)]
 
     @staticmethod
     def model_call_middleware() -> ModelCallMiddleware:

@@ -1,16 +1,19 @@
 """Follows a workflow's stream to its end, through outages, and finds the next run."""
 
 import asyncio
+import base64
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
+from temporalio.api.common.v1 import Payload
 from temporalio.service import RPCError, RPCStatusCode
 
-from ._log import TRANSIENT_CODES, NoAnswerError, Origin, Page, Run
+from ._log import TRANSIENT_CODES, Item, NoAnswerError, Origin, Page, Run
 from ._pace import COOLDOWN, Outage, Pace
+from ._run_ends import AskRunEnd
 from ._sharing import SharedLog
 from ._tails import Tail
 from ._told import Told
@@ -33,6 +36,7 @@ class StreamReader:
             same limit applies while no worker answers.
         run: The run that was read before, if any.
         has_pieces: Whether what a model call writes is in the log. Else the log has news less often.
+        ends: Returns what a worker told of a run's end; None if the transport carries no ends.
 
     Attributes:
         run: The run that is read; None before the first poll.
@@ -48,12 +52,14 @@ class StreamReader:
         run: Run | None = None,
         *,
         has_pieces: bool = True,
+        ends: AskRunEnd | None = None,
     ) -> None:
         self.run = run
         self.status = ""
         self._log = log
         self._cooldown = cooldown
         self._has_pieces = has_pieces
+        self._ends = ends
         self._server, self._workers = Outage(patience), Outage(patience)
         self._go_to(0)
         self._is_over = False
@@ -205,6 +211,9 @@ class StreamReader:
         """Yield the unread items of a run that has ended, if the server still keeps the run."""
         try:
             closed = await self._ask(partial(self._log.describe, run.id)) if run.is_open else run
+            if (told := await self._told_end(closed)) is not None:
+                yield told
+                return
             more = True
             while more:
                 page = await self._page(closed)
@@ -218,9 +227,25 @@ class StreamReader:
     async def _page(self, run: Run) -> Page | None:
         """Return the next page, or None if no worker answers now."""
         page = await self._answer(lambda: self._log.next_page(run, self._offset))
-        if page is not None:
-            self._told.add(page)
-            self._offset = max(self._offset, page.stop)
+        return None if page is None else self._took(page)
+
+    async def _told_end(self, run: Run) -> Page | None:
+        """Return the rest of a run that has ended, if a worker told it: then no worker has to replay it."""
+        end = None if self._ends is None else await self._log.end(run, self._ends)
+        if end is None or not end.has(self._offset):
+            return None
+        start = max(self._offset, end.start)
+        items = [
+            Item(offset, topic, Payload.FromString(base64.b64decode(data)))
+            for offset, topic, data in end.items
+            if offset >= start
+        ]
+        return self._took(Page(self._offset, start, end.stop, items, True))
+
+    def _took(self, page: Page) -> Page:
+        """Remember a page that was read."""
+        self._told.add(page)
+        self._offset = max(self._offset, page.stop)
         return page
 
     def _go_to(self, offset: int) -> None:

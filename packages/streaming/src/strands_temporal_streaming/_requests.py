@@ -14,6 +14,7 @@ from strands_temporal.extension import describe_query, read_as, reading, utf8_te
 from ._control import control_topic, to_control
 from ._cut import as_json
 from ._life import life
+from ._limits import OFFSET_QUERY
 from ._request_types import REQUESTS_QUERY, RequestEnded, RequestStarted, StreamRequest, StreamRequests
 from ._types import DEFAULT_TOPIC
 
@@ -31,7 +32,6 @@ ERROR_CHARACTERS = 2_000
 TITLE_CHARACTERS = 100
 """Characters of the first message that name the conversation in a list."""
 
-_OFFSET_QUERY = "__temporal_workflow_stream_offset"
 """The query by which a `WorkflowStream` tells its length (temporalio 1.35)."""
 
 _ABOUT = "Where the events of the latest requests begin in the stream, as JSON. No arguments"
@@ -104,7 +104,7 @@ class RequestLog:
         return asdict(StreamRequests(self._offset(), self._topic(), self._requests))
 
     def _offset(self) -> int:
-        handler: Any = workflow.get_query_handler(_OFFSET_QUERY)
+        handler: Any = workflow.get_query_handler(OFFSET_QUERY)
         return int(handler())
 
     def _state(self) -> dict[str, Any] | None:

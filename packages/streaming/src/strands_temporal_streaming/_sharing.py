@@ -9,7 +9,9 @@ from weakref import WeakValueDictionary
 
 from temporalio.client import Client
 
+from ._end_proof import proven_end
 from ._log import Page, Run, StreamLog
+from ._run_ends import AskRunEnd, RunEnd
 from ._snapshot import Present
 
 T = TypeVar("T")
@@ -28,6 +30,7 @@ class SharedLog(StreamLog):
         self._flights: dict[Hashable, _Flight] = {}
         self._latest: tuple[float, Run] | None = None
         self._pages: dict[tuple[str, int], tuple[int, Page]] = {}
+        self._ends: dict[str, RunEnd | None] = {}
         self._asked = FreshAnswer(self._describe_latest)
 
     async def latest(self, max_age: float = 0.0, *, is_asked: bool = False) -> Run:
@@ -55,6 +58,13 @@ class SharedLog(StreamLog):
     async def present(self, run_id: str) -> Present | None:
         """See base class."""
         return await self._once(("present", run_id), partial(super().present, run_id))
+
+    async def end(self, run: Run, ask: AskRunEnd) -> RunEnd | None:
+        """Return what a worker told of a run that has ended; None if that is nothing, or not proven."""
+        if run.id not in self._ends:
+            prove = partial(proven_end, self._client, self._workflow_id, run, ask)
+            self._ends[run.id] = await self._once(("end", run.id), prove)
+        return self._ends[run.id]
 
     async def _describe_latest(self) -> Run:
         asked_at = time.monotonic()

@@ -48,6 +48,11 @@ def names(namespace: str, workflow_id: str) -> tuple[str, str, str]:
     return f"strands-temporal-{token(namespace)}", f"{prefix}.>", f"{prefix}.{token(workflow_id)}"
 
 
+def end_subject(subject: str, run_id: str) -> str:
+    """Return the subject for the end of a run, below its workflow's subject."""
+    return f"{subject}.end.{token(run_id)}"
+
+
 def shown(servers: Sequence[str]) -> list[str]:
     """Return the addresses without users and passwords."""
     return [one.replace(f"{user}@", "") if (user := _user(one)) else one for one in servers]

@@ -11,10 +11,11 @@ from temporalio.common import RawValue
 from temporalio.converter import WorkflowSerializationContext
 
 from .._control import CALL_METADATA, STARTED_METADATA, control_topic, to_control
+from .._run_ends import RunEnd
 from .._tails import Tail
 from .._transport import connect_to_stream
 from .._types import OutputLost
-from .connection import Connection, names
+from .connection import Connection, end_subject, names
 
 TOPIC_METADATA = "strands-topic"
 """Metadata of a payload: the item's topic."""
@@ -121,3 +122,18 @@ class NATSOutlet:
         named.metadata[TOPIC_METADATA] = topic.encode()
         (encoded,) = await self._converter.encode([RawValue(named)])
         return encoded.SerializeToString()
+
+
+async def send_run_end(connection: Connection, client: Client, workflow_id: str, end: RunEnd) -> None:
+    """Send the end of a run. It is not acknowledged: readers do without it.
+
+    Raises:
+        Exception: NATS is away.
+    """
+    stream, subjects, subject = names(client.namespace, workflow_id)
+    context = WorkflowSerializationContext(namespace=client.namespace, workflow_id=workflow_id)
+    (encoded,) = await client.data_converter.with_context(context).encode([end.to_json()])
+    data = encoded.SerializeToString()
+    await connection.jetstream(stream, subjects)
+    if len(data) <= connection.max_payload - _HEADER_BYTES:
+        await (await connection.client()).publish(end_subject(subject, end.run_id), data)

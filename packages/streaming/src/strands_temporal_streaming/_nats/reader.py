@@ -13,9 +13,10 @@ from temporalio.client import Client
 from temporalio.common import RawValue
 from temporalio.converter import WorkflowSerializationContext
 
+from .._run_ends import RunEnd, run_end_from
 from .._sharing import FreshAnswer
 from .._transport import Piece, PieceGap
-from .connection import RETRY_SECONDS, Connection, names
+from .connection import RETRY_SECONDS, Connection, end_subject, names
 from .outlet import TOPIC_METADATA
 
 if TYPE_CHECKING:
@@ -55,6 +56,18 @@ class NATSReader:
     async def last_seq(self) -> int | None:
         """See `PieceReader`."""
         return await self._shared.last_seq.get()
+
+    async def run_end(self, run_id: str) -> RunEnd | None:
+        """See `RunEndReader`."""
+        if not self._connection.is_up:
+            return None
+        try:
+            context = await self._jetstream()
+            subject = end_subject(self._subject, run_id)
+            found = await context.get_last_msg(self._stream, subject, direct=True)
+            return await self._shared.run_end(found.data or b"")
+        except Exception:  # noqa: BLE001 - there is none, or NATS is away; or what it has cannot be decoded
+            return None
 
     async def _last_seq(self) -> int | None:
         from nats.js.errors import NotFoundError
@@ -222,6 +235,11 @@ class _Shared:
         self._workflow_id = workflow_id
         self._converter = client.data_converter.with_context(context)
         self._decoded: OrderedDict[int, tuple[bytes, Piece]] = OrderedDict()
+
+    async def run_end(self, data: bytes) -> RunEnd | None:
+        """Return a message as the end of a run; None if it is none."""
+        (value,) = await self._converter.decode([Payload.FromString(data)])
+        return run_end_from(value)
 
     async def piece(self, seq: int, data: bytes) -> Piece:
         """Return a message as a piece."""

@@ -8,9 +8,10 @@ from typing import Any
 from temporalio import activity
 from temporalio.client import Client
 
+from .._run_ends import RunEnd
 from .._transport import PieceReader, StreamOutlet
 from .connection import Connections, shown
-from .outlet import NATSOutlet
+from .outlet import NATSOutlet, send_run_end
 from .reader import NATSReader
 from .stream import MAX_AGE, MAX_BYTES, StreamSettings
 
@@ -73,6 +74,10 @@ class NATSTransport:
     def reader(self, client: Client, workflow_id: str) -> PieceReader | None:
         """See `StreamTransport`."""
         return NATSReader(self._connections.here(), client, workflow_id)
+
+    async def tell_end(self, client: Client, workflow_id: str, end: RunEnd) -> None:
+        """Send the end of a run, for readers who would query the workflow otherwise."""
+        await send_run_end(self._connections.here(), client, workflow_id, end)
 
     async def close(self) -> None:
         """Close the connection of this event loop. It opens again when it is needed."""
