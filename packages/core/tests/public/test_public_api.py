@@ -1,5 +1,6 @@
 """The public surface: its names can be imported, agree with `__all__`, and are cheap to import."""
 
+import ast
 import importlib
 import inspect
 import json
@@ -328,6 +329,39 @@ def test_a_temporal_agent_is_a_strands_agent() -> None:
     assert issubclass(TemporalAgent, strands.Agent)
 
 
+# Names that are imported when they are first asked for ---------------------------------------------------
+
+
+def test_type_checkers_find_each_name_where_it_is_imported_from() -> None:
+    tree = ast.parse(inspect.getsource(strands_temporal))
+    [block] = [node for node in tree.body if isinstance(node, ast.If)]
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    checked = {alias.name: node.module for node in imports for alias in node.names}
+    places = cast("dict[str, str]", vars(strands_temporal)["_MODULES"])
+    assert checked == places
+    assert sorted(places) == sorted(strands_temporal.__all__)
+
+
+FIRST = """
+import sys
+import strands_temporal
+for module, [name, *_] in strands_temporal._PLACES.items():
+    for loaded in [loaded for loaded in sys.modules if loaded.startswith("strands_temporal")]:
+        del sys.modules[loaded]
+    exec(f"from strands_temporal import {name}")
+print("done")
+"""
+
+
+def test_each_name_can_be_the_first_to_be_imported() -> None:
+    done = subprocess.run([sys.executable, "-c", FIRST], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "done\n", done.stderr
+
+
+def test_dir_lists_names_that_nothing_has_asked_for() -> None:
+    assert set(strands_temporal.__all__) <= set(dir(strands_temporal))
+
+
 # What an import costs -------------------------------------------------------------------------------------
 
 
@@ -342,13 +376,18 @@ def loaded_by(statement: str) -> frozenset[str]:
 
 
 BASE = "import strands, temporalio.worker"
-OURS = "import strands_temporal, strands_temporal.workflow, strands_temporal.activity"
+OURS = "from strands_temporal import *; import strands_temporal.workflow, strands_temporal.activity"
 
 
 def test_workflow_code_imports_nothing_beyond_strands_and_temporal() -> None:
     more = {name.partition(".")[0] for name in loaded_by(OURS) - loaded_by(BASE)}
     more -= set(sys.stdlib_module_names) | {"strands", "strands_temporal", "temporalio"}
     assert not more, f"importing strands_temporal.workflow loads {sorted(more)}"
+
+
+def test_the_package_imports_next_to_nothing_before_a_name_is_asked_for() -> None:
+    more = loaded_by(f"{BASE}; import strands_temporal") - loaded_by(BASE)
+    assert len(more) <= 5, sorted(more)
 
 
 def test_workflow_code_imports_no_model_and_no_mcp_beyond_those_of_strands() -> None:

@@ -12,8 +12,6 @@ from typing import Any
 
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from .._errors import MissingPluginError
-
 _NEED_THE_PLUGIN = ("strands", "strands_temporal")
 """Packages that a plugin of ours lets through the sandbox. Each sibling imports both."""
 
@@ -35,6 +33,8 @@ def _explaining(prepare: Callable[..., None]) -> Callable[..., None]:
         except Exception as error:
             if "strands_temporal" in self.restrictions.passthrough_modules or not _was_importing_us(error):
                 raise
+            from .._errors import MissingPluginError  # not before it is needed: this module is always loaded
+
             raise MissingPluginError(f"Workflow {defn.name!r} ({defn.cls.__module__})") from None
 
     setattr(prepare_workflow, _EXPLAINS, True)
