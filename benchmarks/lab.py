@@ -75,7 +75,8 @@ class Sizes:
         crowd: Chats in the cache: at the first measure of turns, at that of memory, and in the end.
         crowd_turns: Turns of which the 95th percentile is taken.
         long_calls: Tool calls of a turn that is longer than a history.
-        long_part: Calls at its begin and at its end that are compared.
+        long_kept: The same of one whose messages are all kept.
+        long_part: Calls at its begin and at its end that are compared. A divisor of both.
         firsts: Answers of each subject, in each round, of which the first chunk is measured.
         rounds: How often each timing is repeated.
     """
@@ -92,6 +93,7 @@ class Sizes:
     crowd: tuple[int, int, int] = (100, 200, 2000)
     crowd_turns: int = 200
     long_calls: int = 3000
+    long_kept: int = 600
     long_part: int = 100
     firsts: int = 30
     rounds: int = 3

@@ -63,12 +63,12 @@ def _activity(event: HistoryEvent) -> int | None:
 async def long_turn(bench: Bench, part: int) -> dict[str, Any]:
     """Take one turn of many tool calls, from run to run.
 
-    Returns CPU milliseconds per call of the first calls and of the last: "first_ms" and "last_ms" in the
-    workflow, "first_process_ms" and "last_process_ms" of the process. "runs" counts the workflow's runs.
+    Returns CPU milliseconds per call, each a list over the parts of the turn: "ms" in the workflow,
+    "process_ms" of the process. "runs" counts the workflow's runs.
 
     Args:
         bench: What is measured.
-        part: How many calls the first and the last are.
+        part: How many calls each part has.
     """
     load = bench.load
     async with bench.worker() as client:
@@ -78,29 +78,24 @@ async def long_turn(bench: Bench, part: int) -> dict[str, Any]:
         runs = 0
         async for _ in client.list_workflows(f"WorkflowId = '{handle.id}'"):
             runs += 1
-    found: dict[str, Any] = {"runs": runs}
-    # The first call is not counted: the agent is built for it, and modules are loaded.
-    for name, first in (("first", 1), ("last", load.calls - part)):
-        inner = sum(
-            taken
-            for taken, (_, call) in zip(bench.executor.taken, bench.executor.at, strict=True)
-            if first <= call < first + part
-        )
-        found[f"{name}_ms"] = inner / part
-    return found | process_ms(bench.backend.replies, part)
+    inner = [0.0] * (load.calls + 1)
+    for taken, (_, call) in zip(bench.executor.taken, bench.executor.at, strict=True):
+        inner[call] += taken
+    # What comes before the first call is not counted: the agent is built, and modules are loaded.
+    parts = range(1, load.calls - part + 2, part)
+    ms = [sum(inner[first : first + part]) / part for first in parts]
+    return {"ms": ms, "process_ms": process_ms(bench.backend.replies, part), "runs": runs}
 
 
-def process_ms(replies: Sequence[float], part: int) -> dict[str, Any]:
-    """Return the process's CPU milliseconds per call of the first calls and of the last.
+def process_ms(replies: Sequence[float], part: int) -> list[float]:
+    """Return the process's CPU milliseconds per call, over the parts of a turn.
 
     Args:
         replies: The process's CPU seconds at each answer of the model.
-        part: How many calls the first and the last are.
+        part: How many calls each part has.
     """
-    return {
-        "first_process_ms": 1000 * (replies[1 + part] - replies[1]) / part,
-        "last_process_ms": 1000 * (replies[-1] - replies[-1 - part]) / part,
-    }
+    firsts = range(0, len(replies) - part, part)
+    return [1000 * (replies[first + part] - replies[first]) / part for first in firsts]
 
 
 async def crowd(bench: Bench, few: int, some: int, count: int, turns: int) -> dict[str, Any]:

@@ -19,30 +19,33 @@ async def context(lab: Lab) -> Rows:
 
 async def long(lab: Lab) -> Rows:
     """One turn that is longer than a history, handed over from run to run."""
+    calls, kept = lab.sizes.long_calls, lab.sizes.long_kept
+    trimmed = await _long(lab, f"one turn of {calls:,} calls of 2 KB, trimmed within", calls, window=True)
+    whole = f"one turn of {kept:,} calls of 2 KB, all messages kept"
+    return trimmed + await _long(lab, whole, kept, window=False)
+
+
+async def _long(lab: Lab, turn: str, calls: int, *, window: bool) -> Rows:
+    """Return what the last calls cost against the first ones. Plain Strands only if it is quick."""
+    part = lab.sizes.long_part
+    load = Load(calls=calls, result=2000, window=window)
+    found = {
+        name: await lab.run(name, "long_turn", load, _as=module, part=part, _limit=LONG)
+        for name, module in (("ours", "long_turn"), ("strands", "strands"))
+        if name in lab.pythons and (window or name == "ours")
+    }
     rows: Rows = []
-    calls, part = lab.sizes.long_calls, lab.sizes.long_part
-    for window, kept in ((True, "trimmed within the turn"), (False, "all messages kept")):
-        load = Load(calls=calls, result=2000, window=window)
-        given = {"part": part, "_limit": LONG}
-        found = {
-            name: await lab.run(name, "long_turn", load, _as=module, **given)
-            for name, module in (("ours", "long_turn"), ("strands", "strands"))
-            if name in lab.pythons
-        }
-        turn = f"one turn of {calls:,} calls of 2 KB, {kept}"
-        for key, what, reach in (("ms", "in-workflow CPU", 1.1), ("process_ms", "CPU of the process", None)):
-            measure = f"{turn}: {what} of the last {part} calls against the first {part}"
-            row = Row("long", measure, "x", reach, "")
-            for name, result in found.items():
-                row.figures[name] = (
-                    failure(result) if "error" in result else result[f"last_{key}"] / result[f"first_{key}"]
-                )
-            ours = found["ours"]
-            if "error" not in ours:
-                row.note = (
-                    f"{ours[f'first_{key}']:.2f} and {ours[f'last_{key}']:.2f} ms a call, {ours['runs']} runs"
-                )
-            rows.append(row)
+    for key, what in (("ms", "in-workflow CPU"), ("process_ms", "CPU of the process")):
+        measure = f"{turn}: {what} of the last {part} calls against the first {part}"
+        row = Row("long", measure, "x", 1.1 if window and key == "ms" else None, "")
+        for name, result in found.items():
+            failed = "error" in result
+            row.figures[name] = failure(result) if failed else result[key][-1] / result[key][0]
+        if "error" not in found["ours"]:
+            ms: list[float] = found["ours"][key]
+            row.note = f"{ms[0]:.2f} ms a call at first, {ms[-1]:.2f} at last, {max(ms):.2f} at most; "
+            row.note += f"{found['ours']['runs']} runs"
+        rows.append(row)
     return rows
 
 

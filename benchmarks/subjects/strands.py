@@ -15,6 +15,7 @@ from strands.agent.conversation_manager import (
     NullConversationManager,
     SlidingWindowConversationManager,
 )
+from strands.types.exceptions import EventLoopException
 
 from benchmarks.backend import BenchModel, look_up
 from benchmarks.load import before, prompt
@@ -102,15 +103,19 @@ async def in_turn(bench: Bench, count: int) -> dict[str, Any]:
 
 
 async def long_turn(bench: Bench, part: int) -> dict[str, Any]:
-    """Take one turn of many tool calls. Return the CPU milliseconds per call of the first and the last.
+    """Take one turn of many tool calls, as far as Strands gets.
 
     Args:
         bench: What is measured.
-        part: How many calls these are.
+        part: How many calls each part has.
     """
-    await _one(bench, SlidingWindowConversationManager(per_turn=True) if bench.load.window else None)
-    found = process_ms(bench.backend.replies, part)
-    return found | {"first_ms": found["first_process_ms"], "last_ms": found["last_process_ms"]}
+    try:
+        await _one(bench, SlidingWindowConversationManager(per_turn=True) if bench.load.window else None)
+    except EventLoopException as error:
+        turn, call = bench.backend.at
+        return {"error": f"{type(error.original_exception).__name__}: {error}", "turn": turn, "call": call}
+    parts = process_ms(bench.backend.replies, part)
+    return {"ms": parts, "process_ms": parts}
 
 
 async def _one(bench: Bench, manager: ConversationManager | None = None) -> None:

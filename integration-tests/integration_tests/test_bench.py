@@ -31,7 +31,8 @@ LITTLE = Sizes(
     idle=3,
     crowd=(2, 3, 5),
     crowd_turns=6,
-    long_calls=8,
+    long_calls=9,
+    long_kept=6,
     long_part=3,
     firsts=2,
     rounds=1,
@@ -61,7 +62,9 @@ async def test_a_row_is_measured(lab: Lab, key: str) -> None:
     for row in rows:
         alone = key in ("import", "long", "crowd") or (key == "stream" and not row.of)
         subjects = {"ours"} if alone else {"ours", "floor"}
-        if row.of == "limit" or key in ("cpu", "long") or (key == "replay" and "CPU" in row.measure):
+        if row.of == "limit" or key == "cpu" or (key == "replay" and "CPU" in row.measure):
+            subjects.add("strands")
+        if key == "long" and "trimmed" in row.measure:
             subjects.add("strands")
         assert {name for name, figure in row.figures.items() if isinstance(figure, float)} == subjects, (
             row.figures
@@ -107,7 +110,7 @@ async def test_plain_strands_is_measured_without_a_server() -> None:
     assert (await strands.in_turn(bench, 2))["inner_ms"] > 0
     assert len((await strands.conversation(bench))["activations"]) == 3
     assert bench.backend.at == (2, 3)
-    assert (await strands.long_turn(Bench(strands, Load(calls=3), ""), 1))["last_ms"] > 0
+    assert len((await strands.long_turn(Bench(strands, Load(calls=4), ""), 2))["ms"]) == 2
 
 
 def test_a_black_box_that_cannot_be_made_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
