@@ -73,7 +73,7 @@ type: setup  ## Check types, strictly, and that the public API is fully typed
 smoke: setup  ## Build the wheels, install core and each extra alone outside the tree, and use them
 	@$(RUN) python -m scripts.smoke
 
-bench: setup  ## Measure against a floor and another integration; ONLY=cpu,replay measures some
+bench: setup  ## Measure against a floor and others; ONLY=cpu,replay measures some, ONLY=profile draws flame graphs
 	@$(RUN) python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
 fuzz: setup  ## Damage recorded values for each decoder, for SECONDS (60); ONLY=carry runs some

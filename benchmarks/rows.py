@@ -94,7 +94,9 @@ async def cpu(lab: Lab) -> Rows:
     for window in (True, False):
         found = await _conversations(lab, window)
         for at in (lab.sizes.early, lab.sizes.turns):
-            row = Row("cpu", f"in-workflow CPU of turn {at}, {_window(window)}", "ms", 0.5, "today")
+            late = at == lab.sizes.turns
+            measure = f"in-workflow CPU of turn {at}, {_window(window)}"
+            row = Row("cpu", measure, "ms", 0.5, "today") if late else Row("cpu", measure, "ms", 6, "")
             for subject, results in found.items():
                 row.figures[subject] = median(results, lambda result, at=at: _before(result, at))
             rows.append(row)
@@ -199,7 +201,7 @@ def _row(row: Row, results: "dict[str, list[dict[str, Any]]]", key: str) -> Row:
 
 async def imports(lab: Lab) -> Rows:
     """Import of the package on top of Temporal and Strands."""
-    row = Row("import", "import on top of temporalio and strands", "ms", 20, "")
+    row = Row("import", "import on top of temporalio and strands, CPU", "ms", 20, "")
     for subject in lab.subjects(("ours", "today", "black_box")):
         found = [await lab.import_ms(subject) for _ in range(2 * lab.sizes.rounds + 1)]
         row.figures[subject] = median(found[1:], lambda result: result.get("ms"))
