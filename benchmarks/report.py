@@ -95,7 +95,8 @@ def _cell(row: Row, subject: str, notes: list[str]) -> str:
             notes.append(figure)
         return f"{figure.partition(':')[0]} ({notes.index(figure) + 1})"
     ratio = row.ratio(subject) if subject == "black_box" and row.unit != "x" else None
-    return f"{figure:,.1f}" + (f" ({ratio:.1f} x)" if ratio else "")
+    shown = f"{figure:.2f}" if row.unit == "x" else f"{figure:,.1f}"
+    return shown + (f" ({ratio:.1f} x)" if ratio else "")
 
 
 def write(folder: Path, rows: Rows, facts: dict[str, Any]) -> None:
