@@ -7,6 +7,7 @@ would be the machine of any worker that runs or replays the workflow. Strands' d
 import inspect
 from collections.abc import AsyncGenerator
 from typing import Any, NoReturn
+from weakref import WeakKeyDictionary
 
 from strands import Sandbox
 from strands.sandbox import ExecutionResult, FileInfo, StreamChunk
@@ -33,6 +34,16 @@ def refusal(name: str) -> str:
 
 def works_on_a_machine(kind: type[Sandbox]) -> bool:
     """Tell whether a class is one of Strands' own sandboxes, which do I/O, or inherits an operation."""
+    if kind not in _MACHINES:
+        _MACHINES[kind] = _is_machine(kind)
+    return _MACHINES[kind]
+
+
+_MACHINES: WeakKeyDictionary[type[Sandbox], bool] = WeakKeyDictionary()
+"""What is known of classes: each agent asks three times."""
+
+
+def _is_machine(kind: type[Sandbox]) -> bool:
     operations: frozenset[str] = getattr(Sandbox, "__abstractmethods__")  # noqa: B009  # not in its type
     owners = (next(cls for cls in kind.__mro__ if name in vars(cls)) for name in operations)
     return any(
