@@ -59,6 +59,7 @@ if _TYPE_CHECKING:
         MessagesPage,
         TurnResult,
     )
+    from ._worker.memory_bound import MemoryBoundWorker
     from ._worker.model_factories import ModelFactory
     from ._worker.sandbox_factories import SandboxChain, SandboxFactory
     from ._workflow.agent import TemporalAgent
@@ -92,6 +93,7 @@ __all__ = [
     "ConversationFullError",
     "ConversationStart",
     "ConversationState",
+    "MemoryBoundWorker",
     "MessagesPage",
     "MissingExtraError",
     "MissingPluginError",
@@ -153,6 +155,7 @@ _PLACES = {
         "MessagesPage",
         "TurnResult",
     ),
+    "_worker.memory_bound": ("MemoryBoundWorker",),
     "_worker.model_factories": ("ModelFactory",),
     "_worker.sandbox_factories": (
         "SandboxChain",

@@ -61,6 +61,7 @@ def test_the_public_names() -> None:
                 "ConversationFullError",
                 "ConversationStart",
                 "ConversationState",
+                "MemoryBoundWorker",
                 "MessagesPage",
                 "MissingExtraError",
                 "MissingPluginError",

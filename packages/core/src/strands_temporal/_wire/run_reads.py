@@ -53,6 +53,12 @@ def reads_of_run(run_id: str) -> RunReads | None:
         return _of_runs.get(run_id)
 
 
+def cached_runs() -> int:
+    """Return how many runs this process has in its cache."""
+    with _lock:
+        return len(_of_runs)
+
+
 def reads_of_this_run() -> RunReads:
     """Return the reads of the workflow run that calls this. The run must hold them."""
     run_id = workflow.info().run_id
