@@ -1,5 +1,6 @@
 """Carrying approvals from one run of a workflow to the next, over continue-as-new."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -34,6 +35,10 @@ MOST_RECORDS = 1_000
 
 MOST_BY_POLICY = 200
 """Of the policy, the latest ones that a carry holds."""
+
+LARGEST_RECORDS = 500_000
+"""Bytes of the JSON of these records together, and of the answers to the latest updates; fewer if there is no
+room beside the agents. What agents or notifiers still wait for goes along in any case."""
 
 INPUT_LIMIT = 2_050_000
 """Bytes that the carries of approvals and agents may have together. The server ends a workflow whose input is
@@ -99,11 +104,16 @@ def pack(
         AgentValueError: If two agents that wait could not be told apart in the next run.
     """
     _check_agents(state)
-    state = replace(state, records=_latest(state))
-    data = _FORMAT.pack(asdict(Carried(state, dict(answered), dict(client_calls or {}))))
-    room = INPUT_LIMIT - _size(agent_carries)
-    if len(data) > room:
-        raise CarryTooLargeError(_too_large(state, len(data), room, agent_carries))
+    room, calls = INPUT_LIMIT - _size(agent_carries), dict(client_calls or {})
+    data, kept = "", state
+    for largest in (LARGEST_RECORDS, LARGEST_RECORDS // 10, 0):
+        kept = replace(state, records=_latest(state, largest))
+        data = _FORMAT.pack(asdict(Carried(kept, _answers(answered, largest), calls)))
+        if len(data) <= room:
+            break
+    else:
+        raise CarryTooLargeError(_too_large(kept, len(data), room, agent_carries))
+    state = kept
     if _has_time(state) or _has_people(state):
         return ApprovalsCarry(data, WITH_PEOPLE)
     if _has_policy(state):
@@ -125,18 +135,36 @@ def unpack(carry: object) -> Carried:
         return _CARRIED.validate_python(content)
 
 
-def _latest(state: LedgerState) -> list[ApprovalRecord]:
+def _latest(state: LedgerState, largest: int) -> list[ApprovalRecord]:
     """Return the latest records, and those that agents or notifiers still wait for."""
     pauses = [*state.pauses, *state.ended]
     waiting = {question.pending.id for pause in pauses for question in pause.questions}
     room = {True: MOST_BY_POLICY, False: MOST_RECORDS}
     kept: list[ApprovalRecord] = []
+    size = 0
     for record in reversed(state.records):
         of_policy = by_policy(record)
         room[of_policy] -= 1
-        if room[of_policy] >= 0 or record.id in waiting:
+        size += _bytes(record)
+        if (room[of_policy] >= 0 and size <= largest) or record.id in waiting:
             kept.append(record)
     return kept[::-1]
+
+
+def _answers(answered: Mapping[str, ApprovalRecord], largest: int) -> dict[str, ApprovalRecord]:
+    """Return the answers to the latest updates, as far as there is room."""
+    kept: dict[str, ApprovalRecord] = {}
+    size = 0
+    for update_id, answer in reversed([*answered.items()]):
+        size += len(update_id) + _bytes(answer)
+        if size > largest:
+            break
+        kept[update_id] = answer
+    return dict(reversed([*kept.items()]))
+
+
+def _bytes(record: ApprovalRecord) -> int:
+    return len(json.dumps(asdict(record), default=str))
 
 
 def _has_edits(state: LedgerState) -> bool:

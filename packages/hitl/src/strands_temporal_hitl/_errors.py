@@ -56,9 +56,9 @@ class ApprovalRefusedError(ApprovalsError):
 
     Attributes:
         kind: Why: "UnknownApproval", "AlreadyDecided", "PastDeadline", "MalformedDecision", "NotWhatWasSeen",
-            "NotAllowed" or "InvalidArguments". With a policy also "DeniedByPolicy", "NoPolicy",
-            "MalformedChange", "TooMuchTrust" or "NotTrusted". With verified people also "NotVerified",
-            "NotADecider", "OwnRequest" or "AlreadyVoted".
+            "NotAllowed", "InvalidArguments" or "TooMuchEarly". With a policy also "DeniedByPolicy",
+            "NoPolicy", "MalformedChange", "TooMuchTrust" or "NotTrusted". With verified people also
+            "NotVerified", "NotADecider", "OwnRequest" or "AlreadyVoted".
     """
 
     def __init__(self, message: str, kind: str) -> None:

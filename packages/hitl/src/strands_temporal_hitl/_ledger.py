@@ -15,6 +15,7 @@ from temporalio.exceptions import ApplicationError
 
 from ._allowed import AllowedDecisions, check_fits, digest_matches, refusal
 from ._audit import AuditChain, asked_data
+from ._bounds import too_long, too_much_early
 from ._deciders import Deciders
 from ._decision import Decision
 from ._in_force import PolicyInForce, until
@@ -22,7 +23,7 @@ from ._notes import tell_asked, tell_decided
 from ._policy import Judgement
 from ._policy_checks import check_policy
 from ._policy_types import WAITS
-from ._protocol import ALREADY_DECIDED, MALFORMED_DECISION, PAST_DEADLINE, UNKNOWN_APPROVAL
+from ._protocol import ALREADY_DECIDED, MALFORMED_DECISION, PAST_DEADLINE, TOO_MUCH_EARLY, UNKNOWN_APPROVAL
 from ._records import about_question, new_record
 from ._shown import digest_of, digest_of_calls
 from ._state import EarlyDecision, Granted, LedgerState, Pause, Question, Ruled
@@ -186,8 +187,8 @@ class Ledger(TimeBook):
         Args:
             value: The decision.
             now: The time.
-            seen: Whether this replays a decision that was accepted. Its digest, its kind, its arguments and
-                its time were checked then, and are not checked again.
+            seen: Whether this replays a decision that was accepted. Its digest, its kind, its arguments, its
+                size and its time were checked then, and are not checked again.
 
         Raises:
             ApplicationError: If the decision cannot be taken. The type says why; the message explains it.
@@ -199,12 +200,14 @@ class Ledger(TimeBook):
             decision = Decision.from_wire(value)
         except (TypeError, ValueError, RecursionError) as error:  # the last one from text of a deep value
             raise refusal(MALFORMED_DECISION, f"Malformed decision: {error}") from None
+        if not seen and (why := too_long(decision.to_wire())):
+            raise refusal(MALFORMED_DECISION, f"Malformed decision: {why}")
         needed = self._policy.restricts
         who = self._proofs.who(decision.proof, decision.by, needed=needed, seen=seen)
         decision = replace(decision, by=who.name)
         question = self._open.get(decision.id)
         if question is None:
-            self._check_absent(decision)
+            self._check_absent(decision, seen=seen)
         elif question.deadline is not None and now >= question.deadline and not seen:
             raise refusal(
                 PAST_DEADLINE, f"The deadline of {decision.id!r} passed at {question.pending.deadline}"
@@ -317,7 +320,7 @@ class Ledger(TimeBook):
             declared_safe=asked.declared_safe,
         )
 
-    def _check_absent(self, decision: Decision) -> None:
+    def _check_absent(self, decision: Decision, *, seen: bool) -> None:
         early = self.state.early.get(decision.id)
         taken = early.record if early else self._answers.get(decision.id)
         if taken is not None and taken.outcome in AT_DEADLINE:
@@ -331,6 +334,9 @@ class Ledger(TimeBook):
                 f"No question with the id {decision.id!r} waits. Pending: {list(self._open)}. A decision "
                 "before its question needs early=True",
             )
+        kept = [replace(each.decision, proof=None).to_wire() for each in self.state.early.values()]
+        if not seen and (why := too_much_early(replace(decision, proof=None).to_wire(), kept)):
+            raise refusal(TOO_MUCH_EARLY, f"The decision on {decision.id[:100]!r} cannot be kept: {why}")
 
     def _apply_early(
         self,

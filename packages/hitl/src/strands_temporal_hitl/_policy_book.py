@@ -12,6 +12,7 @@ from strands_temporal import AgentValueError
 
 from ._audit import AuditChain
 from ._audit_book import AuditBook
+from ._bounds import LONGEST_NAME
 from ._deciders import Deciders
 from ._decision import Decision
 from ._in_force import PolicyInForce, by_policy, judged, until
@@ -150,7 +151,9 @@ class PolicyBook(AuditBook, ABC):
             self._policy.replace(ApprovalPolicy.from_json(change.policy))
         elif change.kind == "trust":
             end, tool = until(now, change.seconds), change.tool or ""
-            calls = TrustedCalls(tool, change.digest, end, who.name, at, change.reason, **by_whom(who))
+            calls = TrustedCalls(
+                tool, change.digest, end, who.name, at, _short(change.reason), **by_whom(who)
+            )
             self._policy.trust(calls, now)
             record = replace(record, outcome="trusted", trust=calls.kind, trust_until=end)
         else:
@@ -170,7 +173,7 @@ class PolicyBook(AuditBook, ABC):
         return record
 
     def _checked_change(self, value: Any, now: datetime, *, seen: bool) -> tuple[PolicyChange, Who]:
-        change = parsed_change(value)
+        change = parsed_change(value, seen=seen)
         needed = self._admins is not None or self._policy.restricts
         who = self._proofs.who(change.proof, change.by, needed=needed, seen=seen)
         if not seen:
@@ -206,7 +209,7 @@ class PolicyBook(AuditBook, ABC):
         digest, at = pending.digest if decision.trust == "arguments" else None, now.isoformat()
         end = until(now, decision.trust_seconds)
         tool = pending.tool or ""
-        calls = TrustedCalls(tool, digest, end, decision.by, at, decision.reason, **by_whom(who))
+        calls = TrustedCalls(tool, digest, end, decision.by, at, _short(decision.reason), **by_whom(who))
         self._policy.trust(calls, now)
         self._judge_open(now)
 
@@ -235,3 +238,8 @@ def approval_of(ruled: Ruled) -> Judgement:
     """Return the judgement of a call that the judge approves."""
     reason = f"Confidence {ruled.confidence:g}. {ruled.reason}".strip()
     return Judgement("approve", "judge", ruled.judge, reason)
+
+
+def _short(reason: str | None) -> str | None:
+    """Return a reason as it is kept with what is trusted. The record has all of it."""
+    return reason if reason is None or len(reason) <= LONGEST_NAME else f"{reason[:LONGEST_NAME]}..."

@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError
 from strands_temporal import AgentValueError
 
 from ._allowed import refusal
+from ._bounds import too_long
 from ._deciders import Deciders, same
 from ._decision import Decision
 from ._in_force import PolicyInForce
@@ -60,7 +61,7 @@ def check_policy(policy: PolicyInForce, decision: Decision, question: Question |
         _check_room(policy, pending.tool, pending.digest if decision.trust == "arguments" else None, now)
 
 
-def parsed_change(value: Any) -> PolicyChange:
+def parsed_change(value: Any, *, seen: bool) -> PolicyChange:
     """Return the change in an update's argument.
 
     Raises:
@@ -73,6 +74,8 @@ def parsed_change(value: Any) -> PolicyChange:
     except (TypeError, ValueError, RecursionError) as error:
         text = error.message if isinstance(error, ApplicationError) else str(error)
         raise refusal(MALFORMED_CHANGE, f"Malformed change: {text}") from None
+    if not seen and (why := too_long(change.to_wire())):
+        raise refusal(MALFORMED_CHANGE, f"Malformed change: {why}")
     return change
 
 

@@ -20,9 +20,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from strands_temporal.extension import until_processed
 
 from ._asking import QueryRejectedError
+from ._bounds import too_long
 from ._decision import Decision
 from ._errors import ApprovalRefusedError, ApprovalsEndedError, ApprovalsError, ApprovalsUnreachableError
-from ._policy_types import CHANGE_UPDATE, PolicyChange
+from ._policy_types import CHANGE_UPDATE, MALFORMED_CHANGE, PolicyChange
 from ._protocol import ANSWER_QUERY, DECIDE_SIGNAL, DECIDE_UPDATE, MALFORMED_DECISION, NOT_VERIFIED
 from ._proving import GetCredential, Proving
 from ._queries import ApprovalQueries, pause_text
@@ -82,6 +83,9 @@ class DecisionSender:
             ApprovalsEndedError: If the workflow has ended.
             ApprovalsUnreachableError: If the workflow does not answer.
         """
+        if why := too_long(decision.to_wire()):
+            kind = MALFORMED_DECISION if isinstance(decision, Decision) else MALFORMED_CHANGE
+            raise ApprovalRefusedError(why, kind)
         if (size := len(json.dumps(decision.to_wire(), default=str))) > LARGEST_DECISION:
             raise ApprovalRefusedError(
                 f"The decision has {size:,} bytes of JSON, and may have {LARGEST_DECISION:,}",

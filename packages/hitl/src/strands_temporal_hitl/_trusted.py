@@ -20,7 +20,7 @@ class TrustedCalls:
         until: When it expires, in the workflow's time; None if never.
         by: Who trusts them.
         at: Since when.
-        reason: Why.
+        reason: Why; its first 1,000 characters. The record has all of it.
         groups: The groups of who trusts them, at that time.
         channel: Where the person decided so.
         verified: Whether a worker verified the person.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from .._bounds import LONGEST_NAME, LONGEST_REASON
 from .._client import ApprovalsClient
 from .._decision import Decision
 from .._errors import ApprovalRefusedError, ApprovalsEndedError, ApprovalsError
@@ -13,8 +14,6 @@ from .._people import Credential, Person
 from .._types import ApprovalRecord, PendingApproval
 from .errors import PageError
 from .forms import checked_arguments
-
-_LONGEST_WORDS = 10_000  # characters of a reason
 
 TRUST_TIMES = {"": None, "3600": timedelta(hours=1), "86400": timedelta(days=1)}
 """How long a person may trust calls, as the form says it."""
@@ -60,8 +59,9 @@ def decision_of(form: Mapping[str, str], pending: PendingApproval, person: Perso
     """
     verdict: Any = form.get("verdict", "")
     reason = form.get("reason", "").strip() or None
-    if reason and len(reason) > _LONGEST_WORDS:
-        raise PageError("Too long", f"A reason may have {_LONGEST_WORDS:,} characters.", 422)
+    if reason and len(reason) > LONGEST_REASON:
+        text = f"The reason has {len(reason):,} characters, and may have {LONGEST_REASON:,}."
+        raise PageError("Too long", text, 422)
     # The digest is that of the page which the person saw, and not of what waits now.
     given: dict[str, Any] = {"digest": form.get("digest") or None}
     if verdict == "edit":
@@ -96,6 +96,9 @@ def _to(form: Mapping[str, str]) -> dict[str, str]:
     kind, name = form.get("to_kind", ""), form.get("to", "").strip()
     if kind not in ("person", "group") or not name:
         raise PageError("To whom?", "Write the name of a person or of a group.", 422)
+    if len(name) > LONGEST_NAME:
+        text = f"The name has {len(name):,} characters, and may have {LONGEST_NAME:,}."
+        raise PageError("Too long", text, 422)
     return {kind: name}
 
 
