@@ -1,0 +1,96 @@
+"""`make soak`: run seeds, print the table, and exit with 0 only if nothing was missed."""
+
+import argparse
+import asyncio
+import itertools
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from .plan import KINDS, faults_of
+from .report import save, table, told
+from .seed import Seed, SeedSettings, Tally
+
+
+def main() -> None:
+    """Read the command line and run."""
+    options = _parser().parse_args()
+    for what in ("TRACES", "METRICS", "LOGS"):
+        os.environ.setdefault(f"OTEL_{what}_EXPORTER", "none")
+    kinds = list(KINDS) if options.faults == "all" else [kind for kind in options.faults.split(",") if kind]
+    if unknown := sorted(set(kinds) - set(KINDS)):
+        raise SystemExit(f"unknown faults {unknown}. Known: {', '.join(KINDS)}")
+    root = Path(options.folder or tempfile.mkdtemp(prefix="soak-"))
+    tallies: list[Tally] = []
+    try:
+        for seed in _seeds(options.seeds):
+            settings = SeedSettings(
+                seed=seed,
+                folder=root / f"seed-{seed}",
+                runs=options.runs,
+                seconds=options.seconds,
+                kinds=kinds,
+                every=options.every,
+                workers=options.workers,
+                at_once=options.at_once,
+                patience=options.patience,
+            )
+            _print(f"seed {seed}: {_plan_of(settings)}")
+            tally = asyncio.run(Seed(settings).run())
+            tallies.append(tally)
+            for miss in tally.misses[: options.show]:
+                _print(told(miss))
+            if not tally.misses and not options.keep:
+                shutil.rmtree(settings.folder)
+    except KeyboardInterrupt:
+        _print("interrupted: the table has the seeds that came to their end")
+    _print(table(tallies))
+    if options.json:
+        save(tallies, Path(options.json))
+    if any(tally.misses for tally in tallies):
+        _print(f"The files of the seeds with misses are in {root}. One seed again: --seeds SEED, same options.")
+        sys.exit(1)
+    if not options.folder:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
+    parser.add_argument("--runs", type=int, default=250, help="runs of each seed; 0: as many as fit in --seconds")
+    parser.add_argument("--seconds", type=float, default=0, help="how long each seed begins runs; 0: no limit")
+    parser.add_argument("--seeds", default="1", help="as in 1-20 or 3,5,8")
+    parser.add_argument("--faults", default="all", help=f"all, or some of {','.join(KINDS)}; '' for none")
+    parser.add_argument("--every", type=float, default=1.0, help="seconds between two faults, in the mean")
+    parser.add_argument("--workers", type=int, default=3, help="worker processes; the last has no workflow cache")
+    parser.add_argument("--at-once", type=int, default=40, help="runs in progress at the same time")
+    parser.add_argument("--patience", type=float, default=300, help="seconds until a run counts as wedged")
+    parser.add_argument("--show", type=int, default=5, help="misses of each seed to print with their time lines")
+    parser.add_argument("--folder", help="where files go; by default a temporary folder")
+    parser.add_argument("--keep", action="store_true", help="keep the files of seeds without a miss, too")
+    parser.add_argument("--json", help="file for everything that was counted")
+    return parser
+
+
+def _seeds(text: str) -> list[int]:
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        seeds += range(int(first), int(last or first) + 1)
+    return seeds
+
+
+def _plan_of(settings: SeedSettings) -> str:
+    runs = settings.runs or "as many runs as fit"
+    first = list(itertools.islice(faults_of(settings.seed, settings.kinds, settings.every), 8))
+    return f"{runs} runs; the first faults:\n" + "\n".join(f"  {fault}" for fault in first)
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
