@@ -16,7 +16,7 @@ export UV_COMPILE_BYTECODE := 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo server test test-all format lint type smoke bench fuzz docs docs-serve pictures look build sbom urls release-check
+.PHONY: help setup setup-demo demo server test test-all format lint type smoke bench fuzz soak docs docs-serve pictures look build sbom urls release-check
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -78,6 +78,9 @@ bench: setup  ## Measure against a floor and others; ONLY=cpu,replay measures so
 
 fuzz: setup  ## Damage recorded values for each decoder, for SECONDS (60); ONLY=carry runs some
 	@PYTHONPATH=integration-tests $(RUN) python -m integration_tests.fuzz --seconds $(or $(SECONDS),60) --only "$(ONLY)"
+
+soak: setup  ## Run durable agents under seeded faults and compare; ARGS="--seeds 1-20", ARGS=--help for all
+	@PYTHONPATH=integration-tests $(RUN) --with libfaketime==3.0.1 python -m soak $(ARGS)
 
 docs: setup  ## Build the documentation site into .site/, and check all its links
 	@$(RUN) mkdocs build  # with --quiet it would not count the warnings that fail it

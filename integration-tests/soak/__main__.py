@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import importlib.util
 import itertools
 import os
 import shutil
@@ -9,9 +10,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig
+
+from .builds import released_commit
 from .plan import KINDS, faults_of
 from .report import save, table, told
 from .seed import Seed, SeedSettings, Tally
+from .zygote import Zygote
 
 
 def main() -> None:
@@ -19,9 +24,20 @@ def main() -> None:
     options = _parser().parse_args()
     for what in ("TRACES", "METRICS", "LOGS"):
         os.environ.setdefault(f"OTEL_{what}_EXPORTER", "none")
+    os.environ["SOAK"] = str(os.getpid())  # programs that the soak begins are found by it
+    zygote = Zygote.fork()
+    # Of the SDK's own log, the clients of the soak print errors only: the server is away all the time.
+    Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter="error"))))
     kinds = list(KINDS) if options.faults == "all" else [kind for kind in options.faults.split(",") if kind]
     if unknown := sorted(set(kinds) - set(KINDS)):
         raise SystemExit(f"unknown faults {unknown}. Known: {', '.join(KINDS)}")
+    old = options.old or released_commit()
+    if "deploy" in kinds and old is None:
+        _print("No deploys: nothing is released yet. Name a commit with --old.")
+        kinds.remove("deploy")
+    if "clock" in kinds and importlib.util.find_spec("libfaketime") is None:
+        _print("No jumps of the clock: libfaketime is not installed.")
+        kinds.remove("clock")
     root = Path(options.folder or tempfile.mkdtemp(prefix="soak-"))
     tallies: list[Tally] = []
     try:
@@ -36,9 +52,10 @@ def main() -> None:
                 workers=options.workers,
                 at_once=options.at_once,
                 patience=options.patience,
+                old=old,
             )
             _print(f"seed {seed}: {_plan_of(settings)}")
-            tally = asyncio.run(Seed(settings).run())
+            tally = asyncio.run(Seed(settings, zygote).run())
             tallies.append(tally)
             for miss in tally.misses[: options.show]:
                 _print(told(miss))
@@ -50,7 +67,9 @@ def main() -> None:
     if options.json:
         save(tallies, Path(options.json))
     if any(tally.misses for tally in tallies):
-        _print(f"The files of the seeds with misses are in {root}. One seed again: --seeds SEED, same options.")
+        _print(
+            f"The files of the seeds with misses are in {root}. One seed again: --seeds SEED, same options."
+        )
         sys.exit(1)
     if not options.folder:
         shutil.rmtree(root, ignore_errors=True)
@@ -58,15 +77,24 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
-    parser.add_argument("--runs", type=int, default=250, help="runs of each seed; 0: as many as fit in --seconds")
-    parser.add_argument("--seconds", type=float, default=0, help="how long each seed begins runs; 0: no limit")
+    parser.add_argument(
+        "--runs", type=int, default=250, help="runs of each seed; 0: as many as fit in --seconds"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=0, help="how long each seed begins runs; 0: no limit"
+    )
     parser.add_argument("--seeds", default="1", help="as in 1-20 or 3,5,8")
     parser.add_argument("--faults", default="all", help=f"all, or some of {','.join(KINDS)}; '' for none")
     parser.add_argument("--every", type=float, default=1.0, help="seconds between two faults, in the mean")
-    parser.add_argument("--workers", type=int, default=3, help="worker processes; the last has no workflow cache")
+    parser.add_argument(
+        "--workers", type=int, default=3, help="worker processes; the last has no workflow cache"
+    )
     parser.add_argument("--at-once", type=int, default=40, help="runs in progress at the same time")
     parser.add_argument("--patience", type=float, default=300, help="seconds until a run counts as wedged")
-    parser.add_argument("--show", type=int, default=5, help="misses of each seed to print with their time lines")
+    parser.add_argument("--old", help="commit that deploys go back to; by default the last release")
+    parser.add_argument(
+        "--show", type=int, default=5, help="misses of each seed to print with their time lines"
+    )
     parser.add_argument("--folder", help="where files go; by default a temporary folder")
     parser.add_argument("--keep", action="store_true", help="keep the files of seeds without a miss, too")
     parser.add_argument("--json", help="file for everything that was counted")

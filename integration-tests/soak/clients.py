@@ -6,7 +6,6 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,11 +13,12 @@ from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
-from strands_temporal import ConversationClient, ConversationStart
+from strands_temporal import ConversationClient, ConversationClosedError, ConversationStart
 from strands_temporal_hitl import (
     ApprovalRefusedError,
     ApprovalsClient,
     ApprovalsEndedError,
+    ApprovalsNotIndexedError,
     ApprovalsUnreachableError,
     digest_of,
 )
@@ -60,10 +60,8 @@ class Decisions:
     """Several people who decide, each with a client of their own; often two at once on one question."""
 
     def __init__(self, clients: dict[str, Client]) -> None:
-        self._approvals = {
-            name: ApprovalsClient(client, timeout=timedelta(seconds=5)) for name, client in clients.items()
-        }
-        self._chance = random.Random()  # noqa: S311 - who is quicker is no part of the plan
+        self._approvals = {name: ApprovalsClient(client) for name, client in clients.items()}
+        self._chance = random.Random()
         self._under_way: set[tuple[str, str, str]] = set()
         self.accepted: dict[str, dict[str, list[str]]] = {}
         self.refused = 0
@@ -75,7 +73,7 @@ class Decisions:
         await asyncio.gather(*(self._decide_all(name) for name in self._approvals))
 
     async def _decide_all(self, name: str) -> None:
-        approvals = self._approvals[name]
+        approvals, began = self._approvals[name], time.monotonic()
         while True:
             try:
                 for waiting in await approvals.list():
@@ -88,9 +86,12 @@ class Decisions:
                             task.add_done_callback(self._tasks.discard)
             except (RPCError, ApprovalsUnreachableError, asyncio.TimeoutError):
                 pass  # the server restarts
+            except ApprovalsNotIndexedError as error:
+                if time.monotonic() > began + 30:  # the workers register the attribute when they begin
+                    self.errors.append(f"list: {error}")
             except Exception as error:  # noqa: BLE001 - told at the end
                 self.errors.append(f"list: {type(error).__name__}: {error}")
-            await asyncio.sleep(self._chance.uniform(0.3, 0.9))
+            await asyncio.sleep(self._chance.uniform(0.5, 1.5))
 
     async def _decide(self, name: str, workflow_id: str, pending: Any) -> None:
         question = str(pending.question)
@@ -122,7 +123,7 @@ class Driver:
         self._clients = clients
         self._folder = folder
         self._patience = patience
-        self.approvals = ApprovalsClient(clients[0], timeout=timedelta(seconds=5))
+        self.approvals = ApprovalsClient(clients[0])
 
     async def lead(self, run: Run) -> Seen:
         """Lead a conversation to its end."""
@@ -166,7 +167,12 @@ class Driver:
             {"id": each.id, "question": question_of(run, each.digest), "outcome": each.outcome, "by": each.by}
             for each in records
         ]
-        await self._persist(seen, chat.close)
+        before = seen.retries
+        try:
+            await self._persist(seen, chat.close)
+        except ConversationClosedError:
+            if seen.retries == before:  # else the first request closed it, and its answer was lost
+                raise
         await self._persist(seen, chat.handle.result)
 
     async def _send(self, run: Run, number: int, chats: Any, seen: Seen) -> str:
@@ -189,9 +195,18 @@ class Driver:
         while True:
             try:
                 return await ask()
-            except (RPCError, asyncio.TimeoutError, ApprovalsUnreachableError, WorkflowQueryFailedError) as error:
+            except (  # noqa: PERF203 - one answer is enough
+                RPCError,
+                asyncio.TimeoutError,
+                ApprovalsUnreachableError,
+                WorkflowQueryFailedError,
+            ) as error:
                 seen.retries += 1
-                journal.add(self._folder / "client-errors", run=seen.run, error=f"{type(error).__name__}: {error}"[:300])
+                journal.add(
+                    self._folder / "client-errors",
+                    run=seen.run,
+                    error=f"{type(error).__name__}: {error}"[:300],
+                )
                 await asyncio.sleep(0.3)
 
 

@@ -36,7 +36,9 @@ def keys_of_run(file: Path, run: str) -> dict[str, set[str]]:
     database = sqlite3.connect(file, timeout=30)
     try:
         # Words begin with the run's name and a dash.
-        rows = database.execute("SELECT key, word FROM attempts WHERE word >= ? AND word < ?", (f"{run}-", f"{run}."))
+        rows = database.execute(
+            "SELECT key, word FROM attempts WHERE word >= ? AND word < ?", (f"{run}-", f"{run}.")
+        )
         for key, word in rows:
             found.setdefault(word, set()).add(key)
     finally:

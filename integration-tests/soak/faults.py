@@ -28,6 +28,7 @@ class Faults:
         self.counts: Counter[str] = Counter()
         self._under_way: set[asyncio.Task[None]] = set()
         self.errors: list[str] = []
+        self._deploying = asyncio.Lock()
 
     async def run(self) -> None:
         """Do the faults until cancelled. Those under way come to their end in `settle`."""
@@ -46,7 +47,9 @@ class Faults:
         world = self._world
         slot = world.slots[int(fault.where * len(world.slots))]
         self.counts[fault.kind] += 1
-        journal.add(world.folder / "faults", kind=fault.kind, planned=fault.at, slot=slot.number, size=fault.size)
+        journal.add(
+            world.folder / "faults", kind=fault.kind, planned=fault.at, slot=slot.number, size=fault.size
+        )
         try:
             await getattr(self, f"_{fault.kind.replace('-', '_')}")(slot, fault)
         except Exception as error:  # noqa: BLE001 - the soak goes on, and tells it
@@ -95,8 +98,19 @@ class Faults:
         await asyncio.sleep(0.5 + 2.5 * fault.size)
         full.unlink(missing_ok=True)
 
-    async def _clock(self, *_: object) -> None:
-        raise NotImplementedError
+    async def _clock(self, _: Slot, fault: Fault) -> None:
+        """Set the clock of the second worker up to an hour ahead or back, and right again later."""
+        clock = self._world.folder / "clock"
+        clock.write_text(f"{round((fault.size - 0.5) * 7200):+d}\n")
+        await asyncio.sleep(1 + 8 * fault.where)
+        clock.write_text("+0\n")
 
-    async def _deploy(self, *_: object) -> None:
-        raise NotImplementedError
+    async def _deploy(self, _: Slot, fault: Fault) -> None:
+        """Roll the earlier build out, worker by worker, and this one again some seconds later."""
+        async with self._deploying:
+            for build in ("old", "new"):
+                for slot in self._world.slots:
+                    if slot.build != "clock":
+                        slot.build = build
+                        await self._world.restart_worker(slot)
+                await asyncio.sleep(2 + 8 * fault.size)

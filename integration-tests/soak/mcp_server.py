@@ -1,4 +1,4 @@
-"""A small MCP server over stdio, of the standard library alone: it begins in some 30 ms, a real SDK's takes seconds."""
+"""A small MCP server over stdio. It needs only the standard library, and so begins in some 30 ms."""
 
 import json
 import sys

@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
 from . import journal
+from .plan import run_name
 
 
 @dataclass
@@ -40,25 +42,39 @@ class ModelCalls:
         excused: How many of them were given again because the worker that had the first one died before the
             server had it.
         windows_ms: For each of these the time between the provider's end and the worker's death.
+        recorded_after_ms: For each answer that was recorded the time between the provider's end and that.
         misses: The other ones that were given again, with their run.
     """
 
     completed: int = 0
     excused: int = 0
     windows_ms: list[float] = field(default_factory=list[float])
+    recorded_after_ms: list[float] = field(default_factory=list[float])
     misses: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
 
-def model_calls_made_again(folder: Path) -> ModelCalls:
-    """Find the model calls that were made again although an answer was complete."""
-    deaths = {line["pid"]: line["at"] for line in journal.lines(folder / "workers") if line["what"] == "killed"}
+def model_calls_made_again(folder: Path, recorded: Mapping[str, Sequence[float]]) -> ModelCalls:
+    """Find the model calls that were made again although an answer was complete.
+
+    Args:
+        folder: Folder of the seed.
+        recorded: For each run, when the server recorded an answer of a model, in monotonic time.
+    """
+    deaths = {
+        line["pid"]: line["at"] for line in journal.lines(folder / "workers") if line["what"] == "killed"
+    }
     by_key: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for line in journal.lines(folder / "model-calls"):
         by_key[line["key"]].append(line)
     found = ModelCalls()
+    ends_of: dict[str, list[float]] = defaultdict(list)
+    keys_of: dict[str, set[str]] = defaultdict(set)
     for key, lines in by_key.items():
+        run = run_name(key)
         ends = [line for line in lines if line["what"] == "end"]
         found.completed += len(ends)
+        ends_of[run] += [end["at"] for end in ends]
+        keys_of[run].update([key] if ends else [])
         for end in ends[:-1]:
             died = deaths.get(end["pid"])
             if died is not None and died >= end["at"] and not _made_before(lines, end, died):
@@ -66,8 +82,13 @@ def model_calls_made_again(folder: Path) -> ModelCalls:
                 found.windows_ms.append(round((died - end["at"]) * 1000, 1))
             else:
                 where = ", ".join(f"{each['what']} {each['at']:.3f} by {each['pid']}" for each in lines)
-                run = "-".join(key.removeprefix("help ").split("-")[:2])
-                found.misses.append((run, f"{key}: {where}; deaths {deaths.get(end['pid'])}"))
+                found.misses.append((run, f"{key}: {where}; that worker died at {died}"))
+    for run, times in recorded.items():
+        if len(times) > len(keys_of[run]):
+            found.misses.append((run, f"history has {len(times)} answers to {len(keys_of[run])} calls"))
+        for at in times:
+            before = [end for end in ends_of[run] if end <= at + 0.001]
+            found.recorded_after_ms += [round((at - max(before)) * 1000, 1)] if before else []
     return found
 
 

@@ -12,7 +12,7 @@ from strands.models import Model
 from typing_extensions import override
 
 from . import journal
-from .plan import Call, run_of
+from .plan import Call, run_name, run_of
 
 FULL = "File too large"
 """What a command prints if the disk of the sandbox is full (EFBIG, see `sandboxes.py`)."""
@@ -24,13 +24,22 @@ def bare(message: Any) -> dict[str, Any]:
 
 
 def without_full_disks(messages: list[Any]) -> list[dict[str, Any]]:
-    """Leave the commands out that met a full disk: a plain agent without faults has none of them."""
+    """Leave the commands out that met a full disk: a plain agent without faults has none of them.
+
+    The id of a call that is tried again ends with `x` and the number of the try, which is left out too.
+    """
     kept: list[dict[str, Any]] = []
-    for message in map(bare, messages):
+    for message in json.loads(
+        json.dumps([bare(message) for message in messages], sort_keys=True, default=str)
+    ):
         if message["role"] == "user" and FULL in json.dumps(message["content"]):
             kept.pop()
-        else:
-            kept.append(message)
+            continue
+        for block in message["content"]:
+            for part in ("toolUse", "toolResult"):
+                if part in block:
+                    block[part]["toolUseId"] = block[part]["toolUseId"].partition("x")[0]
+        kept.append(message)
     return kept
 
 
@@ -51,7 +60,7 @@ def prompt_of(messages: list[Any]) -> tuple[int, str]:
 
 def steps_of(prompt: str) -> tuple[tuple[Call, ...], ...]:
     """Return the steps that answer a prompt of a client, or of an agent to its sub-agent."""
-    run = run_of("-".join(prompt.removeprefix("help ").split("-")[:2]))
+    run = run_of(run_name(prompt))
     for turn in run.turns:
         if turn.prompt == prompt:
             return turn.steps
@@ -113,7 +122,7 @@ class ScriptModel(Model):
         key, pace = f"{prompt} {digest(messages)}", 0.0
         if self._notes is not None:
             journal.add(self._notes, key=key, what="begin", pid=os.getpid())
-            pace = run_of("-".join(prompt.removeprefix("help ").split("-")[:2])).pace
+            pace = run_of(run_name(prompt)).pace
         text, calls, full = answer(messages)
         if pace and full:
             pace = min(1.0, 0.1 * full)  # gives the disk time
@@ -132,5 +141,5 @@ class ScriptModel(Model):
         yield {"messageStop": {"stopReason": "tool_use" if calls else "end_turn"}}
         usage = {"inputTokens": 10, "outputTokens": 5, "totalTokens": 15}
         if self._notes is not None:
-            journal.add(self._notes, key=key, what="end", pid=os.getpid())
+            journal.add(self._notes, key=key, what="end", pid=os.getpid(), text=text)
         yield {"metadata": {"usage": usage, "metrics": {"latencyMs": 1}}}

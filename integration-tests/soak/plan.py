@@ -110,20 +110,25 @@ class Fault:
 def run_of(name: str) -> Run:
     """Return the run of a name, as in `s7-12`: number 12 of the seed 7."""
     chance = random.Random(name)
-    turns = tuple(_turn(chance, f"{name}-{number}") for number in range(chance.choice((1, 2, 2, 3))))
+    turns = tuple(_turn(chance, f"{name}-{number}") for number in range(chance.choice((1, 1, 1, 2, 3))))
     return Run(
         name=name,
         turns=turns,
-        events=chance.choice((0, 0, 25, 40, 60)),
-        read=chance.random() < 0.4,
+        events=chance.choice((0, 0, 0, 25, 40)),
+        read=chance.random() < 0.25,
         twice=chance.random() < 0.2,
         at_once=chance.random() < 0.2,
         pace=chance.choice((0.0, 0.05, 0.05, 0.3)),
     )
 
 
+def run_name(text: str) -> str:
+    """Return the run that a prompt, a word or a model call's key belongs to."""
+    return "-".join(text.removeprefix("help ").split("-")[:2])
+
+
 def _turn(chance: random.Random, prompt: str) -> Turn:
-    steps = range(chance.choice((0, 1, 1, 2, 3)))
+    steps = range(chance.choice((0, 1, 1, 1, 2, 3)))
     return Turn(prompt, tuple(_step(chance, f"{prompt}-{step}") for step in steps))
 
 

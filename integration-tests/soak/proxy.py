@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from typing import cast
 
 
 class Proxy:
@@ -43,7 +44,7 @@ class Proxy:
         self._delay = 0.0
 
     async def halve(self, lasting: float) -> None:
-        """Drop what the server sends, as if one half of each connection were gone. Then end the connections."""
+        """Drop what the server sends, as if that half of each connection were gone. Then end them."""
         self._is_halved.set()
         try:
             await asyncio.sleep(lasting)
@@ -52,8 +53,7 @@ class Proxy:
             self.cut()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+        task = cast("asyncio.Task[None]", asyncio.current_task())
         self._connections.add(task)
         try:
             await self._forward(reader, writer)
@@ -77,7 +77,9 @@ class Proxy:
             await asyncio.gather(*halves, return_exceptions=True)
             server_writer.transport.abort()
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, from_server: bool) -> None:
+    async def _copy(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, from_server: bool
+    ) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65_536):
                 if self._delay:

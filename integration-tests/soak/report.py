@@ -14,6 +14,7 @@ MISSES = (
     "wedged",
     "transcript",
     "answers",
+    "attempts used up",
     "effect lost",
     "effect twice",
     "effect unwanted",
@@ -22,6 +23,7 @@ MISSES = (
     "decisions",
     "reader",
     "replay",
+    "leak",
     "worker that does not end",
     "leaked process",
     "checker",
@@ -35,30 +37,40 @@ def table(tallies: Sequence[Tally]) -> str:
     misses = Counter(miss.kind for tally in tallies for miss in tally.misses)
     faults: Counter[str] = Counter()
     failed_tasks: Counter[str] = Counter()
+    parts: dict[str, float] = {}
     for tally in tallies:
+        for name, value in tally.cpu_by_part.items():
+            parts[name] = parts.get(name, 0) + value
         faults.update(tally.faults)
         failed_tasks.update(tally.failed_tasks)
     seconds = sum(tally.seconds for tally in tallies)
     runs = sum(tally.runs for tally in tallies)
     windows = sorted(each for tally in tallies for each in tally.windows_ms)
+    recorded = sorted(each for tally in tallies for each in tally.recorded_after_ms)
     rows: list[tuple[str, object]] = [
         ("seeds", len(tallies)),
         ("seconds", f"{seconds:.0f}"),
-        ("CPU seconds of all processes", f"{sum(t.cpu_seconds for t in tallies):.0f}"),
+        ("CPU seconds, about", f"{sum(parts.values()):.0f}"),
+        *((f"  {name}", f"{value:.0f}") for name, value in parts.items()),
         ("runs", f"{runs} ({runs / max(seconds, 1):.2f} per second)"),
         ("ended", sum(t.ended for t in tallies)),
         ("workflow runs, replayed", sum(t.replayed for t in tallies)),
         ("events in their histories", sum(t.events for t in tallies)),
         ("faults", sum(faults.values())),
         *((f"  {kind}", count) for kind, count in sorted(faults.items())),
-        ("effects, and attempts at them", f"{sum(t.effects for t in tallies)}, {sum(t.attempts for t in tallies)}"),
+        (
+            "effects, and attempts at them",
+            f"{sum(t.effects for t in tallies)}, {sum(t.attempts for t in tallies)}",
+        ),
         ("decisions that clients were told of", sum(t.decisions for t in tallies)),
         ("streams read", sum(t.readers for t in tallies)),
+        ("  without the end of an answer: ten seconds", sum(t.cut_short for t in tallies)),
         ("commands that met a full disk", sum(t.full_disks for t in tallies)),
         ("requests that clients sent again", sum(t.client_retries for t in tallies)),
         ("answers of models", sum(t.model_calls for t in tallies)),
         ("  made again: the worker died first", sum(t.model_calls_remade for t in tallies)),
         ("  ms from the provider's end to that death", _spread(windows)),
+        ("  ms from the provider's end to history, all", _spread(recorded)),
         ("failed workflow tasks", sum(failed_tasks.values())),
         *((f"  {text[:70]}", count) for text, count in failed_tasks.most_common(8)),
         ("largest worker, MB", _largest(tallies)),
@@ -71,7 +83,8 @@ def table(tallies: Sequence[Tally]) -> str:
 def _spread(values: Sequence[float]) -> str:
     if not values:
         return "-"
-    return f"median {values[len(values) // 2]:.1f}, largest {values[-1]:.1f}"
+    median, high = values[len(values) // 2], values[len(values) * 95 // 100]
+    return f"median {median:.1f}, 95 % {high:.1f}, largest {values[-1]:.1f}"
 
 
 def _largest(tallies: Sequence[Tally]) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -19,6 +20,10 @@ from .faults import Faults
 from .misses import Miss, model_calls_made_again, time_line, why_wedged
 from .plan import faults_of, run_of
 from .world import World, gone
+from .zygote import Zygote
+
+MOST_FILES, MOST_THREADS = 100, 80
+"""What an idle worker may have open, and how many threads: its executors keep theirs."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class SeedSettings:
         workers: How many workers there are.
         at_once: How many runs are in progress at the same time.
         patience: Seconds after which a run that has not ended counts as wedged.
+        old: The commit that deploys go back to.
     """
 
     seed: int
@@ -46,6 +52,7 @@ class SeedSettings:
     workers: int
     at_once: int
     patience: float
+    old: str | None = None
 
 
 @dataclass
@@ -65,14 +72,16 @@ class Tally:
     model_calls: int = 0
     model_calls_remade: int = 0
     windows_ms: list[float] = field(default_factory=list[float])
+    recorded_after_ms: list[float] = field(default_factory=list[float])
     effects: int = 0
     attempts: int = 0
     decisions: int = 0
     readers: int = 0
     full_disks: int = 0
+    cut_short: int = 0
     failed_tasks: Counter[str] = field(default_factory=Counter[str])
     client_retries: int = 0
-    cpu_seconds: float = 0.0
+    cpu_by_part: dict[str, float] = field(default_factory=dict[str, float])
     samples: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     misses: list[Miss] = field(default_factory=list[Miss])
 
@@ -80,36 +89,38 @@ class Tally:
 class Seed:
     """Runs one seed."""
 
-    def __init__(self, settings: SeedSettings) -> None:
-        self.settings = settings
+    def __init__(self, settings: SeedSettings, zygote: Zygote) -> None:
+        self.settings, self._zygote = settings, zygote
         self.tally = Tally(settings.seed)
         self._began = 0.0
+        self._wall = time.time() - time.monotonic()
         self._handed = 0
-        self._checked = 0
 
     async def run(self) -> Tally:
         """Run it, and return what was counted."""
         settings, tally = self.settings, self.tally
-        world = World(settings.folder, workers=settings.workers)
-        cpu_before = psutil.Process().cpu_times()
+        old = settings.old if "deploy" in settings.kinds else None
+        world = World(
+            settings.folder, self._zygote, workers=settings.workers, old=old, clock="clock" in settings.kinds
+        )
         async with world:
             clients = [await world.connect() for _ in range(3)]
             await self._workers_run(world)
             self._began = time.monotonic()
             await self._go(world, clients)
             tally.seconds = time.monotonic() - self._began
-            await self._leaks(world)
-        cpu_after = psutil.Process().cpu_times()
-        own = cpu_after.user + cpu_after.system - cpu_before.user - cpu_before.system
-        children = sum(cpu_after[2:4]) - sum(cpu_before[2:4])
-        tally.cpu_seconds = own + children
-        self._leftovers(settings.folder)
+            tally.cpu_by_part = world.cpu_seconds()
+            self._leaks(world)
+            await self._end_workers(world)
+        self._leftovers()
         self._count(settings.folder)
         return tally
 
     async def _workers_run(self, world: World) -> None:
         for _ in range(600):
-            began = {line["slot"] for line in journal.lines(world.folder / "workers") if line["what"] == "runs"}
+            began = {
+                line["slot"] for line in journal.lines(world.folder / "workers") if line["what"] == "runs"
+            }
             if len(began) == len(world.slots):
                 return
             await asyncio.sleep(0.1)
@@ -169,7 +180,8 @@ class Seed:
 
     async def _reader_ends(self, world: World, run: str) -> None:
         """Wait until a reader has come to the end of a stream; a reader may be killed meanwhile."""
-        for _ in range(600):
+        deadline = time.monotonic() + self.settings.patience
+        while time.monotonic() < deadline:
             if any(line["what"] in ("end", "error") for line in journal.lines(world.folder / "read" / run)):
                 return
             await asyncio.sleep(0.2)
@@ -186,51 +198,67 @@ class Seed:
             await asyncio.sleep(10)
             tally, lasted = self.tally, time.monotonic() - self._began
             checked = len(list((world.folder / "checked").iterdir()))
+            hit = sum(faults.counts.values())
             sys.stdout.write(
-                f"seed {tally.seed}  {lasted:5.0f} s  runs {tally.runs}, ended {tally.ended}, checked {checked}, "
-                f"failed {tally.failed}, wedged {tally.wedged}; faults {sum(faults.counts.values())}\n"
+                f"seed {tally.seed}  {lasted:5.0f} s  runs {tally.runs}, ended {tally.ended}, "
+                f"checked {checked}, failed {tally.failed}, wedged {tally.wedged}; faults {hit}\n"
             )
             sys.stdout.flush()
 
-    async def _leaks(self, world: World) -> None:
-        """Look at what idle workers have, end them in order, and look for what they leave behind."""
-        pids = [slot.pid for slot in world.slots]
-        await asyncio.sleep(0.5)
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                psutil.Process(pid).terminate()
+    def _leaks(self, world: World) -> None:
+        """Look at what idle workers have: a fresh one has some 25 files and 12 threads."""
+        for slot in world.slots:
+            with suppress(psutil.Error):
+                worker = psutil.Process(slot.pid)
+                files, threads = worker.num_fds(), worker.num_threads()
+                if files > MOST_FILES or threads > MOST_THREADS:
+                    self._miss(
+                        "", "leak", f"idle worker {slot.number} has {files} files and {threads} threads"
+                    )
+
+    async def _end_workers(self, world: World) -> None:
+        """End the workers in order."""
+        for slot in world.slots:
+            with suppress(psutil.Error):
+                psutil.Process(slot.pid).terminate()
         for slot in world.slots:
             if not await gone(slot.pid, 45):
                 self._miss("", "worker that does not end", f"slot {slot.number}, process {slot.pid}")
 
-    def _leftovers(self, folder: Path) -> None:
-        """Look for processes of this seed that outlived it."""
+    def _leftovers(self) -> None:
+        """Look for programs of this seed that outlived it: MCP servers, commands of the sandbox, a server."""
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                if process.environ().get("SOAK_FOLDER") == str(folder):
+                if process.environ().get("SOAK") == os.environ["SOAK"] and process.ppid() == 1:
                     self._miss("", "leaked process", " ".join(process.cmdline())[:200])
                     process.kill()
 
     def _count(self, folder: Path) -> None:
         tally = self.tally
+        recorded: dict[str, list[float]] = {}
         for file in sorted((folder / "checked").iterdir()):
             verdict = json.loads(file.read_text())
             tally.workflows += verdict["workflows"]
             tally.replayed += verdict["workflows"]
             tally.events += verdict["events"]
             tally.full_disks += verdict["full_disks"]
+            tally.cut_short += verdict["cut_short"]
+            recorded[verdict["run"]] = [at - self._wall for at in verdict["recorded"]]
             for kind, text in verdict["misses"]:
                 self._miss(verdict["run"], kind, text)
             for text in verdict["failures"]:
                 tally.failed_tasks[text.partition(": ")[2][:120]] += 1
         tally.effects, tally.attempts = effects.counts(folder / "effects.db")
         tally.samples = journal.lines(folder / "samples")
-        calls = model_calls_made_again(folder)
+        calls = model_calls_made_again(folder, recorded)
         tally.model_calls, tally.model_calls_remade = calls.completed, calls.excused
         tally.windows_ms = calls.windows_ms
+        tally.recorded_after_ms = calls.recorded_after_ms
         for run, text in calls.misses:
             self._miss(run, "model call made again", text)
 
     def _miss(self, run: str, kind: str, text: str) -> None:
         line = time_line(self.settings.folder, run) if run else []
-        self.tally.misses.append(Miss(self.settings.seed, run, kind, text, line))
+        miss = Miss(self.settings.seed, run, kind, text, line)
+        self.tally.misses.append(miss)
+        journal.add(self.settings.folder / "misses.jsonl", **asdict(miss))

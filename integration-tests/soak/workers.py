@@ -9,7 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 from mcp import StdioServerParameters, stdio_client
@@ -17,6 +17,7 @@ from strands.tools.mcp import MCPClient
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from strands_temporal import SandboxChain, SandboxFactory, StrandsPlugin
 from strands_temporal.activity import ToolContext
@@ -74,7 +75,8 @@ def plugins(folder: Path | None = None) -> list[Any]:
 def sums_client() -> MCPClient:
     """Return Strands' client of the MCP server."""
     server = StdioServerParameters(command=sys.executable, args=["-S", "-E", mcp_server.__file__])
-    return MCPClient(lambda: stdio_client(server))
+    # Strands names mcp's older type for what a transport yields; the streams are the same.
+    return MCPClient(lambda: cast("Any", stdio_client(server)))
 
 
 def activities(folder: Path) -> list[Any]:
@@ -109,7 +111,11 @@ async def work(settings: WorkerSettings) -> None:
             activities=activities(folder),
             plugins=plugins(folder),
             activity_executor=executor,
+            workflow_runner=runner(settings.slot),
             max_cached_workflows=settings.cached,
+            # Temporal fails a workflow task that computes for two seconds, and the tasks of a worker share
+            # one interpreter: with a hundred at once, the default, a busy machine is taken for a deadlock.
+            max_concurrent_workflow_tasks=8,
             build_id="soak",  # else temporalio reads and hashes all code, for a second or more
         )
         async with worker:
@@ -118,6 +124,17 @@ async def work(settings: WorkerSettings) -> None:
             await ended.wait()
             sampling.cancel()
     journal.add(folder / "workers", slot=settings.slot, pid=os.getpid(), what="ends")
+
+
+def runner(slot: int) -> SandboxedWorkflowRunner:
+    """Return Temporal's sandbox: the first worker imports the workflow's module for each run, others once.
+
+    The import takes some 60 ms, more than all else that a run costs.
+    """
+    restrictions = SandboxRestrictions.default
+    return SandboxedWorkflowRunner(
+        restrictions=restrictions.with_passthrough_modules("soak") if slot else restrictions
+    )
 
 
 async def _connected(address: str) -> Client:

@@ -55,11 +55,15 @@ class Gate(HookProvider):
                 event.cancel_tool = "refused"
 
 
+def _word_of(event: Any) -> str:
+    return event.tool_use["input"]["word"]
+
+
 class Audit(HookProvider):
     """Runs an activity after each payment."""
 
     def __init__(self) -> None:
-        self._audit = activity_as_hook(audit, activity_input=lambda event: event.tool_use["input"]["word"])
+        self._audit: Any = activity_as_hook(audit, activity_input=_word_of)
 
     def register_hooks(self, registry: HookRegistry, **kwargs: object) -> None:
         """See base class."""
@@ -152,7 +156,8 @@ async def plain_pay(word: str) -> str:
 def plain_agent(model: Any, sandbox: Any, mcp_tools: Sequence[Any]) -> Agent:
     """Make the same agent without Temporal, for the expected transcript."""
     helper = Agent(model, name="helper", tools=[plain_note], callback_handler=None)
-    tools = [plain_note, plain_pay, count, convert, *mcp_tools, helper.as_tool(description="Helps."), shell]
+    helps = helper.as_tool(description="Helps.")
+    tools: list[Any] = [plain_note, plain_pay, count, convert, *mcp_tools, helps, shell]
     return Agent(model, tools=tools, sandbox=sandbox, hooks=[Gate()], callback_handler=None)
 
 
