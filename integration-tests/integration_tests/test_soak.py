@@ -48,7 +48,7 @@ def test_a_model_that_met_a_full_disk_tries_again_and_says_the_same() -> None:
     use = {"toolUse": {"name": "shell", "toolUseId": calls[0].word, "input": {}}}
     said = {"role": "assistant", "content": [{"text": text}, use]}
     failed = {"toolResult": {"toolUseId": calls[0].word, "status": "success", "content": [{"text": FULL}]}}
-    again = [prompt, said, {"role": "user", "content": [failed]}]
+    again: list[Any] = [prompt, said, {"role": "user", "content": [failed]}]
     assert answer(again) == (text, calls, full + 1)
     assert without_full_disks(again) == [prompt]
 
