@@ -173,7 +173,7 @@ def test_the_journal_leaves_out_a_line_that_is_not_whole(tmp_path: Path) -> None
 async def test_one_small_seed_has_no_miss(tmp_path: Path) -> None:
     """Run one seed for `SOAK_RUNS` runs, by default a few. Mostly it waits for Temporal's timeouts."""
     kinds = "kill-worker,stop-worker,kill-mcp,kill-reader,cut,half,disk-full"
-    options = ("--runs", os.environ.get("SOAK_RUNS", "6"), "--at-once", "6", "--workers", "2", "--every", "4")
+    options = ("--runs", os.environ.get("SOAK_RUNS", "4"), "--at-once", "4", "--workers", "2", "--every", "4")
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "soak", "--seeds", "3", "--faults", kinds, *options),
         *("--folder", str(tmp_path / "soak"), "--json", str(tmp_path / "soak.json")),
