@@ -25,7 +25,7 @@ from temporalio.bridge.proto.workflow_activation import (  # what a public metho
 from temporalio.converter import DataConverter
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 
-from .passes import note_previews
+from .passes import note_passes
 from .payload_contexts import answer_at_once, wants_contexts
 from .unloadable import load_errors_explained
 
@@ -142,7 +142,7 @@ class _Tracked(WorkflowRunner):
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         """See base class."""
         instance = super().create_instance(det)  # pyright: ignore[reportAbstractUsage]  # the runner's own
-        note_previews(instance)
+        note_passes(instance)
         cached = _running.get()
         if cached is not None:
             cached.add(instance)

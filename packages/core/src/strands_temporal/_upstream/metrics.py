@@ -17,17 +17,31 @@ _REMEMBERED = 4096  # runs; a workflow task that fails is retried within seconds
 class WorkflowMetricsClient(StandIn):
     """The class of Strands' metrics client. In a workflow its instruments do not count during a replay."""
 
+    def __init__(self, original: Any) -> None:
+        super().__init__(original)
+        self._latest: tuple[Any, _OnceClient] | None = None
+
     def __call__(self) -> Any:
         client = self._original()
-        return _OnceClient(client) if workflow.in_workflow() else client
+        if not workflow.in_workflow():
+            return client
+        latest = self._latest
+        if latest is None or latest[0] is not client:  # Strands has one, and asks for it several times a turn
+            latest = self._latest = client, _OnceClient(client)
+        return latest[1]
 
 
 class _OnceClient:
     def __init__(self, client: Any) -> None:
         self._client = client
+        self._instruments: dict[str, tuple[Any, _OnceInstrument]] = {}
 
     def __getattr__(self, name: str) -> Any:
-        return _OnceInstrument(getattr(self._client, name))
+        instrument = getattr(self._client, name)
+        known = self._instruments.get(name)
+        if known is None or known[0] is not instrument:
+            known = self._instruments[name] = instrument, _OnceInstrument(instrument)
+        return known[1]
 
 
 class _OnceInstrument:

@@ -1,4 +1,4 @@
-"""Tells a live pass of a workflow's code from a replay and from a preview.
+"""Tells a live pass of a workflow's code from a replay, from a preview and from an eviction.
 
 A preview runs the code of a workflow task that no worker has completed yet, and its results are dropped. It
 happens when temporalio answers a query, and in a Replayer with the history of a run in progress. temporalio
@@ -15,9 +15,16 @@ from temporalio.worker import WorkflowInstance
 
 
 class _Thread(threading.local):
-    """Whether this thread runs a preview."""
+    """What this thread does.
+
+    Attributes:
+        preview: Whether it runs a preview.
+        evicts: Whether it evicts a workflow. None if it runs no workflow, or one of a worker that does not
+            note it.
+    """
 
     preview = False
+    evicts: bool | None = None
 
 
 _thread = _Thread()
@@ -31,8 +38,13 @@ def is_live() -> bool:
     return not workflow.unsafe.is_replaying_history_events() and not _thread.preview
 
 
-def note_previews(instance: WorkflowInstance) -> None:
-    """Make each activation of `instance` record in its thread whether it is a preview."""
+def is_eviction() -> bool | None:
+    """Tell whether this thread evicts a workflow; None if it is not known."""
+    return _thread.evicts
+
+
+def note_passes(instance: WorkflowInstance) -> None:
+    """Make each activation of `instance` record in its thread whether it is a preview or an eviction."""
     activate = instance.activate
     replayed = previewed = (-1, -1)
 
@@ -44,9 +56,10 @@ def note_previews(instance: WorkflowInstance) -> None:
         elif at == replayed:  # a task has a time of its own
             previewed = at
         _thread.preview = at == previewed
+        _thread.evicts = any(job.HasField("remove_from_cache") for job in activation.jobs)
         try:
             return activate(activation)
         finally:
-            _thread.preview = False
+            _thread.preview, _thread.evicts = False, None
 
     setattr(instance, "activate", activate_and_note)  # noqa: B010  # typed as a method

@@ -22,7 +22,10 @@ def run_local(cls: type[T]) -> T:
         RuntimeError: If no event loop runs.
     """
     loop: Any = asyncio.get_running_loop()
-    objects = cast("dict[type[Any], Any]", vars(loop).setdefault(_OBJECTS, {}))
+    try:  # a run asks dozens of times in each turn
+        return loop.__dict__[_OBJECTS][cls]
+    except KeyError:
+        objects = cast("dict[type[Any], Any]", vars(loop).setdefault(_OBJECTS, {}))
     if cls not in objects:
         objects[cls] = cls()
     return objects[cls]

@@ -14,6 +14,7 @@ from typing import Any
 
 from temporalio import workflow
 
+from .passes import is_eviction
 from .stand_in import StandIn
 
 
@@ -43,13 +44,13 @@ def check_not_torn_down() -> None:
     """
     if _collector.running:
         raise GeneratorExit
-    if workflow.in_workflow() and _is_evicted():
+    if _is_evicted():
         raise asyncio.CancelledError("The workflow is being evicted")
 
 
 def is_torn_down() -> bool:
     """Tell whether the running code's workflow is being torn down."""
-    return _collector.running or (workflow.in_workflow() and _is_evicted())
+    return _collector.running or _is_evicted()
 
 
 def _note(phase: str, _info: object) -> None:
@@ -58,6 +59,11 @@ def _note(phase: str, _info: object) -> None:
 
 def _is_evicted() -> bool:
     """Tell whether the current workflow is being evicted: temporalio then refuses all workflow calls."""
+    noted = is_eviction()
+    if noted is not None:  # cheaper than a call that may be refused, and hooks and metrics ask often
+        return noted
+    if not workflow.in_workflow():
+        return False
     try:
         workflow.random()  # a call without a side effect
     except workflow.ReadOnlyContextError:  # a query or a validator

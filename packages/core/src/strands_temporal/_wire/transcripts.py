@@ -11,11 +11,12 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from hashlib import blake2b
+from json.encoder import encode_basestring
 from typing import Any, NamedTuple, TypedDict, TypeVar, cast
 
 from strands.types.content import SystemContentBlock, split_system_prompt
 
-from .transcript_parts import Answer, Kept, New, Part
+from .transcript_parts import Answer, Kept, New, Part, only_text_of
 from .values import decode, encode
 
 T = TypeVar("T")
@@ -80,22 +81,33 @@ class Items:
             start: Place of the first message.
         """
         count = self._run(self.contents, place, contents, start)
-        return next((n for n in range(count) if self.values[place + n]["role"] != roles[start + n]), count)
+        if self.roles[place : place + count] == roles[start : start + count]:
+            return count
+        return next(n for n in range(count) if self.roles[place + n] != roles[start + n])
+
+    @cached_property
+    def roles(self) -> list[Any]:
+        """The roles of the messages."""
+        return [value.get("role") if type(value) is dict else None for value in self.values]
 
     @cached_property
     def contents(self) -> list[Any]:
         """The contents of the messages."""
-        return [value.get("content") for value in self.values]
+        return [value.get("content") if type(value) is dict else None for value in self.values]
 
     def _run(self, kept: list[Any], place: int, values: Sequence[Any], start: int) -> int:
         """Return how many of `values` have the same JSON. Compares all at once: most calls only append."""
         count = min(len(kept) - place, len(values) - start)
         if count <= 0:
             return 0
+        if not equal(kept[place], values[start]):  # as in a window that moved
+            return 0
         if not equal(kept[place : place + count], values[start : start + count]):
             count = next(
                 n for n in range(count + 1) if n == count or not equal(kept[place + n], values[start + n])
             )
+        if not self.inexact:
+            return count
         first, last = bisect_left(self.inexact, place), bisect_left(self.inexact, place + count)
         inexact = self.inexact[first:last]
         return next(
@@ -169,14 +181,33 @@ def system_prompt_of(frame: Frame) -> tuple[str | None, list[SystemContentBlock]
     return frame.get("system_prompt", said_by_blocks), blocks
 
 
+_canonical = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, sort_keys=True).encode
+
+
 def canonical(encoded: Any) -> bytes:
     """Return the canonical JSON of an encoded value: equal at both ends even if a converter reorders keys."""
-    return json.dumps(encoded, separators=(",", ":"), ensure_ascii=False, sort_keys=True).encode()
+    role, text = only_text_of(encoded)
+    if text is not None and role in ("user", "assistant"):  # most messages; a tenth of the time
+        return f'{{"content":[{{"text":{encode_basestring(text)}}}],"role":"{role}"}}'.encode()
+    return _canonical(encoded).encode()
 
 
 def digest_of(data: bytes) -> bytes:
-    """Return the digest of an item's canonical JSON."""
-    return blake2b(data, digest_size=12).digest()
+    """Return the digest of an item's canonical JSON.
+
+    In parts, as long as there are few: `hashlib` gives other threads way for each part of 2 KiB or more, and
+    a workflow's thread may wait 5 ms until it runs again.
+    """
+    if len(data) > _ONE_GO:
+        return blake2b(data, digest_size=12).digest()
+    digest = blake2b(digest_size=12)
+    for start in range(0, len(data), _PART):
+        digest.update(data[start : start + _PART])
+    return digest.digest()
+
+
+_PART = 2047
+_ONE_GO = 64 * 1024
 
 
 def digest_of_frame(frame: Frame) -> bytes:
@@ -321,11 +352,13 @@ _PLAIN = (str, int, bool, bytes, type(None))
 
 def _copy(value: Any) -> Any:
     """Return a copy of a value's dicts and lists, for `json_equal` to compare. Texts and bytes are shared."""
-    if type(value) in _PLAIN:
+    kind: Any = type(value)
+    if kind in _PLAIN:
         return value
-    if isinstance(value, Mapping):
-        return {key: _copy(item) for key, item in cast("Mapping[str, Any]", value).items()}
-    if isinstance(value, (list, tuple)):
+    if kind is dict or isinstance(value, Mapping):
+        items = cast("Mapping[str, Any]", value).items()
+        return {key: item if type(item) is str else _copy(item) for key, item in items}
+    if kind is list or isinstance(value, (list, tuple)):
         return [_copy(item) for item in cast("list[Any]", value)]
     if isinstance(value, (bytearray, memoryview)):
         return bytes(cast("bytes", value))

@@ -23,6 +23,7 @@ from .._errors import AgentValueError
 _BYTES_KEY = "$b64"
 _TEXT_KEY = "$s64"
 _CANNOT_CROSS = "A {} cannot cross to an activity: only JSON values and bytes can"
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 _LOOKS_TAGGED = re.compile(r"\$+[bs]64")
 
 
@@ -39,6 +40,8 @@ def encode(value: Any) -> Any:
         return _encoded_mapping(value)
     if kind is list:
         return [encode(item) for item in value]
+    if kind in _PLAIN:
+        return value
     if isinstance(value, str):
         return _encoded_text(value)
     if value is None or isinstance(value, (bool, int, float)):
@@ -97,7 +100,7 @@ def decode(value: Any) -> Any:
     Raises:
         AgentValueError: If bytes or text in it are damaged, or it is nested too deeply.
     """
-    if type(value) is str:  # the usual type first, as in `encode`
+    if type(value) in _PLAIN:  # the usual types first, as in `encode`
         return value
     try:
         return _decoded(value)
@@ -106,15 +109,16 @@ def decode(value: Any) -> Any:
 
 
 def _decoded(value: Any) -> Any:
-    if type(value) is str:
+    kind: Any = type(value)
+    if kind in _PLAIN:
         return value
-    if isinstance(value, dict):
+    if kind is dict or isinstance(value, dict):
         mapping = cast("dict[str, Any]", value)
         if _looks_tagged(mapping):
             ((key, inner),) = mapping.items()
             return _untagged(key, inner)
         return {key: _decoded(item) for key, item in mapping.items()}
-    if isinstance(value, list):
+    if kind is list or isinstance(value, list):
         return [_decoded(item) for item in cast("list[Any]", value)]
     return value
 
@@ -211,7 +215,10 @@ def _checked_key(key: Any) -> str:
 
 
 def _looks_tagged(mapping: Mapping[str, Any]) -> bool:
-    return len(mapping) == 1 and _LOOKS_TAGGED.fullmatch(next(iter(mapping))) is not None
+    if len(mapping) != 1:
+        return False
+    key = next(iter(mapping))
+    return key[:1] == "$" and _LOOKS_TAGGED.fullmatch(key) is not None
 
 
 def _escaped(mapping: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,6 +44,10 @@ from .run_notes import noted_call
 from .summaries import summary_of
 from .transcripts import SentTranscripts
 
+_MANY_PARTS = 1000
+"""Parts of a transcript with which a call surely fits. What is sent of the parts has 64 KiB at most, besides
+ranges."""
+
 _UNKNOWN = "the facts of the model"
 """Entry in `RunState.warned`: the run has warned that the worker did not tell the facts of a model."""
 
@@ -189,8 +193,11 @@ class ModelActivities(DescribedModel):
             ModelCallTooLargeError: If the call with all its values is too large for Temporal.
         """
         wire = call.to_wire()
-        check_call(repr(self), wire)
         states = {name: getattr(call, name) for name in ("invocation_state", "model_state", "config")}
+        if not any(states.values()):
+            states = None  # most calls
+        if states or call.tool_choice or len(call.transcript.messages or ()) > _MANY_PARTS:
+            check_call(repr(self), wire)
         with SentTranscripts.of_this_run().hold(states) as held:
             if held is not None:
                 wire = replace(

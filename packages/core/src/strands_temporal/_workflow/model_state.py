@@ -1,6 +1,5 @@
 """A model's facts as a workflow knows them without a call, and the settings that `update_config` changed."""
 
-import copy
 import dataclasses
 import re
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from temporalio import workflow
 from typing_extensions import override
 
 from .._errors import AgentTypeError, AgentValueError
+from .._upstream.cost import fast_deepcopy
 from .._upstream.private_api import ASSUMED_LIMIT, StructuredOutputSupport
 from .._upstream.run_local import run_local
 from .._wire.model_call import ModelFacts
@@ -212,7 +212,7 @@ class DescribedModel(StructuredOutputSupport, Model):  # pyright: ignore[reportI
             told = decode(state.facts.config)
             if state.facts.context_window_limit is not None:
                 told["context_window_limit"] = state.facts.context_window_limit
-        return copy.deepcopy({**told, **self._declared, **state.overrides})
+        return {**told, **fast_deepcopy({**self._declared, **state.overrides}, {})}
 
 
 def _copy(state: RunState) -> RunState:

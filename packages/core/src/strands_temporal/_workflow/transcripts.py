@@ -26,7 +26,6 @@ from .._wire.transcripts import (
     delta,
     digest_of_all,
     digest_of_frame,
-    equal,
     held_digest,
     json_equal,
 )
@@ -83,21 +82,19 @@ class AgentTranscript:
         except (KeyError, TypeError):  # not a message
             return fast_deepcopy(messages, memo)
         sent, shared = self.messages, list[Any]()
-        at = 0  # where the next message is expected
+        at = number = 0  # where the next message is expected, and its number
         searches = _SEARCHES
-        while len(shared) < len(messages):
-            number = len(shared)
+        while number < len(messages) and at < len(sent):
             same = sent.unchanged_contents(at, contents, roles, number)
-            if not same and at < len(sent) and searches:
+            if not same and searches:
                 searches -= 1
                 found = _place(sent.contents, contents[number], at)
                 same = sent.unchanged_contents(found, contents, roles, number)
                 at = found if same else at
-            if same:
-                shared += sent.values[at : at + same]
-                at += same
-            else:
-                shared.append(fast_deepcopy(messages[number], memo))
+            shared += sent.values[at : at + same] if same else [fast_deepcopy(messages[number], memo)]
+            at += same
+            number += same or 1
+        shared += [fast_deepcopy(message, memo) for message in messages[number:]]
         return shared
 
 
@@ -212,7 +209,10 @@ class SentTranscripts:
 
 def _place(contents: list[Any], content: Any, start: int) -> int:
     """Return the place of a content from `start` on; behind the last one if it is not there."""
-    return next((at for at in range(start, len(contents)) if equal(contents[at], content)), len(contents))
+    try:
+        return contents.index(content, start)
+    except Exception:  # noqa: BLE001  # it is not there, or a user's object does not compare
+        return len(contents)
 
 
 def _next(

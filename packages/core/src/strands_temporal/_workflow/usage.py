@@ -229,7 +229,7 @@ def usage_in(events: list[Any]) -> ModelUsage:
     usage: Mapping[str, Any] = {}
     for event in events:
         metadata: Any = event.get("metadata")
-        if isinstance(metadata, Mapping) and isinstance(metadata.get("usage"), Mapping):
+        if metadata and isinstance(metadata, Mapping) and isinstance(metadata.get("usage"), Mapping):
             usage = cast("Mapping[str, Any]", metadata["usage"])
     return ModelUsage.of_strands(usage, model_calls=1)
 
