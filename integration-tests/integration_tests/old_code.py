@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-SETTLED = "packages/core/src/strands_temporal/_wire/answers.py"
+SETTLED = "packages/core/src/strands_temporal/_wire/usual_calls.py"
 """The file with which the layout of model answers in history came. Older code does not read later answers, so
 the commit that added this file is the oldest that runs beside today's."""
 

@@ -11,7 +11,7 @@ from strands.types.streaming import StreamEvent
 
 from strands_temporal._wire.answers import answer_of, events_of
 from strands_temporal._wire.events import merge_deltas
-from strands_temporal._wire.transcript_parts import part_from_wire
+from strands_temporal._wire.transcript_parts import New, part_from_wire, part_to_wire
 from strands_temporal._wire.transcripts import apply_delta
 from strands_temporal._wire.values import encode
 from strands_temporal.testing import say, use_tools
@@ -22,20 +22,17 @@ def test_the_usual_answer_reads_as_its_text_and_what_it_cost() -> None:
     assert answer_of(encode(merge_deltas(say("Hello.").events))) == snapshot(
         {
             "content": [{"text": "Hello."}],
-            "usage": {"inputTokens": 10, "outputTokens": 5},
-            "latencyMs": 1,
+            "usage": "10 in, 5 out, 1 ms",
         }
     )
     calls = merge_deltas(use_tools([("add", {"a": 1}, "t1"), ("now", {}, "t2")]).events)
     assert answer_of(encode(calls)) == snapshot(
         {
             "content": [
-                {"toolUse": {"name": "add", "toolUseId": "t1", "input": '{"a": 1}'}},
-                {"toolUse": {"name": "now", "toolUseId": "t2", "input": "{}"}},
+                {"toolUse": {"name": "add", "toolUseId": "t1", "input": {"a": 1}}},
+                {"toolUse": {"name": "now", "toolUseId": "t2", "input": {}}},
             ],
-            "usage": {"inputTokens": 20, "outputTokens": 10},
-            "latencyMs": 1,
-            "stopReason": "tool_use",
+            "usage": "20 in, 10 out, 1 ms",
         }
     )
 
@@ -127,6 +124,76 @@ def test_a_block_of_another_kind_is_its_events_beside_named_ones() -> None:
     assert events_of(answer) == [START, *thought, *BLOCK, *END[:1]]
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        '{"a": 1}',
+        '{"a":1}',
+        '{"a": 1.0}',
+        '{"a": 1e5}',
+        '{"a": "é"}',
+        '{"a": "\\u00e9"}',
+        '{"a": 1, "a": 2}',
+        "",
+        "[1]",
+        "{",
+    ],
+)
+def test_a_tool_input_comes_back_as_the_model_wrote_it(given: str) -> None:
+    stop: Any = {"messageStop": {"stopReason": "tool_use"}}
+    use: Any = {"contentBlockStart": {"start": {"toolUse": {"name": "add", "toolUseId": "t1"}}}}
+    events = [
+        START,
+        use,
+        {"contentBlockDelta": {"delta": {"toolUse": {"input": given}}}},
+        BLOCK[2],
+        stop,
+        END[1],
+    ]
+    assert events_of(json.loads(json.dumps(answer_of(events)))) == events
+
+
+@pytest.mark.parametrize("reason", ["tool_use", "end_turn", "max_tokens"])
+def test_each_stop_reason_comes_back(reason: str) -> None:
+    use: Any = {"contentBlockStart": {"start": {"toolUse": {"name": "add", "toolUseId": "t1"}}}}
+    call = [use, {"contentBlockDelta": {"delta": {"toolUse": {"input": "{}"}}}}, BLOCK[2]]
+    for blocks in (BLOCK, call, [*BLOCK, *call]):
+        events = [START, *blocks, {"messageStop": {"stopReason": reason}}, END[1]]
+        assert events_of(answer_of(events)) == events
+
+
+RESULTS: Any = {"toolResult": {"toolUseId": "t1", "status": "success", "content": [{"text": "sunny"}]}}
+
+
+def test_results_of_tools_are_sent_by_their_calls() -> None:
+    message: Any = {
+        "role": "user",
+        "content": [RESULTS, {"toolResult": {**RESULTS["toolResult"], "toolUseId": "t2"}}],
+    }
+    assert part_to_wire(New(message)) == {"results": {"t1": "sunny", "t2": "sunny"}}
+    assert part_from_wire(part_to_wire(New(message))) == New(message)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [],
+        [RESULTS, RESULTS],
+        [RESULTS, {"text": "and"}],
+        [{"toolResult": {**RESULTS["toolResult"], "status": "error"}}],
+        [{"toolResult": {**RESULTS["toolResult"], "content": [{"json": 1}]}}],
+        [{"toolResult": {**RESULTS["toolResult"], "content": [{"text": {"$s64": "7bOp"}}]}}],
+        [{"toolResult": dict(reversed(RESULTS["toolResult"].items()))}],
+        [{**RESULTS, "more": 1}],
+        None,
+    ],
+    ids=repr,
+)
+def test_other_results_are_sent_as_they_are(content: Any) -> None:
+    message = {"role": "user", "content": content}
+    assert part_to_wire(New(message)) is message
+
+
 # Older histories --------------------------------------------------------------------------------------------
 
 
@@ -134,6 +201,28 @@ def test_an_answer_in_numbers_is_read() -> None:
     assert events_of([0, 1, "Hello.", 2, ["end_turn"], [10, 5, 15, 1]]) == encode(
         merge_deltas(say("Hello.").events)
     )
+
+
+def test_an_answer_with_its_usage_in_names_is_read() -> None:
+    older = {
+        "content": [{"toolUse": {"name": "add", "toolUseId": "t1", "input": '{"a": 1}'}}],
+        "stopReason": "tool_use",
+        "usage": {"inputTokens": 20, "outputTokens": 10},
+        "latencyMs": 1,
+    }
+    assert events_of(older) == encode(
+        merge_deltas(
+            use_tools(
+                [("add", {"a": 1}, "t1")],
+            ).events
+        )
+    )
+
+
+def test_an_older_call_of_a_tool_without_a_stop_reason_ended_its_turn() -> None:
+    older = {"content": [{"toolUse": {"name": "add", "toolUseId": "t1", "input": "{}"}}]}
+    for counted in ({}, {"usage": {"inputTokens": 1, "outputTokens": 1}, "latencyMs": 1}):
+        assert {"messageStop": {"stopReason": "end_turn"}} in events_of({**older, **counted})
 
 
 def test_parts_without_names_are_read() -> None:

@@ -259,6 +259,22 @@ async def test_what_cannot_be_put_together_is_asked_for(
     assert run.queries == 1
 
 
+async def test_the_usual_call_has_two_fields(run: Run, worker: KeptTranscripts) -> None:
+    messages: list[Any] = [user("one")]
+    await run.call(worker, messages, answer=say("yes").events)
+    messages += [{"role": "assistant", "content": [{"text": "yes"}]}, user("two")]
+    await run.call(worker, messages)
+    sent = run.crossed[-1]
+    wire = sent.to_wire()
+    assert wire == {"call": 2, "digest": sent.digest, "kept": [0, 1], "user": "two"}
+    assert len(wire["digest"]) == 8
+    for message in ({"role": "user", "content": []}, {"role": "user"}, {"results": 1}):
+        parts = [{"kept": [0, 1]}, {"answer": 1}, message]
+        call = Transcript(2, "01234567", messages=parts)
+        assert Transcript.from_wire(json.loads(json.dumps(call.to_wire()))) == call
+    assert run.queries == 0
+
+
 # --- Any edits, any workers
 
 CONTENT: Any = st.one_of(

@@ -1,18 +1,22 @@
 """The format of a model's answer in history. A person can read it. It decodes to the answer's events.
 
-    {"content": [{"text": "Hello."}], "usage": {"inputTokens": 10, "outputTokens": 5}, "latencyMs": 1}
+    {"content": [{"text": "Hello."}], "usage": "10 in, 5 out, 1 ms"}
+    {"content": [{"toolUse": {"name": "add", "toolUseId": "t1", "input": {"a": 1}}}], "usage": ...}
 
-An answer that does not fit this format is written as the list of its events. No event is lost:
-`events_of(answer_of(events))` equals `events` for any list of events.
+A missing stop reason is `tool_use` if the answer calls a tool and has such a usage, else `end_turn`. The input of a tool call is
+JSON if `json.dumps` writes it as the model did; else it is the model's text. An answer that does not fit this
+format is written as the list of its events. No event is lost: `events_of(answer_of(events))` equals `events`
+for any list of events.
+
+Older histories have `"usage": {"inputTokens": 10, "outputTokens": 5}` and `"latencyMs": 1`, tools' inputs as
+text, and each stop reason except `end_turn`.
 """
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from .events import events_by_number
-
-_USUAL_STOP = "end_turn"
-"""Stop reason of an answer that is written without a stop reason."""
 
 _START = {"messageStart": {"role": "assistant"}}
 _BLOCK_START = {"contentBlockStart": {"start": {}}}
@@ -31,8 +35,9 @@ def answer_of(events: Sequence[Any]) -> Any:
     reason = _only(_only(rest.pop(), "messageStop"), "stopReason") if rest else None
     if counted is None or not isinstance(reason, str):
         return list(events)
-    stopped = {} if reason == _USUAL_STOP else {"stopReason": reason}
-    return {"content": [_block(block) for block in _blocks(rest)], **stopped, **counted}
+    content = [_block(block) for block in _blocks(rest)]
+    stopped = {} if reason == _usual_stop(content, counted) else {"stopReason": reason}
+    return {"content": content, **stopped, **counted}
 
 
 def events_of(answer: Any) -> list[Any]:
@@ -43,14 +48,53 @@ def events_of(answer: Any) -> list[Any]:
     events: list[Any] = [{"messageStart": {"role": "assistant"}}]
     for block in known["content"]:
         events += _events_of_block(block)
-    events.append({"messageStop": {"stopReason": known.get("stopReason", _USUAL_STOP)}})
-    if "usage" in known:
-        usage = dict(known["usage"])
-        usage.setdefault("totalTokens", usage["inputTokens"] + usage["outputTokens"])
-        events.append({"metadata": {"usage": usage, "metrics": {"latencyMs": known["latencyMs"]}}})
+    reason = known.get("stopReason", _usual_stop(known["content"], known))
+    events.append({"messageStop": {"stopReason": reason}})
+    told = known.get("usage")
+    if isinstance(told, str):
+        read, written, latency = (int(part.split(" ")[0]) for part in told.split(", "))
+        events.append(_metadata({"inputTokens": read, "outputTokens": written}, latency))
+    elif told is not None:
+        events.append(_metadata(dict(told), known["latencyMs"]))
     elif "metadata" in known:
         events.append({"metadata": known["metadata"]})
     return events
+
+
+def message_of(answer: Any) -> dict[str, Any] | None:
+    """Return the message that Strands makes of an answer in this format; None if that is not plain to see."""
+    content: list[Any] = []
+    for block in answer["content"]:
+        if block.get("text"):
+            content.append({"text": block["text"]})
+        elif type(block.get("toolUse", {}).get("input")) is dict:
+            use = block["toolUse"]
+            named = {"toolUseId": use.get("toolUseId"), "name": use.get("name"), "input": use["input"]}
+            content.append({"toolUse": named})
+        else:
+            return None
+    return {"role": "assistant", "content": content}
+
+
+def _usual_stop(content: Sequence[Any], counted: Mapping[str, Any]) -> str:
+    """Return the stop reason that is not written. Older histories have one, and no such usage."""
+    calls = isinstance(counted.get("usage"), str) and any("toolUse" in block for block in content)
+    return "tool_use" if calls else "end_turn"
+
+
+def _json_or_text(text: str) -> Any:
+    """Return the JSON that `json.dumps` writes as this text, if it is an object, else the text."""
+    try:
+        value = json.loads(text)
+        same = type(value) is dict and json.dumps(value) == text
+    except (ValueError, RecursionError):
+        return text
+    return value if same else text
+
+
+def _metadata(usage: dict[str, int], latency: int) -> dict[str, Any]:
+    usage.setdefault("totalTokens", usage["inputTokens"] + usage["outputTokens"])
+    return {"metadata": {"usage": usage, "metrics": {"latencyMs": latency}}}
 
 
 def _blocks(events: Sequence[Any]) -> Iterator[list[Any]]:
@@ -75,7 +119,7 @@ def _block(events: Sequence[Any]) -> dict[str, Any]:
             return {"text": text}
         use = _only(_only(_only(start, "contentBlockStart"), "start"), "toolUse")
         if isinstance(use, dict) and isinstance(tool, str) and "input" not in use:
-            return {"toolUse": {**cast("dict[str, Any]", use), "input": tool}}
+            return {"toolUse": {**cast("dict[str, Any]", use), "input": _json_or_text(tool)}}
     return {"events": list(events)}
 
 
@@ -84,7 +128,8 @@ def _events_of_block(block: dict[str, Any]) -> list[Any]:
         start, delta = {"contentBlockStart": {"start": {}}}, {"text": block["text"]}
     elif "toolUse" in block:
         use = dict(block["toolUse"])
-        delta = {"toolUse": {"input": use.pop("input")}}
+        given = use.pop("input")
+        delta = {"toolUse": {"input": given if isinstance(given, str) else json.dumps(given)}}
         start = {"contentBlockStart": {"start": {"toolUse": use}}}
     else:
         return block["events"]
@@ -103,9 +148,10 @@ def _counted(event: Any) -> dict[str, Any] | None:
     counts = dict(cast("dict[str, Any]", usage))
     if tuple(counts) != _COUNTS or any(type(count) is not int for count in counts.values()):
         return {"metadata": known}
-    if counts["totalTokens"] == counts["inputTokens"] + counts["outputTokens"]:
-        del counts["totalTokens"]
-    return {"usage": counts, "latencyMs": latency}
+    read, written, total = counts.values()
+    if total != read + written:
+        return {"usage": counts, "latencyMs": latency}
+    return {"usage": f"{read} in, {written} out, {latency} ms"}
 
 
 def _only(value: Any, key: str) -> Any:

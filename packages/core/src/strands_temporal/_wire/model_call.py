@@ -6,10 +6,12 @@ inside them are tagged (see `values.py`).
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
-from .answers import answer_of, events_of
+from .answers import answer_of, events_of, message_of
 from .reading import read_as, reading
+from .transcripts import ANSWER_DIGITS, canonical, digest_of
+from .usual_calls import parts_of_fields, usual_fields
 from .values import set_fields
 
 MODEL_ACTIVITY = "invoke_model"
@@ -72,7 +74,7 @@ class Transcript:
     Attributes:
         call: Number of this call among the calls of its agent, from 1. The delta is against the previous
             call.
-        digest: Digest of the whole conversation, including `tools` and `frame`.
+        digest: Digest of the whole conversation, including `tools` and `frame`, or its first digits.
         agent: Number of the agent in its run, from 1.
         messages: Parts of the conversation, in order (see `transcripts.py`). None if the worker must ask.
         tools: Parts of the list of tool specs, in order; None if the tools did not change.
@@ -86,6 +88,25 @@ class Transcript:
     messages: list[Any] | None = None
     tools: list[Any] | None = None
     frame: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the dict to send to the worker."""
+        wire = set_fields(self)
+        usual = usual_fields(self.messages, self.call)
+        if usual is None:
+            return wire
+        del wire["messages"]
+        return {**wire, "digest": self.digest[:_SHORT_DIGITS], **usual}
+
+    @classmethod
+    def from_wire(cls, wire: dict[str, Any]) -> "Transcript":
+        """Return the transcript that was sent as `wire`."""
+        parts = parts_of_fields(wire, wire["call"]) if isinstance(wire, dict) else None
+        return read_as(cls, wire if parts is None else {**wire, "messages": parts})
+
+
+_SHORT_DIGITS = 8
+"""Digits of the digest of a conversation that is sent in the usual form. A worker compares that many."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +191,7 @@ class ModelCall:
 
     def to_wire(self) -> dict[str, Any]:
         """Return the dict to send to the worker."""
-        return {**set_fields(self), "transcript": set_fields(self.transcript)}
+        return {**set_fields(self), "transcript": self.transcript.to_wire()}
 
     @classmethod
     def from_wire(cls, wire: dict[str, Any]) -> "ModelCall":
@@ -181,7 +202,7 @@ class ModelCall:
             AgentValueError: If a part of it is missing.
         """
         with reading("A model call"):
-            transcript = read_as(Transcript, wire["transcript"])
+            transcript = Transcript.from_wire(wire["transcript"])
         return read_as(cls, {"model": None, **wire, "transcript": transcript}, newest=HELD_VERSION)
 
 
@@ -189,7 +210,12 @@ class ModelCall:
 class ModelResult:
     """A model's answer: the result of `invoke_model` and `invoke_model_streaming`.
 
-    It is sent as the dict that `to_wire` returns, which has only the fields that are set.
+    It is sent as the dict that `to_wire` returns, which has only the fields that are set. In place of the
+    events, most answers have what `answers.py` makes of them, with one text by itself:
+
+        {"text": "Hello.", "usage": "10 in, 5 out, 1 ms"}
+
+    The digits of such an answer's digest are sent if they do not follow from it.
 
     Attributes:
         events: Strands `StreamEvent`s in order, encoded, with the adjacent deltas of a content block merged.
@@ -220,7 +246,17 @@ class ModelResult:
 
     def to_wire(self) -> dict[str, Any]:
         """Return the dict to send to the workflow."""
-        wire = {**set_fields(self), "events": answer_of(self.events)}
+        answer = answer_of(self.events)
+        wire = set_fields(self)
+        if isinstance(answer, dict) and tuple(cast("dict[str, Any]", answer)) == ("content", "usage"):
+            del wire["events"]
+            content, usage = cast("dict[str, Any]", answer).values()
+            said = {"text": content[0]["text"]} if _is_only_text(content) else {"content": content}
+            wire = {**said, "usage": usage, **wire, "answer": self.answer}
+            if self.answer == _digits_of(answer):
+                del wire["answer"]
+        else:
+            wire["events"] = answer
         return wire if self.facts is None else {**wire, "facts": set_fields(self.facts)}
 
     @classmethod
@@ -232,10 +268,25 @@ class ModelResult:
             AgentValueError: If it has events that Strands does not know, or a part of it is missing.
         """
         with reading("A model's answer"):
-            given = {**wire, "events": events_of(wire.get("events", []))}
+            if "events" not in wire and "usage" in wire:
+                content = [{"text": wire["text"]}] if "text" in wire else wire["content"]
+                answer = {"content": content, "usage": wire["usage"]}
+                given = {"answer": _digits_of(answer), **wire, "events": events_of(answer)}
+            else:
+                given = {**wire, "events": events_of(wire.get("events", []))}
             if given.get("facts") is not None:
                 given["facts"] = read_as(ModelFacts, given["facts"])
         return read_as(cls, given)
+
+
+def _is_only_text(content: list[Any]) -> bool:
+    return len(content) == 1 and tuple(content[0]) == ("text",)
+
+
+def _digits_of(answer: dict[str, Any]) -> str:
+    """Return the first digits of the digest of the message that Strands makes of an answer, if known."""
+    message = message_of(answer)
+    return "" if message is None else digest_of(canonical(message)).hex()[:ANSWER_DIGITS]
 
 
 @dataclass(frozen=True)

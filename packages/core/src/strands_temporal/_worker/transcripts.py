@@ -145,7 +145,7 @@ class KeptTranscripts:
             kept = _put_together(before, await self.queries.ask(transcript, news=True))
         if kept is None:
             kept = _rebuilt(_EMPTY, await self.queries.ask(transcript, news=False))
-        if kept.digest != transcript.digest:
+        if not _fits(kept.digest, transcript):
             # Content with a time or a random id differs after each replay. Use what the workflow has now.
             activity.logger.warning(
                 "agent=<%s>, call=<%s> | the conversation changed in a replay; taking the current one",
@@ -168,7 +168,7 @@ class KeptTranscripts:
 
 def _put_together(before: _CachedTranscript | None, transcript: Transcript) -> _CachedTranscript | None:
     """Return the conversation of a call, or None if it cannot be rebuilt from the cached conversation."""
-    if before is not None and (before.call, before.digest) == (transcript.call, transcript.digest):
+    if before is not None and before.call == transcript.call and _fits(before.digest, transcript):
         return before
     if transcript.messages is None:
         return None
@@ -180,7 +180,13 @@ def _put_together(before: _CachedTranscript | None, transcript: Transcript) -> _
         kept = _rebuilt(before, transcript)
     except FAULTS:  # it refers to what is not here, or is damaged: the workflow has it all
         return None
-    return kept if _digest(kept) == transcript.digest else None
+    return kept if _fits(_digest(kept), transcript) else None
+
+
+def _fits(digest: str, transcript: Transcript) -> bool:
+    """Tell whether a conversation's digest is that of a call, which may have only its first digits."""
+    wanted = transcript.digest
+    return digest[: len(wanted)] == wanted[: len(digest)]
 
 
 def _rebuilt(before: _CachedTranscript, transcript: Transcript) -> _CachedTranscript:
