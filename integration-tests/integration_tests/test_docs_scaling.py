@@ -116,6 +116,19 @@ async def asking(fair_server: DevServer) -> Asking:
     return Asking(await Client.connect(fair_server.address))
 
 
+async def test_the_worker_with_a_limit_of_memory_is_made_with_its_cache(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = module_of("scaling.md", "bounded", tmp_path, monkeypatch)
+    bound = page.bounded(client)
+    running = asyncio.create_task(bound.run())
+    await asyncio.sleep(0)  # it makes its worker at once
+    config = bound.worker.config()
+    assert config["max_cached_workflows"] == bound.max_cached_workflows == 5_000
+    await bound.shutdown()
+    await asyncio.wait_for(running, 60)
+
+
 async def test_models_and_tools_on_task_queues_of_their_own(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,8 @@
-"""A process that runs many agents with little memory: `memory_bound_process.py ADDRESS AGENTS bound|free`.
+"""A process with many agents and little memory: `memory_bound_process.py ADDRESS AGENTS ROOM bound|free`.
 
-It prints how many turns were answered, how many workers were replaced, and what memory it used. The system
-kills nothing here: RLIMIT_DATA lets the process fail where a container would be killed.
+ROOM is in bytes above an idle process. Above it the cache is dropped; twice as much is all that there is. It
+prints how many turns were answered, how many workers were replaced, and what memory it used. The system kills
+nothing here: RLIMIT_DATA lets the process fail where a container would be killed.
 """
 
 import asyncio
@@ -19,12 +20,6 @@ from temporalio.worker import Worker
 from strands_temporal import MemoryBoundWorker, StrandsPlugin, TemporalAgent
 from strands_temporal._worker.memory_bound import resident_bytes
 from strands_temporal.testing import ScriptedCall, ScriptedModel, say
-
-ROOM = 120 * 1024 * 1024
-"""Bytes above an idle process at which the cache is dropped."""
-
-HARD = 2 * ROOM
-"""Bytes above an idle process that it can get at all."""
 
 
 def echo(call: ScriptedCall) -> Any:
@@ -72,7 +67,7 @@ async def _turns(client: Client, queue: str, agents: int, prompt: str, expected:
     return agents
 
 
-async def main(address: str, agents: int, kind: str) -> None:
+async def main(address: str, agents: int, room: int, kind: str) -> None:
     """Run the agents, each with two turns."""
     model = ScriptedModel(*[echo] * (4 * agents))
     client = await Client.connect(address, plugins=[StrandsPlugin(models={"m": lambda: model})])
@@ -85,9 +80,9 @@ async def main(address: str, agents: int, kind: str) -> None:
     async with Worker(client, task_queue=warm, workflows=[ChatWorkflow]):
         await _turns(client, warm, 20, "one", "1: one")  # what the first agents load counts as idle
     idle = resident_bytes()
-    resource.setrlimit(resource.RLIMIT_DATA, (_data_bytes() + HARD, resource.RLIM_INFINITY))
-    limit = idle + ROOM if kind == "bound" else 2**40
-    bound = MemoryBoundWorker(make, limit=limit, max_cached_workflows=2 * agents)
+    resource.setrlimit(resource.RLIMIT_DATA, (_data_bytes() + 2 * room, resource.RLIM_INFINITY))
+    limit = idle + room if kind == "bound" else 2**40
+    bound = MemoryBoundWorker(make, limit=limit, max_cached_workflows=2 * agents, min_cached_workflows=20)
     running = asyncio.create_task(bound.run())
     answered = await _turns(client, queue, agents, "one", "1: one")
     answered += await _turns(client, queue, agents, "two", "3: two")
@@ -111,4 +106,4 @@ def _data_bytes() -> int:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3]))
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))
