@@ -198,7 +198,8 @@ async def test_nats_back_without_its_files_is_told(
     client: Client, worker_options: dict[str, Any], nats_server: NATSServer
 ) -> None:
     heard = asyncio.Event()
-    model = LiveModel(play("a ", lambda: asyncio.sleep(0.1), "b ", lambda: bounded(heard), "c ", "d "))
+    said = ("a ", lambda: asyncio.sleep(0.1), "few ", lambda: asyncio.sleep(0.1), "words ")
+    model = LiveModel(play(*said, lambda: asyncio.sleep(0.1), "b ", lambda: bounded(heard), "c ", "d "))
     async with running(client, nats_server, model, worker_options) as (handle, transport):
         events: list[AgentEvent] = []
 
@@ -212,8 +213,8 @@ async def test_nats_back_without_its_files_is_told(
                     heard.set()
 
         await asyncio.wait_for(read(), WAIT)
-        assert await handle.result() == "a b c d"
-        assert texts(events) == ["a b c d"]
+        assert await handle.result() == "a few words b c d"
+        assert texts(events) == ["a few words b c d"]
         (gap,) = of(StreamGap, events)
         assert isinstance(events[events.index(gap) + 1], OutputLost)
         # Who comes now gets what is still there, and is told.

@@ -98,7 +98,8 @@ class LifeHooks(HookProvider):
         here = None if current.is_former else HERE.get()
         if here is None and not self._is_outermost:
             return
-        place = Place(self._topic_of(agent)) if here is None else here.of_agent(agent.name)
+        begins = Place(self._topic_of(agent), outermost=agent.name)
+        place = begins if here is None else here.of_agent(agent.name)
         run = AgentRun(place, here)
         if self._shows_state:
             run.state = _state_of(agent)

@@ -95,7 +95,7 @@ class Life:
         self._log: BoundedLog | None = None
         self._stream: WorkflowStream | None = None
         self._agent: ref[Agent] | None = None
-        self._paths: dict[str, tuple[str, ...]] = {}
+        self._places: dict[str, Place] = {}
         self._carried: dict[str, Any] = {}
 
     @property
@@ -184,7 +184,7 @@ class Life:
             time=workflow.now().isoformat(timespec="milliseconds"),
             **named,
         )
-        self.state.apply(event, self._log.stop)
+        self.state.apply(event, self._log.stop, place.outermost)
         self._stream.topic(control_topic(place.topic)).publish(to_control(event))
         self._log.trim()
 
@@ -211,11 +211,12 @@ class Life:
     def runs_at(self, agent: Agent, run: AgentRun) -> None:
         """Remember that an agent runs."""
         self.runs[agent] = run
-        self._paths[agent.name] = run.place.path
+        self._places[agent.name] = run.place
 
-    def path_of(self, agent: str) -> tuple[str, ...]:
-        """Return the path of the agent that last ran under a name."""
-        return self._paths.get(agent, ())
+    def place_of(self, agent: str, topic: str) -> Place:
+        """Return the place of the agent that last ran under a name, with the topic `topic`."""
+        known = self._places.get(agent, Place(topic))
+        return Place(topic, known.path, outermost=known.outermost)
 
     def _snapshot(self, *_: Any) -> dict[str, Any]:
         agent = self._agent() if self._agent else None

@@ -23,7 +23,7 @@ from ._life_types import (
     ModelCallFailed,
     ModelCallStarted,
 )
-from ._places import HERE, Place
+from ._places import HERE
 
 
 def publish_note(current: Life, note: RunNote) -> None:
@@ -61,7 +61,7 @@ def _of_call(note: ModelCallNote) -> ControlEvent:
 def _question(current: Life, note: QuestionNote) -> None:
     if current.topic is None:
         return
-    place = Place(current.topic, current.path_of(note.agent))
+    place = current.place_of(note.agent, current.topic)
     if note.outcome is None:
         reason, cut = as_json(note.reason)
         event: ControlEvent = QuestionAsked(

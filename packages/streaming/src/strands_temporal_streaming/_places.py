@@ -16,26 +16,28 @@ class Place:
         path: As in the events.
         tool_use_id: The tool call that runs here; None outside of one.
         is_node: Whether this is a node. The agent of the node is at the same path.
+        outermost: Name of the outermost agent or team; "" if it is not known.
     """
 
     topic: str
     path: tuple[str, ...] = ()
     tool_use_id: str | None = None
     is_node: bool = False
+    outermost: str = ""
 
     def of_agent(self, name: str) -> "Place":
         """Return the place of an agent that begins here."""
         if self.is_node:
             return replace(self, is_node=False)
-        return Place(self.topic, (*self.path, name), self.tool_use_id)
+        return replace(self, path=(*self.path, name))
 
     def of_tool(self, tool_use_id: str) -> "Place":
         """Return the place of a tool call of the agent that is here."""
-        return Place(self.topic, self.path, tool_use_id)
+        return replace(self, tool_use_id=tool_use_id, is_node=False)
 
     def of_node(self, node: str) -> "Place":
         """Return the place of a node of the team that is here."""
-        return Place(self.topic, (*self.path, f"{NODE}{node}"), self.tool_use_id, is_node=True)
+        return replace(self, path=(*self.path, f"{NODE}{node}"), is_node=True)
 
 
 HERE: ContextVar[Place | None] = ContextVar("strands_temporal_streaming_place", default=None)

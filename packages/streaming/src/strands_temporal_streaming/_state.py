@@ -43,6 +43,8 @@ class LiveState:
         tools: The tool calls without a result, by their ids.
         questions: The questions that wait, by their ids.
         places: Agent, path and turn of the last calls, by the calls' ids.
+        outermost: Which outermost agent or team each of the above belongs to, by its kind and key.
+        turns: The open turns, by the names of the outermost agents: whether they have paused.
     """
 
     turn: int = 0
@@ -55,6 +57,8 @@ class LiveState:
     tools: dict[str, ToolCall] = field(default_factory=dict[str, ToolCall])
     questions: dict[str, QuestionAsked] = field(default_factory=dict[str, QuestionAsked])
     places: dict[str, tuple[str, tuple[str, ...], int]] = field(default_factory=dict[Any, Any])
+    outermost: dict[tuple[str, Any], str] = field(default_factory=dict[tuple[str, Any], str])
+    turns: dict[str, bool] = field(default_factory=dict[str, bool])
 
     @property
     def status(self) -> str:
@@ -90,46 +94,68 @@ class LiveState:
                 case _:
                     pass
 
-    def apply(self, event: ControlEvent, offset: int) -> None:
-        """Take an event in."""
+    def agents_of(self, outermost: str) -> list[RunningAgent]:
+        """Return what runs below an outermost agent or team."""
+        return [one for key, one in self.agents.items() if self._is_of("agent", key, outermost)]
+
+    def apply(self, event: ControlEvent, offset: int, outermost: str = "") -> None:
+        """Take an event in.
+
+        Args:
+            event: The event.
+            offset: Its offset.
+            outermost: Name of the outermost agent or team that it belongs to; "" if it is not known.
+        """
         match event:
             case TurnStarted():
                 if not self.is_open:
                     self.turn_usage = {}
                 self.turn, self.is_open, self.waits = max(self.turn, event.turn), True, False
+                self.turns[event.agent] = False
             case TurnEnd():
                 self._end_turn(event)
             case RequestEnded(stop_reason=reason) if reason != "interrupt" and self.waits:
                 # Somebody stopped the turn while it waited: no agent ran that could end it.
                 self._close_turn()
+                self.turns.clear()
             case ModelCallStarted():
                 call = RunningCall(call=event.call, agent=event.agent, path=event.path, model=event.model)
                 self.calls[event.call] = (call, offset)
+                self.outermost["call", event.call] = outermost
                 self.places[event.call] = (event.agent, event.path, event.turn)
                 if len(self.places) > _PLACES:
                     del self.places[next(iter(self.places))]
             case ModelCallEnded():
                 self.calls.pop(event.call, None)
+                self.outermost.pop(("call", event.call), None)
                 self._count(event.usage)
             case ModelCallFailed():
                 self.calls.pop(event.call, None)
+                self.outermost.pop(("call", event.call), None)
             case ToolCall():
                 self.tools[event.tool_use_id] = event
+                self.outermost["tool", event.tool_use_id] = outermost
             case ToolResult():
                 self.tools.pop(event.tool_use_id, None)
+                self.outermost.pop(("tool", event.tool_use_id), None)
             case QuestionAsked():
                 self.questions[event.id] = event
+                self.outermost["question", event.id] = outermost
             case QuestionDecided():
                 self.questions.pop(event.id, None)
+                self.outermost.pop(("question", event.id), None)
             case AgentStarted() | NodeStarted():
                 at = getattr(event, "tool_use_id", None)
                 child = getattr(event, "workflow_id", "")
                 running = RunningAgent(agent=event.agent, path=event.path, tool_use_id=at, workflow_id=child)
                 self.agents[event.path, at] = running
+                self.outermost["agent", (event.path, at)] = outermost
             case AgentEnded() | NodeEnded():
                 if isinstance(event, AgentEnded) and event.workflow_id:
                     self._count(event.usage)  # its model calls are in its own stream
-                self.agents.pop((event.path, getattr(event, "tool_use_id", None)), None)
+                ended = (event.path, getattr(event, "tool_use_id", None))
+                self.agents.pop(ended, None)
+                self.outermost.pop(("agent", ended), None)
             case _:
                 pass
 
@@ -138,18 +164,34 @@ class LiveState:
             self.usage[name] = self.usage.get(name, 0) + count
             self.turn_usage[name] = self.turn_usage.get(name, 0) + count
 
+    def _is_of(self, kind: str, key: Any, outermost: str) -> bool:
+        """Tell whether something belongs to an outermost agent, as far as it is known."""
+        return self.outermost.get((kind, key), "") in ("", outermost) or not outermost
+
     def _end_turn(self, event: TurnEnd) -> None:
+        """End the turn of one outermost agent. Others may run meanwhile."""
         self.turn = max(self.turn, event.turn)
-        self.waits = self.is_open = event.stop_reason == "interrupt"
-        self.agents.clear()
-        self.calls.clear()
-        if not self.waits:
+        self.turns.pop(event.agent, None)
+        if pauses := event.stop_reason == "interrupt":
+            self.turns[event.agent] = True
+        self.is_open, self.waits = bool(self.turns), bool(self.turns) and all(self.turns.values())
+        self._drop("agent", self.agents, event.agent)
+        self._drop("call", self.calls, event.agent)
+        if not pauses:
+            self._drop("tool", self.tools, event.agent)
+            self._drop("question", self.questions, event.agent)
+        if not self.turns:
             self._close_turn()
+
+    def _drop(self, kind: str, known: dict[Any, Any], outermost: str) -> None:
+        for key in [key for key in known if self._is_of(kind, key, outermost)]:
+            del known[key]
 
     def _close_turn(self) -> None:
         self.waits = self.is_open = False
         self.tools.clear()
         self.questions.clear()
+        self.outermost.clear()
 
 
 def _carried(events: Collection[Any], large: str) -> list[Any]:

@@ -1,6 +1,7 @@
 """The hooks of graphs and swarms whose life is published."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 from weakref import WeakSet
 
@@ -46,6 +47,8 @@ class _Team:
         if current is None or (place := self._place_now()) is None:
             return
         before = HERE.get()
+        if before is None:
+            place = replace(place, outermost=executor_name(event.source))
         current.teams[event.source] = TeamRun(place, before, is_told=before is not None)
         HERE.set(place)
 
@@ -60,7 +63,7 @@ class _Team:
         place = run.place
         HERE.set(run.before)
         pauses = team_status(cast("Any", event.source).state) == "interrupted"
-        for running in list(current.state.agents.values()):
+        for running in current.state.agents_of(place.outermost):
             path = running.path
             # Strands calls no hook for a node that pauses, or that another node's failure ends.
             if path[:-1] == place.path and path[-1].startswith(NODE):

@@ -103,7 +103,7 @@ def publish_ends(current: Life, place: Place, error: str | None) -> None:
 
     Strands drops what runs beside a failing tool call, and calls no hooks for its end.
     """
-    left = sorted(current.state.agents.values(), key=lambda one: len(one.path), reverse=True)
+    left = sorted(current.state.agents_of(place.outermost), key=lambda one: len(one.path), reverse=True)
     for one in left:
         at = replace(place, path=one.path, tool_use_id=one.tool_use_id)
         if one.path[-1].startswith(NODE):
