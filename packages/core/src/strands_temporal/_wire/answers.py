@@ -3,10 +3,10 @@
     {"content": [{"text": "Hello."}], "usage": "10 in, 5 out, 1 ms"}
     {"content": [{"toolUse": {"name": "add", "toolUseId": "t1", "input": {"a": 1}}}], "usage": ...}
 
-A missing stop reason is `tool_use` if the answer calls a tool and has such a usage, else `end_turn`. The input of a tool call is
-JSON if `json.dumps` writes it as the model did; else it is the model's text. An answer that does not fit this
-format is written as the list of its events. No event is lost: `events_of(answer_of(events))` equals `events`
-for any list of events.
+A missing stop reason is `tool_use` if the answer calls a tool and has such a usage, else `end_turn`. The
+input of a tool call is JSON if `json.dumps` writes it as the model did; else it is the model's text. An
+answer that does not fit this format is written as the list of its events. No event is lost:
+`events_of(answer_of(events))` equals `events` for any list of events.
 
 Older histories have `"usage": {"inputTokens": 10, "outputTokens": 5}` and `"latencyMs": 1`, tools' inputs as
 text, and each stop reason except `end_turn`.
