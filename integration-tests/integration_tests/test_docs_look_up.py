@@ -101,7 +101,7 @@ OPTIONS = {
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_the_options_of_the_page_are_those_of_the_signature(name: str) -> None:
-    (target,) = {vars(module)[name] for module in PUBLIC if name in module.__all__}
+    (target,) = {getattr(module, name) for module in PUBLIC if name in module.__all__}
     expected = {
         parameter.name: in_words(
             inspect.Parameter.empty if parameter.kind is parameter.VAR_POSITIONAL else parameter.default
