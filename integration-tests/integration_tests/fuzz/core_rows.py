@@ -49,7 +49,7 @@ from strands_temporal._workflow.turn_cut import TurnCut
 from strands_temporal._workflow.usage import _ChainUsage  # pyright: ignore[reportPrivateUsage]
 from strands_temporal.testing import ScriptedModel, say
 
-from .damage import json_text
+from .damage import as_dict, as_list, json_text
 from .recorded import recorded
 from .row import Row
 
@@ -146,7 +146,8 @@ def _usage(carried: Any) -> None:
 
 def _failure(restore: Callable[[ActivityError], Exception]) -> Callable[[Any], None]:
     def check(given: Any) -> None:
-        type_, details = given if isinstance(given, list) and len(given) == 2 else (None, [given])
+        pair = as_list(given)
+        type_, details = pair if len(pair) == 2 else (None, [given])
         error = ActivityError(
             "failed",
             scheduled_event_id=1,
@@ -156,7 +157,7 @@ def _failure(restore: Callable[[ActivityError], Exception]) -> Callable[[Any], N
             activity_id="1",
             retry_state=RetryState.NON_RETRYABLE_FAILURE,
         )
-        items = details if isinstance(details, list) else [details]
+        items = as_list(details) or [details]
         error.__cause__ = ApplicationError("text", *items, type=type_ if isinstance(type_, str) else None)
         restored = restore(error)
         assert isinstance(restored, Exception)
@@ -237,6 +238,15 @@ def core_rows() -> Sequence[Row]:
         {"stop_reason": "end_turn", "content": [{"text": "x"}], "carry": {"data": "", "version": 1}}
     ]
     starts = [each for each in recorded()["started"] if isinstance(each, dict) and "arguments" in each]
+    payloads: dict[Any, list[Any]] = {
+        ConversationStart: starts,
+        AgentCarry: [each for each in recorded()["continued"] if "version" in as_dict(each)],
+        HandleCall: recorded()["scheduled:read_storage"],
+        HostedToolListing: [{"tools": [{"hosted_as": "a", "spec": {}}], "version": 1}],
+        StoredPage: [asdict(StoredPage("x", 1))],
+        MemoryHits: [{"hits": [{"content": "x"}]}],
+        SubAgentTask: [{"prompt": "x", "answers": [], "decided": [], "keep": True}],
+    }
     return [
         Row("tagged values", decode, [encode({"a": [b"x", "\ud800", {"$b64": 1}]})], TYPED),
         Row("agent's carry", _restore_agent, agents_text, TYPED, "text"),
@@ -284,16 +294,6 @@ def core_rows() -> Sequence[Row]:
         Row("worker's report", WorkerReport.from_wire, [WorkerReport(1, "w").to_wire()], TYPED),
         *(
             Row(f"payload of {hint.__name__}", payload_of(hint), seeds, TYPED, "json bytes")
-            for hint, seeds in {
-                ConversationStart: starts,
-                AgentCarry: [
-                    each for each in recorded()["continued"] if isinstance(each, dict) and "version" in each
-                ],
-                HandleCall: recorded()["scheduled:read_storage"],
-                HostedToolListing: [{"tools": [{"hosted_as": "a", "spec": {}}], "version": 1}],
-                StoredPage: [asdict(StoredPage("x", 1))],
-                MemoryHits: [{"hits": [{"content": "x"}]}],
-                SubAgentTask: [{"prompt": "x", "answers": [], "decided": [], "keep": True}],
-            }.items()
+            for hint, seeds in payloads.items()
         ),
     ]

@@ -129,6 +129,16 @@ def json_text(value: Any) -> str:
         return "1" + "0" * 5_000
 
 
+def as_dict(value: Any) -> dict[str, Any]:
+    """Return a dict, or an empty one in place of anything else."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return a list, or an empty one in place of anything else."""
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
 def copied(value: Any) -> Any:
     """Return a copy of JSON values. What is not JSON is not copied."""
     if isinstance(value, dict):

@@ -3,9 +3,9 @@
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
-from typing import Any, cast
+from typing import Any
 
 from temporalio.exceptions import ApplicationError
 
@@ -34,7 +34,7 @@ from strands_temporal_hitl._types import ApprovalRecord, PendingApproval
 from strands_temporal_hitl.identity import JWTVerifier
 
 from .core_rows import TYPED, carried, payload_of, repacked
-from .damage import json_text
+from .damage import as_dict, json_text
 from .recorded import recorded
 from .row import Row
 
@@ -100,18 +100,15 @@ def _cookie(content: Any) -> None:
 
 def _texts(form: Any) -> dict[str, str]:
     """Return a form as a browser sends it: texts by names."""
-    if not isinstance(form, dict):
-        return {}
-    return {str(name): each if isinstance(each, str) else json_text(each) for name, each in form.items()}
+    fields = as_dict(form).items()
+    return {str(name): each if isinstance(each, str) else json_text(each) for name, each in fields}
 
 
 def _pending(value: Any) -> PendingApproval:
     """Return a question with what a tool's schema and a model's arguments may be."""
-    given = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-    arguments, schema = given.get("arguments"), given.get("input_schema")
-    fields = {"arguments": arguments if isinstance(arguments, dict) else {}}
-    fields["input_schema"] = schema if isinstance(schema, dict) else None
-    return PendingApproval(**{**asdict(_PENDING), **fields})
+    given = as_dict(value)
+    schema = as_dict(given.get("input_schema")) or None
+    return replace(_PENDING, arguments=as_dict(given.get("arguments")), input_schema=schema)
 
 
 def hitl_rows() -> Sequence[Row]:
@@ -120,12 +117,12 @@ def hitl_rows() -> Sequence[Row]:
     claims = {**asdict(Claims("ana", ["g"], "c", "n", "w", "d", 4e9, "x"))}
     ticket = ticket_of(Claims(**claims), _KEY)
     cookie = [["id", int(time.time()) + 10_000, "ana", ["g"]]]
-    link = [1, "ns", "w", "a", "sha256:0", "ana", ["g"], "approve", 4_000_000_000, "nonce"]
-    updates = [each for each in recorded()["update"] if isinstance(each, dict) and "verdict" in each]
+    link: list[Any] = [1, "ns", "w", "a", "sha256:0", "ana", ["g"], "approve", 4_000_000_000, "nonce"]
+    updates = [each for each in recorded()["update"] if "verdict" in as_dict(each)]
     decisions = [each for each in updates if each["verdict"] in VERDICTS]
     early = [{**each, "early": True} for each in decisions if not {"arguments", "trust"} & each.keys()]
     changes = [{"kind": "policy", "by": "ana", "policy": _POLICY}, {"kind": "trust", "by": "a", "tool": "t"}]
-    records = [value for value in recorded()["updated"] if isinstance(value, dict) and "name" in value]
+    records = [value for value in recorded()["updated"] if "name" in as_dict(value)]
     slack = {
         "type": "block_actions",
         "actions": [{"action_id": "approve", "value": '["w","a","d"]'}],
@@ -142,7 +139,7 @@ def hitl_rows() -> Sequence[Row]:
     )
 
     def signed(content: Any) -> None:
-        given = content if isinstance(content, dict) else {"sub": content}
+        given = as_dict(content) or {"sub": content}
         try:
             made = jwt.encode(given, "s" * 32, algorithm="HS256")
         except Exception:  # noqa: BLE001  # PyJWT does not write it
@@ -230,8 +227,7 @@ def hitl_rows() -> Sequence[Row]:
 
 def read_claims_of(value: Any) -> None:
     """Read the claims that a ticket of ours would have."""
-    if isinstance(value, dict):
-        read_claims(value)
+    read_claims(as_dict(value))
 
 
 def slack_body(payload: Any) -> bytes:

@@ -77,7 +77,7 @@ class Row:
             deadline=None,
             database=None,
             phases=[Phase.generate, Phase.shrink],
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=_ALL_CHECKS,
             print_blob=False,
         )
         @given(self.strategy())
@@ -98,6 +98,13 @@ class Row:
 
 
 _A_ROUND = 200
+
+_ALL_CHECKS = [
+    HealthCheck.too_slow,
+    HealthCheck.filter_too_much,
+    HealthCheck.data_too_large,
+    HealthCheck.large_base_example,
+]
 
 
 class Given:

@@ -34,7 +34,7 @@ from strands_temporal_streaming._web.partial_json import completion
 from strands_temporal_streaming._web.sse import Position
 
 from .core_rows import TYPED, carried, payload_of
-from .damage import json_text
+from .damage import as_dict, as_list, json_text
 from .recorded import recorded
 from .row import Row
 
@@ -75,13 +75,20 @@ _RUN: Any = {
 }
 
 
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json_text(value)
+
+
 def _item(value: Any) -> None:
     """Read an item of a stream as a reader does."""
-    metadata, data, topic = value if isinstance(value, list) and len(value) == 3 else ({}, value, "t")
+    parts = as_list(value)
+    metadata, data, topic = parts if len(parts) == 3 else ({}, value, "t")
     payload = Payload(data=json_text(data).encode("utf-8", "surrogatepass"))
     payload.metadata["encoding"] = b"json/plain"
-    for name, each in metadata.items() if isinstance(metadata, dict) else ():
-        payload.metadata[str(name).encode("utf-8", "replace").decode()] = str(each).encode("utf-8", "replace")
+    for name, each in as_dict(metadata).items():
+        payload.metadata[str(name).encode("utf-8", "replace").decode()] = _text(each).encode(
+            "utf-8", "replace"
+        )
     calls, item = Calls("t", _CONVERTER), Item(3, topic if isinstance(topic, str) else "t", payload)
     for _ in range(2):
         list(calls.events(item))
@@ -102,7 +109,7 @@ def _in_workflow(data: bytes) -> None:
 
 def _applied(value: Any) -> None:
     state = LiveState()
-    for each in value if isinstance(value, list) else [value]:
+    for each in as_list(value) or [value]:
         event = from_control(each, 3)
         if event is not None:
             state.apply(event, 3)
@@ -114,7 +121,7 @@ def _applied(value: Any) -> None:
 def _restored(carried: Any) -> None:
     with reading("The stream in the conversation's carry"):
         state = LiveState()
-        state.restore(carried if isinstance(carried, dict) else {})
+        state.restore(as_dict(carried))
         state.carry()
 
 
@@ -166,7 +173,7 @@ def streaming_rows() -> Sequence[Row]:
         Row("state in a carry", _restored, [each["life"] for each in parts if each.get("life")], TYPED),
         Row("questions in a carry", lambda v: Deciding().restore(v), [[to_json(QuestionAsked())]]),
         Row("stream in a carry", _stream_state, parts, TYPED),
-        Row("snapshot", lambda v: present_from(v if isinstance(v, dict) else {}), [snapshot], TYPED),
+        Row("snapshot", lambda v: present_from(as_dict(v)), [snapshot], TYPED),
         Row("reader's position", lambda v: StreamPosition.of(v if isinstance(v, int) else 0).number, [5]),
         Row("id of a server-sent event", Position.parse, [position], (WebError,), "text"),
         Row("AG-UI run", lambda v: read_input(v, ["t"]), [_RUN], (WebError,), "json bytes"),
@@ -196,4 +203,4 @@ def _stream_state(value: Any) -> None:
 
 
 def _history(value: Any) -> None:
-    history_of(value if isinstance(value, list) else [])
+    history_of(as_list(value))

@@ -9,6 +9,7 @@ import asyncio
 import json
 import resource
 import sys
+import threading
 import uuid
 from pathlib import Path
 from typing import Any
@@ -106,4 +107,5 @@ def _data_bytes() -> int:
 
 
 if __name__ == "__main__":
+    threading.stack_size(512 * 1024)  # RLIMIT_DATA counts the whole stack of each thread
     asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))

@@ -18,6 +18,7 @@ from strands_temporal import AgentTypeError, AgentValueError, MemoryBoundWorker,
 from strands_temporal.testing import DevServer, ScriptedModel, assert_replays
 
 WAIT = 60
+USUAL: dict[str, Any] = {"make": print, "limit": 1}
 
 
 @pytest.mark.server
@@ -98,7 +99,7 @@ async def test_what_a_worker_raises_is_raised_and_a_cancel_ends_it(agents: Agent
 )
 async def test_settings_that_cannot_work_are_refused(given: Any, error: Any, text: str) -> None:
     with pytest.raises(error, match=text):
-        MemoryBoundWorker(**{"make": lambda _: None, "limit": 1, **given})
+        MemoryBoundWorker(**{**USUAL, **given})
 
 
 @pytest.mark.server

@@ -8,11 +8,11 @@ from typing import Any
 from strands_temporal import AgentTypeError, AgentValueError
 
 from ._policy_reading import (
-    brief,
     fault,
     globs_in,
     object_in,
 )
+from ._values import brief
 
 ASSISTANT = "mcp"
 """The channel of a person's own assistant, which may reject, and nothing else unless a rule lets it."""

@@ -11,7 +11,6 @@ from ._conditions import OPERATORS, OTHER_WORDS, Condition
 from ._deciders import Deciders, read_deciders
 from ._policy_judge import JudgeRule, read_judge
 from ._policy_reading import (
-    brief,
     check_names,
     each_in,
     fault,
@@ -23,7 +22,7 @@ from ._policy_reading import (
     unknown,
 )
 from ._policy_time import read_time
-from ._values import is_too_deep
+from ._values import brief, is_too_deep
 
 SCHEMA = 1
 """Version of the layout of a policy's JSON."""

@@ -5,7 +5,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from ._policy_reading import brief, fault, globs_in, object_in, text_in
+from ._policy_reading import fault, globs_in, object_in, text_in
+from ._values import brief
 
 _LONGEST_CRITERIA = 20_000  # characters of what a judge goes by
 _LONGEST_TIMEOUT = 600.0  # seconds for a judge's answer; the agent waits for it

@@ -3,8 +3,8 @@
 from typing import Any
 
 from ._deciders import read_deciders
-from ._policy_reading import brief, each_in, fault, object_in, text_in, unknown
-from ._values import check_seconds
+from ._policy_reading import each_in, fault, object_in, text_in, unknown
+from ._values import brief, check_seconds
 
 AT_DEADLINE = ("deny", "approve", "escalate", "fail")
 """What may happen at a question's deadline."""

@@ -86,8 +86,8 @@ def read_as(cls: type[T], wire: Any, *, newest: int | None = None) -> T:
     """
     if not isinstance(wire, Mapping):
         raise AgentTypeError(f"{cls.__name__}: {shown(wire)} is not an object with its fields")
-    form = _form(cls)
-    known = known_fields(cls, cast("dict[str, Any]", wire))
+    form, given = _form(cls), cast("dict[str, Any]", wire)
+    known = known_fields(cls, given)
     version = known.get("version")
     is_newer = isinstance(version, int) and version > (form.version if newest is None else newest)
     if not is_newer:
@@ -98,7 +98,7 @@ def read_as(cls: type[T], wire: Any, *, newest: int | None = None) -> T:
     for name in form.required:
         if name not in known:
             raise AgentValueError(
-                f"{cls.__name__}: {name!r} is missing. Given: {sorted(map(str, wire))[:20]}"
+                f"{cls.__name__}: {name!r} is missing. Given: {sorted(map(str, given))[:20]}"
             )
     return cls(**known)
 
@@ -114,7 +114,8 @@ class _Form:
         self.required = [
             entry.name for entry in entries if entry.default is MISSING and entry.default_factory is MISSING
         ]
-        self.version = next((entry.default for entry in entries if entry.name == "version"), 0)
+        version: Any = next((entry.default for entry in entries if entry.name == "version"), 0)
+        self.version = version if isinstance(version, int) else 0
 
 
 @cache
@@ -160,6 +161,7 @@ def _all_of(kind: type[Any], each: _Fits | None, items: Callable[[Any], Any]) ->
 def shown(value: Any) -> str:
     """Return the beginning of a value's text, for a message. A list or a dict is its size: it may be deep."""
     if isinstance(value, (dict, list, tuple)):
-        return f"a {type(value).__name__} of {len(cast('Any', value))}"
+        kind: type[Any] = type(cast("Any", value))
+        return f"a {kind.__name__} of {len(cast('Any', value))}"
     text = repr(value) if not isinstance(value, int) or abs(value) < 10**30 else "a very large number"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
