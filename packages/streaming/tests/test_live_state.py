@@ -29,7 +29,7 @@ class TwoAgents:
 
     @workflow.run
     async def run(self) -> str:
-        hooks = [StreamHooks(self.stream)]
+        hooks: list[Any] = [StreamHooks(self.stream)]
         helper = Agent(
             TemporalModel("helper", streaming_topic="events"),
             name="helper",
