@@ -29,7 +29,7 @@ def usual_fields(parts: list[Any] | None, call: int) -> dict[str, Any] | None:
     return {**parts[0], **named}
 
 
-def parts_of_fields(fields: dict[str, Any], call: int) -> list[Any] | None:
+def parts_of_fields(fields: dict[str, Any], call: Any) -> list[Any] | None:
     """Return the parts, as `part_to_wire` returned them, in whose place `usual_fields` are sent."""
     if "kept" not in fields:
         return None
