@@ -252,10 +252,14 @@ WIRE_MODULES: list[ModuleType] = [
 WIRE_PAGE = (DOCS / "wire-types.md").read_text()
 
 
+PACKED = {"Carried", "TurnContent", "_Content"}
+"""What carries hold. It is packed: a history shows none of its fields."""
+
+
 def wire_classes() -> Iterator[type[Any]]:
     for module in WIRE_MODULES:
         for name, value in vars(module).items():
-            wire = isinstance(value, type) and dataclasses.is_dataclass(value) and name != "Carried"
+            wire = isinstance(value, type) and dataclasses.is_dataclass(value) and name not in PACKED
             if wire and value.__module__ == module.__name__:
                 yield value
 

@@ -69,10 +69,12 @@ class Gate:
         """
         call, size = self._check("activity", values, f"{what}: an input", BY_REFERENCE)
         async with self._order:
+            size = size or _size_now(values)  # what a replay has checked may be sent after it
             if self._decide(f"strands-temporal-next-task-{call}", lambda: self._is_full(size)):
                 await workflow.sleep(_TICK, summary="the next workflow task")
                 self._note_task()
-            self._sent += size + _COMMAND_BYTES
+                size = size or _size_now(values)
+            self._sent += (size or 0) + _COMMAND_BYTES
 
     def check(self, kind: str, values: Sequence[Any], text: str, advice: str) -> None:
         """Refuse a value that the user's workflow code is about to send, if it is too large.
@@ -102,12 +104,14 @@ class Gate:
         self._patience -= time.monotonic() - began
         return sent
 
-    def _check(self, kind: str, values: Sequence[Any], text: str, advice: str) -> tuple[int, int]:
-        """Refuse values that are too large. Return this check's number within its kind, and the JSON size."""
+    def _check(self, kind: str, values: Sequence[Any], text: str, advice: str) -> tuple[int, int | None]:
+        """Refuse values that are too large.
+
+        Returns:
+            The check's number within its kind, and the JSON size of the values; None in a replay.
+        """
         self._passed[kind] += 1
-        number = self._passed[kind]
-        # A replay asks the history, not the size.
-        size = 0 if workflow.unsafe.is_replaying() else json_size(values)
+        number, size = self._passed[kind], _size_now(values)
         if not self._decide(
             f"strands-temporal-too-large-{kind}-{number}", lambda: self._is_too_large(values, size)
         ):
@@ -121,15 +125,15 @@ class Gate:
             )
         raise PayloadTooLargeError(f"{text} {fault}. {advice}")
 
-    def _is_too_large(self, values: Sequence[Any], size: int) -> bool:
-        if may_fit(size):
+    def _is_too_large(self, values: Sequence[Any], size: int | None) -> bool:
+        if size is not None and may_fit(size):
             return False
         return self.size(values) > LARGEST_PAYLOAD
 
-    def _is_full(self, size: int) -> bool:
+    def _is_full(self, size: int | None) -> bool:
         """Tell whether this workflow task has no room for `size` bytes more."""
         self._note_task()
-        return bool(self._sent) and self._sent + size > TASK_BYTES
+        return bool(self._sent) and self._sent + (size or 0) > TASK_BYTES
 
     def _note_task(self) -> None:
         """Reset the counters if a new workflow task has begun."""
@@ -163,6 +167,11 @@ def check_call(owner: str, wire: Mapping[str, Any]) -> None:
         f"{owner}: a call of {size:,} bytes is too large for Temporal, which takes {LARGEST_PAYLOAD:,}. The "
         "conversation does not count: keep invocation_state and the model's own state smaller"
     )
+
+
+def _size_now(values: Sequence[Any]) -> int | None:
+    """Return the JSON size of values; None in a replay, which asks the history and not the size."""
+    return None if workflow.unsafe.is_replaying() else json_size(values)
 
 
 def _plain_size(values: Sequence[Any]) -> int:
