@@ -269,7 +269,7 @@ async def test_the_usual_call_has_two_fields(run: Run, worker: KeptTranscripts) 
     assert wire == {"call": 2, "digest": sent.digest, "kept": [0, 1], "user": "two"}
     assert len(wire["digest"]) == 8
     for message in ({"role": "user", "content": []}, {"role": "user"}, {"results": 1}):
-        parts = [{"kept": [0, 1]}, {"answer": 1}, message]
+        parts: list[Any] = [{"kept": [0, 1]}, {"answer": 1}, message]
         call = Transcript(2, "01234567", messages=parts)
         assert Transcript.from_wire(json.loads(json.dumps(call.to_wire()))) == call
     assert run.queries == 0

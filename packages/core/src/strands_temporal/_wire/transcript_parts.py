@@ -78,8 +78,9 @@ def only_text_of(encoded: Any) -> tuple[Any, str | None]:
         content: Any = message.get("content")
         if type(content) is list and len(cast("Any", content)) == 1 and "role" in message:
             block: Any = content[0]
-            if type(block) is dict and len(cast("Any", block)) == 1 and type(block.get("text")) is str:
-                return message["role"], block["text"]
+            text: Any = cast("Any", block).get("text") if type(block) is dict else None
+            if type(text) is str and len(cast("Any", block)) == 1:
+                return message["role"], text
     return None, None
 
 
