@@ -77,9 +77,9 @@ def only_text_of(encoded: Any) -> tuple[Any, str | None]:
         message = cast("dict[str, Any]", encoded)
         content: Any = message.get("content")
         if type(content) is list and len(cast("Any", content)) == 1 and "role" in message:
-            block: Any = content[0]
-            text: Any = cast("Any", block).get("text") if type(block) is dict else None
-            if type(text) is str and len(cast("Any", block)) == 1:
+            block = cast("Any", content)[0]
+            text = cast("dict[str, Any]", block).get("text") if isinstance(block, dict) else None
+            if isinstance(text, str) and len(cast("dict[str, Any]", block)) == 1:
                 return message["role"], text
     return None, None
 
