@@ -88,9 +88,9 @@ class MemoryBoundWorker:
         self._least = min_cached_workflows
         self._every = every.total_seconds()
         self._ends = asyncio.Event()
-        self.max_cached_workflows = max_cached_workflows
+        self.max_cached_workflows: int = max_cached_workflows
         self.worker: Worker | None = None
-        self.replaced = 0
+        self.replaced: int = 0
 
     async def run(self) -> None:
         """Run workers until `shutdown`, or until this task is cancelled.
