@@ -182,8 +182,9 @@ def test_the_carry_has_the_head_and_the_latest_records() -> None:
     state = unpack(carry).state
     assert state.audit == waiting.state.audit
     assert [r.id for r in state.records[:1]] == ["first"]  # an agent waits for its answer
-    assert sum(r.layer == "rules" for r in state.records) == MOST_BY_POLICY
-    assert len(state.records) == MOST_BY_POLICY + MOST_RECORDS + 1
+    by_policy = sum(r.layer == "rules" for r in state.records)
+    assert 100 < by_policy <= MOST_BY_POLICY
+    assert by_policy < len(state.records) <= MOST_BY_POLICY + MOST_RECORDS + 1  # their bytes are bounded, too
     assert state.records[-1] == waiting.state.records[-1]
     assert len(waiting.state.records) == 3_001
 

@@ -240,3 +240,22 @@ def test_events_that_come_back_are_no_ones_but_the_callers() -> None:
     first, second = events_of([1]), events_of([1])
     first[0]["contentBlockStart"]["start"]["toolUse"] = {}
     assert second == [{"contentBlockStart": {"start": {}}}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [r'{"a": "\ud83d"}', '{"a": NaN}', '{"a": ' + "[" * 150 + "]" * 150 + "}"],
+    ids=["half", "nan", "deep"],
+)
+def test_input_that_not_every_json_library_reads_stays_a_text(text: str) -> None:
+    use = {"name": "add", "toolUseId": "t1"}
+    events: list[Any] = [
+        {"messageStart": {"role": "assistant"}},
+        {"contentBlockStart": {"start": {"toolUse": use}}},
+        {"contentBlockDelta": {"delta": {"toolUse": {"input": text}}}},
+        {"contentBlockStop": {}},
+        {"messageStop": {"stopReason": "tool_use"}},
+    ]
+    answer = answer_of(events)
+    assert text in [block["toolUse"]["input"] for block in answer["content"] if "toolUse" in block]
+    assert events_of(answer) == events

@@ -64,7 +64,7 @@ async def test_no_message_stops_a_chat(agents: Agents) -> None:
             await chat.handle.signal("send", {"id": None, "message": text})
         await chat.handle.execute_update("cancel_turn", {})
         cause = await _refused(chat.handle, "send", DAMAGED)
-        assert "cannot be read: Invalid base64" in cause.message
+        assert "'$b64' in a value are damaged: Invalid base64" in cause.message
         with pytest.raises(PayloadTooLargeError, match="large data by reference"):
             await chat.send("x" * 3_000_000)
         assert (await chat.send("three")).turn == 3

@@ -18,6 +18,8 @@ from typing import Any, cast
 
 from .events import events_by_number
 
+_MOST_NESTED = 100
+
 _START = {"messageStart": {"role": "assistant"}}
 _BLOCK_START = {"contentBlockStart": {"start": {}}}
 _BLOCK_STOP = {"contentBlockStop": {}}
@@ -83,13 +85,22 @@ def _usual_stop(content: Sequence[Any], counted: Mapping[str, Any]) -> str:
 
 
 def _json_or_text(text: str) -> Any:
-    """Return the JSON that `json.dumps` writes as this text, if it is an object, else the text."""
+    """Return the JSON that `json.dumps` writes as this text, if it is an object, else the text.
+
+    What not every JSON library reads stays a text: half a surrogate pair, NaN, and what is nested deeply.
+    """
+    if "\\ud" in text or text.count("{") + text.count("[") > _MOST_NESTED:
+        return text
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_no_constant)
         same = type(value) is dict and json.dumps(value) == text
     except (ValueError, RecursionError):
         return text
     return value if same else text
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _metadata(usage: dict[str, int], latency: int) -> dict[str, Any]:
