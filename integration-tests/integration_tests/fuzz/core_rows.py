@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, cast
 
+from packages.core.tests.wire.failure_scenes import activity_error
 from strands import Agent
 from strands import ToolContext as StrandsToolContext
 from strands.event_loop.streaming import process_stream
 from temporalio.api.common.v1 import Payload
-from temporalio.exceptions import ActivityError, ApplicationError, RetryState
+from temporalio.exceptions import ActivityError, ApplicationError
 
 from strands_temporal import AgentCarry, AgentTypeError, AgentValueError
 from strands_temporal._errors import SandboxTooLargeError
@@ -148,15 +149,7 @@ def _failure(restore: Callable[[ActivityError], Exception]) -> Callable[[Any], N
     def check(given: Any) -> None:
         pair = as_list(given)
         type_, details = pair if len(pair) == 2 else (None, [given])
-        error = ActivityError(
-            "failed",
-            scheduled_event_id=1,
-            started_event_id=2,
-            identity="",
-            activity_type="x",
-            activity_id="1",
-            retry_state=RetryState.NON_RETRYABLE_FAILURE,
-        )
+        error = activity_error()
         items = as_list(details) or [details]
         error.__cause__ = ApplicationError("text", *items, type=type_ if isinstance(type_, str) else None)
         restored = restore(error)

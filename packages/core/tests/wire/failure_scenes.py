@@ -26,15 +26,20 @@ def across(error: BaseException, payloads: PayloadConverter = PAYLOAD_CONVERTERS
     return received
 
 
-def timed_out() -> ActivityError:
-    error = ActivityError(
-        "Activity task timed out",
+def activity_error(state: RetryState = RetryState.NON_RETRYABLE_FAILURE) -> ActivityError:
+    """Return an ActivityError without a cause."""
+    return ActivityError(
+        "Activity task failed",
         scheduled_event_id=1,
         started_event_id=2,
         identity="w",
         activity_type="invoke_model",
         activity_id="1",
-        retry_state=RetryState.TIMEOUT,
+        retry_state=state,
     )
+
+
+def timed_out() -> ActivityError:
+    error = activity_error(RetryState.TIMEOUT)
     error.__cause__ = TemporalTimeoutError("slow", type=TimeoutType.START_TO_CLOSE, last_heartbeat_details=[])
     return error

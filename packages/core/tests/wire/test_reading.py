@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from packages.core.tests.wire.failure_scenes import activity_error
 from temporalio.api.common.v1 import Payload
-from temporalio.exceptions import ActivityError, ApplicationError, RetryState
+from temporalio.exceptions import ApplicationError
 
 from strands_temporal import AgentCarry, AgentTypeError, AgentValueError
 from strands_temporal._wire.carry import CarryFormat
@@ -117,15 +118,7 @@ def test_a_payload_of_a_user_is_temporals_own_matter() -> None:
 )
 @pytest.mark.parametrize("restore", [from_activity_error, from_tool_failure])
 def test_a_failure_with_odd_details_is_still_the_failure(restore: Any, details: list[Any]) -> None:
-    error = ActivityError(
-        "failed",
-        scheduled_event_id=1,
-        started_event_id=2,
-        identity="",
-        activity_type="x",
-        activity_id="1",
-        retry_state=RetryState.NON_RETRYABLE_FAILURE,
-    )
+    error = activity_error()
     for type_ in ("InterruptException", "KeyError", None):
         error.__cause__ = ApplicationError("text", *details, type=type_)
         assert isinstance(restore(error), Exception)

@@ -78,8 +78,8 @@ class HooksInspect(StandIn):
 
     The registry calls `inspect.iscoroutinefunction` before each callback. In a teardown this call raises, so
     that no hook runs: an eviction is not an event of the agent, and the garbage collector may run in another
-    workflow or in none. For a plain function or method the answer is found without the slow type checks of
-    `inspect` (`type_checks.py`).
+    workflow or in none. For a plain function or method the answer is found without the type checks of
+    `inspect`, which are slow in Temporal's sandbox.
     """
 
     def iscoroutinefunction(self, callback: Any) -> bool:

@@ -7,7 +7,7 @@ a TypeError in its loop, which fails the workflow task of a plain agent for ever
 from collections.abc import Mapping
 from typing import Any
 
-from .reading import unreadable
+from .reading import reading, unreadable
 
 
 def checked_event(event: Any) -> Any:
@@ -33,13 +33,11 @@ def checked_tool_result(what: str, result: Any) -> Any:
     Raises:
         AgentValueError: If it has another form.
     """
-    try:
+    with reading(what):
         _of(dict, result, "the result")
         _of(str, result["status"], "status")
         for block in _of(list, result["content"], "content"):
             _of(dict, block, "a content block")
-    except (TypeError, LookupError) as error:
-        raise unreadable(what, error) from None
     return result
 
 
@@ -53,14 +51,12 @@ def checked_tool_spec(what: str, spec: Any) -> Any:
     Raises:
         AgentValueError: If it has another form.
     """
-    try:
+    with reading(what):
         _of(dict, spec, "the spec")
         _of(str, spec["name"], "name")
         for name, kind in (("description", str), ("inputSchema", dict)):
             if name in spec:
                 _of(kind, spec[name], name)
-    except (TypeError, LookupError) as error:
-        raise unreadable(what, error) from None
     return spec
 
 
