@@ -3,7 +3,10 @@
 import asyncio
 import os
 import signal
+import time
 import uuid
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from packages.mcp.tests.mcp_support import (
     wait_until,
 )
 from packages.mcp.tests.servers.clients import python_server
+from strands.tools.mcp import MCPClient
 from temporalio import workflow
 from temporalio.client import WorkflowFailureError
 from temporalio.common import RetryPolicy
@@ -64,21 +68,39 @@ async def test_a_call_in_whose_middle_the_worker_ends_is_made_by_the_next_one(
     assert hung != answers
 
 
-async def test_a_server_killed_between_calls_is_healed_by_a_retry(agents: Agents) -> None:
+async def test_a_server_killed_between_calls_costs_the_next_call_no_attempt(agents: Agents) -> None:
     killed: list[int] = []
+    connections: list[Any] = []  # the streams that the client reads, of one connection each
+
+    def server() -> MCPClient:
+        client = python_server()
+        connect = client._transport_callable  # pyright: ignore[reportPrivateUsage]  # as Strands
+
+        @asynccontextmanager
+        async def noted() -> AsyncGenerator[Any]:
+            async with connect() as streams:
+                connections.append(streams[0])
+                yield streams
+
+        client._transport_callable = noted  # pyright: ignore[reportPrivateUsage]
+        return client
 
     def kill(call: Any) -> Any:
         killed.append(int(call.text))
         os.kill(killed[0], signal.SIGKILL)
-        return use_tool("process", {})
+        for _ in range(3000):
+            if connections[0].statistics().open_send_streams == 0:  # the client has seen the end
+                return use_tool("process", {})
+            time.sleep(0.01)
+        raise AssertionError("the connection did not end in time")
 
     model = ScriptedModel(use_tool("process", {}), kill, say("done"))
-    async with agents(workflows=[OneServer], plugins=plugins(model, tests=python_server)) as env:
+    async with agents(workflows=[OneServer], plugins=plugins(model, tests=server)) as env:
         before, after = await env.run(OneServer.run, ["go"])
-        assert await attempts(env, "tests-call-tool") == [1, 2]
+        assert await attempts(env, "tests-call-tool") == [1, 1]
     assert int(text(before)) == killed[0]
     assert int(text(after)) != killed[0]
-    assert after["status"] == "success"
+    assert (after["status"], len(connections)) == ("success", 2)
 
 
 async def test_a_call_that_fails_for_good_is_a_failed_tool_for_the_model(

@@ -11,7 +11,13 @@ of agents do not need this module.
 from ._client_updates import until_processed
 from ._composable import ComposablePlugin
 from ._errors import did_you_mean
-from ._upstream.private_api import activity_name, end_waiting, note_mcp_errors, paused_team_result
+from ._upstream.private_api import (
+    activity_name,
+    end_waiting,
+    mcp_connection_end,
+    note_mcp_errors,
+    paused_team_result,
+)
 from ._upstream.run_local import run_local
 from ._wire.carry import CARRY_LIMIT, CarryFormat
 from ._wire.chat_screen import ChatPart, ChatScreen
@@ -131,6 +137,7 @@ __all__ = [
     "is_declared_safe",
     "listen_to_notes",
     "log_line",
+    "mcp_connection_end",
     "merge_options",
     "note_attempt",
     "note_mcp_errors",

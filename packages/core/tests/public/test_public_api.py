@@ -217,6 +217,7 @@ def test_the_public_names() -> None:
                 "is_declared_safe",
                 "listen_to_notes",
                 "log_line",
+                "mcp_connection_end",
                 "merge_options",
                 "note_attempt",
                 "note_mcp_errors",

@@ -1,16 +1,24 @@
 """Private names of Strands do what `private_api` relies on."""
 
 import asyncio
+import inspect
 import threading
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, cast
 
+import anyio
 import pytest
 from strands import Agent, ToolContext, tool
 from strands.hooks import AfterToolsEvent, BeforeModelCallEvent
 from strands.interrupt import InterruptException
+from strands.tools.mcp import MCPClient
 
 from strands_temporal._upstream.private_api import (
     has_running_background_tasks,
     interrupt_id,
+    mcp_connection_end,
+    note_mcp_errors,
     observe_cancellation,
     pauses_at_checkpoints,
 )
@@ -79,3 +87,31 @@ async def test_background_tasks_that_run_are_seen_until_they_end() -> None:
     agent.add_hook(look, BeforeModelCallEvent)
     await agent.invoke_async("go")
     assert seen == [False, True, False]
+
+
+def test_note_mcp_errors() -> None:
+    client = MCPClient(url="http://127.0.0.1:1/mcp")
+    noted: list[Exception] = []
+    note_mcp_errors(client, noted.append)
+    # Strands calls it by this name and with these arguments in `call_tool_async` and `call_tool_sync`.
+    assert inspect.getsource(MCPClient).count("return self._handle_tool_execution_error(tool_use_id, e)") == 2
+    result = client._handle_tool_execution_error("t1", LookupError("no such thing"))  # pyright: ignore[reportPrivateUsage]  # as Strands
+    assert result["content"] == [{"text": "Tool execution failed: no such thing"}]
+    assert isinstance(noted[0], LookupError)
+
+
+async def test_mcp_connection_end() -> None:
+    sending, reading = anyio.create_memory_object_stream[None]()
+
+    @asynccontextmanager
+    async def connect() -> AsyncGenerator[Any]:
+        yield reading, sending
+
+    client = MCPClient(cast("Any", connect))
+    ended = mcp_connection_end(client)
+    assert not ended()  # nothing is connected yet
+    async with client._transport_callable():  # pyright: ignore[reportPrivateUsage]  # as Strands does
+        assert not ended()
+        sending.close()
+        assert ended()
+    reading.close()

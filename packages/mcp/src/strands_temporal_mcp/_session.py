@@ -5,6 +5,7 @@ import contextvars
 import logging
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from strands.types.exceptions import MCPClientInitializationError
 from temporalio.exceptions import ApplicationError
 
-from strands_temporal.extension import NamedFactories, decode, note_mcp_errors
+from strands_temporal.extension import NamedFactories, decode, mcp_connection_end, note_mcp_errors
 
 from ._answers import call_errors, encoded, note, unanswered
 from ._errors import reason
@@ -37,9 +38,10 @@ STOP_SECONDS = 10.0
 class MCPSession:
     """One session with one server, shared by all calls of the worker.
 
-    A call that gets no answer makes the session suspect. Before its next use, a suspect session must list the
-    server's tools; if it cannot, it is replaced. Only Temporal retries the failed call, because the server
-    may have executed it.
+    A session whose connection has ended meanwhile, because the server's process is gone, is replaced before
+    its next use. A call that gets no answer makes the session suspect. Before its next use, a suspect session
+    must list the server's tools; if it cannot, it is replaced. Only Temporal retries the failed call, because
+    the server may have executed it.
 
     Args:
         name: The server's name.
@@ -66,6 +68,7 @@ class MCPSession:
         self._lock = threading.Lock()  # held by everything that starts or stops the client
         self._client: MCPClient | None = None
         self._noted: MCPClient | None = None  # the client whose errors are noted; it outlives its sessions
+        self._ended: Callable[[], bool] = bool  # whether the connection of the client has ended by itself
         self._listing: ToolListing | None = None  # as of the worker's start; None when closed
         self._suspect = False
         self._calls: set[object] = set()
@@ -167,7 +170,7 @@ class MCPSession:
 
     async def _usable(self) -> "MCPClient":
         # With an idle timeout, take the client under the lock (in a thread): it may be closing.
-        client = None if self._suspect or self._idle_seconds else self._client
+        client = None if self._suspect or self._idle_seconds or self._ended() else self._client
         try:
             while client is None:
                 client = await asyncio.wrap_future(in_thread(self._healed))
@@ -183,6 +186,8 @@ class MCPSession:
         with self._lock:
             if self._listing is None:
                 raise RuntimeError("the worker has ended")
+            if self._client is not None and self._ended():
+                self._disconnect()
             if self._client is not None and self._suspect:
                 try:
                     within(PROBE_SECONDS, partial(list_all, self._client), self._ending)
@@ -204,6 +209,7 @@ class MCPSession:
         client = self._client = self._clients.get(self.name)
         if client is not self._noted:
             note_mcp_errors(client, note)
+            self._ended = mcp_connection_end(client)
             self._noted = client
 
         def start() -> ServerTools:

@@ -4,7 +4,8 @@ Each docstring says where upstream defines the private name. A test in `tests/up
 changes.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from strands import Agent, ToolContext
@@ -207,6 +208,31 @@ def note_mcp_errors(client: Any, note: Callable[[Exception], None]) -> None:
         return result_of(tool_use_id, exception)
 
     client._handle_tool_execution_error = noting  # noqa: SLF001
+
+
+def mcp_connection_end(client: Any) -> Callable[[], bool]:
+    """Return a function that tells whether the last connection of Strands' MCP client has ended by itself.
+
+    It asks the stream that the transport of a connection reads into: over stdio, it has no writer any more
+    once the server's process is gone. A transport whose stream does not tell counts as connected. Strands
+    notices an end only by the next call, and has no public way to see the stream (1.62: mcp_client.py:404).
+    Apply it once to a client, before the client starts.
+    """
+    connect = client._transport_callable  # noqa: SLF001
+    streams: list[Any] = []
+
+    @asynccontextmanager
+    async def noting() -> AsyncIterator[Any]:
+        async with connect() as transport:
+            streams[:] = [transport[0]]
+            yield transport
+
+    def ended() -> bool:
+        statistics = getattr(streams[0], "statistics", None) if streams else None
+        return statistics is not None and statistics().open_send_streams == 0
+
+    client._transport_callable = noting  # noqa: SLF001
+    return ended
 
 
 def enforces_structured_output(model: object) -> bool:
