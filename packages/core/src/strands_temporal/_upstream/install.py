@@ -19,6 +19,8 @@ Each stand-in acts only inside a workflow and behaves as the original elsewhere.
     harness.py       the disk, process, clock and polls of strands-harness, if it is imported
     local_io.py      session managers and storages that read and write a disk or S3
 
+`type_checks.py` makes `isinstance` quick in these modules and in ours.
+
 `tests/upstream` walks the installed Strands and fails when a name moves or a new one appears.
 """
 
@@ -50,6 +52,7 @@ from .own_sandboxes import PluginLogger
 from .stand_in import StandIn
 from .steering import SteeringLogger
 from .teardown import HooksInspect
+from .type_checks import quicken_type_checks
 from .waiting import (
     WorkflowAsyncio,
     WorkflowBackgroundRuntime,
@@ -186,6 +189,7 @@ def adapt_strands() -> None:
             setattr(holder, name, stand_in(vars(holder)[name]))
     for (module_name, name), stable in STABLE_HASHES.items():
         getattr(importlib.import_module(module_name), name).__hash__ = stable
+    quicken_type_checks()
 
 
 def _adapt(module: types.ModuleType, names: tuple[str, ...]) -> None:

@@ -88,7 +88,7 @@ def refuse(name: str, owner: str = "") -> NoReturn:
 def forbidden_storage(agent: Agent) -> str | None:
     """Return the class of a storage that does I/O and that a part of an agent would use, else None."""
     for attribute, value in vars(agent).items():
-        if attribute in _NOT_SEARCHED:
+        if type(value) in _LEAVES or attribute in _NOT_SEARCHED:
             continue
         for holder, storage in _storages(value, attribute, {id(agent)}, 0):
             if _does_io(storage, agent.sandbox if holder == _OFFLOADER else None):
@@ -98,7 +98,7 @@ def forbidden_storage(agent: Agent) -> str | None:
 
 def _storages(value: Any, holder: str, seen: set[int], depth: int) -> Iterator[tuple[str, Any]]:
     """Yield the storages that `value` holds, with the package of the object that holds them."""
-    if type(value) in _LEAVES or id(value) in seen or depth > _DEEPEST:
+    if id(value) in seen or depth > _DEEPEST:
         return
     seen.add(id(value))
     if isinstance(value, (list, tuple)):
@@ -118,7 +118,8 @@ def _storages(value: Any, holder: str, seen: set[int], depth: int) -> Iterator[t
     else:
         return
     for each in inner:
-        yield from _storages(each, holder, seen, depth + 1)
+        if type(each) not in _LEAVES:
+            yield from _storages(each, holder, seen, depth + 1)
 
 
 def _of_strands(cls: type[Any]) -> bool:

@@ -7,6 +7,7 @@ from .._upstream.run_local import run_local
 from .._wire.values import utf8_text
 from .agent_views import AgentView, AgentViews
 from .message_texts import PAGE_CHARACTERS
+from .query_handlers import takes_json
 from .summaries import shortened
 
 _LONGEST_NAME = 200  # characters of the person's arguments that an answer repeats
@@ -15,6 +16,7 @@ _LONGEST_NAME = 200  # characters of the person's arguments that an answer repea
 class Conversations:
     """Answers the query `conversation` in one run."""
 
+    @takes_json
     def answer(self, agent: Any = None, page: Any = 0) -> str:
         """Return a page of the conversations. Page 0 has the latest messages.
 

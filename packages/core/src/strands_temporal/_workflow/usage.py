@@ -17,6 +17,7 @@ from temporalio.common import MetricCounter
 from .._upstream.metrics import is_new_value
 from .._upstream.run_local import run_local
 from .._wire.values import utf8_text
+from .query_handlers import takes_json
 
 _logger = logging.getLogger(__name__)
 
@@ -197,6 +198,7 @@ class WorkflowUsage:
             if known is None or taken.amount > known.amount:
                 self._before[chain] = taken
 
+    @takes_json
     def to_json(self) -> dict[str, Any]:
         """Return the answer to the query `usage`."""
         return {
