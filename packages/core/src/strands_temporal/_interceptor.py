@@ -6,6 +6,7 @@ from temporalio import worker
 from temporalio.client import Client
 
 from ._wire.sizes import WireFormat
+from ._worker.held_context import KeptContexts
 from ._worker.interceptor import TypedErrorsInterceptor
 from ._worker.queue_watch import ClientsWatch, QueueWatch
 from ._worker.tool_calls import ToolCallsInterceptor
@@ -33,7 +34,7 @@ class StrandsInterceptor(worker.Interceptor):
         queues: QueueWatch,
         agents: Mapping[str, AgentDefinition],
     ) -> None:
-        self._queries = queries
+        self._contexts = KeptContexts(queries)
         self._client = client
         self._queues = queues
         self._agents = agents
@@ -42,7 +43,7 @@ class StrandsInterceptor(worker.Interceptor):
         self, next: worker.ActivityInboundInterceptor
     ) -> worker.ActivityInboundInterceptor:  # Temporal's name
         """See base class."""
-        return TypedErrorsInterceptor(ToolCallsInterceptor(next, self._queries), self._client)
+        return TypedErrorsInterceptor(ToolCallsInterceptor(next, self._contexts), self._client)
 
     def workflow_interceptor_class(
         self,

@@ -143,8 +143,8 @@ def tool_of(header: object, activity_type: str) -> tuple[str, str] | None:
     """Return a tool call's id and the tool's name, from the activity's header; None without one."""
     if not isinstance(header, list) or len(cast("list[Any]", header)) < 2:
         return None
-    _, use_id, *name = cast("list[Any]", header)
-    return str(use_id), str(name[0]) if name else activity_type
+    _, use_id, *rest = cast("list[Any]", header)
+    return str(use_id), next((part for part in rest if isinstance(part, str)), activity_type)
 
 
 def _json(text: str) -> Any:

@@ -64,7 +64,7 @@ class ActivityParameters:
         """
         in_place = self._in_place(given, validated, context is not None)
         if in_place is None:
-            return ToolArguments(encode_any(given), _without_input(context)).to_args(len(self._names))
+            return ToolArguments.of(encode_any(given), _without_use(context)).to_args(len(self._names))
         return [context if name == CONTEXT_PARAMETER else in_place[name] for name in self._names]
 
     def _in_place(
@@ -83,7 +83,9 @@ class ActivityParameters:
         return validated if all(map(_is_plain, values)) and not looks_packed else None
 
 
-def given_arguments(function: Callable[..., Any], args: Sequence[Any]) -> Sequence[Any]:
+def given_arguments(
+    function: Callable[..., Any], args: Sequence[Any], tool_use: Mapping[str, Any]
+) -> Sequence[Any]:
     """Return the arguments for an activity's function, in the types that the function declares.
 
     Runs on the worker.
@@ -92,6 +94,7 @@ def given_arguments(function: Callable[..., Any], args: Sequence[Any]) -> Sequen
         function: The function, method or object that the worker calls.
         args: The arguments as they arrived. `ToolArguments` are validated against the function. Any other
             list is returned unchanged.
+        tool_use: Id and name of the call, for its context.
 
     Raises:
         ApplicationError: If a newer release sent the arguments.
@@ -105,7 +108,7 @@ def given_arguments(function: Callable[..., Any], args: Sequence[Any]) -> Sequen
     names, model = _declared(getattr(function, "__func__", function))
     values: dict[str, Any] = vars(model(**decode(crossed.input)))
     if crossed.context is not None:
-        use = {**crossed.context["tool_use"], "input": crossed.input}
+        use = {**tool_use, **crossed.context.get("tool_use", {}), "input": crossed.input}
         values = {**values, CONTEXT_PARAMETER: ToolContext(**{**crossed.context, "tool_use": use})}
     return [values[name] for name in names]
 
@@ -125,12 +128,9 @@ def _declared(function: Callable[..., Any]) -> tuple[Sequence[str], type[BaseMod
     return names, metadata.input_model
 
 
-def _without_input(context: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return the context without its input, which is sent as the model's JSON."""
-    if context is None:
-        return None
-    use = {key: value for key, value in context["tool_use"].items() if key != "input"}
-    return {**context, "tool_use": use}
+def _without_use(context: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the context without its call: the header has its id and name, and the input is sent anyway."""
+    return None if context is None else {key: value for key, value in context.items() if key != "tool_use"}
 
 
 def _is_plain(value: Any) -> bool:

@@ -9,17 +9,14 @@ from .._errors import AgentTypeError
 from .model_call import WIRE_VERSION
 
 TOOL_HEADER = "strands-temporal-tool"
-"""Header of a tool call's activity: a JSON list of the idempotency key, the tool use id and the tool's name
-if it differs from the activity type. It tells the worker that the activity answers a tool call."""
+"""Header of a tool call's activity: a JSON list of the idempotency key and the tool use id. It tells the
+worker that the activity answers a tool call. Where it is needed, the list goes on with the tool's name,
+if it differs from the activity type, and with a list of the number and the digest by which the worker asks
+for the part of the context that the workflow holds."""
 
 
 HOOK_HEADER = "strands-temporal-hook"
 """Header of a hook's activity. It tells the worker that an agent waits for the activity."""
-
-
-HELD_HEADER = "strands-temporal-held"
-"""Header of a tool call's activity if the workflow holds a part of the context: a JSON list of the number and
-the digest by which the worker asks for that part."""
 
 
 PROGRESS_HEADER = "strands-temporal-progress"
@@ -37,8 +34,9 @@ TOOL_OUTCOME_VERSION = 1
 """Version of the layout of `ToolOutcome`. It increases when a field changes its meaning."""
 
 
-TOOL_ARGUMENTS_VERSION = 1
-"""Version of the layout of `ToolArguments`. It increases when a field changes its meaning."""
+TOOL_ARGUMENTS_VERSION = 2
+"""Version of the layout of `ToolArguments`. It increases when a field changes its meaning: since 2 the
+context has no `tool_use`."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +49,19 @@ class ToolArguments:
 
     Attributes:
         input: The model's JSON, encoded.
-        context: The fields of the `ToolContext`, without its input; None for an activity that takes no
-            context.
+        context: The fields of the `ToolContext` that are not empty, without its `tool_use`, which is in the
+            header and in `input`; None for an activity that takes no context.
         version: Layout of this value.
     """
 
     input: dict[str, Any]
     context: dict[str, Any] | None = None
-    version: int = TOOL_ARGUMENTS_VERSION
+    version: int = 1
+
+    @classmethod
+    def of(cls, input: dict[str, Any], context: dict[str, Any] | None) -> "ToolArguments":
+        """Return the arguments in the oldest version that can hold them."""
+        return cls(input, context, 1 if context is None else TOOL_ARGUMENTS_VERSION)
 
     def to_args(self, parameters: int) -> list[Any]:
         """Return the list to send to an activity with `parameters` parameters."""

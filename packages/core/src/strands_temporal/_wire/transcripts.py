@@ -382,6 +382,10 @@ not support bytes. The server warns of query results above 512 KiB and fails tho
 PAGE_HEADER = struct.Struct(f">I{WHOLE_DIGITS}s")  # number of pages, and the conversation's digest
 
 
+KEPT_BYTES = 100
+"""Bytes of JSON of a tool's context from which on a worker keeps it. Its digest takes 27 bytes."""
+
+
 def held_digest(value: Any) -> str:
     """Return the digest of an encoded value that a workflow holds for a call."""
     return digest_of(canonical(value)).hex()[:WHOLE_DIGITS]

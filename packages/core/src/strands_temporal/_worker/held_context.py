@@ -1,25 +1,80 @@
-"""Completes a tool's context with the parts that the workflow held back."""
+"""Completes a tool's context with the parts that the workflow held back, and keeps what arrives."""
 
-from collections.abc import Mapping
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
-from temporalio.api.common.v1 import Payload
+from temporalio import activity
 
-from .._wire.reading import header_value
-from .._wire.tool_call import HELD_HEADER
+from .._errors import AgentTypeError
 from .._wire.tool_context import HELD_PARTS, ToolContext
-from .._wire.values import decode
+from .._wire.transcripts import KEPT_BYTES, canonical, held_digest
+from .._wire.values import decode, encode
 from .transcript_queries import TranscriptQueries
 
+CACHE_BYTES = 8 * 1024 * 1024
+"""Bytes of JSON of contexts that a worker keeps."""
 
-async def complete_context(
-    context: ToolContext, headers: Mapping[str, Payload], queries: TranscriptQueries
-) -> None:
-    """Ask the workflow for the parts that it holds, and put these parts into the context."""
-    held = headers.get(HELD_HEADER)
-    if held is None:
-        return
-    told: dict[str, Any] = await queries.held(header_value(held, "The header of a tool's context"))
-    for name in HELD_PARTS:
-        if name in told:
-            setattr(context, name, decode(told[name]))
+
+class KeptContexts:
+    """An LRU cache, bounded in bytes, of agent states and invocation states that tools got.
+
+    Args:
+        queries: Asks a workflow for what is not in the cache.
+        max_bytes: Largest number of bytes of JSON to keep.
+    """
+
+    def __init__(self, queries: TranscriptQueries, max_bytes: int = CACHE_BYTES) -> None:
+        self._queries = queries
+        self._max_bytes = max_bytes
+        self._kept: OrderedDict[tuple[str | None, str], bytes] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()  # workers with different event loops may share a plugin
+
+    async def complete(self, context: ToolContext, held: Sequence[Any] | None) -> None:
+        """Put the parts that the workflow holds into the context of the activity that runs.
+
+        Args:
+            context: The context as it arrived.
+            held: Number and digest of the parts, from the header; None if the context is complete.
+
+        Raises:
+            AgentTypeError: If `held` is no number and digest.
+            ApplicationError: If the workflow did not return the parts (see `TranscriptQueries.ask`).
+        """
+        if held is None:
+            self._keep_parts(context)
+            return
+        for name, value in (await self._parts(held)).items():
+            if name in HELD_PARTS:
+                setattr(context, name, decode(value))
+
+    async def _parts(self, held: Sequence[Any]) -> dict[str, Any]:
+        if [type(each) for each in held] != [int, str]:
+            raise AgentTypeError(f"A tool's context cannot be read: {held!r} is no number and digest")
+        key = (activity.info().workflow_run_id, held[1])
+        with self._lock:
+            data = self._kept.get(key)
+            if data is not None:
+                self._kept.move_to_end(key)
+        if data is not None:
+            return json.loads(data)
+        told: dict[str, Any] = await self._queries.held(held)
+        self._keep(key, canonical(told))
+        return told
+
+    def _keep_parts(self, context: ToolContext) -> None:
+        parts = {name: encode(value) for name in HELD_PARTS if (value := getattr(context, name, None))}
+        data = canonical(parts)
+        if len(data) > KEPT_BYTES:
+            self._keep((activity.info().workflow_run_id, held_digest(parts)), data)
+
+    def _keep(self, key: tuple[str | None, str], data: bytes) -> None:
+        with self._lock:
+            self._bytes += len(data) - len(self._kept.pop(key, b""))
+            self._kept[key] = data
+            while self._bytes > self._max_bytes:
+                _, dropped = self._kept.popitem(last=False)
+                self._bytes -= len(dropped)

@@ -31,10 +31,9 @@ from .._wire.tool_failures import tool_failure
 from .._wire.values import encode
 from .cut_short import whole_or_again
 from .heartbeat import running
-from .held_context import complete_context
+from .held_context import KeptContexts
 from .tool_context import begin_call, changed_state, current_call, remember_context, remember_state
 from .tool_results import outcome_of
-from .transcript_queries import TranscriptQueries
 
 logger = logging.getLogger(__name__)
 
@@ -105,9 +104,9 @@ class ToolCallsInterceptor(worker.ActivityInboundInterceptor):
 
     _heartbeats: "HeartbeatsInterceptor"
 
-    def __init__(self, next: worker.ActivityInboundInterceptor, queries: TranscriptQueries) -> None:
+    def __init__(self, next: worker.ActivityInboundInterceptor, contexts: KeptContexts) -> None:
         super().__init__(next)
-        self._queries = queries
+        self._contexts = contexts
 
     def init(self, outbound: worker.ActivityOutboundInterceptor) -> None:
         """See base class."""
@@ -125,16 +124,18 @@ class ToolCallsInterceptor(worker.ActivityInboundInterceptor):
                 return await self.next.execute_activity(input)
         what = "The header of a tool call"
         with reading(what):
-            key, tool_use_id, *name = header_value(header, what)
-        tool_use = {"toolUseId": tool_use_id, "name": name[0] if name else activity.info().activity_type}
+            key, tool_use_id, *rest = header_value(header, what)
+        name = next((part for part in rest if isinstance(part, str)), activity.info().activity_type)
+        held = next((part for part in rest if isinstance(part, list)), None)
+        tool_use = {"toolUseId": tool_use_id, "name": name}
         # An activity in another process cannot use the objects of this worker.
         here = input.executor is None or isinstance(input.executor, ThreadPoolExecutor)
-        input.args = given_arguments(input.fn, input.args)
+        input.args = given_arguments(input.fn, input.args, tool_use)
         context = begin_call(input.args, WorkerToolCall(key, self._heartbeats if here else None), tool_use)
         with self._heartbeats.beating(), whole_or_again():
             async with _streamed(input.headers.get(PROGRESS_HEADER)):
                 try:
-                    await complete_context(context, input.headers, self._queries)
+                    await self._contexts.complete(context, held)
                     remember_state(context)
                     value = await self.next.execute_activity(input)
                     return await outcome_of(value, _with_attempt(changed_state(context)))

@@ -58,14 +58,22 @@ class Origin:
         self._taken_over = list(origin)
 
 
-def tool_header(key: str, context: "ToolContext[Any]", activity_type: str) -> Payload:
+def tool_header(
+    key: str, context: "ToolContext[Any]", activity_type: str, held: list[Any] | None = None
+) -> Payload:
     """Return the header of the activity that answers the call.
 
     The header is plain JSON, whatever converter the user has, because the worker reads it in an interceptor.
+
+    Args:
+        key: The idempotency key.
+        context: The call.
+        activity_type: The activity type.
+        held: Number and digest of the part of the context that the workflow holds; None if it holds none.
     """
     use = context.tool_use
-    value = [key, use["toolUseId"]] + ([use["name"]] if use["name"] != activity_type else [])
-    return PayloadConverter.default.to_payload(value)
+    name = [use["name"]] if use["name"] != activity_type else []
+    return PayloadConverter.default.to_payload([key, use["toolUseId"], *name, *([held] if held else [])])
 
 
 def hook_header() -> Payload:

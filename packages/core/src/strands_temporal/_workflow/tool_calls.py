@@ -49,8 +49,9 @@ async def call_tool_activity(
         Exception: The exception that `from_tool_failure` makes of the activity's failure.
     """
     options = {"summary": tool_call_summary(context.agent, context.tool_use), **options}
-    header = tool_header(idempotency_key(context, given), context, activity_type)
-    with _crossing(context, state, complete) as (payload, headers):
+    key = idempotency_key(context, given)
+    with _crossing(context, state, complete) as (payload, held):
+        header = tool_header(key, context, activity_type, held)
         while True:
             try:
                 value = await execute_activity(
@@ -60,10 +61,10 @@ async def call_tool_activity(
                     restore=from_tool_failure,
                     cancel_signal=context.cancel_signal,
                     tool_header=header,
-                    headers={**headers, **_progress_header()},
+                    headers=_progress_header(),
                 )
             except InterruptException as error:  # noqa: PERF203  # a try for each question
-                payload["answers"] = resolve_interrupt(context, error, payload["answers"])
+                payload["answers"] = resolve_interrupt(context, error, payload.get("answers", {}))
             else:
                 outcome = ToolOutcome.from_wire(value)
                 if outcome is not None:
@@ -80,5 +81,5 @@ def _crossing(
     context: "ToolContext[Any]", state: dict[str, Any] | None, complete: bool
 ) -> "contextlib.AbstractContextManager[ContextPayload]":
     if state is None:  # keeps the answers here; the activity does not get them
-        return contextlib.nullcontext(ContextPayload({"answers": {}}, {}))
+        return contextlib.nullcontext(ContextPayload({}, None))
     return held_context(tool_context_payload(context, state), complete=complete)

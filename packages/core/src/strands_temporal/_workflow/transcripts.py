@@ -19,6 +19,7 @@ from .._upstream.run_local import run_local
 from .._wire.model_call import HELD, TRANSCRIPT_QUERY, Transcript
 from .._wire.transcript_parts import part_to_wire
 from .._wire.transcripts import (
+    KEPT_BYTES,
     PAGE_BYTES,
     Frame,
     Items,
@@ -32,6 +33,7 @@ from .._wire.transcripts import (
 from .._wire.values import json_size
 from .current_details import describe_query
 from .gate import INLINE_BYTES
+from .query_handlers import takes_json
 from .transcript_pages import Pages
 
 FOR_WORKERS = (
@@ -42,6 +44,9 @@ FOR_WORKERS = (
 
 NO_FRAME = digest_of_frame({})
 
+
+_TOLD = 100
+"""How many values a run remembers to have sent."""
 
 _SEARCHES = 8
 """How often to look for a message at another place than the expected one: a conversation manager has removed
@@ -122,6 +127,7 @@ class SentTranscripts:
         self._sent: WeakKeyDictionary[object, AgentTranscript] = WeakKeyDictionary()
         self._agents = 0
         self._values = 0
+        self._told: dict[str, None] = {}  # digests of values that workers have got, oldest first
         self._under_way: dict[tuple[int, int], Pages] = {}
 
     @classmethod
@@ -171,23 +177,35 @@ class SentTranscripts:
             del self._under_way[key]
 
     @contextmanager
-    def hold(self, value: Any) -> "Generator[list[Any] | None]":
-        """Hold an encoded value during the block if it is too large to send. A worker can ask for it.
+    def hold(self, value: Any, *, kept: bool = False) -> "Generator[list[Any] | None]":
+        """Hold an encoded value during the block if it need not be sent. A worker can ask for it.
+
+        Args:
+            value: The value.
+            kept: Whether workers keep it. Then it need not be sent either if it was sent before in this run,
+                with a call that has ended well: a worker had it.
 
         Yields:
             Number and digest with which the worker asks for the value; None if the value must be sent.
         """
         self._values += 1  # even if not held: a release with another limit must count the same
-        if json_size(value) <= INLINE_BYTES:
+        size = json_size(value)
+        digest = held_digest(value) if size > (KEPT_BYTES if kept else INLINE_BYTES) else None
+        if digest is None or (size <= INLINE_BYTES and digest not in self._told):
             yield None
+            if digest is not None:
+                self._told[digest] = None
+                if len(self._told) > _TOLD:
+                    del self._told[next(iter(self._told))]
             return
-        key, digest = (HELD, self._values), held_digest(value)
+        key = (HELD, self._values)
         self._under_way[key] = Pages(digest, lambda _: value)
         try:
             yield [key[1], digest]
         finally:
             del self._under_way[key]
 
+    @takes_json
     def page(
         self,
         agent: Any = None,
