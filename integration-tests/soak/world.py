@@ -74,7 +74,12 @@ class World:
         self.slots: list[Slot] = []
         self.readers: list[int] = []
         self.checkers: list[int] = []
-        self.server = DevServer(port=_free_port(), db_filename=folder / "temporal.db")
+        self.server = DevServer(
+            port=_free_port(),
+            db_filename=folder / "temporal.db",
+            # A process that is killed loses nothing that the system has taken.
+            extra_args=["--sqlite-pragma", "synchronous=OFF"],
+        )
         self._server_lock = asyncio.Lock()
         self.address = ""
         self._server_cpu = 0.0

@@ -31,7 +31,7 @@ from packages.core.tests.upstream.traced_scenes import (
 )
 from strands import Agent, tool
 from strands.telemetry import MetricsClient, get_tracer
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowQueryFailedError
 from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.worker import Worker
 
@@ -105,8 +105,14 @@ async def ask_all(env: AgentEnvironment, run: Any = Traced.run) -> Any:
 
 
 async def until_said(handle: Any, answers: int) -> None:
+    async def said() -> int:
+        try:
+            return await handle.query(Traced.said)
+        except WorkflowQueryFailedError:  # it met a workflow task that fails on purpose
+            return -1
+
     async def wait() -> None:
-        while await handle.query(Traced.said) < answers:  # noqa: ASYNC110  # nobody is told
+        while await said() < answers:  # noqa: ASYNC110  # nobody is told
             await asyncio.sleep(0.05)
 
     await asyncio.wait_for(wait(), 20)
