@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 
 from packaging.requirements import Requirement
 from packaging.version import Version
@@ -79,15 +80,20 @@ def bounds(requirement: Requirement) -> tuple[str | None, str | None]:
 
 def imports_from_core(package: Package) -> set[tuple[str, str]]:
     """Return what a package imports from core, as pairs of module and name."""
-    found: set[tuple[str, str]] = set()
-    for file in package.folder.glob("src/**/*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
-            if (
-                isinstance(node, ast.ImportFrom)
-                and (module := node.module or "").split(".")[0] == "strands_temporal"
-            ):
-                found |= {(module, alias.name) for alias in node.names}
-    return found
+    files = package.folder.glob("src/**/*.py")
+    return {each for file in files for each in _imports_from_core(file.read_text())}
+
+
+@cache
+def _imports_from_core(source: str) -> frozenset[tuple[str, str]]:
+    if "from strands_temporal" not in source:
+        return frozenset()
+    return frozenset(
+        (node.module or "", alias.name)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "strands_temporal"
+        for alias in node.names
+    )
 
 
 def names_of_core(checkout: Checkout, version: str) -> set[tuple[str, str]]:

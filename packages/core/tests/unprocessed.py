@@ -1,4 +1,4 @@
-"""A server that says of updates that no worker looked at them, as one does whose worker died."""
+"""A server that has no answer to updates: no worker looked at them, or the server's own time was over."""
 
 from typing import Any
 
@@ -10,19 +10,24 @@ from temporalio.client import (
     StartWorkflowUpdateWithStartInput,
     WorkflowUpdateFailedError,
     WorkflowUpdateHandle,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
 
 class Unprocessed(Interceptor):
-    """Refuses the first tries of each update so.
+    """Refuses the first try of each update so.
+
+    Args:
+        timeouts: Whether the server's own time was over, as when it restarts. It has taken the update then.
 
     Attributes:
         ids: Ids of the updates, in the order of the tries.
     """
 
-    def __init__(self, times: int = 1) -> None:
-        self.times = times
+    def __init__(self, *, timeouts: bool = False) -> None:
+        self.timeouts = timeouts
         self.ids: list[str | None] = []
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
@@ -32,27 +37,33 @@ class Unprocessed(Interceptor):
             async def start_workflow_update(
                 self, input: StartWorkflowUpdateInput
             ) -> WorkflowUpdateHandle[Any]:
+                if told.timeouts and input.update_id not in told.ids:
+                    await super().start_workflow_update(input)
                 told.refuse(input.update_id)
                 return await super().start_workflow_update(input)
 
             async def start_update_with_start_workflow(
                 self, input: StartWorkflowUpdateWithStartInput
             ) -> WorkflowUpdateHandle[Any]:
-                await super().start_update_with_start_workflow(input)
+                handle = await super().start_update_with_start_workflow(input)
                 told.refuse(input.update_workflow_input.update_id)
-                raise AssertionError("told too late")
+                return handle
 
         return Outbound(next)
 
     def refuse(self, id_: str | None) -> None:
         self.ids.append(id_)
-        if self.ids.count(id_) <= self.times:
-            raise WorkflowUpdateFailedError(ApplicationError("not processed", type="UnprocessedUpdate"))
+        if self.ids.count(id_) > 1:
+            return
+        if self.timeouts:
+            cause = RPCError("context deadline exceeded", RPCStatusCode.DEADLINE_EXCEEDED, b"")
+            raise WorkflowUpdateRPCTimeoutOrCancelledError from cause
+        raise WorkflowUpdateFailedError(ApplicationError("not processed", type="UnprocessedUpdate"))
 
 
-def without_processing(client: Client) -> tuple[Client, Unprocessed]:
-    """Return a client whose updates no worker looks at the first time, and what was sent."""
-    unprocessed = Unprocessed()
+def without_processing(client: Client, *, timeouts: bool = False) -> tuple[Client, Unprocessed]:
+    """Return a client whose updates have no answer the first time (see `Unprocessed`), and what was sent."""
+    unprocessed = Unprocessed(timeouts=timeouts)
     config = client.config()
     config["interceptors"] = [*config["interceptors"], unprocessed]
     return Client(**config), unprocessed

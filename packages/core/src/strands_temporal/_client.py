@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
@@ -20,7 +21,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
 from ._client_errors import UNPROCESSED, is_handed_over, raise_from, raise_if_cancelled, type_of
-from ._client_requests import Requests
+from ._client_requests import MOST_TIMEOUTS, Requests
 from ._client_sending import sendable
 from ._client_updates import until_processed
 from ._errors import AgentValueError
@@ -104,31 +105,41 @@ class ConversationClient:
             await client.start_workflow(AGENT_WORKFLOW, start, id=id, task_queue=task_queue, **options)
             return chat
         request = first_message_id or str(uuid.uuid4())
-        operation: Any = WithStartWorkflowOperation(
-            AGENT_WORKFLOW, start, id=id, task_queue=task_queue, **options
-        )
-        sent, accepted = await sendable(client, first_message), WorkflowUpdateStage.ACCEPTED
+        sent = await sendable(client, first_message)
+        joins = options["id_conflict_policy"] == WorkflowIDConflictPolicy.USE_EXISTING
+        for timeouts in itertools.count():
+            operation: Any = WithStartWorkflowOperation(
+                AGENT_WORKFLOW, start, id=id, task_queue=task_queue, **options
+            )
+            try:
+                await chat._start_with(sent, request, operation)
+                break
+            except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+                with contextlib.suppress(asyncio.CancelledError, RPCError):  # as in `_start_with`
+                    await operation.workflow_handle()
+                raise_if_cancelled(error)
+                if timeouts >= MOST_TIMEOUTS or not joins:
+                    raise
+        chat._first = request, first_message
+        return chat
+
+    async def _start_with(self, message: Any, request: str, operation: Any) -> None:
+        """Start the workflow and send its first message."""
+        accepted = WorkflowUpdateStage.ACCEPTED
         try:
-            await client.start_update_with_start_workflow(
-                SEND, sent, wait_for_stage=accepted, id=request, start_workflow_operation=operation
+            await self._client.start_update_with_start_workflow(
+                SEND, message, wait_for_stage=accepted, id=request, start_workflow_operation=operation
             )
         except WorkflowUpdateFailedError as error:
             if type_of(error) == UNPROCESSED:  # the workflow runs, without the message
-                again = partial(chat.handle.start_update, SEND, sent, wait_for_stage=accepted, id=request)
-                await chat._requests.answer(lambda: until_processed(again))
+                again = partial(self.handle.start_update, SEND, message, wait_for_stage=accepted, id=request)
+                await self._requests.answer(lambda: until_processed(again))
             elif not is_handed_over(error):
-                raise_from(chat._requests.own(error), error)
-        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-            with contextlib.suppress(asyncio.CancelledError, RPCError):  # as below
-                await operation.workflow_handle()
-            raise_if_cancelled(error)
-            raise
+                raise_from(self._requests.own(error), error)
         except RPCError as error:
             with contextlib.suppress(RPCError):  # else asyncio logs that nobody asked for the same error
                 await operation.workflow_handle()
-            raise_from(await chat._requests.why_closed(error), error)
-        chat._first = request, first_message
-        return chat
+            raise_from(await self._requests.why_closed(error), error)
 
     @staticmethod
     async def agents(client: Client, task_queue: str) -> list[AgentDescription]:

@@ -32,6 +32,10 @@ from ._wire.conversations import STATE, ConversationState
 
 T = TypeVar("T")
 
+MOST_TIMEOUTS = 10
+"""How often a request is sent again, under its id, after the server had no answer within a time of its own.
+It says so when it restarts or has too much to do; nobody has given a timeout."""
+
 _LONGEST_PAUSE = 0.5  # seconds between two questions to a run that is about to continue as new
 
 
@@ -79,7 +83,7 @@ class Requests:
         Raises:
             Exception: An error of the conversation as its own class, or Temporal's.
         """
-        pause = 0.0
+        pause, timeouts = 0.0, 0
         while True:
             began = time.monotonic()
             try:
@@ -94,7 +98,10 @@ class Requests:
                 raise_from(self.own(error), error)
             except WorkflowUpdateRPCTimeoutOrCancelledError as error:
                 raise_if_cancelled(error)
-                raise
+                timeouts += 1
+                if timeouts > MOST_TIMEOUTS:
+                    raise
+                await asyncio.sleep(_LONGEST_PAUSE)
             except RPCError as error:
                 raise_from(await self.why_closed(error), error)
 

@@ -325,7 +325,7 @@ def edit(messages: list[Any], name: str, where: int, message: Any) -> None:
         messages.insert(0, messages.pop(place))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(edits=edits(), data=st.data())
 async def test_any_edits_arrive_on_any_worker(edits: list[tuple[str, int, Any]], data: st.DataObject) -> None:
     run = Run()
@@ -351,7 +351,7 @@ async def test_any_edits_arrive_on_any_worker(edits: list[tuple[str, int, Any]],
         resolved.messages.clear()  # a model may change its input as it likes
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(before=st.lists(MESSAGES, max_size=6), edits=edits())
 def test_a_delta_rebuilds_the_list_and_brings_only_what_is_new(
     before: list[Any], edits: list[tuple[str, int, Any]]

@@ -13,7 +13,11 @@ from conftest import Agents
 from packages.core.tests.unprocessed import without_processing
 from packages.core.tests.workflow import main_agents, named_agents
 from packages.core.tests.workflow.conversation_scenes import history_is_long, replay_all, until
-from temporalio.client import WithStartWorkflowOperation, WorkflowFailureError
+from temporalio.client import (
+    WithStartWorkflowOperation,
+    WorkflowFailureError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner
@@ -108,6 +112,30 @@ async def test_a_first_message_that_no_worker_looked_at_is_sent_again(agents: Ag
         await chat.close()
         assert (await chat.handle.result())["turns"] == 1
         await replay_all(env, id_)
+
+
+async def test_a_request_is_sent_again_when_the_servers_own_time_is_over(agents: Agents) -> None:
+    async with environment(agents) as env:
+        client, refused = without_processing(env.client, timeouts=True)
+        id_ = f"chat-{uuid.uuid4()}"
+        start: Any = {"id": id_, "task_queue": env.task_queue, "first_message": "Hello"}
+        chat = await ConversationClient.start(client, "sales", first_message_id="m1", **start)
+        assert (await chat.send("Tea", id="m2")).text == "Tea | Sell."
+        assert refused.ids == ["m1", "m1", "m2", "m2"]
+        await chat.close()
+        assert (await chat.handle.result())["turns"] == 2
+        await replay_all(env, id_)
+
+
+async def test_a_start_that_must_not_join_is_not_tried_again(agents: Agents) -> None:
+    async with environment(agents) as env:
+        client, refused = without_processing(env.client, timeouts=True)
+        start: Any = {"id": f"chat-{uuid.uuid4()}", "task_queue": env.task_queue, "first_message": "Hello"}
+        policy = WorkflowIDConflictPolicy.FAIL
+        with pytest.raises(WorkflowUpdateRPCTimeoutOrCancelledError):
+            await ConversationClient.start(client, "sales", id_conflict_policy=policy, **start)
+        assert len(refused.ids) == 1
+        await ConversationClient(env.client, start["id"]).close()
 
 
 async def test_a_signal_starts_a_conversation_and_plain_temporal_calls_do(agents: Agents) -> None:
