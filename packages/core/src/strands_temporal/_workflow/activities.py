@@ -7,7 +7,14 @@ from typing import Any, cast
 
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
-from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    CancelledError,
+    RetryState,
+    TimeoutType,
+)
+from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
 from .._errors import ActivityNotRegisteredError, AgentCancelledError, AgentTypeError, coded
 from .._upstream.private_api import activity_name
@@ -29,7 +36,7 @@ from .._wire.storages import STORAGE_ACTIVITIES
 from .._wire.tool_call import HOOK_HEADER, INVOKE_TOOL_ACTIVITY, LIST_TOOLS_ACTIVITY, TOOL_HEADER
 from .gate import Gate
 from .idempotency import hook_header, with_headers
-from .options import ActivityOptions
+from .options import TOOL_DEFAULTS, ActivityOptions
 from .queue_watch import watched
 
 _OF_THE_PLUGIN = frozenset(
@@ -55,6 +62,9 @@ worker/_activity.py:543) and TypeScript send the first, the one for Go the secon
 
 UNREGISTERED_PATCH = "strands-temporal-unregistered-ends"
 """Patch id. In histories without it, a failure of `UNREGISTERED_TYPES` was handled as any other failure."""
+
+LOST_WORKERS_PATCH = "strands-temporal-lost-workers"
+"""Patch id. In histories without it, an activity whose last attempt lost its worker was not started again."""
 
 
 def check_in_workflow(activity: str) -> None:
@@ -86,6 +96,9 @@ async def execute_activity(
 
     If agents start more activities at once than one request to the server may contain, the others start in
     the next workflow task.
+
+    With the default policy of tools and hooks, an activity whose last attempt ended with its worker (a
+    heartbeat timeout) is started once more, with as many attempts.
 
     Args:
         activity: Activity type, or a function decorated with `@activity.defn`.
@@ -122,25 +135,46 @@ async def execute_activity(
         own[TOOL_HEADER] = tool_header
     if hook:
         own[HOOK_HEADER] = hook_header()
-    await run_local(Gate).enter(f"Activity {name!r}", args)
-    # temporalio's overloads accept a name or a function, but not a union of both.
-    with with_headers(own):
-        handle = workflow.start_activity(cast("str", activity), args=args, result_type=result_type, **options)
-    with watched(name, options):
-        by_signal = await wait_or_cancel(handle, cancel_signal)
-    try:
-        return handle.result()
-    except (ActivityError, asyncio.CancelledError) as error:
-        if by_signal:
-            raise AgentCancelledError from error
-        if isinstance(error, asyncio.CancelledError):
-            raise
-        if isinstance(error.cause, CancelledError):
-            raise asyncio.CancelledError from error
-        unregistered = _unregistered(name, error.cause, options)
-        if unregistered and workflow.patched(UNREGISTERED_PATCH):
-            raise unregistered from error
-        raise restore(error)  # noqa: B904  # `restore` sets the cause itself
+    for again in (True, False):
+        await run_local(Gate).enter(f"Activity {name!r}", args)
+        # temporalio's overloads accept a name or a function, but not a union of both.
+        with with_headers(own):
+            handle = workflow.start_activity(
+                cast("str", activity), args=args, result_type=result_type, **options
+            )
+        with watched(name, options):
+            by_signal = await wait_or_cancel(handle, cancel_signal)
+        try:
+            return handle.result()
+        except (ActivityError, asyncio.CancelledError) as error:
+            if by_signal:
+                raise AgentCancelledError from error
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            if isinstance(error.cause, CancelledError):
+                raise asyncio.CancelledError from error
+            unregistered = _unregistered(name, error.cause, options)
+            if unregistered and workflow.patched(UNREGISTERED_PATCH):
+                raise unregistered from error
+            if again and _lost_workers(error, options) and workflow.patched(LOST_WORKERS_PATCH):
+                continue
+            raise restore(error)  # noqa: B904  # `restore` sets the cause itself
+    raise AssertionError("unreachable")
+
+
+def _lost_workers(error: ActivityError, options: ActivityOptions) -> bool:
+    """Tell whether the last attempt of the default policy ended with its worker, not by itself.
+
+    Three attempts are for an activity that fails. Three workers that die one after the other, as in a bad
+    deploy, say nothing about it.
+    """
+    cause = error.cause
+    return (
+        isinstance(cause, ActivityTimeoutError)
+        and cause.type is TimeoutType.HEARTBEAT
+        and error.retry_state is RetryState.MAXIMUM_ATTEMPTS_REACHED
+        and options.get("retry_policy") is TOOL_DEFAULTS["retry_policy"]
+    )
 
 
 def _unregistered(

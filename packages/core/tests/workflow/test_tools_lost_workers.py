@@ -1,0 +1,91 @@
+"""A tool whose workers die one after the other is started once more; one that fails is not."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from conftest import Agents
+from temporalio import activity, workflow
+from temporalio.client import WorkflowHandle
+from temporalio.common import RetryPolicy
+from temporalio.converter import PayloadConverter
+
+from strands_temporal import TemporalAgent
+from strands_temporal._worker.tool_calls import HeartbeatsInterceptor
+from strands_temporal.activity import ToolContext
+from strands_temporal.extension import TOOL_HEADER
+from strands_temporal.testing import ScriptedModel, say, use_tool
+from strands_temporal.workflow import activity_as_tool
+
+pytestmark = pytest.mark.server
+
+keys: list[str] = []
+
+
+@activity.defn
+async def fetch(lost: int, tool_context: ToolContext) -> str:
+    """Fetch something; the workers of the first attempts are lost."""
+    keys.append(tool_context.idempotency_key)
+    if len(keys) <= lost:
+        await asyncio.Event().wait()  # like a worker that is gone: nothing is heard of it
+    return f"attempt {len(keys)}"
+
+
+@activity.defn
+async def fail(lost: int) -> str:
+    """Fail."""
+    keys.append("")
+    raise ValueError("no such thing")
+
+
+@workflow.defn
+class Fetches:
+    """Lets the agent call the tool once; returns what the model read."""
+
+    @workflow.run
+    async def run(self, tool: str, chosen: bool) -> str:
+        options: Any = {"retry_policy": RetryPolicy(maximum_attempts=1)} if chosen else {}
+        function = {"fetch": fetch, "fail": fail}[tool]
+        tools = [activity_as_tool(function, heartbeat_timeout=timedelta(seconds=1), **options)]
+        agent = TemporalAgent("m", tools=tools, callback_handler=None)
+        await agent.invoke_async("go")
+        return str(agent.messages[2]["content"][0]["toolResult"]["content"][0]["text"])
+
+
+async def scheduled(handle: WorkflowHandle[Any, Any], tool: str) -> list[Any]:
+    """Return the idempotency key of each activity of the tool."""
+    history = await handle.fetch_history()
+    attributes = [event.activity_task_scheduled_event_attributes for event in history.events]
+    headers = [each.header.fields[TOOL_HEADER] for each in attributes if each.activity_type.name == tool]
+    return [PayloadConverter.default.from_payload(header)[0] for header in headers]
+
+
+@pytest.mark.parametrize(
+    ("tool", "lost", "chosen", "result", "attempts", "activities"),
+    [
+        ("fetch", 3, False, "attempt 4", 4, 2),
+        ("fetch", 1, True, "Error: TimeoutError - activity Heartbeat timeout", 1, 1),  # someone chose that
+        ("fail", 0, False, "Error: no such thing", 3, 1),
+    ],
+)
+async def test_a_call_that_lost_its_workers_is_made_once_more(
+    agents: Agents,
+    monkeypatch: pytest.MonkeyPatch,
+    tool: str,
+    lost: int,
+    chosen: bool,
+    result: str,
+    attempts: int,
+    activities: int,
+) -> None:
+    async def silent(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(HeartbeatsInterceptor, "_beat", silent)
+    keys.clear()
+    model = ScriptedModel(use_tool(tool, {"lost": lost}), say("done"))
+    async with agents(workflows=[Fetches], activities=[fetch, fail], models={"m": lambda: model}) as env:
+        assert await env.run(Fetches.run, tool, chosen) == result
+        ids = await scheduled(env.handles[0], tool)
+    assert (len(keys), len(ids), len(set(ids))) == (attempts, activities, 1)
