@@ -306,7 +306,7 @@ def test_the_patch_markers_of_the_page_are_those_of_the_code() -> None:
     }
     marked -= {"strands-temporal-mcp", "strands-temporal-hitl"}  # packages and threads
     marked -= {client_tools.CLIENT_TOOL}  # an interrupt's name
-    marked -= {tool_call.TOOL_HEADER, tool_call.HOOK_HEADER, tool_call.HELD_HEADER, sandboxes.SANDBOX_HEADER}
+    marked -= {tool_call.TOOL_HEADER, tool_call.HOOK_HEADER, sandboxes.SANDBOX_HEADER}
     marked -= {tool_call.PROGRESS_HEADER}
     table = WIRE_PAGE.split("## Patch markers")[1]
     said = {re.sub(r"(-[A-Z]+)+$", "", codes(row[0])[0]) for row in rows(table)}
@@ -315,7 +315,9 @@ def test_the_patch_markers_of_the_page_are_those_of_the_code() -> None:
 
 def test_the_versions_of_the_page_are_those_of_the_code() -> None:
     assert "2 if the workflow holds large values" in WIRE_PAGE
+    assert "2 with a context" in WIRE_PAGE
     assert (model_call.WIRE_VERSION, model_call.HELD_VERSION, mcp_types.WIRE_VERSION) == (1, 2, 1)
+    assert tool_call.TOOL_ARGUMENTS_VERSION == 2
 
 
 def test_each_metric_is_on_the_page_and_each_of_the_page_exists() -> None:

@@ -15,7 +15,7 @@ from conftest import Agents
 from temporalio import workflow
 from temporalio.worker.workflow_sandbox import SandboxMatcher, SandboxRestrictions
 from temporalio.worker.workflow_sandbox import _importer as importer
-from temporalio.worker.workflow_sandbox import _restrictions as restrictions
+from temporalio.worker.workflow_sandbox import _restrictions as restrictions  # pyright: ignore[reportPrivateUsage]
 
 from strands_temporal import TemporalAgent
 from strands_temporal._upstream.install import adapt_strands
@@ -32,14 +32,15 @@ def proxied(value: Any) -> Any:
 def of_the_sandbox(name: str) -> Any:
     """Return the function that temporalio puts in the place of a builtin."""
     own = importer.Importer(SandboxRestrictions.default, restrictions.RestrictionContext())
-    return next(function for known, _, function in own.restricted_builtins if known == name)
+    found: list[tuple[str, Any, Any]] = own.restricted_builtins
+    return next(function for known, _, function in found if known == name)
 
 
 class OtherClass:
     """Says that it is a path."""
 
     @property
-    def __class__(self) -> Any:
+    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         return Path
 
 
@@ -106,7 +107,11 @@ def test_the_builtin_is_found_below_what_a_workflow_has_in_its_place(monkeypatch
 def test_what_cannot_be_told_from_a_wrapper_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     pythons = isinstance
     with monkeypatch.context() as patched:
-        patched.setattr(builtins, "isinstance", lambda *of: pythons(*of))
+
+        def other(value: Any, kind: Any) -> bool:
+            return pythons(value, kind)
+
+        patched.setattr(builtins, "isinstance", other)
         assert quick_check("isinstance") is None
 
 

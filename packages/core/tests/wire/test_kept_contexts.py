@@ -95,7 +95,7 @@ async def test_a_state_crosses_once_and_again_after_a_change(agents: Agents, kin
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_calls_at_once_do_not_wait_for_each_other(agents: Agents, kind: str) -> None:
-    asked = [("tell", {}, f"call-{number}") for number in range(3)]
+    asked: list[Any] = [("tell", {}, f"call-{number}") for number in range(3)]
     replies = [use_tools(asked), use_tools([(name, {}, f"{id_}-b") for name, _, id_ in asked]), results]
     async with agents(plugins=[plugin(*replies)], **SETTING) as env:
         assert await env.run(Tells.run, kind) == ["1000 Ada | 1000 Ada | 1000 Ada", STATE]
@@ -107,7 +107,9 @@ async def test_calls_at_once_do_not_wait_for_each_other(agents: Agents, kind: st
 async def test_a_worker_that_never_got_it_asks_the_workflow(
     agents: Agents, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(KeptContexts, "_keep", lambda *_: None)
+    def forgets(*_: Any) -> None: ...
+
+    monkeypatch.setattr(KeptContexts, "_keep", forgets)
     queue = f"kept-{uuid.uuid4()}"
     replies = [use_tool("tell", {}), use_tool("tell", {}), results]
     async with agents(plugins=[plugin(*replies)], task_queue=queue, **SETTING) as env:

@@ -50,7 +50,8 @@ class Fetches:
         tools = [activity_as_tool(function, heartbeat_timeout=timedelta(seconds=1), **options)]
         agent = TemporalAgent("m", tools=tools, callback_handler=None)
         await agent.invoke_async("go")
-        return str(agent.messages[2]["content"][0]["toolResult"]["content"][0]["text"])
+        told: Any = agent.messages[2]["content"][0]
+        return told["toolResult"]["content"][0]["text"]
 
 
 async def scheduled(handle: WorkflowHandle[Any, Any], tool: str) -> list[Any]:

@@ -4,7 +4,7 @@ Each docstring says where upstream defines the private name. A test in `tests/up
 changes.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -222,7 +222,7 @@ def mcp_connection_end(client: Any) -> Callable[[], bool]:
     streams: list[Any] = []
 
     @asynccontextmanager
-    async def noting() -> AsyncIterator[Any]:
+    async def noting() -> AsyncGenerator[Any]:
         async with connect() as transport:
             streams[:] = [transport[0]]
             yield transport

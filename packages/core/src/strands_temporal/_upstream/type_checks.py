@@ -14,7 +14,7 @@ from collections.abc import Callable
 from types import BuiltinFunctionType
 from typing import Any
 
-from temporalio.worker.workflow_sandbox import _restrictions
+from temporalio.worker.workflow_sandbox import _restrictions  # pyright: ignore[reportPrivateUsage]
 
 _IN_WORKFLOWS = re.compile(r"(strands|temporalio)(\.|$)|strands_temporal(_\w+)?\._")
 """Modules that check types in workflows. Of ours only private ones: the others define no such name."""

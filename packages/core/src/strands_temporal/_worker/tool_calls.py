@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from temporalio import activity, worker
 from temporalio.api.common.v1 import Payload
@@ -124,9 +124,9 @@ class ToolCallsInterceptor(worker.ActivityInboundInterceptor):
                 return await self.next.execute_activity(input)
         what = "The header of a tool call"
         with reading(what):
-            key, tool_use_id, *rest = header_value(header, what)
+            key, tool_use_id, *rest = cast("list[Any]", header_value(header, what))
         name = next((part for part in rest if isinstance(part, str)), activity.info().activity_type)
-        held = next((part for part in rest if isinstance(part, list)), None)
+        held = next((cast("list[Any]", part) for part in rest if isinstance(part, list)), None)
         tool_use = {"toolUseId": tool_use_id, "name": name}
         # An activity in another process cannot use the objects of this worker.
         here = input.executor is None or isinstance(input.executor, ThreadPoolExecutor)

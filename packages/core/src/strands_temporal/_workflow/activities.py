@@ -173,7 +173,7 @@ def _lost_workers(error: ActivityError, options: ActivityOptions) -> bool:
         isinstance(cause, ActivityTimeoutError)
         and cause.type is TimeoutType.HEARTBEAT
         and error.retry_state is RetryState.MAXIMUM_ATTEMPTS_REACHED
-        and options.get("retry_policy") is TOOL_DEFAULTS["retry_policy"]
+        and options.get("retry_policy") is TOOL_DEFAULTS.get("retry_policy")
     )
 
 
