@@ -111,6 +111,14 @@ def test_a_model_call_made_again_is_excused_by_the_death_of_its_own_worker_alone
     assert model_calls_made_again(tmp_path, {"s7-1": [11.005, 31.005]}).misses, "history has both answers"
 
 
+def test_a_model_call_made_again_after_a_heartbeat_timeout_is_counted_apart(tmp_path: Path) -> None:
+    notes(tmp_path, ("begin", 1, 10.0), ("end", 1, 11.0), ("begin", 2, 26.0), ("end", 2, 27.0))
+    calls = model_calls_made_again(tmp_path, {}, {"s7-1": [25.9]})
+    assert (calls.excused, calls.unheard, calls.misses) == (0, 1, [])
+    assert model_calls_made_again(tmp_path, {}, {"s7-1": [10.5]}).misses, "that was another attempt"
+    assert model_calls_made_again(tmp_path, {}, {"s7-2": [25.9]}).misses, "that was another run"
+
+
 def test_a_reader_drops_the_text_of_an_attempt_that_failed() -> None:
     lines: list[dict[str, Any]] = [
         {"what": "text", "call": "1", "text": "he"},

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, TimeoutType
 from temporalio.client import Client, WorkflowHistory
 from temporalio.service import RPCError
 from temporalio.worker import Replayer
@@ -37,6 +37,8 @@ class Verdict:
         events: Events of history, of all its runs.
         workflows: How many runs of the workflow it took.
         recorded: For each model call that history has as completed: its end there, in seconds of the epoch.
+        given_up: For each model call whose attempt before ended with a heartbeat timeout: the begin of the
+            last attempt, in seconds of the epoch.
         cut_short: How many streams lack the end of an answer.
         full_disks: How many commands met a full disk.
         failures: Failed workflow tasks, each with cause and text.
@@ -49,6 +51,7 @@ class Verdict:
     full_disks: int = 0
     cut_short: int = 0
     recorded: list[float] = field(default_factory=list[float])
+    given_up: list[float] = field(default_factory=list[float])
     failures: list[str] = field(default_factory=list[str])
 
 
@@ -283,6 +286,11 @@ def _look_into(verdict: Verdict, history: WorkflowHistory) -> None:
         elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
             if event.activity_task_completed_event_attributes.scheduled_event_id in models:
                 verdict.recorded.append(event.event_time.ToMicroseconds() / 1e6)
+        elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+            started = event.activity_task_started_event_attributes
+            before = started.last_failure.timeout_failure_info.timeout_type
+            if started.scheduled_event_id in models and before == TimeoutType.TIMEOUT_TYPE_HEARTBEAT:
+                verdict.given_up.append(event.event_time.ToMicroseconds() / 1e6)
         elif event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
             failed = event.workflow_task_failed_event_attributes
             verdict.failures.append(f"event {event.event_id}: cause {failed.cause}: {failed.failure.message}")

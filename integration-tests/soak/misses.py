@@ -41,24 +41,32 @@ class ModelCalls:
         completed: How many answers providers gave in full.
         excused: How many of them were given again because the worker that had the first one died before the
             server had it.
-        windows_ms: For each of these the time between the provider's end and the worker's death.
+        unheard: How many were given again because the server had not heard of the worker for the heartbeat
+            timeout: it stood still, or had no connection or no CPU.
+        windows_ms: For each of the excused the time between the provider's end and the worker's death.
         recorded_after_ms: For each answer that was recorded the time between the provider's end and that.
         misses: The other ones that were given again, with their run.
     """
 
     completed: int = 0
     excused: int = 0
+    unheard: int = 0
     windows_ms: list[float] = field(default_factory=list[float])
     recorded_after_ms: list[float] = field(default_factory=list[float])
     misses: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
 
-def model_calls_made_again(folder: Path, recorded: Mapping[str, Sequence[float]]) -> ModelCalls:
+def model_calls_made_again(
+    folder: Path,
+    recorded: Mapping[str, Sequence[float]],
+    given_up: Mapping[str, Sequence[float]] | None = None,
+) -> ModelCalls:
     """Find the model calls that were made again although an answer was complete.
 
     Args:
         folder: Folder of the seed.
         recorded: For each run, when the server recorded an answer of a model, in monotonic time.
+        given_up: For each run, when a model call began again after a heartbeat timeout, in monotonic time.
     """
     deaths = {
         line["pid"]: line["at"] for line in journal.lines(folder / "workers") if line["what"] == "killed"
@@ -80,6 +88,8 @@ def model_calls_made_again(folder: Path, recorded: Mapping[str, Sequence[float]]
             if died is not None and died >= end["at"] and not _made_before(lines, end, died):
                 found.excused += 1
                 found.windows_ms.append(round((died - end["at"]) * 1000, 1))
+            elif any(end["at"] < at <= lines[-1]["at"] + 1 for at in (given_up or {}).get(run, ())):
+                found.unheard += 1
             else:
                 where = ", ".join(f"{each['what']} {each['at']:.3f} by {each['pid']}" for each in lines)
                 found.misses.append((run, f"{key}: {where}; that worker died at {died}"))

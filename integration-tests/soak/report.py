@@ -69,6 +69,7 @@ def table(tallies: Sequence[Tally]) -> str:
         ("requests that clients sent again", sum(t.client_retries for t in tallies)),
         ("answers of models", sum(t.model_calls for t in tallies)),
         ("  made again: the worker died first", sum(t.model_calls_remade for t in tallies)),
+        ("  made again: not heard of the worker in time", sum(t.model_calls_unheard for t in tallies)),
         ("  ms from the provider's end to that death", _spread(windows)),
         ("  ms from the provider's end to history, all", _spread(recorded)),
         ("failed workflow tasks", sum(failed_tasks.values())),

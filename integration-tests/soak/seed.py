@@ -71,6 +71,7 @@ class Tally:
     replayed: int = 0
     model_calls: int = 0
     model_calls_remade: int = 0
+    model_calls_unheard: int = 0
     windows_ms: list[float] = field(default_factory=list[float])
     recorded_after_ms: list[float] = field(default_factory=list[float])
     effects: int = 0
@@ -236,6 +237,7 @@ class Seed:
     def _count(self, folder: Path) -> None:
         tally = self.tally
         recorded: dict[str, list[float]] = {}
+        given_up: dict[str, list[float]] = {}
         for file in sorted((folder / "checked").iterdir()):
             verdict = json.loads(file.read_text())
             tally.workflows += verdict["workflows"]
@@ -244,14 +246,16 @@ class Seed:
             tally.full_disks += verdict["full_disks"]
             tally.cut_short += verdict["cut_short"]
             recorded[verdict["run"]] = [at - self._wall for at in verdict["recorded"]]
+            given_up[verdict["run"]] = [at - self._wall for at in verdict["given_up"]]
             for kind, text in verdict["misses"]:
                 self._miss(verdict["run"], kind, text)
             for text in verdict["failures"]:
                 tally.failed_tasks[text.partition(": ")[2][:120]] += 1
         tally.effects, tally.attempts = effects.counts(folder / "effects.db")
         tally.samples = journal.lines(folder / "samples")
-        calls = model_calls_made_again(folder, recorded)
+        calls = model_calls_made_again(folder, recorded, given_up)
         tally.model_calls, tally.model_calls_remade = calls.completed, calls.excused
+        tally.model_calls_unheard = calls.unheard
         tally.windows_ms = calls.windows_ms
         tally.recorded_after_ms = calls.recorded_after_ms
         for run, text in calls.misses:
