@@ -10,9 +10,15 @@ import pytest
 from pydantic import BaseModel, ValidationError
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.contrib.workflow_streams import PollInput, PollResult
+from temporalio.converter import (
+    BinaryPlainPayloadConverter,
+    SerializationContext,
+    WithSerializationContext,
+    WorkflowSerializationContext,
+)
 
 from strands_temporal._wire import payload_converter
-from strands_temporal._wire.payload_converter import SharingPayloadConverter
+from strands_temporal._wire.payload_converter import SharingJSONConverter, SharingPayloadConverter
 from strands_temporal._wire.process_wide import is_process_wide, is_process_wide_hint
 
 
@@ -76,3 +82,29 @@ def test_a_sandboxs_types_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
         modules = {**sys.modules, __name__: ModuleType("x")}
         patch.setattr("strands_temporal._wire.process_wide.sys", SimpleNamespace(modules=modules))
         assert not is_process_wide(Order)
+
+
+def test_it_tries_the_encodings_of_pydantics_converter_in_their_order() -> None:
+    ours, pydantics = SharingPayloadConverter(), PydanticPayloadConverter()
+    assert list(ours.converters) == list(pydantics.converters)
+    changed = [
+        one for key, one in ours.converters.items() if type(one) is not type(pydantics.converters[key])
+    ]
+    assert [type(one) for one in changed] == [SharingJSONConverter]
+
+
+def test_no_converter_of_it_takes_a_context_and_a_subclass_may_have_one() -> None:
+    class Noting(BinaryPlainPayloadConverter, WithSerializationContext):
+        def with_context(self, context: SerializationContext) -> "Noting":
+            return Noting()
+
+    class WithNoting(SharingPayloadConverter):
+        def __init__(self) -> None:
+            super().__init__()
+            self.converters = {**self.converters, b"binary/plain": Noting()}
+
+    context = WorkflowSerializationContext(namespace="default", workflow_id="w")
+    ours, theirs = SharingPayloadConverter(), WithNoting()
+    assert ours.with_context(context) is ours
+    assert PydanticPayloadConverter().get_converters_with_context(context) is None
+    assert theirs.with_context(context).converters[b"binary/plain"] is not theirs.converters[b"binary/plain"]

@@ -25,7 +25,7 @@ from temporalio.bridge.proto.workflow_activation import (  # what a public metho
 from temporalio.converter import DataConverter
 from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 
-from .passes import note_passes
+from .passes import evicts, note_passes
 from .payload_contexts import answer_at_once, wants_contexts
 from .unloadable import load_errors_explained
 
@@ -56,7 +56,7 @@ class CachedWorkflows:
 
         def activate_and_note(activation: WorkflowActivation) -> Any:
             completion = activate(activation)
-            if any(job.HasField("remove_from_cache") for job in activation.jobs):
+            if evicts(activation):
                 self._cached.discard(instance)
             return completion
 

@@ -10,18 +10,15 @@ from typing import Any
 from pydantic import TypeAdapter
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter, PydanticPayloadConverter
-from temporalio.converter import (
-    CompositePayloadConverter,
-    DefaultPayloadConverter,
-    EncodingPayloadConverter,
-    JSONPlainPayloadConverter,
-)
+from temporalio.converter import DefaultPayloadConverter, EncodingPayloadConverter, SerializationContext
 from typing_extensions import override
 
 from .process_wide import is_of_ours, is_process_wide_hint
 from .reading import unreadable
 
 _PLAIN = PydanticJSONPlainPayloadConverter()
+_JSON = _PLAIN.encoding.encode()
+_USUAL = {one.encoding.encode(): one for one in DefaultPayloadConverter.default_encoding_payload_converters}
 _MOST_ADAPTERS = 1024  # as many as Temporal's converter keeps
 
 _adapters: dict[Any, TypeAdapter[Any]] = {}
@@ -73,11 +70,16 @@ class SharingPayloadConverter(PydanticPayloadConverter):
     """
 
     def __init__(self) -> None:  # pyright: ignore[reportMissingSuperCall]  # that of its base class
-        usual = DefaultPayloadConverter.default_encoding_payload_converters
-        CompositePayloadConverter.__init__(
-            self,
-            *(SharingJSONConverter() if isinstance(one, JSONPlainPayloadConverter) else one for one in usual),
-        )
+        self.converters = {**_USUAL, _JSON: SharingJSONConverter()}
+
+    @override
+    def get_converters_with_context(
+        self, context: SerializationContext
+    ) -> list[EncodingPayloadConverter] | None:
+        """Return None, as its base class does after asking each converter: none takes a context."""
+        if type(self) is SharingPayloadConverter:
+            return None
+        return super().get_converters_with_context(context)
 
 
 def _adapter(hint: Any) -> TypeAdapter[Any] | None:
