@@ -121,7 +121,7 @@ def write(folder: Path, rows: Rows, facts: dict[str, Any]) -> None:
         found.append(as_json)
     (folder / "results.json").write_text(json.dumps({**facts, "rows": found}, indent=1) + "\n")
     (folder / "results.md").write_text(_markdown(rows, facts))
-    plot(folder / "results.svg", rows)
+    plot(folder / "results.svg", read(folder))  # as later from the file, which rounds
 
 
 def read(folder: Path) -> Rows:

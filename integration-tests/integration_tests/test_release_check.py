@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from scripts import release_check
 from scripts.release_check import plan, problems
 from scripts.urls import write_urls
 from scripts.workspace import ROOT, Checkout, run
@@ -14,7 +15,21 @@ from scripts.workspace import ROOT, Checkout, run
 ADDRESS = "https://github.com/someone/strands-temporal"
 CORE = "packages/core/pyproject.toml"
 MCP = "packages/mcp/pyproject.toml"
-TODAY = date.today().isoformat()
+TODAY = "2026-02-03"
+
+
+class Calendar(date):
+    """A day that does not end while the tests run."""
+
+    @classmethod
+    def today(cls) -> "Calendar":
+        """Return `TODAY`."""
+        return cls.fromisoformat(TODAY)
+
+
+@pytest.fixture(autouse=True)
+def today(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(release_check, "date", Calendar)
 
 
 def git(root: Path, *arguments: str) -> None:
