@@ -33,6 +33,7 @@ class Turns:
     later: list[int]
     forgetful: bool = False
     keeps: int | None = None
+    drops: int = 0
     stream: WorkflowStreamState | None = None
 
 
@@ -59,6 +60,8 @@ class TurnsWorkflow:
             if state is not None and turns.keeps is not None:
                 cut = len(state.log) - turns.keeps
                 state.base_offset, state.log = state.base_offset + cut, state.log[cut:]
+            if state is not None and turns.drops:  # as if it had been taken before the last items
+                state.log = state.log[: -turns.drops]
             workflow.continue_as_new(Turns(turns.later, [], stream=state))
         return text
 
@@ -164,3 +167,21 @@ async def test_what_the_next_run_no_longer_keeps_is_read_from_the_last(agents: A
         await env.assert_replays(env.client.get_workflow_handle(handle.id))
     assert texts(events) == ["one two", "the second", "the end"]
     assert not [event for event in events if isinstance(event, StreamGap)]
+
+
+@pytest.mark.parametrize("drops", [1, 2])
+async def test_what_was_told_is_not_told_again_if_the_next_run_lacks_the_last_items(
+    agents: Agents, drops: int
+) -> None:
+    """An item may come after the state was taken. The next run then has another one at its offset."""
+    model = ScriptedModel(say("one two three four", chunk=4), say("the end", chunk=3))
+    async with agents(workflows=[TurnsWorkflow], models={"live": lambda: model}) as env:
+        handle = await env.start(TurnsWorkflow.run, Turns([1], [2], drops=drops))
+        reader = Dreamer(env.client, handle.id, "ur")
+        await reader.dreams()
+        await handle.signal(TurnsWorkflow.proceed)
+        assert await asyncio.wait_for(handle.result(), WAIT) == "the end"
+        events = await reader.wakes()
+        await env.assert_replays(env.client.get_workflow_handle(handle.id))
+    assert texts(events) == ["one two three four", "the end"]
+    assert events[-1] == End("COMPLETED", events[-1].offset)

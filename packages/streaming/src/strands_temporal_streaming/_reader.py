@@ -169,7 +169,7 @@ class StreamReader:
         """
         origin = await self._ask(partial(self._log.origin, latest.id))
         if origin is Origin.CONTINUED:
-            agreed = await self._agreed(latest, self._offset - 1)
+            agreed = await self._continued(latest, self._offset - 1)
             if agreed is None:
                 return
             if agreed == self._offset:  # the latest run has the stream's state
@@ -179,10 +179,33 @@ class StreamReader:
                 return
         async for page in self._rest(run):
             yield page
-        start = await self._agreed(latest, self._told.start) if origin is Origin.RESET else 0
+        start: int | None = 0
+        if origin is Origin.RESET:
+            start = await self._agreed(latest, self._told.start)
+        elif origin is Origin.CONTINUED:
+            start = await self._continued(latest, self._told.start)
         if start is not None:
             self._go_to(start)
             self.run = latest
+
+    async def _continued(self, run: Run, since: int) -> int | None:
+        """Return the offset at which to go on in a run that was continued as new; None if no worker answers.
+
+        That is behind the last item from `since` on that both runs have. It is 0 if they share none: then the
+        run has a stream of its own. The items behind it may differ: the earlier run told them after it had
+        given its state to the next one, or a query ran it ahead of its history.
+        """
+        offset, behind = max(since, self._told.start), 0
+        while True:
+            page = await self._answer(partial(self._log.page, run.id, offset))
+            if page is None:
+                return None
+            behind = max(behind, self._told.shared(page) or 0)
+            if page.stop >= self._offset and self._told.is_empty:
+                return self._offset
+            if page.is_last or page.stop >= self._offset:
+                return min(behind, page.stop)
+            offset = page.stop
 
     async def _agreed(self, run: Run, since: int) -> int | None:
         """Return the offset up to which `run` has the items that were read; None if no worker answers.

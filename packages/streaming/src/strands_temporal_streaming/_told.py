@@ -22,6 +22,20 @@ class Told:
             self.start, self._hashes = page.start, array("q")
         self._hashes.extend(_hash(item) for item in page.items)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no item is remembered."""
+        return not self._hashes
+
+    def shared(self, page: Page) -> int | None:
+        """Return the offset behind the page's last item that is what was read there; None if no item is."""
+        found = None
+        for item in page.items:
+            place = item.offset - self.start
+            if 0 <= place < len(self._hashes) and self._hashes[place] == _hash(item):
+                found = item.offset + 1
+        return found
+
     def differs(self, page: Page) -> int | None:
         """Return the offset of the page's first item that differs from what was read there, or None."""
         for item in page.items:
