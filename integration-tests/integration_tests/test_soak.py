@@ -17,7 +17,7 @@ from soak.models import FULL, answer, without_full_disks
 from soak.plan import KINDS, faults_of, run_of
 from soak.proxy import Proxy
 from soak.readers import texts_of
-from soak.report import table, told
+from soak.report import save, table, told
 from soak.seed import Tally
 from soak.workers import sums_client
 
@@ -130,13 +130,17 @@ def test_a_reader_drops_the_text_of_an_attempt_that_failed() -> None:
     assert texts_of(lines) == ["hello"]
 
 
-def test_the_table_counts_every_miss() -> None:
+def test_the_table_and_the_file_count_every_miss(tmp_path: Path) -> None:
     from soak.misses import Miss
 
     miss = Miss(7, "s7-1", "effect lost", "s7-1-0", ["0.1 s  kill-worker"])
-    rows = dict(line.strip().rsplit(None, 1) for line in table([Tally(7, misses=[miss])]).splitlines())
-    assert (rows["misses"], rows["effect lost"], rows["wedged"]) == ("1", "1", "0")
+    tallies = [Tally(7, misses=[miss], failed_tasks={"a deadlock": 2})]
+    rows = dict(line.strip().rsplit(None, 1) for line in table(tallies).splitlines())
+    assert (rows["misses"], rows["effect lost"], rows["wedged"], rows["a deadlock"]) == ("1", "1", "0", "2")
     assert told(miss) == "MISS effect lost: seed 7 run s7-1: s7-1-0\n    0.1 s  kill-worker"
+    save(tallies, tmp_path / "soak.json")
+    (saved,) = json.loads((tmp_path / "soak.json").read_text())
+    assert (saved["failed_tasks"], saved["misses"][0]["kind"]) == ({"a deadlock": 2}, "effect lost")
 
 
 async def test_the_proxy_cuts_and_halves_connections() -> None:

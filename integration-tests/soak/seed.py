@@ -5,7 +5,6 @@ import json
 import os
 import sys
 import time
-from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -80,7 +79,7 @@ class Tally:
     readers: int = 0
     full_disks: int = 0
     cut_short: int = 0
-    failed_tasks: Counter[str] = field(default_factory=Counter[str])
+    failed_tasks: dict[str, int] = field(default_factory=dict[str, int])
     client_retries: int = 0
     cpu_by_part: dict[str, float] = field(default_factory=dict[str, float])
     samples: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
@@ -250,7 +249,8 @@ class Seed:
             for kind, text in verdict["misses"]:
                 self._miss(verdict["run"], kind, text)
             for text in verdict["failures"]:
-                tally.failed_tasks[text.partition(": ")[2][:120]] += 1
+                told = text.partition(": ")[2][:120]
+                tally.failed_tasks[told] = tally.failed_tasks.get(told, 0) + 1
         tally.effects, tally.attempts = effects.counts(folder / "effects.db")
         tally.samples = journal.lines(folder / "samples")
         calls = model_calls_made_again(folder, recorded, given_up)

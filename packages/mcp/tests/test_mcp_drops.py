@@ -20,10 +20,12 @@ from packages.mcp.tests.mcp_support import (
     plugins,
     text,
     tool_results,
+    turn,
     wait_until,
 )
-from packages.mcp.tests.servers.clients import python_server
+from packages.mcp.tests.servers.clients import python_server, server_here
 from strands.tools.mcp import MCPClient
+from strands.types.exceptions import MCPClientInitializationError
 from temporalio import workflow
 from temporalio.client import WorkflowFailureError
 from temporalio.common import RetryPolicy
@@ -90,17 +92,44 @@ async def test_a_server_killed_between_calls_costs_the_next_call_no_attempt(agen
         os.kill(killed[0], signal.SIGKILL)
         for _ in range(3000):
             if connections[0].statistics().open_send_streams == 0:  # the client has seen the end
-                return use_tool("process", {})
+                calls: list[tuple[str, dict[str, Any]]] = [("process", {})] * 4
+                return turn(calls)  # at once, while one of them connects again
             time.sleep(0.01)
         raise AssertionError("the connection did not end in time")
 
     model = ScriptedModel(use_tool("process", {}), kill, say("done"))
     async with agents(workflows=[OneServer], plugins=plugins(model, tests=server)) as env:
-        before, after = await env.run(OneServer.run, ["go"])
-        assert await attempts(env, "tests-call-tool") == [1, 1]
+        before, *after = await env.run(OneServer.run, ["go"])
+        assert await attempts(env, "tests-call-tool") == [1] * 5
     assert int(text(before)) == killed[0]
-    assert int(text(after)) != killed[0]
-    assert (after["status"], len(connections)) == ("success", 2)
+    assert [result["status"] for result in after] == ["success"] * 4
+    (answers,) = {int(text(result)) for result in after}
+    assert answers != killed[0]
+    assert len(connections) == 2
+
+
+async def test_a_call_whose_session_ended_before_it_was_sent_is_sent_again(agents: Agents) -> None:
+    calls: list[str] = []
+
+    def server() -> MCPClient:
+        client = server_here()
+        call_tool = client.call_tool_async
+
+        async def ends_first(id_: str, name: str, arguments: Any) -> Any:
+            calls.append(name)
+            if len(calls) > 1:
+                return await call_tool(id_, name, arguments)
+            error = MCPClientInitializationError("the client session was not initialized")
+            return client._handle_tool_execution_error(id_, error)  # pyright: ignore[reportPrivateUsage]  # as Strands
+
+        client.call_tool_async = ends_first  # pyright: ignore[reportAttributeAccessIssue]
+        return client
+
+    model = ScriptedModel(use_tool("add", {"a": 1, "b": 2}), say("done"))
+    async with agents(workflows=[OneServer], plugins=plugins(model, tests=server)) as env:
+        (result,) = await env.run(OneServer.run, ["go"])
+        assert await attempts(env, "tests-call-tool") == [1]
+    assert (text(result), len(calls)) == ("3", 2)
 
 
 async def test_a_call_that_fails_for_good_is_a_failed_tool_for_the_model(

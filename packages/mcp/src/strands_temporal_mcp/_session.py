@@ -124,15 +124,16 @@ class MCPSession:
         errors: list[Exception] = []
         token = call_errors.set(errors)
         try:
-            result = await self._call(await self._usable(), tool, tool_use_id, arguments)
-        except MCPClientInitializationError:  # the session had already ended: nothing was sent
-            self._suspect = True
-            try:
-                result = await self._call(await self._usable(), tool, tool_use_id, arguments)
-            except MCPClientInitializationError as error:
-                raise self._unavailable(error) from error
+            result, unsent = await self._try_to_call(tool, tool_use_id, arguments, errors)
+            if unsent is not None:  # the session had already ended: it may be sent again
+                self._suspect = True
+                errors.clear()
+                result, unsent = await self._try_to_call(tool, tool_use_id, arguments, errors)
         finally:
             call_errors.reset(token)
+        if unsent is not None:
+            self._suspect = True
+            raise self._unavailable(unsent)
         if any(map(unanswered, errors)):
             self._suspect = True
             said = str(result["content"][0]["text"]).rstrip()
@@ -140,6 +141,20 @@ class MCPSession:
                 said += f" the connection to MCP server {self.name!r} is gone"
             raise ApplicationError(said, type=MCP_CALL_FAILED)
         return encoded(result)
+
+    async def _try_to_call(
+        self, tool: str, tool_use_id: str, arguments: Any, errors: list[Exception]
+    ) -> tuple[Any, Exception | None]:
+        """Call a tool. Return its result, and the error because of which nothing was sent.
+
+        Strands raises that error, or makes a failed result of it if the session ends a moment later.
+        """
+        client = await self._usable()
+        try:
+            result = await self._call(client, tool, tool_use_id, arguments)
+        except MCPClientInitializationError as error:
+            return None, error
+        return result, next((each for each in errors if isinstance(each, MCPClientInitializationError)), None)
 
     async def _call(self, client: "MCPClient", tool: str, tool_use_id: str, arguments: Any) -> Any:
         this_call = object()
@@ -170,7 +185,9 @@ class MCPSession:
 
     async def _usable(self) -> "MCPClient":
         # With an idle timeout, take the client under the lock (in a thread): it may be closing.
-        client = None if self._suspect or self._idle_seconds or self._ended() else self._client
+        if self._ended():
+            self._suspect = True  # until it has a new session, which other calls must not use before
+        client = None if self._suspect or self._idle_seconds else self._client
         try:
             while client is None:
                 client = await asyncio.wrap_future(in_thread(self._healed))
