@@ -12,7 +12,7 @@ from temporalio import activity, workflow
 from temporalio.client import WorkflowHandle
 
 from strands_temporal import StrandsPlugin, TemporalAgent
-from strands_temporal._worker.held_context import KeptContexts
+from strands_temporal._worker.byte_cache import ByteCache
 from strands_temporal.activity import ToolContext
 from strands_temporal.testing import ScriptedModel, use_tool, use_tools
 from strands_temporal.workflow import TemporalTools, activity_as_tool
@@ -109,7 +109,7 @@ async def test_a_worker_that_never_got_it_asks_the_workflow(
 ) -> None:
     def forgets(*_: Any) -> None: ...
 
-    monkeypatch.setattr(KeptContexts, "_keep", forgets)
+    monkeypatch.setattr(ByteCache, "keep", forgets)
     queue = f"kept-{uuid.uuid4()}"
     replies = [use_tool("tell", {}), use_tool("tell", {}), results]
     async with agents(plugins=[plugin(*replies)], task_queue=queue, **SETTING) as env:
@@ -119,11 +119,14 @@ async def test_a_worker_that_never_got_it_asks_the_workflow(
 
 
 def test_the_cache_is_bounded_in_bytes() -> None:
-    kept: Any = KeptContexts(queries=None, max_bytes=250)  # pyright: ignore[reportArgumentType]  # asks nothing
+    kept = ByteCache[str, bytes](250, len)
     for number in range(5):
-        kept._keep(("run", str(number)), b"x" * 100)
-    kept._keep(("run", "3"), b"y" * 120)
-    assert {digest: len(data) for (_, digest), data in kept._kept.items()} == {"4": 100, "3": 120}
-    assert kept._bytes == 220
-    kept._keep(("run", "large"), b"z" * 251)
-    assert (list(kept._kept), kept._bytes) == ([], 0)
+        kept.keep(str(number), b"x" * 100)
+    kept.keep("3", b"y" * 120)
+    assert {key: len(kept.get(key) or b"") for key in "01234"} == {"0": 0, "1": 0, "2": 0, "3": 120, "4": 100}
+    assert kept.kept_bytes == 220
+    assert kept.get("3")  # now "4" is the one that was used first
+    kept.keep("5", b"x" * 100)
+    assert [kept.get(key) is not None for key in "345"] == [True, False, True]
+    kept.keep("large", b"z" * 251)
+    assert (kept.get("3"), kept.kept_bytes) == (None, 0)

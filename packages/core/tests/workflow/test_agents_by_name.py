@@ -102,26 +102,16 @@ async def test_a_client_starts_an_agent_by_name_and_lists_what_there_is(agents: 
         await replay_all(env, id_)
 
 
-async def test_a_first_message_that_no_worker_looked_at_is_sent_again(agents: Agents) -> None:
+@pytest.mark.parametrize("timeouts", [False, True], ids=["no worker looked", "the server's time was over"])
+async def test_a_request_without_an_answer_is_sent_again(agents: Agents, timeouts: bool) -> None:
     async with environment(agents) as env:
-        client, unprocessed = without_processing(env.client)
+        client, unanswered = without_processing(env.client, timeouts=timeouts)
         id_ = f"chat-{uuid.uuid4()}"
         start: Any = {"id": id_, "task_queue": env.task_queue, "first_message": "Hello"}
         chat = await ConversationClient.start(client, "sales", first_message_id="m1", **start)
-        assert unprocessed.ids == ["m1"] * 2
-        await chat.close()
-        assert (await chat.handle.result())["turns"] == 1
-        await replay_all(env, id_)
-
-
-async def test_a_request_is_sent_again_when_the_servers_own_time_is_over(agents: Agents) -> None:
-    async with environment(agents) as env:
-        client, refused = without_processing(env.client, timeouts=True)
-        id_ = f"chat-{uuid.uuid4()}"
-        start: Any = {"id": id_, "task_queue": env.task_queue, "first_message": "Hello"}
-        chat = await ConversationClient.start(client, "sales", first_message_id="m1", **start)
+        assert unanswered.ids == ["m1"] * 2
         assert (await chat.send("Tea", id="m2")).text == "Tea | Sell."
-        assert refused.ids == ["m1", "m1", "m2", "m2"]
+        assert unanswered.ids == ["m1", "m1", "m2", "m2"]
         await chat.close()
         assert (await chat.handle.result())["turns"] == 2
         await replay_all(env, id_)

@@ -19,18 +19,18 @@ from temporalio.worker.workflow_sandbox import _restrictions  # pyright: ignore[
 _IN_WORKFLOWS = re.compile(r"(strands|temporalio)(\.|$)|strands_temporal(_\w+)?\._")
 """Modules that check types in workflows. Of ours only private ones: the others define no such name."""
 
+_PREFIXES = ("strands", "temporalio")  # spares the pattern most of a process's modules, for each plugin
+
 NAMES = ("isinstance", "issubclass")
 
 
 def quicken_type_checks() -> None:
     """Put the two into all loaded modules of `_IN_WORKFLOWS` that have none of their own. Idempotent."""
-    for name in NAMES:
-        quick = quick_check(name)
-        if quick is None:
-            continue
-        for module in [*sys.modules.values()]:
-            if _IN_WORKFLOWS.match(getattr(module, "__name__", "")):
-                vars(module).setdefault(name, quick)
+    quick = {name: check for name in NAMES if (check := quick_check(name)) is not None}
+    for module_name, module in [*sys.modules.items()]:
+        if module_name.startswith(_PREFIXES) and _IN_WORKFLOWS.match(module_name):
+            for name, check in quick.items():
+                vars(module).setdefault(name, check)
 
 
 def quick_check(name: str) -> Callable[[Any, Any], bool] | None:

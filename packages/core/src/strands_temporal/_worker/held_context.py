@@ -1,8 +1,6 @@
 """Completes a tool's context with the parts that the workflow held back, and keeps what arrives."""
 
 import json
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +9,8 @@ from temporalio import activity
 from .._errors import AgentTypeError
 from .._wire.tool_context import HELD_PARTS, ToolContext
 from .._wire.transcripts import KEPT_BYTES, canonical, held_digest
-from .._wire.values import decode, encode
+from .._wire.values import decode, encode, json_size
+from .byte_cache import ByteCache
 from .transcript_queries import TranscriptQueries
 
 CACHE_BYTES = 8 * 1024 * 1024
@@ -28,10 +27,7 @@ class KeptContexts:
 
     def __init__(self, queries: TranscriptQueries, max_bytes: int = CACHE_BYTES) -> None:
         self._queries = queries
-        self._max_bytes = max_bytes
-        self._kept: OrderedDict[tuple[str | None, str], bytes] = OrderedDict()
-        self._bytes = 0
-        self._lock = threading.Lock()  # workers with different event loops may share a plugin
+        self._kept = ByteCache[tuple[str | None, str], bytes](max_bytes, len)
 
     async def complete(self, context: ToolContext, held: Sequence[Any] | None) -> None:
         """Put the parts that the workflow holds into the context of the activity that runs.
@@ -55,26 +51,14 @@ class KeptContexts:
         if [type(each) for each in held] != [int, str]:
             raise AgentTypeError(f"A tool's context cannot be read: {held!r} is no number and digest")
         key = (activity.info().workflow_run_id, held[1])
-        with self._lock:
-            data = self._kept.get(key)
-            if data is not None:
-                self._kept.move_to_end(key)
+        data = self._kept.get(key)
         if data is not None:
             return json.loads(data)
         told: dict[str, Any] = await self._queries.held(held)
-        self._keep(key, canonical(told))
+        self._kept.keep(key, canonical(told))
         return told
 
     def _keep_parts(self, context: ToolContext) -> None:
         parts = {name: encode(value) for name in HELD_PARTS if (value := getattr(context, name, None))}
-        data = canonical(parts)
-        if len(data) > KEPT_BYTES:
-            self._keep((activity.info().workflow_run_id, held_digest(parts)), data)
-
-    def _keep(self, key: tuple[str | None, str], data: bytes) -> None:
-        with self._lock:
-            self._bytes += len(data) - len(self._kept.pop(key, b""))
-            self._kept[key] = data
-            while self._bytes > self._max_bytes:
-                _, dropped = self._kept.popitem(last=False)
-                self._bytes -= len(dropped)
+        if json_size(parts) > KEPT_BYTES:  # as the workflow counts
+            self._kept.keep((activity.info().workflow_run_id, held_digest(parts)), canonical(parts))

@@ -5,11 +5,10 @@ conversation from the workflow by query.
 """
 
 import json
-import threading
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
 from strands.event_loop.streaming import process_stream
@@ -32,6 +31,7 @@ from .._wire.transcripts import (
     system_prompt_of,
 )
 from .._wire.values import decode, encode
+from .byte_cache import ByteCache
 from .transcript_queries import TranscriptQueries
 
 DEFAULT_CACHE_BYTES = 64 * 1024 * 1024
@@ -86,16 +86,13 @@ class KeptTranscripts:
     """
 
     def __init__(self, max_bytes: int) -> None:
-        self.max_bytes = max_bytes
-        self._kept: OrderedDict[_Key, _CachedTranscript] = OrderedDict()
-        self._bytes = 0
-        self._lock = threading.Lock()  # workers with different event loops may share a plugin
+        self._kept = ByteCache[_Key, _CachedTranscript](max_bytes, attrgetter("size"))
         self.queries = TranscriptQueries()
 
     @property
     def kept_bytes(self) -> int:
         """Bytes of JSON that are kept now."""
-        return self._bytes
+        return self._kept.kept_bytes
 
     async def resolve(self, transcript: Transcript) -> ResolvedCall:
         """Return the conversation of a call, from the cache or from the workflow. Runs in an activity.
@@ -111,7 +108,7 @@ class KeptTranscripts:
             kept = await self._asked(before, transcript)
         elif kept is before and kept.answer is not None:
             kept = replace(kept, answer=None)  # another attempt of the same call
-        self._keep(key, kept)
+        self._kept.keep(key, kept)
         return _resolved(kept)
 
     async def store_answer(self, transcript: Transcript, events: Sequence[Any]) -> str:
@@ -126,17 +123,14 @@ class KeptTranscripts:
             return ""
         answer = _item(encode(message))
         key = _key(transcript)
-        with self._lock:
-            kept = self._kept.get(key)
+        kept = self._kept.get(key)
         if kept is not None and kept.call == transcript.call:
-            self._keep(key, replace(kept, answer=answer))
+            self._kept.keep(key, replace(kept, answer=answer))
         return answer.digest.hex()[:ANSWER_DIGITS]
 
     def clear(self) -> None:
         """Drop all conversations. Called when the worker ends."""
-        with self._lock:
-            self._kept.clear()
-            self._bytes = 0
+        self._kept.clear()
 
     async def _asked(self, before: _CachedTranscript | None, transcript: Transcript) -> _CachedTranscript:
         """Ask the workflow for the conversation; only for the new items if that is enough."""
@@ -154,16 +148,6 @@ class KeptTranscripts:
             )
             _count("differences", "Conversations that changed in a replay of their workflow")
         return kept
-
-    def _keep(self, key: _Key, kept: _CachedTranscript) -> None:
-        with self._lock:
-            if (old := self._kept.pop(key, None)) is not None:
-                self._bytes -= old.size
-            self._kept[key] = kept
-            self._bytes += kept.size
-            while self._bytes > self.max_bytes:
-                _, dropped = self._kept.popitem(last=False)
-                self._bytes -= dropped.size
 
 
 def _put_together(before: _CachedTranscript | None, transcript: Transcript) -> _CachedTranscript | None:

@@ -135,7 +135,8 @@ async def execute_activity(
         own[TOOL_HEADER] = tool_header
     if hook:
         own[HOOK_HEADER] = hook_header()
-    for again in (True, False):
+    again = True  # once, if the last attempt lost its worker
+    while True:
         await run_local(Gate).enter(f"Activity {name!r}", args)
         # temporalio's overloads accept a name or a function, but not a union of both.
         with with_headers(own):
@@ -157,9 +158,9 @@ async def execute_activity(
             if unregistered and workflow.patched(UNREGISTERED_PATCH):
                 raise unregistered from error
             if again and _lost_workers(error, options) and workflow.patched(LOST_WORKERS_PATCH):
+                again = False
                 continue
             raise restore(error)  # noqa: B904  # `restore` sets the cause itself
-    raise AssertionError("unreachable")
 
 
 def _lost_workers(error: ActivityError, options: ActivityOptions) -> bool:
