@@ -38,8 +38,6 @@ def main() -> None:
         code = 130
     zygote.close()
     _print(table(tallies))
-    if options.json:
-        save(tallies, Path(options.json))
     if any(tally.misses for tally in tallies):
         _print(
             f"The files of the seeds with misses are in {root}. One seed again: --seeds SEED, same options."
@@ -68,6 +66,8 @@ async def _run_seeds(options: argparse.Namespace, root: Path, zygote: Zygote, ta
         _print(f"seed {seed}: {_plan_of(settings)}")
         tally = await Seed(settings, zygote).run()
         tallies.append(tally)
+        if options.json:
+            save(tallies, Path(options.json))
         for miss in tally.misses[: options.show]:
             _print(told(miss))
         if not tally.misses and not options.keep:
@@ -122,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--folder", help="where files go; by default a temporary folder")
     parser.add_argument("--keep", action="store_true", help="keep the files of seeds without a miss, too")
-    parser.add_argument("--json", help="file for everything that was counted")
+    parser.add_argument("--json", help="file for everything that was counted, written after each seed")
     return parser
 
 

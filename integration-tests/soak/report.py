@@ -74,6 +74,7 @@ def table(tallies: Sequence[Tally]) -> str:
         ("  ms from the provider's end to history, all", _spread(recorded)),
         ("failed workflow tasks", sum(failed_tasks.values())),
         *((f"  {text[:70]}", count) for text, count in failed_tasks.most_common(8)),
+        ("workers that temporalio could not end", sum(t.held_up for t in tallies)),
         ("largest worker, MB", _largest(tallies)),
         ("misses", sum(misses.values())),
         *((f"  {kind}", misses.get(kind, 0)) for kind in (*MISSES, *sorted(set(misses) - set(MISSES)))),

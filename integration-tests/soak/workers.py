@@ -1,6 +1,7 @@
 """A worker process, with all five plugins."""
 
 import asyncio
+import logging
 import os
 import resource
 import signal
@@ -96,12 +97,27 @@ def activities(folder: Path) -> list[Any]:
     return [note, pay, audit]
 
 
+class _Uneviction(logging.Handler):
+    """Notes that temporalio could not evict a workflow: it says so when the worker ends, and may not end."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(logging.WARNING)
+        self._folder = folder
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note it, if this is what the record says."""
+        if "the shutdown may hang" in record.getMessage():
+            journal.add(self._folder / "workers", pid=os.getpid(), what="may not end")
+
+
 async def work(settings: WorkerSettings) -> None:
     """Run a worker until SIGTERM."""
     folder = Path(settings.folder)
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     journal.add(folder / "workers", slot=settings.slot, pid=os.getpid(), what="begins")
+    logging.basicConfig()  # else a handler of one logger replaces the one that prints warnings
+    logging.getLogger("temporalio.worker").addHandler(_Uneviction(folder))
     client = await _connected(settings.address)
     with ThreadPoolExecutor(8) as executor:
         worker = Worker(
