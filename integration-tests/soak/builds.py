@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import os
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -40,23 +41,41 @@ def released_commit() -> str | None:
     return done.stdout.decode().strip() or None
 
 
-def jumping_clock(file: Path) -> dict[str, str] | None:
+def jumping_clock(folder: Path) -> dict[str, str] | None:
     """Return the environment of a process whose clock is set by a file; None if libfaketime is not installed.
 
     It reaches everything in the process that asks the C library for the time of day, Python and the SDK's own
     code as well. The monotonic clock goes on as ever, as it does when an operator or NTP sets a clock.
+
+    Args:
+        folder: Where the library is built; the file is `clock` in it.
+
+    Raises:
+        SystemExit: If the library cannot be built.
     """
     found = importlib.util.find_spec("libfaketime")
     if found is None or found.origin is None:
         return None
-    libraries = sorted(Path(found.origin).parent.rglob("libfaketime.so.1"))
-    if not libraries:
-        return None
+    shutil.copytree(Path(found.origin).parent / "vendor/libfaketime/src", folder)
+    for built in folder.glob("*.so.1"):
+        built.unlink()
+    # As it is built by default it sets waits and sleeps too: they take half of a busy worker's CPU, and a
+    # `time.sleep` may raise OSError.
+    flags = "-UFAKE_PTHREAD -UFAKE_SLEEP -UFAKE_TIMERS -UFAKE_STAT -UFAKE_UTIME"
+    command = ["make", "libfaketime.so.1"]
+    environment = {**os.environ, "FAKETIME_COMPILE_CFLAGS": flags}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
+    if done.returncode:
+        raise SystemExit(
+            f"libfaketime cannot be built here (jumps of the clock need make and a C compiler; --faults "
+            f"without clock does not): {done.stderr.decode().strip()[-500:]}"
+        )
+    file = folder / "clock"
     file.write_text("+0\n")
     return {
-        "LD_PRELOAD": str(libraries[0]),
+        "LD_PRELOAD": str(folder / "libfaketime.so.1"),
         "FAKETIME_TIMESTAMP_FILE": str(file),
-        # Without a cache each question for the time opens and parses the file: half of a busy worker's CPU.
+        # Without a cache each question for the time opens and parses the file.
         "FAKETIME_CACHE_DURATION": "1",
         "DONT_FAKE_MONOTONIC": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",

@@ -100,7 +100,7 @@ class Faults:
 
     async def _clock(self, _: Slot, fault: Fault) -> None:
         """Set the clock of the second worker up to an hour ahead or back, and right again later."""
-        clock = self._world.folder / "clock"
+        clock = self._world.folder / "clock" / "clock"
         clock.write_text(f"{round((fault.size - 0.5) * 7200):+d}\n")
         await asyncio.sleep(1 + 8 * fault.where)
         clock.write_text("+0\n")
