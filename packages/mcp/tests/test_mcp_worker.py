@@ -23,7 +23,7 @@ from temporalio.worker import Worker
 
 from strands_temporal import StrandsPlugin
 from strands_temporal.testing import ScriptedModel, assert_replays, say, use_tool
-from strands_temporal_mcp import MCPPlugin, MCPServersUnavailableError
+from strands_temporal_mcp import MCPPlugin, MCPServersUnavailableError, _listings
 
 pytestmark = [
     pytest.mark.server,
@@ -70,6 +70,36 @@ def vanishing() -> MCPClient:
 
 def broken() -> MCPClient:
     raise LookupError("MY_TOKEN is not set")
+
+
+def paging(pages: int, *then: str) -> MCPClient:
+    return stdio([sys.executable, str(PYTHON_SERVER.with_name("paging_server.py")), str(pages), *then])
+
+
+async def test_an_agent_has_the_tools_of_all_pages(agents: Agents) -> None:
+    model = ScriptedModel(use_tool("tool_3", {}), say("done"))
+    async with agents(workflows=[OneServer], plugins=plugins(model, tests=lambda: paging(3))) as env:
+        (result,) = await env.run(OneServer.run, ["go"])
+    assert text(result) == "tool_3 was here"
+    assert model.calls[0].tool_names == ["tool_1", "tool_2", "tool_3"]
+
+
+@pytest.mark.parametrize(
+    ("pages", "then", "said"),
+    [
+        (3, ["again"], "do not end: after 3 it gives the cursor '3' again. Mend the server"),
+        (6, [], "do not end: after 5 it gives the cursor '6'. Mend the server"),
+    ],
+)
+async def test_pages_that_do_not_end_are_an_error(
+    client: Client, monkeypatch: pytest.MonkeyPatch, pages: int, then: list[str], said: str
+) -> None:
+    monkeypatch.setattr(_listings, "MOST_PAGES", 5)
+    before = left_over()
+    with pytest.raises(MCPServersUnavailableError, match=re.escape(said)):
+        await worker_of(client, MCPPlugin(mcp_clients={"paging": lambda: paging(pages, *then)})).run()
+    await wait_until(lambda: left_over() <= before)
+    assert left_over() <= before
 
 
 async def test_the_worker_does_not_start_without_its_servers_and_names_all_of_them(client: Client) -> None:

@@ -7,6 +7,7 @@ import sys
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
@@ -24,7 +25,7 @@ from packages.streaming.tests.streaming_support import (
     read_plain,
 )
 from strands.types.streaming import StreamEvent
-from temporalio import workflow
+from temporalio import activity, workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.client import (
     Client,
@@ -157,6 +158,23 @@ async def test_trouble_without_end_does_not_hold_the_answer_until_it_times_out(
             assert await asyncio.wait_for(handle.result(), WAIT) == "One. Two.\n"
     assert len(model.calls) == 1
     assert "the answer itself is complete" in caplog.text
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+async def test_a_clock_that_is_wrong_costs_no_text(
+    client: Client, worker_options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    told = activity.info
+
+    def info() -> activity.Info:
+        return replace(told(), started_time=told().started_time + timedelta(hours=hours))
+
+    monkeypatch.setattr(activity, "info", info)
+    model = ScriptedModel(say("One. Two.", chunk=1))
+    trouble = Trouble(*[RPCStatusCode.UNAVAILABLE] * 2)  # so the rest of the text is sent at the end
+    async with running(client, model, worker_options, trouble) as handle:
+        assert await handle.result() == "One. Two.\n"
+        assert plain_text(await read_plain(client, handle.id)) == "One. Two."
 
 
 @pytest.mark.slow  # a heartbeat timeout, and ten seconds of the killed worker's sticky queue

@@ -26,19 +26,36 @@ class ServerTools:
     read_only: list[str] = field(default_factory=list[str])
 
 
+MOST_PAGES = 1_000
+"""Pages of one listing. A server whose pages do not end would fill the worker's memory."""
+
+
 def list_all(client: "MCPClient") -> ServerTools:
-    """Return the tools of all pages, with the client's own prefix and filters."""
+    """Return the tools of all pages, with the client's own prefix and filters.
+
+    Raises:
+        ValueError: If the pages do not end: one follows itself, or there are more than `MOST_PAGES`.
+    """
     found = ServerTools()
     page = client.list_tools_sync()
+    cursors: set[str] = set()
     while True:
         for tool in cast("list[Any]", page):
             name = str(tool.mcp_tool.name)
             found.tools.append(ListedTool(name, encode(tool.tool_spec)))
             if _is_read_only(tool.mcp_tool):
                 found.read_only.append(name)
-        if page.pagination_token is None:
+        cursor = page.pagination_token
+        if cursor is None:
             return found
-        page = client.list_tools_sync(page.pagination_token)
+        pages = len(cursors) + 1
+        if cursor in cursors or pages == MOST_PAGES:
+            raise ValueError(
+                f"the pages of its tools do not end: after {pages} it gives the cursor {cursor[:80]!r}"
+                f"{' again' if cursor in cursors else ''}. Mend the server"
+            )
+        cursors.add(cursor)
+        page = client.list_tools_sync(cursor)
 
 
 def listing_of(found: ServerTools) -> ToolListing:

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta, timezone
 from types import TracebackType
 
 from strands.types.streaming import StreamEvent
@@ -64,6 +64,7 @@ class AttemptPublisher:
         latency: timedelta | None = None,
     ) -> None:
         self._info = activity.info()
+        self._began = time.monotonic()
         self._topic = topic
         self._model = model
         # Without an identity from the workflow: activity ids count from 1 in each run, and the random end of
@@ -248,8 +249,9 @@ class AttemptPublisher:
         timeout = self._info.start_to_close_timeout
         if timeout is None:
             return FINISH_PATIENCE.total_seconds()
-        left = self._info.started_time + timeout - datetime.now(timezone.utc)
-        return max(0.0, min(FINISH_PATIENCE, left / 2).total_seconds())
+        # `started_time` is the server's clock, and this machine's may be wrong: it tells no duration.
+        left = timeout.total_seconds() - (time.monotonic() - self._began)
+        return max(0.0, min(FINISH_PATIENCE.total_seconds(), left / 2))
 
     async def _report(self) -> None:
         if not self._lost:
