@@ -8,13 +8,14 @@ import os
 import socket
 import uuid
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import Any, cast
 
 from pydantic import BaseModel
 from strands.tools.decorator import FunctionToolMetadata
 from temporalio.client import Client
 
+from ._client_tool_claims import OthersClaims
 from ._client_tool_link import Link, RefusedError, WorkflowEndedError
 from ._errors import AgentTypeError, AgentValueError, ClientToolRefusedError
 from ._wire.client_tools import (
@@ -96,6 +97,7 @@ class ClientTools:
         self._link = Link(client, workflow_id, patience)
         self._running: dict[str, _Running] = {}
         self._left: set[str] = set()
+        self._others = OthersClaims(lease.total_seconds())
 
     async def serve(self) -> None:
         """Run the workflow's calls until it has ended.
@@ -140,16 +142,14 @@ class ClientTools:
         return begun
 
     def _is_free(self, call: ClientCall) -> bool:
-        """Tell whether a claim may succeed. The workflow decides: this clock may differ from its own."""
-        now = datetime.now(timezone.utc)
-        if call.deadline is not None and now >= datetime.fromisoformat(call.deadline):
-            return False
+        """Tell whether a claim may succeed. The workflow decides, and ends what is past its deadline."""
         if call.claimed_by in (None, self._name) or call.claimed_until is None:
             return True
-        return now >= datetime.fromisoformat(call.claimed_until)
+        return self._others.may_have_lapsed(call)
 
     def _drop_ended(self, open_ids: set[str]) -> bool:
         """Drop the calls that have ended. Cancel the functions whose calls nobody waits for any more."""
+        self._others.keep_only(open_ids)
         ended = False
         for id_, running in list(self._running.items()):
             if running.task.done():

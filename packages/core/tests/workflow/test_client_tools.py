@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from datetime import timedelta
+import time
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from strands import Agent
 from temporalio.client import WorkflowFailureError, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError, CancelledError
 
-from strands_temporal import ClientToolRefusedError
+from strands_temporal import ClientToolRefusedError, _client_tool_claims
 from strands_temporal.testing import Reply, ScriptedModel, use_tool, use_tools
 
 pytestmark = pytest.mark.server
@@ -221,6 +222,25 @@ async def test_a_claim_lapses(agents: Agents) -> None:
         assert granted["by"] == "a dead client"
         assert await _refused(handle, "client_tool_claim", {**claim, "by": "b"}) == "ClientCallClaimed"
         async with serving(env.client, handle):
+            assert (await ended(env, handle))["text"] == "2 lines of a"
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+async def test_a_client_whose_clock_is_wrong_runs_the_call_of_one_that_died(
+    agents: Agents, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Wrong":
+            return cls.fromtimestamp(time.time() + 3600 * hours, tz)
+
+    monkeypatch.setattr(_client_tool_claims, "datetime", Wrong)
+    async with environment(agents, use_tool("read_file", {"path": "a"}), echo) as env:
+        handle = await env.start(ClientWorkflow.run, ClientTask(deadline=30))
+        (call,) = await open_calls(handle)
+        claim = {"id": call["id"], "by": "a dead client", "seconds": 0.7}
+        await handle.execute_update("client_tool_claim", claim)
+        async with serving(env.client, handle, lease=timedelta(seconds=1)):
             assert (await ended(env, handle))["text"] == "2 lines of a"
 
 
