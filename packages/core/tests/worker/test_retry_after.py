@@ -45,6 +45,7 @@ TEN_MINUTES = timedelta(minutes=10)
         ("Fri, 99 Foo 2026 99:99:99 GMT", None),
         ("Wed, 21 Oct 2015 07:28:00 GMT", None),  # in the past
         ("Wed, 21 Oct 2099 07:28:00 GMT", TEN_MINUTES),
+        ("Wed, 21 Oct 2099 07:28:00 -0000", TEN_MINUTES),  # of an unknown zone
     ],
 )
 @pytest.mark.parametrize(
@@ -65,6 +66,15 @@ def test_retry_after_as_a_date_counts_from_now() -> None:
     delay = failure_of(throttled(http_error(429, Retry_After=date))).next_retry_delay
     assert delay is not None
     assert timedelta(seconds=60) < delay <= timedelta(seconds=120)
+
+
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_retry_after_as_a_date_counts_from_the_answers_own_date(hours: int) -> None:
+    """This machine's clock may be wrong, and a call that comes too early is refused again."""
+    sent = datetime.now(timezone.utc) + timedelta(hours=hours)
+    dates = [format_datetime(sent + timedelta(seconds=wait), usegmt=True) for wait in (0, 120)]
+    delay = failure_of(throttled(http_error(429, Date=dates[0], Retry_After=dates[1]))).next_retry_delay
+    assert delay == timedelta(seconds=120)
 
 
 def test_retry_after_of_bedrock_is_read_from_its_headers() -> None:

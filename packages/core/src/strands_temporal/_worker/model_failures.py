@@ -174,14 +174,16 @@ def retry_after(error: BaseException) -> timedelta | None:
             headers = getattr(response, "headers", None)
         if not hasattr(headers, "get"):
             continue
-        delay = _seconds(headers.get("retry-after-ms"), 0.001) or _delay(headers.get("retry-after"))
+        delay = _seconds(headers.get("retry-after-ms"), 0.001) or _delay(
+            headers.get("retry-after"), headers.get("date")
+        )
         if delay is not None:
             return min(delay, _LONGEST_DELAY)
     return None
 
 
-def _delay(value: object) -> timedelta | None:
-    return _seconds(value, 1) or _until(value)
+def _delay(value: object, now: object) -> timedelta | None:
+    return _seconds(value, 1) or _until(value, now)
 
 
 def _seconds(value: object, unit: float) -> timedelta | None:
@@ -192,9 +194,16 @@ def _seconds(value: object, unit: float) -> timedelta | None:
     return delay if delay > timedelta(0) else None
 
 
-def _until(value: object) -> timedelta | None:
+def _until(value: object, now: object) -> timedelta | None:
+    """Return the time until a date, from the answer's own `Date`: the clock of this machine may be wrong."""
+    date = _date(value)
+    delay = timedelta(0) if date is None else date - (_date(now) or datetime.now(timezone.utc))
+    return delay if delay > timedelta(0) else None
+
+
+def _date(value: object) -> datetime | None:
     try:
-        delay = parsedate_to_datetime(str(value)) - datetime.now(timezone.utc)
+        date = parsedate_to_datetime(str(value))
     except (ValueError, TypeError, OverflowError):  # no date: we do not understand the header
         return None
-    return delay if delay > timedelta(0) else None
+    return date if date.tzinfo else date.replace(tzinfo=timezone.utc)
