@@ -3,11 +3,12 @@
 import asyncio
 import itertools
 import json
+import logging
 import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from soak import effects, journal
@@ -18,8 +19,8 @@ from soak.plan import KINDS, faults_of, run_of
 from soak.proxy import Proxy
 from soak.readers import texts_of
 from soak.report import save, table, told
-from soak.seed import Tally
-from soak.workers import sums_client
+from soak.seed import Seed, SeedSettings, Tally
+from soak.workers import EvictionFailures, sums_client
 
 from integration_tests.doc_blocks import ROOT
 
@@ -32,6 +33,18 @@ def test_the_same_seed_gives_the_same_plan() -> None:
     assert first != [*itertools.islice(faults_of(8, list(KINDS), 1.0), 50)]
     run_of.cache_clear()
     assert [run_of(run.name) for run in RUNS] == RUNS
+
+
+def test_a_worker_that_temporalio_may_not_end_is_noted(tmp_path: Path) -> None:
+    """Only this worker counts apart: any other that does not end is a miss."""
+    noting = EvictionFailures(tmp_path)
+    for text in ("Beginning worker shutdown", "1 workflow(s) could not be evicted, so the shutdown may hang"):
+        noting.handle(logging.makeLogRecord({"msg": text, "levelno": logging.WARNING}))
+    (noted,) = journal.lines(tmp_path / "workers")
+    assert (noted["pid"], noted["what"]) == (os.getpid(), "may not end")
+    seed = Seed(SeedSettings(7, tmp_path, 1, 0, [], 1, 1, 1, 1), cast("Any", None))
+    assert seed.may_not_end(os.getpid())
+    assert not seed.may_not_end(1)
 
 
 def test_the_plans_of_a_seed_use_every_tool_and_every_kind_of_fault() -> None:

@@ -224,12 +224,13 @@ class Seed:
                 psutil.Process(slot.pid).terminate()
         for slot in world.slots:
             if not await gone(slot.pid, 45):
-                if self._may_not_end(slot.pid):
+                if self.may_not_end(slot.pid):
                     self.tally.held_up += 1
                 else:
                     self._miss("", "worker that does not end", f"slot {slot.number}, process {slot.pid}")
 
-    def _may_not_end(self, pid: int) -> bool:
+    def may_not_end(self, pid: int) -> bool:
+        """Tell whether temporalio has said of a worker that its end may hang."""
         lines = journal.lines(self.settings.folder / "workers")
         return any(line["pid"] == pid and line["what"] == "may not end" for line in lines)
 

@@ -97,7 +97,7 @@ def activities(folder: Path) -> list[Any]:
     return [note, pay, audit]
 
 
-class _Uneviction(logging.Handler):
+class EvictionFailures(logging.Handler):
     """Notes that temporalio could not evict a workflow: it says so when the worker ends, and may not end."""
 
     def __init__(self, folder: Path) -> None:
@@ -117,7 +117,7 @@ async def work(settings: WorkerSettings) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     journal.add(folder / "workers", slot=settings.slot, pid=os.getpid(), what="begins")
     logging.basicConfig()  # else a handler of one logger replaces the one that prints warnings
-    logging.getLogger("temporalio.worker").addHandler(_Uneviction(folder))
+    logging.getLogger("temporalio.worker").addHandler(EvictionFailures(folder))
     client = await _connected(settings.address)
     with ThreadPoolExecutor(8) as executor:
         worker = Worker(
