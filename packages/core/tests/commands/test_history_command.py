@@ -3,6 +3,7 @@
 import asyncio
 import json
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,16 +11,23 @@ from conftest import Agents
 from packages.core.tests.commands.commanding import command
 from packages.core.tests.commands.desk import Desk, activities, answer
 from packages.core.tests.commands.secret_codec import CONVERTER, converter
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
 from strands_temporal import StrandsPlugin
 from strands_temporal._commands._answers import SentMessages
+from strands_temporal._commands._chains import Run
 from strands_temporal._commands._history_text import history_lines
+from strands_temporal._commands._payloads import PayloadReader
+from strands_temporal._commands._run_events import RunEvents
+from strands_temporal._commands._steps import RunSteps
 from strands_temporal._wire.model_call import ModelCall, Transcript
 from strands_temporal.testing import ScriptedModel
 
 pytestmark = pytest.mark.server
+
+HISTORIES = Path(__file__).parents[1] / "histories"
 
 
 def models() -> dict[str, Any]:
@@ -50,6 +58,23 @@ def test_pieces_of_a_stream_are_shown_only_in_full(full: bool) -> None:
     text = "\n".join(history_lines(shown, full=full))
     assert "signal go" in text
     assert ("stream_publish" in text) is full
+
+
+async def test_a_damaged_value_does_not_hide_the_rest_of_a_history() -> None:
+    history = WorkflowHistory.from_json("w", (HISTORIES / "core-0.1.0-run1.json").read_text())
+    answers = [
+        event.activity_task_completed_event_attributes.result.payloads[0]
+        for event in history.events
+        if b'"events"' in event.activity_task_completed_event_attributes.result.SerializeToString()
+    ]
+    answers[0].data = b'{"events": 5}'
+    reader = PayloadReader(pydantic_data_converter)
+    events = RunEvents(Run("r", history.events), reader, pydantic_data_converter)
+    await events.read()
+    models = [step for step in RunSteps(events, {}).steps() if step["kind"] == "model"]
+    assert len(models) == len(answers) > 1
+    assert models[0]["unreadable"].startswith("(cannot be read: A model's answer cannot be read")
+    assert not any("unreadable" in step for step in models[1:])
 
 
 async def test_a_person_reads_what_an_agent_did_over_all_runs(agents: Agents, client: Client) -> None:

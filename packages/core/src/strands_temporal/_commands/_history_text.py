@@ -82,7 +82,10 @@ def _turn(step: Step, *, named: bool) -> str:
 
 
 def _step_text(step: Step, width: int | None) -> str:
-    what, text = _WORDS.get(step["kind"], _other)(step)
+    try:
+        what, text = _WORDS.get(step["kind"], _other)(step)
+    except Exception:  # noqa: BLE001  # a value that was damaged, or that somebody else wrote
+        what, text = step["kind"], "(has values of another form than is known: --json shows them)"
     took = seconds_text(step["seconds"]) if "seconds" in step else ""
     notes = [
         f"attempt {step['attempts']}" if step.get("attempts", 1) > 1 else None,

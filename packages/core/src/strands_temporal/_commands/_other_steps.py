@@ -3,13 +3,15 @@
 A step is a dict of JSON values. `kind` says what it is; a field that is not known is left out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, cast
 
 from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 
 from ._run_events import ReadEvent, RunEvents, error_text
+from ._texts import one_line
 
 Step = dict[str, Any]
 
@@ -22,6 +24,20 @@ _USUAL_FAILURES = (f"{_TASK_FAILED}UNHANDLED_COMMAND", f"{_TASK_FAILED}FORCE_CLO
 
 _PATCH = "core_patch"
 """Name of the marker that `workflow.patched` leaves."""
+
+
+@contextmanager
+def reading_into(step: Step) -> Generator[None]:
+    """Note in a step what of it cannot be read. A history is shown also where a value in it was damaged."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  # a damaged value may raise anything
+        step["unreadable"] = unreadable(error)
+
+
+def unreadable(error: Exception) -> str:
+    """Return what is shown in place of a value that raised `error`."""
+    return f"(cannot be read: {one_line(str(error) or type(error).__name__)})"
 
 
 class OtherSteps:
@@ -188,13 +204,23 @@ class OtherSteps:
 
 
 def json_value(value: Any) -> Any:
-    """Return a value with bytes and what the converter made of other values as text."""
+    """Return a value with bytes and what the converter made of other values as text.
+
+    A value that is nested deeper than Python counts is not shown.
+    """
+    try:
+        return _json_value(value)
+    except RecursionError:
+        return "(nested too deep to be shown)"
+
+
+def _json_value(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray)):
         return f"({len(value):,} bytes)"
     if isinstance(value, Mapping):
-        return {str(key): json_value(item) for key, item in cast("Mapping[Any, Any]", value).items()}
+        return {str(key): _json_value(item) for key, item in cast("Mapping[Any, Any]", value).items()}
     if isinstance(value, (list, tuple)):
-        return [json_value(item) for item in cast("list[Any]", value)]
+        return [_json_value(item) for item in cast("list[Any]", value)]
     return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
 
 

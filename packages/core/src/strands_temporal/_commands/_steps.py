@@ -24,7 +24,7 @@ from ._answers import (
     tool_of,
     tool_results,
 )
-from ._other_steps import OtherSteps, Step, as_text, json_value
+from ._other_steps import OtherSteps, Step, as_text, json_value, reading_into, unreadable
 from ._payloads import Unreadable
 from ._run_events import ReadEvent, RunEvents, error_text, is_hook, tool_header
 
@@ -66,6 +66,27 @@ class _Turn:
         self.told = number is not None
         self.answered = False
         return begins
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """What a model call sent.
+
+    Attributes:
+        agent: The agent's number in the run.
+        call: The call's number.
+        model: Its model's name.
+        messages: The messages that follow the last answer; None if they are not in history.
+        prompt: Text of the last one, if it is a person's.
+        results: Results of tools in them, by the ids of their calls.
+    """
+
+    agent: int
+    call: int
+    model: str
+    messages: Sequence[Mapping[str, Any]] | None
+    prompt: str | None
+    results: Mapping[str, Mapping[str, Any]]
 
 
 class RunSteps(OtherSteps):
@@ -121,14 +142,15 @@ class RunSteps(OtherSteps):
             return
         value = self._events.value(event, "result")
         step["result_bytes"] = event.sizes.get("result", 0)
-        if isinstance(value, Unreadable):
-            step["unreadable"] = str(value)
-        elif step["kind"] == "model":
-            self._answered(step, value)
-        elif step["kind"] == "tool":
-            step.update(_outcome(value))
-        elif value is not None:
-            step["result"] = json_value(value)
+        with reading_into(step):
+            if isinstance(value, Unreadable):
+                step["unreadable"] = str(value)
+            elif step["kind"] == "model":
+                self._answered(step, value)
+            elif step["kind"] == "tool":
+                step.update(_outcome(value))
+            elif value is not None:
+                step["result"] = json_value(value)
 
     def _activity_task_failed(self, event: ReadEvent) -> None:
         step = self._ended(event, "failed")
@@ -138,10 +160,9 @@ class RunSteps(OtherSteps):
         if isinstance(failure, ApplicationError) and failure.type == _INTERRUPT:
             details: Any = failure.details[0] if failure.details else {}
             question = cast("dict[str, Any]", details) if isinstance(details, dict) else {}
-            step.update(
-                status="question",
-                question={"name": question.get("name"), "reason": decode(question.get("reason"))},
-            )
+            step["status"] = "question"
+            with reading_into(step):
+                step["question"] = {"name": question.get("name"), "reason": decode(question.get("reason"))}
             return
         step["error"] = error_text(failure)
 
@@ -157,31 +178,44 @@ class RunSteps(OtherSteps):
         wire = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
         if "transcript" not in wire:
             return self._add(event, "model", agent_number=0, unreadable=str(cast("object", value)))
-        call = ModelCall.from_wire(wire)
-        number = call.transcript.agent
-        messages = self._sent.setdefault(number, SentMessages()).new_in(call)
-        prompt = prompt_in(messages) if messages else None
-        turn = self._turns.setdefault(number, _Turn())
-        began = turn.goes_on(*agent_and_turn(summary), prompt is not None, unknown=not messages)
-        self._ran_in_the_workflow(event, messages or [])
+        try:
+            sent = self._read_call(ModelCall.from_wire(wire))
+        except Exception as error:  # noqa: BLE001  # a damaged value may raise anything
+            return self._add(event, "model", agent_number=0, unreadable=unreadable(error))
+        turn = self._turns.setdefault(sent.agent, _Turn())
+        began = turn.goes_on(*agent_and_turn(summary), sent.prompt is not None, unknown=not sent.messages)
+        self._ran_in_the_workflow(event, sent.results)
         if began:
             self._add(
                 event,
                 "turn",
                 agent=turn.agent,
-                agent_number=number,
+                agent_number=sent.agent,
                 turn=turn.number,
-                prompt=message_text(prompt, _LONGEST_PROMPT).removeprefix("user: ") if prompt else None,
-                fetched=True if messages is None else None,  # too large for history
+                prompt=sent.prompt,
+                fetched=True if sent.messages is None else None,  # too large for history
             )
         return self._add(
             event,
             "model",
             agent=turn.agent,
-            agent_number=number,
+            agent_number=sent.agent,
             turn=turn.number,
-            model=call.model or "default",
-            call=call.transcript.call,
+            model=sent.model,
+            call=sent.call,
+        )
+
+    def _read_call(self, call: ModelCall) -> "_Sent":
+        number = call.transcript.agent
+        messages = self._sent.setdefault(number, SentMessages()).new_in(call)
+        prompt = prompt_in(messages) if messages else None
+        return _Sent(
+            number,
+            call.transcript.call,
+            call.model or "default",
+            messages,
+            message_text(prompt, _LONGEST_PROMPT).removeprefix("user: ") if prompt else None,
+            tool_results(messages or []),
         )
 
     def _answered(self, step: Step, value: Any) -> None:
@@ -193,9 +227,9 @@ class RunSteps(OtherSteps):
             tool_calls=[
                 {"id": use.id, "tool": use.name, "arguments": use.arguments} for use in answer.tool_uses
             ],
-            input_tokens=answer.usage.get("inputTokens"),
-            output_tokens=answer.usage.get("outputTokens"),
-            total_tokens=answer.usage.get("totalTokens"),
+            input_tokens=_count(answer.usage.get("inputTokens")),
+            output_tokens=_count(answer.usage.get("outputTokens")),
+            total_tokens=_count(answer.usage.get("totalTokens")),
         )
         if answer.other:
             step["other_content"] = list(answer.other)
@@ -213,9 +247,9 @@ class RunSteps(OtherSteps):
             self._asked[use_id] = step, use
         return step
 
-    def _ran_in_the_workflow(self, event: ReadEvent, messages: Sequence[Mapping[str, Any]]) -> None:
+    def _ran_in_the_workflow(self, event: ReadEvent, results: Mapping[str, Mapping[str, Any]]) -> None:
         """Add the tools that had no activity: their results are in the next call's messages."""
-        for use_id, result in tool_results(messages).items():
+        for use_id, result in results.items():
             asked, use = self._asked.pop(use_id, (None, None))
             if asked is None or use is None or asked["kind"] == "tool":
                 continue
@@ -248,6 +282,10 @@ class RunSteps(OtherSteps):
             step["status"] = "waits for a retry"
         if pending.HasField("last_failure"):
             step["last_failure"] = pending.last_failure.message
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) else None
 
 
 def _outcome(value: Any) -> Step:
