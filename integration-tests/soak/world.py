@@ -82,7 +82,7 @@ class World:
         )
         self._server_lock = asyncio.Lock()
         self.address = ""
-        self._server_cpu = 0.0
+        self._server_cpu, self._cpu_before = 0.0, _cpu_of(os.getpid())
 
     async def __aenter__(self) -> "World":
         self.folder.mkdir(parents=True)
@@ -178,7 +178,7 @@ class World:
         for sample in journal.lines(self.folder / "samples"):
             workers[sample["pid"]] = max(workers.get(sample["pid"], 0), sample["cpu"])
         return {
-            "soak": _cpu_of(os.getpid()),
+            "soak": _cpu_of(os.getpid()) - self._cpu_before,
             "server": self._server_cpu + _cpu_of(self.server.pid or 0),
             "workers": sum(workers.values()),
             "readers": sum(map(_cpu_of, self.readers)),
