@@ -1,22 +1,26 @@
-"""A tool whose workers die one after the other is started once more; one that fails is not."""
+"""A tool or command whose workers die one after the other is started once more; one that fails is not."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from conftest import Agents
+from strands.sandbox import FileInfo
+from strands.sandbox.not_a_sandbox_local_environment import NotASandboxLocalEnvironment
 from temporalio import activity, workflow
 from temporalio.client import WorkflowHandle
 from temporalio.common import RetryPolicy
 from temporalio.converter import PayloadConverter
 
-from strands_temporal import TemporalAgent
+from strands_temporal import StrandsPlugin, TemporalAgent
+from strands_temporal._wire.sandboxes import has_started
 from strands_temporal._worker.tool_calls import HeartbeatsInterceptor
 from strands_temporal.activity import ToolContext
 from strands_temporal.extension import TOOL_HEADER
 from strands_temporal.testing import ScriptedModel, say, use_tool
-from strands_temporal.workflow import activity_as_tool
+from strands_temporal.workflow import SandboxInterruptedError, TemporalSandbox, activity_as_tool
 
 pytestmark = pytest.mark.server
 
@@ -52,6 +56,38 @@ class Fetches:
         await agent.invoke_async("go")
         told: Any = agent.messages[2]["content"][0]
         return told["toolResult"]["content"][0]["text"]
+
+
+class Lossy(NotASandboxLocalEnvironment):
+    """A sandbox that has lost its worker whenever one of the first three commands came."""
+
+    async def execute_streaming(self, command: str, **options: Any) -> AsyncGenerator[Any, None]:
+        keys.append(command)
+        if len(keys) <= 3:
+            await asyncio.Event().wait()
+        async for event in super().execute_streaming(command, **options):
+            yield event
+
+    async def list_files(self, path: str, **options: Any) -> list[FileInfo]:
+        keys.append(path)
+        if len(keys) <= 3:
+            await asyncio.Event().wait()
+        return []
+
+
+@workflow.defn
+class Commands:
+    """Runs a command in a sandbox, or lists files; returns what it gave, or the error."""
+
+    @workflow.run
+    async def run(self, command: str, rerun: bool) -> str:
+        sandbox = TemporalSandbox("box", rerun_commands=rerun, heartbeat_timeout=timedelta(seconds=1))
+        try:
+            if command:
+                return (await sandbox.execute(command)).stdout
+            return str(await sandbox.list_files("/"))
+        except SandboxInterruptedError as error:
+            return type(error).__name__
 
 
 async def scheduled(handle: WorkflowHandle[Any, Any], tool: str) -> list[Any]:
@@ -90,3 +126,26 @@ async def test_a_call_that_lost_its_workers_is_made_once_more(
         assert await env.run(Fetches.run, tool, chosen) == result
         ids = await scheduled(env.handles[0], tool)
     assert (len(keys), len(ids), len(set(ids))) == (attempts, activities, 1)
+
+
+@pytest.mark.parametrize(
+    ("command", "rerun", "result", "attempts"),
+    [
+        ("echo there", True, "there\n", 4),
+        ("echo there", False, "SandboxInterruptedError", 1),  # it may have run in part
+        ("", False, "[]", 4),
+    ],
+)
+async def test_an_operation_of_a_sandbox_that_lost_its_workers_is_made_once_more(
+    agents: Agents, monkeypatch: pytest.MonkeyPatch, command: str, rerun: bool, result: str, attempts: int
+) -> None:
+    monkeypatch.setattr(activity, "heartbeat", lambda *_: None)
+    keys.clear()
+    async with agents(workflows=[Commands], plugins=[StrandsPlugin(sandboxes={"box": Lossy})]) as env:
+        assert await env.run(Commands.run, command, rerun) == result
+    assert len(keys) == attempts
+
+
+def test_a_command_that_its_last_attempt_has_started_is_not_run_again() -> None:
+    assert has_started([{"started": True, "stdout": "a"}])
+    assert not any(map(has_started, ([], [{"started": False}], [None], ["started"])))

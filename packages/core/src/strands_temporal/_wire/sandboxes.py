@@ -1,6 +1,6 @@
 """The types of a sandbox's operations, their activity types, and the failures of a sandbox."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -49,6 +49,16 @@ write what the run refused."""
 
 SHOWN_OUTPUT = 16_000
 """Characters of each output that a failure shows, half from its beginning and half from its end."""
+
+
+STARTED = "started"
+"""Key in the heartbeat details of a command: whether an attempt has started it."""
+
+
+def has_started(details: Sequence[Any]) -> bool:
+    """Tell by the heartbeat details of an activity whether one of its attempts has started the command."""
+    last: Any = details[0] if details else None
+    return isinstance(last, dict) and bool(cast("dict[str, Any]", last).get(STARTED))
 
 
 @dataclass(frozen=True)

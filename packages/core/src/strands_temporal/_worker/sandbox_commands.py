@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 from strands.sandbox import ExecutionResult, StreamChunk
 from temporalio import activity
@@ -15,16 +15,13 @@ from temporalio.service import RPCError
 from .._errors import MissingExtraError, SandboxInterruptedError
 from .._wire.extras import load_extra
 from .._wire.model_call import MISSING_EXTRA
-from .._wire.sandboxes import SandboxCall, shown_output, too_large
+from .._wire.sandboxes import STARTED, SandboxCall, has_started, shown_output, too_large
 from .._wire.sizes import LARGEST_PAYLOAD
 from .._wire.values import decode, encode
 from .client import worker_client
 from .results import result_size
 from .sandbox_output import LARGEST_OUTPUT, Listener, Output
 from .tool_calls import ToolProgress, forward_to, progress_sinks
-
-_STARTED = "started"
-"""Key in the heartbeat details of a command: whether an attempt has started it."""
 
 
 class Attempt:
@@ -33,9 +30,7 @@ class Attempt:
     def __init__(self, call: SandboxCall) -> None:
         self._call = call
         self._output: Output | None = None
-        details = activity.info().heartbeat_details
-        last: Any = details[0] if details else None
-        self._started = isinstance(last, dict) and bool(cast("dict[str, Any]", last).get(_STARTED))
+        self._started = has_started(activity.info().heartbeat_details)
         self._beat_at = 0.0
 
     def check(self, identity: str) -> None:
@@ -84,7 +79,7 @@ class Attempt:
 
     def _details(self) -> dict[str, Any]:
         progress = {} if self._output is None else encode(self._output.progress())
-        return {_STARTED: self._started, **progress}
+        return {STARTED: self._started, **progress}
 
 
 _CANCEL_SECONDS = 30.0  # bounds the wait for a cancellation that the server has announced

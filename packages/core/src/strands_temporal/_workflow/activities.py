@@ -36,7 +36,7 @@ from .._wire.storages import STORAGE_ACTIVITIES
 from .._wire.tool_call import HOOK_HEADER, INVOKE_TOOL_ACTIVITY, LIST_TOOLS_ACTIVITY, TOOL_HEADER
 from .gate import Gate
 from .idempotency import hook_header, with_headers
-from .options import TOOL_DEFAULTS, ActivityOptions
+from .options import TOOL_RETRIES, ActivityOptions
 from .queue_watch import watched
 
 _OF_THE_PLUGIN = frozenset(
@@ -91,14 +91,15 @@ async def execute_activity(
     tool_header: Payload | None = None,
     hook: bool = False,
     headers: Mapping[str, Payload] | None = None,
+    may_restart: Callable[[Sequence[Any]], bool] | None = None,
 ) -> Any:
     """Run an activity and return its result. Restores errors for Strands.
 
     If agents start more activities at once than one request to the server may contain, the others start in
     the next workflow task.
 
-    With the default policy of tools and hooks, an activity whose last attempt ended with its worker (a
-    heartbeat timeout) is started once more, with as many attempts.
+    With the default policy of tools, hooks and sandboxes, an activity whose last attempt ended with its
+    worker (a heartbeat timeout) is started once more, with as many attempts.
 
     Args:
         activity: Activity type, or a function decorated with `@activity.defn`.
@@ -111,6 +112,8 @@ async def execute_activity(
         tool_header: Tells the worker that the activity answers a tool call (see `idempotency.py`).
         hook: Whether to tell the worker that the activity runs for a hook.
         headers: Further headers of the activity.
+        may_restart: Tells by the heartbeat details of a last attempt that lost its worker whether the
+            activity may be started once more. None: it may.
 
     Raises:
         PayloadTooLargeError: If the input is too large for Temporal. Nothing is started.
@@ -157,25 +160,30 @@ async def execute_activity(
             unregistered = _unregistered(name, error.cause, options)
             if unregistered and workflow.patched(UNREGISTERED_PATCH):
                 raise unregistered from error
-            if again and _lost_workers(error, options) and workflow.patched(LOST_WORKERS_PATCH):
+            lost = _lost_worker(error, options) if again else None
+            if lost is not None and may_restart is not None and not may_restart(lost.last_heartbeat_details):
+                lost = None
+            if lost is not None and workflow.patched(LOST_WORKERS_PATCH):
                 again = False
                 continue
             raise restore(error)  # noqa: B904  # `restore` sets the cause itself
 
 
-def _lost_workers(error: ActivityError, options: ActivityOptions) -> bool:
-    """Tell whether the last attempt of the default policy ended with its worker, not by itself.
+def _lost_worker(error: ActivityError, options: ActivityOptions) -> ActivityTimeoutError | None:
+    """Return the timeout of the default policy's last attempt if it ended with its worker, not by itself.
 
     Three attempts are for an activity that fails. Three workers that die one after the other, as in a bad
     deploy, say nothing about it.
     """
     cause = error.cause
-    return (
+    if (
         isinstance(cause, ActivityTimeoutError)
         and cause.type is TimeoutType.HEARTBEAT
         and error.retry_state is RetryState.MAXIMUM_ATTEMPTS_REACHED
-        and options.get("retry_policy") is TOOL_DEFAULTS.get("retry_policy")
-    )
+        and options.get("retry_policy") is TOOL_RETRIES
+    ):
+        return cause
+    return None
 
 
 def _unregistered(

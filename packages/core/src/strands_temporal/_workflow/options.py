@@ -36,11 +36,14 @@ MODEL_SETTINGS = frozenset({"streaming_topic", "streaming_batch_interval"})
 STREAMING_BATCH_INTERVAL = timedelta(milliseconds=100)
 """Default time between two batches of a stream, as the guide promises."""
 
+TOOL_RETRIES = RetryPolicy(maximum_attempts=3)
+"""The default of tools, hooks and sandboxes. It is known by identity: see `activities._lost_workers`."""
+
 TOOL_DEFAULTS: ActivityOptions = {
     # Most tools make one request. Users set a longer time where they need one.
     "start_to_close_timeout": timedelta(minutes=1),
     # The model must see a permanent failure of a tool while it still matters.
-    "retry_policy": RetryPolicy(maximum_attempts=3),
+    "retry_policy": TOOL_RETRIES,
 }
 
 

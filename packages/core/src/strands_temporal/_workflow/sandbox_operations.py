@@ -5,21 +5,19 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from temporalio.common import RetryPolicy
-
 from .._upstream.run_local import run_local
-from .._wire.sandboxes import CLOSE_SANDBOX, OPEN_SANDBOX, SandboxCall, from_sandbox_failure
+from .._wire.sandboxes import CLOSE_SANDBOX, OPEN_SANDBOX, SandboxCall, from_sandbox_failure, has_started
 from .._wire.tool_call import TOOL_HEARTBEAT_TIMEOUT
 from .current_tool import current_tool
 from .handles import operate
-from .options import ActivityOptions
+from .options import TOOL_RETRIES, ActivityOptions
 from .sandbox_identities import Identities
 
 SANDBOX_DEFAULTS: ActivityOptions = {
     # A file may come over a slow line, and the first operation may start a container.
     "start_to_close_timeout": timedelta(minutes=10),
     "heartbeat_timeout": TOOL_HEARTBEAT_TIMEOUT,
-    "retry_policy": RetryPolicy(maximum_attempts=3),
+    "retry_policy": TOOL_RETRIES,
 }
 
 
@@ -68,6 +66,7 @@ async def _execute(options: ActivityOptions, activity: str, call: SandboxCall) -
         summary=(call.sandbox, tool.name if tool else None),
         restore=from_sandbox_failure,
         cancel_signal=tool.cancel_signal if tool else None,
+        may_restart=lambda details: call.rerun or not has_started(details),
     )
 
 
