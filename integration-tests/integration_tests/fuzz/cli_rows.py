@@ -18,7 +18,7 @@ from strands_temporal._commands._chains import Chain, Run
 from strands_temporal._commands._history_text import history_lines
 from strands_temporal._commands._settings import CommandError
 from strands_temporal._commands.history import described
-from strands_temporal._commands.replay import _history
+from strands_temporal._commands.replay import history_of
 
 from .damage import copied, json_text
 from .row import Row
@@ -34,10 +34,7 @@ def cli_rows() -> Sequence[Row]:
     """Return the rows of the command line."""
     histories = [json.loads((_ROOT / "packages" / name).read_text()) for name in _FILES]
     values = [
-        {
-            "history": number,
-            "values": [json.loads(base64.b64decode(each["data"])) for each in _json_of(history)],
-        }
+        {"history": number, "values": [_value_of(each) for each in _json_of(history)]}
         for number, history in enumerate(histories)
     ]
     return [
@@ -54,7 +51,7 @@ def _from_file(value: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "w.json")
         file.write_text(json_text(value))
-        _history(file)
+        history_of(file)
 
 
 def _json_of(value: Any) -> Iterator[dict[str, Any]]:
@@ -76,8 +73,8 @@ def _shown(histories: list[Any], value: Any) -> None:
     """Show a recorded history with these values in its payloads."""
     given = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
     number = given.get("history")
-    known = isinstance(number, int) and 0 <= number < len(histories)
-    history = copied(histories[number if known else 0])
+    known = number if isinstance(number, int) and 0 <= number < len(histories) else 0
+    history = copied(histories[known])
     values = given.get("values")
     replaced = cast("list[Any]", values) if isinstance(values, list) else [values]
     for payload, each in zip(_json_of(history), replaced, strict=False):

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import anyio
 from mcp.shared.memory import create_client_server_memory_streams
@@ -31,7 +31,7 @@ def served(method: str, said: Any) -> None:
     Values that mcp does not take for a message are not tried: nothing of ours sees them.
     """
     answers: dict[str, Any] = {"tools/list": {"result": _TOOLS}, "tools/call": {"result": {"content": []}}}
-    answers[method] = said if isinstance(said, dict) else {"result": said}
+    answers[method] = cast("dict[str, Any]", said) if isinstance(said, dict) else {"result": said}
     try:
         _message(0, answers[method])
     except ValueError:

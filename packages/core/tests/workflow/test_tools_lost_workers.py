@@ -139,7 +139,10 @@ async def test_a_call_that_lost_its_workers_is_made_once_more(
 async def test_an_operation_of_a_sandbox_that_lost_its_workers_is_made_once_more(
     agents: Agents, monkeypatch: pytest.MonkeyPatch, command: str, rerun: bool, result: str, attempts: int
 ) -> None:
-    monkeypatch.setattr(activity, "heartbeat", lambda *_: None)
+    def silent(*_: Any) -> None:
+        pass
+
+    monkeypatch.setattr(activity, "heartbeat", silent)
     keys.clear()
     async with agents(workflows=[Commands], plugins=[StrandsPlugin(sandboxes={"box": Lossy})]) as env:
         assert await env.run(Commands.run, command, rerun) == result

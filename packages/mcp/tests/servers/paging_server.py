@@ -17,7 +17,7 @@ class Pages:
         self.count, self.again = count, again
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        params = request.get("params") or {}
+        params: dict[str, Any] = request.get("params") or {}
         if request["method"] == "initialize":
             return {"protocolVersion": params["protocolVersion"], **CAPABLE}
         if request["method"] == "tools/call":

@@ -114,10 +114,15 @@ async def _stored(path: Path) -> AsyncIterator[WorkflowHistory]:
 
 
 def _files(path: Path) -> list[WorkflowHistory]:
-    return [_history(file) for file in (sorted(path.rglob("*.json")) if path.is_dir() else [path])]
+    return [history_of(file) for file in (sorted(path.rglob("*.json")) if path.is_dir() else [path])]
 
 
-def _history(file: Path) -> WorkflowHistory:
+def history_of(file: Path) -> WorkflowHistory:
+    """Return the history in a file.
+
+    Raises:
+        CommandError: If the file holds none.
+    """
     try:
         return WorkflowHistory.from_json(file.stem, file.read_text())
     except Exception as error:  # the parser raises errors of several kinds

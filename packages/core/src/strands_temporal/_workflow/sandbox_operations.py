@@ -1,6 +1,6 @@
 """The activities of a `TemporalSandbox`. Each must find the sandbox with the identity that the run uses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -59,6 +59,10 @@ async def close_sandbox(name: str, options: ActivityOptions, call: Callable[[str
 
 async def _execute(options: ActivityOptions, activity: str, call: SandboxCall) -> Any:
     tool = current_tool()
+
+    def may_restart(details: Sequence[Any]) -> bool:
+        return call.rerun or not has_started(details)
+
     return await operate(
         activity,
         call.to_wire(),
@@ -66,7 +70,7 @@ async def _execute(options: ActivityOptions, activity: str, call: SandboxCall) -
         summary=(call.sandbox, tool.name if tool else None),
         restore=from_sandbox_failure,
         cancel_signal=tool.cancel_signal if tool else None,
-        may_restart=lambda details: call.rerun or not has_started(details),
+        may_restart=may_restart,
     )
 
 
