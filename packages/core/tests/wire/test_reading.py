@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from packages.core.tests.wire.failure_scenes import activity_error
+from strands.types.exceptions import SessionException
 from temporalio.api.common.v1 import Payload
 from temporalio.exceptions import ApplicationError
 
@@ -29,6 +30,11 @@ FORMAT = CarryFormat(AgentCarry, 1, "TemporalAgent(carry=...)", made_by="agent.c
 
 
 NUMBER: Any = 5
+
+
+def refused_by_strands() -> None:
+    with FORMAT.reading():
+        raise SessionException("no pending tool execution")
 
 
 def deep(levels: int) -> Any:
@@ -56,6 +62,7 @@ DAMAGED: dict[str, tuple[Callable[[], object], str]] = {
         "the carry is damaged: RecursionError",
     ),
     "a carry without text": (lambda: FORMAT.unpack(AgentCarry(NUMBER)), "is no text with a version"),
+    "a snapshot that Strands refuses": (refused_by_strands, "the carry is damaged: SessionException"),
     "bytes that are none": (lambda: decode({"a": {"$b64": 5}}), r"The bytes under '\$b64' in a value"),
     "a deep value": (lambda: decode(deep(5_000)), "it is nested too deeply"),
     "an answer that is a number": (lambda: ModelResult.from_wire(NUMBER), "A model's answer cannot be read"),

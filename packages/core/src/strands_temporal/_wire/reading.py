@@ -12,6 +12,7 @@ from dataclasses import MISSING, fields
 from functools import cache
 from typing import Any, Literal, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from strands.types.exceptions import SessionException
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadConverter
 from temporalio.exceptions import ApplicationError
@@ -23,7 +24,10 @@ T = TypeVar("T")
 
 _Fits: TypeAlias = Callable[[Any], bool]
 
-FAULTS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, zlib.error)
+FAULTS = (
+    *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, zlib.error),
+    SessionException,  # of Strands, for a snapshot
+)
 """What the code that reads a value may raise, if the value is not what it should be."""
 
 _SHOWN = 60  # characters
