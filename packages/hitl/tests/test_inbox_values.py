@@ -54,6 +54,14 @@ def entered(**changed: str) -> dict[str, str]:
     return {**fields, **{f"argument:{name}": value for name, value in changed.items()}}
 
 
+def test_arguments_that_no_edit_could_keep_have_no_form() -> None:
+    deep: Any = None
+    for _ in range(3_000):
+        deep = [deep]
+    with pytest.raises(PageError, match="nested at most 100 levels deep. Approve or reject"):
+        blank_edit(question({"number": "A-7", "notes": deep}))
+
+
 def test_the_form_has_a_field_for_each_simple_argument() -> None:
     edit = blank_edit(question())
     kinds = {one.name: (one.kind, one.value, one.is_given, one.is_required) for one in edit.fields}

@@ -75,7 +75,8 @@ def blank_edit(pending: PendingApproval) -> Edit:
     """Return the form as it is first shown: with the arguments of the call.
 
     Raises:
-        PageError: If the question takes no edit, or the arguments are too large for a form.
+        PageError: If the question takes no edit, or the arguments are too large, or nested too deeply, for a
+            form.
     """
     if "edit" not in pending.allowed_decisions or not pending.digest:
         raise PageError("No edit", "This question takes no other arguments.", 409)
@@ -83,6 +84,9 @@ def blank_edit(pending: PendingApproval) -> Edit:
         text = "The arguments are too large for a form. Use `strands-temporal approvals edit`."
         raise PageError("Too large to edit here", text, 409)
     arguments = cast("dict[str, Any]", pending.arguments)
+    if is_too_deep(arguments):
+        text = f"No edit could be kept: {KEPT}. Approve or reject the call as it is."
+        raise PageError("Too deep to edit", text, 409)
     return Edit(_fields(pending, arguments), readable_json(arguments))
 
 
