@@ -58,7 +58,7 @@ def test_arguments_that_no_edit_could_keep_have_no_form() -> None:
     deep: Any = None
     for _ in range(3_000):
         deep = [deep]
-    with pytest.raises(PageError, match="nested at most 100 levels deep. Approve or reject"):
+    with pytest.raises(PageError, match="nested at most 100 levels deep"):
         blank_edit(question({"number": "A-7", "notes": deep}))
 
 

@@ -152,8 +152,15 @@ def arguments_misfit(schema: dict[str, Any], arguments: Mapping[str, Any], asked
     except RecursionError:
         why = "they are nested too deeply"
     except Exception as error:  # noqa: BLE001  # the error for a reference into nowhere is not public
-        why = f"the tool's input schema cannot be applied ({type(error).__name__}: {error})"
+        why = f"the tool's input schema cannot be applied ({_text_of(error)})"
     return f"{why}. The tool's arguments: {_known(schema)}" if why else None
+
+
+def _text_of(error: Exception) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except RecursionError:  # the text of a schema's error shows the schema, which is nested too deeply
+        return type(error).__name__
 
 
 def _excused(schema: dict[str, Any], arguments: Mapping[str, Any], asked: Any) -> list[str]:
