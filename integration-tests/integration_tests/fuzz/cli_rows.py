@@ -4,11 +4,11 @@ import asyncio
 import base64
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
@@ -20,7 +20,8 @@ from strands_temporal._commands._settings import CommandError
 from strands_temporal._commands.history import described
 from strands_temporal._commands.replay import history_of
 
-from .damage import copied, json_text
+from .damage import as_dict, as_list, copied, json_text
+from .recorded import json_payloads, value_of
 from .row import Row
 
 _ROOT = Path(__file__).parents[3]
@@ -34,17 +35,13 @@ def cli_rows() -> Sequence[Row]:
     """Return the rows of the command line."""
     histories = [json.loads((_ROOT / "packages" / name).read_text()) for name in _FILES]
     values = [
-        {"history": number, "values": [_value_of(each) for each in _json_of(history)]}
+        {"history": number, "values": [value_of(each) for each in json_payloads(history)]}
         for number, history in enumerate(histories)
     ]
     return [
         Row("file of a history", _from_file, histories[:1], (CommandError,)),
         Row("values of a history that is shown", lambda v: _shown(histories, v), values),
     ]
-
-
-def _value_of(payload: dict[str, Any]) -> Any:
-    return json.loads(base64.b64decode(payload["data"]))
 
 
 def _from_file(value: Any) -> None:
@@ -54,30 +51,13 @@ def _from_file(value: Any) -> None:
         history_of(file)
 
 
-def _json_of(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield the payloads that hold JSON."""
-    if isinstance(value, dict):
-        given = cast("dict[str, Any]", value)
-        if "metadata" in given and "data" in given:
-            if base64.b64decode(given["metadata"].get("encoding", "")).startswith(b"json/"):
-                yield given
-            return
-        for each in given.values():
-            yield from _json_of(each)
-    elif isinstance(value, list):
-        for each in cast("list[Any]", value):
-            yield from _json_of(each)
-
-
 def _shown(histories: list[Any], value: Any) -> None:
     """Show a recorded history with these values in its payloads."""
-    given = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    given = as_dict(value)
     number = given.get("history")
     known = number if isinstance(number, int) and 0 <= number < len(histories) else 0
     history = copied(histories[known])
-    values = given.get("values")
-    replaced = cast("list[Any]", values) if isinstance(values, list) else [values]
-    for payload, each in zip(_json_of(history), replaced, strict=False):
+    for payload, each in zip(json_payloads(history), as_list(given.get("values")), strict=False):
         payload["data"] = base64.b64encode(json_text(each).encode("utf-8", "surrogatepass")).decode()
     asyncio.run(_say(WorkflowHistory.from_json("w", history)))
 

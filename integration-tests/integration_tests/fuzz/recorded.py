@@ -3,7 +3,7 @@
 import base64
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -46,20 +46,26 @@ def _values(events: list[dict[str, Any]]) -> Iterator[tuple[str, Any]]:
                 "WORKFLOW_EXECUTION_COMPLETED": "result",
             }.get(kind)
             if name is not None:
-                yield from ((name, value) for value in _payloads(about))
+                payloads = json_payloads(about, leave_out=("header", "searchAttributes"))
+                yield from ((name, value_of(payload)) for payload in payloads)
 
 
-def _payloads(value: Any) -> Iterator[Any]:
+def value_of(payload: Mapping[str, Any]) -> Any:
+    """Return the value in a payload that holds JSON."""
+    return json.loads(base64.b64decode(payload["data"]))
+
+
+def json_payloads(value: Any, leave_out: Collection[str] = ()) -> Iterator[dict[str, Any]]:
+    """Yield the payloads in a part of a history that hold JSON, without those below the fields left out."""
     if isinstance(value, dict):
         given = cast("dict[str, Any]", value)
         if "metadata" in given and "data" in given:
-            data = base64.b64decode(given["data"])
             if base64.b64decode(given["metadata"].get("encoding", "")).startswith(b"json/"):
-                yield json.loads(data)
+                yield given
             return
         for name, each in given.items():
-            if name not in ("header", "searchAttributes"):
-                yield from _payloads(each)
+            if name not in leave_out:
+                yield from json_payloads(each, leave_out)
     elif isinstance(value, list):
         for each in cast("list[Any]", value):
-            yield from _payloads(each)
+            yield from json_payloads(each, leave_out)

@@ -36,7 +36,8 @@ class OthersClaims:
         if held is None or held.until != until:  # renewed, or another client's
             held = self._held[call.id] = _Held(until, time.monotonic())
         seems_over = datetime.now(timezone.utc) >= datetime.fromisoformat(until)
-        if not (seems_over and not held.is_tried) and time.monotonic() - held.since < self._pause:
+        is_due = seems_over and not held.is_tried
+        if not is_due and time.monotonic() - held.since < self._pause:
             return False
         held.since, held.is_tried = time.monotonic(), True
         return True

@@ -13,9 +13,11 @@ from temporalio import activity, workflow
 from temporalio.client import WorkflowHandle
 from temporalio.common import RetryPolicy
 from temporalio.converter import PayloadConverter
+from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
 from strands_temporal import StrandsPlugin, TemporalAgent
 from strands_temporal._wire.sandboxes import has_started
+from strands_temporal._worker.sandbox_commands import Attempt
 from strands_temporal._worker.tool_calls import HeartbeatsInterceptor
 from strands_temporal.activity import ToolContext
 from strands_temporal.extension import TOOL_HEADER
@@ -86,7 +88,7 @@ class Commands:
             if command:
                 return (await sandbox.execute(command)).stdout
             return str(await sandbox.list_files("/"))
-        except SandboxInterruptedError as error:
+        except (SandboxInterruptedError, ActivityTimeoutError) as error:
             return type(error).__name__
 
 
@@ -149,6 +151,27 @@ async def test_an_operation_of_a_sandbox_that_lost_its_workers_is_made_once_more
     assert len(keys) == attempts
 
 
-def test_a_command_that_its_last_attempt_has_started_is_not_run_again() -> None:
+async def test_a_command_that_its_last_attempt_has_started_is_not_run_again(
+    agents: Agents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_: Any) -> None:
+        pass
+
+    start = Attempt.start
+
+    async def start_at_last(attempt: Attempt, output: Any) -> None:
+        if activity.info().attempt < 3:
+            await asyncio.Event().wait()
+        await start(attempt, output)
+
+    monkeypatch.setattr(activity, "heartbeat", silent)
+    monkeypatch.setattr(Attempt, "start", start_at_last)
+    keys.clear()
+    async with agents(workflows=[Commands], plugins=[StrandsPlugin(sandboxes={"box": Lossy})]) as env:
+        assert await env.run(Commands.run, "echo there", False) == "TimeoutError"
+    assert keys == ["echo there"]
+
+
+def test_the_heartbeat_of_a_command_tells_whether_it_has_started() -> None:
     assert has_started([{"started": True, "stdout": "a"}])
     assert not any(map(has_started, ([], [{"started": False}], [None], ["started"])))

@@ -160,30 +160,28 @@ async def execute_activity(
             unregistered = _unregistered(name, error.cause, options)
             if unregistered and workflow.patched(UNREGISTERED_PATCH):
                 raise unregistered from error
-            lost = _lost_worker(error, options) if again else None
-            if lost is not None and may_restart is not None and not may_restart(lost.last_heartbeat_details):
-                lost = None
-            if lost is not None and workflow.patched(LOST_WORKERS_PATCH):
+            if again and _lost_workers(error, options, may_restart) and workflow.patched(LOST_WORKERS_PATCH):
                 again = False
                 continue
             raise restore(error)  # noqa: B904  # `restore` sets the cause itself
 
 
-def _lost_worker(error: ActivityError, options: ActivityOptions) -> ActivityTimeoutError | None:
-    """Return the timeout of the default policy's last attempt if it ended with its worker, not by itself.
+def _lost_workers(
+    error: ActivityError, options: ActivityOptions, may_restart: Callable[[Sequence[Any]], bool] | None
+) -> bool:
+    """Tell whether the last attempt of the default policy ended with its worker, not by itself.
 
     Three attempts are for an activity that fails. Three workers that die one after the other, as in a bad
     deploy, say nothing about it.
     """
     cause = error.cause
-    if (
+    return (
         isinstance(cause, ActivityTimeoutError)
         and cause.type is TimeoutType.HEARTBEAT
         and error.retry_state is RetryState.MAXIMUM_ATTEMPTS_REACHED
         and options.get("retry_policy") is TOOL_RETRIES
-    ):
-        return cause
-    return None
+        and (may_restart is None or may_restart(cause.last_heartbeat_details))
+    )
 
 
 def _unregistered(
