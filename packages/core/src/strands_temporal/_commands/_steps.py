@@ -73,17 +73,11 @@ class _Sent:
     """What a model call sent.
 
     Attributes:
-        agent: The agent's number in the run.
-        call: The call's number.
-        model: Its model's name.
         messages: The messages that follow the last answer; None if they are not in history.
         prompt: Text of the last one, if it is a person's.
         results: Results of tools in them, by the ids of their calls.
     """
 
-    agent: int
-    call: int
-    model: str
     messages: Sequence[Mapping[str, Any]] | None
     prompt: str | None
     results: Mapping[str, Mapping[str, Any]]
@@ -179,10 +173,12 @@ class RunSteps(OtherSteps):
         if "transcript" not in wire:
             return self._add(event, "model", agent_number=0, unreadable=str(cast("object", value)))
         try:
-            sent = self._read_call(ModelCall.from_wire(wire))
+            call = ModelCall.from_wire(wire)
+            sent = self._sent_with(call)
         except Exception as error:  # noqa: BLE001  # a damaged value may raise anything
             return self._add(event, "model", agent_number=0, unreadable=unreadable(error))
-        turn = self._turns.setdefault(sent.agent, _Turn())
+        number = call.transcript.agent
+        turn = self._turns.setdefault(number, _Turn())
         began = turn.goes_on(*agent_and_turn(summary), sent.prompt is not None, unknown=not sent.messages)
         self._ran_in_the_workflow(event, sent.results)
         if began:
@@ -190,7 +186,7 @@ class RunSteps(OtherSteps):
                 event,
                 "turn",
                 agent=turn.agent,
-                agent_number=sent.agent,
+                agent_number=number,
                 turn=turn.number,
                 prompt=sent.prompt,
                 fetched=True if sent.messages is None else None,  # too large for history
@@ -199,20 +195,16 @@ class RunSteps(OtherSteps):
             event,
             "model",
             agent=turn.agent,
-            agent_number=sent.agent,
+            agent_number=number,
             turn=turn.number,
-            model=sent.model,
-            call=sent.call,
+            model=call.model or "default",
+            call=call.transcript.call,
         )
 
-    def _read_call(self, call: ModelCall) -> "_Sent":
-        number = call.transcript.agent
-        messages = self._sent.setdefault(number, SentMessages()).new_in(call)
+    def _sent_with(self, call: ModelCall) -> _Sent:
+        messages = self._sent.setdefault(call.transcript.agent, SentMessages()).new_in(call)
         prompt = prompt_in(messages) if messages else None
         return _Sent(
-            number,
-            call.transcript.call,
-            call.model or "default",
             messages,
             message_text(prompt, _LONGEST_PROMPT).removeprefix("user: ") if prompt else None,
             tool_results(messages or []),
