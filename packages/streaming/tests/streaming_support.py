@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from copy import deepcopy
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -106,6 +107,11 @@ def texts(events: list[AgentEvent]) -> list[str]:
         if isinstance(event, TextDelta):
             calls[event.call] = calls.get(event.call, "") + event.text
     return [text.strip() for text in calls.values()]
+
+
+def without_times(events: list[AgentEvent]) -> list[AgentEvent]:
+    """Return events without the workflow's times: a query of a run that is not cached may tell others."""
+    return [replace(event, time="") if hasattr(event, "time") else event for event in events]
 
 
 class Dreamer:

@@ -73,7 +73,7 @@ def bare(events: list[AgentEvent]) -> list[AgentEvent]:
 
 
 def test_a_piece_has_the_place_of_its_call_by_its_number_too() -> None:
-    """A query of a run that is not cached may see the call's start with another time, and so another id."""
+    """While a deploy is under way, a call that an older release began may be told under another id."""
     told = Told()
     path = ("node:r", "node:deep")
     told.control(ModelCallStarted(call="1a22ca9939c-2.1", agent="deep", path=path, turn=3))

@@ -305,7 +305,10 @@ class Calls:
 
 
 def _number(call: str) -> str:
-    """Return the end of a call's id: the number of its agent, and of the call of that agent."""
+    """Return the end of a call's id: the number of its agent, and of the call of that agent.
+
+    While a deploy is under way, a call that an older release began may be told under another id.
+    """
     return f"-{call.rpartition('-')[2]}"
 
 

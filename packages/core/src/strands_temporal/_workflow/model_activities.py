@@ -48,6 +48,9 @@ _MANY_PARTS = 1000
 """Parts of a transcript with which a call surely fits. What is sent of the parts has 64 KiB at most, besides
 ranges."""
 
+_SEED_BITS = 0xFFF_FFFF_FFFF
+"""What an identity of a call has of the workflow's random seed: eleven digits."""
+
 _UNKNOWN = "the facts of the model"
 """Entry in `RunState.warned`: the run has warned that the worker did not tell the facts of a model."""
 
@@ -227,7 +230,8 @@ class ModelActivities(DescribedModel):
 def _call_id(transcript: Transcript) -> str:
     """Return an identity for a call that is unique in the workflow, over all its runs and after a reset.
 
-    The time distinguishes runs. A run id would not do: after a reset, a replay has another one.
+    The random seed distinguishes runs, and a reset changes it. A run id would not do: after a reset, a replay
+    has another one. Nor would the time: a query of a run that is not cached may see another one than the
+    workflow has in the end (finding `queries-see-times-that-never-were`).
     """
-    milliseconds = workflow.time_ns() // 1_000_000
-    return f"{milliseconds:x}-{transcript.agent}.{transcript.call}"
+    return f"{workflow.random_seed() & _SEED_BITS:011x}-{transcript.agent}.{transcript.call}"
