@@ -5,11 +5,13 @@ import itertools
 import json
 import logging
 import os
+import signal
 import sys
 import time
 from pathlib import Path
 from typing import Any, cast
 
+import psutil
 import pytest
 from soak import effects, journal
 from soak.checker import Verdict, compare, expected_of
@@ -21,8 +23,11 @@ from soak.readers import texts_of
 from soak.report import save, table, told
 from soak.seed import Seed, SeedSettings, Tally
 from soak.workers import EvictionFailures, sums_client
+from soak.world import FOLDERS, gone
+from soak.zygote import Zygote
 
 from integration_tests.doc_blocks import ROOT
+from integration_tests.real_parts import free_port
 
 RUNS = [run_of(f"s7-{number}") for number in range(40)]
 
@@ -45,6 +50,26 @@ def test_a_worker_that_temporalio_may_not_end_is_noted(tmp_path: Path) -> None:
     seed = Seed(SeedSettings(7, tmp_path, 1, 0, [], 1, 1, 1, 1), cast("Any", None))
     assert seed.may_not_end(os.getpid())
     assert not seed.may_not_end(1)
+
+
+async def test_a_seed_ends_what_it_began_and_a_checker_waits_for_the_server(tmp_path: Path) -> None:
+    for folder in FOLDERS:
+        (tmp_path / folder).mkdir()
+    zygote = Zygote.program({**os.environ, "PYTHONPATH": str(ROOT / "integration-tests")})
+    try:
+        where = {"folder": str(tmp_path), "address": f"127.0.0.1:{free_port()}"}
+        killed, waiting = [await zygote.begin("checker", **where) for _ in range(2)]
+        os.kill(killed, signal.SIGKILL)
+        assert await gone(killed, 30)  # reaped: another process may get its id, and must not be killed for it
+        await asyncio.sleep(1)
+        assert psutil.pid_exists(waiting)
+        await zygote.end_all()
+        assert await gone(waiting, 30)
+        again = await zygote.begin("checker", **where)
+        await zygote.end_all()
+        assert await gone(again, 30)
+    finally:
+        zygote.close()
 
 
 def test_the_plans_of_a_seed_use_every_tool_and_every_kind_of_fault() -> None:

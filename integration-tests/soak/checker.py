@@ -20,7 +20,7 @@ from .models import ScriptModel, without_full_disks
 from .plan import Run, run_of
 from .readers import texts_of
 from .sandboxes import DirectorySandbox
-from .workers import plugins, runner, sums_client
+from .workers import connected, plugins, runner, sums_client
 from .workflows import QUESTION, Soak, box_of, plain_agent
 
 STREAM_SECONDS = 9.5
@@ -58,7 +58,7 @@ class Verdict:
 async def begin(folder: str, address: str) -> None:
     """Check each run that is handed in, until the process ends."""
     root = Path(folder)
-    client = await Client.connect(address, plugins=plugins())
+    client = await connected(address, plugins())
     with sums_client() as sums:
         await _check_all(client, root, sums.list_tools_sync())
 

@@ -18,14 +18,14 @@ from strands_temporal_streaming import (
 )
 
 from . import journal
-from .workers import plugins
+from .workers import connected, plugins
 from .workflows import TOPIC
 
 
 async def begin(folder: str, address: str) -> None:
     """Read each stream that is asked for, until the process ends."""
     root = Path(folder)
-    client = await _connected(address)
+    client = await connected(address, plugins())
     reading: dict[str, asyncio.Task[None]] = {}
     while True:
         for file in sorted((root / "reading").iterdir()):
@@ -37,14 +37,6 @@ async def begin(folder: str, address: str) -> None:
                 (root / "reading" / name).unlink(missing_ok=True)
                 del reading[name]
         await asyncio.sleep(0.2)
-
-
-async def _connected(address: str) -> Client:
-    while True:
-        try:
-            return await Client.connect(address, plugins=plugins())
-        except RuntimeError:  # noqa: PERF203 - the server restarts
-            await asyncio.sleep(0.2)
 
 
 async def _read(client: Client, file: Path) -> None:

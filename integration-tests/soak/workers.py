@@ -7,6 +7,7 @@ import resource
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,15 @@ class WorkerSettings:
     address: str
     slot: int
     cached: int
+
+
+async def connected(address: str, plugins: Sequence[Any] = ()) -> Client:
+    """Return a client, as soon as the server or its proxy is there: a fault may have ended it."""
+    while True:
+        try:
+            return await Client.connect(address, plugins=plugins)
+        except RuntimeError:  # noqa: PERF203
+            await asyncio.sleep(0.2)
 
 
 def plugins(folder: Path | None = None) -> list[Any]:
@@ -118,7 +128,7 @@ async def work(settings: WorkerSettings) -> None:
     journal.add(folder / "workers", slot=settings.slot, pid=os.getpid(), what="begins")
     logging.basicConfig()  # else a handler of one logger replaces the one that prints warnings
     logging.getLogger("temporalio.worker").addHandler(EvictionFailures(folder))
-    client = await _connected(settings.address)
+    client = await connected(settings.address)
     with ThreadPoolExecutor(8) as executor:
         worker = Worker(
             client,
@@ -151,14 +161,6 @@ def runner(slot: int) -> SandboxedWorkflowRunner:
     return SandboxedWorkflowRunner(
         restrictions=restrictions.with_passthrough_modules("soak") if slot else restrictions
     )
-
-
-async def _connected(address: str) -> Client:
-    while True:
-        try:
-            return await Client.connect(address)
-        except RuntimeError:  # the server or the proxy is away  # noqa: PERF203
-            await asyncio.sleep(0.2)
 
 
 async def _sample(folder: Path, slot: int) -> None:

@@ -17,7 +17,7 @@ from strands_temporal.testing import DevServer
 from . import effects, journal
 from .builds import earlier_build, jumping_clock
 from .proxy import Proxy
-from .workers import WorkerSettings, plugins
+from .workers import WorkerSettings, connected, plugins
 from .zygote import Zygote
 
 FOLDERS = ("reading", "read", "checking", "checked", "misses", "boxes")
@@ -117,19 +117,13 @@ class World:
                 self._stack.callback(self.zygotes[name].close)
 
     async def __aexit__(self, *_: object) -> None:
-        for pid in (*self.readers, *self.checkers):
-            kill(pid)
         for zygote in self.zygotes.values():
             await zygote.end_all()
         await self._stack.aclose()
 
     async def connect(self) -> Client:
         """Return a client that reaches the server directly."""
-        while True:
-            try:
-                return await Client.connect(self.address, plugins=plugins())
-            except RuntimeError:  # noqa: PERF203 - it restarts
-                await asyncio.sleep(0.2)
+        return await connected(self.address, plugins())
 
     async def begin_worker(self, slot: Slot) -> None:
         """Begin a worker in a slot."""

@@ -13,8 +13,9 @@ import socket
 import subprocess
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,15 +28,14 @@ class Zygote:
     """The caller's half: begins processes.
 
     Args:
-        process: Process id of the other half.
-        link: The socket to it.
+        link: The socket to the other half.
+        wait: Waits for its end.
     """
 
-    def __init__(self, process: int, link: socket.socket) -> None:
+    def __init__(self, link: socket.socket, wait: Callable[[], object]) -> None:
         link.setblocking(False)
-        self._process, self._link = process, link
+        self._link, self._wait = link, wait
         self._lock = asyncio.Lock()
-        self.begun: list[int] = []
 
     @classmethod
     def fork(cls) -> "Zygote":
@@ -47,7 +47,7 @@ class Zygote:
             here.close()
             _serve(there)
         there.close()
-        return cls(process, here)
+        return cls(here, partial(os.waitpid, process, 0))
 
     @classmethod
     def program(cls, environment: Mapping[str, str]) -> "Zygote":
@@ -59,7 +59,7 @@ class Zygote:
                 env=environment,
                 pass_fds=[there.fileno()],
             )
-        return cls(process.pid, here)
+        return cls(here, process.wait)
 
     async def begin(self, kind: str, **settings: Any) -> int:
         """Begin a process, and return its id.
@@ -71,34 +71,31 @@ class Zygote:
         Raises:
             RuntimeError: If the other half has ended.
         """
+        return await self._ask({"kind": kind, "settings": settings})
+
+    async def end_all(self) -> None:
+        """End what still runs of the processes that were begun.
+
+        The other half does it: it knows which have ended, so that it kills no process that has an id again.
+
+        Raises:
+            RuntimeError: If the other half has ended.
+        """
+        await self._ask({"kind": "end"})
+
+    async def _ask(self, told: dict[str, Any]) -> int:
         loop = asyncio.get_running_loop()
         async with self._lock:
-            await loop.sock_sendall(
-                self._link, (json.dumps({"kind": kind, "settings": settings}) + "\n").encode()
-            )
+            await loop.sock_sendall(self._link, (json.dumps(told) + "\n").encode())
             answer = await loop.sock_recv(self._link, 64)
         if not answer:
             raise RuntimeError("the process that begins others has ended: see its output above")
-        self.begun.append(int(answer))
-        return self.begun[-1]
-
-    async def end_all(self) -> list[int]:
-        """End what still runs of the processes that were begun, and return their ids."""
-        return [pid for pid in self.begun if _killed(pid)]
+        return int(answer)
 
     def close(self) -> None:
         """End the other half, with everything that it began."""
         self._link.close()
-        with suppress(ChildProcessError):
-            os.waitpid(self._process, 0)
-
-
-def _killed(pid: int) -> bool:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return False
-    return True
+        self._wait()
 
 
 def _prepare() -> None:
@@ -113,21 +110,31 @@ def _serve(link: socket.socket) -> NoReturn:
     begun: set[int] = set()
 
     def reap(*_: object) -> None:
-        with suppress(ChildProcessError):
-            while (ended := os.waitpid(-1, os.WNOHANG)[0]) != 0:
-                begun.discard(ended)
+        # Only those that are noted: until it is reaped, no other process gets the id of one that has ended.
+        for pid in list(begun):
+            with suppress(ChildProcessError):  # one signal interrupts the other, and has reaped it
+                if os.waitpid(pid, os.WNOHANG)[0]:
+                    begun.discard(pid)
+
+    def end_all() -> None:
+        for pid in list(begun):
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(pid, signal.SIGKILL)
 
     signal.signal(signal.SIGCHLD, reap)
     with link.makefile("r") as lines:
         for line in lines:
             told = json.loads(line)
+            if told["kind"] == "end":
+                end_all()
+                link.sendall(b"0\n")
+                continue
             pid = os.fork()
             if pid == 0:
                 _child(told, link)
             begun.add(pid)
             link.sendall(b"%d\n" % pid)
-    for pid in list(begun):
-        _killed(pid)
+    end_all()
     os._exit(0)
 
 
