@@ -98,7 +98,7 @@ async def _measure(given: argparse.Namespace) -> dict[str, Any]:
         client = await Client.connect(server.address)
         if given.what == "agents":
             return await run_agents(client, given.agents)
-        quota = Quota(given.per_second, given.burst)
+        quota = Quota(given.per_second, given.burst, given.refuses)
         return await run_quota(client, given.agents, given.turns, quota, given.limit)
 
 
@@ -110,6 +110,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=4)
     parser.add_argument("--per-second", type=float, default=10)
     parser.add_argument("--burst", type=int, default=10)
+    parser.add_argument("--refuses", type=float, default=0.0, help="share that gets 429 in any case")
     parser.add_argument("--limit", type=float, help="limit of the task queue of the models; none by default")
     sys.stdout.write(json.dumps(asyncio.run(_measure(parser.parse_args()))) + "\n")
 

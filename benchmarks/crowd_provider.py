@@ -1,4 +1,7 @@
-"""A provider with a real quota: it speaks OpenAI's protocol, and answers 429 to what is above its quota."""
+"""A provider with a real quota: it speaks OpenAI's protocol, and answers 429 to what is above its quota.
+
+It may also be overloaded: then it refuses a share of all requests, whatever the quota says.
+"""
 
 import asyncio
 import json
@@ -18,23 +21,32 @@ class Quota:
     Attributes:
         per_second: Requests a second.
         burst: Requests that it takes at once after a pause.
+        refuses: Share of the requests that it refuses though the quota allows them, from 0 to 1. They do not
+            count in the quota.
         answered: When it answered a request with 200, in seconds of a monotonic clock.
         refused: How many requests it answered with 429.
     """
 
     per_second: float
     burst: int
+    refuses: float = 0.0
     answered: list[float] = field(default_factory=list[float])
     refused: int = 0
 
     def __post_init__(self) -> None:
         self._tokens, self._at = float(self.burst), time.monotonic()
+        self._owed = 0.0  # refusals
 
     def take(self) -> float:
         """Take a token. Return 0, or the seconds until there is one."""
         now = time.monotonic()
         self._tokens = min(self.burst, self._tokens + (now - self._at) * self.per_second)
         self._at = now
+        self._owed += self.refuses
+        if self._owed >= 1:
+            self._owed -= 1
+            self.refused += 1
+            return 1 / self.per_second
         if self._tokens >= 1:
             self._tokens -= 1
             self.answered.append(now)

@@ -34,3 +34,9 @@ async def test_the_quota_counts_as_providers_do() -> None:
     assert waits[:2] == [0, 0]
     assert 900 < waits[2] <= 1000
     assert (len(quota.answered), quota.refused) == (2, 1)
+
+
+async def test_an_overloaded_provider_refuses_a_share_of_what_the_quota_allows() -> None:
+    quota = Quota(per_second=0.001, burst=10, refuses=0.5)
+    assert [quota.take() > 0 for _ in range(6)] == [False, True] * 3
+    assert (len(quota.answered), quota.refused) == (3, 3)
