@@ -22,7 +22,6 @@ from typing_extensions import override
 
 from strands_temporal import TemporalAgent
 from strands_temporal._upstream import cost
-from strands_temporal._workflow import transcripts
 from strands_temporal.testing import (
     Reply,
     Scenario,
@@ -248,7 +247,6 @@ class Copies:
         self.messages = 0
         self._copy = cost.fast_deepcopy
         monkeypatch.setattr(cost, "fast_deepcopy", self)
-        monkeypatch.setattr(transcripts, "fast_deepcopy", self)
 
     def __call__(self, value: Any, memo: dict[int, Any]) -> Any:
         self.messages += isinstance(value, dict) and "role" in value

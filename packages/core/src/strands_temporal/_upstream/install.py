@@ -49,6 +49,7 @@ from .local_io import RefusesIO, RefusesOperations
 from .metrics import WorkflowMetricsClient
 from .misplaced import WorkflowAgent, WorkflowBoto3
 from .own_sandboxes import PluginLogger
+from .shared_messages import WorkflowNormalizing
 from .stand_in import StandIn
 from .steering import SteeringLogger
 from .teardown import HooksInspect
@@ -70,7 +71,7 @@ ADAPTED_NAMES: dict[str, tuple[str, ...]] = {
     "strands.background_tasks.in_process._engine": ("datetime", "uuid4"),
     "strands.background_tasks.in_process._manager": ("asyncio", "get_background_task_runtime", "uuid"),
     "strands.event_loop.event_loop": ("copy", "get_tracer", "uuid"),
-    "strands.event_loop.streaming": ("copy", "time"),
+    "strands.event_loop.streaming": ("_normalize_messages", "copy", "time"),
     "strands.hooks.registry": ("inspect",),
     "strands.models.bedrock": ("boto3",),
     "strands.multiagent.base": ("time",),
@@ -219,6 +220,7 @@ _STAND_INS: dict[str, type[StandIn]] = {
     "ThreadPoolExecutor": WorkflowExecutor,
     "_new_snapshot_id": WorkflowUuid7,
     "_normalize_key": RefusesOperations,
+    "_normalize_messages": WorkflowNormalizing,
     "_normalize_prefix": RefusesOperations,
     "_stream_process": WorkflowProcess,
     "asyncio": WorkflowAsyncio,

@@ -1,9 +1,9 @@
 """Spares the copies of a conversation that nobody could tell from the original.
 
 Strands copies all messages twice for each model call (1.62): event_loop.py:602, where middleware gets them,
-and streaming.py:65, where it replaces blank texts. Without middleware nothing sees the first copy. A
-`TemporalModel` changes nothing in the second one. So it can get the same objects at each call, as long as the
-agent's messages stay the same.
+and streaming.py:50, where it replaces blank texts and invalid names of tools. Without middleware nothing sees
+the first copy. A `TemporalModel` changes nothing in the second one. So it can get the same objects at each
+call, as long as the agent's messages stay the same, and Strands looks only at the others.
 """
 
 from collections.abc import Callable
@@ -14,12 +14,16 @@ from weakref import WeakKeyDictionary, WeakSet
 from strands import Agent
 from strands.middleware import InvokeModelStage
 from strands.models import Model
+from temporalio import workflow
 
-_LOOP, _STREAM = "strands.event_loop.event_loop", "strands.event_loop.streaming"
+from .run_local import run_local
+from .stand_in import StandIn
 
-Share = Callable[[list[Any]], list[Any]]
-"""Returns the messages for a model that changes none of them: those of the latest call that are the same, and
-copies of the others."""
+_LOOP = "strands.event_loop.event_loop"
+
+Share = Callable[[list[Any]], "tuple[list[Any], list[int]]"]
+"""Returns the messages for a model that changes none of them: what the latest call sent for those that are
+the same, and the others as they are, with the places of these."""
 
 _readers: WeakSet[Any] = WeakSet()
 
@@ -53,12 +57,7 @@ class SharedMessages:
             value: The list to copy.
             frame: The frame that asks for the copy.
         """
-        module = frame.f_globals.get("__name__")
-        if module == _STREAM:
-            share = self._share if value is self._messages else None
-            self._messages = self._share = None
-            return None if share is None else share(value)
-        if module != _LOOP or not self._agents:
+        if frame.f_globals.get("__name__") != _LOOP or not self._agents:
             return None
         names = frame.f_locals
         agent = names.get("agent")
@@ -73,6 +72,29 @@ class SharedMessages:
             return value
         unchanged = self._messages is agent.messages and value is names.get("tool_specs")
         return value if unchanged else None
+
+    def take_share(self, messages: list[Any]) -> Share | None:
+        """Return how to share the messages of the call that begins; None if they may not be shared."""
+        share = self._share if messages is self._messages else None
+        self._messages = self._share = None
+        return share
+
+
+class WorkflowNormalizing(StandIn):
+    """Stands in for `_normalize_messages`, which copies all messages and changes those that it must.
+
+    What an earlier call sent has been changed already.
+    """
+
+    def __call__(self, messages: list[Any]) -> list[Any]:
+        share = run_local(SharedMessages).take_share(messages) if workflow.in_workflow() else None
+        if share is None:
+            return self._original(messages)
+        shared, others = share(messages)
+        normalized = self._original([shared[place] for place in others])
+        for place, message in zip(others, normalized, strict=True):
+            shared[place] = message
+        return shared
 
 
 def only_reads(agent: Agent) -> None:

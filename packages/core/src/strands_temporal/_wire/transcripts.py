@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from hashlib import blake2b
 from json.encoder import encode_basestring
+from operator import itemgetter
 from typing import Any, NamedTuple, TypedDict, TypeVar, cast
 
 from strands.types.content import SystemContentBlock, split_system_prompt
@@ -88,12 +89,12 @@ class Items:
     @cached_property
     def roles(self) -> list[Any]:
         """The roles of the messages."""
-        return [value.get("role") if type(value) is dict else None for value in self.values]
+        return _all_of(_ROLE, self.values)
 
     @cached_property
     def contents(self) -> list[Any]:
         """The contents of the messages."""
-        return [value.get("content") if type(value) is dict else None for value in self.values]
+        return _all_of(_CONTENT, self.values)
 
     def _run(self, kept: list[Any], place: int, values: Sequence[Any], start: int) -> int:
         """Return how many of `values` have the same JSON. Compares all at once: most calls only append."""
@@ -319,6 +320,17 @@ def equal(kept: Any, value: Any) -> bool:
         return bool(kept == value)
     except Exception:  # noqa: BLE001  # a user's object; what is not JSON is refused later
         return False
+
+
+_ROLE, _CONTENT = itemgetter("role"), itemgetter("content")
+
+
+def _all_of(part: "itemgetter[str]", values: list[Any]) -> list[Any]:
+    """Return one part of each message; something that equals nothing if any value is no message."""
+    try:
+        return list(map(part, values))
+    except (KeyError, TypeError):
+        return [object()] * len(values)
 
 
 def json_equal(kept: Any, value: Any) -> bool:

@@ -8,13 +8,13 @@ call.
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from temporalio import workflow
 
 from .._errors import AgentValueError
-from .._upstream.cost import fast_deepcopy
 from .._upstream.run_local import run_local
 from .._wire.model_call import HELD, TRANSCRIPT_QUERY, Transcript
 from .._wire.transcript_parts import part_to_wire
@@ -50,7 +50,9 @@ _TOLD = 100
 
 _SEARCHES = 8
 """How often to look for a message at another place than the expected one: a conversation manager has removed
-those between, or a hook has changed one. More of them are copied."""
+those between, or a hook has changed one. More of them are not shared."""
+
+_CONTENT, _ROLE = itemgetter("content"), itemgetter("role")
 
 
 @dataclass
@@ -75,18 +77,19 @@ class AgentTranscript:
     frame_digest: bytes = NO_FRAME
     answer: str = ""
 
-    def share(self, messages: list[Any]) -> list[Any]:
-        """Return an agent's messages for its next call: those that the latest call sent, or else copies.
+    def share(self, messages: list[Any]) -> tuple[list[Any], list[int]]:
+        """Return what the latest call sent for an agent's messages, and the messages that it did not send.
 
         A sent message has only a role and a content, which is all that Strands gives to a model.
+
+        Returns:
+            The messages for the next call, and the places of those that are the agent's own.
         """
-        memo: dict[int, Any] = {}
         try:
-            contents = [message["content"] for message in messages]
-            roles = [message["role"] for message in messages]
+            contents, roles = list(map(_CONTENT, messages)), list(map(_ROLE, messages))
         except (KeyError, TypeError):  # not a message
-            return fast_deepcopy(messages, memo)
-        sent, shared = self.messages, list[Any]()
+            return [*messages], [*range(len(messages))]
+        sent, shared, own = self.messages, list[Any](), list[int]()
         at = number = 0  # where the next message is expected, and its number
         searches = _SEARCHES
         while number < len(messages) and at < len(sent):
@@ -96,11 +99,16 @@ class AgentTranscript:
                 found = _place(sent.contents, contents[number], at)
                 same = sent.unchanged_contents(found, contents, roles, number)
                 at = found if same else at
-            shared += sent.values[at : at + same] if same else [fast_deepcopy(messages[number], memo)]
+            if same:
+                shared += sent.values[at : at + same]
+            else:
+                own.append(number)
+                shared.append(messages[number])
             at += same
             number += same or 1
-        shared += [fast_deepcopy(message, memo) for message in messages[number:]]
-        return shared
+        own += range(number, len(messages))
+        shared += messages[number:]
+        return shared, own
 
 
 class OutgoingTranscript(NamedTuple):
