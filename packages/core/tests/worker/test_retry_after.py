@@ -1,5 +1,6 @@
 """When to retry a model call: the providers' headers, and the delays that we derive from them."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from typing import Any
@@ -20,8 +21,13 @@ from packages.core.tests.worker.provider_errors import (
     response,
     throttled,
 )
+from temporalio.common import RetryPolicy
+from temporalio.testing import ActivityEnvironment
+
+from strands_temporal._workflow.options import MODEL_DEFAULTS
 
 TEN_MINUTES = timedelta(minutes=10)
+MODEL_RETRIES = MODEL_DEFAULTS.get("retry_policy")
 
 
 @pytest.mark.parametrize(
@@ -112,6 +118,32 @@ def test_retry_after_is_found_behind_several_causes() -> None:
 
 def test_retry_after_of_a_final_failure_is_not_passed_on() -> None:
     assert failure_of(http_error(400, retry_after="4")).next_retry_delay is None
+
+
+def delays(policy: RetryPolicy | None, header: str) -> list[float]:
+    """Return the seconds of delay after each of ten attempts that got the header."""
+
+    def attempt() -> float:
+        delay = failure_of(http_error(429, retry_after=header)).next_retry_delay
+        assert delay is not None
+        return delay.total_seconds()
+
+    found: list[float] = []
+    for number in range(1, 11):
+        environment = ActivityEnvironment()
+        environment.info = replace(environment.info, attempt=number, retry_policy=policy)
+        found.append(environment.run(attempt))
+    return found
+
+
+def test_a_short_retry_after_does_not_use_up_the_attempts_in_seconds() -> None:
+    """Plain Strands waits two minutes in all, whatever the provider says."""
+    assert delays(MODEL_RETRIES, "1") == [1, 1, 1, 2, 4, 8, 16, 32, 60, 60]
+    assert delays(MODEL_RETRIES, "20") == [20] * 7 + [32, 60, 60]
+    assert delays(MODEL_RETRIES, "600") == [600] * 10
+    assert delays(None, "1") == [1, 1, 1, 1, 2, 4, 8, 16, 32, 64]
+    steep = RetryPolicy(initial_interval=timedelta(days=1), backoff_coefficient=1e300)
+    assert delays(steep, "1")[3:5] == [86400, 100 * 86400]
 
 
 def test_causes_that_go_round_in_a_circle_end() -> None:

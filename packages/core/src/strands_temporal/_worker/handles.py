@@ -16,7 +16,7 @@ from .._wire.versions import check_wire_version
 from .factories import NamedFactories, in_thread
 from .heartbeat import beat_forever, heartbeating
 from .kept import Kept, end_all, opened
-from .model_failures import model_failure, retry_after, worth_retrying
+from .model_failures import model_failure, retry_delay, worth_retrying
 from .transcript_queries import TranscriptQueries
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ def object_failure(error: Exception) -> FailureError:
         text_of(error),
         type=StorageError.__name__ if isinstance(error, StorageError) else type(error).__name__,
         non_retryable=not retryable,
-        next_retry_delay=retry_after(error) if retryable else None,
+        next_retry_delay=retry_delay(error) if retryable else None,
     )
 
 

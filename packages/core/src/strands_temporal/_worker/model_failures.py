@@ -12,6 +12,8 @@ from json import JSONDecodeError
 from typing import Any, cast
 
 from strands.types.streaming import StreamEvent
+from temporalio import activity
+from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError, FailureError
 
 from .._wire.failure_sizes import text_of
@@ -56,6 +58,9 @@ _FINAL_CLASSES = frozenset(
 _LONGEST_DELAY = timedelta(minutes=10)
 """Upper limit for `Retry-After`: an activity must not wait in silence until a quota renews tomorrow."""
 
+_AS_SAID = 3
+"""After so many attempts the next one comes exactly when the provider says."""
+
 _BUGS = (
     ArithmeticError,
     AssertionError,
@@ -78,7 +83,7 @@ def model_failure(error: Exception) -> FailureError:
     """
     if isinstance(error, FailureError):
         return error
-    delay = retry_after(error)
+    delay = retry_delay(error)
     typed = to_application_error(error, next_retry_delay=delay)
     if typed is not None:
         return typed
@@ -158,6 +163,31 @@ def _code(error: BaseException) -> str:
             if isinstance(inner, Mapping):
                 return str(cast("Mapping[str, Any]", inner).get(key, "")).lower()
     return ""
+
+
+def retry_delay(error: BaseException) -> timedelta | None:
+    """Return how long to wait for the next attempt; None for the delay of the activity's retry policy.
+
+    That is what the provider says (`retry_after`). Many agents that share a quota may each be told a second
+    again and again, and would have no attempts left after some seconds. So from the fourth attempt on it is
+    at least the policy's delay of three attempts before: by default an agent is as patient as a plain one,
+    two minutes.
+    """
+    said = retry_after(error)
+    if said is None or not activity.in_activity():
+        return said
+    info = activity.info()
+    number = info.attempt - _AS_SAID
+    return max(said, _own_delay(info.retry_policy or RetryPolicy(), number)) if number > 0 else said
+
+
+def _own_delay(policy: RetryPolicy, attempt: int) -> timedelta:
+    """Return the delay that a retry policy has after an attempt."""
+    longest = policy.maximum_interval or 100 * policy.initial_interval  # Temporal's default
+    try:
+        return min(longest, policy.initial_interval * policy.backoff_coefficient ** (attempt - 1))
+    except OverflowError:
+        return longest
 
 
 def retry_after(error: BaseException) -> timedelta | None:
