@@ -70,6 +70,14 @@ def test_a_link_that_was_changed_or_made_up_is_refused() -> None:
             read_link(bad, [KEY.encode()], now=0)
 
 
+def test_a_link_whose_time_is_no_date_is_refused() -> None:
+    links = DecisionLinks("https://desk.example/in", KEY)
+    link = read_link(token_of(links.url(NOTICE, PENDING, "ana", "reject")), [KEY.encode()], now=0)
+    token = sign_link(replace(link, expires_at=-(10**21)), KEY.encode())
+    with pytest.raises(LinkError, match="not valid"):
+        read_link(token, [KEY.encode()], now=0)
+
+
 def test_bad_arguments_are_refused() -> None:
     for url in ("desk.example", "ftp://desk.example", "https://", "https://a.example/?x=1"):
         with pytest.raises(AgentValueError, match="base_url"):

@@ -121,7 +121,15 @@ def test_a_payload_of_a_user_is_temporals_own_matter() -> None:
 
 
 @pytest.mark.parametrize(
-    "details", [[5], [{"strands_tool_error": 5}], [{"strands_tool_error": [1, 2, 3]}], []]
+    "details",
+    [
+        [5],
+        [{"strands_tool_error": 5}],
+        [{"strands_tool_error": [1, 2, 3]}],
+        [{"strands_tool_error": ["m", "\ud83d", "KeyError", ""]}],
+        [{"strands_tool_error": ["m", "a\0b", "KeyError", ""]}],
+        [],
+    ],
 )
 @pytest.mark.parametrize("restore", [from_activity_error, from_tool_failure])
 def test_a_failure_with_odd_details_is_still_the_failure(restore: Any, details: list[Any]) -> None:

@@ -31,7 +31,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner
 
 from strands_temporal import TemporalAgent
 from strands_temporal._wire.model_call import TRANSCRIPT_QUERY, TRANSCRIPT_UNAVAILABLE, Transcript
-from strands_temporal._worker.transcripts import KeptTranscripts
+from strands_temporal._worker.transcripts import KeptTranscripts, put_together
 from strands_temporal.testing import DevServer, ScriptedCall, ScriptedModel, assert_replays, say
 
 pytestmark = pytest.mark.server
@@ -271,3 +271,12 @@ async def test_many_tool_calls_in_one_turn_on_a_long_conversation(
     assert len(runs.model.calls) == steps + 1
     assert history_size(history) < 1_000_000 + 10_000 * steps
     print(history_size(history), max(sent(history)), watch)  # noqa: T201
+
+
+def test_a_frame_that_is_nested_too_deeply_is_notput_together() -> None:
+    """The workflow is asked for it, as for all that is damaged."""
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    frame: Any = {"system_blocks": [{"text": deep}]}
+    assert put_together(None, Transcript(call=1, digest="d" * 16, messages=[], frame=frame)) is None

@@ -200,7 +200,10 @@ def read_link(token: str, keys: Sequence[bytes], *, now: float) -> DecisionLink:
     except AgentTypeError:
         raise LinkError("This link is not valid.") from None
     if now >= link.expires_at:
-        until = datetime.fromtimestamp(link.expires_at, timezone.utc)
+        try:
+            until = datetime.fromtimestamp(link.expires_at, timezone.utc)
+        except (OverflowError, OSError, ValueError):  # before all dates
+            raise LinkError("This link is not valid.") from None
         raise LinkError(f"This link was good until {until:%Y-%m-%d %H:%M} UTC.")
     return link
 

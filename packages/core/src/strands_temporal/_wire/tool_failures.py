@@ -18,6 +18,7 @@ from .failures import (
     rebuilt_exception,
     to_application_error,
 )
+from .values import utf8_text
 
 _CLASS = "strands_tool_error"
 """Key in the failure's details. Its value is a list of the exception's module, class name and nearest builtin
@@ -78,4 +79,9 @@ def _kept_class(cause: BaseException | None) -> list[str] | None:
     details: Any = cause.details[0] if isinstance(cause, ApplicationError) and cause.details else None
     kept: Any = cast("dict[str, Any]", details).get(_CLASS) if isinstance(details, dict) else None
     is_ours = isinstance(kept, list) and len(cast("list[Any]", kept)) in (3, 4)
-    return kept if is_ours and all(isinstance(name, str) for name in cast("list[Any]", kept)) else None
+    return kept if is_ours and all(map(_may_name, cast("list[Any]", kept))) else None
+
+
+def _may_name(value: Any) -> bool:
+    """Tell whether Python takes a value as the name of a class."""
+    return isinstance(value, str) and utf8_text(value) == value and "\0" not in value

@@ -102,7 +102,7 @@ class KeptTranscripts:
         """
         key = _key(transcript)
         before = self._kept.get(key)
-        kept = _put_together(before, transcript)
+        kept = put_together(before, transcript)
         if kept is None:
             _count("misses", "Conversations that a worker had to ask the workflow for")
             kept = await self._asked(before, transcript)
@@ -136,9 +136,11 @@ class KeptTranscripts:
         """Ask the workflow for the conversation; only for the new items if that is enough."""
         kept = None
         if before is not None and transcript.messages is None and before.call == transcript.call - 1:
-            kept = _put_together(before, await self.queries.ask(transcript, news=True))
+            kept = put_together(before, await self.queries.ask(transcript, news=True))
         if kept is None:
-            kept = _rebuilt(_EMPTY, await self.queries.ask(transcript, news=False))
+            whole = await self.queries.ask(transcript, news=False)
+            with reading("The conversation of a model call"):
+                kept = _rebuilt(_EMPTY, whole)
         if not _fits(kept.digest, transcript):
             # Content with a time or a random id differs after each replay. Use what the workflow has now.
             activity.logger.warning(
@@ -150,7 +152,7 @@ class KeptTranscripts:
         return kept
 
 
-def _put_together(before: _CachedTranscript | None, transcript: Transcript) -> _CachedTranscript | None:
+def put_together(before: _CachedTranscript | None, transcript: Transcript) -> _CachedTranscript | None:
     """Return the conversation of a call, or None if it cannot be rebuilt from the cached conversation."""
     if before is not None and before.call == transcript.call and _fits(before.digest, transcript):
         return before
@@ -162,9 +164,9 @@ def _put_together(before: _CachedTranscript | None, transcript: Transcript) -> _
         return None
     try:
         kept = _rebuilt(before, transcript)
+        return kept if _fits(_digest(kept), transcript) else None
     except FAULTS:  # it refers to what is not here, or is damaged: the workflow has it all
         return None
-    return kept if _fits(_digest(kept), transcript) else None
 
 
 def _fits(digest: str, transcript: Transcript) -> bool:
