@@ -169,7 +169,7 @@ def _tool_answer(wire: Any) -> None:
 
 def _transcript(wire: Any) -> None:
     call = ModelCall.from_wire(wire)
-    kept = worker_transcripts._put_together(None, call.transcript)  # pyright: ignore[reportPrivateUsage]
+    kept = worker_transcripts.put_together(None, call.transcript)
     if kept is not None:
         worker_transcripts._resolved(kept)  # pyright: ignore[reportPrivateUsage]
 
