@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +12,7 @@ from strands.types.streaming import StreamEvent
 from temporalio import workflow
 from temporalio.client import Client
 from temporalio.contrib.workflow_streams import WorkflowStreamClient
+from temporalio.service import RPCError
 
 from strands_temporal.testing import ScriptedModel, say
 from strands_temporal_streaming import AgentEvent, AgentStream, TextDelta
@@ -57,7 +59,14 @@ async def bounded(event: asyncio.Event) -> None:
 
 
 async def read_plain(client: Client, workflow_id: str, *, from_offset: int = 0) -> list[StreamEvent]:
-    """Read the topic as in the guide, until the workflow ends."""
+    """Read the topic as in the guide, until the workflow ends. Begin again if a query was lost."""
+    for _ in range(2):
+        with suppress(RPCError):
+            return await _read_plain(client, workflow_id, from_offset)
+    return await _read_plain(client, workflow_id, from_offset)
+
+
+async def _read_plain(client: Client, workflow_id: str, from_offset: int) -> list[StreamEvent]:
     stream = WorkflowStreamClient.create(client, workflow_id)
     return [
         item.data
