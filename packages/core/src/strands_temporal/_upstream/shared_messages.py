@@ -21,7 +21,7 @@ from .stand_in import StandIn
 
 _LOOP = "strands.event_loop.event_loop"
 
-Share = Callable[[list[Any]], "tuple[list[Any], list[int]]"]
+Share = Callable[[list[Any]], tuple[list[Any], list[int]]]
 """Returns the messages for a model that changes none of them: what the latest call sent for those that are
 the same, and the others as they are, with the places of these."""
 

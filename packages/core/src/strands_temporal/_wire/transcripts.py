@@ -13,7 +13,7 @@ from functools import cached_property
 from hashlib import blake2b
 from json.encoder import encode_basestring
 from operator import itemgetter
-from typing import Any, NamedTuple, TypedDict, TypeVar, cast
+from typing import Any, Literal, NamedTuple, TypedDict, TypeVar, cast
 
 from strands.types.content import SystemContentBlock, split_system_prompt
 
@@ -89,12 +89,12 @@ class Items:
     @cached_property
     def roles(self) -> list[Any]:
         """The roles of the messages."""
-        return _all_of(_ROLE, self.values)
+        return all_of("role", self.values)
 
     @cached_property
     def contents(self) -> list[Any]:
         """The contents of the messages."""
-        return _all_of(_CONTENT, self.values)
+        return all_of("content", self.values)
 
     def _run(self, kept: list[Any], place: int, values: Sequence[Any], start: int) -> int:
         """Return how many of `values` have the same JSON. Compares all at once: most calls only append."""
@@ -322,15 +322,12 @@ def equal(kept: Any, value: Any) -> bool:
         return False
 
 
-_ROLE, _CONTENT = itemgetter("role"), itemgetter("content")
-
-
-def _all_of(part: "itemgetter[str]", values: list[Any]) -> list[Any]:
-    """Return one part of each message; something that equals nothing if any value is no message."""
+def all_of(part: Literal["role", "content"], messages: Sequence[Any]) -> list[Any]:
+    """Return one part of each message; what equals nothing if any value is no message."""
     try:
-        return list(map(part, values))
+        return list(map(itemgetter(part), messages))
     except (KeyError, TypeError):
-        return [object()] * len(values)
+        return [object()] * len(messages)
 
 
 def json_equal(kept: Any, value: Any) -> bool:

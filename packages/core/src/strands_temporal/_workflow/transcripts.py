@@ -8,7 +8,6 @@ call.
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -23,6 +22,7 @@ from .._wire.transcripts import (
     PAGE_BYTES,
     Frame,
     Items,
+    all_of,
     canonical,
     delta,
     digest_of_all,
@@ -51,8 +51,6 @@ _TOLD = 100
 _SEARCHES = 8
 """How often to look for a message at another place than the expected one: a conversation manager has removed
 those between, or a hook has changed one. More of them are not shared."""
-
-_CONTENT, _ROLE = itemgetter("content"), itemgetter("role")
 
 
 @dataclass
@@ -85,10 +83,7 @@ class AgentTranscript:
         Returns:
             The messages for the next call, and the places of those that are the agent's own.
         """
-        try:
-            contents, roles = list(map(_CONTENT, messages)), list(map(_ROLE, messages))
-        except (KeyError, TypeError):  # not a message
-            return [*messages], [*range(len(messages))]
+        contents, roles = all_of("content", messages), all_of("role", messages)
         sent, shared, own = self.messages, list[Any](), list[int]()
         at = number = 0  # where the next message is expected, and its number
         searches = _SEARCHES
