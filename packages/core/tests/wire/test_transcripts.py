@@ -13,6 +13,7 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
+from strands_temporal import AgentValueError
 from strands_temporal._wire.model_call import TRANSCRIPT_GONE, TRANSCRIPT_QUERY, ModelCall, Transcript
 from strands_temporal._wire.transcript_parts import Answer, New, part_from_wire, part_to_wire
 from strands_temporal._wire.transcripts import (
@@ -257,6 +258,17 @@ async def test_what_cannot_be_put_together_is_asked_for(
         resolved = await run.inside(worker.resolve, transcript)
     assert json_of(resolved.messages) == json_of(messages)
     assert run.queries == 1
+
+
+async def test_a_damaged_answer_of_the_workflow_is_a_typed_error(
+    run: Run, worker: KeptTranscripts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def damaged(*_: object, **__: object) -> Transcript:
+        return Transcript(1, "d" * 16, messages=[{"kept": [5, 9]}])
+
+    monkeypatch.setattr(worker.queries, "ask", damaged)
+    with pytest.raises(AgentValueError, match="conversation of a model call cannot be read"):
+        await run.inside(worker.resolve, Transcript(1, "d" * 16))
 
 
 async def test_the_usual_call_has_two_fields(run: Run, worker: KeptTranscripts) -> None:
