@@ -1,8 +1,11 @@
-"""Evicts the workflows that a Worker or Replayer leaves in its cache when it ends.
+"""Evicts the workflows that a Worker or Replayer leaves in its cache when it ends, and none while it runs.
 
 temporalio (1.35) evicts a workflow to make room in the cache, but not when the Worker ends. The garbage
 collector later closes the coroutines of the workflows left in the cache, inside whatever workflow runs at
 that moment.
+
+After a workflow task that takes over two seconds, temporalio evicts the workflow at once, although its thread
+may still run: it would wait for that thread, but has cancelled the future that it waits for.
 """
 
 import asyncio
@@ -33,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 _SECONDS = 5.0  # per workflow; temporalio logs an error for an eviction of over two seconds
 _ATTEMPTS = 3  # a task may swallow a cancellation
+_PATIENCE = 1.0  # seconds that an eviction waits for the workflow's own thread; temporalio tries it again
 
 
 class CachedWorkflows:
@@ -143,6 +147,7 @@ class _Tracked(WorkflowRunner):
         """See base class."""
         instance = super().create_instance(det)  # pyright: ignore[reportAbstractUsage]  # the runner's own
         note_passes(instance)
+        wait_for_activations(instance)
         cached = _running.get()
         if cached is not None:
             cached.add(instance)
@@ -152,6 +157,31 @@ class _Tracked(WorkflowRunner):
 @functools.cache
 def _tracked_class(cls: type[WorkflowRunner]) -> type[WorkflowRunner]:
     return type(cls.__name__, (_Tracked, cls), {"__slots__": (), "__module__": cls.__module__})
+
+
+def wait_for_activations(instance: WorkflowInstance) -> None:
+    """Make an eviction of `instance` wait while another thread runs the workflow.
+
+    Two threads that step the same asyncio tasks leave some that never end: then the workflow cannot be
+    evicted, and its worker does not end.
+
+    An eviction raises RuntimeError if the other thread goes on for `_PATIENCE` seconds.
+    """
+    activate = instance.activate
+    runs = threading.Lock()
+
+    def activate_alone(activation: WorkflowActivation) -> Any:
+        if not runs.acquire(timeout=_PATIENCE if evicts(activation) else -1):
+            raise RuntimeError(
+                "The workflow still runs in another thread, though Temporal has interrupted it: its code, or "
+                "a plain tool, computes without a pause. Make the tool an activity and use activity_as_tool."
+            )
+        try:
+            return activate(activation)
+        finally:
+            runs.release()
+
+    setattr(instance, "activate", activate_alone)  # noqa: B010  # typed as a method
 
 
 def _evict(instance: WorkflowInstance) -> None:
