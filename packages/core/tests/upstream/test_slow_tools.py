@@ -78,6 +78,24 @@ async def test_a_tool_that_computes_for_too_long_is_a_failed_tool(agents: Agents
     assert begun.count(3) == ran, "a replay runs it again"
 
 
+@pytest.mark.server
+async def test_a_tool_that_swallows_the_interruption_uses_up_an_attempt(
+    agents: Agents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = SlowCalls()
+    monkeypatch.setattr("strands_temporal._upstream.slow_tools._slow_calls", calls)
+    monkeypatch.setattr("strands_temporal._upstream.slow_tools.LIMIT", 60)
+    monkeypatch.setattr("strands_temporal._upstream.slow_tools.INTERRUPTED_AFTER", 0.1)
+    async with agents(workflows=[ComputingWorkflow], plugins=[computing(seconds=0.2)]) as env:
+        handle = await env.start(ComputingWorkflow.run)
+        await handle.result()
+    call = (handle.first_execution_run_id or "", 1)
+    for _ in range(ATTEMPTS - 1):
+        assert not calls.is_given_up(call)
+        calls.note(call, for_good=False)
+    assert calls.is_given_up(call)
+
+
 def test_a_call_that_is_interrupted_without_having_computed_is_tried_again() -> None:
     calls = SlowCalls()
     given_up = list[bool]()

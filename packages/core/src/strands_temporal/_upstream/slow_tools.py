@@ -23,6 +23,9 @@ T = TypeVar("T")
 LIMIT = 1.5
 """CPU seconds that one tool call may use in its thread. Time spent waiting for a busy core does not count."""
 
+INTERRUPTED_AFTER = 2.0
+"""Seconds after which temporalio has interrupted a workflow task; a tool may have swallowed that."""
+
 ATTEMPTS = 3
 """How many attempts a call gets if it is interrupted before it has used `LIMIT` CPU seconds. In that case
 earlier calls used up the time, or the machine is busy."""
@@ -85,7 +88,7 @@ def run_or_give_up(function: Callable[..., T], *args: object) -> T:
         raise SlowToolError
     if replaying:
         return function(*args)
-    began, interrupted = time.thread_time(), False
+    computing, began, interrupted = time.thread_time(), time.perf_counter(), False
     try:
         return function(*args)
     except Exception:
@@ -94,6 +97,6 @@ def run_or_give_up(function: Callable[..., T], *args: object) -> T:
         interrupted = True
         raise
     finally:
-        computed_too_long = time.thread_time() - began >= LIMIT
-        if computed_too_long or interrupted:
+        computed_too_long = time.thread_time() - computing >= LIMIT
+        if computed_too_long or interrupted or time.perf_counter() - began >= INTERRUPTED_AFTER:
             _slow_calls.note(call, for_good=computed_too_long)
