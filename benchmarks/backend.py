@@ -5,7 +5,7 @@ The agents and the floor (the plain workflow of `subjects/floor.py`) use the sam
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 from strands.models import Model
@@ -86,32 +86,40 @@ class BenchModel(Model):
         result = block.get("toolResult")
         turn, call = _position(f"[{result['toolUseId']}]" if result else block.get("text", ""))
         reply = self.backend.reply(turn, call)
-        yield {"messageStart": {"role": "assistant"}}
-        if isinstance(reply, dict):
-            yield {
-                "contentBlockStart": {"start": {"toolUse": {"name": "look_up", "toolUseId": reply["key"]}}}
-            }
-            arguments = f'{{"key": "{reply["key"]}", "size": {reply["size"]}}}'
-            yield {"contentBlockDelta": {"delta": {"toolUse": {"input": arguments}}}}
-        else:
-            yield {"contentBlockStart": {"start": {}}}
-            chunk = self.backend.load.chunk or len(reply)
-            for i in range(0, len(reply), chunk):
-                yield {"contentBlockDelta": {"delta": {"text": reply[i : i + chunk]}}}
-        yield {"contentBlockStop": {}}
-        yield {"messageStop": {"stopReason": "tool_use" if isinstance(reply, dict) else "end_turn"}}
-        yield {
-            "metadata": {
-                "usage": {"inputTokens": 10, "outputTokens": 5, "totalTokens": 15},
-                "metrics": {"latencyMs": 1},
-            }
-        }
+        for event in events(reply, self.backend.load.chunk):
+            yield event
 
     @override
     async def structured_output(self, *args: Any, **kwargs: Any) -> AsyncGenerator[dict[str, Any], None]:
         """Refuse: no measure needs it."""
         raise NotImplementedError("no measure needs structured output")
         yield {}
+
+
+def events(reply: "str | dict[str, Any]", chunk: int = 0) -> Iterator[StreamEvent]:
+    """Yield a model's events for a reply of `Backend`.
+
+    Args:
+        reply: An answer, or the arguments of a tool call.
+        chunk: Characters of a piece of the answer; 0 for all in one.
+    """
+    yield {"messageStart": {"role": "assistant"}}
+    if isinstance(reply, dict):
+        yield {"contentBlockStart": {"start": {"toolUse": {"name": "look_up", "toolUseId": reply["key"]}}}}
+        arguments = f'{{"key": "{reply["key"]}", "size": {reply["size"]}}}'
+        yield {"contentBlockDelta": {"delta": {"toolUse": {"input": arguments}}}}
+    else:
+        yield {"contentBlockStart": {"start": {}}}
+        for i in range(0, len(reply), chunk or len(reply)):
+            yield {"contentBlockDelta": {"delta": {"text": reply[i : i + (chunk or len(reply))]}}}
+    yield {"contentBlockStop": {}}
+    yield {"messageStop": {"stopReason": "tool_use" if isinstance(reply, dict) else "end_turn"}}
+    yield {
+        "metadata": {
+            "usage": {"inputTokens": 10, "outputTokens": 5, "totalTokens": 15},
+            "metrics": {"latencyMs": 1},
+        }
+    }
 
 
 def _position(message: str) -> tuple[int, int]:

@@ -23,8 +23,11 @@ LONG = 1200.0
 COMPARED = ("floor", "ours", "black_box")
 """The subjects of most measures."""
 
-ALL = ("floor", "strands", "ours", "today", "black_box")
+ALL = ("floor", "strands", "bare_agent", "ours", "today", "black_box")
 """The subjects of measures of CPU."""
+
+IDLE = ("floor", "bare_agent", "ours", "black_box")
+"""The subjects of the measure of memory."""
 
 MODULES = {"today": "ours"}
 """The module of `subjects` for those that have none of their own."""

@@ -78,6 +78,9 @@ class Bench:
         self.executor = TimedExecutor(self.backend)
         self.queue = f"bench-{uuid4()}"
         self.plugins = self.subject.plugins(BenchModel(self.backend))
+        self.runner: dict[str, Any] = (
+            {"workflow_runner": self.subject.runner()} if hasattr(self.subject, "runner") else {}
+        )
 
     @asynccontextmanager
     async def worker(self, cached: int = 1000) -> AsyncGenerator[Client, None]:
@@ -95,6 +98,7 @@ class Bench:
             activities=[*tools, self.backend.answer],
             max_cached_workflows=cached,
             workflow_task_executor=self.executor,
+            **self.runner,
         ):
             yield client
 
@@ -207,7 +211,7 @@ async def replay(bench: Bench, history: str, runs: int = 5) -> dict[str, Any]:
     wall: list[float] = []
     cpu: list[float] = []
     for _ in range(runs + 1):
-        replayer = Replayer(workflows=[bench.subject.Conversation], plugins=bench.plugins)
+        replayer = Replayer(workflows=[bench.subject.Conversation], plugins=bench.plugins, **bench.runner)
         started, cpu_started = time.perf_counter(), time.process_time()
         await replayer.replay_workflow(recorded)
         wall.append(1000 * (time.perf_counter() - started))

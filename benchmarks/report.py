@@ -24,6 +24,7 @@ SUBJECTS = {
     "ours": "ours",
     "floor": "floor",
     "strands": "plain Strands",
+    "bare_agent": "bare agent",
 }
 COLUMNS = ("measure", *SUBJECTS.values(), "ratio", "reach")
 

@@ -1,7 +1,8 @@
 """The rows of the table: each has its measure, its subjects and what `ours` is to reach.
 
 The subject `ours` is strands-temporal, `today` an earlier build of it, `floor` a plain workflow without an
-agent, and `strands` an agent without Temporal. Most ratios refer to `floor` (see `row.py`).
+agent, `strands` an agent without Temporal, and `bare_agent` Strands' loop in a plain workflow. Most ratios
+refer to `floor` (see `row.py`).
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import statistics
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from benchmarks.lab import ALL, COMPARED, Lab
+from benchmarks.lab import ALL, IDLE, Lab
 from benchmarks.load import Load
 from benchmarks.row import Row, Rows, figure, median
 from benchmarks.scale_rows import context, crowd, long
@@ -178,7 +179,7 @@ async def concurrent(lab: Lab) -> Rows:
 async def memory(lab: Lab) -> Rows:
     """Many idle agents in the worker's cache."""
     row = Row("memory", f"memory per cached idle agent, of {lab.sizes.idle}", "KB", 1.2)
-    return [_row(row, await _rounds(lab, COMPARED, "memory", Load(idle=True), lab.sizes.idle), "kb")]
+    return [_row(row, await _rounds(lab, IDLE, "memory", Load(idle=True), lab.sizes.idle), "kb")]
 
 
 async def _rounds(

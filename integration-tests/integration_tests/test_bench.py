@@ -41,7 +41,7 @@ LITTLE = Sizes(
 
 @pytest.fixture
 def lab(server: DevServer, tmp_path: Path) -> Lab:
-    subjects: dict[str, str] = dict.fromkeys(("floor", "strands", "ours"), sys.executable)
+    subjects: dict[str, str] = dict.fromkeys(("floor", "strands", "bare_agent", "ours"), sys.executable)
     return Lab(server.address, subjects, tmp_path, LITTLE)
 
 
@@ -64,6 +64,8 @@ async def test_a_row_is_measured(lab: Lab, key: str) -> None:
         subjects = {"ours"} if alone else {"ours", "floor"}
         if row.of == "limit" or key == "cpu" or (key == "replay" and "CPU" in row.measure):
             subjects.add("strands")
+        if key in ("cpu", "replay", "concurrent", "memory"):
+            subjects.add("bare_agent")
         if key == "long" and "trimmed" in row.measure:
             subjects.add("strands")
         assert {name for name, figure in row.figures.items() if isinstance(figure, float)} == subjects, (
