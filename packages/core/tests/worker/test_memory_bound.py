@@ -112,7 +112,7 @@ async def test_a_process_at_its_limit_lives_and_without_the_limit_dies(
     """The system gives both processes the same memory, too little for all 1,200 agents in one cache."""
     program = Path(__file__).with_name("memory_bound_process.py")
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(program), server.address, "1200", str(75 * 2**20)),
+        *(sys.executable, str(program), server.address, "1200", str(95 * 2**20)),
         "bound" if bound else "free",
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
