@@ -14,9 +14,9 @@ from temporalio import workflow
 from strands_temporal import ConversationClient, ConversationEnd, ConversationStart, TemporalAgent
 from strands_temporal.testing import ScriptedCall, ScriptedModel, say, use_tool, use_tools
 from strands_temporal.workflow import Conversation, activity_as_tool, client_tool
-from strands_temporal_hitl import ApprovalPolicy, Approvals, ApprovalsCarry
+from strands_temporal_hitl import ApprovalPolicy, ApprovalRefusedError, Approvals, ApprovalsCarry
 
-pytestmark = [pytest.mark.server, pytest.mark.slow]
+pytestmark = pytest.mark.server
 
 
 class Answer(BaseModel):
@@ -106,7 +106,9 @@ async def test_background_tasks_are_judged(setting: Any) -> None:
         handle, notice = await s.pause("background", workflow_class=AroundWorkflow)
         (pending,) = notice.pending
         assert (pending.tool, pending.arguments) == ("refund", {"amount": 200})
-        assert "edit" in pending.allowed_decisions
+        with pytest.raises(ApprovalRefusedError, match="An edit is for a call") as refused:
+            await s.approver.edit(handle.id, pending, {"amount": 100}, by=BY)
+        assert refused.value.kind == "NotAllowed", "hooks have seen the call, and would not see an edit"
         await s.approver.approve(handle.id, pending, by=BY)
         ended = await s.end(handle)
     assert sorted(ran) == [(5, "bob"), (200, "bob")]
@@ -117,6 +119,7 @@ async def test_background_tasks_are_judged(setting: Any) -> None:
     ]
 
 
+@pytest.mark.slow
 async def test_calls_by_code_run_or_are_denied_and_nobody_can_be_asked(setting: Any) -> None:
     model = ScriptedModel(use_tool("batch", {"amounts": [5, 9000, 200]}), results)
     async with setting(model, **OPTIONS) as s:
@@ -128,6 +131,7 @@ async def test_calls_by_code_run_or_are_denied_and_nobody_can_be_asked(setting: 
     )
 
 
+@pytest.mark.slow
 async def test_each_node_of_a_graph_is_judged(setting: Any) -> None:
     async with setting(refunding(5, 9000), **OPTIONS) as s:
         handle = await s.env.start(AroundWorkflow.run, "graph")
@@ -136,6 +140,7 @@ async def test_each_node_of_a_graph_is_judged(setting: Any) -> None:
     assert sorted(r["agent"] for r in ended["records"]) == ["one", "one", "two", "two"]
 
 
+@pytest.mark.slow
 async def test_the_tool_of_structured_output_is_not_judged(setting: Any) -> None:
     model = ScriptedModel(use_tool("Answer", {"text": "yes"}), results)
     async with setting(model, **OPTIONS) as s:
@@ -143,6 +148,7 @@ async def test_the_tool_of_structured_output_is_not_judged(setting: Any) -> None
         assert await s.end(handle) == {"text": "text='yes'", "records": []}
 
 
+@pytest.mark.slow
 async def test_people_are_asked_before_a_client_runs_a_call(setting: Any) -> None:
     async with setting(ScriptedModel(use_tool("read_file", {"path": "/x"}), results), **OPTIONS) as s:
         handle, notice = await s.pause("client", workflow_class=AroundWorkflow)
@@ -182,6 +188,7 @@ class PolicyChat:
         return await self.chat.run()
 
 
+@pytest.mark.slow
 async def test_a_chat_keeps_its_trust_and_its_records_over_runs(setting: Any) -> None:
     def script(call: ScriptedCall) -> Any:
         if call.tool_results:

@@ -204,6 +204,14 @@ async def test_the_models_choice_of_the_background_is_no_argument(setting: Any) 
         assert len(await s.approver.records(handle.id)) == 1
 
 
+async def test_a_hooks_question_about_a_background_call_takes_an_edit(setting: Any) -> None:
+    model = in_the_background("refund")
+    async with setting(model, workflows=[BackgroundWorkflow]) as s:
+        handle, notice = await s.pause({"always": ["*"]}, workflow_class=BackgroundWorkflow)
+        await s.approver.edit(handle.id, notice.pending[0], {"amount": 3}, by=BY)
+        assert "refunded 3" in await s.end(handle)
+
+
 # --- A call that a hook repeats
 
 

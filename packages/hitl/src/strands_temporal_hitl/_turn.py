@@ -1,7 +1,7 @@
 """The decisions of people in one turn of an agent, over all its pauses."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -166,13 +166,19 @@ class Turn:
                 found[each] = replace(found.get(each, DecidedCall(approved=approved)), reason=reason)
         return [replace(one, path=list(each[len(at) :])) for each, one in found.items()]
 
-    def forget(self, place: Place) -> None:
-        """Forget the decisions about the calls of the agent at `place`: the calls have ended."""
+    def forget(self, place: Place, *, but: Collection[str]) -> None:
+        """Forget the decisions about the calls of the agent at `place`, which have ended.
+
+        Args:
+            place: The agent's place.
+            but: Ids of its calls that have not ended.
+        """
         below = len(place)
         by_call = (self._granted, self.reasons, self.notes, self.watches, self.judged)
         for kept in (*by_call, self.denied, self.refused, self.ruled):
             for each in [each for each in kept if len(each) > below and each[:below] == place]:
-                del kept[each]
+                if each[below] not in but:
+                    del kept[each]
 
 
 def answer_text(call: ShownCall, outcome: str, layer: str, rule: str | None) -> str:

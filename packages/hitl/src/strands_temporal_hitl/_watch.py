@@ -89,6 +89,7 @@ class Watch:
         self._ended: set[str] = set()
         self._stoppers: dict[str, str] = {}  # names of the handlers that cancelled calls
         self._gated = False  # whether a call of the message may wait for a person
+        self._open: set[str] = set()  # calls that run or ask: in the background, while the model is called
         self._raised: dict[str, Asked] = {}
         self._ids: dict[str, str] = {}  # the original ids of calls, by the ids that hooks gave them
         self._begun: dict[int, tuple[str, AgentTool | None, str]] = {}
@@ -141,10 +142,10 @@ class Watch:
             end_waiting(agent)
 
     def _before_model(self, event: BeforeModelCallEvent) -> None:
-        for kept in (self._calls, self._message, self._ended, self._ids, self._begun, self._inner):
+        for kept in (self._calls, self._message, self._ended, self._ids, self._begun, self._tools):
             kept.clear()
-        self._tools.clear()
-        self.turn.forget(self.place)
+        self._inner = {own: running for own, running in self._inner.items() if own in self._open}
+        self.turn.forget(self.place, but=self._open)
 
     def _before_tools(self, event: BeforeToolsEvent) -> None:
         uses = [block["toolUse"] for block in event.message["content"] if "toolUse" in block]
@@ -220,6 +221,8 @@ class Watch:
             (self._agent(), inner),
         )
         self._inner[own] = running
+        self._open.add(own)
+        asks = False
         try:
             if granted is not None and workflow.patched(self.patch):
                 before = decided_call(granted)
@@ -243,14 +246,21 @@ class Watch:
             if decided := self.turn.decided_in_child(at, self._watches.approved):
                 tell_sub_agent(cast("Agent", context.agent), use["toolUseId"], decided)
             async for event in inside(running, next_fn(context)):
+                asks = asks or "tool_interrupt_event" in event
                 self._hear(event, use, listener, running)
                 yield event
         except InterruptException as error:  # for a background task only this tells which call asks
+            asks = True
             about = self._subject(error.interrupt, use, running)
             if error.interrupt.name.startswith((CHANGED_CALL, POLICY_QUESTION)):
                 about = self.asked_before(use)
+                if _is_in_background(error.interrupt, use):  # hooks ran, and would not see an edit
+                    about = replace(about, schema=None)
             self._raised[error.interrupt.id] = about
             raise
+        finally:
+            if not asks:
+                self._open.discard(own)
 
     def _hear(self, event: Any, use: ToolUse, inner: Listener | None, running: RunningCall) -> None:
         """Note a tool's questions or, if the tool runs agents, the questions of these agents.
@@ -315,6 +325,11 @@ class Watch:
             given = cast("dict[str, Any]", arguments)
             arguments = {key: value for key, value in given.items() if key != _BACKGROUND_CHOICE}
         return ShownCall(as_json(name), as_json(arguments), self.name)
+
+
+def _is_in_background(interrupt: Interrupt, use: ToolUse) -> bool:
+    """Tell whether a middleware asks in a background task: the interrupt's id has the task, not the call."""
+    return f":{use['toolUseId']}:" not in interrupt.id
 
 
 def _is_in_child(place: Place, call: Place) -> bool:
