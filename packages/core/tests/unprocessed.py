@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from temporalio.api.common.v1 import GrpcStatus
 from temporalio.client import (
     Client,
     Interceptor,
@@ -21,13 +22,14 @@ class Unprocessed(Interceptor):
 
     Args:
         timeouts: Whether the server's own time was over, as when it restarts. It has taken the update then.
+        fails: Whether the workflow task failed in which a worker would have looked at the update.
 
     Attributes:
         ids: Ids of the updates, in the order of the tries.
     """
 
-    def __init__(self, *, timeouts: bool = False) -> None:
-        self.timeouts = timeouts
+    def __init__(self, *, timeouts: bool = False, fails: bool = False) -> None:
+        self.timeouts, self.fails = timeouts, fails
         self.ids: list[str | None] = []
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
@@ -58,12 +60,23 @@ class Unprocessed(Interceptor):
         if self.timeouts:
             cause = RPCError("context deadline exceeded", RPCStatusCode.DEADLINE_EXCEEDED, b"")
             raise WorkflowUpdateRPCTimeoutOrCancelledError from cause
+        if self.fails:
+            raise not_ready()
         raise WorkflowUpdateFailedError(ApplicationError("not processed", type="UnprocessedUpdate"))
 
 
-def without_processing(client: Client, *, timeouts: bool = False) -> tuple[Client, Unprocessed]:
+def not_ready(detail: str = "WorkflowNotReadyFailure") -> RPCError:
+    """Return the server's error for a workflow task that failed, as it comes over the wire."""
+    status = GrpcStatus(code=9, message="unexpected workflow task failure")
+    status.details.add(type_url=f"type.googleapis.com/temporal.api.errordetails.v1.{detail}")
+    return RPCError(status.message, RPCStatusCode.FAILED_PRECONDITION, status.SerializeToString())
+
+
+def without_processing(
+    client: Client, *, timeouts: bool = False, fails: bool = False
+) -> tuple[Client, Unprocessed]:
     """Return a client whose updates have no answer the first time (see `Unprocessed`), and what was sent."""
-    unprocessed = Unprocessed(timeouts=timeouts)
+    unprocessed = Unprocessed(timeouts=timeouts, fails=fails)
     config = client.config()
     config["interceptors"] = [*config["interceptors"], unprocessed]
     return Client(**config), unprocessed

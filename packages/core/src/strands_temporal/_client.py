@@ -23,7 +23,7 @@ from temporalio.service import RPCError
 from ._client_errors import UNPROCESSED, is_handed_over, raise_from, raise_if_cancelled, type_of
 from ._client_requests import MOST_TIMEOUTS, Requests
 from ._client_sending import sendable
-from ._client_updates import until_processed
+from ._client_updates import is_not_ready, until_processed
 from ._errors import AgentValueError
 from ._wire.conversations import (
     AGENT_LIST_WORKFLOW,
@@ -131,15 +131,22 @@ class ConversationClient:
                 SEND, message, wait_for_stage=accepted, id=request, start_workflow_operation=operation
             )
         except WorkflowUpdateFailedError as error:
-            if type_of(error) == UNPROCESSED:  # the workflow runs, without the message
-                again = partial(self.handle.start_update, SEND, message, wait_for_stage=accepted, id=request)
-                await self._requests.answer(lambda: until_processed(again))
+            if type_of(error) == UNPROCESSED:
+                await self._send_first_again(message, request)
             elif not is_handed_over(error):
                 raise_from(self._requests.own(error), error)
         except RPCError as error:
             with contextlib.suppress(RPCError):  # else asyncio logs that nobody asked for the same error
                 await operation.workflow_handle()
-            raise_from(await self._requests.why_closed(error), error)
+            if not is_not_ready(error):
+                raise_from(await self._requests.why_closed(error), error)
+            await self._send_first_again(message, request)
+
+    async def _send_first_again(self, message: Any, request: str) -> None:
+        """Send the first message to the workflow, which runs without it."""
+        accepted = WorkflowUpdateStage.ACCEPTED
+        again = partial(self.handle.start_update, SEND, message, wait_for_stage=accepted, id=request)
+        await self._requests.answer(lambda: until_processed(again))
 
     @staticmethod
     async def agents(client: Client, task_queue: str) -> list[AgentDescription]:

@@ -102,10 +102,17 @@ async def test_a_client_starts_an_agent_by_name_and_lists_what_there_is(agents: 
         await replay_all(env, id_)
 
 
-@pytest.mark.parametrize("timeouts", [False, True], ids=["no worker looked", "the server's time was over"])
-async def test_a_request_without_an_answer_is_sent_again(agents: Agents, timeouts: bool) -> None:
+@pytest.mark.parametrize(
+    "why",
+    [
+        pytest.param({}, id="no worker looked"),
+        pytest.param({"timeouts": True}, id="the server's time was over"),
+        pytest.param({"fails": True}, id="the workflow task failed"),
+    ],
+)
+async def test_a_request_without_an_answer_is_sent_again(agents: Agents, why: Any) -> None:
     async with environment(agents) as env:
-        client, unanswered = without_processing(env.client, timeouts=timeouts)
+        client, unanswered = without_processing(env.client, **why)
         id_ = f"chat-{uuid.uuid4()}"
         start: Any = {"id": id_, "task_queue": env.task_queue, "first_message": "Hello"}
         chat = await ConversationClient.start(client, "sales", first_message_id="m1", **start)
