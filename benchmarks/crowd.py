@@ -79,7 +79,8 @@ async def run_quota(
         "calls": calls,
         "refused": quota.refused,
         "seconds": round(quota.seconds, 1),
-        "times_the_least": round(quota.stretch, 2),
+        "times_the_least": round(quota.stretch(), 2),
+        "times_the_least_of_90_percent": round(quota.stretch(0.9), 2),
     }
 
 

@@ -59,11 +59,15 @@ class Quota:
         """From the first answer to the last."""
         return self.answered[-1] - self.answered[0] if self.answered else 0.0
 
-    @property
-    def stretch(self) -> float:
-        """How many times as long the answers took as the quota allows."""
-        least = (len(self.answered) - self.burst) / self.per_second
-        return self.seconds / least if least > 0 else 0.0
+    def stretch(self, share: float = 1.0) -> float:
+        """How many times as long the first answers took as the quota allows.
+
+        Args:
+            share: How many of all answers. In the end few agents are left, and each waits after a refusal.
+        """
+        count = round(share * len(self.answered))
+        least = (count - self.burst) / self.per_second
+        return (self.answered[count - 1] - self.answered[0]) / least if least > 0 else 0.0
 
 
 @asynccontextmanager
