@@ -62,11 +62,8 @@ class Backend:
         return self.reply(*_position(message))
 
 
-class BenchModel(Model):
-    """The agents' model. Its own cost is negligible."""
-
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
+class StandIn(Model):
+    """A model without configuration and structured output, which no measure needs."""
 
     @override
     def update_config(self, **model_config: Any) -> None:
@@ -78,22 +75,32 @@ class BenchModel(Model):
         return {"model_id": "bench"}
 
     @override
-    async def stream(
-        self, messages: Messages, *args: Any, **kwargs: Any
-    ) -> AsyncGenerator[StreamEvent, None]:
-        """Answer the last message."""
-        block = messages[-1]["content"][-1]
-        result = block.get("toolResult")
-        turn, call = _position(f"[{result['toolUseId']}]" if result else block.get("text", ""))
-        reply = self.backend.reply(turn, call)
-        for event in events(reply, self.backend.load.chunk):
-            yield event
-
-    @override
     async def structured_output(self, *args: Any, **kwargs: Any) -> AsyncGenerator[dict[str, Any], None]:
         """Refuse: no measure needs it."""
         raise NotImplementedError("no measure needs structured output")
         yield {}
+
+
+class BenchModel(StandIn):
+    """The agents' model. Its own cost is negligible."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+
+    @override
+    async def stream(
+        self, messages: Messages, *args: Any, **kwargs: Any
+    ) -> AsyncGenerator[StreamEvent, None]:
+        """Answer the last message."""
+        for event in events(self.backend.reply(*_position(last_of(messages))), self.backend.load.chunk):
+            yield event
+
+
+def last_of(messages: Messages) -> str:
+    """Return what tells the backend the turn and the call: the last prompt, or the id of the last result."""
+    block = messages[-1]["content"][-1]
+    result = block.get("toolResult")
+    return f"[{result['toolUseId']}]" if result else block.get("text", "")
 
 
 def events(reply: "str | dict[str, Any]", chunk: int = 0) -> Iterator[StreamEvent]:

@@ -10,13 +10,13 @@ from types import ModuleType
 from typing import Any
 from uuid import uuid4
 
-from strands.models import Model
 from strands.types.content import Messages
 from strands.types.streaming import StreamEvent
 from temporalio.client import Client
 from temporalio.worker import Worker
 from typing_extensions import override
 
+from benchmarks.backend import StandIn
 from benchmarks.measures import Bench
 
 CHUNK = 20
@@ -26,7 +26,7 @@ THINKING = 0.5
 """Seconds before the first chunk."""
 
 
-class Speaker(Model):
+class Speaker(StandIn):
     """Says chunks at a steady pace, and records when it said each one.
 
     Attributes:
@@ -38,15 +38,6 @@ class Speaker(Model):
         self._chunks = chunks
         self._gap = gap
         self._thinking = thinking
-
-    @override
-    def update_config(self, **model_config: Any) -> None:
-        """Change nothing: there is no configuration."""
-
-    @override
-    def get_config(self) -> dict[str, Any]:
-        """Return a model id."""
-        return {"model_id": "bench"}
 
     @override
     async def stream(
@@ -68,12 +59,6 @@ class Speaker(Model):
             await asyncio.sleep(max(0.0, begun + number * self._gap - time.perf_counter()))
             self.said[name, number] = time.perf_counter()
             yield f"{number:0{CHUNK}d}"
-
-    @override
-    async def structured_output(self, *args: Any, **kwargs: Any) -> AsyncGenerator[dict[str, Any], None]:
-        """Refuse: no measure needs it."""
-        raise NotImplementedError("no measure needs structured output")
-        yield {}
 
 
 class Audience:

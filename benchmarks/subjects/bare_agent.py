@@ -15,11 +15,10 @@ from typing_extensions import override
 with workflow.unsafe.imports_passed_through():  # Temporal's advice for modules without workflow state
     from strands import Agent, tool
     from strands.agent.conversation_manager import NullConversationManager
-    from strands.models import Model
     from strands.types.content import Messages
     from strands.types.streaming import StreamEvent
 
-    from benchmarks.backend import events
+    from benchmarks.backend import StandIn, events, last_of
     from benchmarks.load import Load
     from benchmarks.subjects.conversation import Idles, talk
 
@@ -36,36 +35,17 @@ def runner() -> SandboxedWorkflowRunner:
     return SandboxedWorkflowRunner(SandboxRestrictions.default.with_passthrough_all_modules())
 
 
-class ActivityModel(Model):
+class ActivityModel(StandIn):
     """A model whose call is the floor's activity."""
-
-    @override
-    def update_config(self, **model_config: Any) -> None:
-        """Change nothing: there is no configuration."""
-
-    @override
-    def get_config(self) -> dict[str, Any]:
-        """Return a model id."""
-        return {"model_id": "bench"}
 
     @override
     async def stream(
         self, messages: Messages, *args: Any, **kwargs: Any
     ) -> AsyncGenerator[StreamEvent, None]:
         """Have the activity answer the last message."""
-        block = messages[-1]["content"][-1]
-        result = block.get("toolResult")
-        message = f"[{result['toolUseId']}]" if result else block.get("text", "")
-        for event in events(
-            await workflow.execute_activity("answer", message, start_to_close_timeout=TIMEOUT)
-        ):
+        reply = await workflow.execute_activity("answer", last_of(messages), start_to_close_timeout=TIMEOUT)
+        for event in events(reply):
             yield event
-
-    @override
-    async def structured_output(self, *args: Any, **kwargs: Any) -> AsyncGenerator[dict[str, Any], None]:
-        """Refuse: no measure needs it."""
-        raise NotImplementedError("no measure needs structured output")
-        yield {}
 
 
 @tool
