@@ -13,11 +13,33 @@ from temporalio.bridge.proto.workflow_activation import (
     WorkflowActivation,
     WorkflowActivationJob,
 )
+from temporalio.worker import WorkflowRunner
+from typing_extensions import override
 
 from strands_temporal._upstream import eviction
 
 TASK = WorkflowActivation(jobs=[WorkflowActivationJob(initialize_workflow=InitializeWorkflow())])
 EVICTION = WorkflowActivation(jobs=[WorkflowActivationJob(remove_from_cache=RemoveFromCache())])
+
+
+class Gives(WorkflowRunner):
+    """A runner whose workflows run this function."""
+
+    def __init__(self, activate: Callable[[WorkflowActivation], str]) -> None:
+        self._activate = activate
+
+    @override
+    def prepare_workflow(self, defn: Any) -> None: ...
+
+    @override
+    def create_instance(self, det: Any) -> Any:
+        return SimpleNamespace(activate=self._activate)
+
+
+def running(activate: Callable[[WorkflowActivation], str]) -> Any:
+    """Return how a worker with a plugin of ours runs a workflow."""
+    details: Any = None
+    return eviction.tracked(Gives(activate)).create_instance(details).activate
 
 
 class Runs:
@@ -26,9 +48,7 @@ class Runs:
     def __init__(self) -> None:
         self.order: list[str] = []
         self.began, self.may_end = threading.Event(), threading.Event()
-        instance: Any = SimpleNamespace(activate=self._activate)
-        eviction.wait_for_activations(instance)
-        self.activate: Callable[[WorkflowActivation], str] = instance.activate
+        self.activate = running(self._activate)
 
     def _activate(self, activation: WorkflowActivation) -> str:
         name = "eviction" if activation is EVICTION else "task"
@@ -73,8 +93,7 @@ def test_a_workflow_that_fails_can_be_evicted() -> None:
             raise ValueError("in the workflow")
         return "evicted"
 
-    instance: Any = SimpleNamespace(activate=fails)
-    eviction.wait_for_activations(instance)
+    activate = running(fails)
     with pytest.raises(ValueError, match="in the workflow"):
-        instance.activate(TASK)
-    assert instance.activate(EVICTION) == "evicted"
+        activate(TASK)
+    assert activate(EVICTION) == "evicted"

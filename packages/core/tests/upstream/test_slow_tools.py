@@ -89,6 +89,7 @@ async def test_a_tool_that_swallows_the_interruption_uses_up_an_attempt(
     async with agents(workflows=[ComputingWorkflow], plugins=[computing(seconds=0.2)]) as env:
         handle = await env.start(ComputingWorkflow.run)
         await handle.result()
+        await env.assert_replays(handle)
     call = (handle.first_execution_run_id or "", 1)
     for _ in range(ATTEMPTS - 1):
         assert not calls.is_given_up(call)
